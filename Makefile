@@ -1,0 +1,70 @@
+# The commands of the project. Each sets up what it needs; nothing but Python 3.11 to 3.13 and make comes before them.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run demo test test-unit check format bench package deploy lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 4566
+QUERY ?= an owl
+export PYTHONDONTWRITEBYTECODE :=
+
+help:  ## these words
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/.local-ready  ## the whole system on this machine, with sample pictures indexed (PORT=4566); Ctrl-C stops it
+	@exec $(BIN)/python -m infra.run --port $(PORT)
+
+demo: $(VENV)/.local-ready  ## search the running system: make demo QUERY="an owl"
+	@$(BIN)/python -m infra.demo "$(QUERY)"
+
+test: $(VENV)/.dev-ready  ## all tests: unit, contract, end to end on the deployed template
+	$(BIN)/python -m pytest
+
+test-unit: $(VENV)/.dev-ready  ## the fast ones
+	$(BIN)/python -m pytest tests/unit
+
+check: $(VENV)/.dev-ready  ## lint, formatting, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev-ready  ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev-ready  ## the figures of the README, a line each
+	$(BIN)/python -m tests.bench
+
+package: $(VENV)/.local-ready  ## the SAM template and the functions' code, into build/
+	$(BIN)/python -m infra.package
+
+deploy: $(VENV)/.local-ready  ## onto AWS: make deploy STACK=similarix REGION=eu-central-1 IMAGE=uri-of-the-embedder
+	$(BIN)/python -m infra.deploy --stack "$(STACK)" --region "$(REGION)" --image "$(IMAGE)"
+
+lock: $(VENV)/.dev-ready  ## pin what the .in files ask for
+	$(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras --no-annotate --no-header --allow-unsafe requirements-local.in
+	$(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras --no-annotate --no-header --allow-unsafe requirements-dev.in
+
+clean:  ## forget the virtual environment, builds and the local system's data
+	rm -rf $(VENV) build .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The first Python that runs and is new enough; PYTHON=… chooses another.
+$(VENV)/bin/python:
+	@for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
+		if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
+			echo "Setting up $(VENV) with $$("$$python" --version)"; exec "$$python" -m venv $(VENV); \
+		fi; \
+	done; echo "Similarix needs Python 3.11, 3.12 or 3.13, and found none. Install one, or name it: make PYTHON=/path/to/python3.13 …" >&2; exit 1
+
+$(VENV)/.local-ready: requirements-local.txt | $(VENV)/bin/python
+	@echo "Installing what the local system needs (about a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-local.txt
+	@touch $@
+
+$(VENV)/.dev-ready: requirements-dev.txt $(VENV)/.local-ready
+	@echo "Installing what tests and checks need"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
