@@ -1,0 +1,146 @@
+"""Embeds texts and pictures one by one, each with its own result or its own error."""
+
+import base64
+import hashlib
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from embedder_container.errors import Code, ItemError
+from embedder_container.inference import Model, Vector
+from embedder_container.transfer import Transfers
+
+Result = dict[str, Any]
+
+# Enough to hide the store's latency behind the model; also the number of whole files in memory at a time.
+WORKERS = 8
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ObjectToEmbed:
+    """One object: where its bytes are (presigned GET) and where its thumbnail goes (presigned PUT), if anywhere."""
+
+    url: str
+    thumbnail_url: str | None = None
+
+
+class Stopwatch:
+    """Milliseconds per phase, summed over threads: phases overlap, so their sum may exceed the total."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._spent: Counter[str] = Counter()
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to the phase."""
+        start = time.perf_counter_ns()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._spent[name] += time.perf_counter_ns() - start
+
+    def milliseconds(self) -> dict[str, float]:
+        """`{"inference_ms": 9.5, …}` for the phases that took place."""
+        with self._lock:
+            return {f"{name}_ms": round(spent / 1e6, 3) for name, spent in self._spent.items()}
+
+
+class Embedder:
+    """A model with the ways to feed it. `decoders` bounds how many full-size pictures are in memory at a time."""
+
+    def __init__(self, model: Model, transfers: Transfers, decoders: int) -> None:
+        self.model = model
+        self._transfers = transfers
+        self._decoding = threading.BoundedSemaphore(decoders)
+        # The session has all the threads there are: runs side by side would only slow each other down.
+        self._inference = threading.Lock()
+
+    def embed_texts(self, texts: Sequence[str], watch: Stopwatch) -> list[Result]:
+        """One result `{"vector"}` per text."""
+        # A model that cannot be loaded is nobody's fault among the items: that fails the invocation.
+        with watch.phase("load"):
+            self.model.load_text()
+        return [self._guarded(partial(self._text, text, watch)) for text in texts]
+
+    def embed_image(self, data: bytes, watch: Stopwatch) -> Result:
+        """The result of one picture: `vector`, `size` (bytes), `md5`, `width`, `height`, `format`; or its error."""
+        with watch.phase("load"):
+            self.model.load_vision()
+        return self._guarded(partial(self._picture, data, None, watch))
+
+    def embed_objects(self, objects: Sequence[ObjectToEmbed], watch: Stopwatch) -> list[Result]:
+        """One result per object, in order, as `embed_image` gives it; thumbnails are stored on the way."""
+        if not objects:
+            return []
+        with ThreadPoolExecutor(min(WORKERS, len(objects)), thread_name_prefix="object") as pool:
+            results = pool.map(lambda each: self._guarded(partial(self._object, each, watch)), objects)
+            with watch.phase("load"):
+                self.model.load_vision()  # while the first downloads run
+            return list(results)
+
+    def _text(self, text: str, watch: Stopwatch) -> Result:
+        with self._inference, watch.phase("inference"):
+            return {"vector": _encode(self.model.embed_text(text))}
+
+    def _object(self, each: ObjectToEmbed, watch: Stopwatch) -> Result:
+        from embedder_container import pictures  # noqa: PLC0415 - a text query need not load Pillow
+
+        with watch.phase("download"):
+            data = self._transfers.download(each.url, pictures.MAX_BYTES, pictures.too_large())
+        return self._picture(data, each.thumbnail_url, watch)
+
+    def _picture(self, data: bytes, thumbnail_url: str | None, watch: Stopwatch) -> Result:
+        from embedder_container import pictures, preprocessing  # noqa: PLC0415 - as above
+
+        with self._decoding:
+            with watch.phase("decode"):
+                picture = pictures.decode(data)
+                width, height = picture.image.size
+                pixels = preprocessing.to_pixels(picture.image, self.model.card)
+            with watch.phase("thumbnail"):
+                jpeg = pictures.thumbnail(picture.image) if thumbnail_url else b""
+            name = picture.format
+            del picture  # the full-size picture goes before the next thread may decode its own
+        with watch.phase("load"):
+            self.model.load_vision()
+        with self._inference, watch.phase("inference"):
+            vector = self.model.embed_pixels(pixels)
+        if thumbnail_url:
+            with watch.phase("upload"):
+                self._transfers.upload(thumbnail_url, jpeg)
+        return {
+            "vector": _encode(vector),
+            "size": len(data),
+            "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
+            "width": width,
+            "height": height,
+            "format": name,
+        }
+
+    def _guarded(self, embed: Callable[[], Result]) -> Result:
+        """Keep one item's failure its own."""
+        try:
+            return embed()
+        except ItemError as error:
+            failure = error
+        except Exception:  # a defect met by one item must not take its neighbours along; the log has the trace
+            logger.exception("an item failed unexpectedly")
+            failure = ItemError(Code.INTERNAL, "the embedder failed on this item; its log says why")
+        return {
+            "error": {"code": failure.code.value, "message": failure.message, "transient": failure.transient},
+        }
+
+
+def _encode(vector: Vector) -> str:
+    return base64.b64encode(vector.astype("<f4").tobytes()).decode("ascii")

@@ -1,0 +1,45 @@
+"""From an oriented sRGB picture to the model's tensor, as CLIP's own transform does it."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from embedder_container.models import ModelCard
+
+RESAMPLING = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+# Up to this aspect ratio the whole picture is resized and then cropped, which is the reference to the last bit. Beyond,
+# the resized picture would outgrow memory: a strip of one pixel by fifty million becomes ten billion pixels.
+MAX_ASPECT = 100
+
+
+def to_pixels(image: Image.Image, card: ModelCard) -> NDArray[np.float32]:
+    """The tensor float32 [1, 3, S, S] of an RGB picture: resized with antialiasing, cropped, scaled, normalised."""
+    side, resampling = card.image_size, RESAMPLING[card.resample]
+    if card.resize == "squash":
+        square = image.resize((side, side), resampling)
+    else:
+        square = _resize_and_crop(image, side, resampling)
+    values = np.array(square, dtype=np.float32)
+    values /= 255
+    values -= np.array(card.mean, dtype=np.float32)
+    values /= np.array(card.std, dtype=np.float32)
+    return np.ascontiguousarray(values.transpose(2, 0, 1)[np.newaxis])
+
+
+def _resize_and_crop(image: Image.Image, side: int, resampling: Image.Resampling) -> Image.Image:
+    """Resize the shortest edge to `side`, keep the centre square.
+
+    The rounding is the reference's: the long edge is cut to a whole number, the crop's offset rounded half to even.
+    """
+    shortest, longest = min(image.size), max(image.size)
+    if longest > MAX_ASPECT * shortest:
+        left, top = (image.width - shortest) // 2, (image.height - shortest) // 2
+        return image.resize((side, side), resampling, box=(left, top, left + shortest, top + shortest))
+    width, height = side * image.width // shortest, side * image.height // shortest
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    return image.resize((width, height), resampling).crop((left, top, left + side, top + side))

@@ -1,0 +1,39 @@
+"""The lite model, loaded once for all tests, and a local store behind presigned-looking URLs."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from embedder_container.embedder import Embedder
+from embedder_container.handler import build
+from embedder_container.inference import Model
+from embedder_container.models import load_card
+from embedder_container.settings import MODELS_SHIPPED, Settings
+from embedder_container.transfer import Transfers
+
+from .store import Store
+
+
+@pytest.fixture(scope="session")
+def lite() -> Model:
+    """The model that ships, on one thread: the tests share their machine."""
+    return Model(load_card(MODELS_SHIPPED, "lite"), threads=1)
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    """An HTTP server on loopback that holds objects and takes uploads."""
+    with Store() as running:
+        yield running
+
+
+@pytest.fixture
+def embedder(lite: Model, store: Store) -> Embedder:
+    """An embedder that accepts the local store's plain HTTP, and loses patience quickly."""
+    return Embedder(lite, Transfers(store.endpoint, silence_seconds=0.5, transfer_seconds=1.0), decoders=2)
+
+
+@pytest.fixture
+def fresh() -> Embedder:
+    """An embedder that has loaded nothing yet."""
+    return build(Settings.from_environ({"EMBEDDER_THREADS": "1"}))

@@ -1,0 +1,106 @@
+"""A stand-in for the object store: GET and PUT on loopback, with every way to misbehave."""
+
+import contextlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+
+
+class Store:
+    """Objects by path. A path such as /status/503 answers that status; /stalls, /drips, /lies misbehave by name."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.uploads: dict[str, tuple[str | None, bytes]] = {}
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self._closing = threading.Event()
+        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> "Store":
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def put(self, name: str, data: bytes) -> str:
+        """Store an object and return a URL that looks presigned."""
+        self.objects[f"/{name}"] = data
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        """The URL of an object, there or not."""
+        return f"{self.endpoint}/{name}?X-Amz-Signature=secret"
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        store = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                path = self.path.partition("?")[0]
+                if path.startswith("/status/"):
+                    self._answer(int(path.rpartition("/")[2]), b"", Location=f"{store.endpoint}/owl.jpg")
+                elif path == "/expired":
+                    self._answer(403, EXPIRED)
+                elif path == "/stalls":
+                    store._closing.wait(3)
+                elif path == "/drips":
+                    self._announce(10_000)
+                    while not store._closing.wait(0.1):
+                        self.wfile.write(b".")
+                elif path == "/lies":
+                    self._answer(200, b"cut", length=1000)
+                elif path == "/announces-too-much":
+                    self._announce(10**12)
+                elif path == "/sends-too-much":
+                    self._send_endlessly()
+                elif path in store.objects:
+                    self._answer(200, store.objects[path])
+                else:
+                    self._answer(404, b"")
+
+            def do_PUT(self) -> None:
+                path = self.path.partition("?")[0]
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if path.startswith("/status/"):
+                    self._answer(int(path.rpartition("/")[2]), b"")
+                    return
+                store.uploads[path] = (self.headers["Content-Type"], body)
+                self._answer(200, b"")
+
+            def _send_endlessly(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                for _ in range(40):
+                    self.wfile.write(bytes(1024 * 1024))
+
+            def _announce(self, length: int) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", str(length))
+                self.end_headers()
+
+            def _answer(self, status: int, body: bytes, length: int | None = None, **headers: str) -> None:
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body) if length is None else length))
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def handle(self) -> None:
+                # The client may have had enough, as it should.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    super().handle()
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        return Handler

@@ -1,0 +1,281 @@
+"""Strangers' bytes become an upright sRGB picture, or an error that says what is wrong with them."""
+
+import struct
+import zlib
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from embedder_container import pictures
+from embedder_container.errors import Code, ItemError
+from embedder_container.pictures import decode, thumbnail
+
+from .samples import encoded, near, photo, two_halves
+
+EXIF_ORIENTATION = 0x0112
+
+
+def refusal(data: bytes) -> ItemError:
+    with pytest.raises(ItemError) as caught:
+        decode(data)
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_each_allowed_format_opens_and_is_named(kind: str) -> None:
+    picture = decode(encoded(two_halves(), kind))
+    assert picture.format == kind
+    assert picture.image.mode == "RGB"
+    assert picture.image.size == (80, 40)
+    assert near(picture.image.getpixel((10, 20)), (255, 0, 0))
+    assert near(picture.image.getpixel((70, 20)), (0, 0, 255))
+
+
+def test_a_multi_picture_jpeg_counts_as_jpeg() -> None:
+    data = encoded(two_halves(), "MPO", save_all=True, append_images=[Image.new("RGB", (80, 40))])
+    picture = decode(data)
+    assert picture.format == "JPEG"
+    assert near(picture.image.getpixel((10, 20)), (255, 0, 0))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied_once(kind: str, orientation: int) -> None:
+    upright = two_halves()
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = upright.transpose(undo[orientation]) if orientation in undo else upright
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = orientation
+    picture = decode(encoded(stored, kind, exif=exif))
+    assert picture.image.size == (80, 40)
+    assert near(picture.image.getpixel((10, 20)), (255, 0, 0))
+    assert near(picture.image.getpixel((70, 20)), (0, 0, 255))
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_damaged_exif_does_not_spoil_the_picture() -> None:
+    data = encoded(two_halves(), "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff garbage")
+    assert decode(data).image.size == (80, 40)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_what_is_transparent_shows_white(kind: str) -> None:
+    image = Image.new("RGBA", (20, 20), (0, 0, 0, 0))
+    image.paste((255, 0, 0, 255), (0, 0, 10, 20))
+    found = decode(encoded(image, kind, **({"lossless": True} if kind == "WEBP" else {}))).image
+    assert found.getpixel((15, 10)) == (255, 255, 255)
+    assert found.getpixel((5, 10)) == (255, 0, 0)
+
+
+def test_half_transparent_black_over_white_is_grey() -> None:
+    found = decode(encoded(Image.new("RGBA", (4, 4), (0, 0, 0, 128)), "PNG")).image
+    assert near(found.getpixel((1, 1)), (127, 127, 127), 1)
+
+
+def test_grey_with_alpha_keeps_its_grey() -> None:
+    image = Image.new("LA", (4, 4), (100, 255))
+    image.putpixel((0, 0), (0, 0))
+    found = decode(encoded(image, "PNG")).image
+    assert found.getpixel((2, 2)) == (100, 100, 100)
+    assert found.getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_a_palette_becomes_its_colours_and_its_transparent_entry_white() -> None:
+    image = two_halves().quantize(4)
+    transparent = image.getpixel((70, 20))
+    plain = decode(encoded(image, "PNG")).image
+    assert near(plain.getpixel((70, 20)), (0, 0, 255))
+    found = decode(encoded(image, "PNG", transparency=transparent)).image
+    assert near(found.getpixel((10, 20)), (255, 0, 0))
+    assert found.getpixel((70, 20)) == (255, 255, 255)
+
+
+def test_bilevel_pictures_are_black_and_white() -> None:
+    image = Image.new("1", (8, 8), 1)
+    image.putpixel((0, 0), 0)
+    found = decode(encoded(image, "PNG")).image
+    assert (found.getpixel((0, 0)), found.getpixel((4, 4))) == ((0, 0, 0), (255, 255, 255))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits_of_grey_are_scaled_not_clipped(kind: str) -> None:
+    image = Image.fromarray(np.array([[0, 257 * 100, 65535]], dtype=np.uint16))
+    found = decode(encoded(image, kind)).image
+    assert [found.getpixel((x, 0)) for x in range(3)] == [(0, 0, 0), (100, 100, 100), (255, 255, 255)]
+
+
+def test_a_floating_point_tiff_is_stretched_to_what_can_be_seen() -> None:
+    image = Image.fromarray(np.array([[-1.0, 0.0, 1.0, np.nan]], dtype=np.float32))
+    found = decode(encoded(image, "TIFF")).image
+    assert [found.getpixel((x, 0)) for x in range(3)] == [(0, 0, 0), (128, 128, 128), (255, 255, 255)]
+
+
+def test_cmyk_is_converted() -> None:
+    image = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
+    found = decode(encoded(image, "JPEG")).image
+    assert near(found.getpixel((4, 4)), (254, 0, 0))
+
+
+def test_lab_is_converted() -> None:
+    red = ImageCms.profileToProfile(
+        Image.new("RGB", (8, 8), (255, 0, 0)),
+        ImageCms.createProfile("sRGB"),
+        ImageCms.createProfile("LAB"),
+        outputMode="LAB",
+    )
+    assert red is not None
+    assert near(decode(encoded(red, "TIFF")).image.getpixel((4, 4)), (255, 0, 0), 8)
+
+
+def swapped_profile() -> bytes:
+    """A sound RGB profile whose red and green are swapped: whoever applies it turns red into green."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    count = struct.unpack(">I", data[128:132])[0]
+    entries = {bytes(data[at : at + 4]): at for at in range(132, 132 + 12 * count, 12)}
+    red, green = entries[b"rXYZ"] + 4, entries[b"gXYZ"] + 4
+    data[red : red + 8], data[green : green + 8] = data[green : green + 8], data[red : red + 8]
+    return bytes(data).replace(b"s\0R\0G\0B\0", b"t\0e\0s\0t\0").replace(b"\0s\0R\0G\0B", b"\0t\0e\0s\0t")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_the_embedded_profile_is_applied(kind: str) -> None:
+    image = Image.new("RGB", (16, 16), (255, 0, 0))
+    found = decode(encoded(image, kind, icc_profile=swapped_profile())).image
+    assert near(found.getpixel((8, 8)), (0, 255, 0))
+
+
+def test_the_profile_is_applied_beneath_transparency_too() -> None:
+    image = Image.new("RGBA", (16, 16), (255, 0, 0, 255))
+    image.putpixel((0, 0), (0, 0, 0, 0))
+    found = decode(encoded(image, "PNG", icc_profile=swapped_profile())).image
+    assert near(found.getpixel((8, 8)), (0, 255, 0))
+    assert found.getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("profile", [b"no profile at all", swapped_profile()[:200]])
+def test_a_broken_profile_is_ignored(profile: bytes) -> None:
+    found = decode(encoded(Image.new("RGB", (8, 8), (255, 0, 0)), "PNG", icc_profile=profile)).image
+    assert found.getpixel((4, 4)) == (255, 0, 0)
+
+
+def test_a_profile_for_other_pixels_is_ignored() -> None:
+    found = decode(encoded(Image.new("L", (8, 8), 90), "PNG", icc_profile=swapped_profile())).image
+    assert found.getpixel((4, 4)) == (90, 90, 90)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_an_animation_is_its_first_frame(kind: str) -> None:
+    frames = [Image.new("RGB", (16, 16), colour) for colour in [(255, 0, 0), (0, 255, 0), (0, 0, 255)]]
+    found = decode(encoded(frames[0], kind, save_all=True, append_images=frames[1:])).image
+    assert near(found.getpixel((8, 8)), (255, 0, 0))
+
+
+def test_nothing_is_empty() -> None:
+    assert refusal(b"").code == Code.EMPTY
+
+
+@pytest.mark.parametrize("data", [b"hello, world\n", b"\0" * 4096, b"BMW is a car maker", b"RIFF....WAVEfmt "])
+def test_what_is_no_picture_is_said_to_be_none(data: bytes) -> None:
+    assert refusal(data).code == Code.NOT_AN_IMAGE
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x1cftypavif\0\0\0\0", "AVIF"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"8BPS\0\1", "Photoshop"),
+    ],
+)
+def test_pictures_of_other_kinds_are_named(data: bytes, kind: str) -> None:
+    error = refusal(data)
+    assert error.code == Code.UNSUPPORTED_FORMAT
+    assert kind in error.message
+
+
+def test_a_format_that_pillow_knows_but_we_do_not_allow_stays_shut() -> None:
+    assert refusal(encoded(two_halves(16, 16), "ICO")).code == Code.UNSUPPORTED_FORMAT
+    assert refusal(encoded(two_halves(16, 16), "PPM")).code == Code.NOT_AN_IMAGE
+
+
+@pytest.mark.parametrize("kept", [4, 20, 200, 0.5, 0.95])
+def test_a_truncated_jpeg_is_said_to_be_cut(kept: float) -> None:
+    data = photo()
+    error = refusal(data[: int(kept if kept > 1 else len(data) * kept)])
+    assert error.code == Code.TRUNCATED_IMAGE
+    assert not error.transient
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_a_truncated_file_of_any_format_is_said_to_be_cut(kind: str) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    data = encoded(noise, kind)
+    assert refusal(data[: len(data) // 2]).code == Code.TRUNCATED_IMAGE
+
+
+def test_too_many_bytes_are_refused_before_they_are_looked_at() -> None:
+    assert refusal(bytes(pictures.MAX_BYTES + 1)).code == Code.TOO_LARGE
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(bytes(99))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def webp_claiming(width: int, height: int) -> bytes:
+    body = b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4)
+    body += (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little") + bytes(64)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    "bomb",
+    [png_claiming(100_000, 100_000), png_claiming(12_000, 12_000), webp_claiming(16_000, 16_000)],
+    ids=["png of ten gigapixels", "png of 144 megapixels", "webp of 256 megapixels"],
+)
+def test_a_decompression_bomb_is_refused_by_its_header(bomb: bytes) -> None:
+    assert refusal(bomb).code == Code.TOO_MANY_PIXELS
+
+
+@pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")
+def test_a_bomb_is_no_crash_where_warnings_are_errors() -> None:
+    assert refusal(png_claiming(12_000, 12_000)).code == Code.TOO_MANY_PIXELS
+
+
+def test_the_thumbnail_is_a_small_upright_jpeg_without_metadata() -> None:
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = 6
+    exif[0x010E] = "where I live"
+    stored = two_halves(1600, 800).transpose(Image.Transpose.ROTATE_90)
+    data = encoded(stored, "JPEG", exif=exif, icc_profile=swapped_profile(), comment=b"mine", dpi=(300, 300))
+    small = Image.open(BytesIO(thumbnail(decode(data).image)))
+    assert (small.format, small.mode, small.size) == ("JPEG", "RGB", (512, 256))
+    assert not small.getexif()
+    assert not {"icc_profile", "comment", "exif", "xmp"} & set(small.info)
+    assert near(small.getpixel((100, 128)), (0, 255, 0), 6)
+
+
+def test_a_small_picture_is_never_enlarged() -> None:
+    small = Image.open(BytesIO(thumbnail(decode(encoded(two_halves(), "PNG")).image)))
+    assert small.size == (80, 40)
+
+
+def test_a_thin_strip_still_has_a_thumbnail() -> None:
+    assert Image.open(BytesIO(thumbnail(Image.new("RGB", (4000, 1))))).size == (512, 1)
