@@ -1,0 +1,48 @@
+"""Similarix: semantic image search for S3 buckets. Every function enters here; what it does is in chalicelib."""
+
+from functools import cache
+from typing import Any
+
+from chalice.app import Chalice, CloudWatchEvent, Cron, SQSEvent
+
+from chalicelib import workers
+from chalicelib.api.routing import register
+from chalicelib.bootstrap import Services
+from chalicelib.domain.collections import AutoSync
+
+app = Chalice(app_name="similarix")
+# Nothing is read or built at import; the first request or message of a process does.
+services = cache(Services.from_environment)
+register(app, services)
+
+# CloudFormation fills the stack's name in: Chalice writes a queue's name into an Fn::Sub.
+
+
+@app.on_sqs_message(queue="${AWS::StackName}-sync", batch_size=1)
+def sync_worker(event: SQSEvent) -> Any:
+    return workers.sync(event.to_dict(), event.context, services())
+
+
+@app.on_sqs_message(queue="${AWS::StackName}-events", batch_size=10)
+def events_worker(event: SQSEvent) -> Any:
+    return workers.notice(event.to_dict(), event.context, services())
+
+
+@app.on_sqs_message(queue="${AWS::StackName}-index", batch_size=4)
+def index_worker(event: SQSEvent) -> Any:
+    return workers.index(event.to_dict(), event.context, services())
+
+
+@app.schedule(Cron(0, 3, "*", "*", "?", "*"))
+def daily_sync(event: CloudWatchEvent) -> Any:
+    return workers.start_due(AutoSync.DAILY, services())
+
+
+@app.schedule(Cron(0, 4, "?", "*", "SUN", "*"))
+def weekly_sync(event: CloudWatchEvent) -> Any:
+    return workers.start_due(AutoSync.WEEKLY, services())
+
+
+@app.schedule(Cron(0, 5, 1, "*", "?", "*"))
+def monthly_sync(event: CloudWatchEvent) -> Any:
+    return workers.start_due(AutoSync.MONTHLY, services())

@@ -1,0 +1,45 @@
+"""All routes onto one Chalice application, with an answer in the envelope for every path and method beside them."""
+
+from collections.abc import Callable
+
+from chalice.app import Blueprint, Chalice, Response
+
+from chalicelib.api import collections, files, search
+from chalicelib.api.edge import Call, Edge, refuse
+from chalicelib.bootstrap import Services
+from chalicelib.domain.errors import MethodNotAllowed, NotFound
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+ELSEWHERE = ("/", "/{proxy+}")
+
+
+def register(app: Chalice, services: Callable[[], Services]) -> None:
+    edge = Edge(services)
+    for blueprint in (search.blueprint(edge), collections.blueprint(edge), files.blueprint(edge)):
+        app.register_blueprint(blueprint)
+    # API Gateway does not tell a wrong method from an unknown path, so both are routed here and told apart.
+    app.register_blueprint(_otherwise(edge, app))
+
+
+def _otherwise(edge: Edge, app: Chalice) -> Blueprint:
+    rest = Blueprint(__name__)
+    route = edge.routes(rest)
+
+    def refuse_method(allowed: str) -> Callable[[Call], Response]:
+        def wrong_method(call: Call) -> Response:
+            error = MethodNotAllowed(f"{call.request.method} is not possible here; {allowed} is.")
+            return refuse(call.request, error, {"Allow": allowed})
+
+        return wrong_method
+
+    def unknown_path(_: Call) -> Response:
+        raise NotFound("There is nothing here. Check the path.")
+
+    for path, views in list(app.routes.items()):
+        for method in METHODS:
+            if method not in views:
+                route(method, path, token=False)(refuse_method(", ".join(sorted(views))))
+    for path in ELSEWHERE:
+        for method in METHODS:
+            route(method, path, token=False)(unknown_path)
+    return rest

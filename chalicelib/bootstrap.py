@@ -1,0 +1,140 @@
+"""The one place where real things are chosen and put together; each on its first use."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config as ClientConfig
+
+from chalicelib.adapters.dynamodb_accounts import DynamoDBAccounts
+from chalicelib.adapters.dynamodb_catalogue import DynamoDBCatalogue
+from chalicelib.adapters.dynamodb_collections import DynamoDBCollections
+from chalicelib.adapters.lambda_embedder import LambdaEmbedder
+from chalicelib.adapters.s3_sources import Credentials, S3Sources
+from chalicelib.adapters.s3_storage import S3Storage
+from chalicelib.adapters.sqs_queues import SQSQueues
+from chalicelib.config import Config
+from chalicelib.domain.vectors import VectorStore
+from chalicelib.services.authenticating import Authentication
+from chalicelib.services.collecting import CollectionService
+from chalicelib.services.fetching import Files
+from chalicelib.services.indexing import Indexing
+from chalicelib.services.noticing import Notices
+from chalicelib.services.searching import Search
+from chalicelib.services.syncing import Sync
+from chalicelib.services.uploading import Uploads
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.client import DynamoDBClient
+    from types_boto3_s3.client import S3Client
+
+# S3's older signature does not work for presigned URLs in every region.
+_S3 = ClientConfig(signature_version="s3v4", retries={"mode": "standard", "max_attempts": 4})
+_STANDARD = ClientConfig(retries={"mode": "standard", "max_attempts": 4})
+# The embedder may take its whole two minutes; asking twice would only double the load.
+_PATIENT = ClientConfig(read_timeout=130, retries={"mode": "standard", "max_attempts": 1})
+
+
+class Services:
+    """The application's services, wired to AWS as the configuration says."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Services":
+        return cls(Config.read(environ))
+
+    @cached_property
+    def authentication(self) -> Authentication:
+        return Authentication(DynamoDBAccounts(self._dynamodb, self.config.accounts_table))
+
+    @cached_property
+    def collections(self) -> CollectionService:
+        return CollectionService(self._collections, self.config.managed_bucket, self.config.aws_region, _now)
+
+    @cached_property
+    def search(self) -> Search:
+        return Search(self._embedder, self._vectors)
+
+    @cached_property
+    def sync(self) -> Sync:
+        return Sync(self._collections, self._catalogue, self._sources, self._queues, _now)
+
+    @cached_property
+    def notices(self) -> Notices:
+        return Notices(self._collections, self._queues, self.config.managed_bucket)
+
+    @cached_property
+    def indexing(self) -> Indexing:
+        return Indexing(
+            self._collections, self._catalogue, self._sources, self._storage, self._embedder, self._vectors, _now
+        )
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        return Uploads(self._storage, self._embedder, self.indexing)
+
+    @cached_property
+    def files(self) -> Files:
+        return Files(self.collections, self._catalogue, self._sources, self._storage)
+
+    @cached_property
+    def _vectors(self) -> VectorStore:
+        if self.config.vector_store == "embedded":
+            # Brings numpy, which the packaged API does without.
+            from chalicelib.adapters.embedded_vectors import EmbeddedVectorStore  # noqa: PLC0415
+
+            return EmbeddedVectorStore(self.config.embedded_store_path)
+        raise ValueError(f"VECTOR_STORE is {self.config.vector_store!r}; this version knows 'embedded'.")
+
+    @cached_property
+    def _collections(self) -> DynamoDBCollections:
+        return DynamoDBCollections(self._dynamodb, self.config.collections_table, self.config.syncs_table)
+
+    @cached_property
+    def _catalogue(self) -> DynamoDBCatalogue:
+        return DynamoDBCatalogue(self._dynamodb, self.config.catalogue_table, self.config.collections_table)
+
+    @cached_property
+    def _sources(self) -> S3Sources:
+        return S3Sources(self._s3, lambda: boto3.client("sts", config=_STANDARD), _customers_client)
+
+    @cached_property
+    def _storage(self) -> S3Storage:
+        return S3Storage(self._s3, self.config.managed_bucket, self.config.thumbnails_bucket)
+
+    @cached_property
+    def _queues(self) -> SQSQueues:
+        client = boto3.client("sqs", config=_STANDARD)
+        return SQSQueues(client, self.config.sync_queue_url, self.config.index_queue_url)
+
+    @cached_property
+    def _embedder(self) -> LambdaEmbedder:
+        return LambdaEmbedder(boto3.client("lambda", config=_PATIENT), self.config.embedder_function)
+
+    @cached_property
+    def _dynamodb(self) -> "DynamoDBClient":
+        return boto3.client("dynamodb", config=_STANDARD)
+
+    @cached_property
+    def _s3(self) -> "S3Client":
+        return boto3.client("s3", config=_S3)
+
+
+def _customers_client(region: str, credentials: Credentials) -> "S3Client":
+    return boto3.client(
+        "s3",
+        region_name=region,
+        aws_access_key_id=credentials.key,
+        aws_secret_access_key=credentials.secret,
+        aws_session_token=credentials.token,
+        config=_S3,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,36 @@
+"""Settings, read from the environment once, when the first request or message needs them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the template tells the functions; each field is the variable of the same name in capitals.
+
+    ``public_url`` is where callers reach the API, without a trailing slash; empty, it is taken from each request.
+    """
+
+    aws_region: str
+    accounts_table: str
+    collections_table: str
+    catalogue_table: str
+    syncs_table: str
+    sync_queue_url: str
+    index_queue_url: str
+    managed_bucket: str
+    thumbnails_bucket: str
+    embedder_function: str
+    vector_store: str
+    embedded_store_path: str
+    public_url: str
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> "Config":
+        """Raises KeyError naming a variable that is missing."""
+        optional = {"embedded_store_path", "public_url"}
+        values = {
+            name: environ.get(name.upper(), "") if name in optional else environ[name.upper()]
+            for name in cls.__dataclass_fields__
+        }
+        return cls(**values)

@@ -1,0 +1,166 @@
+"""Collections: what a user searches, where its pictures live, and how far its last sync came."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from chalicelib.domain.errors import InvalidRequest
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9](?<!-s3alias)(?<!--ol-s3)")
+_REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
+# The prefix is what lets our own permission to assume roles be narrower than every role of every customer.
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/(?:[\w+=,.@-]+/)*similarix-[\w+=,.@-]{1,54}")
+NAME_LIMIT = 100
+FOLDER_LIMIT = 900  # bytes; a key has 1,024, and a folder without room for a file name is no use
+
+
+class CollectionType(StrEnum):
+    S3 = "s3"
+    MANAGED = "managed"
+
+
+class AutoSync(StrEnum):
+    MANUAL = "manual"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+class SyncStatus(StrEnum):
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class Trigger(StrEnum):
+    MANUAL = "manual"
+    AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class SyncState:
+    """Where the collection's sync stands.
+
+    ``lease_until`` is when a running sync counts as dead unless one of its workers has moved it on; ``listed`` says
+    that the bucket has been walked to its end, ``outstanding`` how many batches are not done yet.
+    """
+
+    status: SyncStatus = SyncStatus.PENDING
+    id: str | None = None
+    trigger: Trigger | None = None
+    lease_until: datetime | None = None
+    listed: bool = False
+    outstanding: int = 0
+    last_sync: datetime | None = None
+    last_manual_sync: datetime | None = None
+    last_auto_sync: datetime | None = None
+
+    def status_at(self, now: datetime) -> SyncStatus:
+        """The status a user sees: a sync whose lease ran out has failed, whatever its record says."""
+        if self.status is SyncStatus.IN_PROGRESS and (self.lease_until is None or self.lease_until < now):
+            return SyncStatus.FAILED
+        return self.status
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """``prefix`` is the folder as S3 wants it: empty, or ending in a slash."""
+
+    uuid: str
+    account: str
+    name: str
+    type: CollectionType
+    bucket: str
+    prefix: str
+    region: str
+    created_at: datetime
+    role_arn: str | None = None
+    external_id: str | None = None
+    auto_sync: AutoSync = AutoSync.MANUAL
+    sync: SyncState = SyncState()
+    total_files: int = 0
+    total_size: int = 0
+
+    @property
+    def folder(self) -> str:
+        return "/" + self.prefix.rstrip("/")
+
+    @property
+    def bucket_owner(self) -> str | None:
+        """The AWS account that owns the bucket: the one whose role reads it."""
+        match = _ROLE_ARN.fullmatch(self.role_arn or "")
+        return match.group(1) if match else None
+
+    def holds(self, key: str) -> bool:
+        """Whether an object of the bucket belongs here; the empty objects that stand for folders do not."""
+        return key.startswith(self.prefix) and key != self.prefix and not key.endswith("/")
+
+
+def checked_name(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequest("Give the collection a name.", field="name")
+    if len(value.strip()) > NAME_LIMIT:
+        raise InvalidRequest(f"The name has at most {NAME_LIMIT} characters.", field="name")
+    return value.strip()
+
+
+def checked_type(value: object) -> CollectionType:
+    if not isinstance(value, str) or value not in list(CollectionType):
+        raise InvalidRequest("The type of a collection is 's3' or 'managed'.", field="type")
+    return CollectionType(value)
+
+
+def checked_bucket(value: object) -> str:
+    if not isinstance(value, str) or not _BUCKET.fullmatch(value) or ".." in value or _is_address(value):
+        raise InvalidRequest(
+            "Name the S3 bucket: 3 to 63 small letters, digits, dots and hyphens, as S3 requires.", field="bucket"
+        )
+    return value
+
+
+def checked_prefix(value: object) -> str:
+    """The folder as a key prefix: ``/images`` and ``images`` become ``images/``; none and ``/``, all."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidRequest("The folder is a string such as '/images'.", field="folder")
+    stripped = value.strip("/")
+    if len(stripped.encode()) > FOLDER_LIMIT:
+        raise InvalidRequest(f"The folder has at most {FOLDER_LIMIT} bytes.", field="folder")
+    return f"{stripped}/" if stripped else ""
+
+
+def checked_region(value: object) -> str:
+    if not isinstance(value, str) or not _REGION.fullmatch(value):
+        raise InvalidRequest("Name the bucket's AWS region, for example 'eu-central-1'.", field="region")
+    return value
+
+
+def checked_role(value: object) -> str:
+    if not isinstance(value, str) or not _ROLE_ARN.fullmatch(value):
+        raise InvalidRequest(
+            "Name the role that may read the bucket by its ARN; its name starts with 'similarix-', "
+            "for example 'arn:aws:iam::111122223333:role/similarix-reader'.",
+            field="role_arn",
+        )
+    return value
+
+
+def checked_auto_sync(value: object) -> AutoSync:
+    if value is None:
+        return AutoSync.MANUAL
+    if not isinstance(value, str) or value not in list(AutoSync):
+        raise InvalidRequest("auto_sync_interval is daily, weekly, monthly or manual.", field="auto_sync_interval")
+    return AutoSync(value)
+
+
+def _is_address(value: str) -> bool:
+    try:
+        ipaddress.IPv4Address(value)
+    except ValueError:
+        return False
+    return True

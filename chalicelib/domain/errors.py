@@ -1,0 +1,102 @@
+"""Every error this application raises on purpose, in one tree.
+
+    SimilarixError
+    ├── InvalidRequest                400  the caller can mend it
+    │   └── UnreadablePicture         400  the bytes are not a picture we can open
+    ├── Forbidden                     403  no token, an unknown one, or one that may not do this
+    ├── NotFound                      404  it does not exist, or it is another account's
+    ├── MethodNotAllowed              405
+    ├── Conflict                      409  the request does not fit the present state
+    │   └── SyncAlreadyRunning        409
+    ├── PayloadTooLarge               413
+    ├── UnsupportedMediaType          415
+    └── Unavailable                   503  try again later
+        ├── StoreUnavailable          503
+        ├── EmbedderUnavailable       503
+        └── SourceUnavailable         503  a bucket cannot be listed or read now
+
+    StaleWrite                        never leaves a worker: another writer was first
+
+The edge (``chalicelib.api.edge``) turns the tree into the envelope; workers let it rise, and the message comes back.
+"""
+
+
+class SimilarixError(Exception):
+    """Base of the tree.
+
+    Args:
+        message: a sentence for the caller that says what to do.
+        field: the name of the parameter at fault, where there is one.
+    """
+
+    status = 500
+    code = "internal_error"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class InvalidRequest(SimilarixError):
+    status = 400
+    code = "invalid_request"
+
+
+class UnreadablePicture(InvalidRequest):
+    code = "unreadable_picture"
+
+
+class Forbidden(SimilarixError):
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(SimilarixError):
+    status = 404
+    code = "not_found"
+
+
+class MethodNotAllowed(SimilarixError):
+    status = 405
+    code = "method_not_allowed"
+
+
+class Conflict(SimilarixError):
+    status = 409
+    code = "conflict"
+
+
+class SyncAlreadyRunning(Conflict):
+    code = "sync_in_progress"
+
+
+class PayloadTooLarge(SimilarixError):
+    status = 413
+    code = "payload_too_large"
+
+
+class UnsupportedMediaType(SimilarixError):
+    status = 415
+    code = "unsupported_media_type"
+
+
+class Unavailable(SimilarixError):
+    status = 503
+    code = "unavailable"
+
+
+class StoreUnavailable(Unavailable):
+    code = "store_unavailable"
+
+
+class EmbedderUnavailable(Unavailable):
+    code = "embedder_unavailable"
+
+
+class SourceUnavailable(Unavailable):
+    code = "source_unavailable"
+
+
+class StaleWrite(Exception):
+    """Another writer changed the record since it was read."""

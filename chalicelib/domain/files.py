@@ -1,0 +1,135 @@
+"""Files: what the catalogue knows of each object, and the one rule that says what to do about it.
+
+A change is a hint that a key deserves a look, never a fact. The decision compares the record with the object as S3
+has it at that moment, so duplicates, reordering and loss of news cannot bring a wrong state about: the record is read
+first, the object second, and the record is written only if nobody else has written it since.
+"""
+
+import uuid
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+SEQUENCER_WIDTH = 64  # hexadecimal digits; S3 sends 16 to 18, of varying length
+
+
+class FileState(StrEnum):
+    INDEXED = "indexed"
+    FAILED = "failed"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """An object as S3 has it: identity only."""
+
+    key: str
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What the embedder read out of an object; ``vector`` is little-endian float32 of unit length."""
+
+    model: str
+    vector: bytes
+    size: int
+    md5: str
+    width: int
+    height: int
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One object of one collection in the catalogue.
+
+    ``version`` grows by one with every write; it is the lock of the catalogue and the document version of the vector
+    store. A removed record keeps its picture, so that an object that returns costs nothing.
+    """
+
+    account: str
+    collection: str
+    key: str
+    state: FileState
+    etag: str
+    size: int
+    version: int
+    updated_at: datetime
+    picture: Picture | None = None
+    reason: str | None = None
+    detail: str | None = None
+    sequencer: str | None = None
+
+    @property
+    def uuid(self) -> str:
+        return file_uuid(self.collection, self.key)
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """What the record adds to its collection's statistics: files and bytes."""
+        return (1, self.size) if self.state is FileState.INDEXED else (0, 0)
+
+    def same_object(self, found: ObjectInfo) -> bool:
+        return self.etag == found.etag and self.size == found.size
+
+
+class Action(StrEnum):
+    NOTHING = "nothing"
+    EMBED = "embed"
+    RESTORE = "restore"
+    REMOVE = "remove"
+
+
+def file_uuid(collection: str, key: str) -> str:
+    """A file's identity follows from where it is, so two workers that meet it first agree without asking."""
+    return str(uuid.uuid5(uuid.UUID(collection), key))
+
+
+def decide(record: FileRecord | None, found: ObjectInfo | None) -> Action:
+    """What the object as it is now asks of its record."""
+    if found is None:
+        return Action.NOTHING if record is None or record.state is FileState.REMOVED else Action.REMOVE
+    if record is None or not record.same_object(found):
+        return Action.EMBED
+    if record.state is FileState.REMOVED:
+        return Action.RESTORE if record.picture is not None else Action.EMBED
+    return Action.NOTHING
+
+
+def is_old_news(record: FileRecord | None, sequencer: str | None) -> bool:
+    """Whether an S3 event tells no more than one already handled.
+
+    Sequencers of one key compare as strings once the shorter is padded on the right with zeros:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+    """
+    if record is None or record.sequencer is None or sequencer is None:
+        return False
+    return _padded(sequencer) <= _padded(record.sequencer)
+
+
+def newest(first: str | None, second: str | None) -> str | None:
+    """The later of two sequencers."""
+    return max((s for s in (first, second) if s is not None), key=_padded, default=None)
+
+
+def indexed(record: FileRecord, picture: Picture) -> FileRecord:
+    return replace(record, state=FileState.INDEXED, picture=picture, reason=None, detail=None)
+
+
+def failed(record: FileRecord, reason: str, detail: str) -> FileRecord:
+    return replace(record, state=FileState.FAILED, picture=None, reason=reason, detail=detail)
+
+
+def removed(record: FileRecord, reason: str | None = None, detail: str | None = None) -> FileRecord:
+    """A tombstone: it keeps the picture, so that the object costs nothing if it comes back."""
+    return replace(record, state=FileState.REMOVED, reason=reason, detail=detail)
+
+
+def restored(record: FileRecord) -> FileRecord:
+    return replace(record, state=FileState.INDEXED, reason=None, detail=None)
+
+
+def _padded(sequencer: str) -> str:
+    return sequencer.upper().ljust(SEQUENCER_WIDTH, "0")

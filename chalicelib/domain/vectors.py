@@ -1,0 +1,89 @@
+"""What the vector store keeps and answers: documents, queries, hits, and the port itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class VectorDocument:
+    """One searchable picture, flat, with all that a search result shows.
+
+    Args:
+        uuid: the file's identity, the document's id in the store.
+        version: grows with each change of the file; a store keeps the highest and ignores a lower one.
+        model: stamp of the model and decode version, e.g. ``lite-1+d1``; only vectors of one stamp are compared.
+        vector: little-endian float32, L2-normalised; its length is four times the model's dimension.
+    """
+
+    uuid: str
+    account: str
+    collection: str
+    bucket: str
+    key: str
+    size: int
+    md5: str
+    model: str
+    version: int
+    vector: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VectorRemoval:
+    """Takes a document out, unless the store already holds a higher version of it."""
+
+    uuid: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class VectorQuery:
+    """The nearest documents of one account to ``vector``, nearest first.
+
+    Args:
+        vector: little-endian float32, L2-normalised.
+        model: the stamp whose vectors are compared.
+        limit: how many hits at most, at least 1.
+        collections: only these collections; ``None`` means all of the account.
+        max_distance: only hits whose cosine distance is not above it.
+        after: the ``(distance, uuid)`` of the last hit of the page before.
+    """
+
+    account: str
+    vector: bytes
+    model: str
+    limit: int
+    collections: tuple[str, ...] | None = None
+    max_distance: float | None = None
+    after: tuple[float, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A document found, with its cosine distance ``1 - cos`` in [0, 2]; ties stand in order of uuid."""
+
+    uuid: str
+    collection: str
+    bucket: str
+    key: str
+    size: int
+    md5: str
+    distance: float
+
+
+class VectorStore(Protocol):
+    """A projection of the catalogue that answers nearest-neighbour queries.
+
+    Every method raises ``StoreUnavailable`` when the store cannot be reached; a write that returned is visible to the
+    next search of any process.
+    """
+
+    def upsert(self, documents: Sequence[VectorDocument]) -> None: ...
+
+    def remove(self, removals: Sequence[VectorRemoval]) -> None: ...
+
+    def remove_collection(self, account: str, collection: str) -> None: ...
+
+    def search(self, query: VectorQuery) -> list[Hit]: ...
+
+    def count(self, account: str, collection: str | None = None) -> int: ...

@@ -1,0 +1,44 @@
+"""From S3's news to the collections it concerns."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from chalicelib.domain.changes import BucketChange, Change, IndexBatch, batches
+from chalicelib.domain.collections import Collection
+from chalicelib.domain.files import newest
+from chalicelib.services.collecting import managed_owner
+from chalicelib.services.ports import Collections, Queues
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    collections: Collections
+    queues: Queues
+    managed_bucket: str
+
+    def pass_on(self, news: Iterable[BucketChange]) -> None:
+        """Send each change to the index workers, once for every collection that holds its key."""
+        wanted: dict[tuple[str, str], dict[str, Change]] = defaultdict(dict)
+        for item in news:
+            for collection in self._holding(item.bucket, item.change.key):
+                changes = wanted[collection.account, collection.uuid]
+                known = changes.get(item.change.key)
+                latest = newest(known.sequencer if known else None, item.change.sequencer)
+                changes[item.change.key] = Change(item.change.key, latest)
+        self.queues.send_batches(
+            [
+                IndexBatch(account, collection, batch)
+                for (account, collection), changes in wanted.items()
+                for batch in batches(list(changes.values()))
+            ]
+        )
+
+    def _holding(self, bucket: str, key: str) -> list[Collection]:
+        if bucket == self.managed_bucket:
+            owner = managed_owner(key)
+            found = self.collections.get(*owner) if owner else None
+            candidates = [found] if found else []
+        else:
+            candidates = self.collections.on_bucket(bucket)
+        return [collection for collection in candidates if collection.holds(key)]
