@@ -1,0 +1,113 @@
+"""Deploy the packaged application with CloudFormation, onto AWS or onto the local emulator.
+
+python -m infra.deploy --stack similarix --region eu-central-1 --image URI_OF_THE_EMBEDDER [--set LogLevel=DEBUG]
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.artifacts import Artifacts
+from infra.embedder import zip_embedder
+from infra.emulator import Emulator
+from infra.package import Package, PackagingError, package
+from infra.stack import DeploymentError, Say, Stack
+from infra.template import definition_digest, with_code, with_zipped_embedder
+
+STACK = "similarix"
+LOCAL_MODEL = "lite"
+# The tag by which the emulator lets an API's identifier be chosen.
+_CHOSEN_API_ID = "ms-custom-id"
+
+
+def deploy(
+    session: boto3.Session, packaged: Package, *, stack: str, parameters: Mapping[str, str], say: Say = print
+) -> dict[str, str]:
+    """Deploy onto AWS; answers the stack's outputs.
+
+    Args:
+        parameters: of the template, EmbedderImageUri among them when the stack is new; others keep their values.
+
+    Raises:
+        DeploymentError: CloudFormation could not.
+    """
+    artifacts = _artifacts(session, None)
+    template = with_code(packaged.template, artifacts.add_archive(packaged.code))
+    target = Stack(session.client("cloudformation"), stack, say)
+    return target.deploy(artifacts.add_template(json.dumps(template)), parameters)
+
+
+def deploy_locally(
+    emulator: Emulator, packaged: Package, *, stack: str = STACK, parameters: Mapping[str, str], say: Say = print
+) -> dict[str, str]:
+    """Deploy onto the emulator; answers the stack's outputs, and as ``ApiUrl`` where the API is called.
+
+    The template is the one for AWS but for the embedder, whose handler runs from an archive. The URL is known before
+    the deployment, and changes with the API's definition, because the emulator cannot change an API in place.
+
+    Args:
+        packaged: thin; the functions find this interpreter's packages.
+        parameters: of the template; PublicUrl is set to the API's URL unless it is given.
+
+    Raises:
+        DeploymentError: CloudFormation could not.
+    """
+    session = emulator.session()
+    artifacts = _artifacts(session, emulator.endpoint)
+    model = parameters.get("EmbedderModel", LOCAL_MODEL)
+    template = with_code(packaged.template, artifacts.add_archive(packaged.code))
+    embedder = artifacts.add_archive(zip_embedder(model))
+    template = with_zipped_embedder(template, embedder, _runtime())
+    api = f"{stack}-{definition_digest(template)}"
+    url = emulator.api_url(api)
+    target = Stack(session.client("cloudformation", endpoint_url=emulator.endpoint), stack, say, pause_seconds=0.1)
+    outputs = target.deploy(
+        artifacts.add_template(json.dumps(template)),
+        {"PublicUrl": url, "EmbedderModel": model, **parameters},
+        {_CHOSEN_API_ID: api},
+    )
+    return outputs | {"ApiUrl": url}
+
+
+def _artifacts(session: boto3.Session, endpoint: str | None) -> Artifacts:
+    account = session.client("sts", endpoint_url=endpoint).get_caller_identity()["Account"]
+    artifacts = Artifacts(session.client("s3", endpoint_url=endpoint), account, session.region_name)
+    artifacts.prepare()
+    return artifacts
+
+
+def _runtime() -> str:
+    return f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.deploy", description="Deploy Similarix onto AWS.")
+    parser.add_argument("--stack", required=True, help="the stack's name, which its functions and queues bear")
+    parser.add_argument("--region", required=True, help="the AWS region")
+    parser.add_argument("--image", default="", help="the embedder's image URI; a new stack needs it")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of infra/template.yaml"
+    )
+    options = parser.parse_args(arguments)
+    parameters = dict(setting.split("=", 1) for setting in options.set if "=" in setting)
+    if len(parameters) < len(options.set):
+        parser.error("--set takes NAME=VALUE")
+    if options.image:
+        parameters["EmbedderImageUri"] = options.image
+    try:
+        session = boto3.Session(region_name=options.region)
+        outputs = deploy(session, package(), stack=options.stack, parameters=parameters)
+    except (BotoCoreError, ClientError, DeploymentError, PackagingError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    for name, value in sorted(outputs.items()):
+        print(f"{name} {value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

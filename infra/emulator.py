@@ -1,0 +1,165 @@
+"""AWS on this machine: the emulator as a child process on loopback, its state in a folder."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import boto3
+import requests
+
+HOST = "127.0.0.1"
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+# Whoever holds these is the account's root there. They guard nothing: the emulator listens on loopback only, and
+# wants them so that it can tell root from the functions' roles, whose permissions it enforces.
+ROOT_KEY = "similarix-local"
+ROOT_SECRET = "similarix-local"  # noqa: S105
+
+START_SECONDS = 60
+STOP_SECONDS = 20
+# What the emulator may know of the developer's own environment: nothing of their AWS account, proxies or Python.
+INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "SYSTEMROOT", "TZ", "USER")
+
+
+class EmulatorError(Exception):
+    """The emulator cannot do what was asked; the message says why, in one sentence."""
+
+
+class PortBusyError(EmulatorError):
+    """Something else listens on the port."""
+
+
+class Emulator:
+    """Start with ``with Emulator(folder, port) as aws:`` or ``start``; ``stop`` keeps the state for the next start."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder.resolve()
+        self.port = port
+        self.endpoint = f"http://{HOST}:{port}"
+        self.log = self.folder / "emulator.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Answers once the emulator does.
+
+        Raises:
+            PortBusyError: something else listens on the port.
+            EmulatorError: it ended at once, or did not answer in time.
+        """
+        if _answers(self.port):
+            raise PortBusyError(
+                f"Port {self.port} on {HOST} is in use. Stop what listens there, or choose another port."
+            )
+        (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", str(Path(__file__).with_name("emulated.py"))],
+                stdin=subprocess.PIPE,  # held open: its end tells the emulator that this process is gone
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                env=self._environment(),
+                start_new_session=True,  # the terminal's Ctrl-C is ours alone to answer
+            )
+        try:
+            self._wait_until_healthy(self._process)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Ends the emulator and all it started, once it has written its state; nothing to do if it does not run."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def session(self) -> boto3.Session:
+        """The account's root, with the emulator as the endpoint of none of its clients: pass ``endpoint`` to each."""
+        return boto3.Session(aws_access_key_id=ROOT_KEY, aws_secret_access_key=ROOT_SECRET, region_name=REGION)
+
+    def api_url(self, rest_api: str, stage: str = "live") -> str:
+        """Where a REST API deployed here is called, without a trailing slash."""
+        return f"{self.endpoint}/_aws/execute-api/{rest_api}/{stage}"
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        return inherited | {
+            "BIND_HOST": HOST,
+            "MINISTACK_HOST": HOST,
+            "GATEWAY_PORT": str(self.port),
+            "MINISTACK_REGION": REGION,
+            "MINISTACK_ACCOUNT_ID": ACCOUNT,
+            "AUTH": "true",
+            "AWS_ACCESS_KEY_ID": ROOT_KEY,
+            "AWS_SECRET_ACCESS_KEY": ROOT_SECRET,
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self.folder / "state"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self.folder / "s3"),
+            "TMPDIR": str(self.folder / "tmp"),
+            # Servers of services that are not used here.
+            "SFTP_ENABLED": "0",
+            "IOT_MTLS_ENABLED": "0",
+            # Functions run as processes; the developer's containers are left alone.
+            "LAMBDA_EXECUTOR": "local",
+            "DOCKER_HOST": f"unix://{self.folder / 'no-docker'}",
+            # The functions inherit all this; none is to find the developer's own account.
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def _wait_until_healthy(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise EmulatorError(f"The emulator ended as it started. Its log is {self.log}:\n{self._last_lines()}")
+            if _healthy(self.endpoint):
+                return
+            time.sleep(0.05)
+        raise EmulatorError(f"The emulator did not answer within {START_SECONDS} s. Its log is {self.log}.")
+
+    def _last_lines(self, count: int = 5) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def _healthy(endpoint: str) -> bool:
+    session = requests.Session()
+    session.trust_env = False  # no proxy stands between this machine and itself
+    try:
+        return session.get(f"{endpoint}/_ministack/health", timeout=2).ok
+    except requests.RequestException:
+        return False

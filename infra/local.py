@@ -1,0 +1,71 @@
+"""The whole system on one machine: the emulator, the deployed template, and something to search."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from infra import seed
+from infra.deploy import deploy_locally
+from infra.emulator import ACCOUNT, REGION, Emulator
+from infra.package import package
+from infra.stack import Say
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What a caller needs to know of the running system; ``stack.json`` has the same fields."""
+
+    api_url: str
+    token: str
+    aws_endpoint: str
+    region: str
+    sample_bucket: str
+    collection: str
+    managed_collection: str
+    outputs: dict[str, str]
+
+
+def bring_up(emulator: Emulator, say: Say) -> Stack:
+    """Deploy, and on the first run make the demo account, the sample bucket and the two collections."""
+    # One disk for all functions: the embedded store is the right one here.
+    parameters = {"VectorStore": "embedded", "EmbeddedStorePath": str(emulator.folder / "vectors.sqlite")}
+    say("Deploying the template")
+    outputs = deploy_locally(emulator, package(thin=True), parameters=parameters, say=_only_trouble(say))
+    url = outputs["ApiUrl"]
+    file = emulator.folder / "stack.json"
+    if file.exists():
+        old = json.loads(file.read_text())
+        stack = Stack(**{**old, "api_url": url, "aws_endpoint": emulator.endpoint, "outputs": outputs})
+        api = seed.Api(url, stack.token)
+    else:
+        session = emulator.session()
+        token = seed.open_demo_account(session, emulator.endpoint, outputs["AccountsTableName"])
+        api, s3 = seed.Api(url, token), session.client("s3", endpoint_url=emulator.endpoint)
+        say(f"{seed.fill_bucket(s3, REGION)} photographs in the bucket {seed.BUCKET}")
+        collection = seed.connect_bucket(session, emulator.endpoint, api, ACCOUNT)
+        managed = api.call("POST", "/collections/", json={"type": "managed", "name": "My uploads"})
+        stack = Stack(
+            api_url=url,
+            token=token,
+            aws_endpoint=emulator.endpoint,
+            region=REGION,
+            sample_bucket=seed.BUCKET,
+            collection=collection,
+            managed_collection=managed["collection"]["uuid"],
+            outputs=outputs,
+        )
+        say("Syncing the sample collection")
+        say(f"Synced in {seed.sync_and_wait(api, collection, say):.1f} s")
+        seed.notify(s3, outputs["EventsQueueArn"])
+    # Last, so that a first run that was interrupted is begun again, not taken for a whole one.
+    file.write_text(json.dumps(asdict(stack), indent=2) + "\n")
+    return stack
+
+
+def _only_trouble(say: Say) -> Say:
+    """Here a deployment takes a second: its steps are worth a line only where one fails."""
+
+    def tell(line: str) -> None:
+        if "FAILED" in line or "ROLLBACK" in line:
+            say(line)
+
+    return tell

@@ -1,0 +1,124 @@
+"""The application packaged for CloudFormation by Chalice: one SAM template and one archive of code.
+
+    python -m infra.package [--thin]
+
+writes ``sam.json`` and ``deployment.zip`` to ``build/package``, or ``build/thin``: without the packages that the API
+needs, for the emulator, whose functions run on the interpreter of this project with the packages installed there.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+STAGE = "live"
+PYTHONS = ((3, 11), (3, 12), (3, 13))
+
+# Where a region is asked for, none of its answers ends up in the template.
+_ANY_REGION = "us-east-1"
+
+
+class PackagingError(Exception):
+    """Chalice could not package the application; the message has its words."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A packaged application: the template as a value, and the archive that its functions' CodeUri names."""
+
+    template: dict[str, Any]
+    code: Path
+
+
+def package(root: Path = ROOT, out: Path | None = None, *, thin: bool = False) -> Package:
+    """Package the application in ``root``; at once if nothing has changed since the last time.
+
+    Raises:
+        PackagingError: Chalice could not, or this Python is none that Lambda has.
+    """
+    if sys.version_info[:2] not in PYTHONS:
+        raise PackagingError("The functions' Python is the one that packages them: use 3.11, 3.12 or 3.13.")
+    out = out or root / "build" / ("thin" if thin else "package")
+    template, code, stamp = out / "sam.json", out / "deployment.zip", out / "inputs.sha256"
+    digest = _digest(root, thin=thin)
+    if not (template.exists() and code.exists() and stamp.exists() and stamp.read_text() == digest):
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        _build(root, out, thin=thin)
+        stamp.write_text(digest)
+    return Package(json.loads(template.read_text()), code)
+
+
+def _build(root: Path, out: Path, *, thin: bool) -> None:
+    # A copy of what belongs to the application: Chalice takes whatever lies around, and leaves its own files behind.
+    with tempfile.TemporaryDirectory() as folder:
+        stage = Path(folder)
+        for path in _sources(root):
+            copy = stage / path.relative_to(root)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        if thin:
+            (stage / "requirements.txt").write_text("")
+        _chalice(stage, "package", "--stage", STAGE, "--merge-template", "infra/template.yaml", str(stage / "out"))
+        # As JSON: CloudFormation knows no YAML aliases, which is how repeated parts are written there.
+        template = yaml.safe_load((stage / "out" / "sam.yaml").read_text())
+        (out / "sam.json").write_text(json.dumps(template, indent=1, sort_keys=True))
+        shutil.move(stage / "out" / "deployment.zip", out / "deployment.zip")
+
+
+def _chalice(project: Path, *arguments: str) -> None:
+    # No profile of the developer's: packaging asks AWS nothing. No bytecode: it would be packaged.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment |= {"AWS_DEFAULT_REGION": _ANY_REGION, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", "from chalice.cli import main; main()", *arguments]
+    done = subprocess.run(
+        command, cwd=project, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    # Chalice ends well, with a warning, where it finds no package for Lambda for something required.
+    if done.returncode or "Could not install dependencies" in done.stdout + done.stderr:
+        raise PackagingError(f"Chalice could not package the application:\n{done.stdout}{done.stderr}".rstrip())
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    yield from (root / "app.py", root / ".chalice" / "config.json", root / "infra" / "template.yaml")
+    yield root / "requirements.txt"
+    yield from sorted((root / "chalicelib").rglob("*.py"))
+
+
+def _digest(root: Path, *, thin: bool) -> str:
+    digest = hashlib.sha256()
+    digest.update(f"{sys.version_info[:2]} {version('chalice')} {thin}".encode())
+    digest.update(Path(__file__).read_bytes())
+    for path in _sources(root):
+        digest.update(f"\0{path.relative_to(root)}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.package", description="Package the application.")
+    parser.add_argument("--thin", action="store_true", help="without dependencies, for the local emulator")
+    try:
+        packaged = package(thin=parser.parse_args().thin)
+    except PackagingError as error:
+        print(error, file=sys.stderr)
+        return 1
+    megabytes = packaged.code.stat().st_size / 1e6
+    print(f"{packaged.code.parent.relative_to(ROOT)}: {packaged.code.name} ({megabytes:.1f} MB) and sam.json")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""What a newcomer finds after ``make run``: an account, a customer's bucket with pictures, and two collections."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from infra.accounts import AccountDesk
+
+if TYPE_CHECKING:
+    import boto3
+    from types_boto3_s3.client import S3Client
+
+SAMPLES = Path(__file__).parent.parent / "samples" / "photos"
+BUCKET = "similarix-samples"
+FOLDER = "photos"
+ROLE = "similarix-samples-reader"
+SYNC_SECONDS = 300  # the longest a first sync of 50 pictures is waited for
+
+Say = Callable[[str], None]
+
+
+class Api:
+    """The few calls that seeding makes; everything goes the way a customer's own code would."""
+
+    def __init__(self, base_url: str, token: str) -> None:
+        self.base_url = base_url
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Token {token}"
+
+    def call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        """Answers the envelope's result.
+
+        Raises:
+            RuntimeError: the API refused, with what it said.
+        """
+        response = self._session.request(method, f"{self.base_url}/api{path}", timeout=60, **options)
+        envelope: dict[str, Any] = response.json()
+        if not envelope.get("success"):
+            raise RuntimeError(f"{method} {path} answered {response.status_code}: {envelope}")
+        return {**envelope["result"], "info": envelope["info"]}
+
+
+def open_demo_account(session: "boto3.Session", endpoint: str | None, table: str) -> str:
+    """A demo account; answers a token for it."""
+    desk = AccountDesk(session.client("dynamodb", endpoint_url=endpoint), table)
+    return desk.issue_token(desk.open_account("demo"), "make run")
+
+
+def fill_bucket(s3: "S3Client", region: str, pictures: Path = SAMPLES) -> int:
+    """The customer's bucket with the pictures of a folder; answers how many."""
+    where: Any = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    s3.create_bucket(Bucket=BUCKET, **where)
+    files = sorted(pictures.glob("*.jpg"))
+    for file in files:
+        s3.put_object(Bucket=BUCKET, Key=f"{FOLDER}/{file.name}", Body=file.read_bytes(), ContentType="image/jpeg")
+    return len(files)
+
+
+def connect_bucket(session: "boto3.Session", endpoint: str | None, api: Api, trusted: str) -> str:
+    """A collection on the customer's bucket and the role that lets us read it; answers the collection.
+
+    Args:
+        trusted: the AWS account that may assume the role.
+    """
+    account = session.client("sts", endpoint_url=endpoint).get_caller_identity()["Account"]
+    wish = {
+        "type": "s3",
+        "name": "Sample photographs",
+        "bucket": BUCKET,
+        "folder": f"/{FOLDER}",
+        "region": session.region_name,
+        "role_arn": f"arn:aws:iam::{account}:role/{ROLE}",
+        "auto_sync_interval": "daily",
+    }
+    made = api.call("POST", "/collections/", json=wish)
+    _make_role(session, endpoint, trusted, made["info"]["external_id"])
+    return str(made["collection"]["uuid"])
+
+
+def notify(s3: "S3Client", events_queue_arn: str) -> None:
+    """Have the bucket tell of each object that is created or removed."""
+    wanted: Any = {
+        "QueueArn": events_queue_arn,
+        "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"],
+        "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": f"{FOLDER}/"}]}},
+    }
+    s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={"QueueConfigurations": [wanted]})
+
+
+def sync_and_wait(api: Api, collection: str, say: Say) -> float:
+    """Sync, saying how many pictures are searchable on the way; answers the seconds it took.
+
+    Raises:
+        RuntimeError: the sync failed or did not end.
+    """
+    began = time.monotonic()
+    api.call("POST", f"/collections/{collection}/sync/")
+    shown = -1
+    while time.monotonic() - began < SYNC_SECONDS:
+        now = api.call("GET", f"/collections/{collection}/")["collection"]
+        files = now["stats"]["total_files"]
+        if files != shown:
+            say(f"  {files} pictures searchable")
+            shown = files
+        if now["sync_status"] == "completed":
+            return time.monotonic() - began
+        if now["sync_status"] == "failed":
+            break
+        time.sleep(0.25)
+    raise RuntimeError("The sync did not end; the reason is in the emulator's log.")
+
+
+def _make_role(session: "boto3.Session", endpoint: str | None, trusted: str, external_id: str) -> None:
+    iam = session.client("iam", endpoint_url=endpoint)
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{trusted}:root"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"sts:ExternalId": external_id}},
+    }
+    read = [
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{BUCKET}"},
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"},
+    ]
+    iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=_policy([trust]))
+    iam.put_role_policy(RoleName=ROLE, PolicyName="read", PolicyDocument=_policy(read))
+
+
+def _policy(statements: list[dict[str, Any]]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
