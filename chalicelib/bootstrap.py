@@ -62,7 +62,8 @@ class Services:
 
     @cached_property
     def sync(self) -> Sync:
-        return Sync(self._collections, self._catalogue, self._sources, self._queues, _now)
+        spread = int(self.config.schedule_spread)
+        return Sync(self._collections, self._catalogue, self._sources, self._queues, _now, spread)
 
     @cached_property
     def notices(self) -> Notices:

@@ -9,6 +9,7 @@ class Config:
     """What the template tells the functions; each field is the variable of the same name in capitals.
 
     ``public_url`` is where callers reach the API, without a trailing slash; empty, it is taken from each request.
+    ``schedule_spread`` is over how many seconds, 900 at most, the syncs of one schedule start.
     """
 
     aws_region: str
@@ -24,13 +25,14 @@ class Config:
     vector_store: str
     embedded_store_path: str
     public_url: str
+    schedule_spread: str
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Config":
         """Raises KeyError naming a variable that is missing."""
-        optional = {"embedded_store_path", "public_url"}
+        optional = {"embedded_store_path": "", "public_url": "", "schedule_spread": "900"}
         values = {
-            name: environ.get(name.upper(), "") if name in optional else environ[name.upper()]
+            name: environ.get(name.upper(), optional[name]) if name in optional else environ[name.upper()]
             for name in cls.__dataclass_fields__
         }
         return cls(**values)

@@ -1,6 +1,7 @@
 """AWS on this machine: the emulator as a child process on loopback, its state in a folder."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -65,7 +66,9 @@ class Emulator:
             raise PortBusyError(
                 f"Port {self.port} on {HOST} is in use. Stop what listens there, or choose another port."
             )
-        (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
+        # Where functions were unpacked by an emulator that is no more.
+        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
+        (self.folder / "tmp").mkdir(parents=True)
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", str(Path(__file__).with_name("emulated.py"))],

@@ -27,7 +27,11 @@ class Stack:
 def bring_up(emulator: Emulator, say: Say) -> Stack:
     """Deploy, and on the first run make the demo account, the sample bucket and the two collections."""
     # One disk for all functions: the embedded store is the right one here.
-    parameters = {"VectorStore": "embedded", "EmbeddedStorePath": str(emulator.folder / "vectors.sqlite")}
+    parameters = {
+        "VectorStore": "embedded",
+        "EmbeddedStorePath": str(emulator.folder / "vectors.sqlite"),
+        "ScheduleSpread": "0",
+    }
     say("Deploying the template")
     outputs = deploy_locally(emulator, package(thin=True), parameters=parameters, say=_only_trouble(say))
     url = outputs["ApiUrl"]

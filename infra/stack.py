@@ -47,8 +47,9 @@ class Stack:
             self._delete()
             status = None
         is_new = status is None or status == "REVIEW_IN_PROGRESS"
-        if self._prepare(template_url, parameters, tags or {}, is_new=is_new):
-            self._execute()
+        change_set = self._prepare(template_url, parameters, tags or {}, is_new=is_new)
+        if change_set is not None:
+            self._execute(change_set)
         return self.outputs()
 
     def outputs(self) -> dict[str, str]:
@@ -58,56 +59,58 @@ class Stack:
 
     def _prepare(
         self, template_url: str, parameters: Mapping[str, str], tags: Mapping[str, str], *, is_new: bool
-    ) -> bool:
-        """Make the change set; answers whether there is anything to change."""
-        self._change_set = f"deploy-{time.time_ns()}"
+    ) -> str | None:
+        """Make a change set; answers its name, or none where there is nothing to change."""
         known = self._client.get_template_summary(TemplateURL=template_url).get("Parameters", [])
         kept = set() if is_new else self._parameters()
         values: Any = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
         for name in (parameter["ParameterKey"] for parameter in known):
             if name not in parameters and name in kept:
                 values.append({"ParameterKey": name, "UsePreviousValue": True})
+        change_set = f"deploy-{time.time_ns()}"
         self._client.create_change_set(
             StackName=self.name,
-            ChangeSetName=self._change_set,
+            ChangeSetName=change_set,
             ChangeSetType="CREATE" if is_new else "UPDATE",
             TemplateURL=template_url,
             Parameters=values,
             Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
             Capabilities=CAPABILITIES,
         )
-        while (described := self._describe_change_set())["Status"] in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
+        while (made := self._describe(change_set))["Status"] in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
             time.sleep(self._pause_seconds)
-        if described["Status"] == "CREATE_COMPLETE":
-            return True
-        reason = described.get("StatusReason", "no reason given")
-        self._client.delete_change_set(StackName=self.name, ChangeSetName=self._change_set)
+        if made["Status"] == "CREATE_COMPLETE":
+            return change_set
+        reason = made.get("StatusReason", "no reason given")
+        self._client.delete_change_set(StackName=self.name, ChangeSetName=change_set)
         if any(sign in reason for sign in NO_CHANGES):
             self._say(f"{self.name}: nothing to change")
-            return False
+            return None
         raise DeploymentError(f"{self.name}: CloudFormation refused the change: {reason}")
 
-    def _execute(self) -> None:
-        old = {event["EventId"] for event in self._events()}
-        self._client.execute_change_set(StackName=self.name, ChangeSetName=self._change_set)
+    def _execute(self, change_set: str) -> None:
+        seen = {event["EventId"] for event in self._events()}
+        self._client.execute_change_set(StackName=self.name, ChangeSetName=change_set)
         failure = None
         running = True
         while running:
             # The status first, so that the last look at the events comes after the end.
             running = (self._status() or "").endswith("IN_PROGRESS")
-            for event in reversed([event for event in self._events() if event["EventId"] not in old]):
-                old.add(event["EventId"])
-                reason = event.get("ResourceStatusReason", "")
-                self._say(f"  {event['ResourceStatus']:<24} {event['LogicalResourceId']}{reason and f': {reason}'}")
-                is_cause = event["ResourceStatus"].endswith("_FAILED") and not any(c in reason for c in CONSEQUENCES)
-                if is_cause and failure is None:
-                    failure = f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}"
+            for event in reversed([event for event in self._events() if event["EventId"] not in seen]):
+                seen.add(event["EventId"])
+                self._tell(event)
+                failure = failure or _cause(event)
             if running:
                 time.sleep(self._pause_seconds)
         status = self._status()
         if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
             raise DeploymentError(f"{self.name}: {status}. {failure or 'CloudFormation gave no reason.'}")
-        self._say(f"{self.name}: {status}")
+
+    def _tell(self, event: Mapping[str, Any]) -> None:
+        status, name, reason = event["ResourceStatus"], event["LogicalResourceId"], event.get("ResourceStatusReason")
+        # That a resource is begun is worth no line, that the stack is rolled back is.
+        if not status.endswith("IN_PROGRESS") or name == self.name:
+            self._say(f"  {status:<24} {name}{f': {reason}' if reason else ''}")
 
     def _delete(self) -> None:
         self._client.delete_stack(StackName=self.name)
@@ -135,10 +138,18 @@ class Stack:
         stack = self._client.describe_stacks(StackName=self.name)["Stacks"][0]
         return {parameter["ParameterKey"] for parameter in stack.get("Parameters", [])}
 
-    def _describe_change_set(self) -> Mapping[str, Any]:
-        return self._client.describe_change_set(StackName=self.name, ChangeSetName=self._change_set)
+    def _describe(self, change_set: str) -> Mapping[str, Any]:
+        return self._client.describe_change_set(StackName=self.name, ChangeSetName=change_set)
 
     def _events(self) -> Iterator[Mapping[str, Any]]:
         """Newest first."""
         for page in self._client.get_paginator("describe_stack_events").paginate(StackName=self.name):
             yield from page["StackEvents"]
+
+
+def _cause(event: Mapping[str, Any]) -> str | None:
+    """What failed and why, if this event tells of a failure that is nobody else's consequence."""
+    reason = event.get("ResourceStatusReason", "")
+    if not event["ResourceStatus"].endswith("_FAILED") or any(sign in reason for sign in CONSEQUENCES):
+        return None
+    return f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}"

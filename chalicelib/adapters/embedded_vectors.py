@@ -49,7 +49,6 @@ _REMOVE_COLLECTION = """REPLACE INTO documents (uuid, version, seq, removed_at)
     SELECT uuid, version, ?, ? FROM documents WHERE account = ? AND collection = ?"""
 # Rows of other models come along without their vectors: a document that changed its model must leave the old one.
 _NEWER = "SELECT uuid, account, collection, CASE WHEN model = ? THEN vector END FROM documents WHERE seq > ?"
-_SHOWN = "SELECT collection, bucket, key, size, md5 FROM documents WHERE uuid = ?"
 
 
 class EmbeddedVectorStore:
@@ -115,10 +114,8 @@ class EmbeddedVectorStore:
         with self._transaction("BEGIN") as connection:
             if not _check_dimension(connection, query.model, vector.size):
                 return []
-            return [
-                Hit(uuid, *connection.execute(_SHOWN, (uuid,)).fetchone(), distance=distance)
-                for distance, uuid in self._refreshed(connection, query.model, vector.size).nearest(query, vector)
-            ]
+            nearest = self._refreshed(connection, query.model, vector.size).nearest(query, vector)
+            return [_hit(connection, uuid, distance) for distance, uuid in nearest]
 
     def count(self, account: str, collection: str | None = None) -> int:
         with self._transaction("BEGIN") as connection:
@@ -265,6 +262,13 @@ class _Matrix:
         owners = np.empty(capacity, np.int32)
         owners[: len(self._owners)] = self._owners
         self._vectors, self._owners = vectors, owners
+
+
+def _hit(connection: sqlite3.Connection, uuid: str, distance: float) -> Hit:
+    collection, bucket, key, size, md5 = connection.execute(
+        "SELECT collection, bucket, key, size, md5 FROM documents WHERE uuid = ?", (uuid,)
+    ).fetchone()
+    return Hit(uuid, collection, bucket, key, size, md5, distance)
 
 
 def _distances(vectors: NDArray[np.float32], vector: NDArray[np.float32]) -> list[float]:

@@ -14,6 +14,8 @@ ELSEWHERE = ("/", "/{proxy+}")
 
 
 def register(app: Chalice, services: Callable[[], Services]) -> None:
+    # Which bodies are binary, API Gateway is told in infra/template.yaml; Chalice's own list would refuse some callers.
+    app.api.binary_types = []
     edge = Edge(services)
     for blueprint in (search.blueprint(edge), collections.blueprint(edge), files.blueprint(edge)):
         app.register_blueprint(blueprint)

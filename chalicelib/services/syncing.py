@@ -15,7 +15,6 @@ from chalicelib.services.ports import Catalogue, Clock, Collections, Queues, Sou
 # comes back before its sync counts as dead.
 LEASE = timedelta(minutes=20)
 STEPS_BETWEEN_LOOKS_AT_THE_CLOCK = 500
-SPREAD_SECONDS = 900  # SQS delays a message at most this long; scheduled syncs start spread over it
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +24,7 @@ class Sync:
     sources: Sources
     queues: Queues
     now: Clock
+    spread: int = 900  # seconds over which scheduled syncs start; SQS delays a message no longer
 
     def start(self, collection: Collection, trigger: Trigger, *, delay: int = 0) -> SyncStep:
         """Begin a sync unless one runs.
@@ -49,12 +49,12 @@ class Sync:
     def start_scheduled(self, interval: AutoSync) -> int:
         """Begin a sync of every collection with this interval; answers how many began.
 
-        Their starts are spread evenly, by their identifiers, over a quarter of an hour.
+        Their starts are spread by their identifiers, so that not all knock at the same second.
         """
         started = 0
         for collection in self.collections.due(interval):
             try:
-                self.start(collection, Trigger.AUTO, delay=uuids.UUID(collection.uuid).int % SPREAD_SECONDS)
+                self.start(collection, Trigger.AUTO, delay=uuids.UUID(collection.uuid).int % (self.spread + 1))
                 started += 1
             except SyncAlreadyRunning:
                 continue  # the running one does what this one would

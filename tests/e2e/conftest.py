@@ -1,0 +1,123 @@
+"""The deployed template, once for all end-to-end tests, and those who call it."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import requests
+from similarix.client import Similarix
+
+from infra import seed
+from infra.emulator import Emulator
+from infra.local import Stack, bring_up
+from tests.e2e.ports import free_port
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody with a token who calls the API over HTTP."""
+
+    base_url: str
+    token: str | None
+
+    def __call__(self, method: str, path: str, **options: Any) -> requests.Response:
+        headers = {"Authorization": f"Token {self.token}"} if self.token else {}
+        headers |= options.pop("headers", {})
+        url = path if path.startswith("http") else self.base_url + path
+        return requests.request(method, url, headers=headers, timeout=60, allow_redirects=False, **options)
+
+    def result(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        answer = self(method, path, **options)
+        assert answer.ok, answer.text
+        result: dict[str, Any] = answer.json()["result"]
+        return result
+
+    def names_found(self, query: str, limit: int = 100) -> list[str]:
+        found = self.result("GET", "/api/search/", params={"query": query, "limit": limit})
+        return [file["file_name"] for file in found["files"]]
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with Emulator(tmp_path_factory.mktemp("stack"), free_port()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stack(emulator: Emulator) -> Stack:
+    return bring_up(emulator, say=print)
+
+
+@pytest.fixture(scope="session")
+def api(stack: Stack) -> Caller:
+    return Caller(stack.api_url, stack.token)
+
+
+@pytest.fixture(scope="session")
+def stranger(emulator: Emulator, stack: Stack) -> Caller:
+    """Another account's token."""
+    token = seed.open_demo_account(emulator.session(), emulator.endpoint, stack.outputs["AccountsTableName"])
+    return Caller(stack.api_url, token)
+
+
+@pytest.fixture(scope="session")
+def nobody(stack: Stack) -> Caller:
+    return Caller(stack.api_url, None)
+
+
+@pytest.fixture(scope="session")
+def official(stack: Stack) -> Similarix:
+    return Similarix(stack.token, base_url=stack.api_url)
+
+
+@pytest.fixture(scope="session")
+def aws(emulator: Emulator) -> Callable[[str], Any]:
+    """Clients of AWS services as the account's administrator: ``aws("s3")``."""
+    session = emulator.session()
+    return lambda service: session.client(service, endpoint_url=emulator.endpoint)  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def bucket(stack: Stack, aws: Callable[[str], Any]) -> Iterator["Bucket"]:
+    """The customer's bucket; what a test puts there is gone after it."""
+    opened = Bucket(aws("s3"), stack.sample_bucket)
+    yield opened
+    opened.clear()
+
+
+class Bucket:
+    def __init__(self, s3: Any, name: str) -> None:
+        self._s3 = s3
+        self.name = name
+        self._put: set[str] = set()
+
+    def put(self, key: str, body: bytes) -> None:
+        self._put.add(key)
+        self._s3.put_object(Bucket=self.name, Key=key, Body=body)
+
+    def delete(self, key: str) -> None:
+        self._s3.delete_object(Bucket=self.name, Key=key)
+
+    def clear(self) -> None:
+        for key in self._put:
+            self.delete(key)
+
+
+def eventually(look: Callable[[], Found], seconds: float = 60) -> Found:
+    """What ``look`` answers as soon as it is something; fails after a long while."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.1)
+
+
+def picture(name: str) -> bytes:
+    return (Path(__file__).parents[2] / "samples" / "photos" / name).read_bytes()
