@@ -23,7 +23,8 @@ ROOT_KEY = "similarix-local"
 ROOT_SECRET = "similarix-local"  # noqa: S105
 
 START_SECONDS = 60
-STOP_SECONDS = 20
+GRACE_SECONDS = 5
+STOP_SECONDS = 15
 # What the emulator may know of the developer's own environment: nothing of their AWS account, proxies or Python.
 INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "SYSTEMROOT", "TZ", "USER")
 
@@ -92,11 +93,14 @@ class Emulator:
             return
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            # A function in the middle of something holds the emulator up: after a while it is ended, then everything.
+            for patience, then in ((GRACE_SECONDS, signal.SIGTERM), (STOP_SECONDS, signal.SIGKILL)):
+                try:
+                    process.wait(patience)
+                    break
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, then)
+            process.wait()
         assert process.stdin is not None
         process.stdin.close()
 

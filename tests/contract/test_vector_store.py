@@ -593,18 +593,24 @@ class TestTheFileOfTheEmbeddedStore:
             store.upsert([world.picture(2), world.picture(3, unit([1, 1]))])
         assert world.numbers(EmbeddedVectorStore(path).search(world.query())) == [1]
 
-    def test_order_does_not_depend_on_where_a_row_stands(self, path: Path, world: World):
+    def test_an_answer_does_not_depend_on_where_a_row_stands(self, path: Path, world: World):
         """Sums of float32 differ in their last bits by a row's place; what is answered must not."""
-        numbers, wide = range(300), World()
-        vectors = {n: unit([math.sin(n * (axis + 3) * 0.37 + axis) for axis in range(512)]) for n in numbers}
+        vectors = [unit([math.sin(n * (axis + 3) * 0.37 + axis) for axis in range(512)]) for n in range(300)]
+        exact = FakeVectorStore()
         forward, backward = EmbeddedVectorStore(path), EmbeddedVectorStore(path.with_suffix(".backward"))
-        forward.upsert([wide.picture(n, vectors[n]) for n in numbers])
-        for n in reversed(numbers):
-            backward.upsert([wide.picture(n, vectors[n])])
+        for store in (exact, forward):
+            store.upsert([world.picture(n, vector) for n, vector in enumerate(vectors)])
+        for n, vector in reversed(list(enumerate(vectors))):
+            backward.upsert([world.picture(n, vector)])
         for n in range(0, 300, 30):
-            query = wide.query(vectors[n], limit=300)
-            assert forward.search(query) == backward.search(query)
-            assert pages(backward, replace(query, limit=11)) == forward.search(query)
+            query = world.query(vectors[n], limit=300)
+            expected = exact.search(query)
+            assert forward.search(query) == backward.search(query) == expected
+            assert pages(backward, replace(query, limit=11)) == expected
+            assert str(forward.search(query)[0].distance) == "0.0"
+            for last in range(0, 300, 13):
+                within = replace(query, max_distance=expected[last].distance)
+                assert forward.search(within) == exact.search(within)
 
     def test_old_tombstones_go_and_every_reader_still_drops_their_rows(self, path: Path, world: World):
         day = [0.0]
