@@ -79,9 +79,9 @@ class EmbeddedVectorStore:
         self._matrices: dict[str, _Matrix] = {}
 
     def upsert(self, documents: Sequence[VectorDocument]) -> None:
-        dimensions = {(document.model, _unit(document.vector).size) for document in documents}
         if not documents:
             return
+        dimensions = {(document.model, _unit(document.vector).size) for document in documents}
         with self._transaction("BEGIN IMMEDIATE") as connection:
             for model, dimension in dimensions:
                 connection.execute("INSERT OR IGNORE INTO models VALUES (?, ?)", (model, dimension))

@@ -1,0 +1,232 @@
+"""What the packaged template promises, whatever Chalice and app.py put into it."""
+
+import dataclasses
+import json
+
+import cfnlint
+import pytest
+
+from chalicelib.api.edge import API_VERSION
+from chalicelib.config import Config
+from tests.unit.infra.conftest import of_type
+
+APPLICATION = {"APIHandler", "SyncWorker", "EventsWorker", "IndexWorker", "DailySync", "WeeklySync", "MonthlySync"}
+WORKERS = {"SyncWorker": "SyncQueue", "EventsWorker": "EventsQueue", "IndexWorker": "IndexQueue"}
+
+
+def referred(value: dict) -> str:
+    """The logical name behind a Ref or Fn::GetAtt."""
+    return value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0]
+
+
+def statements(role: dict) -> list[dict]:
+    return [each for policy in role["Policies"] for each in policy["PolicyDocument"]["Statement"]]
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def test_every_function_of_the_application_is_there(functions):
+    assert set(functions) == APPLICATION | {"Embedder"}
+
+
+def test_cfn_lint_finds_nothing(template):
+    assert [str(found) for found in cfnlint.lint_all(json.dumps(template))] == []
+
+
+class TestFunctions:
+    def test_each_has_a_role_of_its_own_and_no_role_is_left_over(self, resources, functions):
+        roles = [referred(properties["Role"]) for properties in functions.values()]
+
+        assert sorted(roles) == sorted(of_type(resources, "AWS::IAM::Role"))
+
+    def test_each_has_its_memory_and_time(self, functions):
+        # What Chalice writes where nobody chooses.
+        assert all(properties["MemorySize"] != 128 for properties in functions.values())
+        assert functions["APIHandler"]["Timeout"] == 29  # as long as API Gateway waits
+        assert all(30 <= functions[name]["Timeout"] <= 900 for name in set(functions) - {"APIHandler"})
+
+    def test_each_has_a_log_group_that_expires_before_it_logs(self, resources, functions):
+        groups = of_type(resources, "AWS::Logs::LogGroup")
+        for name, properties in functions.items():
+            mine = [
+                group
+                for group, its in groups.items()
+                if its["LogGroupName"]["Fn::Sub"] == f"/aws/lambda/{properties['FunctionName']['Fn::Sub']}"
+                and its["RetentionInDays"]
+            ]
+            assert set(mine) <= set(as_list(resources[name]["DependsOn"])), name
+            assert len(mine) == 1, name
+
+    @pytest.mark.parametrize("name", sorted(APPLICATION))
+    def test_the_application_finds_every_setting(self, functions, name):
+        given = set(functions[name]["Environment"]["Variables"]) | {"AWS_REGION"}
+
+        assert {field.name.upper() for field in dataclasses.fields(Config)} <= given
+
+    def test_the_embedder_is_an_image_that_knows_its_model_alone(self, functions):
+        embedder = functions["Embedder"]
+
+        assert embedder["PackageType"] == "Image"
+        assert set(embedder["Environment"]["Variables"]) == {"MODEL"}
+
+    def test_schedules_are_enabled(self, functions):
+        for name in ("DailySync", "WeeklySync", "MonthlySync"):
+            (event,) = functions[name]["Events"].values()
+            assert event["Type"] == "Schedule"
+            assert event["Properties"]["Enabled"] is True
+            assert event["Properties"]["Schedule"].startswith("cron(")
+
+
+class TestPermissions:
+    def test_none_is_for_everything(self, resources):
+        for name, role in of_type(resources, "AWS::IAM::Role").items():
+            for statement in statements(role):
+                assert "*" not in as_list(statement["Resource"]), name
+                actions = as_list(statement["Action"])
+                assert all(":" in action and not action.endswith(":*") for action in actions), name
+
+    def test_the_embedder_may_write_its_own_log_and_nothing_else(self, resources):
+        (statement,) = statements(resources["EmbedderRole"]["Properties"])
+
+        assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+        assert statement["Resource"] == {"Fn::GetAtt": ["EmbedderLogs", "Arn"]}
+
+    def test_customers_roles_are_known_by_their_name(self, resources):
+        assumed = {
+            json.dumps(statement["Resource"])
+            for role in of_type(resources, "AWS::IAM::Role").values()
+            for statement in statements(role)
+            if statement["Action"] == "sts:AssumeRole"
+        }
+        assert assumed == {json.dumps({"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/similarix-*"})}
+
+    def test_a_role_is_assumed_by_lambda_alone(self, resources):
+        for role in of_type(resources, "AWS::IAM::Role").values():
+            (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+            assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+    def test_only_buckets_of_this_account_may_send_events(self, resources):
+        (policy,) = of_type(resources, "AWS::SQS::QueuePolicy").values()
+        (statement,) = policy["PolicyDocument"]["Statement"]
+
+        assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
+        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+class TestQueues:
+    def test_each_has_its_dead_letters_and_they_have_none(self, resources):
+        queues = of_type(resources, "AWS::SQS::Queue")
+        dead = {
+            name: referred(queue["RedrivePolicy"]["deadLetterTargetArn"])
+            for name, queue in queues.items()
+            if "RedrivePolicy" in queue
+        }
+        assert set(dead) == set(WORKERS.values())
+        assert set(dead.values()) == set(queues) - set(dead)
+        assert all(queues[name]["MessageRetentionPeriod"] == 14 * 24 * 3600 for name in dead.values())
+
+    def test_all_are_encrypted(self, resources):
+        assert all(queue["SqsManagedSseEnabled"] for queue in of_type(resources, "AWS::SQS::Queue").values())
+
+    @pytest.mark.parametrize(("worker", "queue"), sorted(WORKERS.items()))
+    def test_a_message_stays_hidden_six_times_as_long_as_its_function_may_run(
+        self, resources, functions, worker, queue
+    ):
+        assert resources[queue]["Properties"]["VisibilityTimeout"] == 6 * functions[worker]["Timeout"]
+
+    @pytest.mark.parametrize(("worker", "queue"), sorted(WORKERS.items()))
+    def test_a_worker_listens_to_its_queue_and_reports_what_failed(self, resources, functions, worker, queue):
+        (source,) = functions[worker]["Events"].values()
+        name = resources[queue]["Properties"]["QueueName"]["Fn::Sub"]
+
+        assert source["Properties"]["Queue"]["Fn::Sub"].endswith(f":{name}")
+        assert source["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+    def test_a_worker_waits_for_its_queue_to_be_made(self, resources, functions):
+        for worker, queue in WORKERS.items():
+            environment = json.dumps(functions[worker]["Environment"])
+            assert queue in as_list(resources[worker]["DependsOn"]) or f'"Ref": "{queue}"' in environment
+
+
+class TestStores:
+    def test_tables_are_paid_by_use_encrypted_and_recoverable(self, resources):
+        for table in of_type(resources, "AWS::DynamoDB::Table").values():
+            assert table["BillingMode"] == "PAY_PER_REQUEST"
+            assert table["SSESpecification"]["SSEEnabled"]
+            assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+
+    def test_data_outlives_the_stack(self, resources):
+        lasting = {"AccountsTable", "CollectionsTable", "CatalogueTable", "ManagedBucket", "ThumbnailsBucket"}
+        for name in lasting:
+            assert resources[name]["DeletionPolicy"] == "RetainExceptOnCreate"
+            assert resources[name]["UpdateReplacePolicy"] == "Retain"
+
+    def test_buckets_are_private(self, resources):
+        for bucket in of_type(resources, "AWS::S3::Bucket").values():
+            assert all(bucket["PublicAccessBlockConfiguration"].values())
+            assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+            assert bucket["BucketEncryption"]
+
+    def test_the_managed_bucket_tells_of_objects_made_and_removed(self, resources):
+        told = resources["ManagedBucket"]["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
+
+        assert {each["Event"] for each in told} == {"s3:ObjectCreated:*", "s3:ObjectRemoved:*"}
+        assert {referred(each["Queue"]) for each in told} == {"EventsQueue"}
+        assert resources["ManagedBucket"]["DependsOn"] == "EventsQueuePolicy"
+
+
+class TestApi:
+    def test_it_is_regional_and_takes_bodies_as_they_are(self, resources):
+        api = resources["RestAPI"]["Properties"]
+
+        assert api["EndpointConfiguration"] == {"Type": "REGIONAL"}
+        assert api["BinaryMediaTypes"] == ["*/*"]
+        assert api["StageName"] == "live"
+
+    def test_errors_of_api_gateway_wear_the_envelope(self, resources):
+        responses = resources["RestAPI"]["Properties"]["GatewayResponses"]
+        for name, response in responses.items():
+            written = response["ResponseTemplates"]["application/json"]
+            envelope = json.loads(written.replace("$context.error.messageString", '"words"'))
+
+            assert envelope.keys() == {"version", "success", "info", "result"}, name
+            assert envelope["version"] == API_VERSION
+            assert envelope["success"] is False
+            assert envelope["info"]["error"]
+            assert envelope["info"]["message"]
+            assert envelope["info"]["request_id"] == "$context.requestId"
+
+    def test_the_status_of_each_error_says_what_it_is(self, resources):
+        responses = resources["RestAPI"]["Properties"]["GatewayResponses"]
+
+        assert {name: response.get("StatusCode") for name, response in responses.items()} == {
+            "DEFAULT_4XX": None,
+            "DEFAULT_5XX": None,
+            "MISSING_AUTHENTICATION_TOKEN": "404",
+            "REQUEST_TOO_LARGE": "413",
+            "UNSUPPORTED_MEDIA_TYPE": "415",
+            "THROTTLED": "429",
+            "QUOTA_EXCEEDED": "429",
+            "INTEGRATION_FAILURE": "503",
+            "INTEGRATION_TIMEOUT": "503",
+        }
+
+
+class TestAlarms:
+    def test_every_function_every_queue_and_all_dead_letters_are_watched(self, resources, functions):
+        alarms = of_type(resources, "AWS::CloudWatch::Alarm").values()
+        watched = {(alarm["MetricName"], referred(alarm["Dimensions"][0]["Value"])) for alarm in alarms}
+        queues = of_type(resources, "AWS::SQS::Queue")
+
+        assert watched == (
+            {("Errors", name) for name in functions}
+            | {("ApproximateAgeOfOldestMessage", name) for name in queues if "RedrivePolicy" in queues[name]}
+            | {("ApproximateNumberOfMessagesVisible", name) for name in queues if "RedrivePolicy" not in queues[name]}
+        )
+
+    def test_each_says_what_is_wrong(self, resources):
+        described = [alarm["AlarmDescription"] for alarm in of_type(resources, "AWS::CloudWatch::Alarm").values()]
+
+        assert len(set(described)) == len(described)
