@@ -47,8 +47,9 @@ def release_messages(state: Path, now: float) -> None:
 
 
 def _end_with_parent() -> None:
-    # The other end of this pipe closes when the parent ends.
-    sys.stdin.buffer.read()
+    # The other end of this pipe closes when the parent ends. Unbuffered: a buffered reader's lock, held by a thread,
+    # is a fatal error to an interpreter that ends meanwhile, and would be all that the log tells of why it did.
+    os.read(0, 1)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -12,7 +12,9 @@ from types import TracebackType
 from typing import Self
 
 import boto3
+import botocore.session
 import requests
+from botocore.config import Config
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
@@ -109,8 +111,14 @@ class Emulator:
         return self._process is not None and self._process.poll() is None
 
     def session(self) -> boto3.Session:
-        """The account's root, with the emulator as the endpoint of none of its clients: pass ``endpoint`` to each."""
-        return boto3.Session(aws_access_key_id=ROOT_KEY, aws_secret_access_key=ROOT_SECRET, region_name=REGION)
+        """The account's root; pass ``endpoint`` to each of its clients. Deaf to the developer's profile and proxies."""
+        unset = (None, None, None, None)
+        no_file = (None, None, os.devnull, None)
+        core = botocore.session.Session({"profile": unset, "config_file": no_file, "credentials_file": no_file})
+        core.set_default_client_config(Config(proxies={}))
+        return boto3.Session(
+            aws_access_key_id=ROOT_KEY, aws_secret_access_key=ROOT_SECRET, region_name=REGION, botocore_session=core
+        )
 
     def api_url(self, rest_api: str, stage: str = "live") -> str:
         """Where a REST API deployed here is called, without a trailing slash."""

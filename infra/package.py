@@ -82,7 +82,7 @@ def _chalice(project: Path, *arguments: str) -> None:
     # No profile of the developer's: packaging asks AWS nothing. No bytecode: it would be packaged.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"AWS_DEFAULT_REGION": _ANY_REGION, "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-c", "from chalice.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())", *arguments]
     done = subprocess.run(
         command, cwd=project, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )

@@ -27,12 +27,11 @@ ROOT = Path(__file__).parents[2]
 # What the Lambda runtime ships: https://docs.aws.amazon.com/lambda/latest/dg/python-package.html
 RUNTIME_SHIPS = ("boto3/", "botocore/", "s3transfer/", "jmespath/", "dateutil/", "urllib3/", "six")
 SEARCHES, IMPORTS = 500, 11
+HITS = [Hit(f"uuid-{n}", "collection", "bucket", f"folder/{n}.jpg", n, "0" * 32, n / 100) for n in range(16)]
 
 
 class Known:
     """A table that has the token, an embedder and a store that have the answer: what is left is our own time."""
-
-    _hits = [Hit(f"uuid-{n}", "collection", "bucket", f"folder/{n}.jpg", n, "0" * 32, n / 100) for n in range(16)]
 
     def token(self, digest: str) -> Token:
         return Token(digest, "account", "bench", datetime.now(UTC))
@@ -41,7 +40,7 @@ class Known:
         return Embedding("model", b"\0" * 2048)
 
     def search(self, _: VectorQuery) -> list[Hit]:
-        return self._hits
+        return HITS
 
 
 class Services:

@@ -45,7 +45,8 @@ def test_what_it_keeps_is_there_after_a_restart_and_no_process_stays(tmp_path, p
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("NO_PROXY", HOST)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
     with Emulator(tmp_path, port) as emulator:
         first = emulator._process.pid
         emulator.session().client("sqs", endpoint_url=emulator.endpoint).create_queue(QueueName="kept")
@@ -78,13 +79,14 @@ def test_it_ends_when_its_parent_is_killed(tmp_path, port):
         parent.kill()
 
     assert gone(group)
-    assert (tmp_path / "state" / "iam.json").exists()
+    assert (tmp_path / "state" / "scheduler.json").exists()  # saved on the way out
 
 
 def test_one_that_does_not_start_shows_the_end_of_its_log(tmp_path, port):
-    (tmp_path / "state").write_text("in the way of the folder for the state")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "sqs.json").write_text("broken")
 
-    with pytest.raises(EmulatorError, match=r"emulator\.log"):
+    with pytest.raises(EmulatorError, match=r"(?s)emulator\.log.*JSONDecodeError"):
         Emulator(tmp_path, port).start()
 
 

@@ -32,7 +32,7 @@ def test_every_function_of_the_application_is_there(functions):
 
 
 def test_cfn_lint_finds_nothing(template):
-    assert [str(found) for found in cfnlint.lint_all(json.dumps(template))] == []
+    assert [str(found) for found in cfnlint.lint(json.dumps(template))] == []
 
 
 class TestFunctions:
