@@ -1,10 +1,10 @@
 """The one place where real things are chosen and put together; each on its first use."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config as ClientConfig
@@ -18,6 +18,7 @@ from chalicelib.adapters.s3_storage import S3Storage
 from chalicelib.adapters.sqs_queues import SQSQueues
 from chalicelib.config import Config
 from chalicelib.domain.vectors import VectorStore
+from chalicelib.services.accounting import AccountService
 from chalicelib.services.authenticating import Authentication
 from chalicelib.services.collecting import CollectionService
 from chalicelib.services.fetching import Files
@@ -39,10 +40,15 @@ _PATIENT = ClientConfig(read_timeout=130, retries={"mode": "standard", "max_atte
 
 
 class Services:
-    """The application's services, wired to AWS as the configuration says."""
+    """The application's services, wired to AWS as the configuration says.
 
-    def __init__(self, config: Config) -> None:
+    Args:
+        client: makes a client of an AWS service as ``boto3.client`` does; the administration's knows its deployment.
+    """
+
+    def __init__(self, config: Config, client: Callable[..., Any] = boto3.client) -> None:
         self.config = config
+        self._client = client
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Services":
@@ -50,7 +56,11 @@ class Services:
 
     @cached_property
     def authentication(self) -> Authentication:
-        return Authentication(DynamoDBAccounts(self._dynamodb, self.config.accounts_table))
+        return Authentication(self._accounts, _now)
+
+    @cached_property
+    def accounts(self) -> AccountService:
+        return AccountService(self._accounts, _now)
 
     @cached_property
     def collections(self) -> CollectionService:
@@ -93,6 +103,10 @@ class Services:
         raise ValueError(f"VECTOR_STORE is {self.config.vector_store!r}; this version knows 'embedded'.")
 
     @cached_property
+    def _accounts(self) -> DynamoDBAccounts:
+        return DynamoDBAccounts(self._dynamodb, self.config.accounts_table)
+
+    @cached_property
     def _collections(self) -> DynamoDBCollections:
         return DynamoDBCollections(self._dynamodb, self.config.collections_table, self.config.syncs_table)
 
@@ -102,7 +116,7 @@ class Services:
 
     @cached_property
     def _sources(self) -> S3Sources:
-        return S3Sources(self._s3, lambda: boto3.client("sts", config=_STANDARD), _customers_client)
+        return S3Sources(self._s3, lambda: self._client("sts", config=_STANDARD), self._customers_client)
 
     @cached_property
     def _storage(self) -> S3Storage:
@@ -110,31 +124,33 @@ class Services:
 
     @cached_property
     def _queues(self) -> SQSQueues:
-        client = boto3.client("sqs", config=_STANDARD)
+        client = self._client("sqs", config=_STANDARD)
         return SQSQueues(client, self.config.sync_queue_url, self.config.index_queue_url)
 
     @cached_property
     def _embedder(self) -> LambdaEmbedder:
-        return LambdaEmbedder(boto3.client("lambda", config=_PATIENT), self.config.embedder_function)
+        return LambdaEmbedder(self._client("lambda", config=_PATIENT), self.config.embedder_function)
 
     @cached_property
     def _dynamodb(self) -> "DynamoDBClient":
-        return boto3.client("dynamodb", config=_STANDARD)
+        client: DynamoDBClient = self._client("dynamodb", config=_STANDARD)
+        return client
 
     @cached_property
     def _s3(self) -> "S3Client":
-        return boto3.client("s3", config=_S3)
+        client: S3Client = self._client("s3", config=_S3)
+        return client
 
-
-def _customers_client(region: str, credentials: Credentials) -> "S3Client":
-    return boto3.client(
-        "s3",
-        region_name=region,
-        aws_access_key_id=credentials.key,
-        aws_secret_access_key=credentials.secret,
-        aws_session_token=credentials.token,
-        config=_S3,
-    )
+    def _customers_client(self, region: str, credentials: Credentials) -> "S3Client":
+        client: S3Client = self._client(
+            "s3",
+            region_name=region,
+            aws_access_key_id=credentials.key,
+            aws_secret_access_key=credentials.secret,
+            aws_session_token=credentials.token,
+            config=_S3,
+        )
+        return client
 
 
 def _now() -> datetime:

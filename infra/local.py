@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from infra import seed
+from infra.admin.deployment import Deployment
 from infra.deploy import deploy_locally
 from infra.emulator import ACCOUNT, REGION, Emulator
 from infra.package import package
@@ -42,7 +43,7 @@ def bring_up(emulator: Emulator, say: Say) -> Stack:
         api = seed.Api(url, stack.token)
     else:
         session = emulator.session()
-        token = seed.open_demo_account(session, emulator.endpoint, outputs["AccountsTableName"])
+        token = seed.open_demo_account(Deployment(session, emulator.endpoint, outputs))
         api, s3 = seed.Api(url, token), session.client("s3", endpoint_url=emulator.endpoint)
         say(f"{seed.fill_bucket(s3, REGION)} photographs in the bucket {seed.BUCKET}")
         collection = seed.connect_bucket(session, emulator.endpoint, api, ACCOUNT)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from infra.accounts import AccountDesk
+from chalicelib.domain.accounts import Scope, Terms
+from infra.admin.deployment import Deployment
 
 if TYPE_CHECKING:
     import boto3
@@ -44,10 +45,12 @@ class Api:
         return {**envelope["result"], "info": envelope["info"]}
 
 
-def open_demo_account(session: "boto3.Session", endpoint: str | None, table: str) -> str:
-    """A demo account; answers a token for it."""
-    desk = AccountDesk(session.client("dynamodb", endpoint_url=endpoint), table)
-    return desk.issue_token(desk.open_account("demo"), "make run")
+def open_demo_account(deployment: Deployment) -> str:
+    """A demo account on the largest plan; answers a token for it that may read and write."""
+    accounts = deployment.services.accounts
+    account = accounts.open("demo", Terms("business"))
+    secret, _ = accounts.issue_token(account.uuid, "make run", Scope.WRITE)
+    return secret
 
 
 def fill_bucket(s3: "S3Client", region: str, pictures: Path = SAMPLES) -> int:

@@ -16,6 +16,7 @@ from chalice.app import Blueprint, Request, Response
 
 from chalicelib.bootstrap import Services
 from chalicelib.domain.errors import SimilarixError
+from chalicelib.services.authenticating import Caller
 
 API_VERSION = "1.0.2"
 RETRY_AFTER_SECONDS = 5  # with a 503: about as long as a model or a store takes to wake
@@ -26,15 +27,22 @@ logger = Logger(service="similarix", serialize_stacktrace=False)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: who asks, for what, and the services that answer.
-
-    ``account`` is empty on the few routes that need no token.
-    """
+    """One request: who asks, for what, and the services that answer."""
 
     request: Request
-    account: str
     services: Services
     path: Mapping[str, str]
+    known_caller: Caller | None
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks; there is one on every route that needs a token."""
+        assert self.known_caller is not None
+        return self.known_caller
+
+    @property
+    def account(self) -> str:
+        return self.caller.account
 
     @property
     def base_url(self) -> str:
@@ -52,6 +60,14 @@ class Answer:
     info: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a route asks of its caller."""
+
+    token: bool
+    writes: bool
+
+
 type_of_view = Callable[[Call], Answer | Response]
 
 
@@ -60,13 +76,20 @@ class Edge:
         self._services = services
 
     def routes(self, blueprint: Blueprint) -> Callable[..., Callable[[type_of_view], type_of_view]]:
-        """A decorator ``route(method, path)`` that puts views behind the edge and onto the blueprint."""
+        """A decorator ``route(method, path)`` that puts views behind the edge and onto the blueprint.
 
-        def route(method: str, path: str, *, token: bool = True) -> Callable[[type_of_view], type_of_view]:
+        Every method but GET writes, unless the route says otherwise, and wants a token that may.
+        """
+
+        def route(
+            method: str, path: str, *, token: bool = True, writes: bool | None = None
+        ) -> Callable[[type_of_view], type_of_view]:
+            needs = Needs(token=token, writes=method != "GET" if writes is None else writes)
+
             def decorate(view: type_of_view) -> type_of_view:
                 @wraps(view)
                 def guarded(**parameters: str) -> Response:
-                    return self._answer(blueprint.current_request, parameters, view, token=token)
+                    return self._answer(blueprint.current_request, parameters, view, needs)
 
                 # Bodies of any type reach the view, so that a wrong one is refused in the envelope.
                 register: Any = blueprint.route(path, methods=[method], content_types=["*/*"])
@@ -77,9 +100,9 @@ class Edge:
 
         return route
 
-    def _answer(self, request: Request, path: Mapping[str, str], view: type_of_view, *, token: bool) -> Response:
+    def _answer(self, request: Request, path: Mapping[str, str], view: type_of_view, needs: Needs) -> Response:
         began = time.perf_counter()
-        response = self._respond(request, path, view, token=token)
+        response = self._respond(request, path, view, needs)
         logger.info(
             "request",
             method=request.method,
@@ -90,13 +113,14 @@ class Edge:
         )
         return response
 
-    def _respond(self, request: Request, path: Mapping[str, str], view: type_of_view, *, token: bool) -> Response:
+    def _respond(self, request: Request, path: Mapping[str, str], view: type_of_view, needs: Needs) -> Response:
         try:
             services = self._services()
-            account = ""
-            if token:
-                account = services.authentication.account_of(request.headers.get("authorization"))
-            outcome = view(Call(request, account, services, path))
+            caller = None
+            if needs.token:
+                header = request.headers.get("authorization")
+                caller = services.authentication.caller(header, writes=needs.writes)
+            outcome = view(Call(request, services, path, caller))
         except SimilarixError as error:
             if error.status >= 500:
                 logger.exception("unavailable", request_id=_request_id(request))

@@ -19,7 +19,7 @@ def blueprint(edge: Edge) -> Blueprint:
         query, wanted = parameter(call.request, "query"), limit(parameter(call.request, "limit"))
         return _answer(call, call.services.search.by_text(call.account, query, limit=wanted), "text", query)
 
-    @route("POST", "/api/search")
+    @route("POST", "/api/search", writes=False)
     def search_by_image(call: Call) -> Answer:
         sent = form(call.request)
         wanted = limit(sent.fields.get("limit", parameter(call.request, "limit")))

@@ -4,12 +4,15 @@
     ├── InvalidRequest                400  the caller can mend it
     │   └── UnreadablePicture         400  the bytes are not a picture we can open
     ├── Forbidden                     403  no token, an unknown one, or one that may not do this
+    │   ├── ReadOnlyToken             403  its scope is 'read', and this writes
+    │   └── PlanForbids               403  the account's plan does not include it
     ├── NotFound                      404  it does not exist, or it is another account's
     ├── MethodNotAllowed              405
     ├── Conflict                      409  the request does not fit the present state
     │   └── SyncAlreadyRunning        409
     ├── PayloadTooLarge               413
     ├── UnsupportedMediaType          415
+    ├── AllowanceUsedUp               429  the plan allows no more of it
     └── Unavailable                   503  try again later
         ├── StoreUnavailable          503
         ├── EmbedderUnavailable       503
@@ -52,6 +55,14 @@ class Forbidden(SimilarixError):
     code = "forbidden"
 
 
+class ReadOnlyToken(Forbidden):
+    code = "read_only_token"
+
+
+class PlanForbids(Forbidden):
+    code = "plan_forbids"
+
+
 class NotFound(SimilarixError):
     status = 404
     code = "not_found"
@@ -79,6 +90,11 @@ class PayloadTooLarge(SimilarixError):
 class UnsupportedMediaType(SimilarixError):
     status = 415
     code = "unsupported_media_type"
+
+
+class AllowanceUsedUp(SimilarixError):
+    status = 429
+    code = "allowance_used_up"
 
 
 class Unavailable(SimilarixError):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from chalicelib.domain.accounts import Account, Token
+from chalicelib.domain.accounts import Account, Terms, Token
 from chalicelib.domain.changes import IndexBatch, SyncStep
 from chalicelib.domain.collections import AutoSync, Collection, Trigger
 from chalicelib.domain.files import FileRecord, ObjectInfo, Picture
@@ -17,11 +17,28 @@ class Clock(Protocol):
 
 
 class Accounts(Protocol):
+    """A write that names an account as it was read raises StaleWrite when it has changed since."""
+
     def add_account(self, account: Account) -> None: ...
 
-    def add_token(self, token: Token) -> None: ...
+    def account(self, uuid: str) -> Account | None: ...
+
+    def all(self) -> Iterator[Account]: ...
+
+    def set_terms(self, account: Account, terms: Terms) -> None:
+        """Change the terms, on the account and on all its tokens in one transaction."""
+
+    def add_token(self, token: Token, account: Account) -> None: ...
 
     def token(self, digest: str) -> Token | None: ...
+
+    def tokens(self, account: str) -> list[Token]: ...
+
+    def remove_token(self, account: str, token: str) -> str | None:
+        """Answers the digest of the token that was removed, None where there was none."""
+
+    def touch_token(self, digest: str, now: datetime, unless_since: datetime) -> None:
+        """Note that the token was used now, unless one later than ``unless_since`` is noted already."""
 
 
 class Collections(Protocol):

@@ -15,7 +15,7 @@ from chalice.app import Chalice
 
 from chalicelib.api.routing import register
 from chalicelib.config import Config
-from chalicelib.domain.accounts import Token
+from chalicelib.domain.accounts import Scope, Terms, Token
 from chalicelib.domain.vectors import Hit, VectorQuery
 from chalicelib.services.authenticating import Authentication
 from chalicelib.services.ports import Embedding
@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 # What the Lambda runtime ships: https://docs.aws.amazon.com/lambda/latest/dg/python-package.html
 RUNTIME_SHIPS = ("boto3/", "botocore/", "s3transfer/", "jmespath/", "dateutil/", "urllib3/", "six")
 SEARCHES, IMPORTS = 500, 11
+NOW = datetime.now(UTC)
 HITS = [Hit(f"uuid-{n}", "collection", "bucket", f"folder/{n}.jpg", n, "0" * 32, n / 100) for n in range(16)]
 
 
@@ -34,7 +35,7 @@ class Known:
     """A table that has the token, an embedder and a store that have the answer: what is left is our own time."""
 
     def token(self, digest: str) -> Token:
-        return Token(digest, "account", "bench", datetime.now(UTC))
+        return Token(digest, "id", "account", "bench", Scope.READ, Terms("pro"), NOW, last_used=NOW)
 
     def embed_text(self, _: str) -> Embedding:
         return Embedding("model", b"\0" * 2048)
@@ -46,7 +47,7 @@ class Known:
 class Services:
     def __init__(self) -> None:
         known: Any = Known()
-        self.authentication = Authentication(known)
+        self.authentication = Authentication(known, lambda: NOW)
         self.search = Search(known, known)
         names = dict.fromkeys(Config.__dataclass_fields__, "")
         self.config = Config(**names | {"public_url": "https://similarix.example"})

@@ -11,6 +11,7 @@ import requests
 from similarix.client import Similarix
 
 from infra import seed
+from infra.admin.deployment import Deployment
 from infra.emulator import Emulator
 from infra.local import Stack, bring_up
 from tests.e2e.ports import free_port
@@ -54,15 +55,20 @@ def stack(emulator: Emulator) -> Stack:
 
 
 @pytest.fixture(scope="session")
+def deployment(emulator: Emulator, stack: Stack) -> Deployment:
+    """What the administration's commands work on."""
+    return Deployment(emulator.session(), emulator.endpoint, stack.outputs)
+
+
+@pytest.fixture(scope="session")
 def api(stack: Stack) -> Caller:
     return Caller(stack.api_url, stack.token)
 
 
 @pytest.fixture(scope="session")
-def stranger(emulator: Emulator, stack: Stack) -> Caller:
+def stranger(deployment: Deployment, stack: Stack) -> Caller:
     """Another account's token."""
-    token = seed.open_demo_account(emulator.session(), emulator.endpoint, stack.outputs["AccountsTableName"])
-    return Caller(stack.api_url, token)
+    return Caller(stack.api_url, seed.open_demo_account(deployment))
 
 
 @pytest.fixture(scope="session")

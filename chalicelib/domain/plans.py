@@ -1,0 +1,83 @@
+"""Plans: what each allows, in one place. Nothing else in the code knows a plan by its name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from chalicelib.domain.collections import AutoSync
+
+GB, TB = 10**9, 10**12
+_SCHEDULES = frozenset(AutoSync)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an account may use.
+
+    Args:
+        api_access: whether a token of the account is let in.
+        collections: how many there may be.
+        files: how many may be indexed, in all collections.
+        bytes: what the indexed files may weigh, in all collections.
+        managed_bytes: what may lie in managed storage, uploads under way included.
+        uploads_a_month: how many may succeed within a calendar month, UTC.
+        auto_sync: the intervals that a collection may have.
+    """
+
+    name: str
+    api_access: bool
+    collections: int
+    files: int
+    bytes: int
+    managed_bytes: int
+    uploads_a_month: int
+    auto_sync: frozenset[AutoSync] = field(default=_SCHEDULES)
+
+    def changed(self, allowances: Mapping[str, int]) -> "Plan":
+        """The plan with allowances of one account's own.
+
+        Raises:
+            ValueError: there is no such allowance, or it is negative.
+        """
+        for name, value in allowances.items():
+            if name not in ALLOWANCES:
+                raise ValueError(f"There is no allowance {name!r}; there are {', '.join(ALLOWANCES)}.")
+            if value < 0:
+                raise ValueError(f"The allowance {name!r} cannot be negative.")
+        return replace(self, **allowances)  # type: ignore[arg-type]  # only the names above, all of them numbers
+
+
+ALLOWANCES = ("collections", "files", "bytes", "managed_bytes", "uploads_a_month")
+
+PLANS = {
+    plan.name: plan
+    for plan in (
+        Plan(
+            "free",
+            api_access=False,
+            collections=1,
+            files=1_000,
+            bytes=5 * GB,
+            managed_bytes=0,
+            uploads_a_month=0,
+            auto_sync=frozenset({AutoSync.MANUAL}),
+        ),
+        Plan(
+            "pro",
+            api_access=True,
+            collections=10,
+            files=100_000,
+            bytes=500 * GB,
+            managed_bytes=50 * GB,
+            uploads_a_month=10_000,
+        ),
+        Plan(
+            "business",
+            api_access=True,
+            collections=100,
+            files=2_000_000,
+            bytes=10 * TB,
+            managed_bytes=1 * TB,
+            uploads_a_month=200_000,
+        ),
+    )
+}

@@ -1,0 +1,79 @@
+"""Accounts: opened, put on a plan, given tokens. The API and the administration's command do the same here."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from chalicelib.domain.accounts import TOKENS_LIMIT, Account, Scope, Terms, Token, new_token, token_digest
+from chalicelib.domain.errors import AllowanceUsedUp, Conflict, NotFound, StaleWrite
+from chalicelib.services.ports import Accounts, Clock
+
+TRIES = 5  # at a change of an account that others change at the same time
+
+Done = TypeVar("Done")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountService:
+    accounts: Accounts
+    now: Clock
+
+    def open(self, name: str, terms: Terms) -> Account:
+        account = Account(str(uuid.uuid4()), name, terms, self.now())
+        self.accounts.add_account(account)
+        return account
+
+    def get(self, account: str) -> Account:
+        found = self.accounts.account(account)
+        if found is None:
+            raise NotFound("There is no such account.")
+        return found
+
+    def all(self) -> Iterator[Account]:
+        return self.accounts.all()
+
+    def set_terms(self, account: str, terms: Terms) -> None:
+        """Change the plan, on the account and all its tokens at once."""
+        self._with_account(account, lambda found: self.accounts.set_terms(found, terms))
+
+    def issue_token(
+        self, account: str, name: str, scope: Scope, expires_at: datetime | None = None
+    ) -> tuple[str, Token]:
+        """The token itself, which is not stored and so never shown again, and what is stored of it.
+
+        Raises:
+            AllowanceUsedUp: the account has 20 tokens.
+        """
+        secret = new_token()
+
+        def add(found: Account) -> Token:
+            if found.tokens >= TOKENS_LIMIT:
+                raise AllowanceUsedUp(f"An account has at most {TOKENS_LIMIT} tokens. Revoke one that is not needed.")
+            token = Token(
+                token_digest(secret), str(uuid.uuid4()), account, name, scope, found.terms, self.now(), expires_at
+            )
+            self.accounts.add_token(token, found)
+            return token
+
+        return secret, self._with_account(account, add)
+
+    def tokens(self, account: str) -> list[Token]:
+        """Oldest first."""
+        return sorted(self.accounts.tokens(account), key=lambda token: (token.created_at, token.id))
+
+    def revoke_token(self, account: str, token: str) -> str:
+        """Answers the digest of the token that is no more."""
+        digest = self.accounts.remove_token(account, token)
+        if digest is None:
+            raise NotFound("There is no such token.")
+        return digest
+
+    def _with_account(self, account: str, change: Callable[[Account], Done]) -> Done:
+        for _ in range(TRIES):
+            try:
+                return change(self.get(account))
+            except StaleWrite:
+                continue
+        raise Conflict("The account is being changed elsewhere. Try again in a moment.")

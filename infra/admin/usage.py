@@ -1,0 +1,26 @@
+"""``usage``: what an account may use, and what it uses."""
+
+import argparse
+from typing import Any
+
+from infra.admin.deployment import Deployment
+
+
+def add(subparsers: Any) -> None:
+    parser = subparsers.add_parser("usage", help="an account's plan, its allowances and what is used of them")
+    parser.add_argument("account")
+    parser.set_defaults(run=show_usage)
+
+
+def show_usage(deployment: Deployment, options: argparse.Namespace) -> None:
+    services = deployment.services
+    account = services.accounts.get(options.account)
+    collections = services.collections.all(account.uuid)
+    used = {
+        "collections": len(collections),
+        "files": sum(collection.total_files for collection in collections),
+        "bytes": sum(collection.total_size for collection in collections),
+    }
+    print(f"{account.name}, plan '{account.terms.plan}'")
+    for name, number in used.items():
+        print(f"  {name:<16} {number:>16,} of {getattr(account.terms.allowed, name):>18,}")

@@ -1,0 +1,82 @@
+"""``python -m infra.admin`` on the deployed system: accounts, plans, tokens."""
+
+from collections.abc import Callable
+
+import pytest
+
+from infra.admin.__main__ import main
+from infra.admin.deployment import Deployment
+from infra.local import Stack
+from tests.e2e.conftest import Caller, eventually
+
+Admin = Callable[..., str]
+
+
+@pytest.fixture
+def admin(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Admin:
+    """Runs a command on this deployment and answers what it printed."""
+    monkeypatch.setattr(Deployment, "local", lambda: deployment)
+
+    def run(*arguments: str, fails: bool = False) -> str:
+        capsys.readouterr()
+        assert main(["--local", *arguments]) == int(fails)
+        printed = capsys.readouterr()
+        return (printed.err if fails else printed.out).strip()
+
+    return run
+
+
+def test_an_account_is_opened_and_its_token_is_let_in(admin: Admin, stack: Stack) -> None:
+    account = admin("create-account", "A photographer", "pro")
+    token = admin("issue-token", account, "laptop")
+    assert Caller(stack.api_url, token)("GET", "/api/collections/").status_code == 200
+    assert account in admin("accounts")
+    assert "laptop" in admin("tokens", account)
+    assert "0 of" in admin("usage", account)
+
+
+def test_a_plan_without_the_api_is_told_so_and_a_change_of_plan_reaches_every_token(admin: Admin, stack: Stack) -> None:
+    account = admin("create-account", "Somebody who looks around", "free")
+    callers = [Caller(stack.api_url, admin("issue-token", account, name)) for name in ("one", "two")]
+    for caller in callers:
+        answer = caller("GET", "/api/collections/")
+        assert answer.status_code == 403
+        assert answer.json()["info"]["error"] == "plan_forbids"
+        assert "free" in answer.json()["info"]["message"]
+    admin("set-plan", account, "pro")
+    for caller in callers:
+        eventually(lambda caller=caller: caller("GET", "/api/collections/").status_code == 200, seconds=10)
+
+
+def test_a_revoked_token_is_let_in_for_five_more_seconds_at_most(admin: Admin, stack: Stack) -> None:
+    account = admin("create-account", "Somebody careful", "pro")
+    caller = Caller(stack.api_url, admin("issue-token", account, "lost"))
+    assert caller("GET", "/api/collections/").status_code == 200
+    admin("revoke-token", account, admin("tokens", account).split()[0])
+    assert admin("tokens", account) == ""
+    eventually(lambda: caller("GET", "/api/collections/").status_code == 403, seconds=10)
+
+
+def test_a_token_that_may_only_read_searches_and_writes_nothing(admin: Admin, stack: Stack) -> None:
+    account = admin("create-account", "A dashboard", "pro")
+    reader = Caller(stack.api_url, admin("issue-token", account, "wall", "--scope", "read"))
+    assert reader("GET", "/api/search/", params={"query": "owl"}).status_code == 200
+    answer = reader("POST", "/api/collections/", json={"type": "managed", "name": "No"})
+    assert answer.status_code == 403
+    assert answer.json()["info"]["error"] == "read_only_token"
+
+
+def test_an_expired_token_is_refused(admin: Admin, stack: Stack) -> None:
+    account = admin("create-account", "Yesterday's guest", "pro")
+    late = Caller(stack.api_url, admin("issue-token", account, "guest", "--days", "0"))
+    answer = late("GET", "/api/collections/")
+    assert answer.status_code == 403
+    assert "expired" in answer.json()["info"]["message"]
+
+
+def test_what_cannot_be_done_is_said_in_one_line(admin: Admin) -> None:
+    nobody = "00000000-0000-4000-8000-000000000000"
+    assert "no such account" in admin("usage", nobody, fails=True)
+    assert "no such account" in admin("issue-token", nobody, "x", fails=True)
+    assert "no allowance 'cars'" in admin("create-account", "x", "pro", "--allow", "cars=1", fails=True)
+    assert "NAME=NUMBER" in admin("create-account", "x", "pro", "--allow", "files", fails=True)
