@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 # S3's older signature does not work for presigned URLs in every region.
-_S3 = ClientConfig(signature_version="s3v4", retries={"mode": "standard", "max_attempts": 4})
+S3_CLIENT = ClientConfig(signature_version="s3v4", retries={"mode": "standard", "max_attempts": 4})
 _STANDARD = ClientConfig(retries={"mode": "standard", "max_attempts": 4})
 # The embedder may take its whole two minutes; asking twice would only double the load.
 _PATIENT = ClientConfig(read_timeout=130, retries={"mode": "standard", "max_attempts": 1})
@@ -138,7 +138,7 @@ class Services:
 
     @cached_property
     def _s3(self) -> "S3Client":
-        client: S3Client = self._client("s3", config=_S3)
+        client: S3Client = self._client("s3", config=S3_CLIENT)
         return client
 
     def _customers_client(self, region: str, credentials: Credentials) -> "S3Client":
@@ -148,7 +148,7 @@ class Services:
             aws_access_key_id=credentials.key,
             aws_secret_access_key=credentials.secret,
             aws_session_token=credentials.token,
-            config=_S3,
+            config=S3_CLIENT,
         )
         return client
 

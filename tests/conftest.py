@@ -1,9 +1,15 @@
-"""What all tests share: where the samples are, and skips that CI does not allow."""
+"""What all tests share: where the samples are, the emulator and what runs on it, and skips that CI does not allow."""
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from infra.emulator import Emulator
+from infra.local import Stack, bring_up
+from tests.e2e.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "samples"
@@ -23,3 +29,23 @@ def pytest_runtest_makereport(item: pytest.Item) -> object:
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, and SIMILARIX_NO_SKIPS is set: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """AWS on this machine, once for the contract's and the end-to-end tests."""
+    with Emulator(tmp_path_factory.mktemp("stack"), free_port()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stack(emulator: Emulator) -> Stack:
+    """The deployed template with its samples."""
+    return bring_up(emulator, say=print)
+
+
+@pytest.fixture(scope="session")
+def aws(emulator: Emulator) -> Callable[..., Any]:
+    """Clients of AWS services as the account's administrator: ``aws("s3")``."""
+    session = emulator.session()
+    return lambda service, **options: session.client(service, endpoint_url=emulator.endpoint, **options)

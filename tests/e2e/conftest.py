@@ -1,4 +1,4 @@
-"""The deployed template, once for all end-to-end tests, and those who call it."""
+"""Those who call the deployed template."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +13,7 @@ from similarix.client import Similarix
 from infra import seed
 from infra.admin.deployment import Deployment
 from infra.emulator import Emulator
-from infra.local import Stack, bring_up
-from tests.e2e.ports import free_port
+from infra.local import Stack
 
 Found = TypeVar("Found")
 
@@ -44,17 +43,6 @@ class Caller:
 
 
 @pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with Emulator(tmp_path_factory.mktemp("stack"), free_port()) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def stack(emulator: Emulator) -> Stack:
-    return bring_up(emulator, say=print)
-
-
-@pytest.fixture(scope="session")
 def deployment(emulator: Emulator, stack: Stack) -> Deployment:
     """What the administration's commands work on."""
     return Deployment(emulator.session(), emulator.endpoint, stack.outputs)
@@ -81,15 +69,8 @@ def official(stack: Stack) -> Similarix:
     return Similarix(stack.token, base_url=stack.api_url)
 
 
-@pytest.fixture(scope="session")
-def aws(emulator: Emulator) -> Callable[[str], Any]:
-    """Clients of AWS services as the account's administrator: ``aws("s3")``."""
-    session = emulator.session()
-    return lambda service: session.client(service, endpoint_url=emulator.endpoint)  # type: ignore[call-overload]
-
-
 @pytest.fixture
-def bucket(stack: Stack, aws: Callable[[str], Any]) -> Iterator["Bucket"]:
+def bucket(stack: Stack, aws: Callable[..., Any]) -> Iterator["Bucket"]:
     """The customer's bucket; what a test puts there is gone after it."""
     opened = Bucket(aws("s3"), stack.sample_bucket)
     yield opened

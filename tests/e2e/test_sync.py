@@ -10,7 +10,7 @@ import pytest
 from infra.local import Stack
 from tests.e2e.conftest import Bucket, Caller, eventually, picture
 
-Aws = Callable[[str], Any]
+Aws = Callable[..., Any]
 
 
 @pytest.fixture

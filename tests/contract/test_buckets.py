@@ -1,0 +1,140 @@
+"""What every source, and our own storage, must hold: one suite, run on the fakes and on the emulator's S3."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import md5
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import requests
+
+from chalicelib.adapters.s3_sources import S3Sources
+from chalicelib.adapters.s3_storage import S3Storage
+from chalicelib.bootstrap import S3_CLIENT
+from chalicelib.domain.collections import CollectionType
+from chalicelib.domain.errors import SourceUnavailable
+from chalicelib.domain.files import ObjectInfo
+from chalicelib.services.ports import ManagedStorage, Source, Sources
+from tests.contract.things import AWKWARD_KEYS, a_collection
+from tests.fakes.buckets import FakeSources
+from tests.fakes.storage import FakeStorage
+
+
+@dataclass(frozen=True)
+class World:
+    """Sources and storage, and what a test does to buckets from outside."""
+
+    sources: Sources
+    storage: ManagedStorage
+    bucket: str
+    put: Callable[[str, bytes], None]
+    fetch: Callable[[str], bytes]
+    send: Callable[[str, bytes], None]
+
+    def source(self, prefix: str, bucket: str | None = None) -> Source:
+        managed = a_collection(
+            type=CollectionType.MANAGED, bucket=bucket or self.bucket, prefix=prefix, role_arn=None, external_id=None
+        )
+        return self.sources.of(managed)
+
+
+class BucketsContract:
+    @pytest.fixture
+    def world(self) -> World:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def prefix(self) -> str:
+        return f"{uuid4().hex}/"
+
+    def test_the_walk_goes_by_the_bytes_of_the_keys_below_the_prefix(self, world: World, prefix: str):
+        keys = [prefix + key for key in AWKWARD_KEYS if len((prefix + key).encode()) <= 1024]
+        for key in reversed(keys):
+            world.put(key, b"a picture")
+        world.put(f"{prefix[:-1]}-beside/x", b"not below it")
+        source = world.source(prefix)
+        assert [found.key for found in source.walk(None)] == keys
+        for place, key in enumerate(keys):
+            assert [found.key for found in source.walk(key)] == keys[place + 1 :]
+
+    def test_the_walk_passes_over_pages(self, world: World, prefix: str):
+        keys = [f"{prefix}{number:04}" for number in range(1005)]
+        for key in keys:
+            world.put(key, b"")
+        assert [found.key for found in world.source(prefix).walk(None)] == keys
+
+    def test_the_walk_and_a_look_agree_on_what_an_object_is(self, world: World, prefix: str):
+        world.put(f"{prefix}a b+ü.jpg", b"a picture")
+        source = world.source(prefix)
+        expected = ObjectInfo(f"{prefix}a b+ü.jpg", md5(b"a picture", usedforsecurity=False).hexdigest(), 9)
+        assert list(source.walk(None)) == [expected]
+        assert source.look([expected.key, f"{prefix}none"]) == {expected.key: expected, f"{prefix}none": None}
+
+    def test_a_bucket_that_is_not_there_cannot_be_listed(self, world: World):
+        with pytest.raises(SourceUnavailable):
+            list(world.source("", bucket=f"missing-{uuid4().hex}").walk(None))
+
+    def test_a_url_gives_the_object_to_whoever_has_it(self, world: World, prefix: str):
+        key = f"{prefix}a b+ü ?&#%.jpg"
+        world.put(key, b"a picture")
+        source = world.source(prefix)
+        assert world.fetch(source.url(key, seconds=60)) == b"a picture"
+        assert world.fetch(source.url(key, seconds=60, file_name='a "b" ü.jpg')) == b"a picture"
+
+    def test_what_is_stored_is_there_at_once(self, world: World, prefix: str):
+        stored = world.storage.put(f"{prefix}a.jpg", b"a picture", "image/jpeg")
+        assert stored == ObjectInfo(f"{prefix}a.jpg", md5(b"a picture", usedforsecurity=False).hexdigest(), 9)
+        assert world.source(prefix, world.storage.bucket).look([stored.key]) == {stored.key: stored}
+
+    def test_a_thumbnail_is_what_was_sent_to_its_url(self, world: World):
+        collection, file = str(uuid4()), str(uuid4())
+        assert world.storage.thumbnail(collection, file) is None
+        world.send(world.storage.thumbnail_upload_url(collection, file, seconds=60), b"a small picture")
+        assert world.storage.thumbnail(collection, file) == b"a small picture"
+        assert world.storage.thumbnail(str(uuid4()), file) is None
+
+
+class TestTheFakes(BucketsContract):
+    @pytest.fixture
+    def world(self) -> World:
+        sources = FakeSources()
+        storage = FakeStorage(sources)
+
+        def fetch(url: str) -> bytes:
+            found = sources.fetch(url)
+            assert isinstance(found, bytes)
+            return found
+
+        customers = sources.bucket("a-bucket")
+        return World(sources, storage, "a-bucket", customers.put, fetch, storage.receive)
+
+
+@pytest.fixture(scope="module")
+def s3_world(aws: Callable[..., Any]) -> World:
+    s3, names = (
+        aws("s3", config=S3_CLIENT),
+        [f"{kind}-{uuid4().hex}" for kind in ("customers", "managed", "thumbnails")],
+    )
+    for name in names:
+        s3.create_bucket(Bucket=name)
+
+    def put(key: str, body: bytes) -> None:
+        s3.put_object(Bucket=names[0], Key=key, Body=body)
+
+    def fetch(url: str) -> bytes:
+        answer = requests.get(url, timeout=10)
+        answer.raise_for_status()
+        return answer.content
+
+    def send(url: str, body: bytes) -> None:
+        requests.put(url, data=body, headers={"Content-Type": "image/jpeg"}, timeout=10).raise_for_status()
+
+    sources = S3Sources(s3, lambda: aws("sts"), lambda region, credentials: s3)
+    return World(sources, S3Storage(s3, names[1], names[2]), names[0], put, fetch, send)
+
+
+class TestS3(BucketsContract):
+    @pytest.fixture
+    def world(self, s3_world: World) -> World:
+        return s3_world

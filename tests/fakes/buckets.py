@@ -1,0 +1,92 @@
+"""Customers' buckets in memory, and the sources that read them."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote
+
+from chalicelib.domain.collections import Collection
+from chalicelib.domain.errors import SourceUnavailable
+from chalicelib.domain.files import ObjectInfo
+from chalicelib.services.ports import Failure
+
+SCHEME = "fake-s3://"
+
+
+@dataclass
+class FakeBucket:
+    """Objects by key; ``denied`` holds keys that may not be read, ``down`` makes every call fail."""
+
+    objects: dict[str, bytes] = field(default_factory=dict)
+    denied: set[str] = field(default_factory=set)
+    down: bool = False
+
+    def put(self, key: str, body: bytes) -> None:
+        assert 1 <= len(key.encode()) <= 1024
+        self.objects[key] = body
+
+    def delete(self, key: str) -> None:
+        self.objects.pop(key, None)
+
+    def info(self, key: str) -> ObjectInfo | None:
+        body = self.objects.get(key)
+        return None if body is None else ObjectInfo(key, etag(body), len(body))
+
+
+class FakeSources:
+    """What a test sets up: buckets, made when it first names one; a source of any other cannot be read."""
+
+    def __init__(self) -> None:
+        self.buckets: dict[str, FakeBucket] = {}
+
+    def bucket(self, name: str) -> FakeBucket:
+        return self.buckets.setdefault(name, FakeBucket())
+
+    def of(self, collection: Collection) -> "FakeSource":
+        return FakeSource(self, collection.bucket, collection.prefix)
+
+    def fetch(self, url: str) -> bytes | Failure | None:
+        """What a presigned URL of one of these sources gives whoever follows it."""
+        assert url.startswith(SCHEME)
+        name, _, key = url.removeprefix(SCHEME).partition("?")[0].partition("/")
+        bucket, key = self.bucket(name), unquote(key)
+        if bucket.down:
+            return Failure("source_unavailable", "the bucket is down, as the test wants it", transient=True)
+        if key in bucket.denied:
+            return Failure("source_denied", "the bucket refuses, as the test wants it", transient=False)
+        return bucket.objects.get(key)
+
+
+@dataclass(frozen=True)
+class FakeSource:
+    sources: FakeSources
+    name: str
+    prefix: str
+
+    def walk(self, after: str | None) -> Iterator[ObjectInfo]:
+        bucket = self._bucket()
+        for key in sorted(bucket.objects, key=str.encode):
+            if key.startswith(self.prefix) and (after is None or key.encode() > after.encode()):
+                found = bucket.info(key)
+                assert found is not None
+                yield found
+
+    def look(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo | Failure | None]:
+        bucket = self._bucket()
+        refused = Failure("access_denied", "the bucket refuses, as the test wants it", transient=False)
+        return {key: refused if key in bucket.denied else bucket.info(key) for key in keys}
+
+    def url(self, key: str, *, seconds: int, file_name: str | None = None) -> str:
+        suffix = f"?save-as={quote(file_name, safe='')}" if file_name is not None else ""
+        return f"{SCHEME}{self.name}/{quote(key, safe='')}{suffix}"
+
+    def _bucket(self) -> FakeBucket:
+        bucket = self.sources.buckets.get(self.name)
+        if bucket is None or bucket.down:
+            raise SourceUnavailable("The bucket is down or missing, as the test wants it.")
+        return bucket
+
+
+def etag(body: bytes) -> str:
+    """As S3 makes it for an object that was put in one piece."""
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
