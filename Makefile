@@ -46,6 +46,7 @@ deploy: $(VENV)/.local-ready  ## onto AWS: make deploy STACK=similarix REGION=eu
 
 lock: $(VENV)/.dev-ready  ## pin what the .in files ask for
 	$(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras --no-annotate --no-header --allow-unsafe requirements-local.in
+	$(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras --no-annotate --no-header --allow-unsafe requirements-java.in
 	$(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras --no-annotate --no-header --allow-unsafe requirements-dev.in
 
 clean:  ## forget the virtual environment, builds and the local system's data
@@ -64,7 +65,12 @@ $(VENV)/.local-ready: requirements-local.txt | $(VENV)/bin/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-local.txt
 	@touch $@
 
-$(VENV)/.dev-ready: requirements-dev.txt $(VENV)/.local-ready
+$(VENV)/.java-ready: requirements-java.txt $(VENV)/.local-ready
+	@echo "Installing what services in Java need"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-java.txt
+	@touch $@
+
+$(VENV)/.dev-ready: requirements-dev.txt $(VENV)/.java-ready
 	@echo "Installing what tests and checks need"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

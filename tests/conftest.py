@@ -11,6 +11,8 @@ from infra.emulator import Emulator
 from infra.local import Stack, bring_up
 from tests.e2e.ports import free_port
 
+pytest_plugins = ["tests.opensearch"]
+
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "samples"
 

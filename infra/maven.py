@@ -1,0 +1,145 @@
+"""Java archives by their Maven coordinates, each checked against the sha256 that the repository has locked.
+
+    python -m infra.maven GROUP:NAME:VERSION…
+
+prints the lock of artifacts with all they need. What is fetched lies in a cache that all checkouts share.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TRIES = 3  # at a download that was cut
+AT_ONCE = 8
+DEFAULT_CACHE = Path("~/.cache/similarix")
+
+
+class MavenError(Exception):
+    """An artifact could not be had, or is not what was locked; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """``artifact`` is ``group:name:version``, with ``:packaging`` after it where that is not ``jar``."""
+
+    artifact: str
+    sha256: str
+
+    @property
+    def parts(self) -> tuple[str, str, str, str]:
+        group, name, version, *packaging = self.artifact.split(":")
+        return group, name, version, packaging[0] if packaging else "jar"
+
+    @property
+    def file_name(self) -> str:
+        _, name, version, packaging = self.parts
+        return f"{name}-{version}.{packaging}"
+
+
+Download = Callable[[Locked, Path], Path]
+
+
+def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where fetched archives are kept, outside every checkout; SIMILARIX_CACHE chooses another place."""
+    return Path(environ.get("SIMILARIX_CACHE") or DEFAULT_CACHE).expanduser()
+
+
+def read_lock(path: Path) -> dict[str, list[Locked]]:
+    """A lock file: the artifacts that belong into each folder, by the folder's name."""
+    raw = json.loads(path.read_text())
+    return {folder: [Locked(each["artifact"], each["sha256"]) for each in listed] for folder, listed in raw.items()}
+
+
+def fetch(artifacts: Sequence[Locked], cache: Path | None = None, *, download: Download | None = None) -> list[Path]:
+    """The archives' files, in order; those that the cache lacks are downloaded.
+
+    Args:
+        download: puts an artifact below a folder and answers where; from the registry unless given.
+
+    Raises:
+        MavenError: one cannot be downloaded, or its bytes are not those that were locked.
+    """
+    folder = (cache or cache_folder()) / "maven"
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda artifact: _cached(artifact, folder, download or _download), artifacts))
+
+
+def lock(coordinates: Sequence[str], *, transitive: bool = True) -> list[Locked]:
+    """The artifacts and all they need, with the sha256 of what the registry answers now."""
+    import jgo  # noqa: PLC0415  # a second to import, and only needed to download
+
+    if not transitive:
+        return [_lock_of(coordinate, _download(Locked(coordinate, ""), _scratch())) for coordinate in coordinates]
+    return [
+        _lock_of(f"{found.groupId}:{found.artifactId}:{found.version}", Path(found.resolve()))
+        for found in jgo.resolve("+".join(coordinates))
+    ]
+
+
+def to_json(locks: Mapping[str, Iterable[Locked]]) -> str:
+    listed: dict[str, Any] = {
+        folder: sorted(({"artifact": each.artifact, "sha256": each.sha256} for each in group), key=str)
+        for folder, group in locks.items()
+    }
+    return json.dumps(listed, indent=1) + "\n"
+
+
+def _cached(locked: Locked, folder: Path, download: Download) -> Path:
+    # By its digest: what lies there has been checked, and a changed lock never meets an old file.
+    kept = folder / locked.sha256[:16] / locked.file_name
+    if kept.exists():
+        return kept
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix="fetching-") as scratch:
+        found = download(locked, Path(scratch))
+        if (digest := _sha256(found)) != locked.sha256:
+            raise MavenError(f"{locked.artifact} has the sha256 {digest}, and not {locked.sha256} as it was locked.")
+        found.replace(kept)
+    return kept
+
+
+def _download(locked: Locked, scratch: Path) -> Path:
+    from jgo.maven import MavenContext  # noqa: PLC0415
+
+    group, name, version, packaging = locked.parts
+    for attempt in range(TRIES):
+        # A folder of its own for each try: the resolver takes what a cut download has left for the whole.
+        context = MavenContext(repo_cache=scratch / str(attempt), local_repos=[], timeout=60)
+        try:
+            return Path(context.project(group, name).at_version(version).artifact(packaging=packaging).resolve())
+        except Exception as error:
+            failure = error
+    raise MavenError(f"{locked.artifact} could not be downloaded: {failure}") from failure
+
+
+def _lock_of(artifact: str, file: Path) -> Locked:
+    return Locked(artifact, _sha256(file))
+
+
+def _scratch() -> Path:
+    return Path(tempfile.mkdtemp(prefix="similarix-maven-"))
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """The same file at another place, without taking the space twice where the file system can."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+if __name__ == "__main__":
+    print(to_json({"lib": lock(sys.argv[1:])}), end="")

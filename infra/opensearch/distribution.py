@@ -1,0 +1,93 @@
+"""OpenSearch with k-NN, assembled from its published parts into the layout that it starts from.
+
+The parts and their checksums are locked in ``lock.json``. k-NN's native library, which its faiss engine needs, is not
+among what is published: an index of that engine ends the node. Lucene's engine, the one we use, needs none.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from zipfile import ZipFile
+
+from infra.maven import Locked, cache_folder, fetch, link_or_copy, read_lock
+
+VERSION = "3.6.0"  # the newest whose k-NN plugin is published
+LOCK = Path(__file__).with_name("lock.json")
+# Their descriptors are not published; k-NN builds on the first and the third.
+MODULES = {
+    "lang-painless": "org.opensearch.painless.PainlessModulePlugin",
+    "reindex": "org.opensearch.index.reindex.ReindexModulePlugin",
+    "transport-grpc": "org.opensearch.transport.grpc.GrpcPlugin",
+    "transport-netty4": "org.opensearch.transport.Netty4ModulePlugin",
+}
+DESCRIPTOR = """name={name}
+description={name}
+version={version}
+opensearch.version={version}
+java.version=21
+classname={plugin}
+extended.plugins=
+has.native.controller=false
+"""
+
+
+def distribution(cache: Path | None = None) -> Path:
+    """The assembled folder; at once if it has been assembled before, by whichever checkout.
+
+    Raises:
+        MavenError: a part could not be had.
+    """
+    folder = (cache or cache_folder()) / "opensearch"
+    home = folder / f"{VERSION}-{_digest()}"
+    if home.exists():
+        return home
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder / "assembling.lock"):
+        if not home.exists():  # still
+            unfinished = Path(tempfile.mkdtemp(dir=folder, prefix="assembling-"))
+            try:
+                _assemble(unfinished, cache)
+                unfinished.chmod(0o755)
+                unfinished.rename(home)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+    return home
+
+
+def _assemble(home: Path, cache: Path | None) -> None:
+    placed = [(folder, locked) for folder, listed in read_lock(LOCK).items() for locked in listed]
+    files = fetch([locked for _, locked in placed], cache)
+    for (folder, locked), file in zip(placed, files, strict=True):
+        _place(home / folder, locked, file)
+    for name, plugin in MODULES.items():
+        descriptor = DESCRIPTOR.format(name=name, version=VERSION, plugin=plugin)
+        (home / "modules" / name / "plugin-descriptor.properties").write_text(descriptor)
+
+
+def _place(folder: Path, locked: Locked, file: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if locked.parts[-1] == "zip":
+        with ZipFile(file) as archive:
+            archive.extractall(folder)
+    else:
+        link_or_copy(file, folder / locked.file_name)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process at a time. The system itself frees the lock of a process that dies, so none can be left behind."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _digest() -> str:
+    return hashlib.sha256(LOCK.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:12]
