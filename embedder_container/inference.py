@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder_container.models import ModelCard
+from embedder_container.texts import clean
 
 Vector = NDArray[np.float32]
-
-# Far beyond any context length; what a tokenizer would throw away anyway need not be tokenized first.
-MAX_TEXT_CHARACTERS = 10_000
 
 
 class Session(Protocol):
@@ -21,6 +19,8 @@ class Session(Protocol):
     def run(self, output_names: list[str], input_feed: dict[str, NDArray[Any]], /) -> list[Any]: ...
 
     def get_inputs(self) -> list[Any]: ...
+
+    def get_outputs(self) -> list[Any]: ...
 
 
 class Model:
@@ -50,28 +50,32 @@ class Model:
                 self._text = self._session("text.onnx")
             return self._text, self._tokenizer
 
+    def token_ids(self, text: str) -> list[int]:
+        """The ids that the text's graph is fed with; what exceeds the context length goes, the end token stays."""
+        ids: list[int] = self.load_text()[1].encode(clean(text, self.card.clean)).ids
+        return ids
+
     def embed_text(self, text: str) -> Vector:
-        """The unit vector [D] of one text; what exceeds the context length is cut off."""
+        """The unit vector [D] of one text."""
         session, tokenizer = self.load_text()
-        # A lone surrogate is legal in JSON and in Python, and in no tokenizer.
-        clean = text[:MAX_TEXT_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
-        encoding = tokenizer.encode(clean)
-        feed = {
-            "input_ids": np.array([encoding.ids], dtype=np.int64),
-            "attention_mask": np.array([encoding.attention_mask], dtype=np.int64),
-        }
-        wanted = {node.name for node in session.get_inputs()}
-        outputs = session.run(["text_embeds"], {name: value for name, value in feed.items() if name in wanted})
-        return self._unit(outputs[0])
+        encoding = tokenizer.encode(clean(text, self.card.clean))
+        feed = {}
+        for node in session.get_inputs():
+            values = encoding.attention_mask if "mask" in node.name else encoding.ids
+            feed[node.name] = np.array([values], dtype=np.int32 if "int32" in node.type else np.int64)
+        return self._unit(session.run([_output(session, "text_embeds")], feed)[0])
 
     def embed_pixels(self, pixels: NDArray[np.float32]) -> Vector:
         """The unit vector [D] of one picture's tensor [1, 3, S, S].
 
         One picture a run, always: ONNX Runtime may choose its kernels by shape; then the last bits of a vector would
-        depend on the company it was embedded in, and a picture would not be at distance 0 from itself. It costs
-        nothing: on one thread `lite` takes 10 ms for a picture alone and 14 ms for each of a batch of 16.
+        depend on the company it was embedded in, and a picture would not be at distance 0 from itself. And memory stays
+        flat: the arena of a session grows with every new shape. It costs nothing: with one run on each processor, the
+        pictures of a batch of 8 are no faster (docs/embedder.md).
         """
-        return self._unit(self.load_vision().run(["image_embeds"], {"pixel_values": pixels})[0])
+        session = self.load_vision()
+        (node,) = session.get_inputs()
+        return self._unit(session.run([_output(session, "image_embeds")], {node.name: pixels})[0])
 
     def _unit(self, output: NDArray[np.float32]) -> Vector:
         vector = output[0].astype(np.float64)
@@ -100,6 +104,8 @@ class Model:
         from tokenizers import Tokenizer  # noqa: PLC0415 - a picture needs no tokenizer
 
         tokenizer = Tokenizer.from_file(str(self._file("tokenizer.json")))
+        # What a user types is text, `<|endoftext|>` too: taken for the token, it would end the text there.
+        tokenizer.encode_special_tokens = True
         tokenizer.enable_truncation(self.card.context_length)
         if self.card.pad_to == "context_length":
             tokenizer.enable_padding(pad_id=self.card.pad_id, length=self.card.context_length)
@@ -108,7 +114,15 @@ class Model:
         return tokenizer
 
     def _file(self, name: str) -> Path:
-        path = self.card.folder / name
+        path = self.card.path(name)
         if not path.exists():
             raise FileNotFoundError(f"{path} is missing: run `python -m embedder_container.fetch {self.card.name}`")
         return path
+
+
+def _output(session: Session, name: str) -> str:
+    """The graph's output called `name`, or the only one it has."""
+    names = [node.name for node in session.get_outputs()]
+    if name not in names and len(names) != 1:
+        raise ValueError(f"the graph has the outputs {', '.join(names)}, and none is called {name}")
+    return name if name in names else names[0]

@@ -1,93 +1,159 @@
-"""The registry of models: a model is a folder `MODELS_DIR/NAME/` with its card, its tokenizer and two ONNX graphs.
+"""The registry of models: `models.toml` beside this file, and folders with a `model.json` of the same shape.
 
-`vision.onnx` maps `pixel_values` float32 [1, 3, S, S] to `image_embeds` [1, D]; `text.onnx` maps `input_ids` and
-`attention_mask` int64 [1, L] to `text_embeds` [1, D]; `model.json` holds every number that differs between models.
+A model is a folder with its tokenizer and two ONNX graphs. `vision.onnx` maps pixels float32 [1, 3, S, S] to an
+embedding [1, D]; `text.onnx` maps token ids [1, L], with an attention mask where it asks for one, to one.
 """
 
 import json
 import re
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from embedder_container import DECODE_VERSION
 
+PACKAGE = Path(__file__).resolve().parent
+MODELS_SHIPPED = PACKAGE / "models"
+REGISTRY = PACKAGE / "models.toml"
+CARD = "model.json"
+
+CHOICES = {
+    "resize": ("shortest_edge", "squash"),
+    "resample": ("bicubic", "bilinear", "lanczos"),
+    "clean": ("none", "repair", "canonical"),
+    "pad_to": ("longest", "context_length"),
+}
+
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One pinned file of a model; without a url it ships with this package."""
+    """One file of a model: downloaded from `url`, or shipped with this package, at `shipped` or in the model's folder.
+
+    `size` is None where only `max_size`, a bound, is known; `sha256` is None where the file is not pinned.
+    """
 
     name: str
-    size: int
-    sha256: str
+    size: int | None = None
+    sha256: str | None = None
     url: str | None = None
+    shipped: str | None = None
+    max_size: int | None = None
+
+    @property
+    def limit(self) -> int:
+        """The most bytes that the file may have."""
+        limit = self.size or self.max_size
+        assert limit is not None
+        return limit
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """A model's `model.json`: what preprocessing, tokenizing and the caller must know about it."""
+    """What preprocessing, tokenizing and the caller must know about a model; `models.toml` explains each value."""
 
     folder: Path
     name: str
     revision: str
+    description: str
     dimension: int
     image_size: int
-    resize: str  # 'shortest_edge' (then a centre crop) or 'squash' (to the square, whatever the aspect ratio)
-    resample: str  # 'bicubic', 'bilinear' or 'lanczos', antialiased as Pillow does
+    resize: str
+    resample: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     context_length: int
+    clean: str
     pad_id: int
-    pad_to: str  # 'longest' (a text alone is not padded) or 'context_length' (for graphs of fixed length)
+    pad_to: str
     licence: str
     files: tuple[ModelFile, ...]
 
     @property
     def stamp(self) -> str:
-        """The name of the vector space, such as `lite-1+d1`: model, revision, version of the decoding."""
+        """The name of the vector space, such as `lite-1+d2`: model, revision, version of the decoding."""
         return f"{self.name}-{self.revision}+d{DECODE_VERSION}"
+
+    def path(self, name: str) -> Path:
+        """Where the file called `name` lies, or would: in the model's folder, else where this package ships it."""
+        own = self.folder / name
+        shipped = next((file.shipped for file in self.files if file.name == name), None)
+        return own if shipped is None or own.exists() else PACKAGE / shipped
 
 
 def load_card(models_dir: Path, name: str) -> ModelCard:
-    """Read the card of the model called `name`; raises ValueError when there is none or it is incomplete."""
+    """The card of the model called `name`; raises ValueError when there is none or it is incomplete."""
     # The name becomes a path: keep it inside the models' directory.
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
         raise ValueError(f"{name!r} is no name of a model")
-    path = models_dir / name / "model.json"
-    try:
-        card = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"there is no model {name!r}: {path} does not exist") from None
-    try:
-        loaded = _parse_card(path.parent, card)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a model's card: {error!r}") from error
-    if loaded.name != name or loaded.resize not in ("shortest_edge", "squash"):
-        raise ValueError(f"{path} describes {loaded.name!r} with resize {loaded.resize!r}, which is not understood")
-    if any(Path(file.name).name != file.name for file in loaded.files):
-        raise ValueError(f"{path} names a file outside its folder")
-    return loaded
+    folder = models_dir / name
+    if (folder / CARD).exists():
+        return load_bundle(folder, name)
+    registered = registry().get(name)
+    if registered is None:
+        raise ValueError(f"there is no model {name!r}: known are {', '.join(registry())}")
+    if registered.get("shipped") and not folder.is_dir():
+        folder = MODELS_SHIPPED / name
+    return _card(folder, {"name": name, **registered}, REGISTRY)
 
 
-def _parse_card(folder: Path, card: dict[str, Any]) -> ModelCard:
-    image, text = card["image"], card["text"]
+def load_bundle(folder: Path, name: str | None = None) -> ModelCard:
+    """The card of the model in `folder`, which has a `model.json`; raises ValueError as `load_card` does."""
+    path = folder / CARD
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, ValueError) as error:
+        raise ValueError(f"{path} is not a model's card: {error}") from None
+    card = _card(folder, found, path)
+    if name is not None and card.name != name:
+        raise ValueError(f"{path} describes {card.name!r}, not {name!r}")
+    return card
+
+
+@cache
+def registry() -> Mapping[str, Mapping[str, Any]]:
+    """The models of `models.toml`, as they stand there."""
+    with REGISTRY.open("rb") as stream:
+        return tomllib.load(stream)
+
+
+def _card(folder: Path, found: Mapping[str, Any], source: Path) -> ModelCard:
+    try:
+        card = _parse(folder, found)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{source} is not a model's card: {error!r}") from error
+    for field, choices in CHOICES.items():
+        if (chosen := getattr(card, field)) not in choices:
+            raise ValueError(f"{source}: {field} is {chosen!r}, and may be {', '.join(choices)}")
+    for file in card.files:
+        if Path(file.name).name != file.name or not (PACKAGE / (file.shipped or "")).resolve().is_relative_to(PACKAGE):
+            raise ValueError(f"{source} names a file outside its folder")
+        if file.size is None and file.max_size is None:
+            raise ValueError(f"{source}: {file.name} has neither a size nor a bound of it")
+    return card
+
+
+def _parse(folder: Path, found: Mapping[str, Any]) -> ModelCard:
+    image, text = found["image"], found["text"]
     red, green, blue = image["mean"]
     red_std, green_std, blue_std = image["std"]
     return ModelCard(
         folder=folder,
-        name=card["name"],
-        revision=str(card["revision"]),
-        dimension=int(card["dimension"]),
+        name=found["name"],
+        revision=str(found["revision"]),
+        description=found.get("description", ""),
+        dimension=int(found["dimension"]),
         image_size=int(image["size"]),
         resize=image["resize"],
         resample=image["resample"],
         mean=(red, green, blue),
         std=(red_std, green_std, blue_std),
         context_length=int(text["context_length"]),
+        clean=text.get("clean", "none"),
         pad_id=int(text["pad"]["id"]),
         pad_to=text["pad"]["to"],
-        licence=card["licence"],
-        files=tuple(
-            ModelFile(name, int(file["size"]), file["sha256"], file.get("url")) for name, file in card["files"].items()
-        ),
+        licence=found["licence"],
+        files=tuple(ModelFile(name, **file) for name, file in found["files"].items()),
     )

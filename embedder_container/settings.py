@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-MODELS_SHIPPED = Path(__file__).resolve().parent / "models"
+from embedder_container.models import MODELS_SHIPPED
+
 # Lambda grants one vCPU per 1,769 MB of memory.
 MEGABYTES_PER_CPU = 1769
 

@@ -42,4 +42,6 @@ def _files(package: Path, model: str) -> Iterator[Path]:
     if not weights.is_dir():
         raise FileNotFoundError(f"There is no model {model!r} in {package.name}/models.")
     yield from package.glob("*.py")
-    yield from (file for file in weights.rglob("*") if file.is_file())
+    yield package / "models.toml"
+    for folder in (package / "tokenizers", weights):
+        yield from (file for file in folder.rglob("*") if file.is_file())

@@ -7,8 +7,8 @@ import pytest
 from embedder_container.embedder import Embedder
 from embedder_container.handler import build
 from embedder_container.inference import Model
-from embedder_container.models import load_card
-from embedder_container.settings import MODELS_SHIPPED, Settings
+from embedder_container.models import MODELS_SHIPPED, load_card
+from embedder_container.settings import Settings
 from embedder_container.transfer import Transfers
 
 from .store import Store

@@ -10,11 +10,16 @@ EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Messag
 
 
 class Store:
-    """Objects by path. A path such as /status/503 answers that status; /stalls, /drips, /lies misbehave by name."""
+    """Objects by path. A path such as /status/503 answers that status; /stalls, /drips, /lies misbehave by name.
+
+    `ranges` are the Range headers of the requests for objects that are there, in order. An object below /cuts,
+    /cuts-silently or /stalls-midway comes a third at a time; one below /no-ranges comes whole whatever is asked for.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.uploads: dict[str, tuple[str | None, bytes]] = {}
+        self.ranges: list[str | None] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._closing = threading.Event()
@@ -62,10 +67,41 @@ class Store:
                     self._announce(10**12)
                 elif path == "/sends-too-much":
                     self._send_endlessly()
+                elif path.startswith("/redirects"):
+                    self._answer(302, b"", Location=self._astray(path))
                 elif path in store.objects:
-                    self._answer(200, store.objects[path])
+                    self._send(path, store.objects[path])
                 else:
                     self._answer(404, b"")
+
+            def _astray(self, path: str) -> str:
+                places = {
+                    "/redirects-to-file": "file:///etc/hostname",
+                    "/redirects-to-plain-http": "http://hub.example/vision.onnx",
+                    "/redirects-to-itself": self.path,
+                }
+                return places.get(path) or f"{store.endpoint}/{path.removeprefix('/redirects/')}"
+
+            def _send(self, path: str, body: bytes) -> None:
+                """An object, or the rest of it that is asked for, or as much of that as its folder's manners allow."""
+                asked, first = self.headers["Range"], 0
+                store.ranges.append(asked)
+                manners = path.split("/")[1]
+                if asked and manners != "no-ranges":
+                    first = int(asked.removeprefix("bytes=").rstrip("-"))
+                rest = body[first:]
+                third = len(body) // 3 + 1
+                if manners not in ("cuts", "cuts-silently", "stalls-midway") or len(rest) <= third:
+                    self._answer(206 if first else 200, rest)
+                    return
+                self.send_response(206 if first else 200)
+                if manners != "cuts-silently":
+                    self.send_header("Content-Length", str(len(rest)))
+                self.end_headers()
+                self.wfile.write(rest[:third])
+                if manners == "stalls-midway":
+                    self.wfile.flush()
+                    store._closing.wait(1)
 
             def do_PUT(self) -> None:
                 path = self.path.partition("?")[0]

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 
 from embedder_container.embedder import Embedder
 from embedder_container.handler import answer, build, handler
-from embedder_container.settings import MODELS_SHIPPED, Settings
+from embedder_container.settings import Settings
 
 from .samples import encoded, photo, two_halves, vector
 
@@ -115,7 +114,6 @@ def test_a_model_without_its_files_fails_the_invocation_and_says_how_to_mend_it(
     tmp_path: Path, event: dict[str, Any]
 ) -> None:
     (tmp_path / "lite").mkdir()
-    shutil.copy(MODELS_SHIPPED / "lite" / "model.json", tmp_path / "lite")
     with pytest.raises(FileNotFoundError, match=r"embedder_container\.fetch lite"):
         answer(event, build(Settings.from_environ({"MODELS_DIR": str(tmp_path)})))
 

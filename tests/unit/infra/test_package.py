@@ -55,7 +55,7 @@ def test_the_embedder_is_archived_with_one_model(tmp_path):
     with ZipFile(zip_embedder("lite", out=tmp_path)) as archive:
         names = set(archive.namelist())
 
-    assert {"embedder_container/handler.py", "embedder_container/models/lite/model.json"} <= names
+    assert {"embedder_container/handler.py", "embedder_container/models/lite/vision.onnx"} <= names
     assert not any("__pycache__" in name or "Dockerfile" in name for name in names)
 
 
