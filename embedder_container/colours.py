@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from embedder_container.limits import MAX_PROFILE_BYTES
+
 
 def flatten(image: Image.Image) -> Image.Image:
     """The colours in sRGB, without transparency: whatever shines through shows white."""
@@ -57,7 +59,8 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     """Convert by the embedded profile when it is sound and fits the pixels; else take the numbers as they are."""
     profile: Any = None
     try:
-        if embedded := image.info.get("icc_profile"):
+        embedded = image.info.get("icc_profile")
+        if embedded and len(embedded) <= MAX_PROFILE_BYTES:
             profile = ImageCms.ImageCmsProfile(BytesIO(embedded))
         elif image.mode == "LAB":
             profile = ImageCms.createProfile("LAB")

@@ -15,6 +15,8 @@ from typing import Any
 
 from embedder_container.errors import Code, ItemError
 from embedder_container.inference import Model, Vector
+from embedder_container.isolation import DecoderPool
+from embedder_container.limits import MAX_BYTES, TOO_LARGE
 from embedder_container.transfer import Transfers
 
 Result = dict[str, Any]
@@ -47,8 +49,12 @@ class Stopwatch:
         try:
             yield
         finally:
-            with self._lock:
-                self._spent[name] += time.perf_counter_ns() - start
+            self.add(name, (time.perf_counter_ns() - start) / 1e9)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Add time that was spent elsewhere."""
+        with self._lock:
+            self._spent[name] += round(seconds * 1e9)
 
     def milliseconds(self) -> dict[str, float]:
         """`{"inference_ms": 9.5, …}` for the phases that took place."""
@@ -57,14 +63,28 @@ class Stopwatch:
 
 
 class Embedder:
-    """A model with the ways to feed it. `decoders` bounds how many full-size pictures are in memory at a time."""
+    """A model with the ways to feed it. As many pictures are decoded, and as many run, as there are processors.
 
-    def __init__(self, model: Model, transfers: Transfers, decoders: int) -> None:
+    A run of the vision graph has one processor to itself: while one picture is in the model, the next is decoded on
+    another. That is faster than all processors on one picture after the other (docs/embedder.md).
+    """
+
+    def __init__(self, model: Model, transfers: Transfers, decoders: DecoderPool, processors: int) -> None:
         self.model = model
         self._transfers = transfers
-        self._decoding = threading.BoundedSemaphore(decoders)
-        # The session has all the threads there are: runs side by side would only slow each other down.
-        self._inference = threading.Lock()
+        self._decoders = decoders
+        self._inference = threading.BoundedSemaphore(processors)
+
+    def warm(self, watch: Stopwatch) -> None:
+        """Load everything that a query by text or by picture, or a batch of objects, would have to wait for."""
+        self._decoders.start()
+        with watch.phase("load"):
+            self.model.load_text()
+            self.model.load_vision()
+
+    def close(self) -> None:
+        """End the processes that decode; a Lambda never calls this, its environment ends as a whole."""
+        self._decoders.close()
 
     def embed_texts(self, texts: Sequence[str], watch: Stopwatch) -> list[Result]:
         """One result `{"vector"}` per text."""
@@ -75,6 +95,7 @@ class Embedder:
 
     def embed_image(self, data: bytes, watch: Stopwatch) -> Result:
         """The result of one picture: `vector`, `size` (bytes), `md5`, `width`, `height`, `format`; or its error."""
+        self._decoders.start()
         with watch.phase("load"):
             self.model.load_vision()
         return self._guarded(partial(self._picture, data, None, watch))
@@ -83,6 +104,7 @@ class Embedder:
         """One result per object, in order, as `embed_image` gives it; thumbnails are stored on the way."""
         if not objects:
             return []
+        self._decoders.start()
         with ThreadPoolExecutor(min(WORKERS, len(objects)), thread_name_prefix="object") as pool:
             results = pool.map(lambda each: self._guarded(partial(self._object, each, watch)), objects)
             with watch.phase("load"):
@@ -90,43 +112,29 @@ class Embedder:
             return list(results)
 
     def _text(self, text: str, watch: Stopwatch) -> Result:
-        with self._inference, watch.phase("inference"):
+        with watch.phase("inference"):
             return {"vector": _encode(self.model.embed_text(text))}
 
     def _object(self, each: ObjectToEmbed, watch: Stopwatch) -> Result:
-        from embedder_container import pictures  # noqa: PLC0415 - a text query need not load Pillow
-
         with watch.phase("download"):
-            data = self._transfers.download(each.url, pictures.MAX_BYTES, pictures.too_large())
+            data = self._transfers.download(each.url, MAX_BYTES, ItemError(Code.TOO_LARGE, TOO_LARGE))
         return self._picture(data, each.thumbnail_url, watch)
 
     def _picture(self, data: bytes, thumbnail_url: str | None, watch: Stopwatch) -> Result:
-        from embedder_container import pictures, preprocessing  # noqa: PLC0415 - as above
-
-        with self._decoding:
-            with watch.phase("decode"):
-                picture = pictures.decode(data)
-                width, height = picture.image.size
-                pixels = preprocessing.to_pixels(picture.image, self.model.card)
-            with watch.phase("thumbnail"):
-                jpeg = pictures.thumbnail(picture.image) if thumbnail_url else b""
-            name = picture.format
-            del picture  # the full-size picture goes before the next thread may decode its own
+        facts = {"size": len(data), "md5": hashlib.md5(data, usedforsecurity=False).hexdigest()}
+        decoded = self._decoders.decode(data, thumbnail=thumbnail_url is not None)
+        del data  # the tensor is all that is left of it, here and in the process that decoded it
+        for phase, seconds in decoded.seconds.items():
+            watch.add(phase, seconds)
         with watch.phase("load"):
             self.model.load_vision()
         with self._inference, watch.phase("inference"):
-            vector = self.model.embed_pixels(pixels)
+            vector = self.model.embed_pixels(decoded.pixels)
         if thumbnail_url:
             with watch.phase("upload"):
-                self._transfers.upload(thumbnail_url, jpeg)
-        return {
-            "vector": _encode(vector),
-            "size": len(data),
-            "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
-            "width": width,
-            "height": height,
-            "format": name,
-        }
+                self._transfers.upload(thumbnail_url, decoded.jpeg)
+        size = {"width": decoded.width, "height": decoded.height}
+        return {"vector": _encode(vector), **facts, **size, "format": decoded.format}
 
     def _guarded(self, embed: Callable[[], Result]) -> Result:
         """Keep one item's failure its own."""

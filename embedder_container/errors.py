@@ -18,6 +18,8 @@ class Code(StrEnum):
     UNSUPPORTED_FORMAT = "unsupported_format"
     TOO_LARGE = "too_large"
     TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_COSTLY = "too_costly"
+    DECODER_CRASHED = "decoder_crashed"
     SOURCE_NOT_FOUND = "source_not_found"
     SOURCE_DENIED = "source_denied"
     # Worth another try later.

@@ -4,8 +4,9 @@
     {"op": "embed_image", "image": BASE64}
     {"op": "embed_objects", "objects": [{"url": PRESIGNED_GET, "thumbnail_url": PRESIGNED_PUT or null}, …]}
     {"op": "describe"}
+    {"op": "warm"}
 
-    → {"model": "lite-1+d1", "dimension": 512, "results": [RESULT, …], "timings": {"total_ms": …, "inference_ms": …, …}}
+    → {"model": "lite-1+d2", "dimension": 512, "results": [RESULT, …], "timings": {"total_ms": …, "inference_ms": …, …}}
 
 RESULT is `{"vector": base64 of little-endian float32, unit length}`, for pictures with `size`, `md5`, `width`, `height`
 and `format`; or `{"error": {"code", "message", "transient"}}`, which concerns that item alone. A transient error may
@@ -19,11 +20,13 @@ import json
 import os
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from embedder_container.embedder import Embedder, ObjectToEmbed, Result, Stopwatch
 from embedder_container.inference import Model
-from embedder_container.models import load_card
+from embedder_container.isolation import DecoderPool
+from embedder_container.models import ModelCard, load_card
 from embedder_container.settings import Settings
 from embedder_container.transfer import Transfers
 
@@ -57,8 +60,15 @@ def answer(event: Any, embedder: Embedder, request_id: str | None = None) -> dic
 
 def build(settings: Settings) -> Embedder:
     """Put an embedder together; nothing heavy loads yet."""
-    model = Model(load_card(settings.models_dir, settings.model), settings.threads)
-    return Embedder(model, Transfers(settings.endpoint), decoders=settings.threads)
+    return assemble(load_card(settings.models_dir, settings.model), settings)
+
+
+def assemble(card: ModelCard, settings: Settings) -> Embedder:
+    """Put an embedder of a given model together."""
+    if settings.exact:
+        card = replace(card, image=replace(card.image, exact=True))
+    decoders = DecoderPool(card.image, settings.threads)
+    return Embedder(Model(card, settings.threads), Transfers(settings.endpoint), decoders, settings.threads)
 
 
 @functools.cache
@@ -79,8 +89,11 @@ def _dispatch(event: Any, embedder: Embedder, watch: Stopwatch) -> tuple[str, li
             return op, embedder.embed_objects(_objects(event), watch)
         case "describe" as op:
             return op, []
+        case "warm" as op:
+            embedder.warm(watch)
+            return op, []
         case op:
-            raise ValueError(f"unknown op {op!r}: use embed_texts, embed_image, embed_objects or describe")
+            raise ValueError(f"unknown op {op!r}: use embed_texts, embed_image, embed_objects, describe or warm")
 
 
 def _texts(event: dict[str, Any]) -> list[str]:

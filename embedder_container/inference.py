@@ -12,6 +12,9 @@ from embedder_container.texts import clean
 
 Vector = NDArray[np.float32]
 
+# What `optimise` writes beside a graph, to be loaded in its place.
+OPTIMISED = ".optimised.onnx"
+
 
 class Session(Protocol):
     """The part of an ONNX Runtime session that is used here."""
@@ -24,7 +27,11 @@ class Session(Protocol):
 
 
 class Model:
-    """A model ready to run. Each half loads at its first use: a text query never loads the vision graph."""
+    """A model ready to run. Each half loads at its first use: a text query never loads the vision graph.
+
+    A text runs on `threads` processors, since nobody else waits for them. A picture runs on the thread that brings it,
+    and several may be brought at a time: a session's runs share its weights.
+    """
 
     def __init__(self, card: ModelCard, threads: int) -> None:
         self.card = card
@@ -39,7 +46,7 @@ class Model:
         """The vision session, loaded once (0.1 s for `lite`)."""
         with self._loading:
             if self._vision is None:
-                self._vision = self._session("vision.onnx")
+                self._vision = self._session("vision", threads=1)
             return self._vision
 
     def load_text(self) -> tuple[Session, Any]:
@@ -47,7 +54,7 @@ class Model:
         with self._loading:
             if self._text is None:
                 self._tokenizer = self._load_tokenizer()
-                self._text = self._session("text.onnx")
+                self._text = self._session("text", threads=self._threads)
             return self._text, self._tokenizer
 
     def token_ids(self, text: str) -> list[int]:
@@ -85,19 +92,19 @@ class Model:
         unit: Vector = (vector / norm).astype(np.float32)
         return unit
 
-    def _session(self, name: str) -> Session:
+    def _session(self, half: str, threads: int) -> Session:
         import onnxruntime  # noqa: PLC0415 - heavy, and `describe` needs none of it
 
         onnxruntime.set_default_logger_severity(3)  # its warnings about the machine's devices help nobody in a Lambda
         options = onnxruntime.SessionOptions()
         # Said explicitly, ONNX Runtime does not pin its threads to cores, which a Lambda forbids.
-        options.intra_op_num_threads = self._threads
+        options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         # Idle threads that spin would take the cores from the decoding of the next picture.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session: Session = onnxruntime.InferenceSession(
-            str(self._file(name)), options, providers=["CPUExecutionProvider"]
-        )
+        optimised = self.card.folder / f"{half}{OPTIMISED}"
+        path = optimised if optimised.exists() else self._file(f"{half}.onnx")
+        session: Session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         return session
 
     def _load_tokenizer(self) -> Any:

@@ -8,7 +8,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,26 @@ class ModelFile:
 
 
 @dataclass(frozen=True)
+class ImageRule:
+    """How a picture becomes a model's tensor; `models.toml` explains each value."""
+
+    size: int
+    resize: str
+    resample: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    exact: bool = False
+
+    def to_json(self) -> str:
+        """For `from_json`, in another process."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, written: str) -> "ImageRule":
+        return cls(**json.loads(written))
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """What preprocessing, tokenizing and the caller must know about a model; `models.toml` explains each value."""
 
@@ -59,11 +79,7 @@ class ModelCard:
     revision: str
     description: str
     dimension: int
-    image_size: int
-    resize: str
-    resample: str
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    image: ImageRule
     context_length: int
     clean: str
     pad_id: int
@@ -73,8 +89,8 @@ class ModelCard:
 
     @property
     def stamp(self) -> str:
-        """The name of the vector space, such as `lite-1+d2`: model, revision, version of the decoding."""
-        return f"{self.name}-{self.revision}+d{DECODE_VERSION}"
+        """The name of the vector space, such as `lite-1+d2`: model, revision, version of the decoding, `x` if exact."""
+        return f"{self.name}-{self.revision}+d{DECODE_VERSION}{'x' if self.image.exact else ''}"
 
     def path(self, name: str) -> Path:
         """Where the file called `name` lies, or would: in the model's folder, else where this package ships it."""
@@ -125,7 +141,7 @@ def _card(folder: Path, found: Mapping[str, Any], source: Path) -> ModelCard:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{source} is not a model's card: {error!r}") from error
     for field, choices in CHOICES.items():
-        if (chosen := getattr(card, field)) not in choices:
+        if (chosen := getattr(card.image if field.startswith("res") else card, field)) not in choices:
             raise ValueError(f"{source}: {field} is {chosen!r}, and may be {', '.join(choices)}")
     for file in card.files:
         if Path(file.name).name != file.name or not (PACKAGE / (file.shipped or "")).resolve().is_relative_to(PACKAGE):
@@ -145,11 +161,14 @@ def _parse(folder: Path, found: Mapping[str, Any]) -> ModelCard:
         revision=str(found["revision"]),
         description=found.get("description", ""),
         dimension=int(found["dimension"]),
-        image_size=int(image["size"]),
-        resize=image["resize"],
-        resample=image["resample"],
-        mean=(red, green, blue),
-        std=(red_std, green_std, blue_std),
+        image=ImageRule(
+            size=int(image["size"]),
+            resize=image["resize"],
+            resample=image["resample"],
+            mean=(red, green, blue),
+            std=(red_std, green_std, blue_std),
+            exact=bool(image.get("exact", False)),
+        ),
         context_length=int(text["context_length"]),
         clean=text.get("clean", "none"),
         pad_id=int(text["pad"]["id"]),

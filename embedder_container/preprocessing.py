@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from embedder_container.models import ModelCard
+from embedder_container.models import ImageRule
 
 RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
@@ -13,22 +13,23 @@ RESAMPLING = {
 }
 
 # Up to this aspect ratio the whole picture is resized and then cropped, which is the reference to the last bit. Beyond,
-# the resized picture would outgrow memory: a strip of one pixel by fifty million becomes ten billion pixels.
+# the resized picture would be megabytes for a square that can be had directly.
 MAX_ASPECT = 100
 
 
-def to_pixels(image: Image.Image, card: ModelCard) -> NDArray[np.float32]:
+def to_pixels(image: Image.Image, rule: ImageRule) -> NDArray[np.float32]:
     """The tensor float32 [1, 3, S, S] of an RGB picture: resized with antialiasing, cropped, scaled, normalised."""
-    side, resampling = card.image_size, RESAMPLING[card.resample]
-    if card.resize == "squash":
+    side, resampling = rule.size, RESAMPLING[rule.resample]
+    if rule.resize == "squash":
         square = image.resize((side, side), resampling)
     else:
         square = _resize_and_crop(image, side, resampling)
-    values = np.array(square, dtype=np.float32)
-    values /= 255
-    values -= np.array(card.mean, dtype=np.float32)
-    values /= np.array(card.std, dtype=np.float32)
-    return np.ascontiguousarray(values.transpose(2, 0, 1)[np.newaxis])
+    channels = np.asarray(square).transpose(2, 0, 1)
+    mean, std = (np.array(three, np.float32).reshape(3, 1, 1) for three in (rule.mean, rule.std))
+    # (value / 255 - mean) / std, in one pass over the pixels and one more
+    pixels: NDArray[np.float32] = np.multiply(channels, 1 / (255 * std), dtype=np.float32, order="C")
+    pixels -= mean / std
+    return pixels[np.newaxis]
 
 
 def _resize_and_crop(image: Image.Image, side: int, resampling: Image.Resampling) -> Image.Image:

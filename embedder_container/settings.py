@@ -13,11 +13,16 @@ MEGABYTES_PER_CPU = 1769
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment decides: `MODEL`, `MODELS_DIR`, `EMBEDDER_THREADS`, `AWS_ENDPOINT_URL` (local runs only)."""
+    """What the environment decides.
+
+    `MODEL`, `MODELS_DIR`, `EMBEDDER_THREADS`, `EMBEDDER_EXACT` (`1`: no JPEG is decoded at a reduced size, see
+    limits.py), and in local runs only `AWS_ENDPOINT_URL`.
+    """
 
     model: str
     models_dir: Path
     threads: int
+    exact: bool
     endpoint: str | None
 
     @classmethod
@@ -34,5 +39,6 @@ class Settings:
             model=environ.get("MODEL") or "lite",
             models_dir=Path(environ.get("MODELS_DIR") or MODELS_SHIPPED),
             threads=max(1, threads),
+            exact=environ.get("EMBEDDER_EXACT") == "1",
             endpoint=environ.get("AWS_ENDPOINT_URL") or None,
         )

@@ -1,6 +1,7 @@
 """Fetches pictures from presigned URLs and stores thumbnails at them, with the standard library alone."""
 
 import http.client
+import re
 import ssl
 import time
 import urllib.error
@@ -16,6 +17,10 @@ SILENCE_SECONDS = 10.0
 # A whole transfer: 25 MiB at half a megabyte per second.
 TRANSFER_SECONDS = 50.0
 CHUNK = 256 * 1024
+# S3's hosts, with or without the bucket's name: https://docs.aws.amazon.com/general/latest/gr/s3.html
+STORE_HOSTS = re.compile(
+    r"(?:[a-z0-9-]+\.)*s3(?:-accelerate|-fips)?(?:[.-]dualstack)?(?:[.-][a-z]{2}(?:-[a-z]+)+-[0-9]+)?\.amazonaws\.com(?:\.cn)?"
+)
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -26,7 +31,11 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 class Transfers:
-    """Downloads and uploads. HTTPS only, except to `endpoint`, the local stand-in for AWS, when there is one."""
+    """Downloads from S3 and uploads to it, by HTTPS, or to `endpoint`, the local stand-in for AWS, where there is one.
+
+    A URL comes from our own worker; that it leads nowhere else is checked all the same, so that whoever can make the
+    worker sign or send something of theirs still cannot have this process fetch from where they cannot reach.
+    """
 
     def __init__(
         self,
@@ -99,19 +108,20 @@ class Transfers:
 
     def _check(self, url: str) -> None:
         if not self._may_use(url):
-            raise ItemError(Code.SOURCE_DENIED, "the URL is refused: only https is fetched")
+            raise ItemError(Code.SOURCE_DENIED, "the URL is refused: only S3's own are fetched, by https")
 
     def _may_use(self, url: str) -> bool:
         try:
             parts = urlsplit(url)
+            port = parts.port
         except ValueError:
             return False
-        if parts.scheme == "https":
-            return True
         # A bucket may stand in the host's name: bucket.localhost:4566 belongs to localhost:4566.
         host = parts.netloc.lower()
-        local = self._endpoint is not None and (host == self._endpoint or host.endswith("." + self._endpoint))
-        return parts.scheme == "http" and local
+        if self._endpoint is not None and (host == self._endpoint or host.endswith("." + self._endpoint)):
+            return parts.scheme in ("http", "https") and "@" not in host
+        is_store = STORE_HOSTS.fullmatch(parts.hostname or "") is not None
+        return parts.scheme == "https" and is_store and port in (None, 443) and "@" not in host
 
 
 def _refused(status: int, excerpt: str) -> ItemError:

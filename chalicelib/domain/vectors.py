@@ -12,7 +12,7 @@ class VectorDocument:
     Args:
         uuid: the file's identity, the document's id in the store.
         version: grows with each change of the file; a store keeps the highest and ignores a lower one.
-        model: stamp of the model and decode version, e.g. ``lite-1+d1``; only vectors of one stamp are compared.
+        model: stamp of the model and decode version, e.g. ``lite-1+d2``; only vectors of one stamp are compared.
         vector: little-endian float32, L2-normalised; its length is four times the model's dimension.
     """
 

@@ -7,6 +7,7 @@ import pytest
 from embedder_container.embedder import Embedder
 from embedder_container.handler import build
 from embedder_container.inference import Model
+from embedder_container.isolation import DecoderPool
 from embedder_container.models import MODELS_SHIPPED, load_card
 from embedder_container.settings import Settings
 from embedder_container.transfer import Transfers
@@ -27,13 +28,23 @@ def store() -> Iterator[Store]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def decoders(lite: Model) -> Iterator[DecoderPool]:
+    """Two processes that decode for the lite model."""
+    pool = DecoderPool(lite.card.image, processes=2)
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
-def embedder(lite: Model, store: Store) -> Embedder:
+def embedder(lite: Model, store: Store, decoders: DecoderPool) -> Embedder:
     """An embedder that accepts the local store's plain HTTP, and loses patience quickly."""
-    return Embedder(lite, Transfers(store.endpoint, silence_seconds=0.5, transfer_seconds=1.0), decoders=2)
+    return Embedder(lite, Transfers(store.endpoint, silence_seconds=0.5, transfer_seconds=1.0), decoders, processors=2)
 
 
 @pytest.fixture
-def fresh() -> Embedder:
+def fresh() -> Iterator[Embedder]:
     """An embedder that has loaded nothing yet."""
-    return build(Settings.from_environ({"EMBEDDER_THREADS": "1"}))
+    embedder = build(Settings.from_environ({"EMBEDDER_THREADS": "1"}))
+    yield embedder
+    embedder.close()

@@ -5,10 +5,11 @@ import zlib
 from io import BytesIO
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
-from embedder_container import pictures
+from embedder_container import limits
 from embedder_container.errors import Code, ItemError
 from embedder_container.pictures import decode, thumbnail
 
@@ -23,7 +24,10 @@ def refusal(data: bytes) -> ItemError:
     return caught.value
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+pillow_heif.register_heif_opener()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF"])
 def test_each_allowed_format_opens_and_is_named(kind: str) -> None:
     picture = decode(encoded(two_halves(), kind))
     assert picture.format == kind
@@ -40,7 +44,7 @@ def test_a_multi_picture_jpeg_counts_as_jpeg() -> None:
     assert near(picture.image.getpixel((10, 20)), (255, 0, 0))
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied_once(kind: str, orientation: int) -> None:
     upright = two_halves()
@@ -56,10 +60,17 @@ def test_exif_orientation_is_applied_once(kind: str, orientation: int) -> None:
     stored = upright.transpose(undo[orientation]) if orientation in undo else upright
     exif = Image.Exif()
     exif[EXIF_ORIENTATION] = orientation
-    picture = decode(encoded(stored, kind, exif=exif))
-    assert picture.image.size == (80, 40)
+    # As bytes, pillow-heif writes the turn into the container too, as cameras do.
+    picture = decode(encoded(stored, kind, exif=exif.tobytes() if kind == "HEIF" else exif))
+    assert picture.image.size == (picture.width, picture.height) == (80, 40)
     assert near(picture.image.getpixel((10, 20)), (255, 0, 0))
     assert near(picture.image.getpixel((70, 20)), (0, 0, 255))
+
+
+def test_in_a_heif_the_containers_turn_holds_and_exifs_does_not() -> None:
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = 6
+    assert decode(encoded(two_halves(), "HEIF", exif=exif)).image.size == (80, 40)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
@@ -147,7 +158,7 @@ def swapped_profile() -> bytes:
     return bytes(data).replace(b"s\0R\0G\0B\0", b"t\0e\0s\0t\0").replace(b"\0s\0R\0G\0B", b"\0t\0e\0s\0t")
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF"])
 def test_the_embedded_profile_is_applied(kind: str) -> None:
     image = Image.new("RGB", (16, 16), (255, 0, 0))
     found = decode(encoded(image, kind, icc_profile=swapped_profile())).image
@@ -192,17 +203,48 @@ def test_what_is_no_picture_is_said_to_be_none(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
-        (b"\0\0\0\x1cftypavif\0\0\0\0", "AVIF"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0", "video"),
         (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
         (b"%PDF-1.7\n", "PDF"),
         (b"8BPS\0\1", "Photoshop"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1", "CR3"),
+        (b"FUJIFILMCCD-RAW 0201", "RAF"),
+        (b"II*\0\x10\0\0\0CR\2\0", "CR2"),
+        (b"IIU\0\x18\0\0\0", "RW2"),
+        (b"IIRO\x08\0\0\0", "ORF"),
     ],
 )
 def test_pictures_of_other_kinds_are_named(data: bytes, kind: str) -> None:
     error = refusal(data)
     assert error.code == Code.UNSUPPORTED_FORMAT
     assert kind in error.message
+
+
+@pytest.mark.parametrize(
+    ("tags", "kind"),
+    [
+        ({50706: 0x00000401}, "DNG"),
+        ({254: 1, 330: 8}, "camera raw"),
+        ({262: 32803}, "camera raw"),
+        ({259: 34713}, "camera raw"),
+    ],
+)
+def test_a_cameras_raw_file_is_not_taken_for_the_preview_in_it(tags: dict[int, int], kind: str) -> None:
+    assert kind in refusal(tiff_with(tags)).message
+
+
+def test_a_tiff_with_pages_or_smaller_copies_is_no_raw_file() -> None:
+    assert decode(tiff_with({254: 0, 330: 8})).format == "TIFF"
+
+
+def tiff_with(tags: dict[int, int]) -> bytes:
+    """A sound grey TIFF, 80 by 40, whose first directory has these tags too, or in place of its own."""
+    header = struct.pack("<2sHI", b"II", 42, 8)
+    own = {256: 80, 257: 40, 258: 8, 259: 1, 262: 1, 273: 0, 277: 1, 278: 40, 279: 80 * 40}
+    entries = own | tags
+    entries[273] = len(header) + 2 + 12 * len(entries) + 4  # where the pixels begin
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(entries.items()))
+    return header + struct.pack("<H", len(entries)) + directory + bytes(4) + bytes(80 * 40)
 
 
 def test_a_format_that_pillow_knows_but_we_do_not_allow_stays_shut() -> None:
@@ -218,7 +260,7 @@ def test_a_truncated_jpeg_is_said_to_be_cut(kept: float) -> None:
     assert not error.transient
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF"])
 def test_a_truncated_file_of_any_format_is_said_to_be_cut(kind: str) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
     data = encoded(noise, kind)
@@ -226,7 +268,7 @@ def test_a_truncated_file_of_any_format_is_said_to_be_cut(kind: str) -> None:
 
 
 def test_too_many_bytes_are_refused_before_they_are_looked_at() -> None:
-    assert refusal(bytes(pictures.MAX_BYTES + 1)).code == Code.TOO_LARGE
+    assert refusal(bytes(limits.MAX_BYTES + 1)).code == Code.TOO_LARGE
 
 
 def png_claiming(width: int, height: int) -> bytes:
@@ -254,9 +296,63 @@ def test_a_decompression_bomb_is_refused_by_its_header(bomb: bytes) -> None:
     assert refusal(bomb).code == Code.TOO_MANY_PIXELS
 
 
+def test_a_picture_a_thousand_times_as_long_as_it_is_wide_is_refused() -> None:
+    assert refusal(png_claiming(20_000, 19)).code == Code.TOO_MANY_PIXELS
+
+
+def test_a_small_tiff_of_enormous_tiles_is_refused_before_a_tile_is_allocated() -> None:
+    data = tiff_with({322: 65_520, 323: 65_520})
+    assert refusal(data).code == Code.TOO_MANY_PIXELS
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused() -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    data = encoded(image, "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    error = refusal(data[:last] + data[last:-2] * 3000 + data[-2:])
+    assert (error.code, error.transient) == (Code.TOO_COSTLY, False)
+
+
+def test_an_enormous_profile_is_ignored() -> None:
+    profile = swapped_profile() + bytes(5 * 1024 * 1024)
+    found = decode(encoded(Image.new("RGB", (8, 8), (255, 0, 0)), "WEBP", icc_profile=profile)).image
+    assert near(found.getpixel((4, 4)), (255, 0, 0))
+
+
+def test_a_file_that_is_two_kinds_at_once_is_what_its_first_bytes_say() -> None:
+    both = encoded(two_halves(), "GIF") + encoded(Image.new("RGB", (8, 8)), "PNG") + b"<script>alert(1)</script>"
+    assert decode(both).format == "GIF"
+
+
 @pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")
 def test_a_bomb_is_no_crash_where_warnings_are_errors() -> None:
     assert refusal(png_claiming(12_000, 12_000)).code == Code.TOO_MANY_PIXELS
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_jpeg_is_decoded_no_larger_than_needed_and_keeps_its_size(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = orientation
+    data = encoded(two_halves(3000, 2000), "JPEG", exif=exif)
+    picture = decode(data, shortest=224)
+    sizes = (picture.image.size, (picture.width, picture.height))
+    assert sizes == (((750, 500), (3000, 2000)) if orientation == 1 else ((500, 750), (2000, 3000)))
+    exact = decode(data)
+    assert exact.image.size == (exact.width, exact.height) == (picture.width, picture.height)
+
+
+@pytest.mark.parametrize(
+    ("size", "reduced"), [((895, 895), (895, 895)), ((4000, 450), (4000, 450)), ((900, 900), (450, 450))]
+)
+def test_what_is_left_serves_the_vector_and_the_thumbnail(size: tuple[int, int], reduced: tuple[int, int]) -> None:
+    found = decode(encoded(two_halves(*size), "JPEG"), shortest=224).image.size
+    assert found == (reduced if max(reduced) >= 512 else size)
+
+
+def test_the_permit_is_asked_for_before_the_pixels_are_there() -> None:
+    asked: list[int] = []
+    decode(encoded(two_halves(), "PNG"), permit=asked.append)
+    assert asked == [80 * 40]
 
 
 def test_the_thumbnail_is_a_small_upright_jpeg_without_metadata() -> None:

@@ -10,8 +10,9 @@ from PIL import Image
 from embedder_container.embedder import Embedder
 from embedder_container.handler import answer
 from embedder_container.inference import Model
-from embedder_container.pictures import MAX_BYTES
-from embedder_container.transfer import Transfers
+from embedder_container.isolation import DecoderPool
+from embedder_container.limits import MAX_BYTES
+from embedder_container.transfer import STORE_HOSTS, Transfers
 
 from .samples import captions, encoded, photo, two_halves
 from .store import Store
@@ -69,7 +70,8 @@ def test_a_vector_is_the_same_to_the_last_bit_alone_and_in_a_batch_of_any_size(
         ("empty.jpg", "empty", False),
         ("notes.txt", "not_an_image", False),
         ("cut.jpg", "truncated_image", False),
-        ("phone.heic", "unsupported_format", False),
+        ("phone.heic", "truncated_image", False),
+        ("camera.cr3", "unsupported_format", False),
     ],
 )
 def test_each_failure_has_its_code_and_harms_no_neighbour(
@@ -80,6 +82,7 @@ def test_each_failure_has_its_code_and_harms_no_neighbour(
     store.put("notes.txt", b"dear diary")
     store.put("cut.jpg", photo()[:5000])
     store.put("phone.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    store.put("camera.cr3", b"\0\0\0\x18ftypcrx \0\0\0\1crx isom")
     before, bad, after = embed(embedder, good, {"url": store.url(path)}, good)
     assert (bad["error"]["code"], bad["error"]["transient"]) == (code, transient)
     assert set(bad) == {"error"}
@@ -87,9 +90,9 @@ def test_each_failure_has_its_code_and_harms_no_neighbour(
     assert "vector" in before
 
 
-def test_a_store_that_is_not_there_is_unavailable(lite: Model) -> None:
+def test_a_store_that_is_not_there_is_unavailable(lite: Model, decoders: DecoderPool) -> None:
     nobody = "http://127.0.0.1:1"
-    (result,) = embed(Embedder(lite, Transfers(nobody), decoders=1), {"url": f"{nobody}/owl.jpg"})
+    (result,) = embed(Embedder(lite, Transfers(nobody), decoders, processors=1), {"url": f"{nobody}/owl.jpg"})
     assert (result["error"]["code"], result["error"]["transient"]) == ("source_unavailable", True)
 
 
@@ -102,15 +105,52 @@ def test_a_thumbnail_that_cannot_be_stored_is_worth_another_try(embedder: Embedd
 
 
 @pytest.mark.parametrize(
-    "url", ["file:///etc/passwd", "ftp://127.0.0.1/owl.jpg", "http://169.254.169.254/latest", "owl.jpg", "", "http://["]
+    "url",
+    [
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/owl.jpg",
+        "http://169.254.169.254/latest",
+        "https://169.254.169.254/latest",
+        "http://bucket.s3.eu-central-1.amazonaws.com/owl.jpg",
+        "https://bucket.s3.eu-central-1.amazonaws.com:8443/owl.jpg",
+        "https://bucket.s3.eu-central-1.amazonaws.com@evil.example/owl.jpg",
+        "https://me@bucket.s3.eu-central-1.amazonaws.com/owl.jpg",
+        "https://s3.amazonaws.com.evil.example/owl.jpg",
+        "https://evil-s3.amazonaws.com/owl.jpg",
+        "https://lambda.eu-central-1.amazonaws.com/2015-03-31/functions",
+        "https://s3.evil.amazonaws.com/owl.jpg",
+        "https://127.0.0.1/owl.jpg",
+        "https://[::1]/owl.jpg",
+        "owl.jpg",
+        "",
+        "http://[",
+        "https://bucket.s3.amazonaws.com:port/owl.jpg",
+    ],
 )
-def test_only_https_and_the_local_endpoint_are_fetched(embedder: Embedder, url: str) -> None:
+def test_only_the_stores_own_hosts_are_fetched(embedder: Embedder, url: str) -> None:
     (result,) = embed(embedder, {"url": url})
     assert (result["error"]["code"], result["error"]["transient"]) == ("source_denied", False)
 
 
-def test_without_a_local_endpoint_plain_http_is_refused(lite: Model, store: Store) -> None:
-    in_the_cloud = Embedder(lite, Transfers(endpoint=None), decoders=1)
+@pytest.mark.parametrize(
+    "host",
+    [
+        "bucket.s3.amazonaws.com",
+        "bucket.s3.eu-central-1.amazonaws.com",
+        "s3.us-east-1.amazonaws.com",
+        "s3-eu-west-1.amazonaws.com",
+        "my.dotted.bucket.s3.us-gov-west-1.amazonaws.com",
+        "bucket.s3-accelerate.amazonaws.com",
+        "bucket.s3.dualstack.ap-southeast-2.amazonaws.com",
+        "bucket.s3.cn-north-1.amazonaws.com.cn",
+    ],
+)
+def test_each_of_s3s_hosts_is_known(host: str) -> None:
+    assert STORE_HOSTS.fullmatch(host)
+
+
+def test_without_a_local_endpoint_plain_http_is_refused(lite: Model, store: Store, decoders: DecoderPool) -> None:
+    in_the_cloud = Embedder(lite, Transfers(endpoint=None), decoders, processors=1)
     (result,) = embed(in_the_cloud, {"url": store.put("owl.jpg", photo())})
     assert result["error"]["code"] == "source_denied"
 
@@ -122,15 +162,17 @@ def test_a_file_just_within_the_limit_is_taken(embedder: Embedder, store: Store)
     assert result["size"] == MAX_BYTES
 
 
-def test_a_defect_met_by_one_object_is_its_own(lite: Model, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_defect_met_by_one_object_is_its_own(
+    lite: Model, store: Store, decoders: DecoderPool, caplog: pytest.LogCaptureFixture
+) -> None:
     class Defective(Transfers):
         def download(self, url: str, limit: int, too_large: Exception) -> bytes:
             if "bad" in url:
                 raise RuntimeError("a defect")
             return photo()
 
-    embedder = Embedder(lite, Defective(), decoders=1)
-    bad, good = embed(embedder, {"url": "https://store/bad"}, {"url": "https://store/good"})
+    embedder = Embedder(lite, Defective(), decoders, processors=1)
+    bad, good = embed(embedder, {"url": store.url("bad")}, {"url": store.url("good")})
     assert (bad["error"]["code"], bad["error"]["transient"]) == ("internal", True)
     assert "a defect" not in bad["error"]["message"]
     assert "a defect" in caplog.text

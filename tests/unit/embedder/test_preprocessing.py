@@ -11,10 +11,10 @@ from embedder_container.preprocessing import to_pixels
 
 
 def test_one_colour_becomes_its_normalised_value(lite: Model) -> None:
-    pixels = to_pixels(Image.new("RGB", (300, 500), (255, 0, 128)), lite.card)
+    pixels = to_pixels(Image.new("RGB", (300, 500), (255, 0, 128)), lite.card.image)
     assert pixels.shape == (1, 3, 224, 224)
     assert pixels.dtype == np.float32
-    channels = zip((255, 0, 128), lite.card.mean, lite.card.std, strict=True)
+    channels = zip((255, 0, 128), lite.card.image.mean, lite.card.image.std, strict=True)
     wanted = [(value / 255 - mean) / std for value, mean, std in channels]
     np.testing.assert_allclose(pixels[0, :, 7, 9], wanted, atol=1e-6)
 
@@ -26,17 +26,17 @@ def test_the_shortest_edge_is_resized_and_the_centre_kept(lite: Model, size: tup
     width, height = int(224 * size[0] / short), int(224 * size[1] / short)
     left, top = round((width - 224) / 2), round((height - 224) / 2)
     resized = image.resize((width, height), Image.Resampling.BICUBIC)
-    by_the_book = to_pixels(resized.crop((left, top, left + 224, top + 224)), lite.card)
-    np.testing.assert_array_equal(to_pixels(image, lite.card), by_the_book)
+    by_the_book = to_pixels(resized.crop((left, top, left + 224, top + 224)), lite.card.image)
+    np.testing.assert_array_equal(to_pixels(image, lite.card.image), by_the_book)
 
 
 def test_a_strip_of_one_pixel_by_a_million_takes_no_memory_to_speak_of(lite: Model) -> None:
-    assert to_pixels(Image.new("RGB", (1, 1_000_000), (255, 255, 255)), lite.card).shape == (1, 3, 224, 224)
+    assert to_pixels(Image.new("RGB", (1, 1_000_000), (255, 255, 255)), lite.card.image).shape == (1, 3, 224, 224)
 
 
 def test_a_model_may_want_the_whole_picture_squashed(lite: Model) -> None:
     image = Image.new("RGB", (1000, 100), (255, 255, 255))
     image.paste((0, 0, 0), (0, 0, 100, 100))
-    corner_of_crop = to_pixels(image, lite.card)[0, 0, 112, 0]
-    corner_of_whole = to_pixels(image, replace(lite.card, resize="squash"))[0, 0, 112, 0]
+    corner_of_crop = to_pixels(image, lite.card.image)[0, 0, 112, 0]
+    corner_of_whole = to_pixels(image, replace(lite.card.image, resize="squash"))[0, 0, 112, 0]
     assert corner_of_whole < 0 < corner_of_crop

@@ -40,7 +40,7 @@ def test_each_text_has_the_references_tokens_and_embedding(tiny: Model, text: di
 def test_each_picture_has_the_references_pixels_and_embedding(tiny: Model, name: str) -> None:
     wanted = PICTURES[name]
     picture = decode((FOLDER / "images" / name).read_bytes())
-    pixels = to_pixels(picture.image, tiny.card)
+    pixels = to_pixels(picture.image, tiny.card.image)
     for row, column, values in wanted["pixel_probe"]:
         np.testing.assert_allclose(pixels[0, :, row, column], values, atol=2e-3)
     np.testing.assert_allclose(pixels[0].mean(axis=(1, 2)), wanted["pixel_mean"], atol=2e-3)

@@ -15,13 +15,14 @@ from embedder_container.handler import answer, build, handler
 from embedder_container.settings import Settings
 
 from .samples import encoded, photo, two_halves, vector
+from .store import Store
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_texts_are_answered_in_order_with_the_stamp_and_the_dimension(fresh: Embedder) -> None:
     answered = answer({"op": "embed_texts", "texts": ["an owl", "a bison"]}, fresh)
-    assert (answered["model"], answered["dimension"]) == ("lite-1+d1", 512)
+    assert (answered["model"], answered["dimension"]) == ("lite-1+d2", 512)
     assert [set(result) for result in answered["results"]] == [{"vector"}, {"vector"}]
     assert len(base64.b64decode(answered["results"][0]["vector"])) == 4 * 512
     swapped = answer({"op": "embed_texts", "texts": ["a bison", "an owl"]}, fresh)
@@ -48,7 +49,7 @@ def test_a_bad_picture_is_an_error_of_its_own(embedder: Embedder) -> None:
 
 def test_describe_loads_nothing_and_tells_the_vector_space(fresh: Embedder) -> None:
     answered = answer({"op": "describe"}, fresh)
-    assert (answered["model"], answered["dimension"], answered["results"]) == ("lite-1+d1", 512, [])
+    assert (answered["model"], answered["dimension"], answered["results"]) == ("lite-1+d2", 512, [])
     assert set(answered["timings"]) == {"inference_ms", "total_ms"}
 
 
@@ -82,8 +83,10 @@ def test_a_malformed_event_fails_with_a_clear_message(fresh: Embedder, event: An
         answer(event, fresh)
 
 
-def test_each_invocation_logs_one_line_without_secrets(embedder: Embedder, capsys: pytest.CaptureFixture[str]) -> None:
-    url = "https://127.0.0.1:1/owl.jpg?X-Amz-Signature=secret"
+def test_each_invocation_logs_one_line_without_secrets(
+    embedder: Embedder, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = store.url("status/503")
     good = {"op": "embed_image", "image": base64.b64encode(photo()).decode()}
     answer(good, embedder)
     answered = answer({"op": "embed_objects", "objects": [{"url": url}]}, embedder, request_id="r-1")
@@ -118,8 +121,15 @@ def test_a_model_without_its_files_fails_the_invocation_and_says_how_to_mend_it(
         answer(event, build(Settings.from_environ({"MODELS_DIR": str(tmp_path)})))
 
 
+def test_warming_up_loads_both_halves(fresh: Embedder) -> None:
+    answered = answer({"op": "warm"}, fresh)
+    assert answered["results"] == []
+    assert fresh.model._vision is not None
+    assert fresh.model._text is not None
+
+
 def test_the_lambdas_entry_answers_with_settings_from_the_environment() -> None:
-    assert handler({"op": "describe"}, None)["model"] == "lite-1+d1"
+    assert handler({"op": "describe"}, None)["model"] == "lite-1+d2"
 
 
 def test_a_text_query_pays_for_neither_pillow_nor_the_vision_graph(tmp_path: Path) -> None:
