@@ -33,16 +33,22 @@ def index_worker(event: SQSEvent) -> Any:
     return workers.index(event.to_dict(), event.context, services())
 
 
-@app.schedule(Cron(0, 3, "*", "*", "?", "*"))
+# Four times an hour: each time begins the syncs of a quarter, so that they do not all start at once.
+@app.schedule(Cron("0/15", 3, "*", "*", "?", "*"))
 def daily_sync(event: CloudWatchEvent) -> Any:
-    return workers.start_due(AutoSync.DAILY, services())
+    return workers.start_due(AutoSync.DAILY, event.to_dict().get("time"), services())
 
 
-@app.schedule(Cron(0, 4, "?", "*", "SUN", "*"))
+@app.schedule(Cron("0/15", 4, "?", "*", "SUN", "*"))
 def weekly_sync(event: CloudWatchEvent) -> Any:
-    return workers.start_due(AutoSync.WEEKLY, services())
+    return workers.start_due(AutoSync.WEEKLY, event.to_dict().get("time"), services())
 
 
-@app.schedule(Cron(0, 5, 1, "*", "?", "*"))
+@app.schedule(Cron("0/15", 5, 1, "*", "?", "*"))
 def monthly_sync(event: CloudWatchEvent) -> Any:
-    return workers.start_due(AutoSync.MONTHLY, services())
+    return workers.start_due(AutoSync.MONTHLY, event.to_dict().get("time"), services())
+
+
+@app.schedule(Cron(30, 2, "*", "*", "?", "*"))
+def purge(event: CloudWatchEvent) -> Any:
+    return workers.purge(event.context, services())

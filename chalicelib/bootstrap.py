@@ -12,21 +12,28 @@ from botocore.config import Config as ClientConfig
 from chalicelib.adapters.dynamodb_accounts import DynamoDBAccounts
 from chalicelib.adapters.dynamodb_catalogue import DynamoDBCatalogue
 from chalicelib.adapters.dynamodb_collections import DynamoDBCollections
+from chalicelib.adapters.dynamodb_syncs import DynamoDBSyncs
 from chalicelib.adapters.lambda_embedder import LambdaEmbedder
 from chalicelib.adapters.s3_sources import Credentials, S3Sources
 from chalicelib.adapters.s3_storage import S3Storage
 from chalicelib.adapters.sqs_queues import SQSQueues
+from chalicelib.adapters.sqs_troubles import SQSTroubles
 from chalicelib.config import Config
 from chalicelib.domain.vectors import VectorStore
 from chalicelib.services.accounting import AccountService
 from chalicelib.services.authenticating import Authentication
 from chalicelib.services.collecting import CollectionService
+from chalicelib.services.embedding import Embedding
+from chalicelib.services.explaining import Explaining
+from chalicelib.services.failing import Failing
 from chalicelib.services.fetching import Files
 from chalicelib.services.indexing import Indexing
 from chalicelib.services.noticing import Notices
+from chalicelib.services.purging import Purge
 from chalicelib.services.searching import Search
 from chalicelib.services.syncing import Sync
 from chalicelib.services.uploading import Uploads
+from chalicelib.services.walking import Walk
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
@@ -73,7 +80,23 @@ class Services:
     @cached_property
     def sync(self) -> Sync:
         spread = int(self.config.schedule_spread)
-        return Sync(self._collections, self._catalogue, self._sources, self._queues, _now, spread)
+        return Sync(self._collections, self._syncs, self.walks, self._queues, _now, spread)
+
+    @cached_property
+    def walks(self) -> Walk:
+        return Walk(self._collections, self._syncs, self._catalogue, self._sources, self._embedder, self._queues, _now)
+
+    @cached_property
+    def explaining(self) -> Explaining:
+        return Explaining(self._catalogue, self._sources, self._embedder, self._vectors)
+
+    @cached_property
+    def failing(self) -> Failing:
+        return Failing(self._troubles, _now)
+
+    @cached_property
+    def purge(self) -> Purge:
+        return Purge(self._catalogue, self._storage, _now, int(self.config.tombstone_days))
 
     @cached_property
     def notices(self) -> Notices:
@@ -81,9 +104,8 @@ class Services:
 
     @cached_property
     def indexing(self) -> Indexing:
-        return Indexing(
-            self._collections, self._catalogue, self._sources, self._storage, self._embedder, self._vectors, _now
-        )
+        embedding = Embedding(self._catalogue, self._storage, self._embedder)
+        return Indexing(self._collections, self._catalogue, self._sources, embedding, self._vectors, _now)
 
     @cached_property
     def uploads(self) -> Uploads:
@@ -108,7 +130,17 @@ class Services:
 
     @cached_property
     def _collections(self) -> DynamoDBCollections:
-        return DynamoDBCollections(self._dynamodb, self.config.collections_table, self.config.syncs_table)
+        return DynamoDBCollections(self._dynamodb, self.config.collections_table)
+
+    @cached_property
+    def _syncs(self) -> DynamoDBSyncs:
+        return DynamoDBSyncs(self._dynamodb, self.config.collections_table, self.config.syncs_table)
+
+    @cached_property
+    def _troubles(self) -> SQSTroubles:
+        urls = (self.config.sync_queue_url, self.config.index_queue_url, self.config.events_queue_url)
+        by_name = {url.rpartition("/")[2]: url for url in urls}
+        return SQSTroubles(self._client("sqs", config=_STANDARD), by_name, self._dynamodb, self.config.syncs_table)
 
     @cached_property
     def _catalogue(self) -> DynamoDBCatalogue:

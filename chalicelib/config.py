@@ -9,7 +9,8 @@ class Config:
     """What the template tells the functions; each field is the variable of the same name in capitals.
 
     ``public_url`` is where callers reach the API, without a trailing slash; empty, it is taken from each request.
-    ``schedule_spread`` is over how many seconds, 900 at most, the syncs of one schedule start.
+    ``schedule_spread`` is over how many seconds, 3,600 at most, the syncs of one schedule start; ``tombstone_days``
+    how long a removed object's embedding is kept.
     """
 
     aws_region: str
@@ -19,6 +20,7 @@ class Config:
     syncs_table: str
     sync_queue_url: str
     index_queue_url: str
+    events_queue_url: str
     managed_bucket: str
     thumbnails_bucket: str
     embedder_function: str
@@ -26,11 +28,12 @@ class Config:
     embedded_store_path: str
     public_url: str
     schedule_spread: str
+    tombstone_days: str
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Config":
         """Raises KeyError naming a variable that is missing."""
-        optional = {"embedded_store_path": "", "public_url": "", "schedule_spread": "900"}
+        optional = {"embedded_store_path": "", "public_url": "", "schedule_spread": "3600", "tombstone_days": "30"}
         values = {
             name: environ.get(name.upper(), optional[name]) if name in optional else environ[name.upper()]
             for name in cls.__dataclass_fields__

@@ -5,13 +5,16 @@ https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#ser
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.changes import IndexBatch, SyncStep, s3_notification
+from chalicelib.domain.changes import IndexBatch, SyncStep
 from chalicelib.domain.collections import AutoSync
+from chalicelib.domain.news import s3_news
+from chalicelib.services.ports import Delivery
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -26,22 +29,19 @@ Event = dict[str, Any]
 def sync(event: Event, context: Any, services: Services) -> Event:
     """Walk collections; a walk that takes longer than the worker has is handed on."""
 
-    def seconds_left() -> float:
-        return float(context.get_remaining_time_in_millis()) / 1000 - SPARE_SECONDS
-
     def handle(record: "SQSRecord") -> None:
-        services.sync.walk(SyncStep.from_json(record.body), seconds_left)
+        services.walks.take_on(SyncStep.from_json(record.body), _seconds_left(context))
 
-    return _each(event, context, handle)
+    return _each(event, context, services, handle)
 
 
 def notice(event: Event, context: Any, services: Services) -> Event:
     """Pass S3's news on to the index workers."""
 
     def handle(record: "SQSRecord") -> None:
-        services.notices.pass_on(list(s3_notification(record.body)))
+        services.notices.pass_on(list(s3_news(record.body)))
 
-    return _each(event, context, handle)
+    return _each(event, context, services, handle)
 
 
 def index(event: Event, context: Any, services: Services) -> Event:
@@ -49,21 +49,39 @@ def index(event: Event, context: Any, services: Services) -> Event:
 
     def handle(record: "SQSRecord") -> None:
         batch = IndexBatch.from_json(record.body)
-        again = int(record.attributes.approximate_receive_count or "1") > 1
-        services.indexing.apply(batch, again=again)
-        services.sync.batch_done(batch)
+        again = _times(record) > 1
+        if again:
+            services.walks.keep_alive(batch)
+        services.walks.batch_done(batch, services.indexing.apply(batch, again=again))
 
-    return _each(event, context, handle)
+    return _each(event, context, services, handle)
 
 
-def start_due(interval: AutoSync, services: Services) -> Event:
-    """Begin the syncs that a schedule asks for."""
-    started = services.sync.start_scheduled(interval)
+def start_due(interval: AutoSync, at: str | None, services: Services) -> Event:
+    """Begin the syncs that a schedule asks for; ``at`` is when it fired, in ISO 8601, as far as that is known."""
+    fired = datetime.fromisoformat(at) if at else datetime.now(UTC)
+    started = services.sync.start_scheduled(interval, fired.minute)
     logger.info("schedule", interval=interval.value, started=started)
     return {"started": started}
 
 
-def _each(event: Event, context: Any, handle: Callable[["SQSRecord"], None]) -> Event:
+def purge(context: Any, services: Services) -> Event:
+    """Forget what has been gone for longer than the grace period."""
+    purged = services.purge.run(_seconds_left(context))
+    logger.info("purge", purged=purged)
+    return {"purged": purged}
+
+
+def _seconds_left(context: Any) -> Callable[[], float]:
+    return lambda: float(context.get_remaining_time_in_millis()) / 1000 - SPARE_SECONDS
+
+
+def _times(record: "SQSRecord") -> int:
+    """How often the message has been handed out, this time included."""
+    return int(record.attributes.approximate_receive_count or "1")
+
+
+def _each(event: Event, context: Any, services: Services, handle: Callable[["SQSRecord"], None]) -> Event:
     # Not at the top: it brings asyncio, and the function behind the API, which shares this code, never needs it.
     from aws_lambda_powertools.utilities.batch import (  # noqa: PLC0415
         BatchProcessor,
@@ -74,8 +92,11 @@ def _each(event: Event, context: Any, handle: Callable[["SQSRecord"], None]) -> 
     def logged(record: "SQSRecord") -> None:
         try:
             handle(record)
-        except Exception:
+        except Exception as error:
             logger.exception("message failed", message_id=record.message_id, body=record.body)
+            queue = record.event_source_arn.rpartition(":")[2]
+            delivery = Delivery(record.message_id, queue, record.receipt_handle, _times(record))
+            services.failing.failed(delivery, error)
             raise
         logger.info("message done", message_id=record.message_id)
 

@@ -1,22 +1,32 @@
 """The catalogue in DynamoDB: a partition for each collection, sorted by key, with each object's state and embedding."""
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from chalicelib.adapters.items import CONDITION_FAILED, CONFLICT, cancellation_codes, from_item, time, to_item, to_value
+from chalicelib.adapters.items import (
+    CONDITION_FAILED,
+    cancellation_codes,
+    from_item,
+    is_conflict,
+    time,
+    to_item,
+    to_value,
+)
 from chalicelib.adapters.retrying import with_retries
 from chalicelib.domain.errors import NotFound, StaleWrite, Unavailable
-from chalicelib.domain.files import FileRecord, FileState, Picture
+from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, Picture, content
+from chalicelib.domain.listing import Known
+from chalicelib.services.ports import Draft
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
 GET_LIMIT = 100  # keys a BatchGetItem takes
+TWINS_TRIED = 3  # an index may lag behind, but not at every one of them
 _PICTURE = ("model", "vector", "picture_size", "md5", "width", "height", "format")
-# The walk of a sync reads every record: without the vectors it costs a tenth.
-_WITHOUT_PICTURE = ("account", "collection", "key", "state", "etag", "size", "version", "updated_at", "sequencer")
+_KNOWN = ("key", "state", "etag", "size", "model")
+_STATES = {state.value: state for state in FileState}
 
 
 class DynamoDBCatalogue:
@@ -51,52 +61,134 @@ class DynamoDBCatalogue:
         where = from_item(hits[0])
         return self.get(where["collection"], where["key"])
 
-    def walk(self, collection: str, after: str | None) -> Iterator[FileRecord]:
+    def walk(self, collection: str, after: str | None) -> Iterator[Known]:
         condition, values = "#n1 = :c", {":c": collection}
+        names = {"#n1": "collection"} | {f"#p{place}": name for place, name in enumerate(_KNOWN)}
         if after is not None:
-            condition, values = "#n1 = :c AND #n2 > :after", {":c": collection, ":after": after}
-        names = {f"#n{place}": name for place, name in enumerate(_WITHOUT_PICTURE)}
+            condition, values = "#n1 = :c AND #p0 > :after", {":c": collection, ":after": after}
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             ConsistentRead=True,
             KeyConditionExpression=condition,
-            ProjectionExpression=", ".join(names),
+            ProjectionExpression=", ".join(f"#p{place}" for place in range(len(_KNOWN))),
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=to_item(values),
         )
         for page in pages:
-            yield from map(_record, page["Items"])
+            for item in page["Items"]:
+                # By hand: this runs for every object of every sync, and the general way takes ten times as long.
+                model = item.get("model")
+                yield Known(
+                    item["key"]["S"],
+                    _STATES[item["state"]["S"]],
+                    item["etag"]["S"],
+                    int(item["size"]["N"]),
+                    model["S"] if model else None,
+                )
+
+    def twins(self, contents: Sequence[str]) -> dict[str, FileRecord]:
+        found: dict[str, FileRecord] = {}
+        for name in contents:
+            for record in self._by_index("by-content", "content", name, Limit=TWINS_TRIED):
+                if record.picture is not None and _content(record) == name:
+                    found[name] = record
+                    break
+        return found
 
     def save(self, record: FileRecord, previous: FileRecord | None) -> None:
-        put: Any = {"TableName": self._table, "Item": _item(record), "ExpressionAttributeNames": {"#v": "version"}}
-        if previous is None:
-            put["ConditionExpression"] = "attribute_not_exists(#v)"
-        else:
-            put["ConditionExpression"] = "#v = :v"
-            put["ExpressionAttributeValues"] = {":v": to_value(previous.version)}
-        was = previous.counted if previous else (0, 0)
-        values = {":files": record.counted[0] - was[0], ":size": record.counted[1] - was[1]}
-        update: Any = {
-            "TableName": self._collections,
-            "Key": to_item({"account": record.account, "uuid": record.collection}),
-            "UpdateExpression": "ADD total_files :files, total_size :size",
-            "ConditionExpression": "attribute_exists(#u)",
-            "ExpressionAttributeNames": {"#u": "uuid"},
-            "ExpressionAttributeValues": to_item(values),
-        }
+        if self.save_all([Draft(record, previous)]):
+            raise StaleWrite
+
+    def save_all(self, drafts: Sequence[Draft]) -> set[str]:
+        left, stale = list(drafts), set[str]()
+        while left:
+            refused = self._transact(left)
+            stale |= {left[place].record.key for place in refused}
+            left = [draft for place, draft in enumerate(left) if place not in refused] if refused else []
+        return stale
+
+    def removed_on(self, day: date) -> Iterator[FileRecord]:
+        return self._by_index("by-removal", "removed_on", day.isoformat())
+
+    def forget(self, record: FileRecord) -> bool:
+        try:
+            self._client.delete_item(
+                TableName=self._table,
+                Key=_key(record.collection, record.key),
+                ConditionExpression="#v = :v AND #s = :removed",
+                ExpressionAttributeNames={"#v": "version", "#s": "state"},
+                ExpressionAttributeValues=to_item({":v": record.version, ":removed": FileState.REMOVED}),
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def _transact(self, drafts: Sequence[Draft]) -> set[int]:
+        """Write all, or answer the places of those that are stale and write none."""
+        record = drafts[0].record
+        files = sum(d.record.counted[0] - (d.previous.counted[0] if d.previous else 0) for d in drafts)
+        size = sum(d.record.counted[1] - (d.previous.counted[1] if d.previous else 0) for d in drafts)
+        where = {"Key": to_item({"account": record.account, "uuid": record.collection})}
+        there = {"ConditionExpression": "attribute_exists(#u)", "ExpressionAttributeNames": {"#u": "uuid"}}
+        if files or size:
+            counted: Any = {
+                "Update": {
+                    "TableName": self._collections,
+                    "UpdateExpression": "ADD total_files :files, total_size :size",
+                    "ExpressionAttributeValues": to_item({":files": files, ":size": size}),
+                    **where,
+                    **there,
+                }
+            }
+        else:  # nothing to count: a check does not lock other writers out
+            counted = {"ConditionCheck": {"TableName": self._collections, **where, **there}}
+        puts: list[Any] = [self._put(draft) for draft in drafts]
+        refused: set[int] = set()
 
         def transact() -> None:
             try:
-                self._client.transact_write_items(TransactItems=[{"Put": put}, {"Update": update}])
+                self._client.transact_write_items(TransactItems=[*puts, counted])
             except self._client.exceptions.TransactionCanceledException as error:
                 codes = cancellation_codes(error)
-                if codes[:1] == [CONDITION_FAILED]:
-                    raise StaleWrite from error
-                if codes[1:] == [CONDITION_FAILED]:
+                if codes[-1:] == [CONDITION_FAILED]:
                     raise NotFound("The collection is gone.") from error
-                raise
+                refused.update(place for place, code in enumerate(codes) if code == CONDITION_FAILED)
+                if not refused:
+                    raise
 
-        with_retries(transact, _is_conflict)
+        with_retries(transact, is_conflict)
+        return refused
+
+    def _put(self, draft: Draft) -> Any:
+        put: Any = {
+            "TableName": self._table,
+            "Item": _item(draft.record),
+            "ExpressionAttributeNames": {"#v": "version"},
+            "ConditionExpression": "attribute_not_exists(#v)",
+        }
+        if draft.previous is not None:
+            put["ConditionExpression"] = "#v = :v"
+            put["ExpressionAttributeValues"] = {":v": to_value(draft.previous.version)}
+        return {"Put": put}
+
+    def _by_index(self, index: str, attribute: str, value: str, **options: Any) -> Iterator[FileRecord]:
+        """Records that an index of keys points to, read again from the table."""
+        query: Any = {
+            "TableName": self._table,
+            "IndexName": index,
+            "KeyConditionExpression": "#a = :a",
+            "ExpressionAttributeNames": {"#a": attribute},
+            "ExpressionAttributeValues": {":a": to_value(value)},
+        }
+        if "Limit" in options:
+            pages: Any = [self._client.query(**query, **options)]
+        else:
+            pages = self._client.get_paginator("query").paginate(**query)
+        for page in pages:
+            for hit in page["Items"]:
+                record = self.get(hit["collection"]["S"], hit["key"]["S"])
+                if record is not None:
+                    yield record
 
     def _batch_get(self, keys: list[Any]) -> Iterator[Any]:
         request: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
@@ -111,10 +203,6 @@ class DynamoDBCatalogue:
 
 def _key(collection: str, key: str) -> dict[str, Any]:
     return {"collection": to_value(collection), "key": to_value(key)}
-
-
-def _is_conflict(error: Exception) -> bool:
-    return isinstance(error, ClientError) and CONFLICT in cancellation_codes(error)
 
 
 def _item(record: FileRecord) -> dict[str, Any]:
@@ -133,9 +221,18 @@ def _item(record: FileRecord) -> dict[str, Any]:
             "reason": record.reason,
             "detail": record.detail,
             "sequencer": record.sequencer,
+            "event_at": record.event_at,
+            "model": record.model,
+            "content": _content(record) if picture else None,
+            "removed_on": record.updated_at.date().isoformat() if record.state is FileState.REMOVED else None,
             **({name: getattr(picture, _FIELDS.get(name, name)) for name in _PICTURE} if picture else {}),
         }
     )
+
+
+def _content(record: FileRecord) -> str:
+    assert record.picture is not None
+    return content(record.account, record.picture.model, ObjectInfo(record.key, record.etag, record.size))
 
 
 _FIELDS = {"picture_size": "size"}
@@ -159,4 +256,6 @@ def _record(item: Any) -> FileRecord:
         reason=values.get("reason"),
         detail=values.get("detail"),
         sequencer=values.get("sequencer"),
+        model=values.get("model"),
+        event_at=time(values.get("event_at")),
     )

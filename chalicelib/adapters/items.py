@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
 
 _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
 
@@ -38,6 +39,13 @@ def time(text: str | None) -> datetime | None:
 def cancellation_codes(error: Any) -> list[str]:
     """Why each part of a transaction was refused: ``None`` where it was not the cause."""
     return [reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])]
+
+
+def is_conflict(error: Exception) -> bool:
+    """Whether a write was refused because it met a transaction; trying again helps."""
+    if not isinstance(error, ClientError):
+        return False
+    return error.response["Error"]["Code"] == f"{CONFLICT}Exception" or CONFLICT in cancellation_codes(error)
 
 
 def _plain(value: Any) -> Any:

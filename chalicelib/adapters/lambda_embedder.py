@@ -2,6 +2,8 @@
 
 import base64
 import json
+import math
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +16,14 @@ from chalicelib.services.ports import Embedding, Failure, ObjectToEmbed
 if TYPE_CHECKING:
     from types_boto3_lambda.client import LambdaClient
 
+MODEL_SECONDS = 60  # for which the stamp is taken as known; a sync after a new deployment is never so soon
+
 
 class LambdaEmbedder:
     def __init__(self, client: "LambdaClient", function: str) -> None:
         self._client = client
         self._function = function
+        self._model: tuple[float, str] | None = None
 
     def embed_text(self, text: str) -> Embedding:
         answer = self._invoke({"op": "embed_texts", "texts": [text]})
@@ -32,6 +37,13 @@ class LambdaEmbedder:
         wanted = [{"url": o.url, "thumbnail_url": o.thumbnail_url} for o in objects]
         answer = self._invoke({"op": "embed_objects", "objects": wanted})
         return [_result(answer["model"], result) for result in answer["results"]]
+
+    def model(self) -> str:
+        asked, stamp = self._model or (-math.inf, "")
+        if time.monotonic() - asked > MODEL_SECONDS:
+            stamp = self._invoke({"op": "describe"})["model"]
+            self._model = time.monotonic(), stamp
+        return stamp
 
     def _invoke(self, event: dict[str, Any]) -> Any:
         try:

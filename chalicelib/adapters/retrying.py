@@ -8,7 +8,7 @@ TRIES = 8
 FIRST_PAUSE_SECONDS = 0.02
 
 
-def with_retries(act: Callable[[], None], passes: Callable[[Exception], bool]) -> None:
+def with_retries(act: Callable[[], object], passes: Callable[[Exception], bool]) -> None:
     """Do ``act``, again after a growing random pause while its error is one that passes; the last error rises."""
     for attempt in range(TRIES):
         try:

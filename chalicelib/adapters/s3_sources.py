@@ -11,7 +11,7 @@ from urllib.parse import quote
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.collections import Collection, CollectionType
-from chalicelib.domain.errors import SourceUnavailable
+from chalicelib.domain.errors import SourceDenied, SourceUnavailable
 from chalicelib.domain.files import ObjectInfo
 from chalicelib.services.ports import Failure
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 HEADS_AT_ONCE = 8  # under urllib3's ten connections a client
 RENEW_BEFORE = timedelta(minutes=20)  # a presigned URL dies with the credentials that signed it
 _REFUSED = {"403": "access_denied", "AccessDenied": "access_denied", "400": "source_refused"}
+# What only the bucket's owner can mend; everything else may pass.
+_DENIED = ("403", "AccessDenied", "AllAccessDisabled", "AccountProblem", "NoSuchBucket", "InvalidClientTokenId")
+_ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class S3Sources:
                 DurationSeconds=3600,
             )["Credentials"]
         except (ClientError, BotoCoreError) as error:
-            raise SourceUnavailable(f"The role {collection.role_arn} cannot be assumed: {error}") from error
+            raise _refusal(error)(f"The role {collection.role_arn} cannot be assumed: {error}") from error
         credentials = Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
         return answer["Expiration"], self.make_client(collection.region, credentials)
 
@@ -86,7 +89,7 @@ class BucketSource:
                 for entry in page.get("Contents", []):
                     yield ObjectInfo(entry["Key"], entry["ETag"].strip('"'), entry["Size"])
         except (ClientError, BotoCoreError) as error:
-            raise SourceUnavailable(f"The bucket {self.bucket} cannot be listed: {error}") from error
+            raise _refusal(error)(f"The bucket {self.bucket} cannot be listed: {error}") from error
 
     def look(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo | Failure | None]:
         with ThreadPoolExecutor(HEADS_AT_ONCE) as pool:
@@ -107,14 +110,27 @@ class BucketSource:
                 return None
             if code in _REFUSED:
                 return Failure(_REFUSED[code], f"S3 does not let us read the object ({code}).", transient=False)
-            raise SourceUnavailable(f"The bucket {self.bucket} did not answer: {error}") from error
+            return _unanswered(self.bucket, error)
         except BotoCoreError as error:
-            raise SourceUnavailable(f"The bucket {self.bucket} did not answer: {error}") from error
+            return _unanswered(self.bucket, error)
+        # ongoing-request="false" says that an archived object has been restored for a while:
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+        if head.get("StorageClass") in _ARCHIVED and 'ongoing-request="false"' not in head.get("Restore", ""):
+            return Failure("archived", "The object is in an archive. Restore it, then sync.", transient=False)
         return ObjectInfo(key, head["ETag"].strip('"'), head["ContentLength"])
 
     def _owner(self) -> Any:
         """Guards against a bucket that was deleted and made again by somebody else."""
         return {"ExpectedBucketOwner": self.owner} if self.owner else {}
+
+
+def _refusal(error: Exception) -> type[SourceUnavailable]:
+    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+    return SourceDenied if code in _DENIED else SourceUnavailable
+
+
+def _unanswered(bucket: str, error: Exception) -> Failure:
+    return Failure("source_unavailable", f"The bucket {bucket} did not answer: {error}", transient=True)
 
 
 def session_policy(collection: Collection) -> str:

@@ -1,6 +1,8 @@
 """Our own buckets: the pictures of managed collections, and the thumbnails of all."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
 
 from chalicelib.domain.files import ObjectInfo
 
@@ -34,6 +36,19 @@ class S3Storage:
             Params={"Bucket": self._thumbnails, "Key": _name(collection, file), "ContentType": "image/jpeg"},
             ExpiresIn=seconds,
         )
+
+    def copy_thumbnail(self, collection: str, file: str, to_collection: str, to_file: str) -> bool:
+        source: Any = {"Bucket": self._thumbnails, "Key": _name(collection, file)}
+        try:
+            self._client.copy_object(Bucket=self._thumbnails, Key=_name(to_collection, to_file), CopySource=source)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                return False
+            raise
+        return True
+
+    def delete_thumbnail(self, collection: str, file: str) -> None:
+        self._client.delete_object(Bucket=self._thumbnails, Key=_name(collection, file))
 
 
 def _name(collection: str, file: str) -> str:

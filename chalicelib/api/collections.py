@@ -1,11 +1,11 @@
-"""``/api/collections``: made, listed, shown, synced, uploaded into."""
+"""``/api/collections``: made, listed, shown, uploaded into."""
 
 from chalice.app import Blueprint
 
 from chalicelib.api import present
 from chalicelib.api.edge import Answer, Call, Edge
 from chalicelib.api.requests import form, json_object
-from chalicelib.domain.collections import Collection, Trigger
+from chalicelib.domain.collections import Collection
 
 
 def blueprint(edge: Edge) -> Blueprint:
@@ -29,16 +29,6 @@ def blueprint(edge: Edge) -> Blueprint:
     @route("GET", "/api/collections/{uuid}")
     def show_collection(call: Call) -> Answer:
         return Answer({"collection": present.collection(_collection(call), call.services.collections.now())})
-
-    @route("POST", "/api/collections/{uuid}/sync")
-    def sync_collection(call: Call) -> Answer:
-        collection = _collection(call)
-        call.services.sync.start(collection, Trigger.MANUAL)
-        return Answer({"message": f"Sync triggered successfully for collection {collection.uuid}."}, status=202)
-
-    @route("GET", "/api/collections/{uuid}/sync-status")
-    def show_sync_status(call: Call) -> Answer:
-        return Answer(present.sync_status(_collection(call), call.services.collections.now()))
 
     @route("POST", "/api/collections/{uuid}/upload")
     def upload_file(call: Call) -> Answer:

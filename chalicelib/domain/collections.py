@@ -2,11 +2,12 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.syncs import Progress
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9](?<!-s3alias)(?<!--ol-s3)")
@@ -34,6 +35,8 @@ class SyncStatus(StrEnum):
     IN_PROGRESS = "in_progress"
     COMPLETED = "completed"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+    NEEDS_CONFIRMATION = "needs_confirmation"
 
 
 class Trigger(StrEnum):
@@ -45,25 +48,51 @@ class Trigger(StrEnum):
 class SyncState:
     """Where the collection's sync stands.
 
-    ``lease_until`` is when a running sync counts as dead unless one of its workers has moved it on; ``listed`` says
-    that the bucket has been walked to its end, ``outstanding`` how many batches are not done yet.
+    Args:
+        lease_until: when a running sync counts as dead unless one of its workers has moved it on.
+        started_at: when its first worker was asked for.
+        confirmed: the user has said that any number of removals is meant.
+        retry: what could not be read before is tried again.
+        files_before: how many pictures were indexed when it began.
+        parts: of the walk, how many are not at their end.
+        listed: the bucket has been walked to its end, and every batch has been sent.
+        outstanding: how many batches are not done.
+        reason: why it failed or stopped, in a sentence.
     """
 
     status: SyncStatus = SyncStatus.PENDING
     id: str | None = None
     trigger: Trigger | None = None
     lease_until: datetime | None = None
+    started_at: datetime | None = None
+    confirmed: bool = False
+    retry: bool = False
+    files_before: int = 0
+    parts: int = 0
     listed: bool = False
     outstanding: int = 0
+    progress: Progress = field(default_factory=Progress)
+    reason: str | None = None
     last_sync: datetime | None = None
     last_manual_sync: datetime | None = None
     last_auto_sync: datetime | None = None
+
+    @property
+    def all_done(self) -> bool:
+        return self.listed and self.outstanding == 0
 
     def status_at(self, now: datetime) -> SyncStatus:
         """The status a user sees: a sync whose lease ran out has failed, whatever its record says."""
         if self.status is SyncStatus.IN_PROGRESS and (self.lease_until is None or self.lease_until < now):
             return SyncStatus.FAILED
         return self.status
+
+    def estimated_end(self, now: datetime) -> datetime | None:
+        """When a running sync will have ended if it goes on as so far; None while too little is known."""
+        done = self.progress.finished
+        if self.status_at(now) is not SyncStatus.IN_PROGRESS or not self.listed or self.started_at is None or not done:
+            return None
+        return now + (now - self.started_at) / done * (self.progress.to_do - done)
 
 
 @dataclass(frozen=True, slots=True)

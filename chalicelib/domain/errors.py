@@ -17,6 +17,7 @@
         ├── StoreUnavailable          503
         ├── EmbedderUnavailable       503
         └── SourceUnavailable         503  a bucket cannot be listed or read now
+            └── SourceDenied          503  it may not be, until its owner changes something
 
     StaleWrite                        never leaves a worker: another writer was first
 
@@ -112,6 +113,10 @@ class EmbedderUnavailable(Unavailable):
 
 class SourceUnavailable(Unavailable):
     code = "source_unavailable"
+
+
+class SourceDenied(SourceUnavailable):
+    code = "source_denied"
 
 
 class StaleWrite(Exception):

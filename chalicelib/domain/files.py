@@ -9,6 +9,7 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 SEQUENCER_WIDTH = 64  # hexadecimal digits; S3 sends 16 to 18, of varying length
 
@@ -19,8 +20,7 @@ class FileState(StrEnum):
     REMOVED = "removed"
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
+class ObjectInfo(NamedTuple):
     """An object as S3 has it: identity only."""
 
     key: str
@@ -46,7 +46,9 @@ class FileRecord:
     """One object of one collection in the catalogue.
 
     ``version`` grows by one with every write; it is the lock of the catalogue and the document version of the vector
-    store. A removed record keeps its picture, so that an object that returns costs nothing.
+    store. A removed record keeps its picture, so that an object that returns costs nothing. ``model`` is the stamp of
+    model and decode that its outcome was had with, a failure's too; ``event_at`` is when the event of ``sequencer``
+    was handled.
     """
 
     account: str
@@ -61,6 +63,8 @@ class FileRecord:
     reason: str | None = None
     detail: str | None = None
     sequencer: str | None = None
+    model: str | None = None
+    event_at: datetime | None = None
 
     @property
     def uuid(self) -> str:
@@ -87,15 +91,29 @@ def file_uuid(collection: str, key: str) -> str:
     return str(uuid.uuid5(uuid.UUID(collection), key))
 
 
-def decide(record: FileRecord | None, found: ObjectInfo | None) -> Action:
-    """What the object as it is now asks of its record."""
+def decide(record: FileRecord | None, found: ObjectInfo | None, model: str, *, retry: bool = False) -> Action:
+    """What the object as it is now asks of its record; ``model`` is the stamp that counts as up to date."""
     if found is None:
         return Action.NOTHING if record is None or record.state is FileState.REMOVED else Action.REMOVE
-    if record is None or not record.same_object(found):
+    if record is None or not record.same_object(found) or record.model != model:
         return Action.EMBED
     if record.state is FileState.REMOVED:
         return Action.RESTORE if record.picture is not None else Action.EMBED
-    return Action.NOTHING
+    return Action.EMBED if retry and record.state is FileState.FAILED else Action.NOTHING
+
+
+def content(account: str, model: str, found: ObjectInfo) -> str:
+    """A name for what the embedder would make of the object's bytes, the same wherever in the account they lie.
+
+    Equal ETags and sizes mean equal bytes, though an ETag need not be a hash of them (it is none of objects in parts
+    or under a customer's key; those only fail to be recognised): docs/decisions/0020.
+    """
+    return f"{account}/{model}/{found.etag}/{found.size}"
+
+
+def proves(picture: Picture, found: ObjectInfo) -> bool:
+    """Whether the picture was certainly made of the very bytes that bear this ETag."""
+    return picture.size == found.size and picture.md5 == found.etag
 
 
 def is_old_news(record: FileRecord | None, sequencer: str | None) -> bool:
@@ -115,11 +133,11 @@ def newest(first: str | None, second: str | None) -> str | None:
 
 
 def indexed(record: FileRecord, picture: Picture) -> FileRecord:
-    return replace(record, state=FileState.INDEXED, picture=picture, reason=None, detail=None)
+    return replace(record, state=FileState.INDEXED, picture=picture, model=picture.model, reason=None, detail=None)
 
 
-def failed(record: FileRecord, reason: str, detail: str) -> FileRecord:
-    return replace(record, state=FileState.FAILED, picture=None, reason=reason, detail=detail)
+def failed(record: FileRecord, model: str, reason: str, detail: str) -> FileRecord:
+    return replace(record, state=FileState.FAILED, picture=None, model=model, reason=reason, detail=detail)
 
 
 def removed(record: FileRecord, reason: str | None = None, detail: str | None = None) -> FileRecord:

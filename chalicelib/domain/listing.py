@@ -1,34 +1,101 @@
 """The heart of a sync: two sorted streams in, the keys that differ out."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
 
-from chalicelib.domain.files import Action, FileRecord, ObjectInfo, decide
+from chalicelib.domain.files import FileState, ObjectInfo
+
+STEP = 500  # keys between two looks at the clock
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One key met by the walk; ``changed`` says whether it goes to the index workers."""
+class Kind(StrEnum):
+    """Why a key is news: its object is new, another, gone, or one that could not be read and shall be tried again."""
+
+    ADD = "to_add"
+    UPDATE = "to_update"
+    REMOVE = "to_remove"
+    RETRY = "to_retry"
+
+
+class Known(NamedTuple):
+    """What the walk needs of a record in the catalogue."""
 
     key: str
-    changed: bool
+    state: FileState
+    etag: str
+    size: int
+    model: str | None
 
 
-def compare(listing: Iterable[ObjectInfo], catalogue: Iterable[FileRecord]) -> Iterator[Step]:
+class Difference(NamedTuple):
+    """``indexed`` says whether a removal would take a picture out of the index."""
+
+    key: str
+    kind: Kind
+    indexed: bool
+
+
+class Stretch(NamedTuple):
+    """A stretch of the walk: its last key, how many keys it met, how many of them in the bucket, and what differs."""
+
+    last: str
+    met: int
+    listed: int
+    differences: list[Difference]
+
+
+def compare(
+    listing: Iterable[ObjectInfo], catalogue: Iterable[Known], model: str, *, retry: bool = False, step: int = STEP
+) -> Iterator[Stretch]:
     """Merge-join of a bucket's listing with the catalogue, both in the order of the keys' UTF-8 bytes.
 
-    That is the order of S3's ListObjectsV2 and of DynamoDB's string sort keys. Neither stream is held in memory.
+    That is the order of S3's ListObjectsV2 and of DynamoDB's string sort keys, and the one in which Python compares
+    strings: by code point, which UTF-8 preserves. Neither stream is held in memory.
+
+    Args:
+        model: the stamp that an outcome must bear to count as up to date.
+        retry: look again at what could not be read.
+        step: keys a stretch.
     """
     listed, known = iter(listing), iter(catalogue)
     found, record = next(listed, None), next(known, None)
+    differences: list[Difference] = []
+    met = count = 0
+    key = ""
     while found is not None or record is not None:
-        if record is None or (found is not None and found.key.encode() < record.key.encode()):
+        if record is None or (found is not None and found.key < record.key):
             assert found is not None
-            yield Step(found.key, True)
+            key = found.key
+            differences.append(Difference(key, Kind.ADD, False))
             found = next(listed, None)
-        elif found is None or record.key.encode() < found.key.encode():
-            yield Step(record.key, decide(record, None) is not Action.NOTHING)
+            count += 1
+        elif found is None or record.key < found.key:
+            key = record.key
+            if record.state is not FileState.REMOVED:
+                differences.append(Difference(key, Kind.REMOVE, record.state is FileState.INDEXED))
             record = next(known, None)
         else:
-            yield Step(found.key, decide(record, found) is not Action.NOTHING)
+            key = found.key
+            kind = difference(record, found, model, retry=retry)
+            if kind is not None:
+                differences.append(Difference(key, kind, False))
             found, record = next(listed, None), next(known, None)
+            count += 1
+        met += 1
+        if met == step:
+            yield Stretch(key, met, count, differences)
+            differences, met, count = [], 0, 0
+    if met:
+        yield Stretch(key, met, count, differences)
+
+
+def difference(record: Known, found: ObjectInfo, model: str, *, retry: bool) -> Kind | None:
+    """What an object that is listed asks of its record, if anything; the same rule as ``files.decide``."""
+    if record.etag != found.etag or record.size != found.size:
+        return Kind.UPDATE
+    if record.state is FileState.REMOVED:
+        return Kind.ADD
+    if record.model != model:
+        return Kind.UPDATE
+    return Kind.RETRY if retry and record.state is FileState.FAILED else None

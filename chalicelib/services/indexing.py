@@ -10,54 +10,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from chalicelib.domain.changes import Change, IndexBatch
-from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import EmbedderUnavailable, SourceUnavailable, StaleWrite
+from chalicelib.domain.collections import Collection, SyncStatus
+from chalicelib.domain.errors import SourceUnavailable
 from chalicelib.domain.files import (
     Action,
     FileRecord,
     FileState,
-    ObjectInfo,
     Picture,
     decide,
     failed,
-    indexed,
     is_old_news,
     newest,
     removed,
     restored,
 )
+from chalicelib.domain.syncs import Tally
 from chalicelib.domain.vectors import VectorDocument, VectorRemoval, VectorStore
-from chalicelib.services.ports import (
-    Catalogue,
-    Clock,
-    Collections,
-    Embedder,
-    Failure,
-    ManagedStorage,
-    ObjectToEmbed,
-    Source,
-    Sources,
-)
+from chalicelib.services.embedding import Embedding, Wanted
+from chalicelib.services.ports import Catalogue, Clock, Collections, Draft, Failure, Source, Sources
 
 ROUNDS = 4  # at one message, when its objects are changed or written by others while it is handled
-URL_SECONDS = 900  # of a presigned URL for the embedder: longer than its function may run
 VANISHED = ("vanished", "The object was gone before it could be read.")
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A record to write, and the one it follows."""
-
-    record: FileRecord
-    previous: FileRecord | None
 
 
 @dataclass(slots=True)
 class Round:
-    """What one look at the objects led to: records to write, keys to look at once more, and faults that pass."""
+    """What one look at the objects led to: records to write, keys to look at once more, and faults that pass.
+
+    ``standing`` are the records that stay as they are, ``unread`` the keys of those whose objects could not be read.
+    """
 
     drafts: list[Draft] = field(default_factory=list)
+    wanted: list[Wanted] = field(default_factory=list)
+    standing: list[FileRecord] = field(default_factory=list)
     look_again: set[str] = field(default_factory=set)
+    unread: set[str] = field(default_factory=set)
     transient: list[Failure] = field(default_factory=list)
 
 
@@ -66,92 +53,105 @@ class Indexing:
     collections: Collections
     catalogue: Catalogue
     sources: Sources
-    storage: ManagedStorage
-    embedder: Embedder
+    embedding: Embedding
     vectors: VectorStore
     now: Clock
 
-    def apply(self, batch: IndexBatch, *, again: bool = False) -> None:
-        """Bring each object of the batch to where its bucket has it.
+    def apply(self, batch: IndexBatch, *, again: bool = False) -> Tally:
+        """Bring each object of the batch to where its bucket has it; answers what became of them.
 
         Args:
             again: the message has been handled before, perhaps in part; the vector store is written even where
-                the catalogue asks for nothing, because the earlier worker may have died between the two.
+                the news is old, because the earlier worker may have died between the two.
 
         Raises:
             Unavailable: the bucket, the embedder or the store did not answer; nothing is lost, try again.
         """
         collection = self.collections.get(batch.account, batch.collection)
-        if collection is None:
-            return  # deleted meanwhile
+        if collection is None or _is_idle(batch, collection):
+            return Tally()
         changes: Sequence[Change] = batch.changes
+        outcomes: dict[str, str] = {}
         for _ in range(ROUNDS):
-            changes = self._round(collection, changes, again=again)
+            changes = self._round(collection, changes, outcomes, again=again)
             if not changes:
-                return
+                return _tally(outcomes)
             again = True
         raise SourceUnavailable(f"{len(changes)} objects kept changing while they were indexed.")
 
-    def _round(self, collection: Collection, changes: Sequence[Change], *, again: bool) -> list[Change]:
+    def _round(
+        self, collection: Collection, changes: Sequence[Change], outcomes: dict[str, str], *, again: bool
+    ) -> list[Change]:
         """One round over the changes; answers those to look at once more."""
         records = self.catalogue.get_many(collection.uuid, [change.key for change in changes])
-        fresh = [change for change in changes if not is_old_news(records.get(change.key), change.sequencer)]
-        source = self.sources.of(collection)
-        found = source.look([change.key for change in fresh])
-        done, to_embed = Round(), []
-        for change in fresh:
-            draft = Draft(self._next(collection, change, records.get(change.key)), records.get(change.key))
-            seen = found[change.key]
-            settled = _settled(draft, seen)
-            if settled is None:
-                assert isinstance(seen, ObjectInfo)
-                to_embed.append(replace(draft, record=replace(draft.record, etag=seen.etag, size=seen.size)))
-            else:
-                done.drafts.extend(settled)
-        self._embed(collection, to_embed, source, done)
-        standing = _standing(records, done.drafts) if again else []
+        source, model = self.sources.of(collection), self.embedding.model()
+        done = self._look(collection, changes, records, source, model)
+        self._embed(collection, source, model, done)
+        standing = done.standing if again else []
         self._project([draft.record for draft in done.drafts] + standing, collection.bucket)
-        done.look_again |= {draft.record.key for draft in done.drafts if not self._save(draft)}
+        stale = self.catalogue.save_all(done.drafts) if done.drafts else set()
+        written = [draft.record for draft in done.drafts if draft.record.key not in stale]
+        outcomes |= {record.key: _outcome(record, done.unread) for record in (*done.standing, *written)}
         if done.transient:
             # After the neighbours are safe: the message comes back, and then only these are left to do.
-            raise EmbedderUnavailable("; ".join(f"{fault.code}: {fault.message}" for fault in done.transient))
+            raise SourceUnavailable("; ".join(sorted({f"{f.code}: {f.message}" for f in done.transient})))
+        done.look_again |= stale
         return [change for change in changes if change.key in done.look_again]
+
+    def _look(
+        self,
+        collection: Collection,
+        changes: Sequence[Change],
+        records: dict[str, FileRecord],
+        source: Source,
+        model: str,
+    ) -> Round:
+        """Look at the objects, now that their records have been read, and say what each asks for."""
+        done = Round()
+        fresh = [c for c in changes if c.retry or not is_old_news(records.get(c.key), c.sequencer)]
+        found = source.look([change.key for change in fresh])
+        done.standing = [records[key] for key in records.keys() - {change.key for change in fresh}]
+        for change in fresh:
+            record, seen = records.get(change.key), found[change.key]
+            draft = Draft(self._next(collection, change, record), record)
+            if isinstance(seen, Failure):
+                _unreadable(draft, seen, model, done)
+                continue
+            action = decide(record, seen, model, retry=change.retry)
+            if action is Action.EMBED:
+                assert seen is not None
+                done.wanted.append(Wanted(draft, seen))
+            elif action is Action.RESTORE:
+                done.drafts.append(replace(draft, record=restored(draft.record)))
+            elif action is Action.REMOVE:
+                done.drafts.append(replace(draft, record=removed(draft.record)))
+            elif record is None:
+                # Somebody may be about to write a record of what it was: this one makes them look again.
+                done.drafts.append(replace(draft, record=removed(draft.record, *VANISHED)))
+            else:
+                # Written all the same: a slower worker that saw the object otherwise must not write after this.
+                done.drafts.append(replace(draft, record=replace(draft.record, updated_at=record.updated_at)))
+        return done
 
     def _next(self, collection: Collection, change: Change, record: FileRecord | None) -> FileRecord:
         """The record that would follow, before anything is known of the object."""
-        blank = FileRecord(collection.account, collection.uuid, change.key, FileState.FAILED, "", 0, 0, self.now())
-        base = record or blank
-        return replace(
-            base,
-            version=base.version + 1,
-            updated_at=self.now(),
-            sequencer=newest(base.sequencer, change.sequencer),
-        )
+        now = self.now()
+        base = record or FileRecord(collection.account, collection.uuid, change.key, FileState.FAILED, "", 0, 0, now)
+        sequencer = newest(base.sequencer, change.sequencer)
+        event_at = now if change.sequencer is not None and sequencer == change.sequencer else base.event_at
+        return replace(base, version=base.version + 1, updated_at=now, sequencer=sequencer, event_at=event_at)
 
-    def _embed(self, collection: Collection, drafts: Sequence[Draft], source: Source, done: Round) -> None:
-        if not drafts:
-            return
-        results = self.embedder.embed_objects(
-            [
-                ObjectToEmbed(
-                    source.url(draft.record.key, seconds=URL_SECONDS),
-                    self.storage.thumbnail_upload_url(collection.uuid, draft.record.uuid, seconds=URL_SECONDS),
-                )
-                for draft in drafts
-            ]
-        )
-        for draft, result in zip(drafts, results, strict=True):
-            if isinstance(result, Picture):
-                if result.size == draft.record.size:
-                    done.drafts.append(replace(draft, record=indexed(draft.record, result)))
-                else:  # overwritten between the look and the download
-                    done.look_again.add(draft.record.key)
+    def _embed(self, collection: Collection, source: Source, model: str, done: Round) -> None:
+        for wanted, result in self.embedding.embed(collection, source, model, done.wanted):
+            if isinstance(result, FileRecord):
+                done.drafts.append(Draft(result, wanted.draft.previous))
+            elif result is None:  # overwritten or removed since the look
+                done.look_again.add(wanted.draft.record.key)
             elif result.transient:
                 done.transient.append(result)
-            elif result.code == "source_not_found":
-                done.look_again.add(draft.record.key)
             else:
-                done.drafts.append(replace(draft, record=failed(draft.record, result.code, result.message)))
+                record = replace(wanted.draft.record, etag=wanted.found.etag, size=wanted.found.size)
+                done.drafts.append(Draft(failed(record, model, result.code, result.message), wanted.draft.previous))
 
     def _project(self, records: Sequence[FileRecord], bucket: str) -> None:
         """Make the vector store say what the records say."""
@@ -162,38 +162,37 @@ class Indexing:
         if removals:
             self.vectors.remove(removals)
 
-    def _save(self, draft: Draft) -> bool:
-        try:
-            self.catalogue.save(draft.record, draft.previous)
-        except StaleWrite:
-            return False
-        return True
+
+def _is_idle(batch: IndexBatch, collection: Collection) -> bool:
+    """Whether the sync that wanted the batch was cancelled, or another has begun and will want what is left of it."""
+    if batch.sync is None:
+        return False
+    return collection.sync.id != batch.sync or collection.sync.status is SyncStatus.CANCELLED
 
 
-def _settled(draft: Draft, found: ObjectInfo | Failure | None) -> list[Draft] | None:
-    """What can be said without opening the object, as no draft or one; None where it must be embedded."""
+def _unreadable(draft: Draft, failure: Failure, model: str, done: Round) -> None:
     previous = draft.previous
-    if isinstance(found, Failure):
+    if failure.transient:
+        done.transient.append(failure)
+    elif previous is not None and previous.state is not FileState.FAILED:
         # What is indexed stays: a permission that is missing for an hour must not empty a collection.
-        keep = previous is not None and previous.state is FileState.INDEXED
-        return [] if keep else [replace(draft, record=failed(draft.record, found.code, found.message))]
-    if found is None:
-        if previous is None:
-            return [replace(draft, record=removed(draft.record, *VANISHED))]
-        action = decide(previous, found)
-        return [replace(draft, record=removed(draft.record))] if action is Action.REMOVE else []
-    action = decide(previous, found)
-    if action is Action.RESTORE:
-        return [replace(draft, record=restored(draft.record))]
-    if action is Action.NOTHING:
-        return []
-    return None
+        done.standing.append(previous)
+        done.unread.add(previous.key)
+    elif previous is not None and (previous.reason, previous.model) == (failure.code, model):
+        done.standing.append(previous)
+    else:
+        done.drafts.append(replace(draft, record=failed(draft.record, model, failure.code, failure.message)))
 
 
-def _standing(records: dict[str, FileRecord], drafts: Sequence[Draft]) -> list[FileRecord]:
-    """Records that stay as they are, to be projected once more."""
-    drafted = {draft.record.key for draft in drafts}
-    return [record for key, record in records.items() if key not in drafted]
+def _outcome(record: FileRecord, unread: set[str]) -> str:
+    if record.key in unread:
+        return "skipped"
+    return {FileState.INDEXED: "done", FileState.FAILED: "failed"}.get(record.state, "removed")
+
+
+def _tally(outcomes: dict[str, str]) -> Tally:
+    counts = {name: list(outcomes.values()).count(name) for name in ("done", "failed", "removed", "skipped")}
+    return Tally(**counts)
 
 
 def _document(record: FileRecord, picture: Picture, bucket: str) -> VectorDocument:

@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from chalicelib.domain.changes import BucketChange, Change, IndexBatch, batches
+from chalicelib.domain.changes import Change, IndexBatch, batches
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.files import newest
+from chalicelib.domain.news import BucketChange
 from chalicelib.services.collecting import managed_owner
 from chalicelib.services.ports import Collections, Queues
 
@@ -25,7 +26,8 @@ class Notices:
                 changes = wanted[collection.account, collection.uuid]
                 known = changes.get(item.change.key)
                 latest = newest(known.sequencer if known else None, item.change.sequencer)
-                changes[item.change.key] = Change(item.change.key, latest)
+                retry = item.change.retry or (known is not None and known.retry)
+                changes[item.change.key] = Change(item.change.key, latest, retry)
         self.queues.send_batches(
             [
                 IndexBatch(account, collection, batch)

@@ -1,119 +1,137 @@
-"""Bringing a collection in line with its bucket: begun, walked leg by leg, and ended once every batch is done."""
+"""Syncs from outside: begun by a call or a schedule, cancelled, and told what they would do."""
 
 import uuid as uuids
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from chalicelib.domain.changes import BATCH_SIZE, Change, IndexBatch, SyncStep
-from chalicelib.domain.collections import AutoSync, Collection, Trigger
-from chalicelib.domain.errors import SourceUnavailable, SyncAlreadyRunning
-from chalicelib.domain.listing import compare
-from chalicelib.services.ports import Catalogue, Clock, Collections, Queues, Sources
+from chalicelib.domain.changes import SyncStep
+from chalicelib.domain.collections import AutoSync, Collection, SyncState, SyncStatus, Trigger
+from chalicelib.domain.errors import Conflict, SyncAlreadyRunning
+from chalicelib.domain.listing import Kind
+from chalicelib.domain.syncs import Part, Preview, needs_confirmation, parts_between
+from chalicelib.services.ports import Clock, Collections, Queues, Syncs
+from chalicelib.services.walking import LEASE, Walk
 
-# Longer than the index queue hides a message from other workers, so that a batch whose worker died
-# comes back before its sync counts as dead.
-LEASE = timedelta(minutes=20)
-STEPS_BETWEEN_LOOKS_AT_THE_CLOCK = 500
+SLOT_SECONDS = 900  # SQS delays a message no longer; a schedule fires so often within its hour
+EXAMPLES = 10  # keys of each kind that a preview names
 
 
 @dataclass(frozen=True, slots=True)
 class Sync:
     collections: Collections
-    catalogue: Catalogue
-    sources: Sources
+    syncs: Syncs
+    walks: Walk
     queues: Queues
     now: Clock
-    spread: int = 900  # seconds over which scheduled syncs start; SQS delays a message no longer
+    spread: int = 3600  # seconds over which the syncs of one schedule start
 
-    def start(self, collection: Collection, trigger: Trigger, *, delay: int = 0) -> SyncStep:
-        """Begin a sync unless one runs.
+    def start(
+        self,
+        collection: Collection,
+        trigger: Trigger,
+        *,
+        delay: int = 0,
+        confirm_removals: bool = False,
+        retry_failed: bool = False,
+    ) -> str:
+        """Begin a sync unless one runs; answers its identifier.
+
+        Args:
+            delay: seconds until its first worker is asked for, 900 at most.
+            confirm_removals: go on however many objects are gone.
+            retry_failed: try again what could not be read.
 
         Raises:
             SyncAlreadyRunning: one does.
         """
-        step = SyncStep(collection.account, collection.uuid, sync=str(uuids.uuid4()))
-        began = self.collections.begin_sync(
-            collection, step.sync, trigger, self.now(), self.now() + LEASE + timedelta(seconds=delay)
+        sync, now = str(uuids.uuid4()), self.now()
+        parts = parts_between(self.syncs.splits(collection.uuid))
+        state = SyncState(
+            status=SyncStatus.IN_PROGRESS,
+            id=sync,
+            trigger=trigger,
+            lease_until=now + LEASE + timedelta(seconds=delay),
+            started_at=now,
+            confirmed=confirm_removals,
+            retry=retry_failed,
+            parts=len(parts) - 1,
         )
-        if not began:
-            raise SyncAlreadyRunning("A sync of this collection is running. Wait until it has ended.")
+        if not self.syncs.begin(collection, state, parts, now):
+            raise SyncAlreadyRunning("A sync of this collection is running. Wait until it has ended, or cancel it.")
         try:
-            self.queues.send_sync(step, delay=delay)
+            for part in parts[:-1]:
+                self.queues.send_sync(SyncStep(collection.account, collection.uuid, sync, part.number), delay=delay)
         except Exception:
             # Nobody will carry this sync out: free the collection now, not when the lease runs out.
-            self._end(step, succeeded=False)
+            self._end(collection, sync, SyncStatus.FAILED, "The sync queue did not answer.")
             raise
-        return step
+        return sync
 
-    def start_scheduled(self, interval: AutoSync) -> int:
-        """Begin a sync of every collection with this interval; answers how many began.
+    def start_scheduled(self, interval: AutoSync, minute: int) -> int:
+        """Begin a sync of the collections with this interval whose turn it is; answers how many began.
 
-        Their starts are spread by their identifiers, so that not all knock at the same second.
+        Their starts are spread over an hour by their identifiers: a schedule fires every quarter of it, and each
+        time begins those of that quarter, delayed within it.
+
+        Args:
+            minute: of the hour, at which the schedule fired.
         """
         started = 0
         for collection in self.collections.due(interval):
+            second = uuids.UUID(collection.uuid).int % self.spread if self.spread else 0
+            if self.spread > SLOT_SECONDS and second // SLOT_SECONDS != minute * 60 // SLOT_SECONDS:
+                continue
             try:
-                self.start(collection, Trigger.AUTO, delay=uuids.UUID(collection.uuid).int % (self.spread + 1))
+                self.start(collection, Trigger.AUTO, delay=second % SLOT_SECONDS)
                 started += 1
             except SyncAlreadyRunning:
                 continue  # the running one does what this one would
         return started
 
-    def walk(self, step: SyncStep, seconds_left: Callable[[], float]) -> None:
-        """Walk the collection until it ends or the worker's time runs low; the rest is handed on.
+    def cancel(self, collection: Collection) -> None:
+        """End the sync that runs; its batches that wait in the queue are not worked on any more.
 
         Raises:
-            SourceUnavailable: the bucket cannot be listed. Nothing has been removed for that; the sync has failed.
+            Conflict: none runs.
         """
-        collection = self.collections.get(step.account, step.collection)
-        if collection is None or not self.collections.extend_lease(step, self.now() + LEASE):
-            return  # deleted, or another sync has taken over
-        try:
-            resume_after = self._walk(step, collection, seconds_left)
-        except SourceUnavailable:
-            self._end(step, succeeded=False)
-            raise
-        if resume_after is not None:
-            self.queues.send_sync(SyncStep(step.account, step.collection, step.sync, resume_after))
-        else:
-            self.collections.listing_done(step)
-            self._finish_if_done(step.account, step.collection, step.sync)
+        sync = collection.sync
+        running = sync.id is not None and sync.status_at(self.now()) is SyncStatus.IN_PROGRESS
+        if not running or not self._end(collection, str(sync.id), SyncStatus.CANCELLED, "It was cancelled."):
+            raise Conflict("No sync of this collection is running.")
 
-    def batch_done(self, batch: IndexBatch) -> None:
-        """Count a batch that an index worker has finished; the last one ends its sync."""
-        if batch.sync is not None:
-            self.collections.close_batch(batch, self.now() + LEASE)
-            self._finish_if_done(batch.account, batch.collection, batch.sync)
+    def preview(self, collection: Collection, seconds_left: Callable[[], float]) -> Preview:
+        """What a sync would do, as far as there is time to walk; nothing is written.
 
-    def _finish_if_done(self, account: str, uuid: str, sync: str) -> None:
-        # Read after the write: of two workers that finish at once, the later one sees both.
-        collection = self.collections.get(account, uuid)
-        if collection is None or collection.sync.id != sync:
-            return
-        if collection.sync.listed and collection.sync.outstanding == 0:
-            self.collections.end_sync(account, uuid, sync, self.now(), succeeded=True)
+        Raises:
+            SourceUnavailable: the bucket cannot be listed.
+        """
+        kinds: Counter[Kind] = Counter()
+        examples: dict[str, list[str]] = {kind.value: [] for kind in Kind}
+        listed = met = removals = 0
+        complete = True
+        for stretch in self.walks.stretches(collection, Part(0)):
+            listed, met = listed + stretch.listed, met + stretch.met
+            for key, kind, indexed in stretch.differences:
+                kinds[kind] += 1
+                removals += indexed
+                if len(examples[kind]) < EXAMPLES:
+                    examples[kind].append(key)
+            if seconds_left() <= 0:
+                complete = False
+                break
+        return Preview(
+            listed=listed,
+            unchanged=listed - kinds[Kind.ADD] - kinds[Kind.UPDATE] - kinds[Kind.RETRY],
+            to_add=kinds[Kind.ADD],
+            to_update=kinds[Kind.UPDATE],
+            to_remove=kinds[Kind.REMOVE],
+            to_retry=kinds[Kind.RETRY],
+            needs_confirmation=needs_confirmation(removals, collection.total_files),
+            complete=complete,
+            examples=examples,
+        )
 
-    def _walk(self, step: SyncStep, collection: Collection, seconds_left: Callable[[], float]) -> str | None:
-        listing = (o for o in self.sources.of(collection).walk(step.after) if collection.holds(o.key))
-        changed: list[Change] = []
-        for count, met in enumerate(compare(listing, self.catalogue.walk(collection.uuid, step.after)), start=1):
-            if met.changed:
-                changed.append(Change(met.key))
-            if len(changed) == BATCH_SIZE:
-                self._send(step, changed)
-                changed = []
-            if count % STEPS_BETWEEN_LOOKS_AT_THE_CLOCK == 0 and seconds_left() <= 0:
-                self._send(step, changed)
-                return met.key
-        self._send(step, changed)
-        return None
-
-    def _send(self, step: SyncStep, changed: list[Change]) -> None:
-        if changed:
-            batch = IndexBatch(step.account, step.collection, tuple(changed), step.sync)
-            self.collections.open_batch(batch, self.now() + LEASE)
-            self.queues.send_batches([batch])
-
-    def _end(self, step: SyncStep, *, succeeded: bool) -> None:
-        self.collections.end_sync(step.account, step.collection, step.sync, self.now(), succeeded=succeeded)
+    def _end(self, collection: Collection, sync: str, status: SyncStatus, reason: str) -> bool:
+        return self.syncs.end(collection.account, collection.uuid, sync, self.now(), status, reason)

@@ -13,7 +13,7 @@ from chalicelib.adapters.s3_sources import S3Sources
 from chalicelib.adapters.s3_storage import S3Storage
 from chalicelib.bootstrap import S3_CLIENT
 from chalicelib.domain.collections import CollectionType
-from chalicelib.domain.errors import SourceUnavailable
+from chalicelib.domain.errors import SourceDenied
 from chalicelib.domain.files import ObjectInfo
 from chalicelib.services.ports import ManagedStorage, Source, Sources
 from tests.contract.things import AWKWARD_KEYS, a_collection
@@ -72,7 +72,7 @@ class BucketsContract:
         assert source.look([expected.key, f"{prefix}none"]) == {expected.key: expected, f"{prefix}none": None}
 
     def test_a_bucket_that_is_not_there_cannot_be_listed(self, world: World):
-        with pytest.raises(SourceUnavailable):
+        with pytest.raises(SourceDenied):
             list(world.source("", bucket=f"missing-{uuid4().hex}").walk(None))
 
     def test_a_url_gives_the_object_to_whoever_has_it(self, world: World, prefix: str):
@@ -93,6 +93,16 @@ class BucketsContract:
         world.send(world.storage.thumbnail_upload_url(collection, file, seconds=60), b"a small picture")
         assert world.storage.thumbnail(collection, file) == b"a small picture"
         assert world.storage.thumbnail(str(uuid4()), file) is None
+
+    def test_a_thumbnail_is_copied_and_deleted(self, world: World):
+        collection, file, copy = (str(uuid4()) for _ in range(3))
+        world.send(world.storage.thumbnail_upload_url(collection, file, seconds=60), b"a small picture")
+        assert world.storage.copy_thumbnail(collection, file, collection, copy)
+        world.storage.delete_thumbnail(collection, file)
+        assert world.storage.thumbnail(collection, file) is None
+        assert world.storage.thumbnail(collection, copy) == b"a small picture"
+        assert not world.storage.copy_thumbnail(collection, file, collection, copy)
+        world.storage.delete_thumbnail(collection, file)
 
 
 class TestTheFakes(BucketsContract):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,10 +12,11 @@ from chalicelib.adapters.dynamodb_catalogue import DynamoDBCatalogue
 from chalicelib.adapters.dynamodb_collections import DynamoDBCollections
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound, StaleWrite
-from chalicelib.domain.files import FileState
-from chalicelib.services.ports import Catalogue, Collections
+from chalicelib.domain.files import FileState, ObjectInfo, content
+from chalicelib.domain.listing import Known
+from chalicelib.services.ports import Catalogue, Collections, Draft
 from tests.contract.tables import make_table
-from tests.contract.things import AWKWARD_KEYS, a_collection, a_picture, a_record
+from tests.contract.things import AWKWARD_KEYS, NOW, a_collection, a_picture, a_record
 from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.collections import FakeCollections
 
@@ -77,7 +79,7 @@ class CatalogueContract:
             after = [record.key for record in catalogue.walk(collection.uuid, key)]
             assert after == list(AWKWARD_KEYS[place + 1 :])
 
-    def test_the_walk_passes_over_pages_and_tells_all_but_the_picture(
+    def test_the_walk_passes_over_pages_and_tells_what_a_sync_compares(
         self, catalogue: Catalogue, collection: Collection
     ):
         # 3 MB of vectors: more than one page of DynamoDB's.
@@ -87,7 +89,8 @@ class CatalogueContract:
         ]
         for record in records:
             catalogue.save(record, None)
-        assert list(catalogue.walk(collection.uuid, None)) == [replace(record, picture=None) for record in records]
+        expected = [Known(r.key, r.state, r.etag, r.size, r.model) for r in records]
+        assert list(catalogue.walk(collection.uuid, None)) == expected
 
     def test_collections_keep_to_themselves(self, stores: Stores, catalogue: Catalogue, collection: Collection):
         other = a_collection(account=collection.account)
@@ -131,6 +134,79 @@ class CatalogueContract:
             catalogue.save(a_record(gone, "a"), None)
         assert catalogue.get(gone.uuid, "a") is None
 
+    def test_many_are_written_at_once_and_those_that_were_overtaken_are_told(
+        self, stores: Stores, catalogue: Catalogue, collection: Collection
+    ):
+        overtaken = a_record(collection, "b", size=5)
+        catalogue.save(overtaken, None)
+        drafts = [Draft(a_record(collection, key, size=10), None) for key in ("a", "b", "c")]
+        assert catalogue.save_all(drafts) == {"b"}
+        assert catalogue.get(collection.uuid, "b") == overtaken
+        assert self.stats(stores, collection) == (3, 25)
+        gone = [Draft(replace(draft.record, state=FileState.REMOVED, version=2), draft.record) for draft in drafts[::2]]
+        assert catalogue.save_all(gone) == set()
+        assert self.stats(stores, collection) == (1, 5)
+        with pytest.raises(NotFound):
+            catalogue.save_all([Draft(a_record(a_collection(), "a"), None)])
+
+    def test_fifty_of_the_largest_records_are_written_at_once(
+        self, stores: Stores, catalogue: Catalogue, collection: Collection
+    ):
+        drafts = [
+            Draft(a_record(collection, f"{number:02}" * 512, picture=a_picture(vector=b"\1" * 4096)), None)
+            for number in range(50)
+        ]
+        assert catalogue.save_all(drafts) == set()
+        assert self.stats(stores, collection) == (50, 50_000)
+
+    def test_a_record_of_hundreds_of_kilobytes_is_kept(self, catalogue: Catalogue, collection: Collection):
+        record = a_record(collection, "a", picture=a_picture(vector=b"\7" * 390_000))
+        catalogue.save(record, None)
+        assert catalogue.get(collection.uuid, "a") == record
+
+    def test_the_same_content_is_found_wherever_the_account_has_it(self, stores: Stores, catalogue: Catalogue):
+        account = str(uuid4())
+        one, other, strangers = a_collection(account=account), a_collection(account=account), a_collection()
+        for made in (one, other, strangers):
+            stores.collections.add(made)
+        etag = uuid4().hex
+        record = a_record(one, "a", etag=etag)
+        catalogue.save(record, None)
+        catalogue.save(a_record(other, "failed", etag=etag, size=1, state=FileState.FAILED, picture=None), None)
+        name = content(account, "fake-1+d1", ObjectInfo("elsewhere", etag, record.size))
+        unknown = [
+            content(strangers.account, "fake-1+d1", ObjectInfo("a", etag, record.size)),
+            content(account, "fake-2+d1", ObjectInfo("a", etag, record.size)),
+            content(account, "fake-1+d1", ObjectInfo("a", etag, record.size + 1)),
+            content(account, "fake-1+d1", ObjectInfo("a", etag, 1)),
+        ]
+        assert catalogue.twins([name, *unknown]) == {name: record}
+        gone = replace(record, state=FileState.REMOVED, version=2)
+        catalogue.save(gone, record)
+        assert catalogue.twins([name]) == {name: gone}, "what is gone keeps its picture"
+        changed = replace(record, etag=uuid4().hex, version=3)
+        catalogue.save(changed, gone)
+        assert catalogue.twins([name]) == {}
+
+    def test_what_is_gone_is_found_by_the_day_and_forgotten_unless_it_came_back(
+        self, stores: Stores, catalogue: Catalogue, collection: Collection
+    ):
+        long_ago = NOW - timedelta(days=3650 + int(uuid4().hex[:4], 16))
+        gone = [a_record(collection, key, state=FileState.REMOVED, updated_at=long_ago) for key in ("a", "b")]
+        for record in (*gone, a_record(collection, "c", updated_at=long_ago)):
+            catalogue.save(record, None)
+        assert sorted(catalogue.removed_on(long_ago.date()), key=lambda r: r.key) == gone
+        assert list(catalogue.removed_on(long_ago.date() + timedelta(days=1))) == []
+        back = replace(gone[0], state=FileState.INDEXED, version=2)
+        catalogue.save(back, gone[0])
+        assert not catalogue.forget(gone[0])
+        assert not catalogue.forget(back)
+        assert catalogue.forget(gone[1])
+        assert catalogue.get(collection.uuid, "b") is None
+        assert catalogue.get(collection.uuid, "a") == back
+        assert list(catalogue.removed_on(long_ago.date())) == []
+        assert self.stats(stores, collection) == (2, 2000)
+
 
 class TestTheFake(CatalogueContract):
     @pytest.fixture
@@ -144,7 +220,7 @@ def dynamodb(aws: Callable[..., Any]) -> Stores:
     client = aws("dynamodb")
     collections = make_table(client, "CollectionsTable")
     return Stores(
-        DynamoDBCollections(client, collections, make_table(client, "SyncsTable")),
+        DynamoDBCollections(client, collections),
         DynamoDBCatalogue(client, make_table(client, "CatalogueTable"), collections),
     )
 

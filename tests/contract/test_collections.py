@@ -1,18 +1,16 @@
 """What every store of collections must hold: one suite, run on the fake and on the emulator's DynamoDB."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from chalicelib.adapters.dynamodb_collections import DynamoDBCollections
-from chalicelib.domain.changes import SyncStep
-from chalicelib.domain.collections import AutoSync, Collection, CollectionType, SyncState, SyncStatus, Trigger
+from chalicelib.domain.collections import AutoSync, Collection, CollectionType, SyncState, SyncStatus
 from chalicelib.services.ports import Collections
 from tests.contract.tables import make_table
-from tests.contract.things import LEASE, NOW, a_batch, a_collection
+from tests.contract.things import a_collection
 from tests.fakes.collections import FakeCollections
 
 
@@ -26,16 +24,6 @@ class CollectionsContract:
         made = a_collection()
         store.add(made)
         return made
-
-    def sync(self, store: Collections, collection: Collection, trigger: Trigger = Trigger.MANUAL) -> SyncStep:
-        step = SyncStep(collection.account, collection.uuid, str(uuid4()))
-        assert store.begin_sync(collection, step.sync, trigger, NOW, LEASE)
-        return step
-
-    def state(self, store: Collections, collection: Collection) -> SyncState:
-        found = store.get(collection.account, collection.uuid)
-        assert found is not None
-        return found.sync
 
     def test_a_collection_comes_back_as_it_was_added(self, store: Collections):
         customers = a_collection(auto_sync=AutoSync.DAILY)
@@ -69,72 +57,6 @@ class CollectionsContract:
         assert daily.uuid in due
         assert not due & {manual.uuid, neighbour.uuid}
 
-    def test_a_collection_that_is_not_there_cannot_be_synced(self, store: Collections):
-        assert not store.begin_sync(a_collection(), "a-sync", Trigger.MANUAL, NOW, LEASE)
-
-    def test_one_sync_at_a_time_until_its_lease_runs_out(self, store: Collections, collection: Collection):
-        first = self.sync(store, collection)
-        assert not store.begin_sync(collection, "second", Trigger.MANUAL, NOW, LEASE)
-        assert not store.begin_sync(collection, "second", Trigger.MANUAL, LEASE, LEASE)
-        late = LEASE + timedelta(seconds=1)
-        assert store.begin_sync(collection, "second", Trigger.AUTO, late, late + timedelta(minutes=20))
-        assert self.state(store, collection).id == "second"
-        assert not store.extend_lease(first, late + timedelta(days=1))
-        assert self.state(store, collection).lease_until == late + timedelta(minutes=20)
-
-    def test_a_lease_that_is_extended_holds_longer(self, store: Collections, collection: Collection):
-        step = self.sync(store, collection)
-        assert store.extend_lease(step, LEASE + timedelta(minutes=5))
-        assert not store.begin_sync(collection, "second", Trigger.MANUAL, LEASE + timedelta(minutes=1), LEASE)
-
-    @pytest.mark.parametrize(
-        ("trigger", "which", "other"),
-        [
-            (Trigger.MANUAL, "last_manual_sync", "last_auto_sync"),
-            (Trigger.AUTO, "last_auto_sync", "last_manual_sync"),
-        ],
-    )
-    def test_a_sync_that_succeeds_leaves_its_time(
-        self, store: Collections, collection: Collection, trigger: Trigger, which: str, other: str
-    ):
-        step = self.sync(store, collection, trigger)
-        store.end_sync(step.account, step.collection, step.sync, NOW, succeeded=True)
-        state = self.state(store, collection)
-        assert (state.status, state.last_sync, getattr(state, which)) == (SyncStatus.COMPLETED, NOW, NOW)
-        assert getattr(state, other) is None
-
-    def test_a_sync_that_fails_leaves_no_time(self, store: Collections, collection: Collection):
-        step = self.sync(store, collection)
-        store.end_sync(step.account, step.collection, step.sync, NOW, succeeded=False)
-        state = self.state(store, collection)
-        assert (state.status, state.last_sync, state.last_manual_sync) == (SyncStatus.FAILED, None, None)
-
-    def test_a_sync_that_was_taken_over_cannot_end_the_other(self, store: Collections, collection: Collection):
-        stale = self.sync(store, collection)
-        late = LEASE + timedelta(seconds=1)
-        store.begin_sync(collection, "second", Trigger.MANUAL, late, late + timedelta(minutes=20))
-        store.end_sync(stale.account, stale.collection, stale.sync, late, succeeded=True)
-        store.listing_done(stale)
-        state = self.state(store, collection)
-        assert (state.status, state.listed) == (SyncStatus.IN_PROGRESS, False)
-
-    def test_batches_count_once_however_often_they_are_opened_and_closed(
-        self, store: Collections, collection: Collection
-    ):
-        step = self.sync(store, collection)
-        one = a_batch(collection, "a", "b", sync=step.sync)
-        two = a_batch(collection, "c", sync=step.sync)
-        for batch in (one, one, two):
-            store.open_batch(batch, LEASE)
-        assert self.state(store, collection).outstanding == 2
-        for batch in (one, one):
-            store.close_batch(batch, LEASE)
-        assert self.state(store, collection).outstanding == 1
-        store.listing_done(step)
-        store.close_batch(two, LEASE)
-        state = self.state(store, collection)
-        assert (state.outstanding, state.listed) == (0, True)
-
 
 class TestTheFake(CollectionsContract):
     @pytest.fixture
@@ -145,7 +67,7 @@ class TestTheFake(CollectionsContract):
 @pytest.fixture(scope="module")
 def dynamodb(aws: Callable[..., Any]) -> DynamoDBCollections:
     client = aws("dynamodb")
-    return DynamoDBCollections(client, make_table(client, "CollectionsTable"), make_table(client, "SyncsTable"))
+    return DynamoDBCollections(client, make_table(client, "CollectionsTable"))
 
 
 class TestDynamoDB(CollectionsContract):

@@ -48,7 +48,7 @@ class EmbedderContract:
         text = world.embedder.embed_text("an owl")
         picture = world.embedder.embed_image(OWL)
         assert isinstance(picture, Picture)
-        assert picture.model == text.model
+        assert picture.model == text.model == world.embedder.model()
         for vector in (text.vector, picture.vector):
             values = struct.unpack(f"<{len(vector) // 4}f", vector)
             assert math.hypot(*values) == pytest.approx(1, abs=1e-5)

@@ -28,9 +28,11 @@ class QueuesContract:
 
     def test_what_is_sent_arrives_as_it_was(self, world: World):
         collection = a_collection()
-        step = SyncStep(collection.account, collection.uuid, str(uuid4()))
-        changes = tuple(Change(key, "0A1B") for key in AWKWARD_KEYS[:8]) + tuple(map(Change, AWKWARD_KEYS[8:]))
-        with_sync = IndexBatch(collection.account, collection.uuid, changes, step.sync)
+        step = SyncStep(collection.account, collection.uuid, str(uuid4()), part=-1, leg=3)
+        changes = tuple(Change(key, "0A1B") for key in AWKWARD_KEYS[:8]) + tuple(
+            Change(key, retry=True) for key in AWKWARD_KEYS[8:]
+        )
+        with_sync = IndexBatch(collection.account, collection.uuid, changes, step.sync, "sent.000.000000007")
         without = a_batch(collection, "a")
         world.queues.send_sync(step)
         world.queues.send_batches([with_sync, without])

@@ -52,12 +52,12 @@ def a_record(collection: Collection, key: str, **fields: Any) -> FileRecord:
         "version": 1,
         "updated_at": NOW,
         "picture": a_picture(),
-    }
-    return FileRecord(**(wanted | fields))
+    } | fields
+    return FileRecord(**({"model": wanted["picture"].model if wanted["picture"] else None} | wanted))
 
 
-def a_batch(collection: Collection, *keys: str, sync: str | None = None) -> IndexBatch:
-    return IndexBatch(collection.account, collection.uuid, tuple(map(Change, keys)), sync)
+def a_batch(collection: Collection, *keys: str, sync: str | None = None, mark: str | None = None) -> IndexBatch:
+    return IndexBatch(collection.account, collection.uuid, tuple(map(Change, keys)), sync, mark)
 
 
 # In the order of their UTF-8 bytes, which is neither that of UTF-16 nor that of any language.

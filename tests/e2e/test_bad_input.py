@@ -164,7 +164,7 @@ PATHS = [
     ("/api/search/", "GET, POST"),
     ("/api/collections/", "GET, POST"),
     (f"/api/collections/{MISSING}/", "GET"),
-    (f"/api/collections/{MISSING}/sync/", "POST"),
+    (f"/api/collections/{MISSING}/sync/", "DELETE, POST"),
     (f"/api/collections/{MISSING}/sync-status/", "GET"),
     (f"/api/collections/{MISSING}/upload/", "POST"),
     (f"/media/{MISSING}/{MISSING}.jpg", "GET"),

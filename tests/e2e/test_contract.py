@@ -93,7 +93,9 @@ class TestEveryEndpointAnswersWithAndWithoutTheTrailingSlash:
 
     def test_sync_status(self, api: Caller, stack: Stack, slash: str) -> None:
         body = envelope(api("GET", f"/api/collections/{stack.collection}/sync-status{slash}"))
-        assert list(body["result"]) == ["status", "last_sync", "last_auto_sync"]
+        assert list(body["result"]) == ["status", "last_sync", "last_auto_sync", "progress"]
+        progress = body["result"]["progress"]
+        assert progress["done"] + progress["failed"] + progress["removed"] + progress["skipped"] == progress["to_do"]
         assert datetime.fromisoformat(body["result"]["last_sync"]).tzinfo is not None
 
     def test_upload(self, api: Caller, stack: Stack, slash: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import SourceUnavailable
+from chalicelib.domain.errors import SourceDenied, SourceUnavailable
 from chalicelib.domain.files import ObjectInfo
 from chalicelib.services.ports import Failure
 
@@ -15,10 +15,12 @@ SCHEME = "fake-s3://"
 
 @dataclass
 class FakeBucket:
-    """Objects by key; ``denied`` holds keys that may not be read, ``down`` makes every call fail."""
+    """Objects by key; ``denied`` holds keys that may not be read, ``unlisted`` says that the bucket may not be listed,
+    ``down`` makes every call fail."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
     denied: set[str] = field(default_factory=set)
+    unlisted: bool = False
     down: bool = False
 
     def put(self, key: str, body: bytes) -> None:
@@ -65,14 +67,19 @@ class FakeSource:
 
     def walk(self, after: str | None) -> Iterator[ObjectInfo]:
         bucket = self._bucket()
+        if bucket.unlisted:
+            raise SourceDenied("The bucket may not be listed, as the test wants it.")
         for key in sorted(bucket.objects, key=str.encode):
             if key.startswith(self.prefix) and (after is None or key.encode() > after.encode()):
                 found = bucket.info(key)
-                assert found is not None
-                yield found
+                if found is not None:  # still
+                    yield found
 
     def look(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo | Failure | None]:
-        bucket = self._bucket()
+        try:
+            bucket = self._bucket()
+        except SourceUnavailable as error:
+            return dict.fromkeys(keys, Failure(error.code, error.message, transient=True))
         refused = Failure("access_denied", "the bucket refuses, as the test wants it", transient=False)
         return {key: refused if key in bucket.denied else bucket.info(key) for key in keys}
 
@@ -82,8 +89,10 @@ class FakeSource:
 
     def _bucket(self) -> FakeBucket:
         bucket = self.sources.buckets.get(self.name)
-        if bucket is None or bucket.down:
-            raise SourceUnavailable("The bucket is down or missing, as the test wants it.")
+        if bucket is None:
+            raise SourceDenied("There is no such bucket.")
+        if bucket.down:
+            raise SourceUnavailable("The bucket is down, as the test wants it.")
         return bucket
 
 

@@ -1,10 +1,12 @@
 """The catalogue in memory."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from datetime import date
 
 from chalicelib.domain.errors import NotFound, StaleWrite
-from chalicelib.domain.files import FileRecord
+from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, content
+from chalicelib.domain.listing import Known
+from chalicelib.services.ports import Draft
 from tests.fakes.collections import FakeCollections
 
 
@@ -24,18 +26,51 @@ class FakeCatalogue:
     def find(self, uuid: str) -> FileRecord | None:
         return next((record for record in self.records.values() if record.uuid == uuid), None)
 
-    def walk(self, collection: str, after: str | None) -> Iterator[FileRecord]:
+    def walk(self, collection: str, after: str | None) -> Iterator[Known]:
         keys = sorted((key for owner, key in self.records if owner == collection), key=str.encode)
         for key in keys:
-            if after is None or key.encode() > after.encode():
-                yield replace(self.records[collection, key], picture=None)
+            record = self.records.get((collection, key))
+            if record is not None and (after is None or key.encode() > after.encode()):
+                yield Known(key, record.state, record.etag, record.size, record.model)
+
+    def twins(self, contents: Sequence[str]) -> dict[str, FileRecord]:
+        found: dict[str, FileRecord] = {}
+        for record in self.records.values():
+            if record.picture is not None:
+                info = ObjectInfo(record.key, record.etag, record.size)
+                found.setdefault(content(record.account, record.picture.model, info), record)
+        return {name: found[name] for name in contents if name in found}
 
     def save(self, record: FileRecord, previous: FileRecord | None) -> None:
-        stored = self.get(record.collection, record.key)
-        if (stored.version if stored else None) != (previous.version if previous else None):
+        if self.save_all([Draft(record, previous)]):
             raise StaleWrite
-        was = previous.counted if previous else (0, 0)
-        files, size = record.counted[0] - was[0], record.counted[1] - was[1]
-        if not self._collections.count(record.account, record.collection, files, size):
+
+    def save_all(self, drafts: Sequence[Draft]) -> set[str]:
+        stale = {draft.record.key for draft in drafts if self._version(draft.record) != _version(draft.previous)}
+        fresh = [draft for draft in drafts if draft.record.key not in stale]
+        files, size = (
+            sum(d.record.counted[i] - (d.previous.counted[i] if d.previous else 0) for d in fresh) for i in (0, 1)
+        )
+        first = drafts[0].record
+        if not self._collections.count(first.account, first.collection, files, size):
             raise NotFound("The collection is gone.")
-        self.records[record.collection, record.key] = record
+        self.records |= {(draft.record.collection, draft.record.key): draft.record for draft in fresh}
+        return stale
+
+    def removed_on(self, day: date) -> Iterator[FileRecord]:
+        for record in list(self.records.values()):
+            if record.state is FileState.REMOVED and record.updated_at.date() == day:
+                yield record
+
+    def forget(self, record: FileRecord) -> bool:
+        if self._version(record) != record.version or record.state is not FileState.REMOVED:
+            return False
+        del self.records[record.collection, record.key]
+        return True
+
+    def _version(self, record: FileRecord) -> int | None:
+        return _version(self.get(record.collection, record.key))
+
+
+def _version(record: FileRecord | None) -> int | None:
+    return record.version if record else None

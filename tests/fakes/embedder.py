@@ -18,21 +18,25 @@ UNREADABLE = b"not a picture"  # what begins so, cannot be read
 class FakeEmbedder:
     """What a test may look at: ``embedded``, the bytes of every picture, in order.
 
-    What it may set: ``model``, the stamp of what it answers; ``down``, and it does not answer; ``hiccups``, bytes for
+    What it may set: ``stamp``, the stamp of what it answers; ``down``, and it does not answer; ``hiccups``, bytes for
     which it has a transient error.
     """
 
     def __init__(self, sources: FakeSources, storage: FakeStorage, model: str = "fake-1+d1") -> None:
-        self.model = model
+        self.stamp = model
         self.down = False
         self.hiccups: set[bytes] = set()
         self.embedded: list[bytes] = []
         self._sources = sources
         self._storage = storage
 
+    def model(self) -> str:
+        self._answer()
+        return self.stamp
+
     def embed_text(self, text: str) -> Embedding:
         self._answer()
-        return Embedding(self.model, vector(text.encode()))
+        return Embedding(self.stamp, vector(text.encode()))
 
     def embed_image(self, image: bytes) -> Picture | Failure:
         self._answer()
@@ -62,7 +66,7 @@ class FakeEmbedder:
             return Failure("not_an_image", "the file is not an image", transient=False)
         self.embedded.append(body)
         md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
-        return Picture(self.model, vector(body), len(body), md5, 640, 480, "JPEG")
+        return Picture(self.stamp, vector(body), len(body), md5, 640, 480, "JPEG")
 
     def _answer(self) -> None:
         if self.down:

@@ -34,3 +34,12 @@ class FakeStorage:
         assert url.startswith(THUMBNAILS)
         collection, _, file = url.removeprefix(THUMBNAILS).partition("/")
         self.thumbnails[collection, file] = jpeg
+
+    def copy_thumbnail(self, collection: str, file: str, to_collection: str, to_file: str) -> bool:
+        if (collection, file) not in self.thumbnails:
+            return False
+        self.thumbnails[to_collection, to_file] = self.thumbnails[collection, file]
+        return True
+
+    def delete_thumbnail(self, collection: str, file: str) -> None:
+        self.thumbnails.pop((collection, file), None)

@@ -10,7 +10,8 @@ from chalicelib.api.edge import API_VERSION
 from chalicelib.config import Config
 from tests.unit.infra.conftest import of_type
 
-APPLICATION = {"APIHandler", "SyncWorker", "EventsWorker", "IndexWorker", "DailySync", "WeeklySync", "MonthlySync"}
+SCHEDULED = {"DailySync", "WeeklySync", "MonthlySync", "Purge"}
+APPLICATION = {"APIHandler", "SyncWorker", "EventsWorker", "IndexWorker"} | SCHEDULED
 WORKERS = {"SyncWorker": "SyncQueue", "EventsWorker": "EventsQueue", "IndexWorker": "IndexQueue"}
 
 
@@ -109,10 +110,12 @@ class TestPermissions:
 
     def test_only_buckets_of_this_account_may_send_events(self, resources):
         (policy,) = of_type(resources, "AWS::SQS::QueuePolicy").values()
-        (statement,) = policy["PolicyDocument"]["Statement"]
+        from_s3, from_eventbridge = policy["PolicyDocument"]["Statement"]
 
-        assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
-        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+        assert from_s3["Principal"] == {"Service": "s3.amazonaws.com"}
+        assert from_s3["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+        assert from_eventbridge["Principal"] == {"Service": "events.amazonaws.com"}
+        assert referred(from_eventbridge["Condition"]["ArnEquals"]["aws:SourceArn"]) == "BucketEvents"
 
 
 class TestQueues:

@@ -1,0 +1,88 @@
+"""Why an object is, or is not, indexed: what every place says of it, and what follows."""
+
+from dataclasses import dataclass
+
+from chalicelib.domain.collections import Collection
+from chalicelib.domain.errors import InvalidRequest, SourceUnavailable
+from chalicelib.domain.files import Action, FileRecord, FileState, ObjectInfo, decide
+from chalicelib.domain.vectors import VectorQuery, VectorStore
+from chalicelib.services.ports import Catalogue, Embedder, Failure, Sources
+
+KEY_LIMIT = 1024  # bytes, S3's own
+HITS = 100  # with the very same vector, among which the file is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """``found`` is the object as S3 has it now, ``record`` the catalogue's, ``in_index`` what a search would show."""
+
+    key: str
+    found: ObjectInfo | Failure | None
+    record: FileRecord | None
+    in_index: bool
+    conclusion: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explaining:
+    catalogue: Catalogue
+    sources: Sources
+    embedder: Embedder
+    vectors: VectorStore
+
+    def explain(self, collection: Collection, key: str | None) -> Explanation:
+        """What is known of the object with this key.
+
+        Raises:
+            InvalidRequest: no key, or a longer one than S3 has.
+        """
+        if not key:
+            raise InvalidRequest("Name the object in the parameter 'key', as S3 has it.", field="key")
+        if len(key.encode("utf-8", "surrogatepass")) > KEY_LIMIT:
+            raise InvalidRequest(f"A key has at most {KEY_LIMIT:,} bytes.", field="key")
+        record = self.catalogue.get(collection.uuid, key)
+        found = self._look(collection, key)
+        in_index = record is not None and self._in_index(record)
+        return Explanation(key, found, record, in_index, self._conclusion(collection, key, found, record, in_index))
+
+    def _look(self, collection: Collection, key: str) -> ObjectInfo | Failure | None:
+        try:
+            return self.sources.of(collection).look([key])[key]
+        except SourceUnavailable as error:
+            return Failure(error.code, error.message, transient=True)
+
+    def _in_index(self, record: FileRecord) -> bool:
+        if record.picture is None:
+            return False
+        query = VectorQuery(
+            record.account, record.picture.vector, record.picture.model, HITS, collections=(record.collection,)
+        )
+        return any(hit.uuid == record.uuid for hit in self.vectors.search(query))
+
+    def _conclusion(
+        self,
+        collection: Collection,
+        key: str,
+        found: ObjectInfo | Failure | None,
+        record: FileRecord | None,
+        in_index: bool,
+    ) -> str:
+        if not collection.holds(key):
+            return f"It lies outside the collection's folder {collection.folder}, so it is never looked at."
+        if isinstance(found, Failure):
+            return f"It cannot be read just now: {found.message} What is indexed stays as it is."
+        if found is None and (record is None or record.state is FileState.REMOVED):
+            return "The bucket has no such object, and it is not indexed."
+        action = decide(record, found, self.embedder.model())
+        if action is Action.REMOVE:
+            return "The object is gone from the bucket; the next sync or S3's event takes it out of the index."
+        if action is not Action.NOTHING:
+            known = record is not None and record.state is not FileState.REMOVED
+            why = "differs from what was indexed" if known else "has not been indexed yet"
+            return f"The object {why}; the next sync or S3's event indexes it."
+        assert record is not None
+        if record.state is FileState.FAILED:
+            return f"It could not be read ({record.reason}) and is not tried again until it changes, or you ask for it."
+        if not in_index:
+            return "The catalogue has it as indexed, but a search does not find it; the store must be filled anew."
+        return "It is indexed as it is in the bucket, and searches find it."
