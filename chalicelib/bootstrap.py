@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config as ClientConfig
 
+from chalicelib.adapters.cached_embedder import CachedEmbedder
 from chalicelib.adapters.dynamodb_accounts import DynamoDBAccounts
 from chalicelib.adapters.dynamodb_catalogue import DynamoDBCatalogue
 from chalicelib.adapters.dynamodb_collections import DynamoDBCollections
@@ -75,7 +76,7 @@ class Services:
 
     @cached_property
     def search(self) -> Search:
-        return Search(self._embedder, self._vectors)
+        return Search(CachedEmbedder(self._embedder), self._vectors)
 
     @cached_property
     def sync(self) -> Sync:

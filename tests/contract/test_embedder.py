@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from chalicelib.adapters.cached_embedder import CachedEmbedder
 from chalicelib.adapters.lambda_embedder import LambdaEmbedder
 from chalicelib.adapters.s3_storage import S3Storage
 from chalicelib.bootstrap import S3_CLIENT
@@ -79,25 +80,38 @@ class EmbedderContract:
         assert (failure.code, failure.transient) == ("empty", False)
 
 
+def fake_world() -> World:
+    sources = FakeSources()
+    storage = FakeStorage(sources)
+
+    def url_of(body: bytes | None) -> str:
+        key = uuid4().hex
+        if body is not None:
+            sources.bucket("a-bucket").put(key, body)
+        return f"fake-s3://a-bucket/{key}"
+
+    return World(FakeEmbedder(sources, storage), storage, url_of)
+
+
 class TestTheFake(EmbedderContract):
     @pytest.fixture
     def world(self) -> World:
-        sources = FakeSources()
-        storage = FakeStorage(sources)
-
-        def url_of(body: bytes | None) -> str:
-            key = uuid4().hex
-            if body is not None:
-                sources.bucket("a-bucket").put(key, body)
-            return f"fake-s3://a-bucket/{key}"
-
-        return World(FakeEmbedder(sources, storage), storage, url_of)
+        return fake_world()
 
     def test_one_that_is_down_says_so(self, world: World):
         assert isinstance(world.embedder, FakeEmbedder)
         world.embedder.down = True
         with pytest.raises(EmbedderUnavailable):
             world.embedder.embed_text("an owl")
+
+
+class TestTheCache(EmbedderContract):
+    """In front of the fake."""
+
+    @pytest.fixture
+    def world(self) -> World:
+        world = fake_world()
+        return World(CachedEmbedder(world.embedder), world.storage, world.url_of)
 
 
 class TestTheFunction(EmbedderContract):
