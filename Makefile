@@ -8,13 +8,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 4566
 QUERY ?= an owl
+MODEL ?= lite
 export PYTHONDONTWRITEBYTECODE :=
 
 help:  ## these words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: $(VENV)/.local-ready  ## the whole system on this machine, with sample pictures indexed (PORT=4566); Ctrl-C stops it
-	@exec $(BIN)/python -m infra.run --port $(PORT)
+run: $(VENV)/.local-ready  ## the whole system on this machine, with sample pictures indexed (PORT=4566 MODEL=lite); Ctrl-C stops it
+	@[ "$(MODEL)" = lite ] || MODELS_DIR=build/models $(BIN)/python -m embedder_container.fetch $(FETCH_FLAGS) "$(MODEL)"
+	@exec $(BIN)/python -m infra.run --port $(PORT) --model "$(MODEL)"
 
 demo: $(VENV)/.local-ready  ## search the running system: make demo QUERY="an owl"
 	@$(BIN)/python -m infra.demo "$(QUERY)"

@@ -12,7 +12,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.artifacts import Artifacts
-from infra.embedder import zip_embedder
+from infra.embedder import fetched_models, zip_embedder
 from infra.emulator import Emulator
 from infra.package import Package, PackagingError, package
 from infra.stack import DeploymentError, Say, Stack
@@ -55,13 +55,16 @@ def deploy_locally(
 
     Raises:
         DeploymentError: CloudFormation could not.
+        FileNotFoundError: there is no such model.
     """
     session = emulator.session()
     artifacts = _artifacts(session, emulator.endpoint)
     model = parameters.get("EmbedderModel", LOCAL_MODEL)
     template = with_code(packaged.template, artifacts.add_archive(packaged.code))
     embedder = artifacts.add_archive(zip_embedder(model))
-    template = with_zipped_embedder(template, embedder, _runtime())
+    fetched = fetched_models()
+    models_dir = str(fetched) if (fetched / model).is_dir() else None
+    template = with_zipped_embedder(template, embedder, _runtime(), models_dir)
     api = f"{stack}-{definition_digest(template)}"
     url = emulator.api_url(api)
     target = Stack(session.client("cloudformation", endpoint_url=emulator.endpoint), stack, say, pause_seconds=0.1)

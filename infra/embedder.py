@@ -10,11 +10,16 @@ from infra.package import ROOT
 PACKAGE = "embedder_container"
 
 
+def fetched_models(root: Path = ROOT) -> Path:
+    """Where `make run MODEL=…` fetches models to; their hundreds of megabytes are read from there, never archived."""
+    return root / "build" / "models"
+
+
 def zip_embedder(model: str, root: Path = ROOT, out: Path | None = None) -> Path:
-    """Archive the embedder's package with one of its models; at once if nothing has changed since the last time.
+    """Archive the embedder's package, with the model if it ships; at once if nothing has changed since the last time.
 
     Raises:
-        FileNotFoundError: there is no such model.
+        FileNotFoundError: there is no such model, neither in the package nor fetched.
     """
     files = sorted(_files(root / PACKAGE, model))
     digest = hashlib.sha256()
@@ -39,8 +44,8 @@ def zip_embedder(model: str, root: Path = ROOT, out: Path | None = None) -> Path
 
 def _files(package: Path, model: str) -> Iterator[Path]:
     weights = package / "models" / model
-    if not weights.is_dir():
-        raise FileNotFoundError(f"There is no model {model!r} in {package.name}/models.")
+    if not weights.is_dir() and not (fetched_models(package.parent) / model).is_dir():
+        raise FileNotFoundError(f"There is no model {model!r}: neither in {package.name}/models nor fetched.")
     yield from package.glob("*.py")
     yield package / "models.toml"
     for folder in (package / "tokenizers", weights):

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from infra import seed
 from infra.admin.deployment import Deployment
-from infra.deploy import deploy_locally
+from infra.deploy import LOCAL_MODEL, deploy_locally
 from infra.emulator import ACCOUNT, REGION, Emulator
 from infra.package import package
 from infra.stack import Say
@@ -25,13 +25,14 @@ class Stack:
     outputs: dict[str, str]
 
 
-def bring_up(emulator: Emulator, say: Say) -> Stack:
+def bring_up(emulator: Emulator, say: Say, model: str = LOCAL_MODEL) -> Stack:
     """Deploy, and on the first run make the demo account, the sample bucket and the two collections."""
     # One disk for all functions: the embedded store is the right one here.
     parameters = {
         "VectorStore": "embedded",
         "EmbeddedStorePath": str(emulator.folder / "vectors.sqlite"),
         "ScheduleSpread": "0",
+        "EmbedderModel": model,
     }
     say("Deploying the template")
     outputs = deploy_locally(emulator, package(thin=True), parameters=parameters, say=_only_trouble(say))

@@ -10,6 +10,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.demo import table
+from infra.deploy import LOCAL_MODEL
 from infra.emulator import Emulator, EmulatorError
 from infra.local import Stack, bring_up
 from infra.package import PackagingError
@@ -23,23 +24,36 @@ QUERY = "an owl"
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make run", description=__doc__)
     parser.add_argument("--port", type=int, default=4566, help="on 127.0.0.1 (default: %(default)s)")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where its data is kept (default: %(default)s)")
+    parser.add_argument("--folder", type=Path, help="where its data is kept (default: .local, or .local-MODEL)")
+    parser.add_argument(
+        "--model", default=LOCAL_MODEL, help="the embedder's model, fetched before (default: %(default)s)"
+    )
     parser.add_argument("--once", action="store_true", help="stop after the first answer, as the benchmark does")
     options = parser.parse_args()
+    # Vectors of one model say nothing to another: each has its own data.
+    folder = options.folder or (FOLDER if options.model == LOCAL_MODEL else Path(f"{FOLDER}-{options.model}"))
     # The same way out for a service manager's stop as for Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     try:
-        _forget_unfinished(options.folder)
+        _forget_unfinished(folder)
         print("Starting the AWS emulator", flush=True)
-        with Emulator(options.folder, options.port) as emulator:
-            stack = bring_up(emulator, _say)
+        with Emulator(folder, options.port) as emulator:
+            stack = bring_up(emulator, _say, options.model)
             _tell(stack, time.monotonic() - began)
             if not options.once:
                 signal.pause()
     except KeyboardInterrupt:
         print("\nStopped. The next 'make run' finds everything as it is now.")
-    except (EmulatorError, DeploymentError, PackagingError, ClientError, BotoCoreError, RuntimeError) as error:
+    except (
+        EmulatorError,
+        DeploymentError,
+        PackagingError,
+        ClientError,
+        BotoCoreError,
+        RuntimeError,
+        FileNotFoundError,
+    ) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     return 0

@@ -20,12 +20,18 @@ def with_code(template: Template, uri: str) -> Template:
     return changed
 
 
-def with_zipped_embedder(template: Template, uri: str, runtime: str) -> Template:
-    """The template with the embedder's handler from an archive, where no container can run; all else is the same."""
+def with_zipped_embedder(template: Template, uri: str, runtime: str, models_dir: str | None = None) -> Template:
+    """The template with the embedder's handler from an archive, where no container can run; all else is the same.
+
+    Args:
+        models_dir: where its model lies on this machine, unless it is in the archive.
+    """
     changed = copy.deepcopy(template)
     properties = changed["Resources"][EMBEDDER]["Properties"]
     del properties["PackageType"], properties["ImageUri"]
     properties |= {"Runtime": runtime, "Handler": "embedder_container.handler.handler", "CodeUri": uri}
+    if models_dir is not None:
+        properties["Environment"]["Variables"]["MODELS_DIR"] = models_dir
     return changed
 
 

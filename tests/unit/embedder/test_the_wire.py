@@ -128,6 +128,17 @@ def test_warming_up_loads_both_halves(fresh: Embedder) -> None:
     assert fresh.model._text is not None
 
 
+@pytest.mark.parametrize(("kind", "loaded"), [("provisioned-concurrency", True), ("on-demand", False)])
+def test_an_instance_that_is_kept_ready_is_ready(tmp_path: Path, kind: str, loaded: bool) -> None:
+    script = f"""
+from embedder_container import handler
+loaded = handler._embedder.cache_info().currsize == 1 and handler._embedder().model._vision is not None
+assert loaded is {loaded}
+"""
+    environ = {"PYTHONPATH": str(ROOT), "AWS_LAMBDA_INITIALIZATION_TYPE": kind}
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environ, check=True, timeout=30)
+
+
 def test_the_lambdas_entry_answers_with_settings_from_the_environment() -> None:
     assert handler({"op": "describe"}, None)["model"] == "lite-1+d2"
 

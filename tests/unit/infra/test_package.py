@@ -62,3 +62,15 @@ def test_the_embedder_is_archived_with_one_model(tmp_path):
 def test_a_model_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="colossal"):
         zip_embedder("colossal", out=tmp_path)
+
+
+def test_a_model_that_was_fetched_stays_out_of_the_archive(tmp_path):
+    root = tmp_path / "root"
+    shutil.copytree(ROOT / "embedder_container", root / "embedder_container")
+    (root / "build" / "models" / "large").mkdir(parents=True)
+    (root / "build" / "models" / "large" / "vision.onnx").write_bytes(b"weights")
+    with ZipFile(zip_embedder("large", root)) as archive:
+        names = archive.namelist()
+
+    assert "embedder_container/models.toml" in names
+    assert not [name for name in names if name.endswith(".onnx")]

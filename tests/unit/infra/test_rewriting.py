@@ -17,6 +17,12 @@ def test_the_embedder_becomes_an_archive_and_keeps_the_rest(template):
     assert after == {name: value for name, value in before.items() if name not in ("PackageType", "ImageUri")} | new
 
 
+def test_a_model_that_was_fetched_is_read_where_it_lies(template):
+    local = with_zipped_embedder(template, ARCHIVE, "python3.13", "/models")["Resources"]["Embedder"]["Properties"]
+
+    assert local["Environment"]["Variables"] == {"MODEL": {"Ref": "EmbedderModel"}, "MODELS_DIR": "/models"}
+
+
 def test_no_other_part_of_the_template_changes(template):
     local = with_zipped_embedder(template, ARCHIVE, "python3.13")
     local["Resources"]["Embedder"]["Properties"] = template["Resources"]["Embedder"]["Properties"]

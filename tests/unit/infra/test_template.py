@@ -72,6 +72,26 @@ class TestFunctions:
         assert embedder["PackageType"] == "Image"
         assert set(embedder["Environment"]["Variables"]) == {"MODEL"}
 
+    def test_the_embedder_is_called_by_an_alias_whose_instances_may_be_kept_ready(self, template, resources, functions):
+        embedder = functions["Embedder"]
+        keep, ready, none = embedder["ProvisionedConcurrencyConfig"]["Fn::If"]
+        alias = {"Ref": "Embedder.Alias"}
+
+        assert embedder["AutoPublishAlias"] == "live"
+        assert (keep, none) == ("ProvisionsEmbedders", {"Ref": "AWS::NoValue"})
+        assert ready == {"ProvisionedConcurrentExecutions": {"Ref": "EmbedderProvisionedConcurrency"}}
+        assert functions["APIHandler"]["Environment"]["Variables"]["EMBEDDER_FUNCTION"] == alias
+        assert resources["EmbedderWarmUpPermission"]["Properties"]["FunctionName"] == alias
+
+    def test_nothing_keeps_the_embedder_warm_unless_asked_to(self, template, resources):
+        (target,) = resources["EmbedderWarmUp"]["Properties"]["Targets"]
+
+        assert json.loads(target["Input"]) == {"op": "warm"}
+        for name in ("EmbedderWarmUp", "EmbedderWarmUpPermission"):
+            assert resources[name]["Condition"] == "KeepsEmbedderWarm"
+        for name in ("EmbedderWarmUpMinutes", "EmbedderProvisionedConcurrency"):
+            assert template["Parameters"][name]["Default"] == 0
+
     def test_schedules_are_enabled(self, functions):
         for name in ("DailySync", "WeeklySync", "MonthlySync"):
             (event,) = functions[name]["Events"].values()
