@@ -73,11 +73,12 @@ class Embedder:
         self.model = model
         self._transfers = transfers
         self._decoders = decoders
+        self._processors = processors
         self._inference = threading.BoundedSemaphore(processors)
 
     def warm(self, watch: Stopwatch) -> None:
         """Load everything that a query by text or by picture, or a batch of objects, would have to wait for."""
-        self._decoders.start()
+        self._decoders.start(self._processors)
         with watch.phase("load"):
             self.model.load_text()
             self.model.load_vision()
@@ -95,7 +96,7 @@ class Embedder:
 
     def embed_image(self, data: bytes, watch: Stopwatch) -> Result:
         """The result of one picture: `vector`, `size` (bytes), `md5`, `width`, `height`, `format`; or its error."""
-        self._decoders.start()
+        self._decoders.start(1)
         with watch.phase("load"):
             self.model.load_vision()
         return self._guarded(partial(self._picture, data, None, watch))
@@ -104,7 +105,7 @@ class Embedder:
         """One result per object, in order, as `embed_image` gives it; thumbnails are stored on the way."""
         if not objects:
             return []
-        self._decoders.start()
+        self._decoders.start(len(objects))
         with ThreadPoolExecutor(min(WORKERS, len(objects)), thread_name_prefix="object") as pool:
             results = pool.map(lambda each: self._guarded(partial(self._object, each, watch)), objects)
             with watch.phase("load"):

@@ -61,10 +61,10 @@ class DecoderPool:
         for _ in range(processes):
             self._idle.put(_Decoder(rule, seconds, large))
 
-    def start(self) -> None:
-        """Start the processes without waiting for them: they come up while the model loads."""
+    def start(self, pictures: int) -> None:
+        """Start the processes for so many pictures without waiting for them: they come up while the model loads."""
         with self._all() as decoders:
-            for decoder in decoders:
+            for decoder in decoders[:pictures]:
                 decoder.start()
 
     def close(self) -> None:

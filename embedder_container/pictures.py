@@ -12,7 +12,6 @@ from typing import Any
 
 # Each plugin by name: Pillow imports all forty of them when it is asked for one that it has not seen.
 from PIL import (
-    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
@@ -36,9 +35,6 @@ from embedder_container.formats import (
 
 # Pillow's own guard, set to the same limit: what it warns of, our check refuses.
 Image.MAX_IMAGE_PIXELS = limits.MAX_PIXELS
-# One picture, one thread: there are as many pictures at a time as processors.
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-
 CONTAINER_FORMATS = ("HEIF", "AVIF")  # both begin with a size and 'ftyp'
 _PLUGINS = (
     BmpImagePlugin,
@@ -137,6 +133,15 @@ def thumbnail(image: Image.Image) -> bytes:
 
 
 @cache
+def _know_avif() -> None:
+    """Load AVIF's decoder for the first file that needs it."""
+    from PIL import AvifImagePlugin  # noqa: PLC0415 - see above
+
+    # One picture, one thread: there are as many pictures at a time as processors.
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+
+
+@cache
 def _knows_heif() -> bool:
     """Whether HEIF can be opened; its libraries, 26 MB, are loaded for the first file that needs them."""
     try:
@@ -150,6 +155,7 @@ def _knows_heif() -> bool:
 def _candidates(data: bytes) -> tuple[str, ...]:
     if data[4:8] != b"ftyp":
         return OTHER_FORMATS
+    _know_avif()
     if data[8:12] in (b"avif", b"avis"):
         return ("AVIF",)
     return CONTAINER_FORMATS if _knows_heif() else ("AVIF",)
