@@ -61,6 +61,9 @@ class CachedEmbedder:
     def embed_objects(self, objects: Sequence[ObjectToEmbed]) -> list[Picture | Failure]:
         return self._embedder.embed_objects(objects)
 
+    def model(self) -> str:
+        return self._embedder.model()
+
     def _notice(self, model: str) -> None:
         if model != self._model:
             self._known.clear()
