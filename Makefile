@@ -7,6 +7,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 4566
+STORE ?= embedded
 QUERY ?= an owl
 MODEL ?= lite
 export PYTHONDONTWRITEBYTECODE :=
@@ -14,9 +15,9 @@ export PYTHONDONTWRITEBYTECODE :=
 help:  ## these words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: $(VENV)/.local-ready  ## the whole system on this machine, with sample pictures indexed (PORT=4566 MODEL=lite); Ctrl-C stops it
+run: $(VENV)/.local-ready $(if $(filter opensearch,$(STORE)),$(VENV)/.java-ready)  ## the whole system on this machine, with sample pictures indexed (PORT=4566 MODEL=lite STORE=embedded or opensearch); Ctrl-C stops it
 	@[ "$(MODEL)" = lite ] || MODELS_DIR=build/models $(BIN)/python -m embedder_container.fetch $(FETCH_FLAGS) "$(MODEL)"
-	@exec $(BIN)/python -m infra.run --port $(PORT) --model "$(MODEL)"
+	@exec $(BIN)/python -m infra.run --port $(PORT) --model "$(MODEL)" --store $(STORE)
 
 demo: $(VENV)/.local-ready  ## search the running system: make demo QUERY="an owl"
 	@$(BIN)/python -m infra.demo "$(QUERY)"

@@ -123,7 +123,31 @@ class Services:
             from chalicelib.adapters.embedded_vectors import EmbeddedVectorStore  # noqa: PLC0415
 
             return EmbeddedVectorStore(self.config.embedded_store_path)
-        raise ValueError(f"VECTOR_STORE is {self.config.vector_store!r}; this version knows 'embedded'.")
+        if self.config.vector_store == "opensearch":
+            return self._opensearch()
+        raise ValueError(f"VECTOR_STORE is {self.config.vector_store!r}; it is 'opensearch' or 'embedded'.")
+
+    def _opensearch(self) -> VectorStore:
+        # An HTTP client of its own, which functions without OpenSearch need not load.
+        from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect  # noqa: PLC0415
+        from chalicelib.adapters.opensearch_indexes import Indexes  # noqa: PLC0415
+        from chalicelib.adapters.opensearch_mappings import PROFILES, Sizing  # noqa: PLC0415
+        from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore  # noqa: PLC0415
+
+        config = self.config
+        if not config.opensearch_endpoint:
+            raise ValueError("OPENSEARCH_ENDPOINT is empty; it is the URL of the OpenSearch to use.")
+        credentials = boto3.Session().get_credentials() if config.opensearch_signing else None
+        client = connect(
+            config.opensearch_endpoint,
+            service=config.opensearch_signing,
+            region=config.aws_region,
+            credentials=credentials,
+        )
+        calls = OpenSearchCalls(client)
+        sizing = Sizing(shards=int(config.opensearch_shards), replicas=int(config.opensearch_replicas))
+        profile = PROFILES[config.opensearch_profile]
+        return OpenSearchVectorStore(calls, Indexes(calls, profile=profile, sizing=sizing))
 
     @cached_property
     def _accounts(self) -> DynamoDBAccounts:

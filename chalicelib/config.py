@@ -11,6 +11,8 @@ class Config:
     ``public_url`` is where callers reach the API, without a trailing slash; empty, it is taken from each request.
     ``schedule_spread`` is over how many seconds, 3,600 at most, the syncs of one schedule start; ``tombstone_days``
     how long a removed object's embedding is kept.
+    ``vector_store`` is ``opensearch`` or ``embedded``; ``opensearch_signing`` the service that requests are signed for,
+    empty where nobody asks for a signature; ``opensearch_profile`` one of ``chalicelib.adapters.opensearch_mappings``.
     """
 
     aws_region: str
@@ -26,6 +28,11 @@ class Config:
     embedder_function: str
     vector_store: str
     embedded_store_path: str
+    opensearch_endpoint: str
+    opensearch_signing: str
+    opensearch_profile: str
+    opensearch_shards: str
+    opensearch_replicas: str
     public_url: str
     schedule_spread: str
     tombstone_days: str
@@ -33,7 +40,17 @@ class Config:
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Config":
         """Raises KeyError naming a variable that is missing."""
-        optional = {"embedded_store_path": "", "public_url": "", "schedule_spread": "3600", "tombstone_days": "30"}
+        optional = {
+            "embedded_store_path": "",
+            "opensearch_endpoint": "",
+            "opensearch_signing": "",
+            "opensearch_profile": "lucene",
+            "opensearch_shards": "1",
+            "opensearch_replicas": "0",
+            "public_url": "",
+            "schedule_spread": "3600",
+            "tombstone_days": "30",
+        }
         values = {
             name: environ.get(name.upper(), optional[name]) if name in optional else environ[name.upper()]
             for name in cls.__dataclass_fields__

@@ -25,15 +25,13 @@ class Stack:
     outputs: dict[str, str]
 
 
-def bring_up(emulator: Emulator, say: Say, model: str = LOCAL_MODEL) -> Stack:
-    """Deploy, and on the first run make the demo account, the sample bucket and the two collections."""
-    # One disk for all functions: the embedded store is the right one here.
-    parameters = {
-        "VectorStore": "embedded",
-        "EmbeddedStorePath": str(emulator.folder / "vectors.sqlite"),
-        "ScheduleSpread": "0",
-        "EmbedderModel": model,
-    }
+def bring_up(emulator: Emulator, say: Say, model: str = LOCAL_MODEL, opensearch: str | None = None) -> Stack:
+    """Deploy, and on the first run make the demo account, the sample bucket and the two collections.
+
+    Args:
+        opensearch: the URL of the node that vectors are searched on; without one, the embedded store does it.
+    """
+    parameters = {"ScheduleSpread": "0", "EmbedderModel": model, **_vector_store(emulator, opensearch)}
     say("Deploying the template")
     outputs = deploy_locally(emulator, package(thin=True), parameters=parameters, say=_only_trouble(say))
     url = outputs["ApiUrl"]
@@ -65,6 +63,13 @@ def bring_up(emulator: Emulator, say: Say, model: str = LOCAL_MODEL) -> Stack:
     # Last, so that a first run that was interrupted is begun again, not taken for a whole one.
     file.write_text(json.dumps(asdict(stack), indent=2) + "\n")
     return stack
+
+
+def _vector_store(emulator: Emulator, opensearch: str | None) -> dict[str, str]:
+    if opensearch is not None:
+        return {"VectorStore": "endpoint", "OpenSearchEndpoint": opensearch, "OpenSearchSigning": "none"}
+    # One disk for all functions: the embedded store is the right one here.
+    return {"VectorStore": "embedded", "EmbeddedStorePath": str(emulator.folder / "vectors.sqlite")}
 
 
 def _only_trouble(say: Say) -> Say:

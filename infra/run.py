@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,50 +14,73 @@ from infra.demo import table
 from infra.deploy import LOCAL_MODEL
 from infra.emulator import Emulator, EmulatorError
 from infra.local import Stack, bring_up
+from infra.opensearch.node import Node, NodeError, free_port
 from infra.package import PackagingError
 from infra.seed import SAMPLES, Api
 from infra.stack import DeploymentError
 
 FOLDER = Path(".local")
 QUERY = "an owl"
+# What is told in a sentence, without where in the code it came up.
+TROUBLE = (
+    EmulatorError,
+    NodeError,
+    DeploymentError,
+    PackagingError,
+    ClientError,
+    BotoCoreError,
+    RuntimeError,
+    FileNotFoundError,
+)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make run", description=__doc__)
     parser.add_argument("--port", type=int, default=4566, help="on 127.0.0.1 (default: %(default)s)")
-    parser.add_argument("--folder", type=Path, help="where its data is kept (default: .local, or .local-MODEL)")
+    parser.add_argument(
+        "--folder", type=Path, help="where its data is kept (default: .local, with the model's and the store's name)"
+    )
     parser.add_argument(
         "--model", default=LOCAL_MODEL, help="the embedder's model, fetched before (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--store",
+        choices=["embedded", "opensearch"],
+        default="embedded",
+        help="where vectors are searched: a file, or a node of OpenSearch (default: %(default)s)",
     )
     parser.add_argument("--once", action="store_true", help="stop after the first answer, as the benchmark does")
     options = parser.parse_args()
     # Vectors of one model say nothing to another: each has its own data.
-    folder = options.folder or (FOLDER if options.model == LOCAL_MODEL else Path(f"{FOLDER}-{options.model}"))
+    folder = options.folder or _folder(options.model, options.store)
     # The same way out for a service manager's stop as for Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     try:
         _forget_unfinished(folder)
-        print("Starting the AWS emulator", flush=True)
-        with Emulator(folder, options.port) as emulator:
-            stack = bring_up(emulator, _say, options.model)
+        with ExitStack() as running:
+            opensearch = None
+            if options.store == "opensearch":
+                print("Starting OpenSearch (the first time, its parts are fetched: 90 MB)", flush=True)
+                opensearch = running.enter_context(Node(folder / "opensearch", free_port())).endpoint
+            print("Starting the AWS emulator", flush=True)
+            emulator = running.enter_context(Emulator(folder, options.port))
+            stack = bring_up(emulator, _say, options.model, opensearch)
             _tell(stack, time.monotonic() - began)
             if not options.once:
                 signal.pause()
     except KeyboardInterrupt:
         print("\nStopped. The next 'make run' finds everything as it is now.")
-    except (
-        EmulatorError,
-        DeploymentError,
-        PackagingError,
-        ClientError,
-        BotoCoreError,
-        RuntimeError,
-        FileNotFoundError,
-    ) as error:
+    except TROUBLE as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _folder(model: str, store: str) -> Path:
+    """Each model and store has a system of its own."""
+    chosen = [name for name, usual in ((model, LOCAL_MODEL), (store, "embedded")) if name != usual]
+    return Path("-".join([str(FOLDER), *chosen]))
 
 
 def _forget_unfinished(folder: Path) -> None:

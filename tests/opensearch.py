@@ -4,6 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect
+from chalicelib.adapters.opensearch_indexes import Indexes
+from chalicelib.adapters.opensearch_mappings import Sizing
+from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
 from infra.opensearch.node import Node, NodeError
 from tests.e2e.ports import free_port
 
@@ -17,3 +21,10 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         pytest.skip(str(error))
     yield running
     running.stop()
+
+
+def store_on(node: Node, prefix: str, *, refresh_seconds: float = 0.01) -> OpenSearchVectorStore:
+    """A store of a process of its own; those of one prefix share what they hold. Writes need not wait long here."""
+    calls = OpenSearchCalls(connect(node.endpoint))
+    sizing = Sizing(refresh_seconds=refresh_seconds)
+    return OpenSearchVectorStore(calls, Indexes(calls, prefix=prefix, sizing=sizing))

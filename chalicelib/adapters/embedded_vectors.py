@@ -18,10 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.domain.errors import StoreUnavailable
-from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval
+from chalicelib.domain.vectors import TOMBSTONE_SECONDS, Hit, VectorDocument, VectorQuery, VectorRemoval
 
-# Late writes come from queues, and SQS keeps a message for 14 days at most: an older tombstone has nothing to fend off.
-TOMBSTONE_SECONDS = 15 * 24 * 3600
 DECIMALS = 6  # of a distance; order, `after` and `max_distance` go by the rounded value
 UNIT_TOLERANCE = 1e-4  # of a vector's squared length around 1
 SCHEMA_VERSION = 1

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+# Late writes come from queues, and SQS keeps a message for 14 days at most: an older tombstone has nothing to fend off.
+TOMBSTONE_SECONDS = 15 * 24 * 3600
+
 
 @dataclass(frozen=True, slots=True)
 class VectorDocument:

@@ -1,4 +1,4 @@
-"""What every vector store must hold: one suite, run on the fake and on the embedded store.
+"""What every vector store must hold: one suite, run on the fake, on the embedded store and on OpenSearch itself.
 
 A store joins by a subclass with a fixture ``store``. It may be the same store for all tests: each test has accounts,
 collections and uuids of its own. Distances are compared to 5e-6, because a store may keep its scores in float32.
@@ -20,10 +20,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.adapters.embedded_vectors import TOMBSTONE_SECONDS, EmbeddedVectorStore
+from chalicelib.adapters.embedded_vectors import EmbeddedVectorStore
+from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
 from chalicelib.domain.errors import StoreUnavailable
-from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval, VectorStore
+from chalicelib.domain.vectors import (
+    TOMBSTONE_SECONDS,
+    Hit,
+    VectorDocument,
+    VectorQuery,
+    VectorRemoval,
+    VectorStore,
+)
+from infra.opensearch.node import Node
 from tests.fakes.vectors import FakeVectorStore
+from tests.opensearch import store_on
 
 DIMENSION = 8
 TOLERANCE = 5e-6
@@ -538,10 +548,29 @@ class TestTheEmbeddedStoreSeenByAnother(VectorStoreContract):
         return WrittenByOneReadByAnother(EmbeddedVectorStore(path), EmbeddedVectorStore(path))
 
 
+class TestOpenSearch(VectorStoreContract):
+    @pytest.fixture
+    def store(self, node: Node) -> OpenSearchVectorStore:
+        store = store_on(node, "contract")
+        # The first write ever makes an index; a removal before that has nothing to fend off.
+        store.indexes.for_writing("contract-1+d1", DIMENSION)
+        return store
+
+
+class TestOpenSearchSeenByAnother(VectorStoreContract):
+    """Written by one process' store and read by another's, which learns of new indexes by itself."""
+
+    @pytest.fixture
+    def store(self, node: Node) -> VectorStore:
+        writer, reader = store_on(node, "contract-pair"), store_on(node, "contract-pair")
+        writer.indexes.for_writing("contract-1+d1", DIMENSION)
+        return WrittenByOneReadByAnother(writer, reader)
+
+
 @dataclass(frozen=True)
 class WrittenByOneReadByAnother:
-    writer: EmbeddedVectorStore
-    reader: EmbeddedVectorStore
+    writer: VectorStore
+    reader: VectorStore
 
     def upsert(self, documents: Sequence[VectorDocument]) -> None:
         self.writer.upsert(documents)

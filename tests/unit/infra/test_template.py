@@ -237,9 +237,46 @@ class TestApi:
         }
 
 
+class TestOpenSearch:
+    @pytest.fixture
+    def domain(self, resources):
+        (found,) = of_type(resources, "AWS::OpenSearchService::Domain").values()
+        return found
+
+    def test_a_domain_is_made_only_where_it_is_asked_for(self, template):
+        made = [name for name, each in template["Resources"].items() if each.get("Condition") == "HasDomain"]
+        assert {template["Resources"][name]["Type"] for name in made} == {
+            "AWS::OpenSearchService::Domain",
+            "AWS::CloudWatch::Alarm",
+        }
+        assert template["Conditions"]["HasDomain"] == {"Fn::Equals": [{"Ref": "VectorStore"}, "domain"]}
+
+    def test_it_is_encrypted_at_rest_between_nodes_and_on_the_way(self, domain):
+        assert domain["EncryptionAtRestOptions"]["Enabled"]
+        assert domain["NodeToNodeEncryptionOptions"]["Enabled"]
+        assert domain["DomainEndpointOptions"]["EnforceHTTPS"]
+        assert "TLS-1-2" in domain["DomainEndpointOptions"]["TLSSecurityPolicy"]
+
+    def test_only_functions_that_search_or_index_may_use_it(self, domain):
+        (statement,) = domain["AccessPolicies"]["Statement"]
+
+        assert {referred(role) for role in statement["Principal"]["AWS"]} == {"ApiRole", "IndexWorkerRole"}
+        assert all(action.startswith("es:ESHttp") for action in statement["Action"])
+
+    def test_its_health_is_watched(self, resources):
+        alarms = of_type(resources, "AWS::CloudWatch::Alarm").values()
+        watched = {alarm["MetricName"] for alarm in alarms if alarm["Namespace"] == "AWS/ES"}
+
+        assert watched == {"ClusterStatus.red", "ClusterIndexWritesBlocked"}
+
+
 class TestAlarms:
     def test_every_function_every_queue_and_all_dead_letters_are_watched(self, resources, functions):
-        alarms = of_type(resources, "AWS::CloudWatch::Alarm").values()
+        alarms = [
+            alarm
+            for alarm in of_type(resources, "AWS::CloudWatch::Alarm").values()
+            if alarm["Namespace"] != "AWS/ES"  # the domain's own, below
+        ]
         watched = {(alarm["MetricName"], referred(alarm["Dimensions"][0]["Value"])) for alarm in alarms}
         queues = of_type(resources, "AWS::SQS::Queue")
 

@@ -1,0 +1,178 @@
+"""The indexes of a vector store and their aliases: which one answers searches, and which ones take writes.
+
+Each (model, decode version) has indexes of its own, numbered. The one with the alias ``PREFIX-MODEL`` answers searches.
+The ones with an alias ``INDEX.write`` take writes, and a writer waits until searches would see them; those with
+``INDEX.fill`` take writes too and nobody waits, because they are being filled and not searched yet. Writers address
+these aliases and demand that they are aliases, so a writer whose knowledge is old is refused instead of writing where
+nobody reads. An index with none of them is an old one, kept until somebody drops it.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from chalicelib.adapters.opensearch_client import OpenSearchCalls, Refused
+from chalicelib.adapters.opensearch_mappings import LUCENE, Json, Profile, Sizing, index_body
+
+PREFIX = "similarix"
+KNOWN_SECONDS = 10.0  # for so long a process trusts what it knows of the aliases
+WRITE, FILL = ".write", ".fill"
+_ADMIN_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    name: str
+    model: str
+    dimension: int
+    reading: bool
+    writing: bool
+    filling: bool
+
+    @property
+    def target(self) -> str:
+        """What a writer addresses."""
+        return self.name + (WRITE if self.writing else FILL)
+
+    @property
+    def takes_writes(self) -> bool:
+        return self.writing or self.filling
+
+
+class Indexes:
+    """Args:
+    prefix: of every index and alias.
+    now: by which old knowledge is told, in seconds.
+    """
+
+    def __init__(
+        self,
+        calls: OpenSearchCalls,
+        *,
+        prefix: str = PREFIX,
+        profile: Profile = LUCENE,
+        sizing: Sizing | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not profile.own_ids:
+            raise ValueError(
+                f"With the profile {profile.name!r} OpenSearch chooses the documents' ids, and a late write wins."
+            )
+        self._calls = calls
+        self._prefix = prefix
+        self._profile = profile
+        self._sizing = sizing or Sizing()
+        self._now = now
+        self._known: list[Index] = []
+        self._known_until = float("-inf")
+
+    def read_alias(self, model: str) -> str:
+        return f"{self._prefix}-{slug(model)}"
+
+    def all(self, *, fresh: bool = False) -> list[Index]:
+        """Every index of the store, by name."""
+        if fresh or self._now() >= self._known_until:
+            answer = self._calls.ask(
+                "GET",
+                f"/{self._prefix}-*",
+                params={"filter_path": "*.aliases,*.mappings._meta", "expand_wildcards": "open"},
+            )
+            self._known = [self._index(name, each) for name, each in sorted(answer.items())]
+            self._known_until = self._now() + KNOWN_SECONDS
+        return self._known
+
+    def of(self, model: str, *, fresh: bool = False) -> list[Index]:
+        return [index for index in self.all(fresh=fresh) if index.model == model]
+
+    def forget(self) -> None:
+        self._known_until = float("-inf")
+
+    def for_writing(self, model: str, dimension: int) -> list[Index]:
+        """The indexes that a document of this model goes into; the first write of a model makes its index.
+
+        Raises:
+            ValueError: the model's vectors have another dimension.
+        """
+        found = self.of(model) or self.of(model, fresh=True)
+        if not any(index.takes_writes for index in found):
+            found = [self.create(model, dimension, reading=True)]
+        for index in found:
+            if index.dimension != dimension:
+                raise ValueError(
+                    f"A vector of dimension {dimension} meets model {model!r}, whose vectors have {index.dimension}."
+                )
+        return [index for index in found if index.takes_writes]
+
+    def create(self, model: str, dimension: int, *, reading: bool) -> Index:
+        """The model's next index: one that is searched at once, or one to be filled."""
+        taken = [int(index.name[-6:]) for index in self.of(model, fresh=True)]
+        name = f"{self.read_alias(model)}-{max(taken, default=0) + 1:06d}"
+        aliases: Json = {name + WRITE: {}, self.read_alias(model): {}} if reading else {name + FILL: {}}
+        body = index_body(self._profile, model, dimension, self._sizing) | {"aliases": aliases}
+        try:
+            self._calls.ask("PUT", f"/{name}", body, {"wait_for_active_shards": "1"}, seconds=_ADMIN_SECONDS, tries=1)
+        except Refused as error:
+            if error.kind != "resource_already_exists_exception":  # another process was faster
+                raise
+        self.forget()
+        return next(index for index in self.all() if index.name == name)
+
+    def await_writes(self, index: Index) -> Index:
+        """Have writers wait for an index as for the one that is searched; all know after ``KNOWN_SECONDS``."""
+        self._move([_remove(index.name, index.name + FILL), _add(index.name, index.name + WRITE)])
+        return replace(index, writing=True, filling=False)
+
+    def serve(self, index: Index) -> None:
+        """In one step: searches are answered from this index, and the ones before it take no more writes."""
+        alias = self.read_alias(index.model)
+        actions = [_add(index.name, alias)]
+        for other in self.of(index.model, fresh=True):
+            if other.name != index.name:
+                if other.reading:
+                    actions.append(_remove(other.name, alias))
+                if other.takes_writes:
+                    actions.append(_remove(other.name, other.target))
+        self._move(actions)
+
+    def drop(self, index: Index) -> None:
+        self._calls.ask("DELETE", f"/{index.name}", seconds=_ADMIN_SECONDS)
+        self.forget()
+
+    def refresh(self, index: Index) -> None:
+        """Searches see everything that has been written."""
+        self._calls.ask("POST", f"/{index.name}/_refresh", seconds=_ADMIN_SECONDS)
+
+    def _move(self, actions: list[Json]) -> None:
+        self._calls.ask("POST", "/_aliases", {"actions": actions}, seconds=_ADMIN_SECONDS)
+        self.forget()
+
+    def _index(self, name: str, found: Json) -> Index:
+        meta, aliases = found["mappings"]["_meta"], found.get("aliases", {})
+        return Index(
+            name=name,
+            model=meta["model"],
+            dimension=meta["dimension"],
+            reading=self.read_alias(meta["model"]) in aliases,
+            writing=name + WRITE in aliases,
+            filling=name + FILL in aliases,
+        )
+
+
+def slug(model: str) -> str:
+    """A model's stamp as part of an index's name; two stamps never have the same.
+
+    Raises:
+        ValueError: it has a character that is neither a small letter, a digit, a dot, a hyphen nor a plus.
+    """
+    if not re.fullmatch(r"[a-z0-9.+-]{1,100}", model):
+        raise ValueError(f"The stamp {model!r} of a model has characters that an index's name cannot have.")
+    return model.replace("+", "_")
+
+
+def _add(index: str, alias: str) -> Json:
+    return {"add": {"index": index, "alias": alias}}
+
+
+def _remove(index: str, alias: str) -> Json:
+    return {"remove": {"index": index, "alias": alias}}
