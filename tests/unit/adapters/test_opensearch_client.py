@@ -48,7 +48,8 @@ def sent(service: str, credentials: Credentials | None = None, body: object = No
     )
     seen = Seen()
     client.transport.connection_pool.connections[0].session.mount("https://", seen)
-    client.transport.perform_request("POST", "/similarix-lite-1_d1/_search", params={"filter_path": "items.*.status,items.*.error", "routing": "ä"}, body=body)
+    params = {"filter_path": "items.*.status,items.*.error", "routing": "ä"}
+    client.transport.perform_request("POST", "/similarix-lite-1_d1/_search", params=params, body=body)
     return seen.request
 
 
