@@ -33,6 +33,16 @@ def index_worker(event: SQSEvent) -> Any:
     return workers.index(event.to_dict(), event.context, services())
 
 
+@app.on_sqs_message(queue="${AWS::StackName}-uploads", batch_size=1)
+def uploads_worker(event: SQSEvent) -> Any:
+    return workers.finish_uploads(event.to_dict(), event.context, services())
+
+
+@app.on_sqs_message(queue="${AWS::StackName}-deletions", batch_size=1)
+def deletions_worker(event: SQSEvent) -> Any:
+    return workers.delete(event.to_dict(), event.context, services())
+
+
 # Four times an hour: each time begins the syncs of a quarter, so that they do not all start at once.
 @app.schedule(Cron("0/15", 3, "*", "*", "?", "*"))
 def daily_sync(event: CloudWatchEvent) -> Any:

@@ -11,10 +11,13 @@ from botocore.config import Config as ClientConfig
 
 from chalicelib.adapters.cached_embedder import CachedEmbedder
 from chalicelib.adapters.dynamodb_accounts import DynamoDBAccounts
+from chalicelib.adapters.dynamodb_allowances import DynamoDBAllowances
 from chalicelib.adapters.dynamodb_catalogue import DynamoDBCatalogue
 from chalicelib.adapters.dynamodb_collections import DynamoDBCollections
+from chalicelib.adapters.dynamodb_register import DynamoDBRegister
 from chalicelib.adapters.dynamodb_syncs import DynamoDBSyncs
 from chalicelib.adapters.lambda_embedder import LambdaEmbedder
+from chalicelib.adapters.s3_examining import S3Examiner
 from chalicelib.adapters.s3_sources import Credentials, S3Sources
 from chalicelib.adapters.s3_storage import S3Storage
 from chalicelib.adapters.sqs_queues import SQSQueues
@@ -24,6 +27,7 @@ from chalicelib.domain.vectors import VectorStore
 from chalicelib.services.accounting import AccountService
 from chalicelib.services.authenticating import Authentication
 from chalicelib.services.collecting import CollectionService
+from chalicelib.services.deleting import Deletion
 from chalicelib.services.embedding import Embedding
 from chalicelib.services.explaining import Explaining
 from chalicelib.services.failing import Failing
@@ -68,11 +72,20 @@ class Services:
 
     @cached_property
     def accounts(self) -> AccountService:
-        return AccountService(self._accounts, _now)
+        return AccountService(self._accounts, self._collections, self._allowances, _now)
 
     @cached_property
     def collections(self) -> CollectionService:
-        return CollectionService(self._collections, self.config.managed_bucket, self.config.aws_region, _now)
+        examiner = S3Examiner(self._sources)
+        bucket, region = self.config.managed_bucket, self.config.aws_region
+        return CollectionService(self._collections, self._register, examiner, bucket, region, _now)
+
+    @cached_property
+    def deletion(self) -> Deletion:
+        grace = int(self.config.deletion_grace)
+        return Deletion(
+            self._register, self._catalogue, self._storage, self._allowances, self._vectors, self._queues, _now, grace
+        )
 
     @cached_property
     def search(self) -> Search:
@@ -110,11 +123,28 @@ class Services:
 
     @cached_property
     def uploads(self) -> Uploads:
-        return Uploads(self._storage, self._embedder, self.indexing)
+        return Uploads(
+            self._collections,
+            self._catalogue,
+            self._allowances,
+            self._storage,
+            self._embedder,
+            self.indexing,
+            self._queues,
+            _now,
+        )
 
     @cached_property
     def files(self) -> Files:
-        return Files(self.collections, self._catalogue, self._sources, self._storage)
+        return Files(
+            self.collections,
+            self._catalogue,
+            self._sources,
+            self._storage,
+            self._allowances,
+            self.indexing,
+            self._queues,
+        )
 
     @cached_property
     def _vectors(self) -> VectorStore:
@@ -154,6 +184,14 @@ class Services:
         return DynamoDBAccounts(self._dynamodb, self.config.accounts_table)
 
     @cached_property
+    def _allowances(self) -> DynamoDBAllowances:
+        return DynamoDBAllowances(self._dynamodb, self.config.accounts_table)
+
+    @cached_property
+    def _register(self) -> DynamoDBRegister:
+        return DynamoDBRegister(self._dynamodb, self.config.accounts_table, self.config.collections_table)
+
+    @cached_property
     def _collections(self) -> DynamoDBCollections:
         return DynamoDBCollections(self._dynamodb, self.config.collections_table)
 
@@ -163,7 +201,14 @@ class Services:
 
     @cached_property
     def _troubles(self) -> SQSTroubles:
-        urls = (self.config.sync_queue_url, self.config.index_queue_url, self.config.events_queue_url)
+        config = self.config
+        urls = (
+            config.sync_queue_url,
+            config.index_queue_url,
+            config.events_queue_url,
+            config.uploads_queue_url,
+            config.deletions_queue_url,
+        )
         by_name = {url.rpartition("/")[2]: url for url in urls}
         return SQSTroubles(self._client("sqs", config=_STANDARD), by_name, self._dynamodb, self.config.syncs_table)
 
@@ -182,7 +227,14 @@ class Services:
     @cached_property
     def _queues(self) -> SQSQueues:
         client = self._client("sqs", config=_STANDARD)
-        return SQSQueues(client, self.config.sync_queue_url, self.config.index_queue_url)
+        config = self.config
+        return SQSQueues(
+            client,
+            config.sync_queue_url,
+            config.index_queue_url,
+            config.deletions_queue_url,
+            config.uploads_queue_url,
+        )
 
     @cached_property
     def _embedder(self) -> LambdaEmbedder:

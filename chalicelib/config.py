@@ -10,7 +10,8 @@ class Config:
 
     ``public_url`` is where callers reach the API, without a trailing slash; empty, it is taken from each request.
     ``schedule_spread`` is over how many seconds, 3,600 at most, the syncs of one schedule start; ``tombstone_days``
-    how long a removed object's embedding is kept.
+    how long a removed object's embedding is kept; ``deletion_grace`` for how many seconds, 900 at most, a deletion
+    waits for workers that may still write, before its last look.
     ``vector_store`` is ``opensearch`` or ``embedded``; ``opensearch_signing`` the service that requests are signed for,
     empty where nobody asks for a signature; ``opensearch_profile`` one of ``chalicelib.adapters.opensearch_mappings``.
     """
@@ -23,6 +24,9 @@ class Config:
     sync_queue_url: str
     index_queue_url: str
     events_queue_url: str
+    events_queue_arn: str
+    uploads_queue_url: str
+    deletions_queue_url: str
     managed_bucket: str
     thumbnails_bucket: str
     embedder_function: str
@@ -36,6 +40,7 @@ class Config:
     public_url: str
     schedule_spread: str
     tombstone_days: str
+    deletion_grace: str
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Config":
@@ -50,6 +55,7 @@ class Config:
             "public_url": "",
             "schedule_spread": "3600",
             "tombstone_days": "30",
+            "deletion_grace": "900",
         }
         values = {
             name: environ.get(name.upper(), optional[name]) if name in optional else environ[name.upper()]

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.changes import IndexBatch, SyncStep
+from chalicelib.domain.changes import DeletionStep, IndexBatch, SyncStep
 from chalicelib.domain.collections import AutoSync
 from chalicelib.domain.news import s3_news
+from chalicelib.domain.uploads import uploads_in
 from chalicelib.services.ports import Delivery
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-SPARE_SECONDS = 10  # kept back of a sync worker's time to hand the rest on
+SPARE_SECONDS = 10  # kept back of a worker's time to hand the rest on
 
 logger = Logger(service="similarix", serialize_stacktrace=False)
 
@@ -53,6 +54,25 @@ def index(event: Event, context: Any, services: Services) -> Event:
         if again:
             services.walks.keep_alive(batch)
         services.walks.batch_done(batch, services.indexing.apply(batch, again=again))
+
+    return _each(event, context, services, handle)
+
+
+def finish_uploads(event: Event, context: Any, services: Services) -> Event:
+    """Look at uploads whose bytes have arrived, or whose time is over."""
+
+    def handle(record: "SQSRecord") -> None:
+        for upload in uploads_in(record.body):
+            services.uploads.look(upload)
+
+    return _each(event, context, services, handle)
+
+
+def delete(event: Event, context: Any, services: Services) -> Event:
+    """Clear away what deleted collections held; what takes longer than the worker has is handed on."""
+
+    def handle(record: "SQSRecord") -> None:
+        services.deletion.carry_on(DeletionStep.from_json(record.body), _seconds_left(context))
 
     return _each(event, context, services, handle)
 

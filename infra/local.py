@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from infra import seed
 from infra.admin.deployment import Deployment
 from infra.deploy import LOCAL_MODEL, deploy_locally
-from infra.emulator import ACCOUNT, REGION, Emulator
+from infra.emulator import REGION, Emulator
 from infra.package import package
 from infra.stack import Say
 
@@ -31,7 +31,9 @@ def bring_up(emulator: Emulator, say: Say, model: str = LOCAL_MODEL, opensearch:
     Args:
         opensearch: the URL of the node that vectors are searched on; without one, the embedded store does it.
     """
-    parameters = {"ScheduleSpread": "0", "EmbedderModel": model, **_vector_store(emulator, opensearch)}
+    # The grace here is for workers of seconds, not minutes.
+    parameters = {"ScheduleSpread": "0", "DeletionGrace": "5", "EmbedderModel": model}
+    parameters |= _vector_store(emulator, opensearch)
     say("Deploying the template")
     outputs = deploy_locally(emulator, package(thin=True), parameters=parameters, say=_only_trouble(say))
     url = outputs["ApiUrl"]
@@ -45,7 +47,7 @@ def bring_up(emulator: Emulator, say: Say, model: str = LOCAL_MODEL, opensearch:
         token = seed.open_demo_account(Deployment(session, emulator.endpoint, outputs))
         api, s3 = seed.Api(url, token), session.client("s3", endpoint_url=emulator.endpoint)
         say(f"{seed.fill_bucket(s3, REGION)} photographs in the bucket {seed.BUCKET}")
-        collection = seed.connect_bucket(session, emulator.endpoint, api, ACCOUNT)
+        collection = seed.connect_bucket(session, emulator.endpoint, api)
         managed = api.call("POST", "/collections/", json={"type": "managed", "name": "My uploads"})
         stack = Stack(
             api_url=url,

@@ -63,25 +63,17 @@ def fill_bucket(s3: "S3Client", region: str, pictures: Path = SAMPLES) -> int:
     return len(files)
 
 
-def connect_bucket(session: "boto3.Session", endpoint: str | None, api: Api, trusted: str) -> str:
-    """A collection on the customer's bucket and the role that lets us read it; answers the collection.
-
-    Args:
-        trusted: the AWS account that may assume the role.
-    """
+def connect_bucket(session: "boto3.Session", endpoint: str | None, api: Api) -> str:
+    """As a customer does it: ask what the role must be like, make it, make the collection; answers the collection."""
     account = session.client("sts", endpoint_url=endpoint).get_caller_identity()["Account"]
-    wish = {
-        "type": "s3",
-        "name": "Sample photographs",
-        "bucket": BUCKET,
-        "folder": f"/{FOLDER}",
-        "region": session.region_name,
-        "role_arn": f"arn:aws:iam::{account}:role/{ROLE}",
-        "auto_sync_interval": "daily",
-    }
-    made = api.call("POST", "/collections/", json=wish)
-    _make_role(session, endpoint, trusted, made["info"]["external_id"])
-    return str(made["collection"]["uuid"])
+    source = {"bucket": BUCKET, "folder": f"/{FOLDER}", "region": session.region_name}
+    asked = api.call("POST", "/collections/check/", json=source)
+    iam = session.client("iam", endpoint_url=endpoint)
+    iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(asked["trust_policy"]))
+    iam.put_role_policy(RoleName=ROLE, PolicyName="read", PolicyDocument=json.dumps(asked["permissions_policy"]))
+    role = f"arn:aws:iam::{account}:role/{ROLE}"
+    wish = {**source, "type": "s3", "name": "Sample photographs", "role_arn": role, "auto_sync_interval": "daily"}
+    return str(api.call("POST", "/collections/", json=wish)["collection"]["uuid"])
 
 
 def notify(s3: "S3Client", events_queue_arn: str) -> None:
@@ -115,23 +107,3 @@ def sync_and_wait(api: Api, collection: str, say: Say) -> float:
             break
         time.sleep(0.25)
     raise RuntimeError("The sync did not end; the reason is in the emulator's log.")
-
-
-def _make_role(session: "boto3.Session", endpoint: str | None, trusted: str, external_id: str) -> None:
-    iam = session.client("iam", endpoint_url=endpoint)
-    trust = {
-        "Effect": "Allow",
-        "Principal": {"AWS": f"arn:aws:iam::{trusted}:root"},
-        "Action": "sts:AssumeRole",
-        "Condition": {"StringEquals": {"sts:ExternalId": external_id}},
-    }
-    read = [
-        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{BUCKET}"},
-        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"},
-    ]
-    iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=_policy([trust]))
-    iam.put_role_policy(RoleName=ROLE, PolicyName="read", PolicyDocument=_policy(read))
-
-
-def _policy(statements: list[dict[str, Any]]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.adapters.items import cancellation_codes, from_item, time, to_item, to_value
+from chalicelib.adapters.items import from_item, time, to_item, to_value
+from chalicelib.adapters.transactions import transact
 from chalicelib.domain.accounts import Account, Scope, Terms, Token
 from chalicelib.domain.errors import StaleWrite
 
@@ -141,11 +142,8 @@ class DynamoDBAccounts:
         return from_item(found) if found else None
 
     def _transact(self, parts: list[Any]) -> None:
-        try:
-            self._client.transact_write_items(TransactItems=parts)
-        except self._client.exceptions.TransactionCanceledException as error:
-            # A conflict too: another transaction is changing the same account.
-            raise StaleWrite(str(cancellation_codes(error))) from error
+        if transact(self._client, parts):
+            raise StaleWrite
 
 
 def _account_key(account: str, what: str) -> dict[str, str]:

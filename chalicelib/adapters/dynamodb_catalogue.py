@@ -17,15 +17,21 @@ from chalicelib.adapters.retrying import with_retries
 from chalicelib.domain.errors import NotFound, StaleWrite, Unavailable
 from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, Picture, content
 from chalicelib.domain.listing import Known
-from chalicelib.services.ports import Draft
+from chalicelib.services.ports import Draft, FilePage
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
 GET_LIMIT = 100  # keys a BatchGetItem takes
+LISTED_AT_ONCE, PAGES_A_REQUEST = 200, 20  # records looked at, removed ones among them
+DELETE_LIMIT = 25  # items a BatchWriteItem takes
 TWINS_TRIED = 3  # an index may lag behind, but not at every one of them
 _PICTURE = ("model", "vector", "picture_size", "md5", "width", "height", "format")
 _KNOWN = ("key", "state", "etag", "size", "model")
+# What a list shows of a record: all but the vector.
+_OF_A_RECORD = ("account", "collection", "key", "state", "etag", "size", "version", "updated_at", "reason", "detail")
+_LISTED = (*_OF_A_RECORD, "sequencer", "event_at", "model", "picture_size", "md5", "width", "height", "format")
+_APART = (FileState.FAILED, FileState.PENDING)
 _STATES = {state.value: state for state in FileState}
 
 
@@ -95,6 +101,36 @@ class DynamoDBCatalogue:
                     break
         return found
 
+    def page(self, collection: str, state: FileState | None, *, after: str | None, limit: int) -> FilePage:
+        query = self._listing(collection, state, after)
+        records: list[FileRecord] = []
+        for _ in range(PAGES_A_REQUEST):
+            answer = self._client.query(**query, Limit=LISTED_AT_ONCE)
+            records.extend(map(_record, answer["Items"]))
+            if len(records) > limit:
+                return FilePage(records[:limit], records[limit - 1].key)
+            if "LastEvaluatedKey" not in answer:
+                return FilePage(records, None)
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        # Many removed ones lie between: as far as this request has come, the next goes on.
+        return FilePage(records, from_item(query["ExclusiveStartKey"])["key"])
+
+    def remove_page(self, collection: str) -> bool:
+        found = self._client.query(
+            TableName=self._table,
+            KeyConditionExpression="#c = :c",
+            ProjectionExpression="#c, #k",
+            ExpressionAttributeNames={"#c": "collection", "#k": "key"},
+            ExpressionAttributeValues=to_item({":c": collection}),
+            ConsistentRead=True,
+            Limit=DELETE_LIMIT,
+        )["Items"]
+        deletes: Any = {self._table: [{"DeleteRequest": {"Key": key}} for key in found]}
+        if found:
+            # What was not done for want of capacity is found again by the next page.
+            self._client.batch_write_item(RequestItems=deletes)
+        return bool(found)
+
     def save(self, record: FileRecord, previous: FileRecord | None) -> None:
         if self.save_all([Draft(record, previous)]):
             raise StaleWrite
@@ -123,13 +159,38 @@ class DynamoDBCatalogue:
             return False
         return True
 
+    def _listing(self, collection: str, state: FileState | None, after: str | None) -> Any:
+        """The query for records of a state; the few that failed or are pending have an index of their own."""
+        names = {f"#n{place}": name for place, name in enumerate(_LISTED)}
+        values: dict[str, Any] = {":after": after} if after is not None else {}
+        query: dict[str, Any] = {"TableName": self._table, "ProjectionExpression": ", ".join(names)}
+        if state in _APART:
+            query["IndexName"] = "by-state"
+            names["#partition"], values[":partition"] = "listed_as", f"{collection}#{state}"
+        else:
+            names |= {"#partition": "collection", "#state": "state"}
+            query |= {"ConsistentRead": True, "FilterExpression": "#state = :state" if state else "#state <> :state"}
+            values |= {":partition": collection, ":state": state or FileState.REMOVED}
+        condition = "#partition = :partition"
+        if after is not None:
+            condition += " AND #key > :after"
+            names["#key"] = "key"
+        return query | {
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": to_item(values),
+        }
+
     def _transact(self, drafts: Sequence[Draft]) -> set[int]:
         """Write all, or answer the places of those that are stale and write none."""
         record = drafts[0].record
         files = sum(d.record.counted[0] - (d.previous.counted[0] if d.previous else 0) for d in drafts)
         size = sum(d.record.counted[1] - (d.previous.counted[1] if d.previous else 0) for d in drafts)
         where = {"Key": to_item({"account": record.account, "uuid": record.collection})}
-        there = {"ConditionExpression": "attribute_exists(#u)", "ExpressionAttributeNames": {"#u": "uuid"}}
+        there = {
+            "ConditionExpression": "attribute_exists(#u) AND attribute_not_exists(deleted_at)",
+            "ExpressionAttributeNames": {"#u": "uuid"},
+        }
         if files or size:
             counted: Any = {
                 "Update": {
@@ -214,6 +275,7 @@ def _item(record: FileRecord) -> dict[str, Any]:
             "key": record.key,
             "uuid": record.uuid,
             "state": record.state,
+            "listed_as": f"{record.collection}#{record.state}" if record.state in _APART else None,
             "etag": record.etag,
             "size": record.size,
             "version": record.version,
@@ -242,7 +304,8 @@ def _record(item: Any) -> FileRecord:
     values = from_item(item)
     updated = time(values["updated_at"])
     assert updated is not None
-    picture = Picture(**{_FIELDS.get(name, name): values[name] for name in _PICTURE}) if "vector" in values else None
+    shown = {_FIELDS.get(name, name): values.get(name, b"") for name in _PICTURE}
+    picture = Picture(**shown) if "md5" in values else None
     return FileRecord(
         account=values["account"],
         collection=values["collection"],

@@ -21,13 +21,13 @@ class DynamoDBCollections:
 
     def add(self, collection: Collection) -> None:
         self._client.put_item(
-            TableName=self._table, Item=_item(collection), ConditionExpression="attribute_not_exists(#u)",
+            TableName=self._table, Item=from_collection(collection), ConditionExpression="attribute_not_exists(#u)",
             ExpressionAttributeNames={"#u": "uuid"},
         )  # fmt: skip
 
     def get(self, account: str, uuid: str) -> Collection | None:
         found = self._client.get_item(TableName=self._table, Key=_key(account, uuid), ConsistentRead=True).get("Item")
-        return _collection(found) if found else None
+        return to_collection(found) if found and _is_living(found) else None
 
     def of_account(self, account: str) -> list[Collection]:
         return list(self._query("#k = :k", {"#k": "account"}, {":k": account}, ConsistentRead=True))
@@ -50,14 +50,19 @@ class DynamoDBCollections:
             **options,
         )
         for page in pages:
-            yield from map(_collection, page["Items"])
+            yield from (to_collection(item) for item in page["Items"] if _is_living(item))
 
 
 def _key(account: str, uuid: str) -> dict[str, Any]:
     return {"account": to_value(account), "uuid": to_value(uuid)}
 
 
-def _item(collection: Collection) -> dict[str, Any]:
+def _is_living(item: Any) -> bool:
+    """A collection whose deletion has begun is gone for all but the worker that clears it away."""
+    return "deleted_at" not in item
+
+
+def from_collection(collection: Collection) -> dict[str, Any]:
     sync = collection.sync
     return to_item(
         {
@@ -81,7 +86,7 @@ def _item(collection: Collection) -> dict[str, Any]:
     )
 
 
-def _collection(item: Any) -> Collection:
+def to_collection(item: Any) -> Collection:
     values = from_item(item)
     created = time(values["created_at"])
     assert created is not None

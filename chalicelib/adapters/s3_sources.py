@@ -50,10 +50,12 @@ class S3Sources:
     def of(self, collection: Collection) -> "BucketSource":
         if collection.type is CollectionType.MANAGED:
             return BucketSource(self.own, collection.bucket, collection.prefix, None)
-        expires, client = self._sessions.get(collection.uuid, (datetime.min.replace(tzinfo=UTC), None))
+        # A collection may be given another role.
+        session = f"{collection.uuid} {collection.role_arn}"
+        expires, client = self._sessions.get(session, (datetime.min.replace(tzinfo=UTC), None))
         if client is None or expires - RENEW_BEFORE < datetime.now(UTC):
             expires, client = self._assume(collection)
-            self._sessions[collection.uuid] = (expires, client)
+            self._sessions[session] = (expires, client)
         return BucketSource(client, collection.bucket, collection.prefix, collection.bucket_owner)
 
     def _assume(self, collection: Collection) -> "tuple[datetime, S3Client]":

@@ -4,10 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.domain.errors import NotFound, Unavailable
 from chalicelib.domain.files import ObjectInfo
+from chalicelib.services.ports import UploadForm
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
+
+DELETE_LIMIT = 1000  # keys a DeleteObjects takes
 
 
 class S3Storage:
@@ -23,6 +27,53 @@ class S3Storage:
     def put(self, key: str, body: bytes, content_type: str) -> ObjectInfo:
         answer = self._client.put_object(Bucket=self._managed, Key=key, Body=body, ContentType=content_type)
         return ObjectInfo(key, answer["ETag"].strip('"'), len(body))
+
+    def move(self, key: str, to: str, content_type: str) -> None:
+        try:
+            self._client.copy_object(
+                Bucket=self._managed,
+                Key=to,
+                CopySource={"Bucket": self._managed, "Key": key},
+                MetadataDirective="REPLACE",
+                ContentType=content_type,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                raise NotFound("The bytes are gone.") from error
+            raise
+
+    def remove(self, key: str) -> None:
+        self._client.delete_object(Bucket=self._managed, Key=key)
+
+    def url(self, key: str, *, seconds: int) -> str:
+        return self._client.generate_presigned_url(
+            "get_object", Params={"Bucket": self._managed, "Key": key}, ExpiresIn=seconds
+        )
+
+    def form(self, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
+        answer = self._client.generate_presigned_post(
+            self._managed,
+            key,
+            Fields={"Content-Type": content_type},
+            Conditions=[{"Content-Type": content_type}, ["content-length-range", size, size]],
+            ExpiresIn=seconds,
+        )
+        return UploadForm(answer["url"], answer["fields"])
+
+    def remove_page(self, prefix: str) -> bool:
+        return self._remove_page(self._managed, prefix)
+
+    def remove_thumbnails_page(self, collection: str) -> bool:
+        return self._remove_page(self._thumbnails, f"{collection}/")
+
+    def _remove_page(self, bucket: str, prefix: str) -> bool:
+        listed = self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=DELETE_LIMIT).get("Contents", [])
+        if listed:
+            keys: Any = [{"Key": entry["Key"]} for entry in listed]
+            answer = self._client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+            if answer.get("Errors"):
+                raise Unavailable(f"S3 did not delete {len(answer['Errors'])} of {len(keys)} objects.")
+        return bool(listed)
 
     def thumbnail(self, collection: str, file: str) -> bytes | None:
         try:

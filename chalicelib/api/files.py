@@ -1,15 +1,20 @@
-"""Single files, under the URLs that search results carry."""
+"""Files: listed, shown, tried again, deleted; and under the URLs that search results carry."""
 
 import base64
 from typing import Any
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.edge import Call, Edge
-from chalicelib.domain.errors import NotFound
+from chalicelib.api import present
+from chalicelib.api.cursors import cursor, place
+from chalicelib.api.edge import Answer, Call, Edge
+from chalicelib.api.requests import limit, parameter
+from chalicelib.domain.errors import InvalidRequest, NotFound
+from chalicelib.domain.files import FileState
 
 # A thumbnail changes only with its picture; a private cache, because it is its account's alone.
 _CACHE = "private, max-age=300"
+_LISTED = (FileState.INDEXED, FileState.FAILED, FileState.PENDING)
 
 
 class Jpeg(Response):
@@ -30,6 +35,35 @@ def blueprint(edge: Edge) -> Blueprint:
     files = Blueprint(__name__)
     route = edge.routes(files)
 
+    @route("GET", "/api/collections/{uuid}/files")
+    def list_files(call: Call) -> Answer:
+        collection = call.services.collections.get(call.account, call.path["uuid"])
+        state, count = _state(parameter(call.request, "state")), limit(parameter(call.request, "limit"))
+        question = (collection.uuid, "files", state)
+        after = place(parameter(call.request, "cursor"), question)
+        if after is not None and not isinstance(after, str):
+            raise InvalidRequest("The cursor is not one of this question's.", field="cursor")
+        page = call.services.files.page(collection, state, after=after, limit=count)
+        shown = [present.file(record, collection.bucket, call.base_url) for record in page.records]
+        following = cursor(question, page.after) if page.after is not None else None
+        return Answer({"files": shown}, info={"files_count": len(shown), "next_cursor": following})
+
+    @route("GET", "/api/files/{uuid}")
+    def show_file(call: Call) -> Answer:
+        record = call.services.files.get(call.account, call.path["uuid"])
+        collection = call.services.collections.get(call.account, record.collection)
+        return Answer({"file": present.file(record, collection.bucket, call.base_url)})
+
+    @route("DELETE", "/api/files/{uuid}")
+    def delete_file(call: Call) -> Answer:
+        call.services.files.delete(call.account, call.path["uuid"])
+        return Answer({"message": f"File {call.path['uuid']} is deleted."})
+
+    @route("POST", "/api/files/{uuid}/retry")
+    def retry_file(call: Call) -> Answer:
+        record = call.services.files.retry(call.account, call.path["uuid"])
+        return Answer({"message": f"File {record.uuid} will be looked at again."}, status=202)
+
     @route("GET", "/media/{collection}/{file}")
     def show_thumbnail(call: Call) -> Response:
         name, dot, ending = call.path["file"].rpartition(".")
@@ -43,3 +77,11 @@ def blueprint(edge: Edge) -> Blueprint:
         return Response("", {"Location": url, "Content-Type": "text/plain", "Cache-Control": "no-store"}, 302)
 
     return files
+
+
+def _state(text: str | None) -> FileState | None:
+    if text is None:
+        return None
+    if text not in _LISTED:
+        raise InvalidRequest(f"state is one of {', '.join(_LISTED)}.", field="state")
+    return FileState(text)

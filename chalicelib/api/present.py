@@ -3,12 +3,17 @@
 from datetime import datetime
 from typing import Any
 
+from chalicelib.domain.accounts import Account, Token
 from chalicelib.domain.collections import Collection, SyncStatus
-from chalicelib.domain.files import ObjectInfo
+from chalicelib.domain.files import FileRecord, ObjectInfo
+from chalicelib.domain.pictures import mime_type
+from chalicelib.domain.plans import ALLOWANCES, Plan
+from chalicelib.domain.sources import Examination, notification_configuration, permissions_policy, trust_policy
 from chalicelib.domain.syncs import Preview
 from chalicelib.domain.vectors import Hit
 from chalicelib.services.explaining import Explanation
 from chalicelib.services.ports import Failure
+from chalicelib.services.uploading import Prepared
 
 DISTANCE_DIGITS = 6  # float32 tells no more, and the same picture comes out as 0.0
 
@@ -23,6 +28,80 @@ def hit(found: Hit, base_url: str) -> dict[str, Any]:
         "s3_uri": f"s3://{found.bucket}/{found.key}",
         "download_url": f"{base_url}/collections/download/{found.uuid}/",
         "distance": abs(round(found.distance, DISTANCE_DIGITS)),
+    }
+
+
+def file(record: FileRecord, bucket: str, base_url: str) -> dict[str, Any]:
+    """The fields of a search result, and what the catalogue knows beside them; null for what is not known."""
+    picture, is_there = record.picture, record.picture is not None
+    return {
+        "uuid": record.uuid,
+        "collection": record.collection,
+        "file_name": record.key.rpartition("/")[2],
+        "file_size": record.size,
+        "md5": picture.md5 if picture else None,
+        "mime_type": mime_type(picture.format) if picture else None,
+        "width": picture.width if picture else None,
+        "height": picture.height if picture else None,
+        "thumbnail": f"{base_url}/media/{record.collection}/{record.uuid}.jpg" if is_there else None,
+        "s3_uri": f"s3://{bucket}/{record.key}",
+        "download_url": f"{base_url}/collections/download/{record.uuid}/" if is_there else None,
+        "state": record.state.value,
+        "reason": record.reason,
+        "detail": record.detail,
+        "updated_at": time(record.updated_at),
+    }
+
+
+def prepared_upload(prepared: Prepared) -> dict[str, Any]:
+    upload, form = prepared.upload, prepared.form
+    return {
+        "message": "Send the file to the url as multipart/form-data, fields first and file last, then complete it.",
+        "collection": upload.collection,
+        "file": upload.file_name,
+        "mime_type": prepared.mime_type,
+        "upload": {
+            "id": upload.id,
+            "url": form.url,
+            "fields": dict(form.fields),
+            "expires_at": time(upload.expires_at),
+        },
+    }
+
+
+def examination(examined: Examination, events_queue: str) -> dict[str, Any]:
+    """What was found, and all that has to be set up, ready to paste."""
+    tried = examined.collection
+    assert tried.external_id is not None
+    return {
+        "readable": not examined.problems,
+        "problems": [{"error": p.code, "message": p.message, "field": p.field} for p in examined.problems],
+        "external_id": tried.external_id,
+        "trust_policy": trust_policy(tried.external_id, events_queue),
+        "permissions_policy": permissions_policy(tried.bucket, tried.prefix, events_queue.split(":")[1]),
+        "notification_configuration": notification_configuration(tried.prefix, events_queue),
+    }
+
+
+def account(shown: Account, plan: Plan, used: dict[str, int]) -> dict[str, Any]:
+    return {
+        "uuid": shown.uuid,
+        "name": shown.name,
+        "plan": plan.name,
+        "created_at": time(shown.created_at),
+        "allowances": {name: {"allowed": getattr(plan, name), "used": used[name]} for name in ALLOWANCES},
+        "auto_sync_intervals": sorted(plan.auto_sync),
+    }
+
+
+def token(shown: Token) -> dict[str, Any]:
+    return {
+        "id": shown.id,
+        "name": shown.name,
+        "scope": shown.scope.value,
+        "created_at": time(shown.created_at),
+        "last_used": time(shown.last_used),
+        "expires_at": time(shown.expires_at),
     }
 
 

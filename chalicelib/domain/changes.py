@@ -71,6 +71,27 @@ class SyncStep:
         return cls(raw["account"], raw["collection"], raw["sync"], raw["part"], raw["leg"])
 
 
+@dataclass(frozen=True, slots=True)
+class DeletionStep:
+    """One leg of a collection's deletion; ``last`` is the look back once no other worker can be at it any more.
+
+    ``early`` counts how often the message came before the collection was marked as deleted.
+    """
+
+    account: str
+    collection: str
+    last: bool = False
+    early: int = 0
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "DeletionStep":
+        raw = json.loads(text)
+        return cls(raw["account"], raw["collection"], raw["last"], raw["early"])
+
+
 def batches(changes: Sequence[Change]) -> Iterator[tuple[Change, ...]]:
     for start in range(0, len(changes), BATCH_SIZE):
         yield tuple(changes[start : start + BATCH_SIZE])

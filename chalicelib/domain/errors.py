@@ -2,14 +2,19 @@
 
     SimilarixError
     ├── InvalidRequest                400  the caller can mend it
-    │   └── UnreadablePicture         400  the bytes are not a picture we can open
+    │   ├── UnreadablePicture         400  the bytes are not a picture we can open
+    │   └── SourceUnreadable          400  a bucket cannot be read as the caller described it
     ├── Forbidden                     403  no token, an unknown one, or one that may not do this
     │   ├── ReadOnlyToken             403  its scope is 'read', and this writes
     │   └── PlanForbids               403  the account's plan does not include it
     ├── NotFound                      404  it does not exist, or it is another account's
     ├── MethodNotAllowed              405
     ├── Conflict                      409  the request does not fit the present state
-    │   └── SyncAlreadyRunning        409
+    │   ├── SyncAlreadyRunning        409
+    │   ├── DuplicateCollection       409  the account has one on the same bucket and folder
+    │   ├── FileExists                409  a file of that name, and the caller wanted none replaced
+    │   ├── UploadIncomplete          409  the bytes have not arrived
+    │   └── NotRetriable              409  only what has failed can be tried again
     ├── PayloadTooLarge               413
     ├── UnsupportedMediaType          415
     ├── AllowanceUsedUp               429  the plan allows no more of it
@@ -51,6 +56,10 @@ class UnreadablePicture(InvalidRequest):
     code = "unreadable_picture"
 
 
+class SourceUnreadable(InvalidRequest):
+    code = "source_unreadable"
+
+
 class Forbidden(SimilarixError):
     status = 403
     code = "forbidden"
@@ -81,6 +90,22 @@ class Conflict(SimilarixError):
 
 class SyncAlreadyRunning(Conflict):
     code = "sync_in_progress"
+
+
+class DuplicateCollection(Conflict):
+    code = "duplicate_collection"
+
+
+class FileExists(Conflict):
+    code = "file_exists"
+
+
+class UploadIncomplete(Conflict):
+    code = "upload_incomplete"
+
+
+class NotRetriable(Conflict):
+    code = "not_retriable"
 
 
 class PayloadTooLarge(SimilarixError):

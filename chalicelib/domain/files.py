@@ -15,6 +15,9 @@ SEQUENCER_WIDTH = 64  # hexadecimal digits; S3 sends 16 to 18, of varying length
 
 
 class FileState(StrEnum):
+    """``PENDING``: on its way, with no object known yet, so that whatever is found there is embedded."""
+
+    PENDING = "pending"
     INDEXED = "indexed"
     FAILED = "failed"
     REMOVED = "removed"
@@ -143,6 +146,10 @@ def failed(record: FileRecord, model: str, reason: str, detail: str) -> FileReco
 def removed(record: FileRecord, reason: str | None = None, detail: str | None = None) -> FileRecord:
     """A tombstone: it keeps the picture, so that the object costs nothing if it comes back."""
     return replace(record, state=FileState.REMOVED, reason=reason, detail=detail)
+
+
+def pending(record: FileRecord) -> FileRecord:
+    return replace(record, state=FileState.PENDING, etag="", picture=None, reason=None, detail=None)
 
 
 def restored(record: FileRecord) -> FileRecord:

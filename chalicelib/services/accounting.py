@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import TypeVar
 
 from chalicelib.domain.accounts import TOKENS_LIMIT, Account, Scope, Terms, Token, new_token, token_digest
+from chalicelib.domain.collections import CollectionType
 from chalicelib.domain.errors import AllowanceUsedUp, Conflict, NotFound, StaleWrite
-from chalicelib.services.ports import Accounts, Clock
+from chalicelib.domain.uploads import month_of
+from chalicelib.services.ports import Accounts, Allowances, Clock, Collections
 
 TRIES = 5  # at a change of an account that others change at the same time
 
@@ -18,6 +20,8 @@ Done = TypeVar("Done")
 @dataclass(frozen=True, slots=True)
 class AccountService:
     accounts: Accounts
+    collections: Collections
+    allowances: Allowances
     now: Clock
 
     def open(self, name: str, terms: Terms) -> Account:
@@ -33,6 +37,19 @@ class AccountService:
 
     def all(self) -> Iterator[Account]:
         return self.accounts.all()
+
+    def usage(self, account: str) -> dict[str, int]:
+        """What is used of each allowance; files and bytes as the last syncs counted them."""
+        held, now = self.collections.of_account(account), self.now()
+        usage = self.allowances.usage(account, month_of(now))
+        customers = [c for c in held if c.type is not CollectionType.MANAGED]
+        return {
+            "collections": len(held),
+            "files": usage.managed_files + sum(c.total_files for c in customers),
+            "bytes": usage.managed_bytes + sum(c.total_size for c in customers),
+            "managed_bytes": usage.managed_bytes,
+            "uploads_a_month": usage.uploads,
+        }
 
     def set_terms(self, account: str, terms: Terms) -> None:
         """Change the plan, on the account and all its tokens at once."""

@@ -1,9 +1,9 @@
-"""Collections: made, listed, shown."""
+"""Collections: tried out, made, listed, shown, changed."""
 
-import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from chalicelib.domain.collections import (
     AutoSync,
@@ -19,37 +19,64 @@ from chalicelib.domain.collections import (
     checked_role,
     checked_type,
 )
-from chalicelib.domain.errors import InvalidRequest, NotFound
-from chalicelib.services.ports import Clock, Collections
+from chalicelib.domain.errors import InvalidRequest, NotFound, PlanForbids, SourceUnreadable
+from chalicelib.domain.plans import Plan
+from chalicelib.domain.sources import Examination, Problem
+from chalicelib.domain.wishes import check_fields
+from chalicelib.services.authenticating import Caller
+from chalicelib.services.ports import Clock, Collections, Examiner, Register
 
 MANAGED_FOLDER = "objects"  # the part of the managed bucket whose changes S3 reports
+_SOURCE = ("bucket", "folder", "region", "role_arn")
+_NO_ROLE = Problem(
+    "no_role",
+    "There is no role yet. Make one whose name starts with 'similarix-', give it the two policies of this answer, and "
+    "name it in role_arn.",
+    "role_arn",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionService:
     collections: Collections
+    register: Register
+    examiner: Examiner
     managed_bucket: str
     region: str
     now: Clock
 
-    def create(self, account: str, wish: Mapping[str, object]) -> Collection:
-        """A new collection as the caller wishes it.
+    def create(self, caller: Caller, wish: Mapping[str, object]) -> Collection:
+        """A new collection as the caller wishes it; a bucket is tried out first.
+
+        Raises:
+            InvalidRequest: a field is missing, unknown or malformed; the error names it.
+            SourceUnreadable: the bucket cannot be read as described.
+            PlanForbids: the plan has no such interval.
+            AllowanceUsedUp: the plan allows no more collections.
+            DuplicateCollection: the account has one on this bucket and folder.
+        """
+        kind = checked_type(wish.get("type"))
+        check_fields(wish, {"type", "name", "auto_sync_interval", *(_SOURCE if kind is CollectionType.S3 else ())})
+        if kind is CollectionType.S3:
+            name, interval = checked_name(wish.get("name")), _checked_interval(wish, caller.plan)
+            described = self._customers(caller.account, wish, checked_role(wish.get("role_arn")))
+            collection = replace(described, name=name, auto_sync=interval)
+            self._refuse_unreadable(collection)
+        else:
+            collection = self._managed(caller.account, wish)
+        self.register.add(collection, caller.plan.collections)
+        return collection
+
+    def check(self, account: str, wish: Mapping[str, object]) -> Examination:
+        """Try a bucket out, before or after the role is made; nothing is kept but the external id.
 
         Raises:
             InvalidRequest: a field is missing, unknown or malformed; the error names it.
         """
-        kind = checked_type(wish.get("type"))
-        known = {"type", "name", "auto_sync_interval"}
-        if kind is CollectionType.S3:
-            known |= {"bucket", "folder", "region", "role_arn"}
-        for field in wish:
-            if field not in known:
-                raise InvalidRequest(f"A collection of type '{kind}' has no field '{field}'.", field=field)
-        new = str(uuid.uuid4())
-        build = self._customers if kind is CollectionType.S3 else self._managed
-        collection = build(account, new, wish)
-        self.collections.add(collection)
-        return collection
+        check_fields(wish, _SOURCE)
+        role = wish.get("role_arn")
+        collection = self._customers(account, wish, checked_role(role) if role is not None else None)
+        return Examination(collection, [_NO_ROLE] if role is None else self.examiner.examine(collection))
 
     def all(self, account: str) -> list[Collection]:
         """Oldest first."""
@@ -62,28 +89,49 @@ class CollectionService:
             raise NotFound("There is no such collection.")
         return found
 
-    def _customers(self, account: str, new: str, wish: Mapping[str, object]) -> Collection:
+    def change(self, caller: Caller, collection: Collection, wish: Mapping[str, object]) -> Collection:
+        """Another name, interval or role; a role is tried out first.
+
+        Raises:
+            InvalidRequest, SourceUnreadable, PlanForbids: as for a new collection.
+        """
+        customers = collection.type is CollectionType.S3
+        check_fields(wish, {"name", *(("auto_sync_interval", "role_arn") if customers else ())})
+        changes: dict[str, Any] = {}
+        if "name" in wish:
+            changes["name"] = checked_name(wish["name"])
+        if "auto_sync_interval" in wish:
+            changes["auto_sync_interval"] = _checked_interval(wish, caller.plan)
+        if "role_arn" in wish:
+            changes["role_arn"] = checked_role(wish["role_arn"])
+            self._refuse_unreadable(replace(collection, role_arn=changes["role_arn"]))
+        return self.register.change(collection, changes) if changes else collection
+
+    def _customers(self, account: str, wish: Mapping[str, object], role: str | None) -> Collection:
+        """A nameless collection on the bucket that is wished for."""
+        bucket, prefix = checked_bucket(wish.get("bucket")), checked_prefix(wish.get("folder"))
+        region = checked_region(wish.get("region"))
         return Collection(
-            uuid=new,
+            uuid=str(uuid.uuid4()),
             account=account,
-            name=checked_name(wish.get("name")),
+            name="",
             type=CollectionType.S3,
-            bucket=checked_bucket(wish.get("bucket")),
-            prefix=checked_prefix(wish.get("folder")),
-            region=checked_region(wish.get("region")),
+            bucket=bucket,
+            prefix=prefix,
+            region=region,
             created_at=self.now(),
-            role_arn=checked_role(wish.get("role_arn")),
-            # Unique for each collection, so that nobody can have us use a role that was made for somebody else:
+            role_arn=role,
+            # The account's own for this folder, so that nobody can have us use a role that was made for somebody else:
             # https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
-            external_id=secrets.token_urlsafe(24),
-            auto_sync=checked_auto_sync(wish.get("auto_sync_interval")),
+            external_id=self.register.external_id(account, bucket, prefix),
         )
 
-    def _managed(self, account: str, new: str, wish: Mapping[str, object]) -> Collection:
+    def _managed(self, account: str, wish: Mapping[str, object]) -> Collection:
         if checked_auto_sync(wish.get("auto_sync_interval")) is not AutoSync.MANUAL:
             raise InvalidRequest(
                 "A managed collection is always in sync; leave the interval out.", field="auto_sync_interval"
             )
+        new = str(uuid.uuid4())
         return Collection(
             uuid=new,
             account=account,
@@ -95,6 +143,10 @@ class CollectionService:
             created_at=self.now(),
             sync=SyncState(status=SyncStatus.COMPLETED),
         )
+
+    def _refuse_unreadable(self, collection: Collection) -> None:
+        for problem in self.examiner.examine(collection):
+            raise SourceUnreadable(problem.message, field=problem.field)
 
 
 def managed_prefix(account: str, collection: str) -> str:
@@ -116,3 +168,10 @@ def checked_uuid(value: str) -> str:
     if str(parsed) != value.lower():
         raise NotFound("There is no such thing here. Check the identifier.")
     return str(parsed)
+
+
+def _checked_interval(wish: Mapping[str, object], plan: Plan) -> AutoSync:
+    interval = checked_auto_sync(wish.get("auto_sync_interval"))
+    if interval not in plan.auto_sync:
+        raise PlanForbids(f"The plan '{plan.name}' has no {interval} syncs.", field="auto_sync_interval")
+    return interval

@@ -1,13 +1,20 @@
-"""Single files: their thumbnails and their originals."""
+"""Single files and lists of them: shown, downloaded, tried again, deleted."""
 
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
-from chalicelib.domain.errors import NotFound
-from chalicelib.domain.files import FileRecord, FileState
+from chalicelib.domain.changes import Change, IndexBatch
+from chalicelib.domain.collections import Collection, CollectionType
+from chalicelib.domain.errors import InvalidRequest, NotFound, NotRetriable, StaleWrite, Unavailable
+from chalicelib.domain.files import FileRecord, FileState, pending
+from chalicelib.domain.uploads import UploadRef
 from chalicelib.services.collecting import CollectionService, checked_uuid
-from chalicelib.services.ports import Catalogue, ManagedStorage, Sources
+from chalicelib.services.indexing import Indexing
+from chalicelib.services.ports import Allowances, Catalogue, FilePage, ManagedStorage, Queues, Sources
 
 DOWNLOAD_SECONDS = 300  # of a presigned URL that a person follows at once
+CLAIM = timedelta(seconds=60)  # longer than a request lasts
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +25,30 @@ class Files:
     catalogue: Catalogue
     sources: Sources
     storage: ManagedStorage
+    allowances: Allowances
+    indexing: Indexing
+    queues: Queues
+
+    def page(self, collection: Collection, state: FileState | None, *, after: str | None, limit: int) -> FilePage:
+        """The collection's files in the order of their keys, those of one state if one is named."""
+        return self.catalogue.page(collection.uuid, state, after=after, limit=limit)
+
+    def get(self, account: str, file: str) -> FileRecord:
+        record = self._record(account, file)
+        if record.state is FileState.REMOVED:
+            raise NotFound("There is no such file.")
+        return record
+
+    def indexed(self, account: str, file: str) -> FileRecord:
+        """A file that can be searched."""
+        record = self._record(account, file)
+        if record.state is not FileState.INDEXED:
+            raise NotFound("There is no such file.")
+        return record
 
     def thumbnail(self, account: str, collection: str, file: str) -> bytes:
         """The JPEG of an indexed file."""
-        record = self._record(account, file)
+        record = self.indexed(account, file)
         picture = self.storage.thumbnail(record.collection, record.uuid) if record.collection == collection else None
         if picture is None:
             raise NotFound("There is no such thumbnail.")
@@ -29,12 +56,60 @@ class Files:
 
     def download_url(self, account: str, file: str) -> str:
         """A URL that serves the original for five minutes."""
-        record = self._record(account, file)
+        record = self.indexed(account, file)
         source = self.sources.of(self.collections.get(account, record.collection))
         return source.url(record.key, seconds=DOWNLOAD_SECONDS, file_name=record.key.rpartition("/")[2])
 
+    def retry(self, account: str, file: str) -> FileRecord:
+        """Have a file that could not be read looked at once more.
+
+        Raises:
+            NotRetriable: it has not failed.
+        """
+        record = self.get(account, file)
+        if record.state is not FileState.FAILED:
+            raise NotRetriable(f"Only a file that has failed can be tried again; this one is {record.state}.")
+        waiting = pending(replace(record, version=record.version + 1, updated_at=self.collections.now()))
+        try:
+            self.catalogue.save(waiting, record)
+        except StaleWrite:
+            raise NotRetriable("The file is being looked at already.") from None
+        self.queues.send_batches([IndexBatch(account, record.collection, (Change(record.key),))])
+        return waiting
+
+    def delete(self, account: str, file: str) -> None:
+        """Delete a file of a managed collection, for good.
+
+        Raises:
+            InvalidRequest: the collection is a customer's bucket.
+            Unavailable: an upload of that name is under way.
+        """
+        record = self._record(account, file)
+        collection = self.collections.get(account, record.collection)
+        if collection.type is not CollectionType.MANAGED:
+            raise InvalidRequest("Files of your own bucket are deleted in the bucket; a sync then takes them out.")
+        now, ref = self.collections.now(), UploadRef(account, collection.uuid, "")
+        claim = self.allowances.claim(ref, record.key, str(uuid.uuid4()), now, now + CLAIM)
+        if claim is None:
+            raise Unavailable("The file is being changed by another request. Try again in a moment.")
+        settled = False
+        try:
+            # A deletion that did not get to its end left the file removed, and its share taken.
+            if record.state is FileState.REMOVED and claim.charged is None:
+                raise NotFound("There is no such file.")
+            self.storage.remove(record.key)
+            self.indexing.apply(IndexBatch(account, collection.uuid, (Change(record.key),)))
+            self.storage.delete_thumbnail(collection.uuid, record.uuid)
+            self.allowances.discharge(claim)
+            settled = True
+        finally:
+            if not settled:
+                self.allowances.release(claim)
+
     def _record(self, account: str, file: str) -> FileRecord:
         record = self.catalogue.find(checked_uuid(file))
-        if record is None or record.account != account or record.state is not FileState.INDEXED:
+        if record is None or record.account != account:
             raise NotFound("There is no such file.")
+        # The catalogue of a collection that is being deleted takes a while to clear.
+        self.collections.get(account, record.collection)
         return record

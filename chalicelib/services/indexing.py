@@ -6,12 +6,12 @@ anybody else has written the record meanwhile. Then the key is looked at again. 
 catalogue behind the vector store, never ahead of it, and the message comes back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from chalicelib.domain.changes import Change, IndexBatch
 from chalicelib.domain.collections import Collection, SyncStatus
-from chalicelib.domain.errors import SourceUnavailable
+from chalicelib.domain.errors import NotFound, SourceUnavailable
 from chalicelib.domain.files import (
     Action,
     FileRecord,
@@ -19,8 +19,10 @@ from chalicelib.domain.files import (
     Picture,
     decide,
     failed,
+    indexed,
     is_old_news,
     newest,
+    proves,
     removed,
     restored,
 )
@@ -30,6 +32,7 @@ from chalicelib.services.embedding import Embedding, Wanted
 from chalicelib.services.ports import Catalogue, Clock, Collections, Draft, Failure, Source, Sources
 
 ROUNDS = 4  # at one message, when its objects are changed or written by others while it is handled
+NOTHING_OPENED: Mapping[str, Picture] = {}
 VANISHED = ("vanished", "The object was gone before it could be read.")
 
 
@@ -57,12 +60,13 @@ class Indexing:
     vectors: VectorStore
     now: Clock
 
-    def apply(self, batch: IndexBatch, *, again: bool = False) -> Tally:
+    def apply(self, batch: IndexBatch, *, again: bool = False, opened: Mapping[str, Picture] = NOTHING_OPENED) -> Tally:
         """Bring each object of the batch to where its bucket has it; answers what became of them.
 
         Args:
             again: the message has been handled before, perhaps in part; the vector store is written even where
                 the news is old, because the earlier worker may have died between the two.
+            opened: what the embedder has just read out of objects, by key; one that has other bytes by now is opened.
 
         Raises:
             Unavailable: the bucket, the embedder or the store did not answer; nothing is lost, try again.
@@ -73,19 +77,31 @@ class Indexing:
         changes: Sequence[Change] = batch.changes
         outcomes: dict[str, str] = {}
         for _ in range(ROUNDS):
-            changes = self._round(collection, changes, outcomes, again=again)
+            try:
+                changes = self._round(collection, changes, outcomes, opened, again=again)
+            except NotFound:
+                # Deleted while this was at it: what it has written into the store must not outlive the collection.
+                self.vectors.remove_collection(collection.account, collection.uuid)
+                return Tally()
             if not changes:
                 return _tally(outcomes)
             again = True
         raise SourceUnavailable(f"{len(changes)} objects kept changing while they were indexed.")
 
     def _round(
-        self, collection: Collection, changes: Sequence[Change], outcomes: dict[str, str], *, again: bool
+        self,
+        collection: Collection,
+        changes: Sequence[Change],
+        outcomes: dict[str, str],
+        opened: Mapping[str, Picture],
+        *,
+        again: bool,
     ) -> list[Change]:
         """One round over the changes; answers those to look at once more."""
         records = self.catalogue.get_many(collection.uuid, [change.key for change in changes])
         source, model = self.sources.of(collection), self.embedding.model()
         done = self._look(collection, changes, records, source, model)
+        _use(opened, done)
         self._embed(collection, source, model, done)
         standing = done.standing if again else []
         self._project([draft.record for draft in done.drafts] + standing, collection.bucket)
@@ -161,6 +177,18 @@ class Indexing:
             self.vectors.upsert(documents)
         if removals:
             self.vectors.remove(removals)
+
+
+def _use(opened: Mapping[str, Picture], done: Round) -> None:
+    """Give records the pictures that are known to be of these very bytes."""
+    wanted, done.wanted = done.wanted, []
+    for each in wanted:
+        picture = opened.get(each.found.key)
+        if picture is not None and proves(picture, each.found):
+            record = replace(each.draft.record, etag=each.found.etag, size=each.found.size)
+            done.drafts.append(replace(each.draft, record=indexed(record, picture)))
+        else:
+            done.wanted.append(each)
 
 
 def _is_idle(batch: IndexBatch, collection: Collection) -> bool:

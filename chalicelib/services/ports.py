@@ -3,14 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from chalicelib.domain.accounts import Account, Terms, Token
-from chalicelib.domain.changes import IndexBatch, SyncStep
+from chalicelib.domain.changes import DeletionStep, IndexBatch, SyncStep
 from chalicelib.domain.collections import AutoSync, Collection, SyncState, SyncStatus
-from chalicelib.domain.files import FileRecord, ObjectInfo, Picture
+from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, Picture
 from chalicelib.domain.listing import Known
+from chalicelib.domain.sources import Problem
 from chalicelib.domain.syncs import Part, Progress, Tally
+from chalicelib.domain.uploads import Claim, Upload, UploadRef, Usage
 
 
 class Clock(Protocol):
@@ -43,10 +45,69 @@ class Accounts(Protocol):
         """Note that the token was used now, unless one later than ``unless_since`` is noted already."""
 
 
+class Register(Protocol):
+    """What an account holds: its collections, each a slot of its plan, and the buckets it has connected."""
+
+    def external_id(self, account: str, bucket: str, prefix: str) -> str:
+        """The account's external id for a folder of a bucket, made when it is first asked for."""
+
+    def add(self, collection: Collection, limit: int) -> None:
+        """Store a new collection.
+
+        Raises:
+            AllowanceUsedUp: the account has ``limit`` of them.
+            DuplicateCollection: it has one on the same folder of the same bucket.
+        """
+
+    def change(self, collection: Collection, changes: Mapping[str, Any]) -> Collection:
+        """Write ``name``, ``role_arn`` or ``auto_sync_interval``; raises NotFound once the collection is gone."""
+
+    def begin_deletion(self, collection: Collection, now: datetime) -> None:
+        """From now on the collection is gone for everybody; raises NotFound when it was already."""
+
+    def deleted(self, account: str, uuid: str) -> Collection | None:
+        """A collection whose deletion has begun."""
+
+    def end_deletion(self, account: str, uuid: str) -> None: ...
+
+
+class Allowances(Protocol):
+    """Uploads, and what they take of an account's allowances. Counts neither oversell nor drift, whoever crashes."""
+
+    def usage(self, account: str, month: str) -> Usage: ...
+
+    def reserve(self, upload: Upload, *, files: int, size: int, uploads: int) -> bool:
+        """Count a new upload, unless that makes more managed files, bytes or uploads of the month than these."""
+
+    def upload(self, ref: UploadRef) -> Upload | None: ...
+
+    def expired(self, account: str, now: datetime) -> list[Upload]:
+        """Uploads whose time is over and which have not ended."""
+
+    def give_back(self, upload: Upload, reason: str, detail: str, now: datetime) -> bool:
+        """End an upload as failed and return its share; False when it has ended already."""
+
+    def claim(self, upload: UploadRef, key: str, holder: str, now: datetime, until: datetime) -> Claim | None:
+        """Take the right to change a file; None while somebody has it."""
+
+    def release(self, claim: Claim) -> None: ...
+
+    def settle(self, upload: Upload, claim: Claim, mime_type: str, now: datetime) -> None:
+        """End an upload as done, its share that of the file, and end the claim.
+
+        Raises:
+            Unavailable: the claim is lost, or the upload has ended.
+        """
+
+    def discharge(self, claim: Claim) -> None:
+        """Return the share of a file that is no more, and end the claim; raises Unavailable when the claim is lost."""
+
+    def clear_page(self, account: str, collection: str, now: datetime) -> bool:
+        """End uploads and return shares of a collection that is deleted; False once there are none."""
+
+
 class Collections(Protocol):
     """Reads see every write that returned. A write that names a sync does nothing once another has taken over."""
-
-    def add(self, collection: Collection) -> None: ...
 
     def get(self, account: str, uuid: str) -> Collection | None: ...
 
@@ -111,6 +172,17 @@ class Opened:
     held: bool
 
 
+@dataclass(frozen=True, slots=True)
+class FilePage:
+    """Records in the order of their keys; ``after`` is where the next page begins, None behind the last.
+
+    A page may be shorter than was asked for and still have one after it.
+    """
+
+    records: Sequence[FileRecord]
+    after: str | None
+
+
 class Catalogue(Protocol):
     def get(self, collection: str, key: str) -> FileRecord | None: ...
 
@@ -123,6 +195,9 @@ class Catalogue(Protocol):
 
     def twins(self, contents: Sequence[str]) -> dict[str, FileRecord]:
         """Records with a picture of the same content (``files.content``), wherever they are known; may lag behind."""
+
+    def page(self, collection: str, state: FileState | None, *, after: str | None, limit: int) -> FilePage:
+        """Records of one state, or of all but the removed; their pictures come with an empty vector."""
 
     def save(self, record: FileRecord, previous: FileRecord | None) -> None:
         """Write ``record`` and move its collection's statistics in one transaction.
@@ -144,6 +219,9 @@ class Catalogue(Protocol):
 
     def forget(self, record: FileRecord) -> bool:
         """Delete the record unless somebody has written it since; answers whether it did."""
+
+    def remove_page(self, collection: str) -> bool:
+        """Remove some records of a collection for good; False once there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +290,19 @@ class Sources(Protocol):
     def of(self, collection: Collection) -> Source: ...
 
 
+class Examiner(Protocol):
+    def examine(self, collection: Collection) -> list[Problem]:
+        """What keeps a collection's bucket from being read; raises SourceUnavailable when that cannot be told now."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadForm:
+    """What a client sends a file with: to the URL, as multipart/form-data, these fields first and the file last."""
+
+    url: str
+    fields: Mapping[str, str]
+
+
 class ManagedStorage(Protocol):
     """The bucket behind managed collections, and the one for thumbnails."""
 
@@ -219,6 +310,23 @@ class ManagedStorage(Protocol):
     def bucket(self) -> str: ...
 
     def put(self, key: str, body: bytes, content_type: str) -> ObjectInfo: ...
+
+    def move(self, key: str, to: str, content_type: str) -> None:
+        """Copy an object within the bucket; raises NotFound when it is not there."""
+
+    def remove(self, key: str) -> None: ...
+
+    def url(self, key: str, *, seconds: int) -> str:
+        """A presigned GET."""
+
+    def form(self, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
+        """A presigned POST that takes just so many bytes under just that type."""
+
+    def remove_page(self, prefix: str) -> bool:
+        """Remove some objects of the managed bucket; False once there are none."""
+
+    def remove_thumbnails_page(self, collection: str) -> bool:
+        """Remove some thumbnails of a collection; False once there are none."""
 
     def thumbnail(self, collection: str, file: str) -> bytes | None: ...
 
@@ -234,6 +342,10 @@ class Queues(Protocol):
     def send_sync(self, step: SyncStep, *, delay: int = 0) -> None: ...
 
     def send_batches(self, batches: Sequence[IndexBatch]) -> None: ...
+
+    def send_deletion(self, step: DeletionStep, *, delay: int = 0) -> None: ...
+
+    def send_upload(self, upload: UploadRef, *, delay: int = 0) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

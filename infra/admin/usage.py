@@ -15,12 +15,7 @@ def add(subparsers: Any) -> None:
 def show_usage(deployment: Deployment, options: argparse.Namespace) -> None:
     services = deployment.services
     account = services.accounts.get(options.account)
-    collections = services.collections.all(account.uuid)
-    used = {
-        "collections": len(collections),
-        "files": sum(collection.total_files for collection in collections),
-        "bytes": sum(collection.total_size for collection in collections),
-    }
+    used = services.accounts.usage(account.uuid)
     print(f"{account.name}, plan '{account.terms.plan}'")
     for name, number in used.items():
         print(f"  {name:<16} {number:>16,} of {getattr(account.terms.allowed, name):>18,}")

@@ -1,6 +1,8 @@
 """Those who call the deployed template."""
 
+import json
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 import requests
 from similarix.client import Similarix
 
+from chalicelib.domain.accounts import Scope, Terms
 from infra import seed
 from infra.admin.deployment import Deployment
 from infra.emulator import Emulator
@@ -70,11 +73,55 @@ def official(stack: Stack) -> Similarix:
 
 
 @pytest.fixture
+def customer(aws: Callable[[str], Any]) -> "Customer":
+    return Customer(aws)
+
+
+@pytest.fixture
+def newcomer(deployment: Deployment, stack: Stack) -> Callable[..., Caller]:
+    """Opens an account, on the largest plan unless told otherwise, with allowances of its own; answers its caller."""
+
+    def arrive(plan: str = "business", scope: Scope = Scope.WRITE, **allowances: int) -> Caller:
+        accounts = deployment.services.accounts
+        account = accounts.open("a newcomer", Terms(plan, allowances))
+        secret, _ = accounts.issue_token(account.uuid, "tests", scope)
+        return Caller(stack.api_url, secret)
+
+    return arrive
+
+
+@pytest.fixture
 def bucket(stack: Stack, aws: Callable[..., Any]) -> Iterator["Bucket"]:
     """The customer's bucket; what a test puts there is gone after it."""
     opened = Bucket(aws("s3"), stack.sample_bucket)
     yield opened
     opened.clear()
+
+
+class Customer:
+    """Somebody with an AWS account, who sets up there what the API asks for."""
+
+    def __init__(self, aws: Callable[[str], Any]) -> None:
+        self._s3, self._iam = aws("s3"), aws("iam")
+
+    def make_bucket(self, region: str = "us-east-1", **objects: bytes) -> str:
+        name = f"customers-{uuid.uuid4().hex[:16]}"
+        elsewhere = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        self._s3.create_bucket(Bucket=name, **elsewhere)
+        for key, body in objects.items():
+            self._s3.put_object(Bucket=name, Key=f"photos/{key}.jpg", Body=body)
+        return name
+
+    def make_role(self, asked: dict[str, Any]) -> str:
+        """The role that the answer of ``check`` describes."""
+        name = f"similarix-{uuid.uuid4().hex[:16]}"
+        made = self._iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(asked["trust_policy"]))
+        self.allow(made["Role"]["Arn"], asked["permissions_policy"])
+        return str(made["Role"]["Arn"])
+
+    def allow(self, role: str, policy: dict[str, Any]) -> None:
+        name = role.rpartition("/")[2]
+        self._iam.put_role_policy(RoleName=name, PolicyName="read", PolicyDocument=json.dumps(policy))
 
 
 class Bucket:

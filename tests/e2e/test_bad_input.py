@@ -112,9 +112,10 @@ class TestAnUpload:
         parts = [("file", ("a.jpg", picture("owl.jpg"))), ("file", ("b.jpg", picture("pig.jpg")))]
         refusal(send(files=parts), 400, field="file")
 
-    def test_needs_a_form(self, send: Any) -> None:
+    def test_needs_a_form(self, send: Any, path: str) -> None:
         refusal(send(), 400, field="file")
-        refusal(send(json={"file": "a.jpg"}), 400, field="file")
+        # With JSON, an upload is prepared for a file that is sent to S3.
+        refusal(send(json={"file": "a.jpg"}), 400, field="size" if path.endswith("upload/") else "file")
         refusal(send(data=picture("owl.jpg"), headers={"Content-Type": "image/jpeg"}), 400, field="file")
         refusal(send(data=b"x", headers={"Content-Type": "multipart/form-data"}), 400, field="file")
         broken = {"Content-Type": "multipart/form-data; boundary=abc"}
@@ -163,8 +164,18 @@ def test_a_customers_collection_takes_no_uploads(api: Caller, stack: Stack) -> N
 PATHS = [
     ("/api/search/", "GET, POST"),
     ("/api/collections/", "GET, POST"),
-    (f"/api/collections/{MISSING}/", "GET"),
     (f"/api/collections/{MISSING}/sync/", "DELETE, POST"),
+    (f"/api/collections/{MISSING}/explain/", "GET"),
+    ("/api/collections/check/", "POST"),
+    (f"/api/collections/{MISSING}/", "DELETE, GET, PATCH"),
+    (f"/api/collections/{MISSING}/files/", "GET"),
+    (f"/api/collections/{MISSING}/upload/{MISSING}/complete/", "POST"),
+    (f"/api/files/{MISSING}/", "DELETE, GET"),
+    (f"/api/files/{MISSING}/similar/", "GET"),
+    (f"/api/files/{MISSING}/retry/", "POST"),
+    ("/api/account/", "GET"),
+    ("/api/tokens/", "GET, POST"),
+    (f"/api/tokens/{MISSING}/", "DELETE"),
     (f"/api/collections/{MISSING}/sync-status/", "GET"),
     (f"/api/collections/{MISSING}/upload/", "POST"),
     (f"/media/{MISSING}/{MISSING}.jpg", "GET"),

@@ -12,7 +12,7 @@ import requests
 
 from infra.local import Stack
 from tests.conftest import SAMPLES
-from tests.e2e.conftest import Caller, picture
+from tests.e2e.conftest import Caller, Customer, picture
 
 # The examples of the contract, each value standing for its type.
 FILE = {
@@ -148,16 +148,10 @@ def test_limit_says_how_many_are_found(api: Caller, limit: int, count: int) -> N
     assert len(sent["files"]) == count
 
 
-def test_a_collection_on_a_customers_bucket_is_created(api: Caller, stranger: Caller) -> None:
-    wish = {
-        "type": "s3",
-        "name": "  Ours ",
-        "bucket": "some-customers-bucket",
-        "folder": "/2024/",
-        "region": "eu-west-1",
-        "role_arn": "arn:aws:iam::123456789012:role/similarix-reader",
-        "auto_sync_interval": "weekly",
-    }
+def test_a_collection_on_a_customers_bucket_is_created(api: Caller, stranger: Caller, customer: Customer) -> None:
+    source = {"bucket": customer.make_bucket("eu-west-1"), "folder": "/2024/", "region": "eu-west-1"}
+    role = customer.make_role(stranger.result("POST", "/api/collections/check/", json=source))
+    wish = {**source, "type": "s3", "name": "  Ours ", "role_arn": role, "auto_sync_interval": "weekly"}
     body = envelope(stranger("POST", "/api/collections/", json=wish), 201)
     made = body["result"]["collection"]
     assert list(made) == list(COLLECTION)

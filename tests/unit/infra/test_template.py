@@ -11,8 +11,14 @@ from chalicelib.config import Config
 from tests.unit.infra.conftest import of_type
 
 SCHEDULED = {"DailySync", "WeeklySync", "MonthlySync", "Purge"}
-APPLICATION = {"APIHandler", "SyncWorker", "EventsWorker", "IndexWorker"} | SCHEDULED
-WORKERS = {"SyncWorker": "SyncQueue", "EventsWorker": "EventsQueue", "IndexWorker": "IndexQueue"}
+WORKERS = {
+    "SyncWorker": "SyncQueue",
+    "EventsWorker": "EventsQueue",
+    "IndexWorker": "IndexQueue",
+    "UploadsWorker": "UploadsQueue",
+    "DeletionsWorker": "DeletionsQueue",
+}
+APPLICATION = {"APIHandler", *WORKERS, *SCHEDULED}
 
 
 def referred(value: dict) -> str:
@@ -129,13 +135,16 @@ class TestPermissions:
             assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
 
     def test_only_buckets_of_this_account_may_send_events(self, resources):
-        (policy,) = of_type(resources, "AWS::SQS::QueuePolicy").values()
-        from_s3, from_eventbridge = policy["PolicyDocument"]["Statement"]
+        policies = of_type(resources, "AWS::SQS::QueuePolicy")
+        assert set(policies) == {"EventsQueuePolicy", "UploadsQueuePolicy"}
+        (uploads,) = policies["UploadsQueuePolicy"]["PolicyDocument"]["Statement"]
+        from_s3, from_eventbridge = policies["EventsQueuePolicy"]["PolicyDocument"]["Statement"]
 
         assert from_s3["Principal"] == {"Service": "s3.amazonaws.com"}
         assert from_s3["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
         assert from_eventbridge["Principal"] == {"Service": "events.amazonaws.com"}
         assert referred(from_eventbridge["Condition"]["ArnEquals"]["aws:SourceArn"]) == "BucketEvents"
+        assert uploads == {**from_s3, "Resource": {"Fn::GetAtt": ["UploadsQueue", "Arn"]}}
 
 
 class TestQueues:
@@ -170,7 +179,7 @@ class TestQueues:
     def test_a_worker_waits_for_its_queue_to_be_made(self, resources, functions):
         for worker, queue in WORKERS.items():
             environment = json.dumps(functions[worker]["Environment"])
-            assert queue in as_list(resources[worker]["DependsOn"]) or f'"Ref": "{queue}"' in environment
+            assert f'"Ref": "{queue}"' in environment or f'"Fn::GetAtt": ["{queue}", "Arn"]' in environment
 
 
 class TestStores:
@@ -192,12 +201,18 @@ class TestStores:
             assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
             assert bucket["BucketEncryption"]
 
-    def test_the_managed_bucket_tells_of_objects_made_and_removed(self, resources):
+    def test_the_managed_bucket_tells_of_objects_made_and_removed_and_of_uploads_that_arrive(self, resources):
         told = resources["ManagedBucket"]["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
+        prefixes = [each["Filter"]["S3Key"]["Rules"][0]["Value"] for each in told]
 
-        assert {each["Event"] for each in told} == {"s3:ObjectCreated:*", "s3:ObjectRemoved:*"}
-        assert {referred(each["Queue"]) for each in told} == {"EventsQueue"}
-        assert resources["ManagedBucket"]["DependsOn"] == "EventsQueuePolicy"
+        assert {
+            (each["Event"], prefix, referred(each["Queue"])) for each, prefix in zip(told, prefixes, strict=True)
+        } == {
+            ("s3:ObjectCreated:*", "objects/", "EventsQueue"),
+            ("s3:ObjectRemoved:*", "objects/", "EventsQueue"),
+            ("s3:ObjectCreated:*", "uploads/", "UploadsQueue"),
+        }
+        assert set(resources["ManagedBucket"]["DependsOn"]) == {"EventsQueuePolicy", "UploadsQueuePolicy"}
 
 
 class TestApi:
@@ -260,7 +275,8 @@ class TestOpenSearch:
     def test_only_functions_that_search_or_index_may_use_it(self, domain):
         (statement,) = domain["AccessPolicies"]["Statement"]
 
-        assert {referred(role) for role in statement["Principal"]["AWS"]} == {"ApiRole", "IndexWorkerRole"}
+        writers = {"ApiRole", "IndexWorkerRole", "UploadsWorkerRole", "DeletionsWorkerRole"}
+        assert {referred(role) for role in statement["Principal"]["AWS"]} == writers
         assert all(action.startswith("es:ESHttp") for action in statement["Action"])
 
     def test_its_health_is_watched(self, resources):

@@ -1,0 +1,140 @@
+"""What an account holds, in DynamoDB: its collections, each a slot of its plan, and the buckets it has connected.
+
+Beside the collection's own item, the accounts table has ``account#UUID``/``usage`` with the number of collections, and
+``account#UUID``/``source#BUCKET/PREFIX`` with the external id that goes with a bucket's folder, and the collection on
+it, if there is one. One transaction writes all three, so neither the count nor the uniqueness can go wrong.
+"""
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.adapters.dynamodb_collections import from_collection, to_collection
+from chalicelib.adapters.items import CONDITION_FAILED, from_item, to_item, to_value
+from chalicelib.adapters.transactions import transact
+from chalicelib.domain.collections import AutoSync, Collection, CollectionType
+from chalicelib.domain.errors import AllowanceUsedUp, DuplicateCollection, NotFound
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.client import DynamoDBClient
+
+
+class DynamoDBRegister:
+    def __init__(self, client: "DynamoDBClient", accounts_table: str, collections_table: str) -> None:
+        self._client = client
+        self._accounts = accounts_table
+        self._collections = collections_table
+
+    def external_id(self, account: str, bucket: str, prefix: str) -> str:
+        answer = self._client.update_item(
+            TableName=self._accounts,
+            Key=_source_key(account, bucket, prefix),
+            UpdateExpression="SET external_id = if_not_exists(external_id, :new)",
+            ExpressionAttributeValues=to_item({":new": secrets.token_urlsafe(24)}),
+            ReturnValues="ALL_NEW",
+        )
+        return str(from_item(answer["Attributes"])["external_id"])
+
+    def add(self, collection: Collection, limit: int) -> None:
+        if limit < 1:
+            raise AllowanceUsedUp(_FULL.format(limit=limit))
+        put = {
+            "TableName": self._collections,
+            "Item": from_collection(collection),
+            "ConditionExpression": "attribute_not_exists(#u)",
+            "ExpressionAttributeNames": {"#u": "uuid"},
+        }
+        count = self._count(collection.account, 1)
+        count["ConditionExpression"] = "attribute_not_exists(collections) OR collections < :limit"
+        count["ExpressionAttributeValues"][":limit"] = to_value(limit)
+        parts: list[Any] = [{"Put": put}, {"Update": count}]
+        if collection.type is CollectionType.S3:
+            parts.append({"Update": self._take(collection)})
+        codes = transact(self._client, parts)
+        if codes[1:2] == [CONDITION_FAILED]:
+            raise AllowanceUsedUp(_FULL.format(limit=limit))
+        if codes[2:3] == [CONDITION_FAILED]:
+            raise DuplicateCollection("There is a collection on this bucket and folder already.", field="bucket")
+
+    def change(self, collection: Collection, changes: Mapping[str, Any]) -> Collection:
+        names = {f"#n{place}": name for place, name in enumerate(changes)}
+        # An interval that no schedule applies to is left out, so that the index by interval holds only what is due.
+        gone = [name for name, field in names.items() if changes[field] is AutoSync.MANUAL]
+        values = {f":v{name[2:]}": changes[field] for name, field in names.items() if name not in gone}
+        settings = ", ".join(f"#n{value[2:]} = {value}" for value in values)
+        update = (f"SET {settings} " if settings else "") + (f"REMOVE {', '.join(gone)}" if gone else "")
+        try:
+            answer = self._client.update_item(
+                TableName=self._collections,
+                Key=to_item({"account": collection.account, "uuid": collection.uuid}),
+                UpdateExpression=update,
+                ConditionExpression=_LIVING,
+                ExpressionAttributeNames={**names, "#u": "uuid"},
+                ReturnValues="ALL_NEW",
+                **({"ExpressionAttributeValues": to_item(values)} if values else {}),  # type: ignore[arg-type]
+            )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            raise NotFound("There is no such collection.") from error
+        return to_collection(answer["Attributes"])
+
+    def begin_deletion(self, collection: Collection, now: datetime) -> None:
+        mark = {
+            "TableName": self._collections,
+            "Key": to_item({"account": collection.account, "uuid": collection.uuid}),
+            "UpdateExpression": "SET deleted_at = :now REMOVE auto_sync_interval",
+            "ConditionExpression": _LIVING,
+            "ExpressionAttributeNames": {"#u": "uuid"},
+            "ExpressionAttributeValues": to_item({":now": now}),
+        }
+        parts: list[Any] = [{"Update": mark}, {"Update": self._count(collection.account, -1)}]
+        if collection.type is CollectionType.S3:
+            free = {
+                "TableName": self._accounts,
+                "Key": _source_key(collection.account, collection.bucket, collection.prefix),
+                "UpdateExpression": "REMOVE #c",
+                "ExpressionAttributeNames": {"#c": "collection"},
+            }
+            parts.append({"Update": free})
+        if transact(self._client, parts)[:1] == [CONDITION_FAILED]:
+            raise NotFound("There is no such collection.")
+
+    def deleted(self, account: str, uuid: str) -> Collection | None:
+        key = to_item({"account": account, "uuid": uuid})
+        found = self._client.get_item(TableName=self._collections, Key=key, ConsistentRead=True).get("Item")
+        return to_collection(found) if found and "deleted_at" in found else None
+
+    def end_deletion(self, account: str, uuid: str) -> None:
+        self._client.delete_item(
+            TableName=self._collections,
+            Key=to_item({"account": account, "uuid": uuid}),
+            ConditionExpression="attribute_not_exists(#u) OR attribute_exists(deleted_at)",
+            ExpressionAttributeNames={"#u": "uuid"},
+        )
+
+    def _take(self, collection: Collection) -> Any:
+        """Put the collection on its bucket's folder, unless another is there."""
+        return {
+            "TableName": self._accounts,
+            "Key": _source_key(collection.account, collection.bucket, collection.prefix),
+            "UpdateExpression": "SET #c = :uuid",
+            "ConditionExpression": "attribute_not_exists(#c)",
+            "ExpressionAttributeNames": {"#c": "collection"},
+            "ExpressionAttributeValues": to_item({":uuid": collection.uuid}),
+        }
+
+    def _count(self, account: str, step: int) -> Any:
+        return {
+            "TableName": self._accounts,
+            "Key": to_item({"pk": f"account#{account}", "sk": "usage"}),
+            "UpdateExpression": "ADD collections :step",
+            "ExpressionAttributeValues": to_item({":step": step}),
+        }
+
+
+_LIVING = "attribute_exists(#u) AND attribute_not_exists(deleted_at)"
+_FULL = "The plan allows {limit} collections, and there are as many. Delete one, or change the plan."
+
+
+def _source_key(account: str, bucket: str, prefix: str) -> dict[str, Any]:
+    return to_item({"pk": f"account#{account}", "sk": f"source#{bucket}/{prefix}"})

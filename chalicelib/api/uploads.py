@@ -1,0 +1,48 @@
+"""``/api/collections/{uuid}/upload``: a picture sent along, or prepared here and sent to S3."""
+
+from typing import Any
+
+from chalice.app import Blueprint
+
+from chalicelib.api import present
+from chalicelib.api.edge import Answer, Call, Edge
+from chalicelib.api.requests import form, json_object, only_new, wants_json
+from chalicelib.domain.collections import Collection
+from chalicelib.services.uploading import Uploaded
+
+
+def blueprint(edge: Edge) -> Blueprint:
+    uploads = Blueprint(__name__)
+    route = edge.routes(uploads)
+
+    @route("POST", "/api/collections/{uuid}/upload")
+    def upload_file(call: Call) -> Answer:
+        collection, fresh = _collection(call), only_new(call.request)
+        if wants_json(call.request):
+            wish = json_object(call.request)
+            prepared = call.services.uploads.prepare(call.caller, collection, wish, only_new=fresh)
+            return Answer(present.prepared_upload(prepared), status=201)
+        sent = form(call.request)
+        stored = call.services.uploads.upload(call.caller, collection, sent.file_name, sent.body, only_new=fresh)
+        return Answer(_stored(collection, stored), status=201)
+
+    @route("POST", "/api/collections/{uuid}/upload/{id}/complete")
+    def complete_upload(call: Call) -> Answer:
+        collection = _collection(call)
+        stored = call.services.uploads.complete(collection, call.path["id"])
+        return Answer(_stored(collection, stored), status=201)
+
+    return uploads
+
+
+def _stored(collection: Collection, stored: Uploaded) -> dict[str, Any]:
+    return {
+        "message": "Image uploaded successfully",
+        "collection": collection.uuid,
+        "file": stored.file_name,
+        "mime_type": stored.mime_type,
+    }
+
+
+def _collection(call: Call) -> Collection:
+    return call.services.collections.get(call.account, call.path["uuid"])

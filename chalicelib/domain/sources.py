@@ -1,0 +1,66 @@
+"""Connecting a customer's bucket: what the customer has to set up, ready to paste, and what may still be missing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.domain.collections import Collection
+
+EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a bucket cannot be read: a stable code, a sentence that says what to do, and the field at fault."""
+
+    code: str
+    message: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What trying a bucket out has shown; ``collection`` is what was tried, and would be made."""
+
+    collection: Collection
+    problems: Sequence[Problem]
+
+
+def trust_policy(external_id: str, events_queue: str) -> dict[str, Any]:
+    """Who may assume the role: this account, and only when it acts for the customer that the external id belongs to.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+    """
+    _, partition, _, _, account, _ = events_queue.split(":", 5)
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"sts:ExternalId": external_id}},
+    }
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def permissions_policy(bucket: str, prefix: str, partition: str = "aws") -> dict[str, Any]:
+    """What the role must allow.
+
+    Listing is not narrowed to the folder: without the right to list the bucket, S3 answers 403 for an object that
+    does not exist, and a removed one could not be told from a forbidden one.
+    """
+    arn = f"arn:{partition}:s3:::{bucket}"
+    statements = [
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn},
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{arn}/{prefix}*"},
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def notification_configuration(prefix: str, events_queue: str) -> dict[str, Any]:
+    """What makes the bucket tell of each object that comes or goes, as ``put-bucket-notification-configuration`` takes.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html
+    """
+    wanted: dict[str, Any] = {"Id": "similarix", "QueueArn": events_queue, "Events": list(EVENTS)}
+    if prefix:
+        wanted["Filter"] = {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}}
+    return {"QueueConfigurations": [wanted]}
