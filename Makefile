@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit check format bench package deploy lock clean
+.PHONY: help run demo test test-unit check format bench bench-embed fuzz soak package deploy lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -41,6 +41,12 @@ format: $(VENV)/.dev-ready  ## put the code into shape
 bench: $(VENV)/.dev-ready  ## the figures of the README, a line each
 	$(BIN)/python -m tests.bench
 
+bench-embed: $(VENV)/.dev-ready .venv-bench/.ready  ## the embedder on full-size CLIP, beside the bare model, fastembed and open_clip
+	$(BIN)/python -m tests.bench.embedder
+
+soak: $(VENV)/.dev-ready  ## 10,000 pictures through the embedder: does its memory stay flat?
+	$(BIN)/python -m tests.bench.embedder.soak
+
 package: $(VENV)/.local-ready  ## the SAM template and the functions' code, into build/
 	$(BIN)/python -m infra.package
 
@@ -51,9 +57,17 @@ lock: $(VENV)/.dev-ready  ## pin what the .in files ask for
 	$(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras --no-annotate --no-header --allow-unsafe requirements-local.in
 	$(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras --no-annotate --no-header --allow-unsafe requirements-java.in
 	$(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras --no-annotate --no-header --allow-unsafe requirements-dev.in
+	$(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras --no-annotate --no-header --allow-unsafe requirements-bench.in
 
 clean:  ## forget the virtual environment, builds and the local system's data
-	rm -rf $(VENV) build .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench build .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# What the embedder is measured against: some gigabytes, for the benchmark alone.
+.venv-bench/.ready: requirements-bench.txt | $(VENV)/bin/python
+	@echo "Installing the peers (PyTorch among them: several minutes, 6 GB)"
+	@$(BIN)/python -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
 
 # The first Python that runs and is new enough; PYTHON=… chooses another.
 $(VENV)/bin/python:

@@ -63,10 +63,12 @@ class Stopwatch:
 
 
 class Embedder:
-    """A model with the ways to feed it. As many pictures are decoded, and as many run, as there are processors.
+    """A model with the ways to feed it.
 
-    A run of the vision graph has one processor to itself: while one picture is in the model, the next is decoded on
-    another. That is faster than all processors on one picture after the other (docs/embedder.md).
+    Each processor takes one picture at a time from bytes to vector: decode, then a run of the vision graph on that
+    processor alone. While one picture is in the model, others are decoded and downloaded; nothing waits for the slowest
+    of a batch, and there are never more pictures at work than processors. That is faster than all processors on one
+    picture after the other, and than decoding ahead (docs/embedder.md).
     """
 
     def __init__(self, model: Model, transfers: Transfers, decoders: DecoderPool, processors: int) -> None:
@@ -74,7 +76,7 @@ class Embedder:
         self._transfers = transfers
         self._decoders = decoders
         self._processors = processors
-        self._inference = threading.BoundedSemaphore(processors)
+        self._processor = threading.BoundedSemaphore(processors)
 
     def warm(self, watch: Stopwatch) -> None:
         """Load everything that a query by text or by picture, or a batch of objects, would have to wait for."""
@@ -123,14 +125,15 @@ class Embedder:
 
     def _picture(self, data: bytes, thumbnail_url: str | None, watch: Stopwatch) -> Result:
         facts = {"size": len(data), "md5": hashlib.md5(data, usedforsecurity=False).hexdigest()}
-        decoded = self._decoders.decode(data, thumbnail=thumbnail_url is not None)
-        del data  # the tensor is all that is left of it, here and in the process that decoded it
-        for phase, seconds in decoded.seconds.items():
-            watch.add(phase, seconds)
-        with watch.phase("load"):
-            self.model.load_vision()
-        with self._inference, watch.phase("inference"):
-            vector = self.model.embed_pixels(decoded.pixels)
+        with self._processor:
+            decoded = self._decoders.decode(data, thumbnail=thumbnail_url is not None)
+            del data  # the tensor is all that is left of it, here and in the process that decoded it
+            for phase, seconds in decoded.seconds.items():
+                watch.add(phase, seconds)
+            with watch.phase("load"):
+                self.model.load_vision()
+            with watch.phase("inference"):
+                vector = self.model.embed_pixels(decoded.pixels)
         if thumbnail_url:
             with watch.phase("upload"):
                 self._transfers.upload(thumbnail_url, decoded.jpeg)

@@ -67,7 +67,8 @@ class ImageRule:
 
     @classmethod
     def from_json(cls, written: str) -> "ImageRule":
-        return cls(**json.loads(written))
+        found = json.loads(written)
+        return cls(**found | {"mean": tuple(found["mean"]), "std": tuple(found["std"])})
 
 
 @dataclass(frozen=True)

@@ -204,7 +204,7 @@ def _check_structure(image: Image.Image, data: bytes) -> None:
             raise _too_many_pixels()
     elif image.format in ("AVIF", "WEBP", "HEIF"):
         frames = getattr(image, "n_frames", 1)  # in these it stands in the header, in others it must be counted
-    elif image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") > limits.MAX_SCANS:
+    elif "progressive" in image.info and data.count(b"\xff\xda") > limits.MAX_SCANS:
         raise ItemError(Code.TOO_COSTLY, f"the picture has more than {limits.MAX_SCANS} scans")
     if frames is not None and frames > limits.MAX_FRAMES:
         raise ItemError(Code.TOO_COSTLY, f"the file has more than {limits.MAX_FRAMES:,} frames")

@@ -1,5 +1,7 @@
 """From an oriented sRGB picture to the model's tensor, as CLIP's own transform does it."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -24,12 +26,18 @@ def to_pixels(image: Image.Image, rule: ImageRule) -> NDArray[np.float32]:
         square = image.resize((side, side), resampling)
     else:
         square = _resize_and_crop(image, side, resampling)
-    channels = np.asarray(square).transpose(2, 0, 1)
-    mean, std = (np.array(three, np.float32).reshape(3, 1, 1) for three in (rule.mean, rule.std))
-    # (value / 255 - mean) / std, in one pass over the pixels and one more
-    pixels: NDArray[np.float32] = np.multiply(channels, 1 / (255 * std), dtype=np.float32, order="C")
-    pixels -= mean / std
-    return pixels[np.newaxis]
+    values = np.asarray(square)
+    pixels = np.empty((1, 3, side, side), dtype=np.float32)
+    for channel, table in enumerate(_normalised(rule)):
+        np.take(table, values[:, :, channel], out=pixels[0, channel], mode="clip")
+    return pixels
+
+
+@cache
+def _normalised(rule: ImageRule) -> NDArray[np.float32]:
+    """What each of a channel's 256 values becomes, (value / 255 - mean) / std, for each of the three channels."""
+    mean, std = (np.array(three)[:, np.newaxis] for three in (rule.mean, rule.std))
+    return ((np.arange(256) / 255 - mean) / std).astype(np.float32)
 
 
 def _resize_and_crop(image: Image.Image, side: int, resampling: Image.Resampling) -> Image.Image:

@@ -89,8 +89,8 @@ def test_a_picture_that_ends_two_processes_is_at_fault(pool: DecoderPool) -> Non
 def kill_decoders() -> None:
     """Kill this process's decoders, wherever they are in their work."""
     for task in Path("/proc/self/task").iterdir():
-        for child in (task / "children").read_text().split():
-            with contextlib.suppress(OSError):  # it ended meanwhile
+        with contextlib.suppress(OSError):  # the thread or the process ended meanwhile
+            for child in (task / "children").read_text().split():
                 if b"embedder_container.decoder" in Path(f"/proc/{child}/cmdline").read_bytes():
                     os.kill(int(child), signal.SIGKILL)
 
