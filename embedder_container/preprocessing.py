@@ -37,7 +37,8 @@ def to_pixels(image: Image.Image, rule: ImageRule) -> NDArray[np.float32]:
 def _normalised(rule: ImageRule) -> NDArray[np.float32]:
     """What each of a channel's 256 values becomes, (value / 255 - mean) / std, for each of the three channels."""
     mean, std = (np.array(three)[:, np.newaxis] for three in (rule.mean, rule.std))
-    return ((np.arange(256) / 255 - mean) / std).astype(np.float32)
+    table: NDArray[np.float32] = ((np.arange(256) / 255 - mean) / std).astype(np.float32)
+    return table
 
 
 def _resize_and_crop(image: Image.Image, side: int, resampling: Image.Resampling) -> Image.Image:
