@@ -5,15 +5,18 @@ https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#ser
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 
 from chalicelib.bootstrap import Services
 from chalicelib.domain.changes import DeletionStep, IndexBatch, SyncStep
 from chalicelib.domain.collections import AutoSync
 from chalicelib.domain.news import s3_news
+from chalicelib.domain.syncs import Tally
 from chalicelib.domain.uploads import uploads_in
 from chalicelib.services.ports import Delivery
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 SPARE_SECONDS = 10  # kept back of a worker's time to hand the rest on
 
 logger = Logger(service="similarix", serialize_stacktrace=False)
+# Written to the log, where CloudWatch finds them; no call is made for them.
+metrics = Metrics(namespace="Similarix", service="similarix")
 
 Event = dict[str, Any]
 
@@ -53,7 +58,9 @@ def index(event: Event, context: Any, services: Services) -> Event:
         again = _times(record) > 1
         if again:
             services.walks.keep_alive(batch)
-        services.walks.batch_done(batch, services.indexing.apply(batch, again=again))
+        tally = services.indexing.apply(batch, again=again)
+        services.walks.batch_done(batch, tally)
+        _count(tally)
 
     return _each(event, context, services, handle)
 
@@ -92,6 +99,12 @@ def purge(context: Any, services: Services) -> Event:
     return {"purged": purged}
 
 
+def _count(tally: Tally) -> None:
+    for name, count in asdict(tally).items():
+        if count:
+            metrics.add_metric(name=f"Files{name.capitalize()}", unit=MetricUnit.Count, value=count)
+
+
 def _seconds_left(context: Any) -> Callable[[], float]:
     return lambda: float(context.get_remaining_time_in_millis()) / 1000 - SPARE_SECONDS
 
@@ -123,4 +136,6 @@ def _each(event: Event, context: Any, services: Services, handle: Callable[["SQS
     # One that fails whole is no different from its messages each failing: they come back, by themselves.
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     answer = process_partial_response(event=event, record_handler=logged, processor=processor, context=context)
+    metrics.add_metric(name="MessagesFailed", unit=MetricUnit.Count, value=len(answer["batchItemFailures"]))
+    metrics.flush_metrics()
     return dict(answer)
