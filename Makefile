@@ -44,6 +44,9 @@ bench: $(VENV)/.dev-ready  ## the figures of the README, a line each
 bench-embed: $(VENV)/.dev-ready .venv-bench/.ready  ## the embedder on full-size CLIP, beside the bare model, fastembed and open_clip
 	$(BIN)/python -m tests.bench.embedder
 
+fuzz: $(VENV)/.dev-ready  ## 100,000 damaged files through the decoders (SEED=1): no crash, no hang, no growth
+	$(BIN)/python -m tests.fuzz --seed $(or $(SEED),1)
+
 soak: $(VENV)/.dev-ready  ## 10,000 pictures through the embedder: does its memory stay flat?
 	$(BIN)/python -m tests.bench.embedder.soak
 
