@@ -2,12 +2,13 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit check format bench bench-embed fuzz soak package deploy lock clean
+.PHONY: help run demo doctor test test-unit check format bench bench-embed bench-store fuzz soak package deploy lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 4566
 STORE ?= embedded
+FOLDER ?= .local
 QUERY ?= an owl
 MODEL ?= lite
 export PYTHONDONTWRITEBYTECODE :=
@@ -49,6 +50,12 @@ fuzz: $(VENV)/.dev-ready  ## 100,000 damaged files through the decoders (SEED=1)
 
 soak: $(VENV)/.dev-ready  ## 10,000 pictures through the embedder: does its memory stay flat?
 	$(BIN)/python -m tests.bench.embedder.soak
+
+bench-store: $(VENV)/.dev-ready  ## vectors on OpenSearch: recall, latency, bulk, beside bare requests and the embedded store
+	$(BIN)/python -m tests.bench.opensearch
+
+doctor: $(VENV)/.local-ready  ## whether the running system's vector store says what its catalogue says (FOLDER=.local)
+	@$(BIN)/python -m infra.admin --local --folder "$(FOLDER)" doctor
 
 package: $(VENV)/.local-ready  ## the SAM template and the functions' code, into build/
 	$(BIN)/python -m infra.package

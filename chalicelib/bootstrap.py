@@ -1,7 +1,7 @@
 """The one place where real things are chosen and put together; each on its first use."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,18 +23,21 @@ from chalicelib.adapters.s3_storage import S3Storage
 from chalicelib.adapters.sqs_queues import SQSQueues
 from chalicelib.adapters.sqs_troubles import SQSTroubles
 from chalicelib.config import Config
-from chalicelib.domain.vectors import VectorStore
+from chalicelib.domain.collections import Collection
+from chalicelib.domain.vectors import MaintainedStore
 from chalicelib.services.accounting import AccountService
 from chalicelib.services.authenticating import Authentication
 from chalicelib.services.collecting import CollectionService
 from chalicelib.services.deleting import Deletion
 from chalicelib.services.embedding import Embedding
+from chalicelib.services.examining import Examining
 from chalicelib.services.explaining import Explaining
 from chalicelib.services.failing import Failing
 from chalicelib.services.fetching import Files
 from chalicelib.services.indexing import Indexing
 from chalicelib.services.noticing import Notices
 from chalicelib.services.purging import Purge
+from chalicelib.services.rebuilding import Rebuilding
 from chalicelib.services.searching import Search
 from chalicelib.services.syncing import Sync
 from chalicelib.services.uploading import Uploads
@@ -84,12 +87,12 @@ class Services:
     def deletion(self) -> Deletion:
         grace = int(self.config.deletion_grace)
         return Deletion(
-            self._register, self._catalogue, self._storage, self._allowances, self._vectors, self._queues, _now, grace
+            self._register, self._catalogue, self._storage, self._allowances, self.vectors, self._queues, _now, grace
         )
 
     @cached_property
     def search(self) -> Search:
-        return Search(CachedEmbedder(self._embedder), self._vectors)
+        return Search(CachedEmbedder(self._embedder), self.vectors)
 
     @cached_property
     def sync(self) -> Sync:
@@ -102,7 +105,7 @@ class Services:
 
     @cached_property
     def explaining(self) -> Explaining:
-        return Explaining(self._catalogue, self._sources, self._embedder, self._vectors)
+        return Explaining(self._catalogue, self._sources, self._embedder, self.vectors)
 
     @cached_property
     def failing(self) -> Failing:
@@ -119,7 +122,7 @@ class Services:
     @cached_property
     def indexing(self) -> Indexing:
         embedding = Embedding(self._catalogue, self._storage, self._embedder)
-        return Indexing(self._collections, self._catalogue, self._sources, embedding, self._vectors, _now)
+        return Indexing(self._collections, self._catalogue, self._sources, embedding, self.vectors, _now)
 
     @cached_property
     def uploads(self) -> Uploads:
@@ -147,7 +150,23 @@ class Services:
         )
 
     @cached_property
-    def _vectors(self) -> VectorStore:
+    def examining(self) -> Examining:
+        return Examining(self._catalogue, self.vectors)
+
+    def rebuilding(self, say: Callable[[str], None], settle_seconds: float) -> Rebuilding:
+        return Rebuilding(self.every_collection, self._catalogue, self.vectors, say, settle_seconds)
+
+    def model(self) -> str:
+        """The stamp of what the embedder makes now."""
+        return self._embedder.model()
+
+    def every_collection(self) -> Iterator[Collection]:
+        """Of all accounts, for administration."""
+        for account in self.accounts.all():
+            yield from self.collections.all(account.uuid)
+
+    @cached_property
+    def vectors(self) -> MaintainedStore:
         if self.config.vector_store == "embedded":
             # Brings numpy, which the packaged API does without.
             from chalicelib.adapters.embedded_vectors import EmbeddedVectorStore  # noqa: PLC0415
@@ -157,7 +176,7 @@ class Services:
             return self._opensearch()
         raise ValueError(f"VECTOR_STORE is {self.config.vector_store!r}; it is 'opensearch' or 'embedded'.")
 
-    def _opensearch(self) -> VectorStore:
+    def _opensearch(self) -> MaintainedStore:
         # An HTTP client of its own, which functions without OpenSearch need not load.
         from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect  # noqa: PLC0415
         from chalicelib.adapters.opensearch_indexes import Indexes  # noqa: PLC0415

@@ -27,4 +27,4 @@ def store_on(node: Node, prefix: str, *, refresh_seconds: float = 0.01) -> OpenS
     """A store of a process of its own; those of one prefix share what they hold. Writes need not wait long here."""
     calls = OpenSearchCalls(connect(node.endpoint))
     sizing = Sizing(refresh_seconds=refresh_seconds)
-    return OpenSearchVectorStore(calls, Indexes(calls, prefix=prefix, sizing=sizing))
+    return OpenSearchVectorStore(calls, Indexes(calls, prefix=prefix, sizing=sizing, known_seconds=0.3))

@@ -10,13 +10,14 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chalicelib.adapters.embedded_rebuild import EmbeddedRebuild
 from chalicelib.domain.errors import StoreUnavailable
 from chalicelib.domain.vectors import TOMBSTONE_SECONDS, Hit, VectorDocument, VectorQuery, VectorRemoval
 
@@ -115,13 +116,53 @@ class EmbeddedVectorStore:
             nearest = self._refreshed(connection, query.model, vector.size).nearest(query, vector)
             return [_hit(connection, uuid, distance) for distance, uuid in nearest]
 
-    def count(self, account: str, collection: str | None = None) -> int:
+    def exact(self, query: VectorQuery) -> list[Hit]:
+        return self.search(query)
+
+    def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
         with self._transaction("BEGIN") as connection:
             counted = connection.execute(
-                "SELECT count(*) FROM documents WHERE account = ?1 AND (?2 IS NULL OR collection = ?2)",
-                (account, collection),
+                """SELECT count(*) FROM documents
+                WHERE account = ?1 AND (?2 IS NULL OR collection = ?2) AND (?3 IS NULL OR model = ?3)""",
+                (account, collection, model),
             ).fetchone()
         return int(counted[0])
+
+    def rebuild(self, model: str, dimension: int) -> EmbeddedRebuild:
+        with self._transaction("BEGIN") as connection:
+            _check_dimension(connection, model, dimension)
+            (began,) = connection.execute("SELECT seq FROM sequence").fetchone()
+        return EmbeddedRebuild(self, model, int(began))
+
+    def examine(self) -> list[str]:
+        with self._transaction("BEGIN") as connection:
+            found = connection.execute("PRAGMA quick_check(5)").fetchall()
+        return [] if found == [("ok",)] else [f"The file is damaged: {found}. Delete it, then `infra.admin reindex`."]
+
+    def drop_old(self) -> list[str]:
+        return []
+
+    def abandon(self) -> list[str]:
+        return []
+
+    def purge(self) -> int:
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            return _prune(connection, self._now() - TOMBSTONE_SECONDS)
+
+    def written_since(self, number: int, uuids: Sequence[str]) -> dict[str, int]:
+        """Versions of the documents and tombstones among these whose last write came after a write's number."""
+        asked = ", ".join("?" * len(uuids))
+        select = f"SELECT uuid, version FROM documents WHERE seq > ? AND uuid IN ({asked})"  # noqa: S608  # placeholders
+        with self._transaction("BEGIN") as connection:
+            return dict(connection.execute(select, (number, *uuids)).fetchall())
+
+    def remove_untouched(self, number: int, model: str, keep: Set[str]) -> None:
+        """Remove a model's documents that have not been written since a write's number and are not to be kept."""
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            untouched = "SELECT uuid, version FROM documents WHERE seq <= ? AND model = ? AND vector IS NOT NULL"
+            strays = [row for row in connection.execute(untouched, (number, model)) if row[0] not in keep]
+            seq, now = _next_number(connection), self._now()
+            connection.executemany(_REMOVE, ((uuid, version, seq, now) for uuid, version in strays))
 
     def _refreshed(self, connection: sqlite3.Connection, model: str, dimension: int) -> "_Matrix":
         """The vectors of the model, as they stand in the connection's transaction."""
@@ -300,11 +341,12 @@ def _next_number(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT seq FROM sequence").fetchone()[0])
 
 
-def _prune(connection: sqlite3.Connection, before: float) -> None:
+def _prune(connection: sqlite3.Connection, before: float) -> int:
     last = connection.execute("SELECT max(seq) FROM documents WHERE removed_at < ?", (before,)).fetchone()[0]
-    if last is not None:
-        connection.execute("UPDATE sequence SET pruned = max(pruned, ?)", (last,))
-        connection.execute("DELETE FROM documents WHERE removed_at < ?", (before,))
+    if last is None:
+        return 0
+    connection.execute("UPDATE sequence SET pruned = max(pruned, ?)", (last,))
+    return connection.execute("DELETE FROM documents WHERE removed_at < ?", (before,)).rowcount
 
 
 def _identity(path: str) -> tuple[int, int] | None:

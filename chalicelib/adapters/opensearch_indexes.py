@@ -16,7 +16,7 @@ from chalicelib.adapters.opensearch_client import OpenSearchCalls, Refused
 from chalicelib.adapters.opensearch_mappings import LUCENE, Json, Profile, Sizing, index_body
 
 PREFIX = "similarix"
-KNOWN_SECONDS = 10.0  # for so long a process trusts what it knows of the aliases
+KNOWN_SECONDS = 10.0
 WRITE, FILL = ".write", ".fill"
 _ADMIN_SECONDS = 60.0
 
@@ -43,6 +43,7 @@ class Index:
 class Indexes:
     """Args:
     prefix: of every index and alias.
+    known_seconds: for how long a process trusts what it knows of the aliases; the same for all processes.
     now: by which old knowledge is told, in seconds.
     """
 
@@ -53,6 +54,7 @@ class Indexes:
         prefix: str = PREFIX,
         profile: Profile = LUCENE,
         sizing: Sizing | None = None,
+        known_seconds: float = KNOWN_SECONDS,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         if not profile.own_ids:
@@ -64,6 +66,7 @@ class Indexes:
         self._profile = profile
         self._sizing = sizing or Sizing()
         self._now = now
+        self.known_seconds = known_seconds
         self._known: list[Index] = []
         self._known_until = float("-inf")
 
@@ -79,7 +82,7 @@ class Indexes:
                 params={"filter_path": "*.aliases,*.mappings._meta", "expand_wildcards": "open"},
             )
             self._known = [self._index(name, each) for name, each in sorted(answer.items())]
-            self._known_until = self._now() + KNOWN_SECONDS
+            self._known_until = self._now() + self.known_seconds
         return self._known
 
     def of(self, model: str, *, fresh: bool = False) -> list[Index]:
@@ -104,12 +107,16 @@ class Indexes:
                 )
         return [index for index in found if index.takes_writes]
 
+    def body(self, model: str, dimension: int) -> Json:
+        """What an index of the model is made of."""
+        return index_body(self._profile, model, dimension, self._sizing)
+
     def create(self, model: str, dimension: int, *, reading: bool) -> Index:
         """The model's next index: one that is searched at once, or one to be filled."""
         taken = [int(index.name[-6:]) for index in self.of(model, fresh=True)]
         name = f"{self.read_alias(model)}-{max(taken, default=0) + 1:06d}"
         aliases: Json = {name + WRITE: {}, self.read_alias(model): {}} if reading else {name + FILL: {}}
-        body = index_body(self._profile, model, dimension, self._sizing) | {"aliases": aliases}
+        body = self.body(model, dimension) | {"aliases": aliases}
         try:
             self._calls.ask("PUT", f"/{name}", body, {"wait_for_active_shards": "1"}, seconds=_ADMIN_SECONDS, tries=1)
         except Refused as error:
@@ -119,7 +126,7 @@ class Indexes:
         return next(index for index in self.all() if index.name == name)
 
     def await_writes(self, index: Index) -> Index:
-        """Have writers wait for an index as for the one that is searched; all know after ``KNOWN_SECONDS``."""
+        """Have writers wait for an index as for the one that is searched; who knew it otherwise is refused once."""
         self._move([_remove(index.name, index.name + FILL), _add(index.name, index.name + WRITE)])
         return replace(index, writing=True, filling=False)
 

@@ -11,27 +11,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from chalicelib.adapters import opensearch_queries as queries
 from chalicelib.adapters.opensearch_bulk import DocumentsRefused, Write, write
-from chalicelib.adapters.opensearch_client import OpenSearchCalls, Refused
+from chalicelib.adapters.opensearch_client import OpenSearchCalls
+from chalicelib.adapters.opensearch_examination import examine
 from chalicelib.adapters.opensearch_indexes import Index, Indexes
 from chalicelib.adapters.opensearch_mappings import Json
+from chalicelib.adapters.opensearch_rebuild import OpenSearchRebuild
+from chalicelib.adapters.opensearch_search import EF_SEARCH, Searcher
 from chalicelib.domain.errors import StoreUnavailable
 from chalicelib.domain.vectors import TOMBSTONE_SECONDS, Hit, VectorDocument, VectorQuery, VectorRemoval
 
-EF_SEARCH = 128  # candidates that a search keeps on its way through the graph: `make bench-store` shows recall by it
-SPARE = 8  # hits beyond the limit, so that a tie at its end is seen whole
-DEEP = 1_100  # candidates of a page behind the first: all pages to a thousand results are cut from the same ones
-MOST = 10_000  # candidates and hits that OpenSearch gives at once
 LOOKS = 3  # at the aliases, when they change while one writes
 PAGE = 1_000  # documents of a collection removed at once
 
 
 class OpenSearchVectorStore:
-    """Approximate nearest neighbours by cosine distance, exact where few documents pass the filter.
-
-    A search always gives as many hits as it was asked for where they exist: an answer that is short is asked again with
-    more candidates, and at last by comparing every document that passes the filter.
+    """Nearest neighbours by cosine distance as ``Searcher`` finds them, written as the indexes' aliases say.
 
     Args:
+        ef_search: candidates that a search keeps on its way through the graph.
         now: the time in seconds, by which tombstones age.
 
     Raises:
@@ -50,7 +47,7 @@ class OpenSearchVectorStore:
     ) -> None:
         self._calls = calls
         self.indexes = indexes
-        self._ef = ef_search
+        self._searcher = Searcher(calls, ef_search)
         self._now = now
 
     def upsert(self, documents: Sequence[VectorDocument]) -> None:
@@ -84,24 +81,28 @@ class OpenSearchVectorStore:
                     self._write([(uuid, version, "", _tombstone(uuid, now)) for uuid, version in page], {"": [index]})
 
     def search(self, query: VectorQuery) -> list[Hit]:
-        vector = queries.floats(query.vector)
-        if query.collections == ():
-            return []
-        try:
-            return self._search(query, vector)
-        except Refused as error:
-            if error.status == 404:  # nothing was ever written for the model
-                return []
-            if "dimension" in error.reason:
-                raise ValueError(f"The query's dimension is not the model's: {error.reason}") from error
-            raise
+        return self._searcher.search(self.indexes.read_alias(query.model), query)
 
-    def count(self, account: str, collection: str | None = None) -> int:
-        """While one model replaces another, a picture counts once for each."""
-        reading = [index.name for index in self.indexes.all(fresh=True) if index.reading]
-        if not reading:
-            return 0
-        return self._count(",".join(reading), queries.owned_by(account, None if collection is None else [collection]))
+    def exact(self, query: VectorQuery) -> list[Hit]:
+        return self._searcher.search(self.indexes.read_alias(query.model), query, exactly=True)
+
+    def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
+        known = self.indexes.all(fresh=True)
+        reading = [index.name for index in known if index.reading and model in (None, index.model)]
+        wanted = queries.owned_by(account, None if collection is None else [collection])
+        return self._searcher.count(",".join(reading), wanted) if reading else 0
+
+    def rebuild(self, model: str, dimension: int) -> OpenSearchRebuild:
+        return OpenSearchRebuild(self._calls, self.indexes, self._searcher, model, dimension, now=self._now)
+
+    def examine(self) -> list[str]:
+        return examine(self._calls, self.indexes)
+
+    def drop_old(self) -> list[str]:
+        return self._drop(lambda index: not (index.reading or index.takes_writes))
+
+    def abandon(self) -> list[str]:
+        return self._drop(lambda index: index.takes_writes and not index.reading)
 
     def purge(self) -> int:
         """Delete the tombstones that nothing can come late for any more; answers how many."""
@@ -114,34 +115,11 @@ class OpenSearchVectorStore:
             purged += int(answer["deleted"])
         return purged
 
-    def _search(self, query: VectorQuery, vector: Sequence[float]) -> list[Hit]:
-        size = min(query.limit + SPARE, MOST)
-        k = max(size, self._ef if query.after is None else DEEP)
-        total: int | None = None
-        while True:
-            if k <= MOST:
-                body = queries.nearest(query, vector, size=size, k=k, ef=self._ef)
-            else:
-                body = queries.exact(query, vector, size=size)
-            answer = self._calls.ask("POST", f"/{self.indexes.read_alias(query.model)}/_search", body)
-            met = queries.hits(answer)
-            found = queries.admitted(query, met)[: query.limit]
-            if len(met) == size:
-                if _settled(query, found, met) or size == MOST:
-                    return found
-                # A tie reaches beyond what was asked for.
-                size = min(4 * size, MOST)
-                k = max(k, size)
-                continue
-            if _passed(query, met) or k > MOST:
-                return found
-            # Fewer than asked for: all there is behind the page before, or all that the candidates held.
-            if total is None:
-                wanted = queries.owned_by(query.account, query.collections)
-                total = self._count(self.indexes.read_alias(query.model), wanted)
-            if total <= k and len(met) >= min(total, size) - (0 if query.after is None else total):
-                return found
-            k = MOST if k < MOST and total <= MOST else MOST + 1
+    def _drop(self, which: Callable[[Index], bool]) -> list[str]:
+        dropped = [index for index in self.indexes.all(fresh=True) if which(index)]
+        for index in dropped:
+            self.indexes.drop(index)
+        return [index.name for index in dropped]
 
     def _write(
         self,
@@ -186,19 +164,6 @@ class OpenSearchVectorStore:
             yield [(each["_id"], each["_version"]) for each in found]
             after = found[-1]["sort"]
 
-    def _count(self, where: str, wanted: Json) -> int:
-        return int(self._calls.ask("POST", f"/{where}/_count", {"query": wanted})["count"])
-
 
 def _tombstone(uuid: str, removed_at: float) -> str:
     return json.dumps(queries.tombstone(uuid, removed_at))
-
-
-def _settled(query: VectorQuery, found: Sequence[Hit], met: Sequence[Hit]) -> bool:
-    """Whether nothing that was not fetched could belong into the page: it would be as near as its last hit."""
-    return _passed(query, met) or (len(found) == query.limit and met[-1].distance > found[-1].distance)
-
-
-def _passed(query: VectorQuery, met: Sequence[Hit]) -> bool:
-    """Whether the hits have come past the greatest distance that is asked for."""
-    return query.max_distance is not None and bool(met) and met[-1].distance > query.max_distance

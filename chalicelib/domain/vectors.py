@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from chalicelib.domain.files import FileRecord, Picture
+
 # Late writes come from queues, and SQS keeps a message for 14 days at most: an older tombstone has nothing to fend off.
 TOMBSTONE_SECONDS = 15 * 24 * 3600
 
@@ -29,6 +31,22 @@ class VectorDocument:
     model: str
     version: int
     vector: bytes
+
+
+def document_of(record: FileRecord, picture: Picture, bucket: str) -> VectorDocument:
+    """A record's picture as the vector store keeps it."""
+    return VectorDocument(
+        uuid=record.uuid,
+        account=record.account,
+        collection=record.collection,
+        bucket=bucket,
+        key=record.key,
+        size=picture.size,
+        md5=picture.md5,
+        model=picture.model,
+        version=record.version,
+        vector=picture.vector,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +107,48 @@ class VectorStore(Protocol):
 
     def search(self, query: VectorQuery) -> list[Hit]: ...
 
-    def count(self, account: str, collection: str | None = None) -> int: ...
+    def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
+        """Documents of an account; without a model, a picture counts once for each model that it is kept for."""
+
+
+class Rebuild(Protocol):
+    """The vectors of one model, being filled anew beside searches and writes, which go on."""
+
+    def held(self, uuids: Sequence[str]) -> dict[str, int]:
+        """The versions that this rebuild has of these files, tombstones too."""
+
+    def write(self, documents: Sequence[VectorDocument], removals: Sequence[VectorRemoval]) -> None:
+        """Fill in; a lower version than the one that is there loses, as everywhere."""
+
+    def count(self, account: str, collection: str) -> int: ...
+
+    def search(self, query: VectorQuery) -> list[Hit]:
+        """An answer out of what has been filled in."""
+
+    def exact(self, query: VectorQuery) -> list[Hit]:
+        """The same with every vector compared."""
+
+    def serve(self) -> None:
+        """From now on, in one step, searches are answered from what has been filled in, and from nothing else."""
+
+
+class MaintainedStore(VectorStore, Protocol):
+    """What administration asks of a store beside what the application does."""
+
+    def rebuild(self, model: str, dimension: int) -> Rebuild:
+        """Begin to fill a model's vectors anew, or go on where an earlier rebuild stopped."""
+
+    def exact(self, query: VectorQuery) -> list[Hit]:
+        """As ``search``, with every vector compared."""
+
+    def examine(self) -> list[str]:
+        """What is wrong with the store itself, each in a sentence that says what to do about it."""
+
+    def drop_old(self) -> list[str]:
+        """Delete what rebuilds have left behind; answers the names."""
+
+    def abandon(self) -> list[str]:
+        """Delete what an unfinished rebuild has filled; answers the names."""
+
+    def purge(self) -> int:
+        """Delete tombstones that nothing can come late for any more; answers how many."""

@@ -27,7 +27,7 @@ from chalicelib.domain.files import (
     restored,
 )
 from chalicelib.domain.syncs import Tally
-from chalicelib.domain.vectors import VectorDocument, VectorRemoval, VectorStore
+from chalicelib.domain.vectors import VectorRemoval, VectorStore, document_of
 from chalicelib.services.embedding import Embedding, Wanted
 from chalicelib.services.ports import Catalogue, Clock, Collections, Draft, Failure, Source, Sources
 
@@ -171,7 +171,7 @@ class Indexing:
 
     def _project(self, records: Sequence[FileRecord], bucket: str) -> None:
         """Make the vector store say what the records say."""
-        documents = [_document(r, r.picture, bucket) for r in records if r.picture and r.state is FileState.INDEXED]
+        documents = [document_of(r, r.picture, bucket) for r in records if r.picture and r.state is FileState.INDEXED]
         removals = [VectorRemoval(r.uuid, r.version) for r in records if r.state is not FileState.INDEXED]
         if documents:
             self.vectors.upsert(documents)
@@ -221,18 +221,3 @@ def _outcome(record: FileRecord, unread: set[str]) -> str:
 def _tally(outcomes: dict[str, str]) -> Tally:
     counts = {name: list(outcomes.values()).count(name) for name in ("done", "failed", "removed", "skipped")}
     return Tally(**counts)
-
-
-def _document(record: FileRecord, picture: Picture, bucket: str) -> VectorDocument:
-    return VectorDocument(
-        uuid=record.uuid,
-        account=record.account,
-        collection=record.collection,
-        bucket=bucket,
-        key=record.key,
-        size=picture.size,
-        md5=picture.md5,
-        model=picture.model,
-        version=record.version,
-        vector=picture.vector,
-    )

@@ -2,14 +2,15 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.errors import SimilarixError
-from infra.admin import accounts, tokens, usage
-from infra.admin.deployment import Deployment, DeploymentNotFound
+from infra.admin import accounts, doctor, reindex, tokens, usage
+from infra.admin.deployment import FOLDER, STACK_FILE, Deployment, DeploymentNotFound
 
-COMMANDS = (accounts, tokens, usage)
+COMMANDS = (accounts, tokens, usage, doctor, reindex)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,13 +18,17 @@ def main(arguments: list[str] | None = None) -> int:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--local", action="store_true", help="the system that 'make run' started here")
     where.add_argument("--stack", help="the name of a stack on AWS")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the local system (default: %(default)s)")
     parser.add_argument("--region", help="the stack's AWS region; by default your profile's")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(subparsers)
     options = parser.parse_args(arguments)
     try:
-        deployment = Deployment.local() if options.local else Deployment.on_aws(options.stack, options.region)
+        if options.local:
+            deployment = Deployment.local(options.folder / STACK_FILE)
+        else:
+            deployment = Deployment.on_aws(options.stack, options.region)
         options.run(deployment, options)
     except (BotoCoreError, ClientError, DeploymentNotFound, SimilarixError, ValueError) as error:
         print(error, file=sys.stderr)

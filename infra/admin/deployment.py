@@ -14,7 +14,8 @@ from chalicelib.config import Config
 from infra.emulator import Emulator
 from infra.stack import Stack
 
-STACK_FILE = Path(".local/stack.json")
+FOLDER = Path(".local")
+STACK_FILE = "stack.json"
 
 
 class DeploymentNotFound(Exception):
@@ -36,7 +37,7 @@ class Deployment:
         return cls(session, None, Stack(session.client("cloudformation"), stack).outputs())
 
     @classmethod
-    def local(cls, file: Path = STACK_FILE) -> "Deployment":
+    def local(cls, file: Path = FOLDER / STACK_FILE) -> "Deployment":
         if not file.exists():
             raise DeploymentNotFound(f"There is no {file}: no local system has been set up here. Start one: make run")
         stack = json.loads(file.read_text())

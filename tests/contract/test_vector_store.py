@@ -331,6 +331,8 @@ class VectorStoreContract:
         assert world.numbers(store.search(world.query())) == [1, 3]
         assert world.numbers(store.search(replace(world.query(), model=other))) == [2]
         assert store.search(replace(world.query(), model="contract-3+d1")) == []
+        counted = [store.count(world.account, model=model) for model in (None, world.model, other, "contract-3+d1")]
+        assert counted == [3, 2, 1, 0]
 
     # Pages
 
@@ -584,8 +586,8 @@ class WrittenByOneReadByAnother:
     def search(self, query: VectorQuery) -> list[Hit]:
         return self.reader.search(query)
 
-    def count(self, account: str, collection: str | None = None) -> int:
-        return self.reader.count(account, collection)
+    def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
+        return self.reader.count(account, collection, model)
 
 
 class TestTheFileOfTheEmbeddedStore:

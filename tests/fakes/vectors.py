@@ -57,9 +57,12 @@ class FakeVectorStore:
         hits = [hit for hit in hits if query.after is None or (hit.distance, hit.uuid) > query.after]
         return sorted(hits, key=lambda hit: (hit.distance, hit.uuid))[: query.limit]
 
-    def count(self, account: str, collection: str | None = None) -> int:
+    def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
         self._answer()
-        return sum(d.account == account and collection in (None, d.collection) for d in self.documents.values())
+        return sum(
+            d.account == account and collection in (None, d.collection) and model in (None, d.model)
+            for d in self.documents.values()
+        )
 
     def _answer(self) -> None:
         if self.down:

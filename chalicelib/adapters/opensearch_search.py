@@ -1,0 +1,88 @@
+"""Searching one index of OpenSearch: the right page, however few documents pass the filter or tie at its end."""
+
+from collections.abc import Sequence
+
+from chalicelib.adapters import opensearch_queries as queries
+from chalicelib.adapters.opensearch_client import OpenSearchCalls, Refused
+from chalicelib.adapters.opensearch_mappings import Json
+from chalicelib.domain.vectors import Hit, VectorQuery
+
+EF_SEARCH = 128  # candidates that a search keeps on its way through the graph: `make bench-store` shows recall by it
+SPARE = 8  # hits beyond the limit, so that a tie at its end is seen whole
+DEEP = 1_100  # candidates of a page behind the first: all pages to a thousand results are cut from the same ones
+MOST = 10_000  # candidates and hits that OpenSearch gives at once
+
+
+class Searcher:
+    """Approximate nearest neighbours, exact where few documents pass the filter.
+
+    A search always gives as many hits as it was asked for where they exist: an answer that is short is asked again with
+    more candidates, and at last by comparing every document that passes the filter.
+
+    Args:
+        ef: candidates on the way through the graph.
+    """
+
+    def __init__(self, calls: OpenSearchCalls, ef: int = EF_SEARCH) -> None:
+        self._calls = calls
+        self._ef = ef
+
+    def search(self, where: str, query: VectorQuery, *, exactly: bool = False) -> list[Hit]:
+        """Search an index or alias; nothing is found in one that does not exist.
+
+        Raises:
+            ValueError: the query's vector is not of length one, or not of the index's dimension.
+        """
+        vector = queries.floats(query.vector)
+        if query.collections == ():
+            return []
+        try:
+            return self._search(where, query, vector, MOST + 1 if exactly else self._candidates(query))
+        except Refused as error:
+            if error.status == 404:  # nothing was ever written for the model
+                return []
+            if "dimension" in error.reason:
+                raise ValueError(f"The query's dimension is not the model's: {error.reason}") from error
+            raise
+
+    def count(self, where: str, wanted: Json) -> int:
+        return int(self._calls.ask("POST", f"/{where}/_count", {"query": wanted})["count"])
+
+    def _candidates(self, query: VectorQuery) -> int:
+        return max(min(query.limit + SPARE, MOST), self._ef if query.after is None else DEEP)
+
+    def _search(self, where: str, query: VectorQuery, vector: Sequence[float], k: int) -> list[Hit]:
+        size = min(query.limit + SPARE, MOST)
+        total: int | None = None
+        while True:
+            if k <= MOST:
+                body = queries.nearest(query, vector, size=size, k=k, ef=self._ef)
+            else:
+                body = queries.exact(query, vector, size=size)
+            met = queries.hits(self._calls.ask("POST", f"/{where}/_search", body))
+            found = queries.admitted(query, met)[: query.limit]
+            if len(met) == size:
+                if size == MOST or _settled(query, found, met):
+                    return found
+                # A tie reaches beyond what was asked for.
+                size = min(4 * size, MOST)
+                k = max(k, size)
+                continue
+            if k > MOST or _passed(query, met):
+                return found
+            # Fewer than asked for: all there is, all behind the page before, or all that the candidates held.
+            if total is None:
+                total = self.count(where, queries.owned_by(query.account, query.collections))
+            if total <= k and (query.after is not None or len(met) >= min(total, size)):
+                return found
+            k = MOST if k < MOST and total <= MOST else MOST + 1
+
+
+def _settled(query: VectorQuery, found: Sequence[Hit], met: Sequence[Hit]) -> bool:
+    """Whether nothing that was not fetched could belong into the page: it would be as near as its last hit."""
+    return _passed(query, met) or (len(found) == query.limit and met[-1].distance > found[-1].distance)
+
+
+def _passed(query: VectorQuery, met: Sequence[Hit]) -> bool:
+    """Whether the hits have come past the greatest distance that is asked for."""
+    return query.max_distance is not None and bool(met) and met[-1].distance > query.max_distance

@@ -1,0 +1,113 @@
+"""Filling the vector store anew from the catalogue alone, beside searches and writes, and checking it before it serves.
+
+A worker writes the vector store first and the catalogue second, so a record may be older than what its worker has
+written to the store meanwhile. Versions take care of that, but for a worker that wrote before it knew of this rebuild
+and saves its record after that was read here: the catalogue is therefore walked twice, the second time when every such
+worker must have ended. Stopped at any point, the next rebuild goes on with what this one has filled.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from chalicelib.domain.collections import Collection
+from chalicelib.domain.errors import Conflict
+from chalicelib.domain.files import FileState
+from chalicelib.domain.vectors import MaintainedStore, Rebuild, VectorRemoval, document_of
+from chalicelib.services.examining import (
+    NEIGHBOURS,
+    RECALL_FLOOR,
+    UNDER_WAY,
+    Sample,
+    is_searchable,
+    measure,
+    record_chunks,
+)
+from chalicelib.services.ports import Catalogue
+
+SETTLE_SECONDS = 200.0  # as long as an index worker may run, and some more
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilding:
+    """Args:
+    collections: every collection there is.
+    settle_seconds: after which no worker is left that began before the rebuild did.
+    """
+
+    collections: Callable[[], Iterable[Collection]]
+    catalogue: Catalogue
+    store: MaintainedStore
+    say: Callable[[str], None]
+    settle_seconds: float = SETTLE_SECONDS
+    sleep: Callable[[float], None] = time.sleep
+
+    def rebuild(self, model: str) -> None:
+        """Fill the store with the catalogue's vectors of a model; searches change over at the end, in one step.
+
+        Raises:
+            Conflict: what was filled does not stand the comparison with the catalogue; searches go on as before.
+            Unavailable: the store or the catalogue did not answer. Begin again: what is filled stays.
+        """
+        dimension = self._dimension(model)
+        if dimension is None:
+            self.say(f"The catalogue has no vectors of {model}: there is nothing to fill.")
+            return
+        target = self.store.rebuild(model, dimension)
+        began = time.monotonic()
+        self.say(f"{self.fill(target, model):,} records filled in")
+        self.sleep(max(0.0, self.settle_seconds - (time.monotonic() - began)))
+        self.say(f"{self.fill(target, model):,} more that had changed meanwhile")
+        self.verify(target, model)
+        target.serve()
+        self.say(f"Searches for {model} are answered from what was filled in.")
+
+    def fill(self, target: Rebuild, model: str) -> int:
+        """Write what the target lacks; answers how many records that were."""
+        filled = 0
+        for collection in self.collections():
+            for records in record_chunks(self.catalogue, collection.uuid):
+                held = target.held([record.uuid for record in records])
+                lacking = [record for record in records if held.get(record.uuid, 0) < record.version]
+                documents = [
+                    document_of(record, record.picture, collection.bucket)
+                    for record in lacking
+                    if record.picture is not None and is_searchable(record, model)
+                ]
+                removals = [VectorRemoval(r.uuid, r.version) for r in lacking if r.state is not FileState.INDEXED]
+                target.write(documents, removals)
+                filled += len(documents) + len(removals)
+        return filled
+
+    def verify(self, target: Rebuild, model: str) -> None:
+        """Compare counts, sampled vectors and recall.
+
+        Raises:
+            Conflict: they differ by more than what workers may have under way.
+        """
+        sample = Sample()
+        for collection in self.collections():
+            expected = 0
+            for records in record_chunks(self.catalogue, collection.uuid):
+                for record in records:
+                    if is_searchable(record, model):
+                        sample.meet(record)
+                        expected += 1
+            held = target.count(collection.account, collection.uuid)
+            self.say(f"{collection.uuid} {collection.name!r}: {expected} in the catalogue, {held} filled in")
+            if abs(held - expected) > UNDER_WAY:
+                raise Conflict(f"{collection.uuid} has {expected} pictures in the catalogue; {held} were filled in.")
+        quality = measure(target.search, target.exact, self.catalogue, sample.records)
+        self.say(f"{quality.looked_for} sampled pictures, recall@{NEIGHBOURS} {quality.recall:.3f}")
+        if quality.missing:
+            raise Conflict(f"{len(quality.missing)} sampled pictures are not found, {quality.missing[0]} among them.")
+        if quality.recall < RECALL_FLOOR:
+            raise Conflict(f"Recall@{NEIGHBOURS} is {quality.recall:.3f}, below {RECALL_FLOOR}.")
+
+    def _dimension(self, model: str) -> int | None:
+        for collection in self.collections():
+            for records in record_chunks(self.catalogue, collection.uuid):
+                for record in records:
+                    if record.picture is not None and record.picture.model == model:
+                        return len(record.picture.vector) // 4
+        return None

@@ -1,0 +1,388 @@
+"""Filling a store anew from the catalogue, and telling whether it says the same, on each store that is no fake."""
+
+import itertools
+import math
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from chalicelib.adapters.embedded_vectors import EmbeddedVectorStore
+from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect
+from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
+from chalicelib.domain.collections import Collection, CollectionType
+from chalicelib.domain.errors import Conflict
+from chalicelib.domain.files import FileRecord, FileState, Picture
+from chalicelib.domain.vectors import (
+    MaintainedStore,
+    Rebuild,
+    VectorDocument,
+    VectorQuery,
+    VectorRemoval,
+    document_of,
+)
+from chalicelib.services.examining import Examining
+from chalicelib.services.rebuilding import Rebuilding
+from infra.opensearch.node import Node
+from tests.fakes.catalogue import FakeCatalogue
+from tests.fakes.collections import FakeCollections
+from tests.opensearch import store_on
+
+MODEL, DIMENSION = "rebuilt-1+d1", 8
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def vector(number: int) -> bytes:
+    """Vectors in all directions, no two of them near each other."""
+    values = [math.sin(number * (axis + 1) * 1.7 + axis) for axis in range(DIMENSION)]
+    length = math.hypot(*values)
+    return struct.pack(f"<{DIMENSION}f", *(value / length for value in values))
+
+
+class World:
+    """A catalogue with one collection, and how a worker writes: the store first, the catalogue second."""
+
+    def __init__(self, store: MaintainedStore) -> None:
+        self.store = store
+        self.collections = FakeCollections()
+        self.catalogue = FakeCatalogue(self.collections)
+        self.collection = Collection(
+            str(uuid4()), f"account-{uuid4()}", "Ours", CollectionType.S3, "bucket", "", "eu-west-1", NOW
+        )
+        self.collections.add(self.collection)
+
+    def record(self, number: int, *, seed: int | None = None, model: str = MODEL) -> FileRecord:
+        """Picture number ``number``, with the vector of ``seed``, as the next version of what is known of it."""
+        key = f"photos/{number:05}.jpg"
+        known = self.catalogue.get(self.collection.uuid, key)
+        picture = Picture(model, vector(number if seed is None else seed), 1_000, f"{number:032x}", 8, 8, "JPEG")
+        return FileRecord(
+            self.collection.account,
+            self.collection.uuid,
+            key,
+            FileState.INDEXED,
+            "etag",
+            1_000,
+            known.version + 1 if known else 1,
+            NOW,
+            picture,
+            model=model,
+        )
+
+    def save(self, *records: FileRecord) -> None:
+        """Into the catalogue alone."""
+        for record in records:
+            self.catalogue.save(record, self.catalogue.get(record.collection, record.key))
+
+    def project(self, record: FileRecord) -> None:
+        """Into the store alone."""
+        if record.state is FileState.INDEXED:
+            assert record.picture is not None
+            self.store.upsert([document_of(record, record.picture, "bucket")])
+        else:
+            self.store.remove([VectorRemoval(record.uuid, record.version)])
+
+    def write(self, record: FileRecord) -> None:
+        self.project(record)
+        self.save(record)
+
+    def fill(self, count: int) -> None:
+        """The first pictures, written at once."""
+        records = [self.record(n) for n in range(count)]
+        self.store.upsert([document_of(each, each.picture, "bucket") for each in records if each.picture])
+        self.save(*records)
+
+    def rebuilding(self, store: MaintainedStore | None = None) -> Rebuilding:
+        said: list[str] = []
+        return Rebuilding(
+            lambda: [self.collection], self.catalogue, store or self.store, said.append, 0.0, lambda _: None
+        )
+
+    def rebuild(self) -> None:
+        self.rebuilding().rebuild(MODEL)
+
+    def findings(self) -> list[str]:
+        return Examining(self.catalogue, self.store).examine([self.collection], MODEL, lambda _: None)
+
+    def found(self, number: int) -> dict[str, float]:
+        """Every picture of the collection with its distance from a vector."""
+        query = VectorQuery(self.collection.account, vector(number), MODEL, limit=1_000)
+        return {hit.uuid: hit.distance for hit in self.store.search(query)}
+
+    def expected(self) -> set[str]:
+        return {
+            record.uuid
+            for record in self.catalogue.records.values()
+            if record.state is FileState.INDEXED and record.picture is not None and record.picture.model == MODEL
+        }
+
+    def assert_equal(self) -> None:
+        """The store says what the catalogue says, vector by vector."""
+        assert set(self.found(0)) == self.expected()
+        for record in list(self.catalogue.records.values())[::7]:
+            if record.uuid in self.expected():
+                assert record.picture is not None
+                query = VectorQuery(record.account, record.picture.vector, MODEL, 1)
+                assert [hit.uuid for hit in self.store.search(query)] == [record.uuid]
+                assert self.store.search(query)[0].distance < 1e-5
+
+
+@pytest.fixture(params=["embedded", "opensearch"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> MaintainedStore:
+    if request.param == "embedded":
+        return EmbeddedVectorStore(tmp_path / "vectors.sqlite")
+    return store_on(request.getfixturevalue("node"), f"rebuilt-{uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def world(store: MaintainedStore) -> World:
+    return World(store)
+
+
+class TestRebuilding:
+    def test_a_lost_store_is_filled_from_the_catalogue_alone(self, world: World):
+        world.save(*(world.record(n) for n in range(250)))
+        world.save(replace(world.record(3), state=FileState.REMOVED), world.record(250, model="another-1+d1"))
+        world.save(replace(world.record(251), state=FileState.FAILED, picture=None))
+        world.rebuild()
+        world.assert_equal()
+        assert len(world.expected()) == 249
+        assert world.findings() == [
+            f"1 pictures of 'Ours' ({world.collection.uuid}) were embedded by another model than {MODEL} and are not "
+            "found. A sync embeds them anew; `infra.admin migrate` does it without a gap."
+        ]
+
+    def test_what_is_wrong_missing_or_too_much_is_put_right(self, world: World):
+        world.fill(40)
+        wrong = replace(world.record(5), version=1)
+        world.store.upsert([document_of(wrong, world.record(5, seed=900).picture, "bucket")])  # type: ignore[arg-type]
+        world.project(world.record(700))  # nobody knows it
+        world.store.remove([VectorRemoval(world.record(6).uuid, 1)])
+        assert len(world.findings()) >= 1
+        world.rebuild()
+        world.assert_equal()
+
+    def test_a_late_write_loses_against_a_removal_from_before_the_rebuild(self, world: World):
+        world.fill(5)
+        late = world.record(2)
+        world.write(replace(late, version=2, state=FileState.REMOVED))
+        world.rebuild()
+        world.project(replace(late, version=1))
+        world.assert_equal()
+
+    def test_nothing_in_the_catalogue_is_nothing_to_fill(self, world: World):
+        world.rebuild()
+        assert world.found(1) == {}
+
+    def test_searches_and_writes_go_on_throughout_and_nothing_is_lost(self, world: World):
+        world.fill(150)
+        steady = {world.record(n).uuid for n in range(100)}
+        failures: list[str] = []
+        stop = threading.Event()
+
+        def search() -> None:
+            while not stop.is_set():
+                missing = steady - set(world.found(1))
+                if missing:
+                    failures.append(f"{len(missing)} of what was never touched were not found")
+
+        def work() -> None:
+            for turn in itertools.count():
+                if stop.is_set():
+                    return
+                n = 100 + turn % 50
+                if turn % 3 == 2:
+                    world.write(replace(world.record(n), state=FileState.REMOVED))
+                else:
+                    record = world.record(n, seed=1_000 + turn)
+                    world.write(record)
+                    if record.uuid not in world.found(1_000 + turn):
+                        failures.append("a write that returned was not seen by the next search")
+
+        threads = [threading.Thread(target=_noting(each, failures)) for each in (search, work)]
+        for thread in threads:
+            thread.start()
+        try:
+            world.rebuild()
+            world.rebuild()
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        assert failures == []
+        world.assert_equal()
+
+    @pytest.mark.parametrize("survived", [0, 1, 2, 5])
+    def test_stopped_at_any_point_it_is_gone_on_with(self, world: World, survived: int):
+        world.fill(30)
+        world.save(*(world.record(n) for n in range(30, 250)))
+        before = world.found(1)
+        with pytest.raises(ConnectionError):
+            world.rebuilding(Failing(world.store, survived)).rebuild(MODEL)
+        if isinstance(world.store, OpenSearchVectorStore):
+            assert world.found(1) == before, "searches are answered as before"
+        world.write(world.record(3, seed=777))
+        world.rebuild()
+        world.assert_equal()
+
+    def test_what_does_not_stand_the_comparison_never_serves(self, world: World):
+        world.fill(10)
+        world.save(*(world.record(n) for n in range(10, 400)))
+        before = world.found(1)
+        with pytest.raises(Conflict, match="400 pictures in the catalogue"):
+            world.rebuilding(Forgetful(world.store)).rebuild(MODEL)
+        assert set(world.found(1)) == set(before)
+
+    def test_a_store_that_says_what_the_catalogue_says_is_well(self, world: World):
+        world.fill(60)
+        assert world.findings() == []
+
+    def test_what_is_missing_and_what_is_too_much_is_told(self, world: World):
+        world.fill(20)
+        world.save(world.record(20), world.record(21))
+        (missing, *_) = world.findings()
+        assert "2 pictures of 'Ours'" in missing
+        assert "missing" in missing
+        for n in range(22, 29):
+            world.project(world.record(n))
+        assert any("5 pictures" in finding and "catalogue does not have" in finding for finding in world.findings())
+
+    def test_a_vector_that_is_not_the_catalogues_is_told(self, world: World):
+        world.fill(20)
+        wrong = replace(world.record(4, seed=555), version=1)
+        world.project(wrong)
+        assert any("1 of 20 sampled pictures" in finding for finding in world.findings())
+
+    def test_old_tombstones_are_purged_and_young_ones_stay(self, world: World):
+        world.write(world.record(1))
+        world.write(replace(world.record(1), state=FileState.REMOVED))
+        assert world.store.purge() == 0
+        world.project(replace(world.record(1), version=1))
+        assert world.found(1) == {}
+
+
+def _noting(act: Callable[[], None], failures: list[str]) -> Callable[[], None]:
+    def run() -> None:
+        try:
+            act()
+        except Exception as error:
+            failures.append(repr(error))
+
+    return run
+
+
+class Wrapped:
+    """A store whose rebuilds go another way."""
+
+    def __init__(self, store: MaintainedStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+
+class Failing(Wrapped):
+    """A rebuild's process that dies after some writes."""
+
+    def __init__(self, store: MaintainedStore, survives: int) -> None:
+        super().__init__(store)
+        self._survives = survives
+
+    def rebuild(self, model: str, dimension: int) -> Rebuild:
+        return Dying(self._store.rebuild(model, dimension), self._survives)  # type: ignore[return-value]
+
+
+class Dying(Wrapped):
+    def __init__(self, rebuild: Rebuild, survives: int) -> None:
+        super().__init__(rebuild)  # type: ignore[arg-type]
+        self._left = survives
+
+    def write(self, documents: list[VectorDocument], removals: list[VectorRemoval]) -> None:
+        if self._left == 0:
+            raise ConnectionError("the process is gone")
+        self._left -= 1
+        self._store.write(documents, removals)  # type: ignore[attr-defined]
+
+    def serve(self) -> None:
+        raise ConnectionError("the process is gone")
+
+
+class Forgetful(Wrapped):
+    """A rebuild that writes nothing, and says that it did."""
+
+    def rebuild(self, model: str, dimension: int) -> Rebuild:
+        target = Wrapped(self._store.rebuild(model, dimension))  # type: ignore[arg-type]
+        target.write = lambda documents, removals: None  # type: ignore[attr-defined]
+        target.count = lambda account, collection: 0  # type: ignore[attr-defined]
+        return target  # type: ignore[return-value]
+
+
+class TestTheIndexesOfOpenSearch:
+    """What only a store with indexes and aliases can have wrong, and is told of it."""
+
+    @pytest.fixture
+    def world(self, node: Node) -> World:
+        store = store_on(node, f"aliases-{uuid4().hex[:8]}")
+        world = World(store)
+        world.fill(5)
+        return world
+
+    @pytest.fixture
+    def calls(self, node: Node) -> OpenSearchCalls:
+        return OpenSearchCalls(connect(node.endpoint))
+
+    def index(self, world: World) -> str:
+        assert isinstance(world.store, OpenSearchVectorStore)
+        return world.store.indexes.all(fresh=True)[0].name
+
+    def test_the_old_index_stays_until_it_is_told_to_go(self, world: World):
+        old = self.index(world)
+        world.rebuild()
+        (finding,) = world.findings()
+        assert old in finding
+        assert "--drop-old" in finding
+        assert world.store.drop_old() == [old]
+        assert world.findings() == []
+        world.assert_equal()
+
+    def test_an_unfinished_rebuild_is_told_and_can_be_abandoned(self, world: World):
+        world.store.rebuild(MODEL, DIMENSION)
+        (finding,) = world.findings()
+        assert "is being filled" in finding
+        (filled,) = world.store.abandon()
+        assert filled.endswith("-000002")
+        world.write(world.record(9))
+        world.assert_equal()
+
+    def test_an_index_that_takes_no_writes_is_told(self, world: World, calls: OpenSearchCalls):
+        name = self.index(world)
+        calls.ask("POST", "/_aliases", {"actions": [{"remove": {"index": name, "alias": f"{name}.write"}}]})
+        assert any("takes no writes" in finding for finding in world.findings())
+
+    def test_an_index_without_a_reader_is_told(self, world: World, calls: OpenSearchCalls):
+        name = self.index(world)
+        calls.ask("POST", "/_aliases", {"actions": [{"remove": {"index": name, "alias": name[: -len("-000001")]}}]})
+        assert any("No index answers searches" in finding for finding in world.findings())
+
+    def test_another_mapping_than_this_versions_is_told(self, world: World, calls: OpenSearchCalls):
+        name = self.index(world)
+        meta = {"model": MODEL, "dimension": DIMENSION, "layout": 0}
+        calls.ask("PUT", f"/{name}/_mapping", {"_meta": meta})
+        assert any("mapping" in finding for finding in world.findings())
+
+    def test_a_block_on_writes_is_told(self, world: World, calls: OpenSearchCalls):
+        name = self.index(world)
+        calls.ask("PUT", f"/{name}/_settings", {"index.blocks.write": True})
+        assert any("refuses writes" in finding for finding in world.findings())
+        calls.ask("PUT", f"/{name}/_settings", {"index.blocks.write": None})
+        assert world.findings() == []
+
+    def test_a_store_that_is_gone_is_told(self, world: World):
+        assert isinstance(world.store, OpenSearchVectorStore)
+        world.store.indexes.drop(world.store.indexes.all()[0])
+        assert any("no index yet" in finding for finding in world.findings())
