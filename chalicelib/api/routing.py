@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from chalice.app import Blueprint, Chalice, Response
 
-from chalicelib.api import accounts, collections, files, search, syncs, uploads
+from chalicelib.api import accounts, collections, docs, files, search, syncs, uploads
 from chalicelib.api.edge import Call, Edge, refuse
 from chalicelib.bootstrap import Services
 from chalicelib.domain.errors import MethodNotAllowed, NotFound
@@ -17,7 +17,7 @@ def register(app: Chalice, services: Callable[[], Services]) -> None:
     # Which bodies are binary, API Gateway is told in infra/template.yaml; Chalice's own list would refuse some callers.
     app.api.binary_types = []
     edge = Edge(services)
-    for part in (search, collections, syncs, uploads, files, accounts):
+    for part in (search, collections, syncs, uploads, files, accounts, docs):
         app.register_blueprint(part.blueprint(edge))
     # API Gateway does not tell a wrong method from an unknown path, so both are routed here and told apart.
     app.register_blueprint(_otherwise(edge, app))

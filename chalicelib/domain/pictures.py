@@ -16,7 +16,11 @@ MIME_TYPES = {
     "WEBP": "image/webp",
     "BMP": "image/bmp",
     "TIFF": "image/tiff",
+    "HEIF": "image/heif",
+    "AVIF": "image/avif",
 }
+# What a client may say that a file is; what it is comes from its bytes.
+ACCEPTED_TYPES = (*MIME_TYPES.values(), "image/heic")
 
 
 def mime_type(format_name: str) -> str:

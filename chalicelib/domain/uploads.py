@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from chalicelib.domain.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from chalicelib.domain.news import s3_news
-from chalicelib.domain.pictures import MIME_TYPES
+from chalicelib.domain.pictures import ACCEPTED_TYPES
 
 # The contract's '20 MB', read so that a file of that size in either unit goes in: docs/decisions/0010.
 UPLOAD_LIMIT = 20 * 2**20
@@ -138,6 +138,6 @@ def checked_size(value: object) -> int:
 def checked_mime_type(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidRequest("mime_type is the picture's media type, such as 'image/jpeg'.", field="mime_type")
-    if value not in MIME_TYPES.values():
-        raise UnsupportedMediaType(f"Only pictures are taken: {', '.join(MIME_TYPES.values())}.", field="mime_type")
+    if value not in ACCEPTED_TYPES:
+        raise UnsupportedMediaType(f"Only pictures are taken: {', '.join(ACCEPTED_TYPES)}.", field="mime_type")
     return value
