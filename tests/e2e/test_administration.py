@@ -1,11 +1,13 @@
 """``python -m infra.admin`` on the deployed system: accounts, plans, tokens."""
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
 from infra.admin.__main__ import main
-from infra.admin.deployment import Deployment
 from infra.local import Stack
 from tests.e2e.conftest import Caller, eventually
 
@@ -13,13 +15,13 @@ Admin = Callable[..., str]
 
 
 @pytest.fixture
-def admin(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Admin:
+def admin(stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Admin:
     """Runs a command on this deployment and answers what it printed."""
-    monkeypatch.setattr(Deployment, "local", lambda: deployment)
+    (tmp_path / "stack.json").write_text(json.dumps(asdict(stack)))
 
     def run(*arguments: str, fails: bool = False) -> str:
         capsys.readouterr()
-        assert main(["--local", *arguments]) == int(fails)
+        assert main(["--local", "--folder", str(tmp_path), *arguments]) == int(fails)
         printed = capsys.readouterr()
         return (printed.err if fails else printed.out).strip()
 
