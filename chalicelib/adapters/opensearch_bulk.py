@@ -1,11 +1,11 @@
 """Writing many documents at once, each with an outcome of its own."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.adapters.opensearch_client import BUSY, UNAVAILABLE, OpenSearchCalls
+from chalicelib.adapters.opensearch_client import BUSY, UNAVAILABLE, OpenSearchCalls, Refused
 from chalicelib.domain.errors import StoreUnavailable
 
 BYTES = 4_000_000  # of a request; OpenSearch's own advice is 3 to 5 MB
@@ -53,18 +53,32 @@ def write(calls: OpenSearchCalls, writes: Sequence[Write], *, wait: bool) -> Out
     outcome = Outcome([], [])
     params = {"require_alias": "true", "filter_path": "items.*.status,items.*.error"}
     params |= {"refresh": "wait_for"} if wait else {}
-    for chunk in _chunks(writes):
-        left = chunk
-        for attempt in range(TRIES):
-            body = "".join(each.lines for each in left)
-            answer = calls.ask("POST", "/_bulk", body, params, seconds=SECONDS)
-            left = _sort(left, answer, outcome)
-            if not left:
-                break
-            calls.pause(attempt)
-        else:
-            raise StoreUnavailable(UNAVAILABLE)
+    chunks = list(_chunks(writes))
+    while chunks:
+        chunk = chunks.pop(0)
+        try:
+            _write_chunk(calls, chunk, params, outcome)
+        except Refused as error:
+            if error.status not in (400, 413):
+                raise
+            # Of some mistakes, and of too much at once, OpenSearch refuses the request as a whole: halves tell whose.
+            if len(chunk) == 1:
+                outcome.refused.append(f"{chunk[0].uuid}: {error.kind}: {error.reason}")
+            else:
+                middle = len(chunk) // 2
+                chunks[:0] = [chunk[:middle], chunk[middle:]]
     return outcome
+
+
+def _write_chunk(calls: OpenSearchCalls, writes: Sequence[Write], params: Mapping[str, str], outcome: Outcome) -> None:
+    for attempt in range(TRIES):
+        body = "".join(each.lines for each in writes)
+        answer = calls.ask("POST", "/_bulk", body, params, seconds=SECONDS)
+        writes = _sort(writes, answer, outcome)
+        if not writes:
+            return
+        calls.pause(attempt)
+    raise StoreUnavailable(UNAVAILABLE)
 
 
 def _sort(writes: Sequence[Write], answer: Any, outcome: Outcome) -> list[Write]:

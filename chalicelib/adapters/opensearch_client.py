@@ -63,17 +63,23 @@ def connect(
 
 
 class OpenSearchCalls:
-    """``ask`` for one answer, again after a growing random pause while OpenSearch is busy or not there."""
+    """``ask`` for one answer, again after a growing random pause while OpenSearch is busy or not there.
+
+    Args:
+        seconds: that an answer is waited for, where the call does not say otherwise.
+    """
 
     def __init__(
         self,
         client: OpenSearch,
         circuit: Circuit | None = None,
         *,
+        seconds: float = SECONDS,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._transport = client.transport
         self._circuit = circuit or Circuit()
+        self._seconds = seconds
         self._sleep = sleep
 
     def ask(
@@ -83,7 +89,7 @@ class OpenSearchCalls:
         body: Any = None,
         params: Mapping[str, Any] | None = None,
         *,
-        seconds: float = SECONDS,
+        seconds: float | None = None,
         tries: int = TRIES,
     ) -> Any:
         """The answer's body.
@@ -94,7 +100,7 @@ class OpenSearchCalls:
         """
         for attempt in range(tries):
             try:
-                return self._once(method, path, body, params, seconds)
+                return self._once(method, path, body, params, seconds or self._seconds)
             except CircuitOpen as error:
                 raise StoreUnavailable(UNAVAILABLE) from error
             except Busy as error:

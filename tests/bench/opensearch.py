@@ -1,0 +1,293 @@
+"""Vectors on a genuine OpenSearch node: ``python -m tests.bench.opensearch``, some minutes with 100,000 of them.
+
+What they are made of says ``tests.bench.pictures``. One account holds all but some small tenants' vectors, in
+collections of a half, a tenth and a hundredth of it; truth is numpy's, in float64. Where two ways are compared, they
+take turns, so that whatever else the machine does meets both.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import requests
+
+from chalicelib.adapters import opensearch_queries as queries
+from chalicelib.adapters.embedded_vectors import EmbeddedVectorStore
+from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect
+from chalicelib.adapters.opensearch_indexes import Indexes
+from chalicelib.adapters.opensearch_mappings import LUCENE, Sizing, index_body
+from chalicelib.adapters.opensearch_search import EF_SEARCH, SPARE
+from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
+from chalicelib.domain.vectors import VectorDocument, VectorQuery, VectorStore
+from infra.opensearch.node import Node, free_port
+from tests.bench.figures import figure, milliseconds, percentile
+from tests.bench.pictures import Vectors, vectors
+
+MODEL, LIMIT, BATCH = "lite-1+d1", 16, 500
+WIDTHS = (16, 32, 64, 128, 256, 512)
+SHARES = {"half": 0.5, "tenth": 0.1, "hundredth": 0.01}
+TENANTS = (1, 10, 17, 100, 300, 1_000, 3_000)  # of 100,000, ten are 0.01 %
+BULK = 6_000  # documents a way
+
+
+@dataclass(frozen=True)
+class World:
+    """Who owns which vector: (n,) accounts and collections beside (n, D) vectors."""
+
+    vectors: Vectors
+    accounts: list[str]
+    collections: list[str]
+
+    @classmethod
+    def of(cls, made: Vectors) -> "World":
+        random, count = np.random.default_rng(3), len(made)
+        order = random.permutation(count)
+        accounts, collections = ["own"] * count, ["rest"] * count
+        place = 0
+        for size in TENANTS:
+            if place + size < count // 2:
+                for row in order[place : place + size]:
+                    accounts[row] = collections[row] = f"tenant-{size}"
+                place += size
+        own = order[place:]
+        start = 0
+        for name, share in SHARES.items():
+            for row in own[start : start + int(share * len(own))]:
+                collections[row] = name
+            start += int(share * len(own))
+        return cls(made, accounts, collections)
+
+    def document(self, row: int) -> VectorDocument:
+        uuid = f"{row:08x}-0000-4000-8000-{row:012x}"
+        return VectorDocument(
+            uuid,
+            self.accounts[row],
+            self.collections[row],
+            "bucket",
+            f"photos/{row}.jpg",
+            1,
+            "0" * 32,
+            MODEL,
+            1,
+            self.vectors[row].tobytes(),
+        )
+
+    def nearest(self, query: Vectors, account: str, collection: str | None) -> set[str]:
+        """The identifiers of the true neighbours, with all that are as near as the last of them."""
+        owners = zip(self.accounts, self.collections, strict=True)
+        rows = np.flatnonzero([a == account and collection in (None, c) for a, c in owners])
+        away = 1 - self.vectors[rows].astype(np.float64) @ query.astype(np.float64)
+        last = np.sort(away)[min(LIMIT, len(away)) - 1]
+        return {self.document(int(row)).uuid for row in rows[away <= last + 1e-6]}
+
+
+def store_on(node: Node, prefix: str, ef: int = EF_SEARCH) -> OpenSearchVectorStore:
+    calls = OpenSearchCalls(connect(node.endpoint))
+    indexes = Indexes(calls, prefix=prefix, sizing=Sizing(refresh_seconds=1), known_seconds=0.0)
+    return OpenSearchVectorStore(calls, indexes, ef_search=ef)
+
+
+def fill(node: Node, prefix: str, world: World) -> float:
+    """As `infra.admin reindex` fills an index; answers the seconds until searches saw everything."""
+    began = time.perf_counter()
+    target = store_on(node, prefix).rebuild(MODEL, world.vectors.shape[1])
+    for first in range(0, len(world.vectors), BATCH):
+        rows = range(first, min(first + BATCH, len(world.vectors)))
+        target.write([world.document(row) for row in rows], [])
+    target.serve()
+    return time.perf_counter() - began
+
+
+def settle(node: Node) -> None:
+    """Wait until the node has merged what it wants to merge."""
+    while True:
+        merges = requests.get(f"{node.endpoint}/_stats/merge", timeout=60).json()["_all"]["total"]["merges"]
+        if merges["current"] == 0:
+            return
+        time.sleep(1)
+
+
+def quality(store: VectorStore, world: World, asked: Vectors, collection: str | None) -> tuple[float, list[float]]:
+    """Recall@16 and the milliseconds of each search."""
+    shares, taken = [], []
+    for vector in asked:
+        wanted = VectorQuery("own", vector.tobytes(), MODEL, LIMIT, (collection,) if collection else None)
+        began = time.perf_counter()
+        hits = store.search(wanted)
+        taken.append((time.perf_counter() - began) * 1000)
+        true = world.nearest(vector, "own", collection)
+        shares.append(len({hit.uuid for hit in hits} & true) / min(LIMIT, len(true)))
+    return statistics.mean(shares), taken
+
+
+def widths(node: Node, world: World, asked: Vectors, size: str) -> None:
+    """Recall and latency by the width of the search, without a collection and with each of three."""
+    truth: dict[str | None, float] = {}
+    for collection in (None, *SHARES):
+        for ef in WIDTHS:
+            store = store_on(node, f"bench-{size}", ef)
+            recall, taken = quality(store, world, asked, collection)
+            name = f"{size}_{collection or 'all'}_ef{ef}"
+            figure(f"recall16_{name}", recall, "of 1")
+            figure(f"knn_p50_ms_{name}", statistics.median(taken), "ms")
+            figure(f"knn_p95_ms_{name}", percentile(taken, 95), "ms")
+            if ef == EF_SEARCH:
+                truth[collection] = recall
+                if collection is None:
+                    figure(f"knn_p50_ms_{size}", statistics.median(taken), "ms")
+                    figure(f"knn_p95_ms_{size}", percentile(taken, 95), "ms")
+    figure(f"recall16_{size}", truth[None], "of 1")
+    figure(f"recall16_{size}_filtered", min(truth[name] for name in SHARES), "of 1")
+
+
+def tenants(node: Node, world: World, asked: Vectors, size: str) -> None:
+    """Whether small tenants find all they have, and from how many vectors on comparing each of them costs more."""
+    store, crossover = store_on(node, f"bench-{size}"), 0
+    for tenant in TENANTS:
+        name = f"tenant-{tenant}"
+        if name not in world.accounts:
+            continue
+        query = [VectorQuery(name, vector.tobytes(), MODEL, LIMIT) for vector in asked[:60]]
+        short = sum(len(store.search(each)) < min(LIMIT, tenant) for each in query)
+        figure(f"starved_{tenant}_of_{size}", short, "searches")
+        ways: dict[str, list[float]] = {"knn": [], "script": []}
+        for each in query:
+            ways["knn"] += milliseconds(lambda each=each: store.search(each), 1, warm=0)
+            ways["script"] += milliseconds(lambda each=each: store.exact(each), 1, warm=0)
+        for way, taken in ways.items():
+            figure(f"{way}_p50_ms_tenant_{tenant}", statistics.median(taken), "ms")
+        if statistics.median(ways["script"]) <= statistics.median(ways["knn"]):
+            crossover = tenant
+    figure("script_pays_up_to", crossover, "vectors")
+
+
+def overhead(node: Node, asked: Vectors, size: str) -> None:
+    """Our own time in a search, against the same request by opensearch-py alone."""
+    store, bare = store_on(node, f"bench-{size}"), connect(node.endpoint)
+    path, ours, theirs = f"/{store.indexes.read_alias(MODEL)}/_search", [], []
+    for turn, vector in enumerate(asked):
+        query = VectorQuery("own", vector.tobytes(), MODEL, LIMIT)
+        body = queries.nearest(query, queries.floats(query.vector), size=LIMIT + SPARE, k=EF_SEARCH, ef=EF_SEARCH)
+        ways: list[tuple[list[float], Callable[[], object]]] = [
+            (ours, lambda query=query: store.search(query)),
+            (theirs, lambda body=body: bare.transport.perform_request("POST", path, body=body)),
+        ]
+        for taken, act in ways if turn % 2 else reversed(ways):
+            taken += milliseconds(act, 1, warm=1)
+    figure("adapter_overhead_ms", statistics.median(a - b for a, b in zip(ours, theirs, strict=True)), "ms")
+
+
+def bulk(node: Node, world: World) -> None:
+    """Filling against a bare loop of opensearch-py's bulk with the same batches, in turns."""
+    dimension = world.vectors.shape[1]
+    target, bare = store_on(node, "bench-bulk").rebuild(MODEL, dimension), connect(node.endpoint)
+    bare.indices.create(index="bare", body=index_body(LUCENE, MODEL, dimension, Sizing()))
+    seconds = {"ours": 0.0, "bare": 0.0}
+    for turn, first in enumerate(range(0, min(BULK, len(world.vectors)), BATCH)):
+        documents = [world.document(row) for row in range(first, first + BATCH)]
+        ways: list[tuple[str, Callable[[], object]]] = [
+            ("ours", lambda documents=documents: target.write(documents, [])),
+            ("bare", lambda documents=documents: _bare_bulk(bare, documents)),
+        ]
+        for name, act in ways if turn % 2 else reversed(ways):
+            began = time.perf_counter()
+            act()
+            seconds[name] += time.perf_counter() - began
+    figure("bulk_per_s", BULK / seconds["ours"], "1/s")
+    figure("bulk_bare_per_s", BULK / seconds["bare"], "1/s")
+    figure("bulk_ratio", seconds["bare"] / seconds["ours"], "x")
+
+
+def _bare_bulk(client: Any, documents: Sequence[VectorDocument]) -> None:
+    lines: list[dict[str, Any]] = []
+    for d in documents:
+        lines.append({"index": {"_index": "bare", "_id": d.uuid, "version": d.version, "version_type": "external_gte"}})
+        lines.append(queries.document(d, np.frombuffer(d.vector, "<f4").tolist()))
+    if client.bulk(body=lines, request_timeout=60)["errors"]:
+        sys.exit("The bare loop was refused something.")
+
+
+def beside_embedded(node: Node, world: World, asked: Vectors, counts: Sequence[int]) -> None:
+    """The embedded store and the node on the same vectors, at several sizes."""
+    for count in counts:
+        part = World(world.vectors[:count], world.accounts[:count], world.collections[:count])
+        size = f"{count // 1000}k"
+        with tempfile.TemporaryDirectory() as folder:
+            embedded = EmbeddedVectorStore(Path(folder) / "vectors.sqlite")
+            for first in range(0, count, BATCH):
+                embedded.upsert([part.document(row) for row in range(first, min(first + BATCH, count))])
+            if count != len(world.vectors):
+                fill(node, f"bench-{size}", part)
+                settle(node)
+            remote = store_on(node, f"bench-{size}")
+            for name, taken in _in_turns({"embedded": embedded, "opensearch": remote}, asked[:100]).items():
+                figure(f"{name}_p50_ms_{size}", statistics.median(taken), "ms")
+            figure(f"embedded_rss_mb_{size}", _embedded_memory(Path(folder) / "vectors.sqlite", asked[0]), "MB")
+
+
+def _in_turns(stores: Mapping[str, VectorStore], asked: Vectors) -> dict[str, list[float]]:
+    taken: dict[str, list[float]] = {name: [] for name in stores}
+    for vector in asked:
+        for name, store in stores.items():
+            began = time.perf_counter()
+            store.search(VectorQuery("own", vector.tobytes(), MODEL, LIMIT))
+            taken[name].append((time.perf_counter() - began) * 1000)
+    return taken
+
+
+def _embedded_memory(path: Path, vector: Vectors) -> float:
+    """What a process holds that searches the file, beyond one that has only imported it."""
+    code = (
+        "import json, os, sys\n"
+        "from chalicelib.adapters.embedded_vectors import EmbeddedVectorStore\n"
+        "from chalicelib.domain.vectors import VectorQuery\n"
+        "def resident():\n"
+        "    listed = os.popen(f'ps -o rss= -p {os.getpid()}').read()\n"
+        "    return int(listed)\n"
+        "path, vector = json.loads(sys.stdin.read())\n"
+        "before = resident()\n"
+        f"EmbeddedVectorStore(path).search(VectorQuery('own', bytes.fromhex(vector), {MODEL!r}, 16))\n"
+        "print(resident() - before)\n"
+    )
+    told = json.dumps([str(path), vector.tobytes().hex()])
+    done = subprocess.run([sys.executable, "-c", code], input=told, capture_output=True, text=True, check=True)
+    return int(done.stdout) / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.opensearch", description=__doc__)
+    parser.add_argument("--vectors", type=int, default=100_000, help="how many (default: %(default)s)")
+    count = parser.parse_args().vectors
+    size = f"{count // 1000}k"
+    made, asked = vectors(count)
+    world = World.of(made)
+    print(f"{count} vectors of {made.shape[1]} made of real pictures, {len(asked)} queries", flush=True)
+    with tempfile.TemporaryDirectory() as folder, Node(Path(folder), free_port(), heap_mb=1024) as node:
+        bulk(node, world)
+        seconds = fill(node, f"bench-{size}", world)
+        figure(f"fill_s_{size}", seconds, "s")
+        began = time.perf_counter()
+        settle(node)
+        figure(f"merged_after_s_{size}", time.perf_counter() - began, "s")
+        quality(store_on(node, f"bench-{size}"), world, asked[:50], None)  # the node's own code gets warm
+        overhead(node, asked, size)
+        widths(node, world, asked[:100], size)
+        tenants(node, world, asked, size)
+        beside_embedded(node, world, asked, [each for each in (1_000, 10_000, 100_000) if each <= count])
+        if count > 10_000:
+            small = World(made[:10_000], world.accounts[:10_000], world.collections[:10_000])
+            widths(node, small, asked[:100], "10k")
+        figure(f"node_rss_mb_{size}", node.resident_mb(), "MB")
+
+
+if __name__ == "__main__":
+    main()
