@@ -39,12 +39,7 @@ class DynamoDBRegister:
     def add(self, collection: Collection, limit: int) -> None:
         if limit < 1:
             raise AllowanceUsedUp(_FULL.format(limit=limit))
-        put = {
-            "TableName": self._collections,
-            "Item": from_collection(collection),
-            "ConditionExpression": "attribute_not_exists(#u)",
-            "ExpressionAttributeNames": {"#u": "uuid"},
-        }
+        put = {"TableName": self._collections, "Item": from_collection(collection)}  # under an identifier just made
         count = self._count(collection.account, 1)
         count["ConditionExpression"] = "attribute_not_exists(collections) OR collections < :limit"
         count["ExpressionAttributeValues"][":limit"] = to_value(limit)

@@ -172,6 +172,8 @@ class Uploads:
         upload = self.allowances.upload(ref)
         if upload is None or upload.state is not UploadState.PENDING:
             self.storage.remove(staged_key(PRESIGNED, ref))
+            if upload is not None and upload.state is UploadState.FAILED:
+                self._unlist(upload)  # whoever ended it may have died before this
             return
         try:
             self._finish(upload)
@@ -304,11 +306,15 @@ class Uploads:
         if not self.allowances.give_back(upload, reason, detail, self.now()):
             return
         self.storage.remove(upload.staged_key)
+        self._unlist(replace(upload, reason=reason, detail=detail))
+
+    def _unlist(self, upload: Upload) -> None:
+        """Where the file of an upload that has failed is listed as pending, list it as failed, or not at all."""
         record = self.catalogue.get(upload.collection, upload.key)
         if record is not None and record.state is FileState.PENDING:
-            ended, model = _next(record, self.now), record.model or ""
-            expired = reason == EXPIRED[0]
-            self._save(removed(ended, reason, detail) if expired else failed(ended, model, reason, detail), record)
+            ended, reason, detail = _next(record, self.now), upload.reason or "", upload.detail or ""
+            gone = reason == EXPIRED[0]
+            self._save(removed(ended, reason, detail) if gone else failed(ended, "", reason, detail), record)
 
     def _announce(self, upload: Upload, record: FileRecord | None) -> None:
         """List the file as pending, where there is none of its name yet."""

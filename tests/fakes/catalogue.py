@@ -1,13 +1,16 @@
 """The catalogue in memory."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 
 from chalicelib.domain.errors import NotFound, StaleWrite
 from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, content
 from chalicelib.domain.listing import Known
-from chalicelib.services.ports import Draft
+from chalicelib.services.ports import Draft, FilePage
 from tests.fakes.collections import FakeCollections
+
+PAGE = 2  # records that one call removes
 
 
 class FakeCatalogue:
@@ -41,6 +44,22 @@ class FakeCatalogue:
                 found.setdefault(content(record.account, record.picture.model, info), record)
         return {name: found[name] for name in contents if name in found}
 
+    def page(self, collection: str, state: FileState | None, *, after: str | None, limit: int) -> FilePage:
+        states = [state] if state else [each for each in FileState if each is not FileState.REMOVED]
+        found = sorted(
+            (record for (owner, _), record in self.records.items() if owner == collection),
+            key=lambda record: record.key.encode(),
+        )
+        found = [record for record in found if after is None or record.key.encode() > after.encode()]
+        wanted = [_without_vector(record) for record in found if record.state in states]
+        return FilePage(wanted[:limit], wanted[limit - 1].key if len(wanted) > limit else None)
+
+    def remove_page(self, collection: str) -> bool:
+        found = [where for where in self.records if where[0] == collection][:PAGE]
+        for where in found:
+            del self.records[where]
+        return bool(found)
+
     def save(self, record: FileRecord, previous: FileRecord | None) -> None:
         if self.save_all([Draft(record, previous)]):
             raise StaleWrite
@@ -70,6 +89,10 @@ class FakeCatalogue:
 
     def _version(self, record: FileRecord) -> int | None:
         return _version(self.get(record.collection, record.key))
+
+
+def _without_vector(record: FileRecord) -> FileRecord:
+    return replace(record, picture=replace(record.picture, vector=b"")) if record.picture else record
 
 
 def _version(record: FileRecord | None) -> int | None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from chalicelib.domain.changes import IndexBatch, SyncStep
+from chalicelib.domain.changes import DeletionStep, IndexBatch, SyncStep
+from chalicelib.domain.uploads import UploadRef, uploads_in
 
 
 class FakeQueues:
-    """What a test may look at: ``steps`` with their delays, and ``batches``, in the order they were sent.
+    """What a test may look at: ``steps``, ``deletions`` and ``uploads`` with their delays, and ``batches``, as sent.
 
     What it may set: ``down``, and nothing can be sent.
     """
@@ -14,6 +15,8 @@ class FakeQueues:
     def __init__(self) -> None:
         self.steps: list[tuple[SyncStep, int]] = []
         self.batches: list[IndexBatch] = []
+        self.deletions: list[tuple[DeletionStep, int]] = []
+        self.uploads: list[tuple[UploadRef, int]] = []
         self.down = False
 
     def send_sync(self, step: SyncStep, *, delay: int = 0) -> None:
@@ -25,6 +28,16 @@ class FakeQueues:
         for batch in batches:
             self._answer()
             self.batches.append(IndexBatch.from_json(batch.to_json()))
+
+    def send_deletion(self, step: DeletionStep, *, delay: int = 0) -> None:
+        self._answer()
+        assert 0 <= delay <= 900, "SQS delays a message by 15 minutes at most"
+        self.deletions.append((DeletionStep.from_json(step.to_json()), delay))
+
+    def send_upload(self, upload: UploadRef, *, delay: int = 0) -> None:
+        self._answer()
+        assert 0 <= delay <= 900, "SQS delays a message by 15 minutes at most"
+        self.uploads.extend((ref, delay) for ref in uploads_in(upload.to_json()))
 
     def _answer(self) -> None:
         if self.down:

@@ -1,8 +1,13 @@
 """Our own buckets in memory: managed pictures, and thumbnails."""
 
-from chalicelib.domain.files import ObjectInfo
-from tests.fakes.buckets import FakeSources, etag
+from urllib.parse import quote
 
+from chalicelib.domain.errors import NotFound
+from chalicelib.domain.files import ObjectInfo
+from chalicelib.services.ports import UploadForm
+from tests.fakes.buckets import SCHEME, FakeSources, etag
+
+PAGE = 2  # objects that one call removes
 THUMBNAILS = "fake-thumbnails://"
 
 
@@ -22,6 +27,35 @@ class FakeStorage:
         assert "/" in content_type
         self._sources.bucket(self._bucket).put(key, body)
         return ObjectInfo(key, etag(body), len(body))
+
+    def move(self, key: str, to: str, content_type: str) -> None:
+        assert "/" in content_type
+        managed = self._sources.bucket(self._bucket)
+        if key not in managed.objects:
+            raise NotFound("The bytes are gone.")
+        managed.put(to, managed.objects[key])
+
+    def remove(self, key: str) -> None:
+        self._sources.bucket(self._bucket).delete(key)
+
+    def url(self, key: str, *, seconds: int) -> str:
+        return f"{SCHEME}{self._bucket}/{quote(key, safe='')}"
+
+    def form(self, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
+        return UploadForm(f"{SCHEME}{self._bucket}", {"key": key, "size": str(size), "Content-Type": content_type})
+
+    def remove_page(self, prefix: str) -> bool:
+        managed = self._sources.bucket(self._bucket)
+        found = [key for key in managed.objects if key.startswith(prefix)][:PAGE]
+        for key in found:
+            managed.delete(key)
+        return bool(found)
+
+    def remove_thumbnails_page(self, collection: str) -> bool:
+        found = [each for each in self.thumbnails if each[0] == collection][:PAGE]
+        for each in found:
+            del self.thumbnails[each]
+        return bool(found)
 
     def thumbnail(self, collection: str, file: str) -> bytes | None:
         return self.thumbnails.get((collection, file))

@@ -1,0 +1,192 @@
+"""What every count of allowances must hold: one suite, run on the fake and on the emulator's DynamoDB."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from chalicelib.adapters.dynamodb_allowances import DynamoDBAllowances
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.uploads import INLINE, Upload, UploadState, Usage
+from chalicelib.services.ports import Allowances
+from tests.contract.tables import make_table
+from tests.contract.things import NOW
+from tests.fakes.allowances import FakeAllowances
+
+UNTIL = NOW + timedelta(minutes=3)
+PLENTY = {"files": 1000, "size": 10**9, "uploads": 1000}
+
+
+def an_upload(**fields: Any) -> Upload:
+    wanted: dict[str, Any] = {
+        "id": str(uuid4()),
+        "account": str(uuid4()),
+        "collection": str(uuid4()),
+        "key": "objects/a/b/picture ü.jpg",
+        "size": 100,
+        "folder": INLINE,
+        "month": "2026-03",
+        "created_at": NOW,
+        "expires_at": NOW + timedelta(minutes=10),
+    }
+    return Upload(**(wanted | fields))
+
+
+class AllowancesContract:
+    @pytest.fixture
+    def store(self) -> Allowances:
+        raise NotImplementedError
+
+    def settle(self, store: Allowances, upload: Upload) -> None:
+        claim = store.claim(upload.ref, upload.key, "me", NOW, UNTIL)
+        assert claim is not None
+        store.settle(upload, claim, "image/jpeg", NOW)
+
+    def test_an_upload_comes_back_as_it_was_reserved(self, store: Allowances):
+        upload = an_upload(only_new=True)
+        assert store.reserve(upload, **PLENTY)
+        assert store.upload(upload.ref) == upload
+        assert store.upload(replace(upload.ref, account=str(uuid4()))) is None
+
+    def test_a_reservation_counts_until_it_is_given_back_once(self, store: Allowances):
+        upload = an_upload()
+        assert store.usage(upload.account, upload.month) == Usage()
+        store.reserve(upload, **PLENTY)
+        assert store.usage(upload.account, upload.month) == Usage(0, 1, 100, 1)
+        assert store.usage(upload.account, "2026-04") == Usage(0, 1, 100, 0)
+        assert store.give_back(upload, "not_an_image", "It is none.", NOW)
+        assert not store.give_back(upload, "not_an_image", "It is none.", NOW)
+        assert store.usage(upload.account, upload.month) == Usage()
+        ended = store.upload(upload.ref)
+        assert ended is not None
+        assert (ended.state, ended.reason, ended.detail) == (UploadState.FAILED, "not_an_image", "It is none.")
+
+    @pytest.mark.parametrize("short", [{"files": 1}, {"size": 199}, {"uploads": 1}])
+    def test_what_is_over_any_allowance_is_not_reserved(self, store: Allowances, short: dict[str, int]):
+        first = an_upload()
+        assert store.reserve(first, **(PLENTY | short))
+        second = an_upload(account=first.account)
+        assert not store.reserve(second, **(PLENTY | short))
+        assert store.upload(second.ref) is None
+        assert store.usage(first.account, first.month) == Usage(0, 1, 100, 1)
+
+    @pytest.mark.parametrize("none", [{"files": 0}, {"size": 0}, {"uploads": 0}, {"files": -5}, {"size": -5}])
+    def test_of_an_allowance_of_nothing_nothing_is_reserved(self, store: Allowances, none: dict[str, int]):
+        assert not store.reserve(an_upload(), **(PLENTY | none))
+
+    def test_what_is_settled_stays_counted_and_its_upload_is_done(self, store: Allowances):
+        upload = an_upload()
+        store.reserve(upload, **PLENTY)
+        self.settle(store, upload)
+        assert store.usage(upload.account, upload.month) == Usage(0, 1, 100, 1)
+        done = store.upload(upload.ref)
+        assert done is not None
+        assert (done.state, done.mime_type) == (UploadState.DONE, "image/jpeg")
+        assert not store.give_back(upload, "late", "Too late.", NOW)
+
+    def test_a_new_version_takes_the_place_of_the_old_ones_share(self, store: Allowances):
+        first = an_upload()
+        second = replace(an_upload(size=30), account=first.account, collection=first.collection)
+        for upload in (first, second):
+            store.reserve(upload, **PLENTY)
+            self.settle(store, upload)
+        assert store.usage(first.account, first.month) == Usage(0, 1, 30, 2)
+
+    def test_a_file_is_claimed_by_one_at_a_time(self, store: Allowances):
+        upload = an_upload()
+        store.reserve(upload, **PLENTY)
+        mine = store.claim(upload.ref, upload.key, "me", NOW, UNTIL)
+        assert mine is not None
+        assert mine.charged is None
+        assert store.claim(upload.ref, upload.key, "another", NOW, UNTIL) is None
+        store.release(mine)
+        theirs = store.claim(upload.ref, upload.key, "another", NOW, UNTIL)
+        assert theirs is not None
+        with pytest.raises(Unavailable):
+            store.settle(upload, mine, "image/jpeg", NOW)
+        store.release(mine)
+        store.settle(upload, theirs, "image/jpeg", NOW)
+
+    def test_a_claim_that_ran_out_is_taken_over(self, store: Allowances):
+        upload = an_upload()
+        store.reserve(upload, **PLENTY)
+        mine = store.claim(upload.ref, upload.key, "me", NOW, UNTIL)
+        assert mine is not None
+        later = UNTIL + timedelta(seconds=1)
+        assert store.claim(upload.ref, upload.key, "another", later, later + timedelta(minutes=3)) is not None
+        with pytest.raises(Unavailable):
+            store.settle(upload, mine, "image/jpeg", later)
+
+    def test_a_file_that_is_discharged_gives_its_share_back(self, store: Allowances):
+        upload = an_upload()
+        store.reserve(upload, **PLENTY)
+        self.settle(store, upload)
+        claim = store.claim(upload.ref, upload.key, "me", NOW, UNTIL)
+        assert claim is not None
+        assert claim.charged == 100
+        store.discharge(claim)
+        assert store.usage(upload.account, upload.month) == Usage(0, 0, 0, 1)
+        with pytest.raises(Unavailable):
+            store.discharge(claim)
+
+    def test_uploads_whose_time_is_over_are_found_until_they_end(self, store: Allowances):
+        late, later = an_upload(), an_upload(expires_at=NOW + timedelta(days=1))
+        later = replace(later, account=late.account)
+        for upload in (late, later):
+            store.reserve(upload, **PLENTY)
+        at = late.expires_at + timedelta(seconds=1)
+        assert store.expired(late.account, NOW) == []
+        assert store.expired(late.account, at) == [late]
+        store.give_back(late, "expired", "It has expired.", at)
+        assert store.expired(late.account, at) == []
+
+    def test_a_collection_that_is_cleared_gives_everything_back(self, store: Allowances):
+        account, collection = str(uuid4()), str(uuid4())
+        uploads = [an_upload(account=account, collection=collection, key=f"objects/{n}.jpg") for n in range(40)]
+        other = an_upload(account=account)
+        for upload in [*uploads, other]:
+            assert store.reserve(upload, **PLENTY)
+        for upload in [*uploads[:30], other]:
+            self.settle(store, upload)
+        pages = 0
+        while store.clear_page(account, collection, NOW):
+            pages += 1
+        assert pages
+        assert store.usage(account, other.month) == Usage(0, 1, 100, 31)
+        assert all(store.upload(upload.ref) is None for upload in uploads)
+
+
+class TestFakeAllowances(AllowancesContract):
+    @pytest.fixture
+    def store(self) -> FakeAllowances:
+        return FakeAllowances()
+
+
+class TestDynamoDBAllowances(AllowancesContract):
+    @pytest.fixture(scope="class")
+    def table(self, aws: Callable[..., Any]) -> str:
+        return make_table(aws("dynamodb"), "AccountsTable")
+
+    @pytest.fixture
+    def store(self, aws: Callable[..., Any], table: str) -> DynamoDBAllowances:
+        return DynamoDBAllowances(aws("dynamodb"), table)
+
+    def test_of_a_hundred_reservations_at_once_just_as_many_succeed_as_are_allowed(self, store: DynamoDBAllowances):
+        account = str(uuid4())
+        uploads = [an_upload(account=account) for _ in range(100)]
+
+        def reserve(upload: Upload) -> bool:
+            while True:
+                try:
+                    return store.reserve(upload, **(PLENTY | {"uploads": 60}))
+                except Unavailable:
+                    continue  # what the API answers 503, and a caller asks again
+
+        with ThreadPoolExecutor(32) as pool:
+            succeeded = list(pool.map(reserve, uploads))
+        assert sum(succeeded) == 60
+        assert store.usage(account, "2026-03") == Usage(0, 60, 6000, 60)
