@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor test test-unit check format bench bench-embed bench-store fuzz soak package deploy lock clean
+.PHONY: help run demo doctor test test-unit check format bench bench-embed bench-store faults fuzz soak package deploy lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -50,6 +50,9 @@ fuzz: $(VENV)/.dev-ready  ## 100,000 damaged files through the decoders (SEED=1)
 
 soak: $(VENV)/.dev-ready  ## 10,000 pictures through the embedder: does its memory stay flat?
 	$(BIN)/python -m tests.bench.embedder.soak
+
+faults: $(VENV)/.dev-ready  ## OpenSearch busy, slow, refusing, and killed in the middle of a sync of 2,000 objects
+	SIMILARIX_OBJECTS=2000 $(BIN)/python -m pytest tests/contract/test_opensearch_faults.py tests/e2e/test_opensearch.py
 
 bench-store: $(VENV)/.dev-ready  ## vectors on OpenSearch: recall, latency, bulk, beside bare requests and the embedded store
 	$(BIN)/python -m tests.bench.opensearch
