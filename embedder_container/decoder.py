@@ -1,11 +1,11 @@
 """The process that opens strangers' pictures: `python -m embedder_container.decoder RULE`, started by `isolation`.
 
 It has no credentials, cannot open another file for writing or start a process, and dies when its time, memory or parent
-ends. It reads requests and writes replies, both framed:
+ends. It says `.` when it is ready, then reads requests and writes replies, both framed:
 
     request   `<?I`: is a thumbnail wanted, how many bytes; the bytes of the file
     question  `?`: a large picture is about to be decoded; the answer is any one byte, when it may be
-    reply     `!`, `<III`: lengths of the JSON, the pixels (float32) and the thumbnail (JPEG); these three
+    reply     `!`, `<III`: lengths of the JSON, the square (RGB) and the thumbnail (JPEG); these three
 
 The JSON is `{"width", "height", "format"}`, or `{"error": {"code", "message"}}`, or `{"defect": TRACEBACK}`.
 """
@@ -26,7 +26,7 @@ from embedder_container.models import ImageRule
 
 REQUEST = struct.Struct("<?I")
 REPLY = struct.Struct("<III")
-QUESTION, ANSWER = b"?", b"!"
+READY, QUESTION, ANSWER = b".", b"?", b"!"
 
 
 def serve(rule: ImageRule, requests: IO[bytes], replies: IO[bytes]) -> None:
@@ -39,12 +39,14 @@ def serve(rule: ImageRule, requests: IO[bytes], replies: IO[bytes]) -> None:
             if not requests.read(1):
                 sys.exit(0)
 
+    replies.write(READY)
+    replies.flush()
     while header := requests.read(REQUEST.size):
         wants_thumbnail, length = REQUEST.unpack(header)
-        found, pixels, jpeg = _answer(rule, requests.read(length), wants_thumbnail, permit)
+        found, square, jpeg = _answer(rule, requests.read(length), wants_thumbnail, permit)
         body = json.dumps(found).encode()
-        replies.write(ANSWER + REPLY.pack(len(body), len(pixels), len(jpeg)))
-        replies.writelines((body, pixels, jpeg))
+        replies.write(ANSWER + REPLY.pack(len(body), len(square), len(jpeg)))
+        replies.writelines((body, square, jpeg))
         replies.flush()
 
 
@@ -54,7 +56,7 @@ def _answer(
     try:
         began = time.perf_counter()
         picture = pictures.decode(data, 0 if rule.exact else rule.size, permit)
-        pixels = preprocessing.to_pixels(picture.image, rule)
+        square = preprocessing.to_square(picture.image, rule).tobytes()
         decoded = time.perf_counter()
         jpeg = pictures.thumbnail(picture.image) if wants_thumbnail else b""
     except ItemError as error:
@@ -66,7 +68,7 @@ def _answer(
         return {"defect": traceback.format_exc()}, b"", b""
     spent = {"decode": decoded - began, "thumbnail": time.perf_counter() - decoded}
     facts = {"width": picture.width, "height": picture.height, "format": picture.format, "seconds": spent}
-    return facts, pixels.tobytes(), jpeg
+    return facts, square, jpeg
 
 
 def _confine() -> None:

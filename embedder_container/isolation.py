@@ -24,13 +24,14 @@ from numpy.typing import NDArray
 from embedder_container import limits
 from embedder_container.errors import Code, ItemError
 from embedder_container.models import ImageRule
+from embedder_container.tensors import normalise
 
 # As `decoder` has them; importing it would bring Pillow into this process, which never needs it.
 REQUEST = struct.Struct("<?I")
 REPLY = struct.Struct("<III")
 QUESTION = b"?"
 
-# A picture or a tensor passes in one go instead of ten to forty switches from one process to the other.
+# A picture passes in one go instead of some ten switches from one process to the other.
 PIPE_BYTES = 1024 * 1024
 
 # Without credentials or anything else of the function's environment.
@@ -115,6 +116,7 @@ class _Decoder:
         self._large = large
         self._process: subprocess.Popen[bytes] | None = None
         self._left = 0
+        self._ready = False
 
     def start(self) -> None:
         if self._process is not None:
@@ -136,7 +138,7 @@ class _Decoder:
             assert pipe is not None
             with suppress(OSError):  # more than the system grants: it works all the same
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        self._left = limits.DECODES_PER_PROCESS
+        self._left, self._ready = limits.DECODES_PER_PROCESS, False
 
     def stop(self) -> None:
         process, self._process = self._process, None
@@ -153,7 +155,8 @@ class _Decoder:
         self.start()
         self._left -= 1
         try:
-            found, pixels, jpeg = self._exchange(data, thumbnail)
+            self._wait_until_ready()
+            found, square, jpeg = self._exchange(data, thumbnail)
         except BaseException:
             self.stop()  # whatever it was about to say, nobody waits for it any more
             raise
@@ -162,7 +165,18 @@ class _Decoder:
         if "error" in found:
             raise ItemError(Code(found["error"]["code"]), found["error"]["message"])
         side = self._rule.size
-        return Decoded(np.frombuffer(pixels, np.float32).reshape(1, 3, side, side), jpeg, **found)
+        pixels = normalise(np.frombuffer(square, np.uint8).reshape(side, side, 3), self._rule)
+        return Decoded(pixels, jpeg, **found)
+
+    def _wait_until_ready(self) -> None:
+        """A new process takes its time, on a busy machine seconds; that is no picture's fault."""
+        if not self._ready:
+            assert self._process is not None
+            assert self._process.stdout is not None
+            with self._within(limits.START_SECONDS, self._process):
+                if not self._process.stdout.read(1):
+                    raise _Died
+            self._ready = True
 
     def _exchange(self, data: bytes, thumbnail: bool) -> tuple[dict[str, Any], bytes, bytes]:
         assert self._process is not None
@@ -176,37 +190,37 @@ class _Decoder:
                 raise _Died
             return received
 
-        with self._within_time(self._process):
+        with self._within(self._seconds, self._process):
             requests.write(REQUEST.pack(thumbnail, len(data)))
             requests.write(data)
             requests.flush()
             asks = read(1) == QUESTION
         # The wait for another large picture is not this one's fault.
-        with self._large if asks else nullcontext(), self._within_time(self._process):
+        with self._large if asks else nullcontext(), self._within(self._seconds, self._process):
             if asks:
                 requests.write(QUESTION)
                 requests.flush()
                 read(1)
-            body, pixels, jpeg = (read(length) for length in REPLY.unpack(read(REPLY.size)))
-        return json.loads(body), pixels, jpeg
+            body, square, jpeg = (read(length) for length in REPLY.unpack(read(REPLY.size)))
+        return json.loads(body), square, jpeg
 
     @contextmanager
-    def _within_time(self, process: "subprocess.Popen[bytes]") -> Iterator[None]:
-        """End the process when its time is over; raises TOO_COSTLY then, and _Died when it ended by itself."""
+    def _within(self, seconds: float, process: "subprocess.Popen[bytes]") -> Iterator[None]:
+        """End the process when so many seconds are over; raises TOO_COSTLY then, and _Died when it ended by itself."""
         late = threading.Event()
 
         def end() -> None:
             late.set()
             process.kill()
 
-        timer = threading.Timer(self._seconds, end)
+        timer = threading.Timer(seconds, end)
         timer.daemon = True
         timer.start()
         try:
             yield
         except (OSError, _Died):
             if late.is_set():
-                message = f"decoding the picture takes longer than {self._seconds:g} s"
+                message = f"decoding the picture takes longer than {seconds:g} s"
                 raise ItemError(Code.TOO_COSTLY, message) from None
             raise _Died from None
         finally:

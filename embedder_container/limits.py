@@ -24,6 +24,8 @@ MAX_PROFILE_BYTES = 4 * 1024 * 1024
 # What one picture may take in the process that decodes it. The slowest honest picture, 110 megapixels of PNG, takes
 # 3 s on one processor; the time is the wall's, and a function may have less than one.
 DECODE_SECONDS = 20.0
+# For the process itself to come up: 0.2 s, and longer where a machine is short of processors.
+START_SECONDS = 60.0
 # Address space: 0.3 GB for the process and its libraries, 1.4 GB for a picture of MAX_PIXELS with transparency.
 DECODE_MEMORY_BYTES = 2 * 1024**3
 # A decoder process is replaced after this many pictures: whatever a codec leaks goes with it.

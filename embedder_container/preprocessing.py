@@ -1,12 +1,11 @@
-"""From an oriented sRGB picture to the model's tensor, as CLIP's own transform does it."""
-
-from functools import cache
+"""From an oriented sRGB picture to the square that the model looks at, as CLIP's own transform does it."""
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from embedder_container.models import ImageRule
+from embedder_container.tensors import normalise
 
 RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
@@ -21,31 +20,18 @@ MAX_ASPECT = 100
 
 def to_pixels(image: Image.Image, rule: ImageRule) -> NDArray[np.float32]:
     """The tensor float32 [1, 3, S, S] of an RGB picture: resized with antialiasing, cropped, scaled, normalised."""
-    side, resampling = rule.size, RESAMPLING[rule.resample]
-    if rule.resize == "squash":
-        square = image.resize((side, side), resampling)
-    else:
-        square = _resize_and_crop(image, side, resampling)
-    values = np.asarray(square)
-    pixels = np.empty((1, 3, side, side), dtype=np.float32)
-    for channel, table in enumerate(_normalised(rule)):
-        np.take(table, values[:, :, channel], out=pixels[0, channel], mode="clip")
-    return pixels
+    return normalise(np.asarray(to_square(image, rule)), rule)
 
 
-@cache
-def _normalised(rule: ImageRule) -> NDArray[np.float32]:
-    """What each of a channel's 256 values becomes, (value / 255 - mean) / std, for each of the three channels."""
-    mean, std = (np.array(three)[:, np.newaxis] for three in (rule.mean, rule.std))
-    table: NDArray[np.float32] = ((np.arange(256) / 255 - mean) / std).astype(np.float32)
-    return table
-
-
-def _resize_and_crop(image: Image.Image, side: int, resampling: Image.Resampling) -> Image.Image:
-    """Resize the shortest edge to `side`, keep the centre square.
+def to_square(image: Image.Image, rule: ImageRule) -> Image.Image:
+    """The RGB picture S by S: squashed, or its shortest edge resized to S and the centre kept, as the rule says.
 
     The rounding is the reference's: the long edge is cut to a whole number, the crop's offset rounded half to even.
+    (Resizing only what is kept would be faster, but Pillow takes such a box in single precision: pixels would differ.)
     """
+    side, resampling = rule.size, RESAMPLING[rule.resample]
+    if rule.resize == "squash":
+        return image.resize((side, side), resampling)
     shortest, longest = min(image.size), max(image.size)
     if longest > MAX_ASPECT * shortest:
         left, top = (image.width - shortest) // 2, (image.height - shortest) // 2

@@ -19,7 +19,10 @@ def test_one_colour_becomes_its_normalised_value(lite: Model) -> None:
     np.testing.assert_allclose(pixels[0, :, 7, 9], wanted, atol=1e-6)
 
 
-@pytest.mark.parametrize("size", [(640, 427), (427, 640), (61, 700), (57, 33), (224, 224), (2401, 1603)])
+SIZES = [(640, 427), (427, 640), (61, 700), (57, 33), (224, 224), (2401, 1603), (335, 333), (901, 97), (3, 200)]
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_the_shortest_edge_is_resized_and_the_centre_kept(lite: Model, size: tuple[int, int]) -> None:
     image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
     short = min(size)

@@ -96,7 +96,7 @@ def kill_decoders() -> None:
 
 
 def test_a_decode_without_end_is_ended(lite: Model) -> None:
-    pool = DecoderPool(lite.card.image, processes=1, seconds=1)
+    pool = DecoderPool(lite.card.image, processes=1, seconds=3)
     pool.decode(photo(), thumbnail=False)
     stopped = process_of(pool)
     os.kill(stopped, signal.SIGSTOP)  # as good as a codec that loops
