@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor test test-unit check format bench bench-embed bench-store faults fuzz soak package deploy lock clean
+.PHONY: help run demo doctor test test-unit check format bench bench-api bench-embed bench-store faults fuzz soak package deploy lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -41,6 +41,9 @@ format: $(VENV)/.dev-ready  ## put the code into shape
 
 bench: $(VENV)/.dev-ready  ## the figures of the README, a line each
 	$(BIN)/python -m tests.bench
+
+bench-api: $(VENV)/.dev-ready  ## what a token and an allowance cost: milliseconds, reads and writes of DynamoDB
+	$(BIN)/python -m tests.bench.api
 
 bench-embed: $(VENV)/.dev-ready .venv-bench/.ready  ## the embedder on full-size CLIP, beside the bare model, fastembed and open_clip
 	$(BIN)/python -m tests.bench.embedder

@@ -6,7 +6,7 @@ import json
 import cfnlint
 import pytest
 
-from chalicelib.api.edge import API_VERSION
+from chalicelib.api.edge import API_VERSION, RETRY_AFTER_SECONDS
 from chalicelib.config import Config
 from tests.unit.infra.conftest import of_type
 
@@ -284,6 +284,16 @@ class TestOpenSearch:
         watched = {alarm["MetricName"] for alarm in alarms if alarm["Namespace"] == "AWS/ES"}
 
         assert watched == {"ClusterStatus.red", "ClusterIndexWritesBlocked"}
+
+    def test_whoever_is_to_come_back_is_told_when(self, resources):
+        responses = resources["RestAPI"]["Properties"]["GatewayResponses"]
+        told = {name: response.get("ResponseParameters") for name, response in responses.items()}
+
+        assert {name for name, parameters in told.items() if parameters} == {
+            name for name, response in responses.items() if response.get("StatusCode") in ("429", "503")
+        }
+        seconds = {parameters["Headers"]["Retry-After"] for parameters in told.values() if parameters}
+        assert seconds == {f"'{RETRY_AFTER_SECONDS}'"}  # in quotes: to API Gateway a word without them is a mapping
 
 
 class TestAlarms:
