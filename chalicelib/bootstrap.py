@@ -47,8 +47,11 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
     from types_boto3_s3.client import S3Client
 
-# S3's older signature does not work for presigned URLs in every region.
-S3_CLIENT = ClientConfig(signature_version="s3v4", retries={"mode": "standard", "max_attempts": 4})
+# S3's older signature does not work for presigned URLs in every region. Addressed so, they name the bucket's region:
+# the global name redirects for a new bucket elsewhere, which neither a signature nor a form survives.
+S3_CLIENT = ClientConfig(
+    signature_version="s3v4", s3={"addressing_style": "virtual"}, retries={"mode": "standard", "max_attempts": 4}
+)
 _STANDARD = ClientConfig(retries={"mode": "standard", "max_attempts": 4})
 # The embedder may take its whole two minutes; asking twice would only double the load.
 _PATIENT = ClientConfig(read_timeout=130, retries={"mode": "standard", "max_attempts": 1})

@@ -108,6 +108,7 @@ def _tell(stack: Stack, seconds: float) -> None:
         "",
         f"  URL    {stack.api_url}",
         f"  token  {stack.token}",
+        f"  docs   {stack.api_url}/api/docs/",
         "",
         "Try:",
         '  make demo QUERY="a hammer"',

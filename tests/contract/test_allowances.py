@@ -167,13 +167,9 @@ class TestFakeAllowances(AllowancesContract):
 
 
 class TestDynamoDBAllowances(AllowancesContract):
-    @pytest.fixture(scope="class")
-    def table(self, aws: Callable[..., Any]) -> str:
-        return make_table(aws("dynamodb"), "AccountsTable")
-
     @pytest.fixture
-    def store(self, aws: Callable[..., Any], table: str) -> DynamoDBAllowances:
-        return DynamoDBAllowances(aws("dynamodb"), table)
+    def store(self, aws: Callable[..., Any]) -> DynamoDBAllowances:
+        return DynamoDBAllowances(aws("dynamodb"), make_table(aws("dynamodb"), "AccountsTable"))
 
     def test_of_a_hundred_reservations_at_once_just_as_many_succeed_as_are_allowed(self, store: DynamoDBAllowances):
         account = str(uuid4())

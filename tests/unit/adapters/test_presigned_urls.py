@@ -1,0 +1,30 @@
+"""Where presigned URLs and forms lead on AWS: to the bucket's region, which they are signed for."""
+
+import boto3
+import pytest
+
+from chalicelib.adapters.s3_storage import S3Storage
+from chalicelib.bootstrap import S3_CLIENT
+
+
+@pytest.fixture
+def storage() -> S3Storage:
+    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}  # signing asks nobody
+    client = boto3.client("s3", region_name="eu-central-1", endpoint_url=None, config=S3_CLIENT, **keys)
+    return S3Storage(client, "managed", "thumbnails.of.ours")
+
+
+def test_a_form_is_sent_to_the_regions_own_address(storage: S3Storage) -> None:
+    form = storage.form("uploads/a/c/u", size=5, content_type="image/png", seconds=600)
+    assert form.url == "https://managed.s3.eu-central-1.amazonaws.com/"
+    assert (form.fields["key"], form.fields["Content-Type"]) == ("uploads/a/c/u", "image/png")
+
+
+def test_a_url_leads_to_the_regions_own_address(storage: S3Storage) -> None:
+    url = storage.url("objects/a/c/ü 1.jpg", seconds=900)
+    assert url.startswith("https://managed.s3.eu-central-1.amazonaws.com/objects/a/c/%C3%BC%201.jpg?")
+
+
+def test_a_bucket_whose_name_has_dots_is_addressed_in_the_path_which_certificates_cover(storage: S3Storage) -> None:
+    url = storage.thumbnail_upload_url("c", "f", seconds=900)
+    assert url.startswith("https://s3.eu-central-1.amazonaws.com/thumbnails.of.ours/c/f.jpg?")
