@@ -26,6 +26,7 @@ from chalicelib.config import Config
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.vectors import MaintainedStore
 from chalicelib.services.accounting import AccountService
+from chalicelib.services.adopting import Adopting
 from chalicelib.services.authenticating import Authentication
 from chalicelib.services.collecting import CollectionService
 from chalicelib.services.deleting import Deletion
@@ -37,7 +38,7 @@ from chalicelib.services.fetching import Files
 from chalicelib.services.indexing import Indexing
 from chalicelib.services.noticing import Notices
 from chalicelib.services.purging import Purge
-from chalicelib.services.rebuilding import Rebuilding
+from chalicelib.services.rebuilding import Embed, Rebuilding
 from chalicelib.services.searching import Search
 from chalicelib.services.syncing import Sync
 from chalicelib.services.uploading import Uploads
@@ -82,7 +83,7 @@ class Services:
 
     @cached_property
     def collections(self) -> CollectionService:
-        examiner = S3Examiner(self._sources)
+        examiner = S3Examiner(self.sources)
         bucket, region = self.config.managed_bucket, self.config.aws_region
         return CollectionService(self._collections, self._register, examiner, bucket, region, _now)
 
@@ -104,11 +105,11 @@ class Services:
 
     @cached_property
     def walks(self) -> Walk:
-        return Walk(self._collections, self._syncs, self._catalogue, self._sources, self._embedder, self._queues, _now)
+        return Walk(self._collections, self._syncs, self._catalogue, self.sources, self._embedder, self._queues, _now)
 
     @cached_property
     def explaining(self) -> Explaining:
-        return Explaining(self._catalogue, self._sources, self._embedder, self.vectors)
+        return Explaining(self._catalogue, self.sources, self._embedder, self.vectors)
 
     @cached_property
     def failing(self) -> Failing:
@@ -125,7 +126,7 @@ class Services:
     @cached_property
     def indexing(self) -> Indexing:
         embedding = Embedding(self._catalogue, self._storage, self._embedder)
-        return Indexing(self._collections, self._catalogue, self._sources, embedding, self.vectors, _now)
+        return Indexing(self._collections, self._catalogue, self.sources, embedding, self.vectors, _now)
 
     @cached_property
     def uploads(self) -> Uploads:
@@ -145,7 +146,7 @@ class Services:
         return Files(
             self.collections,
             self._catalogue,
-            self._sources,
+            self.sources,
             self._storage,
             self._allowances,
             self.indexing,
@@ -156,8 +157,12 @@ class Services:
     def examining(self) -> Examining:
         return Examining(self._catalogue, self.vectors)
 
-    def rebuilding(self, say: Callable[[str], None], settle_seconds: float) -> Rebuilding:
-        return Rebuilding(self.every_collection, self._catalogue, self.vectors, say, settle_seconds)
+    @cached_property
+    def adopting(self) -> Adopting:
+        return Adopting(self.every_collection, self._catalogue, self.vectors, _now)
+
+    def rebuilding(self, say: Callable[[str], None], settle_seconds: float, embed: Embed | None = None) -> Rebuilding:
+        return Rebuilding(self.every_collection, self._catalogue, self.vectors, say, settle_seconds, embed=embed)
 
     def model(self) -> str:
         """The stamp of what the embedder makes now."""
@@ -239,7 +244,7 @@ class Services:
         return DynamoDBCatalogue(self._dynamodb, self.config.catalogue_table, self.config.collections_table)
 
     @cached_property
-    def _sources(self) -> S3Sources:
+    def sources(self) -> S3Sources:
         return S3Sources(self._s3, lambda: self._client("sts", config=_STANDARD), self._customers_client)
 
     @cached_property

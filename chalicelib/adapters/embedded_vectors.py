@@ -128,11 +128,20 @@ class EmbeddedVectorStore:
             ).fetchone()
         return int(counted[0])
 
-    def rebuild(self, model: str, dimension: int) -> EmbeddedRebuild:
+    def rebuild(self, model: str, dimension: int, *, anew: bool = True) -> EmbeddedRebuild:
         with self._transaction("BEGIN") as connection:
             _check_dimension(connection, model, dimension)
             (began,) = connection.execute("SELECT seq FROM sequence").fetchone()
-        return EmbeddedRebuild(self, model, int(began))
+        return EmbeddedRebuild(self, model, int(began) if anew else 0)
+
+    def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+        asked = ", ".join("?" * len(uuids))
+        select = f"SELECT uuid, version, vector FROM documents WHERE model = ? AND uuid IN ({asked})"  # noqa: S608
+        with self._transaction("BEGIN") as connection:
+            return {uuid: (version, vector) for uuid, version, vector in connection.execute(select, (model, *uuids))}
+
+    def retire_others(self, model: str) -> None:
+        """Nothing to do: a picture has one vector here, and a new model's takes the old one's place."""
 
     def examine(self) -> list[str]:
         with self._transaction("BEGIN") as connection:

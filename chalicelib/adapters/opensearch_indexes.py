@@ -142,6 +142,11 @@ class Indexes:
                     actions.append(_remove(other.name, other.target))
         self._move(actions)
 
+    def retire(self, index: Index) -> None:
+        """Neither searched nor written any more; it waits to be dropped."""
+        taken = [self.read_alias(index.model)] * index.reading + [index.target] * index.takes_writes
+        self._move([_remove(index.name, alias) for alias in taken])
+
     def drop(self, index: Index) -> None:
         self._calls.ask("DELETE", f"/{index.name}", seconds=_ADMIN_SECONDS)
         self.forget()

@@ -28,6 +28,11 @@ def floats(vector: bytes) -> tuple[float, ...]:
     return values
 
 
+def packed(values: Sequence[float]) -> bytes:
+    """The numbers of a stored vector as the bytes that they were written from."""
+    return struct.pack(f"<{len(values)}f", *values)
+
+
 def document(d: VectorDocument, vector: Sequence[float]) -> Json:
     return {
         "account": d.account,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from chalicelib.adapters import opensearch_queries as queries
 from chalicelib.adapters.opensearch_bulk import DocumentsRefused, Write, write
-from chalicelib.adapters.opensearch_client import OpenSearchCalls, Refused
+from chalicelib.adapters.opensearch_client import OpenSearchCalls
 from chalicelib.adapters.opensearch_indexes import Index, Indexes
 from chalicelib.adapters.opensearch_search import Searcher
 from chalicelib.domain.errors import StoreUnavailable
@@ -28,6 +28,7 @@ class OpenSearchRebuild:
         model: str,
         dimension: int,
         *,
+        anew: bool = True,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -35,7 +36,8 @@ class OpenSearchRebuild:
         self._indexes = indexes
         self._searcher = searcher
         self._now = now
-        begun = [index for index in indexes.of(model, fresh=True) if index.takes_writes and not index.reading]
+        known = [index for index in indexes.of(model, fresh=True) if index.takes_writes]
+        begun = [index for index in known if not index.reading] if anew else known
         self._index = begun[-1] if begun else indexes.create(model, dimension, reading=False)
         if not begun:
             sleep(indexes.known_seconds)
@@ -79,17 +81,3 @@ class OpenSearchRebuild:
         self._indexes.serve(self._index)
         # For a write that nobody waited for, sent before and done after the refresh above.
         self._indexes.refresh(self._index)
-
-    def picture_vectors(self, uuids: Sequence[str]) -> dict[str, tuple[int, list[float]]]:
-        """Versions and vectors as they were filled in, of the documents that have one."""
-        try:
-            answer = self._calls.ask("POST", f"/{self._index.name}/_mget", {"ids": list(uuids)}, {"_source": "vector"})
-        except Refused as error:
-            if error.status == 404:
-                return {}
-            raise
-        return {
-            each["_id"]: (each["_version"], each["_source"]["vector"])
-            for each in answer["docs"]
-            if each.get("found") and "vector" in each["_source"]
-        }

@@ -92,8 +92,25 @@ class OpenSearchVectorStore:
         wanted = queries.owned_by(account, None if collection is None else [collection])
         return self._searcher.count(",".join(reading), wanted) if reading else 0
 
-    def rebuild(self, model: str, dimension: int) -> OpenSearchRebuild:
-        return OpenSearchRebuild(self._calls, self.indexes, self._searcher, model, dimension, now=self._now)
+    def rebuild(self, model: str, dimension: int, *, anew: bool = True) -> OpenSearchRebuild:
+        return OpenSearchRebuild(self._calls, self.indexes, self._searcher, model, dimension, anew=anew, now=self._now)
+
+    def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+        reading = [index.name for index in self.indexes.of(model, fresh=True) if index.reading]
+        if not reading:
+            return {}
+        asked = {"ids": list(uuids)}
+        answer = self._calls.ask("POST", f"/{reading[0]}/_mget", asked, {"_source_includes": "vector"}, seconds=60)
+        return {
+            each["_id"]: (each["_version"], queries.packed(each["_source"]["vector"]))
+            for each in answer["docs"]
+            if each.get("found") and "vector" in each["_source"]
+        }
+
+    def retire_others(self, model: str) -> None:
+        for index in self.indexes.all(fresh=True):
+            if index.model != model and (index.reading or index.takes_writes):
+                self.indexes.retire(index)
 
     def examine(self) -> list[str]:
         return examine(self._calls, self.indexes)

@@ -135,11 +135,21 @@ class Rebuild(Protocol):
 class MaintainedStore(VectorStore, Protocol):
     """What administration asks of a store beside what the application does."""
 
-    def rebuild(self, model: str, dimension: int) -> Rebuild:
-        """Begin to fill a model's vectors anew, or go on where an earlier rebuild stopped."""
+    def rebuild(self, model: str, dimension: int, *, anew: bool = True) -> Rebuild:
+        """Begin to fill a model's vectors anew, or go on where an earlier rebuild stopped.
+
+        Args:
+            anew: else what is searched now is completed.
+        """
 
     def exact(self, query: VectorQuery) -> list[Hit]:
         """As ``search``, with every vector compared."""
+
+    def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+        """Versions and vectors of those files that the store has a vector of this model of."""
+
+    def retire_others(self, model: str) -> None:
+        """Nobody searches other models' vectors any more: they take no more writes, and wait to be dropped."""
 
     def examine(self) -> list[str]:
         """What is wrong with the store itself, each in a sentence that says what to do about it."""

@@ -7,12 +7,12 @@ worker must have ended. Stopped at any point, the next rebuild goes on with what
 """
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import Conflict
-from chalicelib.domain.files import FileState
+from chalicelib.domain.files import FileRecord, FileState, Picture
 from chalicelib.domain.vectors import MaintainedStore, Rebuild, VectorRemoval, document_of
 from chalicelib.services.examining import (
     NEIGHBOURS,
@@ -27,12 +27,16 @@ from chalicelib.services.ports import Catalogue
 
 SETTLE_SECONDS = 200.0  # as long as an index worker may run, and some more
 
+# A new model's pictures of records, by key; those that cannot be read now are left out.
+Embed = Callable[[Collection, Sequence[FileRecord]], Mapping[str, Picture]]
+
 
 @dataclass(frozen=True, slots=True)
 class Rebuilding:
     """Args:
     collections: every collection there is.
     settle_seconds: after which no worker is left that began before the rebuild did.
+    embed: for a new model: makes the vectors that the catalogue does not have.
     """
 
     collections: Callable[[], Iterable[Collection]]
@@ -41,19 +45,25 @@ class Rebuilding:
     say: Callable[[str], None]
     settle_seconds: float = SETTLE_SECONDS
     sleep: Callable[[float], None] = time.sleep
+    embed: Embed | None = None
+    _made: Sample = field(default_factory=Sample)
 
-    def rebuild(self, model: str) -> None:
+    def rebuild(self, model: str, dimension: int | None = None) -> None:
         """Fill the store with the catalogue's vectors of a model; searches change over at the end, in one step.
+
+        Args:
+            dimension: of a new model; that of one which the catalogue has is found there.
 
         Raises:
             Conflict: what was filled does not stand the comparison with the catalogue; searches go on as before.
             Unavailable: the store or the catalogue did not answer. Begin again: what is filled stays.
         """
-        dimension = self._dimension(model)
+        dimension = dimension or self._dimension(model)
         if dimension is None:
             self.say(f"The catalogue has no vectors of {model}: there is nothing to fill.")
             return
-        target = self.store.rebuild(model, dimension)
+        # A new model's index is completed rather than filled anew: what is there has cost an inference.
+        target = self.store.rebuild(model, dimension, anew=self.embed is None)
         began = time.monotonic()
         self.say(f"{self.fill(target, model):,} records filled in")
         self.sleep(max(0.0, self.settle_seconds - (time.monotonic() - began)))
@@ -69,15 +79,27 @@ class Rebuilding:
             for records in record_chunks(self.catalogue, collection.uuid):
                 held = target.held([record.uuid for record in records])
                 lacking = [record for record in records if held.get(record.uuid, 0) < record.version]
+                pictures = self._pictures(collection, lacking, model)
                 documents = [
-                    document_of(record, record.picture, collection.bucket)
+                    document_of(record, pictures[record.key], collection.bucket)
                     for record in lacking
-                    if record.picture is not None and is_searchable(record, model)
+                    if record.key in pictures
                 ]
                 removals = [VectorRemoval(r.uuid, r.version) for r in lacking if r.state is not FileState.INDEXED]
                 target.write(documents, removals)
                 filled += len(documents) + len(removals)
         return filled
+
+    def _pictures(self, collection: Collection, records: Sequence[FileRecord], model: str) -> dict[str, Picture]:
+        pictures = {r.key: r.picture for r in records if r.picture is not None and is_searchable(r, model)}
+        others = [r for r in records if r.state is FileState.INDEXED and r.key not in pictures]
+        if self.embed is not None and others:
+            made = self.embed(collection, others)
+            for record in others:
+                if record.key in made:
+                    self._made.meet(replace(record, picture=made[record.key]))
+            pictures |= made
+        return pictures
 
     def verify(self, target: Rebuild, model: str) -> None:
         """Compare counts, sampled vectors and recall.
@@ -93,11 +115,13 @@ class Rebuilding:
                     if is_searchable(record, model):
                         sample.meet(record)
                         expected += 1
+                    elif self.embed is not None and record.state is FileState.INDEXED:
+                        expected += 1
             held = target.count(collection.account, collection.uuid)
             self.say(f"{collection.uuid} {collection.name!r}: {expected} in the catalogue, {held} filled in")
             if abs(held - expected) > UNDER_WAY:
                 raise Conflict(f"{collection.uuid} has {expected} pictures in the catalogue; {held} were filled in.")
-        quality = measure(target.search, target.exact, self.catalogue, sample.records)
+        quality = measure(target.search, target.exact, self.catalogue, sample.records + self._made.records)
         self.say(f"{quality.looked_for} sampled pictures, recall@{NEIGHBOURS} {quality.recall:.3f}")
         if quality.missing:
             raise Conflict(f"{len(quality.missing)} sampled pictures are not found, {quality.missing[0]} among them.")

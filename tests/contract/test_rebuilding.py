@@ -4,7 +4,7 @@ import itertools
 import math
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from chalicelib.domain.vectors import (
     VectorRemoval,
     document_of,
 )
+from chalicelib.services.adopting import Adopting
 from chalicelib.services.examining import Examining
 from chalicelib.services.rebuilding import Rebuilding
 from infra.opensearch.node import Node
@@ -293,8 +294,8 @@ class Failing(Wrapped):
         super().__init__(store)
         self._survives = survives
 
-    def rebuild(self, model: str, dimension: int) -> Rebuild:
-        return Dying(self._store.rebuild(model, dimension), self._survives)  # type: ignore[return-value]
+    def rebuild(self, model: str, dimension: int, *, anew: bool = True) -> Rebuild:
+        return Dying(self._store.rebuild(model, dimension, anew=anew), self._survives)  # type: ignore[return-value]
 
 
 class Dying(Wrapped):
@@ -315,11 +316,81 @@ class Dying(Wrapped):
 class Forgetful(Wrapped):
     """A rebuild that writes nothing, and says that it did."""
 
-    def rebuild(self, model: str, dimension: int) -> Rebuild:
-        target = Wrapped(self._store.rebuild(model, dimension))  # type: ignore[arg-type]
+    def rebuild(self, model: str, dimension: int, *, anew: bool = True) -> Rebuild:
+        target = Wrapped(self._store.rebuild(model, dimension, anew=anew))  # type: ignore[arg-type]
         target.write = lambda documents, removals: None  # type: ignore[attr-defined]
         target.count = lambda account, collection: 0  # type: ignore[attr-defined]
         return target  # type: ignore[return-value]
+
+
+NEXT = "next-1+d1"
+
+
+class TestAnotherModel:
+    """Everything embedded by another model beside the one that answers, and taken over when the embedder has it."""
+
+    @pytest.fixture
+    def world(self, node: Node) -> World:
+        world = World(store_on(node, f"models-{uuid4().hex[:8]}"))
+        world.fill(40)
+        return world
+
+    def migrate(self, world: World) -> list[str]:
+        """One run of the command; answers the keys that it embedded."""
+        embedded: list[str] = []
+
+        def embed(_: Collection, records: Sequence[FileRecord]) -> dict[str, Picture]:
+            embedded.extend(record.key for record in records)
+            pictures = {record.key: record.picture for record in records if record.picture}
+            return {key: replace(p, model=NEXT, vector=_turned(p.vector)) for key, p in pictures.items()}
+
+        replace(world.rebuilding(), embed=embed).rebuild(NEXT, 2 * DIMENSION)
+        return embedded
+
+    def found_by_the_next(self, world: World, number: int) -> list[str]:
+        query = VectorQuery(world.collection.account, _turned(vector(number)), NEXT, limit=100)
+        return [hit.uuid for hit in world.store.search(query)]
+
+    def test_both_models_find_everything_until_it_is_finished_and_nothing_is_embedded_twice(self, world: World):
+        before = world.found(1)
+        assert len(self.migrate(world)) == 40
+        assert world.found(1) == before
+        assert set(self.found_by_the_next(world, 1)) == set(before)
+        assert self.found_by_the_next(world, 7)[0] == world.record(7).uuid
+        assert {record.model for record in world.catalogue.records.values()} == {MODEL}
+        world.write(world.record(5, seed=500))
+        world.write(world.record(77))
+        world.write(replace(world.record(6), state=FileState.REMOVED))
+        assert self.migrate(world) == ["photos/00005.jpg", "photos/00077.jpg"]
+        assert set(self.found_by_the_next(world, 1)) == world.expected()
+
+    def test_what_was_made_is_taken_over_and_what_has_changed_since_is_left_to_a_sync(self, world: World):
+        self.migrate(world)
+        world.write(world.record(5, seed=500))
+        adopted = Adopting(lambda: [world.collection], world.catalogue, world.store, lambda: NOW).adopt(NEXT)
+        assert (adopted.taken, adopted.left) == (39, 1)
+        records = world.catalogue.records.values()
+        assert sorted(record.model or "" for record in records) == [NEXT] * 39 + [MODEL]
+        taken = world.catalogue.get(world.collection.uuid, "photos/00007.jpg")
+        assert taken is not None
+        assert taken.picture is not None
+        assert taken.picture.vector == _turned(vector(7))
+        assert world.found(1) == {}, "the old model is not searched any more"
+        assert len(world.store.drop_old()) == 1
+        world.rebuilding().rebuild(NEXT)
+        assert self.found_by_the_next(world, 7)[0] == taken.uuid
+
+    def test_a_removal_meanwhile_is_one_for_both_models(self, world: World):
+        self.migrate(world)
+        world.write(replace(world.record(3), state=FileState.REMOVED))
+        assert world.record(3).uuid not in self.found_by_the_next(world, 3)
+        assert world.record(3).uuid not in world.found(3)
+
+
+def _turned(old: bytes) -> bytes:
+    """What another model of twice the dimension makes of the same picture."""
+    values = struct.unpack(f"<{DIMENSION}f", old)
+    return struct.pack(f"<{2 * DIMENSION}f", *[0.0] * DIMENSION, *values)
 
 
 class TestTheIndexesOfOpenSearch:

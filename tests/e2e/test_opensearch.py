@@ -93,6 +93,23 @@ def test_the_store_is_rebuilt_while_searches_go_on(system: System) -> None:
     assert system.administer("doctor") == 0
 
 
+def test_another_model_is_filled_beside_the_one_that_answers(
+    system: System, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Searching(system.api) as searching:
+        assert system.administer("migrate", "--model", "lite", "--exact", "--settle", "1") == 0
+        reached = searching.answers
+        eventually(lambda: searching.answers > reached)
+    assert (searching.strange, searching.unavailable) == ([], 0)
+    told = capsys.readouterr().out
+    assert "find everything from now on" in told
+    # No embedder has it: it is given up again, and nobody has noticed.
+    assert system.administer("migrate", "--finish") == 0
+    assert "0 records taken over; 0 left" in capsys.readouterr().out
+    assert system.administer("reindex", "--drop-old") == 0
+    assert system.administer("doctor") == 0
+
+
 def test_a_node_that_is_killed_in_the_middle_of_a_sync_loses_nothing(system: System) -> None:
     s3, queues, path = system.aws("s3"), system.aws("sqs"), f"/api/collections/{system.stack.collection}"
     s3.put_bucket_notification_configuration(Bucket=system.stack.sample_bucket, NotificationConfiguration={})
