@@ -119,15 +119,17 @@ class Embedder:
             return {"vector": _encode(self.model.embed_text(text))}
 
     def _object(self, each: ObjectToEmbed, watch: Stopwatch) -> Result:
+        return self._picture(self._download(each.url, watch), each.thumbnail_url, watch)
+
+    def _download(self, url: str, watch: Stopwatch) -> bytes:
         with watch.phase("download"):
-            data = self._transfers.download(each.url, MAX_BYTES, ItemError(Code.TOO_LARGE, TOO_LARGE))
-        return self._picture(data, each.thumbnail_url, watch)
+            return self._transfers.download(url, MAX_BYTES, ItemError(Code.TOO_LARGE, TOO_LARGE))
 
     def _picture(self, data: bytes, thumbnail_url: str | None, watch: Stopwatch) -> Result:
         facts = {"size": len(data), "md5": hashlib.md5(data, usedforsecurity=False).hexdigest()}
         with self._processor:
             decoded = self._decoders.decode(data, thumbnail=thumbnail_url is not None)
-            del data  # the tensor is all that is left of it, here and in the process that decoded it
+            del data  # the tensor is all that is needed of it now
             for phase, seconds in decoded.seconds.items():
                 watch.add(phase, seconds)
             with watch.phase("load"):

@@ -1,7 +1,9 @@
 """Strangers' bytes become an upright sRGB picture, or an error that says what is wrong with them."""
 
 import struct
+import tracemalloc
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 
 import numpy as np
@@ -317,6 +319,23 @@ def test_an_enormous_profile_is_ignored() -> None:
     profile = swapped_profile() + bytes(5 * 1024 * 1024)
     found = decode(encoded(Image.new("RGB", (8, 8), (255, 0, 0)), "WEBP", icc_profile=profile)).image
     assert near(found.getpixel((4, 4)), (255, 0, 0))
+
+
+def test_a_profile_that_inflates_without_end_is_not_inflated() -> None:
+    plain = encoded(Image.new("RGB", (8, 8), (255, 0, 0)), "PNG")
+    body = b"bomb\0\0" + zlib.compress(bytes(500_000_000), 9)
+    chunk = struct.pack(">I", len(body)) + b"iCCP" + body + struct.pack(">I", zlib.crc32(b"iCCP" + body))
+    assert peak_of(lambda: refusal(plain[:33] + chunk + plain[33:])) < 50_000_000
+
+
+def peak_of(act: Callable[[], object]) -> int:
+    """The most bytes that Python allocated meanwhile."""
+    tracemalloc.start()
+    try:
+        act()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_file_that_is_two_kinds_at_once_is_what_its_first_bytes_say() -> None:
