@@ -38,8 +38,8 @@ def decoders(lite: Model) -> Iterator[DecoderPool]:
 
 @pytest.fixture
 def embedder(lite: Model, store: Store, decoders: DecoderPool) -> Embedder:
-    """An embedder that accepts the local store's plain HTTP, and loses patience quickly."""
-    return Embedder(lite, Transfers(store.endpoint, silence_seconds=0.5, transfer_seconds=1.0), decoders, processors=2)
+    """An embedder that accepts the local store's plain HTTP, and loses patience soon, though not on a busy machine."""
+    return Embedder(lite, Transfers(store.endpoint, silence_seconds=2, transfer_seconds=5), decoders, processors=2)
 
 
 @pytest.fixture
