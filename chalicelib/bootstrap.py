@@ -35,6 +35,7 @@ from chalicelib.services.examining import Examining
 from chalicelib.services.explaining import Explaining
 from chalicelib.services.failing import Failing
 from chalicelib.services.fetching import Files
+from chalicelib.services.finishing import Finishing
 from chalicelib.services.indexing import Indexing
 from chalicelib.services.noticing import Notices
 from chalicelib.services.purging import Purge
@@ -132,6 +133,17 @@ class Services:
     def uploads(self) -> Uploads:
         return Uploads(
             self._collections,
+            self._catalogue,
+            self._allowances,
+            self._storage,
+            self._queues,
+            self.finishing,
+            _now,
+        )
+
+    @cached_property
+    def finishing(self) -> Finishing:
+        return Finishing(
             self._catalogue,
             self._allowances,
             self._storage,

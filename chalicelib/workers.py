@@ -70,7 +70,7 @@ def finish_uploads(event: Event, context: Any, services: Services) -> Event:
 
     def handle(record: "SQSRecord") -> None:
         for upload in uploads_in(record.body):
-            services.uploads.look(upload)
+            services.finishing.look(upload)
 
     return _each(event, context, services, handle)
 

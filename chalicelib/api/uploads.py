@@ -8,7 +8,7 @@ from chalicelib.api import present
 from chalicelib.api.edge import Answer, Call, Edge
 from chalicelib.api.requests import form, json_object, only_new, wants_json
 from chalicelib.domain.collections import Collection
-from chalicelib.services.uploading import Uploaded
+from chalicelib.services.finishing import Uploaded
 
 
 def blueprint(edge: Edge) -> Blueprint:

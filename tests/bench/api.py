@@ -124,7 +124,9 @@ def uploads(services: Services, counted: Counted, caller: Caller, collection: Co
     names = iter(range(TIMES + 5))
     figure("upload_ms", statistics.median(milliseconds(lambda: upload(f"{next(names)}.jpg"), TIMES)), "ms")
     spent = Spent()
-    watched = replace(services.uploads, allowances=spent.watching(services.uploads.allowances))
+    allowances = spent.watching(services.uploads.allowances)
+    finishing = replace(services.finishing, allowances=allowances)
+    watched = replace(services.uploads, allowances=allowances, finishing=finishing)
     for number in range(TIMES):
         watched.upload(caller, collection, f"watched-{number}.jpg", owl, only_new=False)
     figure("allowance_ms", statistics.median(spent.each(TIMES)), "ms")

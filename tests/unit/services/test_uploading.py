@@ -18,6 +18,7 @@ from chalicelib.services.authenticating import Caller
 from chalicelib.services.collecting import CollectionService, managed_prefix
 from chalicelib.services.embedding import Embedding
 from chalicelib.services.fetching import Files
+from chalicelib.services.finishing import Finishing
 from chalicelib.services.indexing import Indexing
 from chalicelib.services.uploading import Uploads
 from tests.contract.things import a_collection
@@ -104,8 +105,7 @@ class World:
         indexing = Indexing(
             mortal(self.collections), mortal(self.catalogue), self.sources, embedding, mortal(self.vectors), self.clock
         )
-        self.uploads = Uploads(
-            mortal(self.collections),
+        self.finishing = Finishing(
             mortal(self.catalogue),
             mortal(self.allowances),
             mortal(self.storage),
@@ -114,6 +114,15 @@ class World:
             mortal(self.queues),
             self.clock,
             wait=lambda seconds: self.clock.pass_by(timedelta(seconds=seconds)),
+        )
+        self.uploads = Uploads(
+            mortal(self.collections),
+            mortal(self.catalogue),
+            mortal(self.allowances),
+            mortal(self.storage),
+            mortal(self.queues),
+            self.finishing,
+            self.clock,
         )
         service = CollectionService(self.collections, FakeRegister(self.collections), None, "managed", "r", self.clock)  # type: ignore[arg-type]
         self.files = Files(
@@ -150,7 +159,7 @@ class World:
         if self.queues.uploads:
             ref, delay = self.queues.uploads.pop(0)
             self.clock.pass_by(timedelta(seconds=delay))
-            if not self.attempt(lambda: self.uploads.look(ref)):
+            if not self.attempt(lambda: self.finishing.look(ref)):
                 self.queues.uploads.append((ref, 0))
 
     def delete(self, name: str) -> None:
