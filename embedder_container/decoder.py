@@ -73,7 +73,8 @@ def _answer(
 
 def _confine() -> None:
     """Give up what decoding does not need."""
-    resource.setrlimit(resource.RLIMIT_AS, (limits.DECODE_MEMORY_BYTES, limits.DECODE_MEMORY_BYTES))
+    if sys.platform == "linux":  # macOS, where somebody may develop, refuses to limit it
+        resource.setrlimit(resource.RLIMIT_AS, (limits.DECODE_MEMORY_BYTES, limits.DECODE_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Seconds of processor, far beyond what DECODES_PER_PROCESS honest pictures take: the parent has the clock, and this

@@ -136,7 +136,8 @@ class _Decoder:
         )
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
-            with suppress(OSError):  # more than the system grants: it works all the same
+            # Only Linux has it, and it may grant less: it works all the same.
+            with suppress(OSError, AttributeError):
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._left, self._ready = limits.DECODES_PER_PROCESS, False
 
