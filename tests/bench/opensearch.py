@@ -255,7 +255,8 @@ def _embedded_memory(path: Path, vector: Vectors) -> float:
         "    return int(listed)\n"
         "path, vector = json.loads(sys.stdin.read())\n"
         "before = resident()\n"
-        f"EmbeddedVectorStore(path).search(VectorQuery('own', bytes.fromhex(vector), {MODEL!r}, 16))\n"
+        "store = EmbeddedVectorStore(path)\n"
+        f"store.search(VectorQuery('own', bytes.fromhex(vector), {MODEL!r}, 16))\n"
         "print(resident() - before)\n"
     )
     told = json.dumps([str(path), vector.tobytes().hex()])
