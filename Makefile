@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor test test-unit check format bench bench-api bench-embed bench-store faults fuzz soak package deploy lock clean
+.PHONY: help run demo doctor test test-unit check format bench bench-api bench-embed bench-store faults fuzz soak package deploy lock clean soak-embed mutants soak-stack bench-sync
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,6 +11,7 @@ STORE ?= embedded
 FOLDER ?= .local
 QUERY ?= an owl
 MODEL ?= lite
+HISTORIES ?= 3000
 export PYTHONDONTWRITEBYTECODE :=
 
 help:  ## these words
@@ -28,6 +29,12 @@ test: $(VENV)/.dev-ready  ## all tests: unit, contract, end to end on the deploy
 
 test-unit: $(VENV)/.dev-ready  ## the fast ones
 	$(BIN)/python -m pytest tests/unit
+
+soak: $(VENV)/.dev-ready  ## the model test of syncs for longer: make soak HISTORIES=3000
+	MODEL_HISTORIES=$(HISTORIES) MODEL_STEPS=100 $(BIN)/python -m pytest tests/model --timeout=7200
+
+mutants: $(VENV)/.dev-ready  ## bugs put in by hand, each of which the model test must find
+	$(BIN)/python -m tests.model.mutants
 
 check: $(VENV)/.dev-ready  ## lint, formatting, types, import rules
 	$(BIN)/ruff check .
@@ -51,7 +58,7 @@ bench-embed: $(VENV)/.dev-ready .venv-bench/.ready  ## the embedder on full-size
 fuzz: $(VENV)/.dev-ready  ## 100,000 damaged files through the decoders (SEED=1): no crash, no hang, no growth
 	$(BIN)/python -m tests.fuzz --seed $(or $(SEED),1)
 
-soak: $(VENV)/.dev-ready  ## 10,000 pictures through the embedder: does its memory stay flat?
+soak-embed: $(VENV)/.dev-ready  ## 10,000 pictures through the embedder: does its memory stay flat?
 	$(BIN)/python -m tests.bench.embedder.soak
 
 faults: $(VENV)/.dev-ready  ## OpenSearch busy, slow, refusing, and killed in the middle of a sync of 2,000 objects

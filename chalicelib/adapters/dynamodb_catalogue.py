@@ -284,6 +284,7 @@ def _item(record: FileRecord) -> dict[str, Any]:
             "detail": record.detail,
             "sequencer": record.sequencer,
             "event_at": record.event_at,
+            "thumbnail": record.thumbnail,
             "model": record.model,
             "content": _content(record) if picture else None,
             "removed_on": record.updated_at.date().isoformat() if record.state is FileState.REMOVED else None,
@@ -321,4 +322,5 @@ def _record(item: Any) -> FileRecord:
         sequencer=values.get("sequencer"),
         model=values.get("model"),
         event_at=time(values.get("event_at")),
+        thumbnail=values.get("thumbnail"),
     )

@@ -75,32 +75,32 @@ class S3Storage:
                 raise Unavailable(f"S3 did not delete {len(answer['Errors'])} of {len(keys)} objects.")
         return bool(listed)
 
-    def thumbnail(self, collection: str, file: str) -> bytes | None:
+    def thumbnail(self, collection: str, place: str) -> bytes | None:
         try:
-            return self._client.get_object(Bucket=self._thumbnails, Key=_name(collection, file))["Body"].read()
+            return self._client.get_object(Bucket=self._thumbnails, Key=_name(collection, place))["Body"].read()
         except self._client.exceptions.NoSuchKey:
             return None
 
-    def thumbnail_upload_url(self, collection: str, file: str, *, seconds: int) -> str:
+    def thumbnail_upload_url(self, collection: str, place: str, *, seconds: int) -> str:
         return self._client.generate_presigned_url(
             "put_object",
-            Params={"Bucket": self._thumbnails, "Key": _name(collection, file), "ContentType": "image/jpeg"},
+            Params={"Bucket": self._thumbnails, "Key": _name(collection, place), "ContentType": "image/jpeg"},
             ExpiresIn=seconds,
         )
 
-    def copy_thumbnail(self, collection: str, file: str, to_collection: str, to_file: str) -> bool:
-        source: Any = {"Bucket": self._thumbnails, "Key": _name(collection, file)}
+    def copy_thumbnail(self, collection: str, place: str, to_collection: str, to_place: str) -> bool:
+        source: Any = {"Bucket": self._thumbnails, "Key": _name(collection, place)}
         try:
-            self._client.copy_object(Bucket=self._thumbnails, Key=_name(to_collection, to_file), CopySource=source)
+            self._client.copy_object(Bucket=self._thumbnails, Key=_name(to_collection, to_place), CopySource=source)
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
                 return False
             raise
         return True
 
-    def delete_thumbnail(self, collection: str, file: str) -> None:
-        self._client.delete_object(Bucket=self._thumbnails, Key=_name(collection, file))
+    def delete_thumbnail(self, collection: str, place: str) -> None:
+        self._client.delete_object(Bucket=self._thumbnails, Key=_name(collection, place))
 
 
-def _name(collection: str, file: str) -> str:
-    return f"{collection}/{file}.jpg"
+def _name(collection: str, place: str) -> str:
+    return f"{collection}/{place}.jpg"

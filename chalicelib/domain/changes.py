@@ -15,11 +15,14 @@ class Change:
     Args:
         sequencer: only where S3 itself told it.
         retry: look at the object even where it was looked at before and could not be read.
+        etag, size: of the object as the news has it. They name what could not be read, and decide nothing.
     """
 
     key: str
     sequencer: str | None = None
     retry: bool = False
+    etag: str | None = None
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class IndexBatch:
     @classmethod
     def from_json(cls, text: str) -> "IndexBatch":
         raw = json.loads(text)
-        changes = tuple(Change(c["key"], c.get("sequencer"), c.get("retry", False)) for c in raw["changes"])
+        changes = tuple(map(_read, raw["changes"]))
         return cls(raw["account"], raw["collection"], changes, raw.get("sync"), raw.get("mark"))
 
 
@@ -97,10 +100,16 @@ def batches(changes: Sequence[Change]) -> Iterator[tuple[Change, ...]]:
         yield tuple(changes[start : start + BATCH_SIZE])
 
 
+def _read(told: dict[str, Any]) -> Change:
+    return Change(told["key"], told.get("sequencer"), told.get("retry", False), told.get("etag"), told.get("size"))
+
+
 def _written(change: Change) -> dict[str, Any]:
     told: dict[str, Any] = {"key": change.key}
     if change.sequencer:
         told["sequencer"] = change.sequencer
     if change.retry:
         told["retry"] = True
+    if change.etag is not None:
+        told |= {"etag": change.etag, "size": change.size}
     return told

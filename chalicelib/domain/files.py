@@ -51,7 +51,8 @@ class FileRecord:
     ``version`` grows by one with every write; it is the lock of the catalogue and the document version of the vector
     store. A removed record keeps its picture, so that an object that returns costs nothing. ``model`` is the stamp of
     model and decode that its outcome was had with, a failure's too; ``event_at`` is when the event of ``sequencer``
-    was handled.
+    was handled; ``thumbnail`` where the picture's is, a new place for each picture, so that a worker that comes too
+    late writes over nobody's.
     """
 
     account: str
@@ -68,6 +69,7 @@ class FileRecord:
     sequencer: str | None = None
     model: str | None = None
     event_at: datetime | None = None
+    thumbnail: str | None = None
 
     @property
     def uuid(self) -> str:
@@ -114,6 +116,11 @@ def content(account: str, model: str, found: ObjectInfo) -> str:
     return f"{account}/{model}/{found.etag}/{found.size}"
 
 
+def new_thumbnail(file: str) -> str:
+    """A place for a thumbnail of the file that no other has been, or will be, written to."""
+    return f"{file}/{uuid.uuid4().hex[:16]}"
+
+
 def proves(picture: Picture, found: ObjectInfo) -> bool:
     """Whether the picture was certainly made of the very bytes that bear this ETag."""
     return picture.size == found.size and picture.md5 == found.etag
@@ -135,12 +142,22 @@ def newest(first: str | None, second: str | None) -> str | None:
     return max((s for s in (first, second) if s is not None), key=_padded, default=None)
 
 
-def indexed(record: FileRecord, picture: Picture) -> FileRecord:
-    return replace(record, state=FileState.INDEXED, picture=picture, model=picture.model, reason=None, detail=None)
+def indexed(record: FileRecord, picture: Picture, thumbnail: str) -> FileRecord:
+    return replace(
+        record,
+        state=FileState.INDEXED,
+        picture=picture,
+        thumbnail=thumbnail,
+        model=picture.model,
+        reason=None,
+        detail=None,
+    )
 
 
 def failed(record: FileRecord, model: str, reason: str, detail: str) -> FileRecord:
-    return replace(record, state=FileState.FAILED, picture=None, model=model, reason=reason, detail=detail)
+    return replace(
+        record, state=FileState.FAILED, picture=None, thumbnail=None, model=model, reason=reason, detail=detail
+    )
 
 
 def removed(record: FileRecord, reason: str | None = None, detail: str | None = None) -> FileRecord:

@@ -29,11 +29,12 @@ class Known(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """``indexed`` says whether a removal would take a picture out of the index."""
+    """``found`` is the object as listed; ``indexed`` says whether a removal would take a picture out of the index."""
 
     key: str
     kind: Kind
-    indexed: bool
+    found: ObjectInfo | None
+    indexed: bool = False
 
 
 class Stretch(NamedTuple):
@@ -67,19 +68,19 @@ def compare(
         if record is None or (found is not None and found.key < record.key):
             assert found is not None
             key = found.key
-            differences.append(Difference(key, Kind.ADD, False))
+            differences.append(Difference(key, Kind.ADD, found))
             found = next(listed, None)
             count += 1
         elif found is None or record.key < found.key:
             key = record.key
             if record.state is not FileState.REMOVED:
-                differences.append(Difference(key, Kind.REMOVE, record.state is FileState.INDEXED))
+                differences.append(Difference(key, Kind.REMOVE, None, record.state is FileState.INDEXED))
             record = next(known, None)
         else:
             key = found.key
             kind = difference(record, found, model, retry=retry)
             if kind is not None:
-                differences.append(Difference(key, kind, False))
+                differences.append(Difference(key, kind, found))
             found, record = next(listed, None), next(known, None)
             count += 1
         met += 1

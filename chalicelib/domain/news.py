@@ -53,8 +53,8 @@ def _from_notification(record: Any) -> BucketChange:
         entity, name = record["s3"], str(record.get("eventName", ""))
         # Keys come form-encoded: a space as '+', everything else in percent escapes.
         key = unquote_plus(entity["object"]["key"])
-        change = Change(key, entity["object"].get("sequencer"), retry=name.removeprefix("s3:") in _RESTORED)
-        return BucketChange(entity["bucket"]["name"], change)
+        restored = name.removeprefix("s3:") in _RESTORED
+        return BucketChange(entity["bucket"]["name"], _change(key, entity["object"], "eTag", retry=restored))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("the message is not an S3 notification") from error
 
@@ -65,10 +65,21 @@ def _from_eventbridge(body: dict[str, Any]) -> Iterator[BucketChange]:
         return
     try:
         detail = body["detail"]
-        change = Change(detail["object"]["key"], detail["object"].get("sequencer"), retry=kind in _RESTORED)
+        change = _change(detail["object"]["key"], detail["object"], "etag", retry=kind in _RESTORED)
         yield BucketChange(detail["bucket"]["name"], change)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("the message is not an S3 event of EventBridge's") from error
+
+
+def _change(key: str, entity: dict[str, Any], etag: str, *, retry: bool) -> Change:
+    known = "size" in entity and etag in entity  # a removal's are not told
+    return Change(
+        key,
+        entity.get("sequencer"),
+        retry,
+        str(entity[etag]).strip('"') if known else None,
+        int(entity["size"]) if known else None,
+    )
 
 
 def _json_object(text: str) -> dict[str, Any]:

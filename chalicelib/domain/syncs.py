@@ -129,6 +129,6 @@ def splits_after(parts: Sequence[Part]) -> list[str]:
     return splits
 
 
-def needs_confirmation(removals: int, files: int) -> bool:
+def needs_confirmation(removals: int, files: int, confirm_from: int = CONFIRM_FROM) -> bool:
     """Whether a sync that would take out ``removals`` of ``files`` indexed pictures should ask first."""
-    return files >= CONFIRM_FROM and removals * 2 > files
+    return files >= confirm_from and removals * 2 > files

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.files import FileRecord, ObjectInfo, Picture, content, indexed, proves
+from chalicelib.domain.files import FileRecord, ObjectInfo, Picture, content, indexed, new_thumbnail, proves
 from chalicelib.services.ports import Catalogue, Draft, Embedder, Failure, ManagedStorage, ObjectToEmbed, Source
 
 URL_SECONDS = 900  # of a presigned URL for the embedder: longer than its function may run
@@ -16,6 +16,14 @@ class Wanted:
 
     draft: Draft
     found: ObjectInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A picture, and where its thumbnail is."""
+
+    picture: Picture
+    thumbnail: str
 
 
 # A record with its picture; why there can be none; None where the object is no longer what was found.
@@ -42,14 +50,13 @@ class Embedding:
         Raises:
             EmbedderUnavailable: no answer could be had.
         """
-        known = self._known(collection, model, wanted)
+        names = [content(collection.account, model, each.found) for each in wanted]
+        known = self.catalogue.twins(list(dict.fromkeys(names))) if names else {}
         first: dict[str, Wanted] = {}
         copies: list[tuple[Wanted, Wanted]] = []
-        for each in wanted:
-            name = content(collection.account, model, each.found)
-            if (twin := known.get(name)) is not None and self._shares(each, twin):
-                assert twin.picture is not None
-                yield each, self._record(each, twin.picture)
+        for each, name in zip(wanted, names, strict=True):
+            if (record := self._shared(each, known.get(name))) is not None:
+                yield each, record
             elif name in first:
                 copies.append((each, first[name]))
             else:
@@ -58,47 +65,56 @@ class Embedding:
         left = []
         for each, original in copies:
             made = results[original]
-            if isinstance(made, FileRecord) and made.picture is not None and self._shares(each, made):
-                yield each, self._record(each, made.picture)
+            if (record := self._shared(each, made if isinstance(made, FileRecord) else None)) is not None:
+                yield each, record
             else:
                 left.append(each)
         yield from results.items()
         yield from self._ask(collection, source, left)
 
-    def _known(self, collection: Collection, model: str, wanted: Sequence[Wanted]) -> dict[str, FileRecord]:
-        names = list(dict.fromkeys(content(collection.account, model, each.found) for each in wanted))
-        return self.catalogue.twins(names) if names else {}
+    def tidy(self, drafts: Sequence[Draft], stale: set[str]) -> None:
+        """Delete the thumbnails that records no longer show, and those of records that were refused as stale."""
+        for record, previous in ((draft.record, draft.previous) for draft in drafts):
+            before = previous.thumbnail if previous else None
+            useless = record.thumbnail if record.key in stale else before
+            if useless is not None and record.thumbnail != before:
+                self.storage.delete_thumbnail(record.collection, useless)
 
-    def _shares(self, each: Wanted, twin: FileRecord) -> bool:
-        record = each.draft.record
-        if (record.collection, record.uuid) == (twin.collection, twin.uuid):
-            return True
-        return self.storage.copy_thumbnail(twin.collection, twin.uuid, record.collection, record.uuid)
+    def _shared(self, each: Wanted, twin: FileRecord | None) -> FileRecord | None:
+        """The record with the picture and a copy of the thumbnail that a twin has, if it has both."""
+        if twin is None or twin.picture is None or twin.thumbnail is None:
+            return None
+        record, place = each.draft.record, new_thumbnail(each.draft.record.uuid)
+        if not self.storage.copy_thumbnail(twin.collection, twin.thumbnail, record.collection, place):
+            return None
+        return _record(each, twin.picture, place)
 
     def _ask(self, collection: Collection, source: Source, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, Result]]:
         if not wanted:
             return
+        places = [new_thumbnail(each.draft.record.uuid) for each in wanted]
         results = self.embedder.embed_objects(
             [
                 ObjectToEmbed(
                     source.url(each.found.key, seconds=URL_SECONDS),
-                    self.storage.thumbnail_upload_url(collection.uuid, each.draft.record.uuid, seconds=URL_SECONDS),
+                    self.storage.thumbnail_upload_url(collection.uuid, place, seconds=URL_SECONDS),
                 )
-                for each in wanted
+                for each, place in zip(wanted, places, strict=True)
             ]
         )
-        pairs = list(zip(wanted, results, strict=True))
-        doubtful = [w.found.key for w, r in pairs if isinstance(r, Picture) and not proves(r, w.found)]
+        answered = list(zip(wanted, results, places, strict=True))
+        doubtful = [w.found.key for w, r, _ in answered if isinstance(r, Picture) and not proves(r, w.found)]
         # An ETag that is no MD5 of the bytes proves nothing: the object must still bear it after it was read.
         seen = source.look(doubtful) if doubtful else {}
-        for each, result in pairs:
+        for each, result, place in answered:
             if isinstance(result, Picture):
                 is_same = proves(result, each.found) or (
                     result.size == each.found.size and seen[each.found.key] == each.found
                 )
-                yield each, self._record(each, result) if is_same else None
+                yield each, _record(each, result, place) if is_same else None
             else:
                 yield each, None if result.code == "source_not_found" else result
 
-    def _record(self, each: Wanted, picture: Picture) -> FileRecord:
-        return indexed(replace(each.draft.record, etag=each.found.etag, size=each.found.size), picture)
+
+def _record(each: Wanted, picture: Picture, thumbnail: str) -> FileRecord:
+    return indexed(replace(each.draft.record, etag=each.found.etag, size=each.found.size), picture, thumbnail)

@@ -49,7 +49,8 @@ class Files:
     def thumbnail(self, account: str, collection: str, file: str) -> bytes:
         """The JPEG of an indexed file."""
         record = self.indexed(account, file)
-        picture = self.storage.thumbnail(record.collection, record.uuid) if record.collection == collection else None
+        place = record.thumbnail if record.collection == collection else None
+        picture = self.storage.thumbnail(record.collection, place) if place else None
         if picture is None:
             raise NotFound("There is no such thumbnail.")
         return picture
@@ -99,7 +100,8 @@ class Files:
                 raise NotFound("There is no such file.")
             self.storage.remove(record.key)
             self.indexing.apply(IndexBatch(account, collection.uuid, (Change(record.key),)))
-            self.storage.delete_thumbnail(collection.uuid, record.uuid)
+            if record.thumbnail is not None:
+                self.storage.delete_thumbnail(collection.uuid, record.thumbnail)
             self.allowances.discharge(claim)
             settled = True
         finally:

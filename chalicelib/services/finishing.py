@@ -20,10 +20,10 @@ from chalicelib.domain.errors import (
     UnreadablePicture,
     UploadIncomplete,
 )
-from chalicelib.domain.files import FileState, Picture, failed, file_uuid, removed
+from chalicelib.domain.files import FileState, Picture, failed, file_uuid, new_thumbnail, removed
 from chalicelib.domain.pictures import mime_type
 from chalicelib.domain.uploads import INLINE, PRESIGNED, Claim, Upload, UploadRef, UploadState, staged_key
-from chalicelib.services.embedding import URL_SECONDS
+from chalicelib.services.embedding import URL_SECONDS, Made
 from chalicelib.services.indexing import Indexing
 from chalicelib.services.ports import (
     Allowances,
@@ -140,18 +140,18 @@ class Finishing:
 
     def _put_in_place(self, upload: Upload, claim: Claim) -> Upload:
         try:
-            picture = self._open(upload, claim)
+            made = self._open(upload, claim)
         except (UnreadablePicture, FileExists):
             raise
         except Exception:
             if upload.folder == INLINE:  # the caller is told, and will send it again
                 self.fail(upload, *GIVEN_UP)
             raise
-        kind = mime_type(picture.format)
+        kind = mime_type(made.picture.format)
         try:
             self.storage.move(upload.staged_key, upload.key, kind)
             batch = IndexBatch(upload.account, upload.collection, (Change(upload.key),))
-            self.indexing.apply(batch, opened={upload.key: picture})
+            self.indexing.apply(batch, opened={upload.key: made})
             self.allowances.settle(upload, claim, kind, self.now())
         except Exception:
             # The file may be in its place: its share stays taken, and somebody comes back to it.
@@ -159,18 +159,17 @@ class Finishing:
             raise
         return replace(upload, state=UploadState.DONE, mime_type=kind)
 
-    def _open(self, upload: Upload, claim: Claim) -> Picture:
+    def _open(self, upload: Upload, claim: Claim) -> Made:
         """What the embedder reads out of the bytes; the thumbnail is made on the way."""
         if upload.only_new and claim.charged is not None:
             self.fail(upload, *EXISTS)
             raise FileExists(EXISTS[1], field="file")
-        thumbnail = self.storage.thumbnail_upload_url(
-            upload.collection, file_uuid(upload.collection, upload.key), seconds=URL_SECONDS
-        )
+        place = new_thumbnail(file_uuid(upload.collection, upload.key))
+        thumbnail = self.storage.thumbnail_upload_url(upload.collection, place, seconds=URL_SECONDS)
         source = self.storage.url(upload.staged_key, seconds=URL_SECONDS)
         (result,) = self.embedder.embed_objects([ObjectToEmbed(source, thumbnail)])
         if isinstance(result, Picture):
-            return result
+            return Made(result, place)
         if result.code == "source_not_found":
             raise UploadIncomplete("The file has not arrived yet. Send it to the upload's URL, then complete it.")
         if not result.transient:

@@ -28,11 +28,11 @@ from chalicelib.domain.files import (
 )
 from chalicelib.domain.syncs import Tally
 from chalicelib.domain.vectors import VectorRemoval, VectorStore, document_of
-from chalicelib.services.embedding import Embedding, Wanted
+from chalicelib.services.embedding import Embedding, Made, Wanted
 from chalicelib.services.ports import Catalogue, Clock, Collections, Draft, Failure, Source, Sources
 
 ROUNDS = 4  # at one message, when its objects are changed or written by others while it is handled
-NOTHING_OPENED: Mapping[str, Picture] = {}
+NOTHING_OPENED: Mapping[str, Made] = {}
 VANISHED = ("vanished", "The object was gone before it could be read.")
 
 
@@ -60,7 +60,7 @@ class Indexing:
     vectors: VectorStore
     now: Clock
 
-    def apply(self, batch: IndexBatch, *, again: bool = False, opened: Mapping[str, Picture] = NOTHING_OPENED) -> Tally:
+    def apply(self, batch: IndexBatch, *, again: bool = False, opened: Mapping[str, Made] = NOTHING_OPENED) -> Tally:
         """Bring each object of the batch to where its bucket has it; answers what became of them.
 
         Args:
@@ -74,18 +74,21 @@ class Indexing:
         collection = self.collections.get(batch.account, batch.collection)
         if collection is None or _is_idle(batch, collection):
             return Tally()
-        changes: Sequence[Change] = batch.changes
+        changes: Sequence[Change] = [change for change in batch.changes if collection.holds(change.key)]
         outcomes: dict[str, str] = {}
         for _ in range(ROUNDS):
+            if not changes:
+                break
             try:
                 changes = self._round(collection, changes, outcomes, opened, again=again)
             except NotFound:
                 # Deleted while this was at it: what it has written into the store must not outlive the collection.
                 self.vectors.remove_collection(collection.account, collection.uuid)
                 return Tally()
-            if not changes:
-                return _tally(outcomes)
-            again = True
+            # Where this did not do, somebody was faster, and the thumbnail has been thrown away.
+            again, opened = True, NOTHING_OPENED
+        if not changes:
+            return _tally(outcomes)
         raise SourceUnavailable(f"{len(changes)} objects kept changing while they were indexed.")
 
     def _round(
@@ -93,19 +96,20 @@ class Indexing:
         collection: Collection,
         changes: Sequence[Change],
         outcomes: dict[str, str],
-        opened: Mapping[str, Picture],
+        opened: Mapping[str, Made],
         *,
         again: bool,
     ) -> list[Change]:
         """One round over the changes; answers those to look at once more."""
         records = self.catalogue.get_many(collection.uuid, [change.key for change in changes])
         source, model = self.sources.of(collection), self.embedding.model()
-        done = self._look(collection, changes, records, source, model)
+        done = self._look(collection, changes, records, source, model, opened)
         _use(opened, done)
         self._embed(collection, source, model, done)
         standing = done.standing if again else []
         self._project([draft.record for draft in done.drafts] + standing, collection.bucket)
         stale = self.catalogue.save_all(done.drafts) if done.drafts else set()
+        self.embedding.tidy(done.drafts, stale)
         written = [draft.record for draft in done.drafts if draft.record.key not in stale]
         outcomes |= {record.key: _outcome(record, done.unread) for record in (*done.standing, *written)}
         if done.transient:
@@ -121,6 +125,7 @@ class Indexing:
         records: dict[str, FileRecord],
         source: Source,
         model: str,
+        opened: Mapping[str, Made],
     ) -> Round:
         """Look at the objects, now that their records have been read, and say what each asks for."""
         done = Round()
@@ -131,10 +136,11 @@ class Indexing:
             record, seen = records.get(change.key), found[change.key]
             draft = Draft(self._next(collection, change, record), record)
             if isinstance(seen, Failure):
-                _unreadable(draft, seen, model, done)
+                _unreadable(draft, change, seen, model, done)
                 continue
             action = decide(record, seen, model, retry=change.retry)
-            if action is Action.EMBED:
+            # What has just been opened has a new thumbnail; that of a file which was deleted is gone.
+            if action is Action.EMBED or (action is Action.RESTORE and change.key in opened):
                 assert seen is not None
                 done.wanted.append(Wanted(draft, seen))
             elif action is Action.RESTORE:
@@ -179,14 +185,14 @@ class Indexing:
             self.vectors.remove(removals)
 
 
-def _use(opened: Mapping[str, Picture], done: Round) -> None:
+def _use(opened: Mapping[str, Made], done: Round) -> None:
     """Give records the pictures that are known to be of these very bytes."""
     wanted, done.wanted = done.wanted, []
     for each in wanted:
-        picture = opened.get(each.found.key)
-        if picture is not None and proves(picture, each.found):
+        made = opened.get(each.found.key)
+        if made is not None and proves(made.picture, each.found):
             record = replace(each.draft.record, etag=each.found.etag, size=each.found.size)
-            done.drafts.append(replace(each.draft, record=indexed(record, picture)))
+            done.drafts.append(replace(each.draft, record=indexed(record, made.picture, made.thumbnail)))
         else:
             done.wanted.append(each)
 
@@ -198,18 +204,18 @@ def _is_idle(batch: IndexBatch, collection: Collection) -> bool:
     return collection.sync.id != batch.sync or collection.sync.status is SyncStatus.CANCELLED
 
 
-def _unreadable(draft: Draft, failure: Failure, model: str, done: Round) -> None:
-    previous = draft.previous
+def _unreadable(draft: Draft, change: Change, failure: Failure, model: str, done: Round) -> None:
+    previous, record = draft.previous, draft.record
+    if change.etag is not None and change.size is not None:
+        record = replace(record, etag=change.etag, size=change.size)
     if failure.transient:
         done.transient.append(failure)
-    elif previous is not None and previous.state is not FileState.FAILED:
+    elif previous is not None and previous.state in (FileState.INDEXED, FileState.REMOVED):
         # What is indexed stays: a permission that is missing for an hour must not empty a collection.
         done.standing.append(previous)
         done.unread.add(previous.key)
-    elif previous is not None and (previous.reason, previous.model) == (failure.code, model):
-        done.standing.append(previous)
     else:
-        done.drafts.append(replace(draft, record=failed(draft.record, model, failure.code, failure.message)))
+        done.drafts.append(replace(draft, record=failed(record, model, failure.code, failure.message)))
 
 
 def _outcome(record: FileRecord, unread: set[str]) -> str:

@@ -25,9 +25,7 @@ class Notices:
             for collection in self._holding(item.bucket, item.change.key):
                 changes = wanted[collection.account, collection.uuid]
                 known = changes.get(item.change.key)
-                latest = newest(known.sequencer if known else None, item.change.sequencer)
-                retry = item.change.retry or (known is not None and known.retry)
-                changes[item.change.key] = Change(item.change.key, latest, retry)
+                changes[item.change.key] = _later(known, item.change) if known else item.change
         self.queues.send_batches(
             [
                 IndexBatch(account, collection, batch)
@@ -44,3 +42,10 @@ class Notices:
         else:
             candidates = self.collections.on_bucket(bucket)
         return [collection for collection in candidates if collection.holds(key)]
+
+
+def _later(first: Change, second: Change) -> Change:
+    """One change for two of the same key: what the later one says, and whatever either asks for."""
+    latest = newest(first.sequencer, second.sequencer)
+    says = first if latest is not None and first.sequencer == latest else second
+    return Change(second.key, latest, first.retry or second.retry, says.etag, says.size)

@@ -304,7 +304,7 @@ class UploadForm:
 
 
 class ManagedStorage(Protocol):
-    """The bucket behind managed collections, and the one for thumbnails."""
+    """The bucket behind managed collections, and the one for thumbnails, each at a place of its collection's."""
 
     @property
     def bucket(self) -> str: ...
@@ -328,14 +328,14 @@ class ManagedStorage(Protocol):
     def remove_thumbnails_page(self, collection: str) -> bool:
         """Remove some thumbnails of a collection; False once there are none."""
 
-    def thumbnail(self, collection: str, file: str) -> bytes | None: ...
+    def thumbnail(self, collection: str, place: str) -> bytes | None: ...
 
-    def thumbnail_upload_url(self, collection: str, file: str, *, seconds: int) -> str: ...
+    def thumbnail_upload_url(self, collection: str, place: str, *, seconds: int) -> str: ...
 
-    def copy_thumbnail(self, collection: str, file: str, to_collection: str, to_file: str) -> bool:
+    def copy_thumbnail(self, collection: str, place: str, to_collection: str, to_place: str) -> bool:
         """False where there is none to copy."""
 
-    def delete_thumbnail(self, collection: str, file: str) -> None: ...
+    def delete_thumbnail(self, collection: str, place: str) -> None: ...
 
 
 class Queues(Protocol):

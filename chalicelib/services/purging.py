@@ -31,9 +31,11 @@ class Purge:
         for record in self._overdue():
             if purged == AT_MOST or seconds_left() <= 0:
                 break
-            # The thumbnail first: were the worker to die between the two, the record would lead the next one to it.
-            self.storage.delete_thumbnail(record.collection, record.uuid)
-            purged += self.catalogue.forget(record)
+            # The record first: its object may come back at this moment, and then both are kept.
+            if self.catalogue.forget(record):
+                purged += 1
+                if record.thumbnail is not None:
+                    self.storage.delete_thumbnail(record.collection, record.thumbnail)
         return purged
 
     def _overdue(self) -> Iterator[FileRecord]:

@@ -113,7 +113,7 @@ class Sync:
         complete = True
         for stretch in self.walks.stretches(collection, Part(0)):
             listed, met = listed + stretch.listed, met + stretch.met
-            for key, kind, indexed in stretch.differences:
+            for key, kind, _, indexed in stretch.differences:
                 kinds[kind] += 1
                 removals += indexed
                 if len(examples[kind]) < EXAMPLES:

@@ -13,15 +13,14 @@ from chalicelib.domain.changes import Change, IndexBatch, SyncStep, batches
 from chalicelib.domain.collections import Collection, SyncStatus
 from chalicelib.domain.errors import SourceDenied
 from chalicelib.domain.files import ObjectInfo
-from chalicelib.domain.listing import Difference, Kind, Known, Stretch, compare
-from chalicelib.domain.syncs import RELEASING, Part, Progress, Tally, needs_confirmation, splits_after
+from chalicelib.domain.listing import STEP, Difference, Kind, Known, Stretch, compare
+from chalicelib.domain.syncs import CONFIRM_FROM, RELEASING, Part, Progress, Tally, needs_confirmation, splits_after
 from chalicelib.services.ports import Catalogue, Clock, Collections, Embedder, Opened, Queues, Sources, Syncs
 
 # Longer than a message that failed stays away, so that a batch whose worker died comes back before its sync
 # counts as dead.
 LEASE = timedelta(minutes=20)
-ENOUGH = 16  # differences that are worth a write
-RELEASES_BETWEEN_LOOKS_AT_THE_CLOCK = 50
+ENOUGH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,9 @@ class Walk:
     embedder: Embedder
     queues: Queues
     now: Clock
+    step: int = STEP  # keys between two looks at the clock
+    enough: int = ENOUGH  # differences that are worth a write
+    confirm_from: int = CONFIRM_FROM  # indexed pictures from which on most may not go unasked
 
     def take_on(self, step: SyncStep, seconds_left: Callable[[], float]) -> None:
         """Take one part of a sync on until it ends or the worker's time runs low; the rest is handed on.
@@ -72,7 +74,7 @@ class Walk:
             listing = takewhile(lambda found: found.key <= until, listing)
             known = takewhile(lambda record: record.key <= until, known)
         held = (found for found in listing if collection.holds(found.key))
-        return compare(held, known, self.embedder.model(), retry=retry)
+        return compare(held, known, self.embedder.model(), retry=retry, step=self.step)
 
     def keep_alive(self, batch: IndexBatch) -> None:
         """Tell the sync that waits for the batch that it is being worked on again."""
@@ -91,7 +93,7 @@ class Walk:
         for stretch in self.stretches(collection, part, retry=collection.sync.retry):
             pending.add(stretch)
             late = seconds_left() <= 0
-            if late or len(pending.differences) >= ENOUGH:
+            if late or len(pending.differences) >= self.enough:
                 part = self._put_on_record(step, part, pending)
                 pending = _Pending()
             if late:
@@ -102,8 +104,12 @@ class Walk:
     def _put_on_record(self, step: SyncStep, part: Part, pending: "_Pending") -> Part:
         """Note where the walk stands and what it found, then send what is to be sent at once."""
         differences = pending.differences
-        changes = [Change(key, retry=kind is Kind.RETRY) for key, kind, _ in differences if kind is not Kind.REMOVE]
-        removals = [Change(key) for key, kind, _ in differences if kind is Kind.REMOVE]
+        changes = [
+            Change(key, retry=kind is Kind.RETRY, etag=found.etag, size=found.size)
+            for key, kind, found, _ in differences
+            if found is not None
+        ]
+        removals = [Change(key) for key, _, found, _ in differences if found is None]
         opened = [
             Opened(IndexBatch(step.account, step.collection, batch, step.sync, mark), held)
             for held, news, first in ((False, changes, part.sent), (True, removals, part.held))
@@ -112,7 +118,7 @@ class Walk:
         sent = [each.batch for each in opened if not each.held]
         part = part.moved(pending.last, pending.met) if pending.last is not None else part
         part = replace(part, sent=part.sent + len(sent), fresh=len(sent), held=part.held + len(opened) - len(sent))
-        made = Progress(pending.listed, len(differences), sum(indexed for _, _, indexed in differences))
+        made = Progress(pending.listed, len(differences), sum(each.indexed for each in differences))
         self.syncs.advance(step, part, made, opened, self.now() + LEASE)
         self.queues.send_batches(sent)
         return part
@@ -125,7 +131,7 @@ class Walk:
         sync, removals = collection.sync, collection.sync.progress.to_remove
         if sync.listed:
             self._finish_if_done(step.account, step.collection, step.sync)
-        elif not sync.confirmed and needs_confirmation(removals, sync.files_before):
+        elif not sync.confirmed and needs_confirmation(removals, sync.files_before, self.confirm_from):
             reason = (
                 f"{removals:,} of {sync.files_before:,} pictures are gone from the bucket. None of them was removed. "
                 'If that is meant, start a sync with {"confirm_removals": true}.'
@@ -137,9 +143,9 @@ class Walk:
 
     def _release(self, step: SyncStep, part: Part, seconds_left: Callable[[], float]) -> None:
         """Send the removals, now that the whole bucket has been listed."""
-        for count, batch in enumerate(self.syncs.held(step, part.cursor), start=1):
+        for batch in self.syncs.held(step, part.cursor):
             self.queues.send_batches([batch])
-            if count % RELEASES_BETWEEN_LOOKS_AT_THE_CLOCK == 0 and seconds_left() <= 0:
+            if seconds_left() <= 0:
                 self.syncs.advance(step, replace(part, cursor=batch.mark), Progress(), [], self.now() + LEASE)
                 self.queues.send_sync(replace(step, leg=step.leg + 1))
                 return

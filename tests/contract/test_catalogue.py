@@ -48,7 +48,9 @@ class CatalogueContract:
         return found.total_files, found.total_size
 
     def test_a_record_comes_back_as_it_was_saved(self, catalogue: Catalogue, collection: Collection):
-        indexed = a_record(collection, "pictures/ä b+c.jpg", sequencer="0A1B2C3D4E5F6071")
+        indexed = a_record(
+            collection, "pictures/ä b+c.jpg", sequencer="0A1B2C3D4E5F6071", event_at=NOW, thumbnail="a/1"
+        )
         failed = a_record(
             collection, "pictures/x", state=FileState.FAILED, picture=None, reason="truncated_image", detail="half"
         )

@@ -30,7 +30,7 @@ class QueuesContract:
         collection = a_collection()
         step = SyncStep(collection.account, collection.uuid, str(uuid4()), part=-1, leg=3)
         changes = tuple(Change(key, "0A1B") for key in AWKWARD_KEYS[:8]) + tuple(
-            Change(key, retry=True) for key in AWKWARD_KEYS[8:]
+            Change(key, None, True, "d41d8cd98f00b204e9800998ecf8427e", 0) for key in AWKWARD_KEYS[8:]
         )
         with_sync = IndexBatch(collection.account, collection.uuid, changes, step.sync, "sent.000.000000007")
         without = a_batch(collection, "a")

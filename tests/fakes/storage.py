@@ -12,7 +12,7 @@ THUMBNAILS = "fake-thumbnails://"
 
 
 class FakeStorage:
-    """What a test may look at: ``thumbnails`` by collection and file; the managed bucket is one of ``sources``."""
+    """What a test may look at: ``thumbnails`` by collection and place; the managed bucket is one of ``sources``."""
 
     def __init__(self, sources: FakeSources, bucket: str = "managed") -> None:
         self.thumbnails: dict[tuple[str, str], bytes] = {}
@@ -57,23 +57,23 @@ class FakeStorage:
             del self.thumbnails[each]
         return bool(found)
 
-    def thumbnail(self, collection: str, file: str) -> bytes | None:
-        return self.thumbnails.get((collection, file))
+    def thumbnail(self, collection: str, place: str) -> bytes | None:
+        return self.thumbnails.get((collection, place))
 
-    def thumbnail_upload_url(self, collection: str, file: str, *, seconds: int) -> str:
-        return f"{THUMBNAILS}{collection}/{file}"
+    def thumbnail_upload_url(self, collection: str, place: str, *, seconds: int) -> str:
+        return f"{THUMBNAILS}{collection}/{place}"
 
     def receive(self, url: str, jpeg: bytes) -> None:
         """What a presigned PUT does for whoever follows it."""
         assert url.startswith(THUMBNAILS)
-        collection, _, file = url.removeprefix(THUMBNAILS).partition("/")
-        self.thumbnails[collection, file] = jpeg
+        collection, _, place = url.removeprefix(THUMBNAILS).partition("/")
+        self.thumbnails[collection, place] = jpeg
 
-    def copy_thumbnail(self, collection: str, file: str, to_collection: str, to_file: str) -> bool:
-        if (collection, file) not in self.thumbnails:
+    def copy_thumbnail(self, collection: str, place: str, to_collection: str, to_place: str) -> bool:
+        if (collection, place) not in self.thumbnails:
             return False
-        self.thumbnails[to_collection, to_file] = self.thumbnails[collection, file]
+        self.thumbnails[to_collection, to_place] = self.thumbnails[collection, place]
         return True
 
-    def delete_thumbnail(self, collection: str, file: str) -> None:
-        self.thumbnails.pop((collection, file), None)
+    def delete_thumbnail(self, collection: str, place: str) -> None:
+        self.thumbnails.pop((collection, place), None)

@@ -64,6 +64,10 @@ class FakeVectorStore:
             for d in self.documents.values()
         )
 
+    def forget_removals(self) -> None:
+        """What every store does some days after them."""
+        self._versions = {uuid: version for uuid, version in self._versions.items() if uuid in self.documents}
+
     def _answer(self) -> None:
         if self.down:
             raise StoreUnavailable("The search index is down, as the test wants it.")

@@ -1,0 +1,221 @@
+"""``make mutants``: bugs put into a copy of the application, one at a time; the model test must find each.
+
+Prints a line a mutant, and ends with an error if one survives.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.figures import figure
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("chalicelib", "infra", "tests", "samples", "pyproject.toml")
+HISTORIES, STEPS = "600", "60"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """``old`` stands once in ``file``, and becomes ``new``."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+
+
+MUTANTS = (
+    Mutant(
+        "the catalogue is written before the vector store",
+        "chalicelib/services/indexing.py",
+        """        self._project([draft.record for draft in done.drafts] + standing, collection.bucket)
+        stale = self.catalogue.save_all(done.drafts) if done.drafts else set()
+""",
+        """        stale = self.catalogue.save_all(done.drafts) if done.drafts else set()
+        self._project([draft.record for draft in done.drafts] + standing, collection.bucket)
+""",
+    ),
+    Mutant(
+        "a refused write is taken for done",
+        "chalicelib/services/indexing.py",
+        "        done.look_again |= stale\n",
+        "",
+    ),
+    Mutant(
+        "a look that asks for nothing leaves no trace",
+        "chalicelib/services/indexing.py",
+        "                done.drafts.append("
+        "replace(draft, record=replace(draft.record, updated_at=record.updated_at)))\n",
+        "                done.standing.append(record)\n",
+    ),
+    Mutant(
+        "an object that was never on record leaves no tombstone",
+        "chalicelib/services/indexing.py",
+        "                done.drafts.append(replace(draft, record=removed(draft.record, *VANISHED)))\n",
+        "                pass\n",
+    ),
+    Mutant(
+        "a redelivered message does not fill the vector store again",
+        "chalicelib/services/indexing.py",
+        "        standing = done.standing if again else []\n",
+        "        standing = []\n",
+    ),
+    Mutant(
+        "sequencers are compared without padding",
+        "chalicelib/domain/files.py",
+        '    return sequencer.upper().ljust(SEQUENCER_WIDTH, "0")\n',
+        "    return sequencer.upper().rjust(SEQUENCER_WIDTH, '0')\n",
+    ),
+    Mutant(
+        "the model's stamp is not compared",
+        "chalicelib/domain/listing.py",
+        "    if record.model != model:\n        return Kind.UPDATE\n",
+        "",
+    ),
+    Mutant(
+        "batches are sent before they are on record",
+        "chalicelib/services/walking.py",
+        """        self.syncs.advance(step, part, made, opened, self.now() + LEASE)
+        self.queues.send_batches(sent)
+""",
+        """        self.queues.send_batches(sent)
+        self.syncs.advance(step, part, made, opened, self.now() + LEASE)
+""",
+    ),
+    Mutant(
+        "what a worker put on record and never sent is forgotten",
+        "chalicelib/services/walking.py",
+        "            self.queues.send_batches(self.syncs.unsent(step, part))\n",
+        "",
+    ),
+    Mutant(
+        "removals are sent while the bucket is still being listed",
+        "chalicelib/services/walking.py",
+        "        sent = [each.batch for each in opened if not each.held]\n",
+        "        sent = [each.batch for each in opened]\n",
+    ),
+    Mutant(
+        "nobody is asked before most of a collection is removed",
+        "chalicelib/domain/syncs.py",
+        "    return files >= confirm_from and removals * 2 > files\n",
+        "    return False\n",
+    ),
+    Mutant(
+        "a sync ends when the bucket has been listed",
+        "chalicelib/domain/collections.py",
+        "        return self.listed and self.outstanding == 0\n",
+        "        return self.listed\n",
+    ),
+    Mutant(
+        "a part that was walked to its end is not looked at again",
+        "chalicelib/services/walking.py",
+        "        self._after_the_walk(step, seconds_left)\n\n    def stretches",
+        "        if not part.finished:\n            self._after_the_walk(step, seconds_left)\n\n    def stretches",
+    ),
+    Mutant(
+        "the same bytes are embedded again",
+        "chalicelib/services/embedding.py",
+        "        known = self.catalogue.twins(list(dict.fromkeys(names))) if names else {}\n",
+        "        known = {}\n",
+    ),
+    Mutant(
+        "an object that was overwritten while it was read is taken for the one that was seen",
+        "chalicelib/services/embedding.py",
+        "                yield each, _record(each, result, place) if is_same else None\n",
+        "                yield each, _record(each, result, place)\n",
+    ),
+    Mutant(
+        "an object that cannot be read counts as gone",
+        "chalicelib/services/indexing.py",
+        "        done.standing.append(previous)\n        done.unread.add(previous.key)\n",
+        "        done.drafts.append(replace(draft, record=removed(record)))\n",
+    ),
+    Mutant(
+        "a message that failed is taken for done",
+        "chalicelib/workers.py",
+        "            services.failing.failed(delivery, error)\n            raise\n",
+        "            services.failing.failed(delivery, error)\n            return\n",
+    ),
+    Mutant(
+        "a cancelled sync's batches end another's",
+        "chalicelib/services/indexing.py",
+        "    return collection.sync.id != batch.sync or collection.sync.status is SyncStatus.CANCELLED\n",
+        "    return collection.sync.status is not SyncStatus.COMPLETED\n",
+    ),
+    Mutant(
+        "an event is passed on to the first collection of its bucket alone",
+        "chalicelib/services/noticing.py",
+        "        return [collection for collection in candidates if collection.holds(key)]\n",
+        "        return [collection for collection in candidates if collection.holds(key)][:1]\n",
+    ),
+    Mutant(
+        "the thumbnails of a file all lie in one place",
+        "chalicelib/domain/files.py",
+        '    return f"{file}/{uuid.uuid4().hex[:16]}"\n',
+        "    return file\n",
+    ),
+    Mutant(
+        "a thumbnail is not copied with the picture that is reused",
+        "chalicelib/services/embedding.py",
+        "        if not self.storage.copy_thumbnail(twin.collection, twin.thumbnail, record.collection, place):\n"
+        "            return None\n",
+        "",
+    ),
+)
+
+
+def main() -> int:
+    survivors = 0
+    wanted = sys.argv[1:]
+    for mutant in MUTANTS:
+        if wanted and not any(word in mutant.what for word in wanted):
+            continue
+        began = time.monotonic()
+        found = _found(mutant)
+        survivors += not found
+        print(f"{'found   ' if found else 'SURVIVED'} {time.monotonic() - began:6.1f} s  {mutant.what}", flush=True)
+    figure("mutants", len(MUTANTS), "bugs")
+    figure("mutants_survived", survivors, "bugs")
+    return 1 if survivors else 0
+
+
+def _found(mutant: Mutant) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in COPIED:
+            source = ROOT / name
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
+        target = copy / mutant.file
+        text = target.read_text()
+        if text.count(mutant.old) != 1:
+            raise SystemExit(f"The place of {mutant.what!r} is not in {mutant.file} any more.")
+        target.write_text(text.replace(mutant.old, mutant.new))
+        environment = os.environ | {
+            "MODEL_HISTORIES": HISTORIES,
+            "MODEL_STEPS": STEPS,
+            "MODEL_SHRINK": "0",
+            "PYTHONPATH": str(copy),
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "tests/model/test_convergence.py",
+            "-q",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+        ]
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode not in (0, 1) or "error" in done.stdout.splitlines()[-1]:
+            raise SystemExit(f"The test could not run:\n{done.stdout}{done.stderr}")
+        return done.returncode == 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,400 @@
+"""The whole application on fakes: buckets that change, queues that lose, repeat and reorder, workers that die.
+
+What holds at every moment is checked as it happens (``Broken`` is raised at once); what holds at rest, by ``check``.
+"""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote_plus, unquote
+from uuid import UUID, uuid5
+
+from chalicelib import workers
+from chalicelib.domain.changes import Change, IndexBatch
+from chalicelib.domain.collections import Collection, SyncStatus, Trigger
+from chalicelib.domain.errors import SimilarixError
+from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, Picture, content
+from chalicelib.domain.vectors import VectorDocument
+from chalicelib.services.embedding import Embedding
+from chalicelib.services.failing import Failing
+from chalicelib.services.indexing import Indexing
+from chalicelib.services.noticing import Notices
+from chalicelib.services.purging import Purge
+from chalicelib.services.syncing import Sync
+from chalicelib.services.walking import LEASE, Walk
+from tests.contract.things import a_collection
+from tests.fakes.buckets import FakeSources, etag
+from tests.fakes.catalogue import FakeCatalogue
+from tests.fakes.clock import FakeClock
+from tests.fakes.collections import FakeCollections
+from tests.fakes.embedder import UNREADABLE, FakeEmbedder, vector
+from tests.fakes.queues import FakeQueues
+from tests.fakes.storage import FakeStorage
+from tests.fakes.syncs import FakeSyncs
+from tests.fakes.troubles import FakeTroubles
+from tests.fakes.vectors import FakeVectorStore
+from tests.model.scheduling import Stepped, Worker, current_worker
+
+BUCKET = "photographs"
+NAMES = UUID("8f6d1fd2-4f5f-4b0b-8e55-0a6f2f0a0c11")
+CONFIRM_FROM = 3
+TURNS = 400  # deliveries within which a world at rest must have come to an end
+
+workers.logger.setLevel("CRITICAL")
+
+
+class Broken(AssertionError):
+    """Something that must never happen, has."""
+
+
+@dataclass
+class Message:
+    queue: str
+    body: str
+    id: str
+    received: int = 0
+
+
+class World:
+    """Two nested collections of one account and one of another's, all on one bucket."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.sources = FakeSources()
+        self.bucket = self.sources.bucket(BUCKET)
+        self.storage = FakeStorage(self.sources)
+        self.collections = FakeCollections()
+        self.syncs = FakeSyncs(self.collections)
+        self.catalogue = FakeCatalogue(self.collections)
+        self.vectors = FakeVectorStore()
+        self.embedder = FakeEmbedder(self.sources, self.storage)
+        self.queues = FakeQueues()
+        self.messages: list[Message] = []
+        self.working: list[tuple[Worker, Message | None]] = []
+        self.sequence = 0
+        self.news_lost = False  # since the last sync of all that ended well, and so only a sync can know
+        self.sync_orphaned = False  # somebody began a sync and died before anybody was asked to carry it out
+        self._numbers = 0
+        account, stranger = (str(uuid5(NAMES, name)) for name in ("account", "stranger"))
+        self.members = [
+            self._member("all", account, ""),
+            self._member("nested", account, "b/"),
+            self._member("strangers", stranger, "b/"),
+        ]
+        self.syncs.save_splits(self.members[0].uuid, ["b/"])
+        self._wire()
+
+    def _member(self, name: str, account: str, prefix: str) -> Collection:
+        made = a_collection(uuid=str(uuid5(NAMES, name)), account=account, bucket=BUCKET, prefix=prefix)
+        self.collections.add(made)
+        return made
+
+    def _wire(self) -> None:
+        collections, syncs = Stepped(self.collections), Stepped(self.syncs)
+        catalogue, vectors = Stepped(self.catalogue, self._watch_catalogue), Stepped(self.vectors)
+        queues, embedder = Stepped(self.queues, self._watch_queues), Stepped(self.embedder, self._watch_embedder)
+        sources: Any = SimpleNamespace(of=lambda collection: Stepped(self.sources.of(collection), self._watch_source))
+        storage = Stepped(self.storage)
+        walks = Walk(
+            collections,
+            syncs,
+            catalogue,
+            sources,
+            embedder,
+            queues,
+            self.clock,
+            step=2,
+            enough=2,
+            confirm_from=CONFIRM_FROM,
+        )
+        embedding = Embedding(catalogue, storage, embedder)
+        self.sync = Sync(collections, syncs, walks, queues, self.clock)
+        self.purge = Purge(catalogue, storage, self.clock)
+        self.services: Any = SimpleNamespace(
+            walks=walks,
+            indexing=Indexing(collections, catalogue, sources, embedding, vectors, self.clock),
+            notices=Notices(collections, queues, "managed"),
+            failing=Failing(FakeTroubles(), self.clock),
+        )
+
+    # What the world does to the bucket.
+
+    def put(self, key: str, body: bytes, deliveries: int) -> None:
+        """Write an object; S3 tells of it so many times."""
+        self.bucket.put(key, body)
+        self._tell("ObjectCreated:Put", "Object Created", key, deliveries)
+
+    def delete(self, key: str, deliveries: int) -> None:
+        if key in self.bucket.objects:
+            self.bucket.delete(key)
+            self._tell("ObjectRemoved:Delete", "Object Deleted", key, deliveries)
+
+    def _tell(self, name: str, detail_type: str, key: str, deliveries: int) -> None:
+        self.sequence += 1
+        # As S3's: of varying length, and in order once the shorter is padded on the right.
+        sequencer, found = f"{4 * self.sequence:08X}".rstrip("0"), self.bucket.info(key)
+        if self.sequence % 2:
+            known = {"eTag": found.etag, "size": found.size} if found else {}
+            entity = {"bucket": {"name": BUCKET}, "object": {"key": quote_plus(key), "sequencer": sequencer, **known}}
+            body: Any = {"Records": [{"eventName": name, "s3": entity}]}
+        else:
+            known = {"etag": found.etag, "size": found.size} if found else {}
+            detail = {"bucket": {"name": BUCKET}, "object": {"key": key, "sequencer": sequencer, **known}}
+            body = {"source": "aws.s3", "detail-type": detail_type, "detail": detail}
+        for _ in range(deliveries):
+            self._send("events", json.dumps(body))
+        if not deliveries:
+            self.news_lost = True
+
+    # What it does to the application.
+
+    def begin_sync(self, number: int, trigger: Trigger, *, confirm: bool = False, retry: bool = False) -> Worker:
+        collection = self.current(number)
+        return self._work(
+            "start",
+            lambda: self.sync.start(collection, trigger, confirm_removals=confirm, retry_failed=retry),
+        )
+
+    def cancel(self, number: int) -> Worker:
+        collection = self.current(number)
+        return self._work("cancel", lambda: self.sync.cancel(collection))
+
+    def upload(self, key: str) -> Worker:
+        """The call of an API that has just stored an object itself."""
+        collection = self.members[0]
+        batch = IndexBatch(collection.account, collection.uuid, (Change(key),))
+        return self._work("upload", lambda: self.services.indexing.apply(batch))
+
+    def begin_purge(self) -> Worker:
+        return self._work("purge", lambda: self.purge.run(lambda: 100))
+
+    def deliver(self, place: int, *, late_after: int = 1_000) -> Worker:
+        """Hand a message out, to a second worker even if one has it; ``late_after`` looks at the clock time is up."""
+        message = self.messages[place % len(self.messages)]
+        message.received += 1
+        event = {"Records": [_sqs_record(message)]}
+        act = {"sync": workers.sync, "events": workers.notice, "index": workers.index}[message.queue]
+        return self._work(message.queue, lambda: act(event, _Context(late_after), self.services), message)
+
+    def _work(self, name: str, act: Any, message: Message | None = None) -> Worker:
+        worker = Worker(name, act)
+        self.working.append((worker, message))
+        return worker
+
+    def settle(self) -> None:
+        """Take note of workers that have ended: a message that was handled is gone, any other stays."""
+        for worker, message in [pair for pair in self.working if not pair[0].running]:
+            self.working.remove((worker, message))
+            failed = worker.dead or worker.error is not None
+            if message is not None:
+                failed = failed or bool(worker.result["batchItemFailures"])
+            if message is not None and not failed and message in self.messages:
+                self.messages.remove(message)
+            if worker.error is not None and not _is_meant(worker.error):
+                raise worker.error
+            if worker.name == "start" and failed:
+                self.sync_orphaned = True
+        self._collect()
+
+    def rest(self) -> None:
+        """Mend everything and let it run until nothing is left to do."""
+        self.bucket.down = self.bucket.unlisted = self.embedder.down = self.vectors.down = False
+        self.bucket.denied.clear()
+        for _ in range(TURNS):
+            for worker, _ in list(self.working):
+                worker.run()
+            self.settle()
+            if not self.messages:
+                return
+            self.deliver(0).run()
+            self.settle()
+        raise Broken(f"There is no end to it: {self.messages[0]}")
+
+    def sync_all(self, *, retry: bool = True) -> None:
+        """Sync every collection to its end, from rest."""
+        if self.sync_orphaned:
+            self.clock.pass_by(LEASE + timedelta(seconds=1))
+            self.sync_orphaned = False
+        for number in range(len(self.members)):
+            self.begin_sync(number, Trigger.MANUAL, confirm=True, retry=retry).run()
+            self.settle()
+            self.rest()
+            status = self.current(number).sync.status
+            if status is not SyncStatus.COMPLETED:
+                raise Broken(f"A sync that nothing kept from it did not complete: {status}, {self.current(number)}")
+        self.news_lost = False
+
+    def current(self, number: int) -> Collection:
+        member = self.members[number]
+        return self.collections.stored[member.account, member.uuid]
+
+    # What must hold.
+
+    def check_rest(self) -> None:
+        """No message is left: no sync may wait for one, and what was counted adds up."""
+        for number, _ in enumerate(self.members):
+            sync = self.current(number).sync
+            if sync.status is SyncStatus.IN_PROGRESS and not self.sync_orphaned:
+                raise Broken(f"A sync waits for nothing: {sync}")
+            if sync.status is SyncStatus.COMPLETED and (
+                sync.progress.finished != sync.progress.to_do or sync.outstanding
+            ):
+                raise Broken(f"Its figures do not add up: {sync}")
+        self._check_counters()
+
+    def check_converged(self) -> None:
+        """Index = catalogue = bucket, for every collection."""
+        for number, member in enumerate(self.members):
+            expected = {key: body for key, body in self.bucket.objects.items() if self.current(number).holds(key)}
+            records = {key: r for (owner, key), r in self.catalogue.records.items() if owner == member.uuid}
+            for key, body in expected.items():
+                self._check_record(key, body, records.get(key))
+            for key in records.keys() - expected.keys():
+                if records[key].state is not FileState.REMOVED:
+                    raise Broken(f"{key!r} is gone from the bucket and still {records[key].state}")
+            documents = {d.key: d for d in self.vectors.documents.values() if d.collection == member.uuid}
+            readable = {key: body for key, body in expected.items() if _is_readable(body)}
+            if documents.keys() != readable.keys():
+                raise Broken(f"The index has {sorted(documents)}, the bucket {sorted(readable)}")
+            for key, body in readable.items():
+                self._check_document(documents[key], records[key], body)
+        self._check_counters()
+
+    def _check_record(self, key: str, body: bytes, record: FileRecord | None) -> None:
+        state = FileState.INDEXED if _is_readable(body) else FileState.FAILED
+        if record is None or (record.state, record.etag, record.size) != (state, etag(body), len(body)):
+            raise Broken(f"{key!r} should be {state} as {etag(body)}, and is {record}")
+        if record.model != self.embedder.stamp:
+            raise Broken(f"{key!r} bears {record.model}, and the model is {self.embedder.stamp}")
+
+    def _check_document(self, document: VectorDocument, record: FileRecord, body: bytes) -> None:
+        if (document.vector, document.model) != (vector(body), self.embedder.stamp):
+            raise Broken(f"The index has another picture for {document.key!r}")
+        if document.version != record.version:
+            raise Broken(f"{document.key!r} has version {document.version} in the index, {record.version} otherwise")
+        place = record.thumbnail or "none"
+        if self.storage.thumbnail(document.collection, place) != b"thumbnail of " + body:
+            raise Broken(f"{document.key!r} has another thumbnail, or none")
+
+    def _check_counters(self) -> None:
+        for number, member in enumerate(self.members):
+            sizes = [
+                record.size
+                for (owner, _), record in self.catalogue.records.items()
+                if owner == member.uuid and record.state is FileState.INDEXED
+            ]
+            counted = self.current(number).total_files, self.current(number).total_size
+            if counted != (len(sizes), sum(sizes)):
+                raise Broken(f"The statistics say {counted}, a recount {len(sizes), sum(sizes)}")
+
+    # What is watched as it happens.
+
+    def _watch_source(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
+        worker = current_worker()
+        if name == "look" and worker is not None:
+            worker.looked |= answer
+            worker.asked = False
+            worker.known = defaultdict(list)
+            for record in self.catalogue.records.values():
+                if record.picture is not None:
+                    found = ObjectInfo(record.key, record.etag, record.size)
+                    name_of = content(record.account, record.picture.model, found)
+                    worker.known[name_of].append((record.collection, record.key, record.version))
+
+    def _watch_catalogue(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
+        if name == "save_all":
+            worker = current_worker()
+            for draft in arguments[0]:
+                before, key = draft.previous, draft.record.key
+                removes = draft.record.state is FileState.REMOVED and before is not None
+                if not removes or before.state is FileState.REMOVED or worker is None:
+                    continue
+                if worker.looked.get(key, "unseen") is not None:
+                    raise Broken(f"{key!r} was taken out without being seen to be gone")
+
+    def _watch_embedder(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
+        worker = current_worker()
+        if name != "embed_objects" or worker is None:
+            return
+        first, worker.asked = not worker.asked, True
+        made: set[str] = set()
+        for wish, result in zip(arguments[0], answer, strict=True):
+            seen = worker.looked.get(unquote(wish.url.rpartition("/")[2]))
+            if not isinstance(result, Picture) or not isinstance(seen, ObjectInfo):
+                continue
+            member = next(m for m in self.members if m.uuid in wish.thumbnail_url)
+            what = content(member.account, result.model, seen)
+            if first and what in made:
+                raise Broken(f"{seen.key!r} was embedded beside the same bytes")
+            made.add(what)
+            if any(self._still(*place) for place in worker.known.get(what, [])):
+                raise Broken(f"{seen.key!r} was embedded though its bytes were known")
+
+    def _still(self, collection: str, key: str, version: int) -> bool:
+        record = self.catalogue.get(collection, key)
+        if record is None or record.version != version:
+            return False
+        return record.thumbnail is not None and self.storage.thumbnail(collection, record.thumbnail) is not None
+
+    def _watch_queues(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
+        if name == "send_batches":
+            for batch in arguments[0]:
+                if batch.mark is not None and batch.mark.startswith("held."):
+                    self._check_release(batch)
+        self._collect()
+
+    def _check_release(self, batch: IndexBatch) -> None:
+        collection = self.collections.get(batch.account, batch.collection)
+        assert collection is not None
+        sync = collection.sync
+        if sync.id == batch.sync and sync.parts:
+            raise Broken("Removals were sent before the bucket had been listed to its end")
+        asks = sync.files_before >= CONFIRM_FROM and sync.progress.to_remove * 2 > sync.files_before
+        if sync.id == batch.sync and asks and not sync.confirmed:
+            raise Broken("Most of a collection was to be removed, and nobody was asked")
+
+    def _collect(self) -> None:
+        for step, _ in self.queues.steps:
+            self._send("sync", step.to_json())
+        for batch in self.queues.batches:
+            self._send("index", batch.to_json())
+        self.queues.steps.clear()
+        self.queues.batches.clear()
+
+    def _send(self, queue: str, body: str) -> None:
+        self._numbers += 1
+        self.messages.append(Message(queue, body, f"m{self._numbers}"))
+
+
+class _Context:
+    function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "test"
+
+    def __init__(self, late_after: int) -> None:
+        self._looks = late_after
+
+    def get_remaining_time_in_millis(self) -> int:
+        self._looks -= 1
+        return 100_000 if self._looks >= 0 else 0
+
+
+def _sqs_record(message: Message) -> dict[str, Any]:
+    return {
+        "messageId": message.id,
+        "receiptHandle": "handle",
+        "body": message.body,
+        "attributes": {"ApproximateReceiveCount": str(message.received)},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:eu-west-1:123456789012:similarix-{message.queue}",
+    }
+
+
+def _is_readable(body: bytes) -> bool:
+    return bool(body) and not body.startswith(UNREADABLE)
+
+
+def _is_meant(error: Exception) -> bool:
+    return isinstance(error, SimilarixError) or type(error).__name__ in ("Throttled", "StaleWrite", "ConnectionError")
