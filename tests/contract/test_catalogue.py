@@ -1,4 +1,4 @@
-"""What every catalogue must hold: one suite, run on the fake and on the emulator's DynamoDB."""
+"""What every catalogue must hold: one suite, run on the fake, on the emulator and on Amazon's DynamoDB Local."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -217,9 +217,7 @@ class TestTheFake(CatalogueContract):
         return Stores(collections, FakeCatalogue(collections))
 
 
-@pytest.fixture(scope="module")
-def dynamodb(aws: Callable[..., Any]) -> Stores:
-    client = aws("dynamodb")
+def on(client: Any) -> Stores:
     collections = make_table(client, "CollectionsTable")
     return Stores(
         DynamoDBCollections(client, collections),
@@ -227,7 +225,23 @@ def dynamodb(aws: Callable[..., Any]) -> Stores:
     )
 
 
-class TestDynamoDB(CatalogueContract):
+@pytest.fixture(scope="module")
+def emulated(aws: Callable[..., Any]) -> Stores:
+    return on(aws("dynamodb"))
+
+
+@pytest.fixture(scope="module")
+def amazons(amazons_dynamodb: Any) -> Stores:
+    return on(amazons_dynamodb)
+
+
+class TestTheEmulator(CatalogueContract):
     @pytest.fixture
-    def stores(self, dynamodb: Stores) -> Stores:
-        return dynamodb
+    def stores(self, emulated: Stores) -> Stores:
+        return emulated
+
+
+class TestAmazonsDynamoDB(CatalogueContract):
+    @pytest.fixture
+    def stores(self, amazons: Stores) -> Stores:
+        return amazons

@@ -1,4 +1,4 @@
-"""What every store of collections must hold: one suite, run on the fake and on the emulator's DynamoDB."""
+"""What every store of collections must hold: one suite, on the fake, the emulator and Amazon's DynamoDB Local."""
 
 from collections.abc import Callable
 from typing import Any
@@ -64,13 +64,27 @@ class TestTheFake(CollectionsContract):
         return FakeCollections()
 
 
-@pytest.fixture(scope="module")
-def dynamodb(aws: Callable[..., Any]) -> DynamoDBCollections:
-    client = aws("dynamodb")
+def on(client: Any) -> DynamoDBCollections:
     return DynamoDBCollections(client, make_table(client, "CollectionsTable"))
 
 
-class TestDynamoDB(CollectionsContract):
+@pytest.fixture(scope="module")
+def emulated(aws: Callable[..., Any]) -> DynamoDBCollections:
+    return on(aws("dynamodb"))
+
+
+@pytest.fixture(scope="module")
+def amazons(amazons_dynamodb: Any) -> DynamoDBCollections:
+    return on(amazons_dynamodb)
+
+
+class TestTheEmulator(CollectionsContract):
     @pytest.fixture
-    def store(self, dynamodb: DynamoDBCollections) -> Collections:
-        return dynamodb
+    def store(self, emulated: DynamoDBCollections) -> Collections:
+        return emulated
+
+
+class TestAmazonsDynamoDB(CollectionsContract):
+    @pytest.fixture
+    def store(self, amazons: DynamoDBCollections) -> Collections:
+        return amazons

@@ -1,4 +1,4 @@
-"""What every record of syncs must hold: one suite, run on the fake and on DynamoDB."""
+"""What every record of syncs must hold: one suite, run on the fake, on the emulator and on Amazon's DynamoDB Local."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -249,16 +249,30 @@ class TestTheFake(SyncsContract):
         return Stores(collections, FakeSyncs(collections))
 
 
-@pytest.fixture(scope="module")
-def dynamodb(aws: Callable[..., Any]) -> Stores:
-    client = aws("dynamodb")
+def on(client: Any) -> Stores:
     collections = make_table(client, "CollectionsTable")
     return Stores(
         DynamoDBCollections(client, collections), DynamoDBSyncs(client, collections, make_table(client, "SyncsTable"))
     )
 
 
-class TestDynamoDB(SyncsContract):
+@pytest.fixture(scope="module")
+def emulated(aws: Callable[..., Any]) -> Stores:
+    return on(aws("dynamodb"))
+
+
+@pytest.fixture(scope="module")
+def amazons(amazons_dynamodb: Any) -> Stores:
+    return on(amazons_dynamodb)
+
+
+class TestTheEmulator(SyncsContract):
     @pytest.fixture
-    def stores(self, dynamodb: Stores) -> Stores:
-        return dynamodb
+    def stores(self, emulated: Stores) -> Stores:
+        return emulated
+
+
+class TestAmazonsDynamoDB(SyncsContract):
+    @pytest.fixture
+    def stores(self, amazons: Stores) -> Stores:
+        return amazons

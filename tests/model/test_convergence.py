@@ -7,12 +7,15 @@ two calls, refused by a throttled service, or killed before or after a write; bu
 """
 
 import os
+from collections.abc import Iterator
 from datetime import timedelta
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
+from chalicelib import workers
 from chalicelib.domain.collections import Trigger
 from chalicelib.services.walking import LEASE
 from tests.fakes.embedder import UNREADABLE
@@ -163,6 +166,16 @@ class History(RuleBasedStateMachine):
         return self.world.working[place % len(self.world.working)][0]
 
 
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Thousands of messages fail on purpose here; each would be a line with its trace."""
+    level = workers.logger.log_level
+    workers.logger.setLevel("CRITICAL")
+    yield
+    workers.logger.setLevel(level)
+
+
+@pytest.mark.usefixtures("quiet")
 def test_the_index_ends_equal_to_the_bucket() -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         History,
