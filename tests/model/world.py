@@ -43,6 +43,7 @@ NAMES = UUID("8f6d1fd2-4f5f-4b0b-8e55-0a6f2f0a0c11")
 CONFIRM_FROM = 3
 TURNS = 400  # deliveries within which a world at rest must have come to an end
 
+
 class Broken(AssertionError):
     """Something that must never happen, has."""
 

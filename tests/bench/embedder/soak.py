@@ -1,4 +1,4 @@
-"""``make soak``: 10,000 pictures of all kinds and sizes through the embedder; its memory must stay flat.
+"""``make soak-embed``: 10,000 pictures of all kinds and sizes through the embedder; its memory must stay flat.
 
 The model is the one that ships: what could grow is in the decoding, the transfer between processes and the sessions'
 arenas, and all of that is the same for every model.
