@@ -16,7 +16,6 @@ from chalicelib.domain.files import (
     Action,
     FileRecord,
     FileState,
-    Picture,
     decide,
     failed,
     indexed,
