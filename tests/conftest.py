@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from infra.emulator import Emulator
 from infra.local import Stack, bring_up
@@ -16,10 +17,14 @@ pytest_plugins = ["tests.opensearch"]
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "samples"
 
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("similarix", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("similarix")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slow ones last: what is wrong inside shows before anything is deployed."""
-    order = {"unit": 0, "contract": 1, "e2e": 2}
+    order = {"unit": 0, "model": 1, "contract": 1, "e2e": 2}
     items.sort(key=lambda item: next((rank for part, rank in order.items() if part in item.path.parts), 0))
 
 

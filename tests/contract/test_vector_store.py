@@ -378,7 +378,6 @@ class VectorStoreContract:
     # The suite runs on several stores, and one store may see all examples: each has a world of its own.
     @settings(
         max_examples=60,
-        deadline=None,
         database=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
     )

@@ -245,7 +245,7 @@ steps = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(steps, max_size=14))
 def test_counts_never_oversell_and_in_the_end_say_just_what_is_there(plan: list[Step]) -> None:
     world = World()
