@@ -1,4 +1,9 @@
-"""The one place where real things are chosen and put together; each on its first use."""
+"""The one place where real things are chosen and put together; each imported and made on its first use.
+
+At the top stands what every search needs: the rest would double what a cold start of the API imports of ours.
+"""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -11,43 +16,42 @@ from botocore.config import Config as ClientConfig
 
 from chalicelib.adapters.cached_embedder import CachedEmbedder
 from chalicelib.adapters.dynamodb_accounts import DynamoDBAccounts
-from chalicelib.adapters.dynamodb_allowances import DynamoDBAllowances
-from chalicelib.adapters.dynamodb_catalogue import DynamoDBCatalogue
-from chalicelib.adapters.dynamodb_collections import DynamoDBCollections
-from chalicelib.adapters.dynamodb_register import DynamoDBRegister
-from chalicelib.adapters.dynamodb_syncs import DynamoDBSyncs
 from chalicelib.adapters.lambda_embedder import LambdaEmbedder
-from chalicelib.adapters.s3_examining import S3Examiner
-from chalicelib.adapters.s3_sources import Credentials, S3Sources
-from chalicelib.adapters.s3_storage import S3Storage
-from chalicelib.adapters.sqs_queues import SQSQueues
-from chalicelib.adapters.sqs_troubles import SQSTroubles
 from chalicelib.config import Config
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.vectors import MaintainedStore
-from chalicelib.services.accounting import AccountService
-from chalicelib.services.adopting import Adopting
 from chalicelib.services.authenticating import Authentication
-from chalicelib.services.collecting import CollectionService
-from chalicelib.services.deleting import Deletion
-from chalicelib.services.embedding import Embedding
-from chalicelib.services.examining import Examining
-from chalicelib.services.explaining import Explaining
-from chalicelib.services.failing import Failing
-from chalicelib.services.fetching import Files
-from chalicelib.services.finishing import Finishing
-from chalicelib.services.indexing import Indexing
-from chalicelib.services.noticing import Notices
-from chalicelib.services.purging import Purge
-from chalicelib.services.rebuilding import Embed, Rebuilding
 from chalicelib.services.searching import Search
-from chalicelib.services.syncing import Sync
-from chalicelib.services.uploading import Uploads
-from chalicelib.services.walking import Walk
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
     from types_boto3_s3.client import S3Client
+
+    from chalicelib.adapters.dynamodb_allowances import DynamoDBAllowances
+    from chalicelib.adapters.dynamodb_catalogue import DynamoDBCatalogue
+    from chalicelib.adapters.dynamodb_collections import DynamoDBCollections
+    from chalicelib.adapters.dynamodb_register import DynamoDBRegister
+    from chalicelib.adapters.dynamodb_syncs import DynamoDBSyncs
+    from chalicelib.adapters.s3_sources import Credentials, S3Sources
+    from chalicelib.adapters.s3_storage import S3Storage
+    from chalicelib.adapters.sqs_queues import SQSQueues
+    from chalicelib.adapters.sqs_troubles import SQSTroubles
+    from chalicelib.services.accounting import AccountService
+    from chalicelib.services.adopting import Adopting
+    from chalicelib.services.collecting import CollectionService
+    from chalicelib.services.deleting import Deletion
+    from chalicelib.services.examining import Examining
+    from chalicelib.services.explaining import Explaining
+    from chalicelib.services.failing import Failing
+    from chalicelib.services.fetching import Files
+    from chalicelib.services.finishing import Finishing
+    from chalicelib.services.indexing import Indexing
+    from chalicelib.services.noticing import Notices
+    from chalicelib.services.purging import Purge
+    from chalicelib.services.rebuilding import Embed, Rebuilding
+    from chalicelib.services.syncing import Sync
+    from chalicelib.services.uploading import Uploads
+    from chalicelib.services.walking import Walk
 
 # S3's older signature does not work for presigned URLs in every region. Addressed so, they name the bucket's region:
 # the global name redirects for a new bucket elsewhere, which neither a signature nor a form survives.
@@ -71,7 +75,7 @@ class Services:
         self._client = client
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Services":
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Services:
         return cls(Config.read(environ))
 
     @cached_property
@@ -80,16 +84,23 @@ class Services:
 
     @cached_property
     def accounts(self) -> AccountService:
+        from chalicelib.services.accounting import AccountService
+
         return AccountService(self._accounts, self._collections, self._allowances, _now)
 
     @cached_property
     def collections(self) -> CollectionService:
+        from chalicelib.adapters.s3_examining import S3Examiner
+        from chalicelib.services.collecting import CollectionService
+
         examiner = S3Examiner(self.sources)
         bucket, region = self.config.managed_bucket, self.config.aws_region
         return CollectionService(self._collections, self._register, examiner, bucket, region, _now)
 
     @cached_property
     def deletion(self) -> Deletion:
+        from chalicelib.services.deleting import Deletion
+
         grace = int(self.config.deletion_grace)
         return Deletion(
             self._register, self._catalogue, self._storage, self._allowances, self.vectors, self._queues, _now, grace
@@ -101,36 +112,53 @@ class Services:
 
     @cached_property
     def sync(self) -> Sync:
+        from chalicelib.services.syncing import Sync
+
         spread = int(self.config.schedule_spread)
         return Sync(self._collections, self._syncs, self.walks, self._queues, _now, spread)
 
     @cached_property
     def walks(self) -> Walk:
+        from chalicelib.services.walking import Walk
+
         return Walk(self._collections, self._syncs, self._catalogue, self.sources, self._embedder, self._queues, _now)
 
     @cached_property
     def explaining(self) -> Explaining:
+        from chalicelib.services.explaining import Explaining
+
         return Explaining(self._catalogue, self.sources, self._embedder, self.vectors)
 
     @cached_property
     def failing(self) -> Failing:
+        from chalicelib.services.failing import Failing
+
         return Failing(self._troubles, _now)
 
     @cached_property
     def purge(self) -> Purge:
+        from chalicelib.services.purging import Purge
+
         return Purge(self._catalogue, self._storage, _now, int(self.config.tombstone_days))
 
     @cached_property
     def notices(self) -> Notices:
+        from chalicelib.services.noticing import Notices
+
         return Notices(self._collections, self._queues, self.config.managed_bucket)
 
     @cached_property
     def indexing(self) -> Indexing:
+        from chalicelib.services.embedding import Embedding
+        from chalicelib.services.indexing import Indexing
+
         embedding = Embedding(self._catalogue, self._storage, self._embedder)
         return Indexing(self._collections, self._catalogue, self.sources, embedding, self.vectors, _now)
 
     @cached_property
     def uploads(self) -> Uploads:
+        from chalicelib.services.uploading import Uploads
+
         return Uploads(
             self._collections,
             self._catalogue,
@@ -143,6 +171,8 @@ class Services:
 
     @cached_property
     def finishing(self) -> Finishing:
+        from chalicelib.services.finishing import Finishing
+
         return Finishing(
             self._catalogue,
             self._allowances,
@@ -155,6 +185,8 @@ class Services:
 
     @cached_property
     def files(self) -> Files:
+        from chalicelib.services.fetching import Files
+
         return Files(
             self.collections,
             self._catalogue,
@@ -167,13 +199,19 @@ class Services:
 
     @cached_property
     def examining(self) -> Examining:
+        from chalicelib.services.examining import Examining
+
         return Examining(self._catalogue, self.vectors)
 
     @cached_property
     def adopting(self) -> Adopting:
+        from chalicelib.services.adopting import Adopting
+
         return Adopting(self.every_collection, self._catalogue, self.vectors, _now)
 
     def rebuilding(self, say: Callable[[str], None], settle_seconds: float, embed: Embed | None = None) -> Rebuilding:
+        from chalicelib.services.rebuilding import Rebuilding
+
         return Rebuilding(self.every_collection, self._catalogue, self.vectors, say, settle_seconds, embed=embed)
 
     def model(self) -> str:
@@ -189,7 +227,7 @@ class Services:
     def vectors(self) -> MaintainedStore:
         if self.config.vector_store == "embedded":
             # Brings numpy, which the packaged API does without.
-            from chalicelib.adapters.embedded_vectors import EmbeddedVectorStore  # noqa: PLC0415
+            from chalicelib.adapters.embedded_vectors import EmbeddedVectorStore
 
             return EmbeddedVectorStore(self.config.embedded_store_path)
         if self.config.vector_store == "opensearch":
@@ -198,10 +236,10 @@ class Services:
 
     def _opensearch(self) -> MaintainedStore:
         # An HTTP client of its own, which functions without OpenSearch need not load.
-        from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect  # noqa: PLC0415
-        from chalicelib.adapters.opensearch_indexes import Indexes  # noqa: PLC0415
-        from chalicelib.adapters.opensearch_mappings import PROFILES, Sizing  # noqa: PLC0415
-        from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore  # noqa: PLC0415
+        from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect
+        from chalicelib.adapters.opensearch_indexes import Indexes
+        from chalicelib.adapters.opensearch_mappings import PROFILES, Sizing
+        from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
 
         config = self.config
         if not config.opensearch_endpoint:
@@ -224,22 +262,32 @@ class Services:
 
     @cached_property
     def _allowances(self) -> DynamoDBAllowances:
+        from chalicelib.adapters.dynamodb_allowances import DynamoDBAllowances
+
         return DynamoDBAllowances(self._dynamodb, self.config.accounts_table)
 
     @cached_property
     def _register(self) -> DynamoDBRegister:
+        from chalicelib.adapters.dynamodb_register import DynamoDBRegister
+
         return DynamoDBRegister(self._dynamodb, self.config.accounts_table, self.config.collections_table)
 
     @cached_property
     def _collections(self) -> DynamoDBCollections:
+        from chalicelib.adapters.dynamodb_collections import DynamoDBCollections
+
         return DynamoDBCollections(self._dynamodb, self.config.collections_table)
 
     @cached_property
     def _syncs(self) -> DynamoDBSyncs:
+        from chalicelib.adapters.dynamodb_syncs import DynamoDBSyncs
+
         return DynamoDBSyncs(self._dynamodb, self.config.collections_table, self.config.syncs_table)
 
     @cached_property
     def _troubles(self) -> SQSTroubles:
+        from chalicelib.adapters.sqs_troubles import SQSTroubles
+
         config = self.config
         urls = (
             config.sync_queue_url,
@@ -253,18 +301,26 @@ class Services:
 
     @cached_property
     def _catalogue(self) -> DynamoDBCatalogue:
+        from chalicelib.adapters.dynamodb_catalogue import DynamoDBCatalogue
+
         return DynamoDBCatalogue(self._dynamodb, self.config.catalogue_table, self.config.collections_table)
 
     @cached_property
     def sources(self) -> S3Sources:
+        from chalicelib.adapters.s3_sources import S3Sources
+
         return S3Sources(self._s3, lambda: self._client("sts", config=_STANDARD), self._customers_client)
 
     @cached_property
     def _storage(self) -> S3Storage:
+        from chalicelib.adapters.s3_storage import S3Storage
+
         return S3Storage(self._s3, self.config.managed_bucket, self.config.thumbnails_bucket)
 
     @cached_property
     def _queues(self) -> SQSQueues:
+        from chalicelib.adapters.sqs_queues import SQSQueues
+
         client = self._client("sqs", config=_STANDARD)
         config = self.config
         return SQSQueues(
@@ -280,16 +336,16 @@ class Services:
         return LambdaEmbedder(self._client("lambda", config=_PATIENT), self.config.embedder_function)
 
     @cached_property
-    def _dynamodb(self) -> "DynamoDBClient":
+    def _dynamodb(self) -> DynamoDBClient:
         client: DynamoDBClient = self._client("dynamodb", config=_STANDARD)
         return client
 
     @cached_property
-    def _s3(self) -> "S3Client":
+    def _s3(self) -> S3Client:
         client: S3Client = self._client("s3", config=S3_CLIENT)
         return client
 
-    def _customers_client(self, region: str, credentials: Credentials) -> "S3Client":
+    def _customers_client(self, region: str, credentials: Credentials) -> S3Client:
         client: S3Client = self._client(
             "s3",
             region_name=region,

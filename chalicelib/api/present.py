@@ -1,7 +1,7 @@
 """Domain values in the API's own words, field by field as the contract has them."""
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.accounts import Account, Token
 from chalicelib.domain.collections import Collection, SyncStatus
@@ -11,9 +11,11 @@ from chalicelib.domain.plans import ALLOWANCES, Plan
 from chalicelib.domain.sources import Examination, notification_configuration, permissions_policy, trust_policy
 from chalicelib.domain.syncs import Preview
 from chalicelib.domain.vectors import Hit
-from chalicelib.services.explaining import Explanation
 from chalicelib.services.ports import Failure
-from chalicelib.services.uploading import Prepared
+
+if TYPE_CHECKING:
+    from chalicelib.services.explaining import Explanation
+    from chalicelib.services.uploading import Prepared
 
 DISTANCE_DIGITS = 6  # float32 tells no more, and the same picture comes out as 0.0
 
@@ -53,7 +55,7 @@ def file(record: FileRecord, bucket: str, base_url: str) -> dict[str, Any]:
     }
 
 
-def prepared_upload(prepared: Prepared) -> dict[str, Any]:
+def prepared_upload(prepared: "Prepared") -> dict[str, Any]:
     upload, form = prepared.upload, prepared.form
     return {
         "message": "Send the file to the url as multipart/form-data, fields first and file last, then complete it.",
@@ -159,7 +161,7 @@ def preview(shown: Preview) -> dict[str, Any]:
     }
 
 
-def explanation(shown: Explanation) -> dict[str, Any]:
+def explanation(shown: "Explanation") -> dict[str, Any]:
     record, found = shown.record, shown.found
     return {
         "key": shown.key,

@@ -1,6 +1,6 @@
 """``/api/collections/{uuid}/upload``: a picture sent along, or prepared here and sent to S3."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalice.app import Blueprint
 
@@ -8,7 +8,9 @@ from chalicelib.api import present
 from chalicelib.api.edge import Answer, Call, Edge
 from chalicelib.api.requests import form, json_object, only_new, wants_json
 from chalicelib.domain.collections import Collection
-from chalicelib.services.finishing import Uploaded
+
+if TYPE_CHECKING:
+    from chalicelib.services.finishing import Uploaded
 
 
 def blueprint(edge: Edge) -> Blueprint:
@@ -35,7 +37,7 @@ def blueprint(edge: Edge) -> Blueprint:
     return uploads
 
 
-def _stored(collection: Collection, stored: Uploaded) -> dict[str, Any]:
+def _stored(collection: Collection, stored: "Uploaded") -> dict[str, Any]:
     return {
         "message": "Image uploaded successfully",
         "collection": collection.uuid,
