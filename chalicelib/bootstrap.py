@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from chalicelib.services.noticing import Notices
     from chalicelib.services.purging import Purge
     from chalicelib.services.rebuilding import Embed, Rebuilding
+    from chalicelib.services.recounting import Recounting
     from chalicelib.services.syncing import Sync
     from chalicelib.services.uploading import Uploads
     from chalicelib.services.walking import Walk
@@ -133,7 +134,7 @@ class Services:
     def failing(self) -> Failing:
         from chalicelib.services.failing import Failing
 
-        return Failing(self._troubles, _now)
+        return Failing(self.troubles, _now)
 
     @cached_property
     def purge(self) -> Purge:
@@ -202,6 +203,12 @@ class Services:
         from chalicelib.services.examining import Examining
 
         return Examining(self._catalogue, self.vectors)
+
+    @cached_property
+    def recounting(self) -> Recounting:
+        from chalicelib.services.recounting import Recounting
+
+        return Recounting(self._collections, self._catalogue)
 
     @cached_property
     def adopting(self) -> Adopting:
@@ -285,7 +292,7 @@ class Services:
         return DynamoDBSyncs(self._dynamodb, self.config.collections_table, self.config.syncs_table)
 
     @cached_property
-    def _troubles(self) -> SQSTroubles:
+    def troubles(self) -> SQSTroubles:
         from chalicelib.adapters.sqs_troubles import SQSTroubles
 
         config = self.config

@@ -14,6 +14,7 @@ from chalicelib.adapters.items import (
     to_value,
 )
 from chalicelib.adapters.retrying import with_retries
+from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound, StaleWrite, Unavailable
 from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, Picture, content
 from chalicelib.domain.listing import Known
@@ -142,6 +143,20 @@ class DynamoDBCatalogue:
             stale |= {left[place].record.key for place in refused}
             left = [draft for place, draft in enumerate(left) if place not in refused] if refused else []
         return stale
+
+    def correct(self, collection: Collection, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
+        names = (":was_files", ":was_size", ":files", ":size")
+        try:
+            self._client.update_item(
+                TableName=self._collections,
+                Key=to_item({"account": collection.account, "uuid": collection.uuid}),
+                UpdateExpression="SET total_files = :files, total_size = :size",
+                ConditionExpression="total_files = :was_files AND total_size = :was_size",
+                ExpressionAttributeValues=to_item(dict(zip(names, (*stated, *counted), strict=True))),
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
 
     def removed_on(self, day: date) -> Iterator[FileRecord]:
         return self._by_index("by-removal", "removed_on", day.isoformat())

@@ -223,6 +223,9 @@ class Catalogue(Protocol):
     def remove_page(self, collection: str) -> bool:
         """Remove some records of a collection for good; False once there are none."""
 
+    def correct(self, collection: Collection, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
+        """Have a collection state other files and bytes, unless they have moved; answers whether it does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:

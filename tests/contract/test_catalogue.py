@@ -115,6 +115,16 @@ class CatalogueContract:
             previous = record
         assert seen == [(1, 10), (1, 30), (0, 0), (1, 10), (0, 0)]
 
+    def test_statistics_are_corrected_unless_they_have_moved(
+        self, stores: Stores, catalogue: Catalogue, collection: Collection
+    ):
+        catalogue.save(a_record(collection, "a", size=10), None)
+        assert catalogue.correct(collection, (1, 10), (3, 30))
+        assert self.stats(stores, collection) == (3, 30)
+        assert not catalogue.correct(collection, (1, 10), (9, 90))
+        assert not catalogue.correct(a_collection(), (0, 0), (1, 1))
+        assert self.stats(stores, collection) == (3, 30)
+
     def test_a_write_that_was_overtaken_is_refused_and_counts_nothing(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
     ):

@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from chalicelib.domain.changes import Change, IndexBatch
 from infra.admin.__main__ import main
 from infra.local import Stack
 from tests.e2e.conftest import Caller, eventually
@@ -82,3 +84,41 @@ def test_what_cannot_be_done_is_said_in_one_line(admin: Admin) -> None:
     assert "no such account" in admin("issue-token", nobody, "x", fails=True)
     assert "no allowance 'cars'" in admin("create-account", "x", "pro", "--allow", "cars=1", fails=True)
     assert "NAME=NUMBER" in admin("create-account", "x", "pro", "--allow", "files", fails=True)
+
+
+def test_statistics_that_are_off_are_found_and_mended(admin: Admin, stack: Stack, aws: Callable[..., Any]) -> None:
+    admin("recount", "--fix")
+    where = {"account": {"S": _account(aws, stack)}, "uuid": {"S": stack.collection}}
+    change = {"TableName": stack.outputs["CollectionsTableName"], "Key": where}
+    aws("dynamodb").update_item(
+        **change, UpdateExpression="ADD total_files :n", ExpressionAttributeValues={":n": {"N": "7"}}
+    )
+    assert stack.collection in admin("recount", fails=True)
+    assert "corrected" in admin("recount", "--fix")
+    assert "counted" in admin("recount")
+
+
+def test_a_dead_letter_is_shown_with_its_reason_and_sent_back(
+    admin: Admin, stack: Stack, aws: Callable[..., Any]
+) -> None:
+    sqs, dead = aws("sqs"), stack.outputs["IndexDeadLettersUrl"]
+    batch = IndexBatch(_account(aws, stack), stack.collection, (Change("photos/owl.jpg"),))
+    letter = sqs.send_message(QueueUrl=dead, MessageBody=batch.to_json())["MessageId"]
+    reason = {"sync": {"S": f"message/{letter}"}, "item": {"S": "trouble"}, "reason": {"S": "StoreUnavailable: away"}}
+    aws("dynamodb").put_item(TableName=stack.outputs["SyncsTableName"], Item=reason)
+    for _ in range(2):  # what is only shown stays
+        assert f"index {letter}: StoreUnavailable: away" in admin("redrive", "--queue", "index", "--dry-run")
+    assert "1 dead letters sent back" in admin("redrive")
+    assert admin("redrive") == "0 dead letters sent back"
+    eventually(lambda: _waiting(sqs, stack.outputs["IndexQueueUrl"]) == 0)
+
+
+def _waiting(sqs: Any, queue: str) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    counts = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+    return sum(int(counts[name]) for name in names)
+
+
+def _account(aws: Callable[..., Any], stack: Stack) -> str:
+    items = aws("dynamodb").scan(TableName=stack.outputs["CollectionsTableName"])["Items"]
+    return next(item["account"]["S"] for item in items if item["uuid"]["S"] == stack.collection)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 
+from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound, StaleWrite
 from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, content
 from chalicelib.domain.listing import Known
@@ -75,6 +76,12 @@ class FakeCatalogue:
             raise NotFound("The collection is gone.")
         self.records |= {(draft.record.collection, draft.record.key): draft.record for draft in fresh}
         return stale
+
+    def correct(self, collection: Collection, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
+        known = self._collections.get(collection.account, collection.uuid)
+        if known is None or (known.total_files, known.total_size) != stated:
+            return False
+        return self._collections.count(known.account, known.uuid, counted[0] - stated[0], counted[1] - stated[1])
 
     def removed_on(self, day: date) -> Iterator[FileRecord]:
         for record in list(self.records.values()):
