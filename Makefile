@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor test test-unit check format bench bench-api bench-embed bench-store faults fuzz soak package deploy lock clean soak-embed mutants soak-stack bench-sync
+.PHONY: help run demo doctor test test-unit check format bench bench-api bench-embed bench-store faults fuzz soak package deploy lock clean soak-embed mutants bench-sync
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -51,6 +51,9 @@ bench: $(VENV)/.dev-ready  ## the figures of the README, a line each
 
 bench-api: $(VENV)/.dev-ready  ## what a token and an allowance cost: milliseconds, reads and writes of DynamoDB
 	$(BIN)/python -m tests.bench.api
+
+bench-sync: $(VENV)/.dev-ready  ## how fast a sync plans, beside a bare reading of the same pages; ten minutes
+	$(BIN)/python -m tests.bench.sync
 
 bench-embed: $(VENV)/.dev-ready .venv-bench/.ready  ## the embedder on full-size CLIP, beside the bare model, fastembed and open_clip
 	$(BIN)/python -m tests.bench.embedder
