@@ -52,9 +52,9 @@ class Walk:
         if step.part == RELEASING:
             self._release(step, part, seconds_left)
             return
+        # The worker before may have died between putting its last batches on record and sending them.
+        self.queues.send_batches(self.syncs.unsent(step, part))
         if not part.finished:
-            # The worker before may have died between putting its last batches on record and sending them.
-            self.queues.send_batches(self.syncs.unsent(step, part))
             try:
                 ended = self._walk(step, part, collection, seconds_left)
             except SourceDenied as error:

@@ -19,7 +19,7 @@ from chalicelib import workers
 from chalicelib.domain.collections import Trigger
 from chalicelib.services.walking import LEASE
 from tests.fakes.embedder import UNREADABLE
-from tests.model.scheduling import WRITES
+from tests.model.scheduling import WRITES, Worker
 from tests.model.world import World
 
 HISTORIES = int(os.environ.get("MODEL_HISTORIES", "150"))
@@ -27,10 +27,16 @@ STEPS = int(os.environ.get("MODEL_STEPS", "50"))
 # Where only it matters that something was found, the shortest history to it is not looked for.
 SHRINK = [Phase.shrink] if os.environ.get("MODEL_SHRINK", "1") == "1" else []
 
-KEYS = st.sampled_from(["a b+c.jpg", "b/", "b/1", "b/\n", "b/e\u0301", "b/\u00e9", "b/\U0001f600", "c/\uff5e", "z"])
-BODIES = st.sampled_from([b"one", b"two", b"six", UNREADABLE, b""])
+# One key is met more often than all others: what goes wrong, goes wrong where several workers are at the same object.
+KEYS = st.just("b/1") | st.sampled_from(
+    ["a b+c.jpg", "b/", "b/1", "b/\n", "b/e\u0301", "b/\u00e9", "b/\U0001f600", "c/\uff5e", "z"]
+)
+BODIES = st.sampled_from([b"one", b"one", b"two", b"two", b"six", UNREADABLE, b""])
 DELIVERIES = st.sampled_from([1, 1, 1, 2, 0])
 PLACES = st.integers(0, 30)
+HELD_BEFORE = st.sampled_from(["upsert", "remove", "save_all", "embed_objects", "close_batch", "advance"])
+TROUBLES = st.sampled_from(["none"] * 5 + ["the bucket", "its listing", "an object", "the embedder", "the store"])
+DIES_AT = st.sampled_from(["advance", "send_batches", "send_sync", "set_listed", "close_batch", "upsert", "save_all"])
 CALLS = st.integers(1, 12)
 MEMBERS = st.integers(0, 2)
 
@@ -92,6 +98,36 @@ class History(RuleBasedStateMachine):
         self._worker(place).step(calls)
         self.world.settle()
 
+    @precondition(lambda self: self.world.messages)
+    @rule(place=PLACES, write=HELD_BEFORE)
+    def deliver_and_hold_before(self, place: int, write: str) -> None:
+        """A slow worker: it has seen what it needs, and has yet to write it."""
+        self._run_to(self.world.deliver(place), f"before {write}")
+
+    @precondition(lambda self: self.world.messages)
+    @rule(place=PLACES, write=DIES_AT, before=st.booleans(), times=st.integers(1, 3))
+    def deliver_and_kill_at(self, place: int, write: str, before: bool, times: int) -> None:
+        """A worker dies before or after such a write, the first of its message or a later one."""
+        worker, at = self.world.deliver(place), f"{'before' if before else 'after'} {write}"
+        for _ in range(times):
+            self._run_to(worker, at, settle=False)
+            if times > 1:
+                worker.step()
+        worker.kill()
+        self.world.settle()
+
+    @rule(number=MEMBERS)
+    def sync_to_its_walk(self, number: int) -> None:
+        """A sync is begun as the API does, without any accident."""
+        self.world.begin_sync(number, Trigger.MANUAL).run()
+        self.world.settle()
+
+    @precondition(lambda self: self.world.working)
+    @rule(place=PLACES)
+    def finish(self, place: int) -> None:
+        self._worker(place).run()
+        self.world.settle()
+
     @precondition(lambda self: self.world.working)
     @rule(place=PLACES)
     def throttle(self, place: int) -> None:
@@ -109,27 +145,19 @@ class History(RuleBasedStateMachine):
     def kill_at(self, place: int, write: str, before: bool) -> None:
         """Let a worker run to a certain write, and end it there; it may meet its own end first."""
         worker = self._worker(place)
-        while worker.running and worker.at != f"{'before' if before else 'after'} {write}":
-            worker.step()
+        self._run_to(worker, f"{'before' if before else 'after'} {write}")
         worker.kill()
         self.world.settle()
 
-    @rule(down=st.booleans(), unlisted=st.booleans(), denied=st.sets(KEYS, max_size=2))
-    def trouble_the_bucket(self, down: bool, unlisted: bool, denied: set[str]) -> None:
-        bucket = self.world.bucket
-        bucket.down, bucket.unlisted, bucket.denied = down, unlisted, denied
+    @rule(trouble=TROUBLES, key=KEYS)
+    def trouble(self, trouble: str, key: str) -> None:
+        """One thing at a time is out of order, until the next one is."""
+        world, bucket = self.world, self.world.bucket
+        bucket.down, bucket.unlisted = trouble == "the bucket", trouble == "its listing"
+        world.embedder.down, world.vectors.down = trouble == "the embedder", trouble == "the store"
+        bucket.denied = {key} if trouble == "an object" else set()
         # What was refused is not tried again by itself.
-        self.world.news_lost |= bool(denied)
-
-    @rule(embedder=st.booleans(), vectors=st.booleans())
-    def trouble_services(self, embedder: bool, vectors: bool) -> None:
-        self.world.embedder.down, self.world.vectors.down = embedder, vectors
-
-    @rule()
-    def mend(self) -> None:
-        bucket, world = self.world.bucket, self.world
-        bucket.down = bucket.unlisted = world.embedder.down = world.vectors.down = False
-        bucket.denied = set()
+        world.news_lost |= bool(bucket.denied)
 
     @rule(span=st.sampled_from([timedelta(minutes=1), LEASE + timedelta(seconds=1), timedelta(days=40)]))
     def wait(self, span: timedelta) -> None:
@@ -162,7 +190,13 @@ class History(RuleBasedStateMachine):
         for number in range(3):
             assert self.world.current(number).sync.progress.to_do == 0, "it had something to do"
 
-    def _worker(self, place: int):  # type: ignore[no-untyped-def]
+    def _run_to(self, worker: Worker, at: str, *, settle: bool = True) -> None:
+        while worker.running and worker.at != at:
+            worker.step()
+        if settle:
+            self.world.settle()
+
+    def _worker(self, place: int) -> Worker:
         return self.world.working[place % len(self.world.working)][0]
 
 

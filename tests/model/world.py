@@ -91,7 +91,7 @@ class World:
         return made
 
     def _wire(self) -> None:
-        collections, syncs = Stepped(self.collections), Stepped(self.syncs)
+        collections, syncs = Stepped(self.collections), Stepped(self.syncs, self._watch_syncs)
         catalogue, vectors = Stepped(self.catalogue, self._watch_catalogue), Stepped(self.vectors)
         queues, embedder = Stepped(self.queues, self._watch_queues), Stepped(self.embedder, self._watch_embedder)
         sources: Any = SimpleNamespace(of=lambda collection: Stepped(self.sources.of(collection), self._watch_source))
@@ -193,7 +193,7 @@ class World:
                 self.messages.remove(message)
             if worker.error is not None and not _is_meant(worker.error):
                 raise worker.error
-            if worker.name == "start" and failed:
+            if worker.name == "start" and failed and not isinstance(worker.error, SimilarixError):
                 self.sync_orphaned = True
         self._collect()
 
@@ -271,8 +271,6 @@ class World:
     def _check_document(self, document: VectorDocument, record: FileRecord, body: bytes) -> None:
         if (document.vector, document.model) != (vector(body), self.embedder.stamp):
             raise Broken(f"The index has another picture for {document.key!r}")
-        if document.version != record.version:
-            raise Broken(f"{document.key!r} has version {document.version} in the index, {record.version} otherwise")
         place = record.thumbnail or "none"
         if self.storage.thumbnail(document.collection, place) != b"thumbnail of " + body:
             raise Broken(f"{document.key!r} has another thumbnail, or none")
@@ -294,7 +292,7 @@ class World:
         worker = current_worker()
         if name == "look" and worker is not None:
             worker.looked |= answer
-            worker.asked = False
+            worker.asked, worker.stamp = False, self.embedder.stamp
             worker.known = defaultdict(list)
             for record in self.catalogue.records.values():
                 if record.picture is not None:
@@ -321,8 +319,8 @@ class World:
         made: set[str] = set()
         for wish, result in zip(arguments[0], answer, strict=True):
             seen = worker.looked.get(unquote(wish.url.rpartition("/")[2]))
-            if not isinstance(result, Picture) or not isinstance(seen, ObjectInfo):
-                continue
+            if not isinstance(result, Picture) or not isinstance(seen, ObjectInfo) or result.model != worker.stamp:
+                continue  # nothing came of it, or the model was renewed in between
             member = next(m for m in self.members if m.uuid in wish.thumbnail_url)
             what = content(member.account, result.model, seen)
             if first and what in made:
@@ -336,6 +334,13 @@ class World:
         if record is None or record.version != version:
             return False
         return record.thumbnail is not None and self.storage.thumbnail(collection, record.thumbnail) is not None
+
+    def _watch_syncs(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
+        if name == "close_batch":
+            batch = arguments[0]
+            on_record = self.syncs.batches.get((batch.sync, batch.mark))
+            if on_record is not None and on_record.changes != batch.changes:
+                raise Broken(f"{batch.mark} was counted as done, and another batch of that name is on record")
 
     def _watch_queues(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
         if name == "send_batches":
