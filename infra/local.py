@@ -7,6 +7,7 @@ from infra import seed
 from infra.admin.deployment import Deployment
 from infra.deploy import LOCAL_MODEL, deploy_locally
 from infra.emulator import REGION, Emulator
+from infra.notifications import notify
 from infra.package import package
 from infra.stack import Say
 
@@ -61,7 +62,7 @@ def bring_up(emulator: Emulator, say: Say, model: str = LOCAL_MODEL, opensearch:
         )
         say("Syncing the sample collection")
         say(f"Synced in {seed.sync_and_wait(api, collection, say):.1f} s")
-        seed.notify(s3, outputs["EventsQueueArn"])
+        notify(s3, seed.BUCKET, f"{seed.FOLDER}/", outputs["EventsQueueArn"])
     # Last, so that a first run that was interrupted is begun again, not taken for a whole one.
     file.write_text(json.dumps(asdict(stack), indent=2) + "\n")
     return stack

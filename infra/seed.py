@@ -76,16 +76,6 @@ def connect_bucket(session: "boto3.Session", endpoint: str | None, api: Api) -> 
     return str(api.call("POST", "/collections/", json=wish)["collection"]["uuid"])
 
 
-def notify(s3: "S3Client", events_queue_arn: str) -> None:
-    """Have the bucket tell of each object that is created or removed."""
-    wanted: Any = {
-        "QueueArn": events_queue_arn,
-        "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"],
-        "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": f"{FOLDER}/"}]}},
-    }
-    s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={"QueueConfigurations": [wanted]})
-
-
 def sync_and_wait(api: Api, collection: str, say: Say) -> float:
     """Sync, saying how many pictures are searchable on the way; answers the seconds it took.
 

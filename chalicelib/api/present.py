@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.domain.accounts import Account, Token
 from chalicelib.domain.collections import Collection, SyncStatus
 from chalicelib.domain.files import FileRecord, ObjectInfo
+from chalicelib.domain.notifications import configuration
 from chalicelib.domain.pictures import mime_type
 from chalicelib.domain.plans import ALLOWANCES, Plan
-from chalicelib.domain.sources import Examination, notification_configuration, permissions_policy, trust_policy
+from chalicelib.domain.sources import Examination, permissions_policy, trust_policy
 from chalicelib.domain.syncs import Preview
 from chalicelib.domain.vectors import Hit
 from chalicelib.services.ports import Failure
@@ -81,7 +82,7 @@ def examination(examined: Examination, events_queue: str) -> dict[str, Any]:
         "external_id": tried.external_id,
         "trust_policy": trust_policy(tried.external_id, events_queue),
         "permissions_policy": permissions_policy(tried.bucket, tried.prefix, events_queue.split(":")[1]),
-        "notification_configuration": notification_configuration(tried.prefix, events_queue),
+        "notification_configuration": {"QueueConfigurations": [configuration(tried.prefix, events_queue)]},
     }
 
 

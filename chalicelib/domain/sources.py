@@ -6,8 +6,6 @@ from typing import Any
 
 from chalicelib.domain.collections import Collection
 
-EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -53,14 +51,3 @@ def permissions_policy(bucket: str, prefix: str, partition: str = "aws") -> dict
         {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{arn}/{prefix}*"},
     ]
     return {"Version": "2012-10-17", "Statement": statements}
-
-
-def notification_configuration(prefix: str, events_queue: str) -> dict[str, Any]:
-    """What makes the bucket tell of each object that comes or goes, as ``put-bucket-notification-configuration`` takes.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html
-    """
-    wanted: dict[str, Any] = {"Id": "similarix", "QueueArn": events_queue, "Events": list(EVENTS)}
-    if prefix:
-        wanted["Filter"] = {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}}
-    return {"QueueConfigurations": [wanted]}

@@ -1,0 +1,56 @@
+"""Have a bucket tell Similarix of its changes, beside whoever else it tells: for the owner of the bucket to run.
+
+    python -m infra.notifications --bucket my-bucket --folder images --queue ARN_OF_THE_EVENTS_QUEUE
+
+with the owner's own AWS credentials. The queue is the stack's output EventsQueueArn.
+"""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.domain.collections import checked_prefix
+from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.notifications import AmbiguousNotifications, merged
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
+
+def notify(s3: "S3Client", bucket: str, prefix: str, events_queue: str) -> bool:
+    """Merge what we want into the bucket's settings; answers whether they had to change.
+
+    Raises:
+        AmbiguousNotifications: somebody else is told of the same events.
+    """
+    existing: Any = s3.get_bucket_notification_configuration(Bucket=bucket)
+    existing.pop("ResponseMetadata", None)
+    wanted: Any = merged(existing, prefix, events_queue)
+    if wanted == existing:
+        return False
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=wanted)
+    return True
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.notifications", description=__doc__)
+    parser.add_argument("--bucket", required=True)
+    parser.add_argument("--folder", default="", help="the collection's folder (default: the whole bucket)")
+    parser.add_argument("--queue", required=True, help="the ARN of the events queue")
+    parser.add_argument("--region", help="the bucket's; by default your profile's")
+    options = parser.parse_args(arguments)
+    try:
+        s3 = boto3.Session(region_name=options.region).client("s3")
+        changed = notify(s3, options.bucket, checked_prefix(options.folder), options.queue)
+    except (AmbiguousNotifications, BotoCoreError, ClientError, InvalidRequest) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print("The bucket tells of its changes from now on." if changed else "The bucket tells of its changes already.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
