@@ -124,6 +124,30 @@ class Customer:
         self._iam.put_role_policy(RoleName=name, PolicyName="read", PolicyDocument=json.dumps(policy))
 
 
+@pytest.fixture
+def sync(api: Caller, stack: Stack) -> Callable[[], dict[str, Any]]:
+    """Sync the sample collection and wait for its end."""
+    path = f"/api/collections/{stack.collection}"
+
+    def run() -> dict[str, Any]:
+        eventually(lambda: api("POST", f"{path}/sync/").status_code == 202)
+        eventually(lambda: api.result("GET", f"{path}/sync-status/")["status"] == "completed")
+        return api.result("GET", f"{path}/")["collection"]
+
+    return run
+
+
+@pytest.fixture
+def quiet(aws: Callable[[str], Any], stack: Stack) -> Any:
+    """The customer's bucket tells nothing: only a sync can learn of a change."""
+    s3 = aws("s3")
+    before = s3.get_bucket_notification_configuration(Bucket=stack.sample_bucket)
+    before.pop("ResponseMetadata")
+    s3.put_bucket_notification_configuration(Bucket=stack.sample_bucket, NotificationConfiguration={})
+    yield
+    s3.put_bucket_notification_configuration(Bucket=stack.sample_bucket, NotificationConfiguration=before)
+
+
 class Bucket:
     def __init__(self, s3: Any, name: str) -> None:
         self._s3 = s3
@@ -133,6 +157,10 @@ class Bucket:
     def put(self, key: str, body: bytes) -> None:
         self._put.add(key)
         self._s3.put_object(Bucket=self.name, Key=key, Body=body)
+
+    def restore(self, key: str, body: bytes) -> None:
+        """Put back what belongs there, after a test that took it away."""
+        self._s3.put_object(Bucket=self.name, Key=key, Body=body, ContentType="image/jpeg")
 
     def delete(self, key: str) -> None:
         self._s3.delete_object(Bucket=self.name, Key=key)

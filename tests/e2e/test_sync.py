@@ -14,19 +14,6 @@ Aws = Callable[..., Any]
 
 
 @pytest.fixture
-def sync(api: Caller, stack: Stack) -> Callable[[], dict[str, Any]]:
-    """Sync the sample collection and wait for its end."""
-    path = f"/api/collections/{stack.collection}"
-
-    def run() -> dict[str, Any]:
-        eventually(lambda: api("POST", f"{path}/sync/").status_code == 202)
-        eventually(lambda: api.result("GET", f"{path}/sync-status/")["status"] == "completed")
-        return api.result("GET", f"{path}/")["collection"]
-
-    return run
-
-
-@pytest.fixture
 def catalogue(aws: Aws, stack: Stack) -> Callable[[str], dict[str, Any] | None]:
     """What the catalogue says of a key of the sample collection."""
 
@@ -36,17 +23,6 @@ def catalogue(aws: Aws, stack: Stack) -> Callable[[str], dict[str, Any] | None]:
         return {name: next(iter(value.values())) for name, value in item.items()} if item else None
 
     return look
-
-
-@pytest.fixture
-def quiet(aws: Aws, stack: Stack) -> Any:
-    """The customer's bucket tells nothing: only a sync can learn of a change."""
-    s3 = aws("s3")
-    before = s3.get_bucket_notification_configuration(Bucket=stack.sample_bucket)
-    before.pop("ResponseMetadata")
-    s3.put_bucket_notification_configuration(Bucket=stack.sample_bucket, NotificationConfiguration={})
-    yield
-    s3.put_bucket_notification_configuration(Bucket=stack.sample_bucket, NotificationConfiguration=before)
 
 
 def test_a_picture_put_into_the_bucket_is_found_without_a_sync(api: Caller, bucket: Bucket) -> None:
