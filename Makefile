@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor test test-unit check format bench bench-api bench-embed bench-store faults fuzz soak package deploy lock clean soak-embed mutants bench-sync
+.PHONY: help run demo doctor test test-unit check format bench bench-api bench-embed bench-store faults fuzz soak package deploy lock clean soak-embed mutants soak-stack bench-sync
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,6 +32,9 @@ test-unit: $(VENV)/.dev-ready  ## the fast ones
 
 soak: $(VENV)/.dev-ready  ## the model test of syncs for longer: make soak HISTORIES=3000
 	MODEL_HISTORIES=$(HISTORIES) MODEL_STEPS=100 $(BIN)/python -m pytest tests/model --timeout=7200
+
+soak-stack: $(VENV)/.dev-ready  ## workers of the deployed system killed twenty times in syncs of 500 objects (SEED=1)
+	$(BIN)/python -m tests.soak
 
 mutants: $(VENV)/.dev-ready  ## bugs put in by hand, each of which the model test must find
 	$(BIN)/python -m tests.model.mutants

@@ -104,7 +104,7 @@ class Services:
 
         grace = int(self.config.deletion_grace)
         return Deletion(
-            self._register, self._catalogue, self._storage, self._allowances, self.vectors, self._queues, _now, grace
+            self._register, self.catalogue, self._storage, self._allowances, self.vectors, self._queues, _now, grace
         )
 
     @cached_property
@@ -122,13 +122,13 @@ class Services:
     def walks(self) -> Walk:
         from chalicelib.services.walking import Walk
 
-        return Walk(self._collections, self._syncs, self._catalogue, self.sources, self._embedder, self._queues, _now)
+        return Walk(self._collections, self._syncs, self.catalogue, self.sources, self._embedder, self._queues, _now)
 
     @cached_property
     def explaining(self) -> Explaining:
         from chalicelib.services.explaining import Explaining
 
-        return Explaining(self._catalogue, self.sources, self._embedder, self.vectors)
+        return Explaining(self.catalogue, self.sources, self._embedder, self.vectors)
 
     @cached_property
     def failing(self) -> Failing:
@@ -140,7 +140,7 @@ class Services:
     def purge(self) -> Purge:
         from chalicelib.services.purging import Purge
 
-        return Purge(self._catalogue, self._storage, _now, int(self.config.tombstone_days))
+        return Purge(self.catalogue, self._storage, _now, int(self.config.tombstone_days))
 
     @cached_property
     def notices(self) -> Notices:
@@ -153,8 +153,8 @@ class Services:
         from chalicelib.services.embedding import Embedding
         from chalicelib.services.indexing import Indexing
 
-        embedding = Embedding(self._catalogue, self._storage, self._embedder)
-        return Indexing(self._collections, self._catalogue, self.sources, embedding, self.vectors, _now)
+        embedding = Embedding(self.catalogue, self._storage, self._embedder)
+        return Indexing(self._collections, self.catalogue, self.sources, embedding, self.vectors, _now)
 
     @cached_property
     def uploads(self) -> Uploads:
@@ -162,7 +162,7 @@ class Services:
 
         return Uploads(
             self._collections,
-            self._catalogue,
+            self.catalogue,
             self._allowances,
             self._storage,
             self._queues,
@@ -175,7 +175,7 @@ class Services:
         from chalicelib.services.finishing import Finishing
 
         return Finishing(
-            self._catalogue,
+            self.catalogue,
             self._allowances,
             self._storage,
             self._embedder,
@@ -190,7 +190,7 @@ class Services:
 
         return Files(
             self.collections,
-            self._catalogue,
+            self.catalogue,
             self.sources,
             self._storage,
             self._allowances,
@@ -202,24 +202,24 @@ class Services:
     def examining(self) -> Examining:
         from chalicelib.services.examining import Examining
 
-        return Examining(self._catalogue, self.vectors)
+        return Examining(self.catalogue, self.vectors)
 
     @cached_property
     def recounting(self) -> Recounting:
         from chalicelib.services.recounting import Recounting
 
-        return Recounting(self._collections, self._catalogue)
+        return Recounting(self._collections, self.catalogue)
 
     @cached_property
     def adopting(self) -> Adopting:
         from chalicelib.services.adopting import Adopting
 
-        return Adopting(self.every_collection, self._catalogue, self.vectors, _now)
+        return Adopting(self.every_collection, self.catalogue, self.vectors, _now)
 
     def rebuilding(self, say: Callable[[str], None], settle_seconds: float, embed: Embed | None = None) -> Rebuilding:
         from chalicelib.services.rebuilding import Rebuilding
 
-        return Rebuilding(self.every_collection, self._catalogue, self.vectors, say, settle_seconds, embed=embed)
+        return Rebuilding(self.every_collection, self.catalogue, self.vectors, say, settle_seconds, embed=embed)
 
     def model(self) -> str:
         """The stamp of what the embedder makes now."""
@@ -307,7 +307,7 @@ class Services:
         return SQSTroubles(self._client("sqs", config=_STANDARD), by_name, self._dynamodb, self.config.syncs_table)
 
     @cached_property
-    def _catalogue(self) -> DynamoDBCatalogue:
+    def catalogue(self) -> DynamoDBCatalogue:
         from chalicelib.adapters.dynamodb_catalogue import DynamoDBCatalogue
 
         return DynamoDBCatalogue(self._dynamodb, self.config.catalogue_table, self.config.collections_table)
