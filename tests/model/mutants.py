@@ -16,7 +16,7 @@ from tests.bench.figures import figure
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("chalicelib", "infra", "tests", "samples", "pyproject.toml")
-HISTORIES, STEPS = "600", "60"
+HISTORIES, STEPS = "2500", "60"
 
 
 @dataclass(frozen=True)

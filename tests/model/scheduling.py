@@ -36,7 +36,7 @@ class Worker:
         self.looked: dict[str, Any] = {}  # what it last saw of each object
         self.known: dict[str, list[tuple[str, str, int]]] = {}  # records with a picture when it did, by content
         self.asked = False  # whether it has asked the embedder since
-        self.stamp = ""  # of the model, when it did
+        self.stamp = ""  # of the model, as it was told
         self._greenlet = _Stepping(self, act)
 
     @property

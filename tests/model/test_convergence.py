@@ -163,7 +163,7 @@ class History(RuleBasedStateMachine):
     def wait(self, span: timedelta) -> None:
         self.world.clock.pass_by(span)
         if span > timedelta(days=16):
-            self.world.vectors.forget_removals()
+            self.world.let_weeks_pass()
 
     @rule(number=st.integers(1, 2))
     def renew_the_model(self, number: int) -> None:

@@ -197,6 +197,11 @@ class World:
                 self.sync_orphaned = True
         self._collect()
 
+    def let_weeks_pass(self) -> None:
+        """No worker runs, no message waits, and no store remembers a removal for so long."""
+        self.rest()
+        self.vectors.forget_removals()
+
     def rest(self) -> None:
         """Mend everything and let it run until nothing is left to do."""
         self.bucket.down = self.bucket.unlisted = self.embedder.down = self.vectors.down = False
@@ -292,7 +297,7 @@ class World:
         worker = current_worker()
         if name == "look" and worker is not None:
             worker.looked |= answer
-            worker.asked, worker.stamp = False, self.embedder.stamp
+            worker.asked = False
             worker.known = defaultdict(list)
             for record in self.catalogue.records.values():
                 if record.picture is not None:
@@ -313,6 +318,8 @@ class World:
 
     def _watch_embedder(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
         worker = current_worker()
+        if name == "model" and worker is not None:
+            worker.stamp = answer
         if name != "embed_objects" or worker is None:
             return
         first, worker.asked = not worker.asked, True
@@ -326,7 +333,9 @@ class World:
             if first and what in made:
                 raise Broken(f"{seen.key!r} was embedded beside the same bytes")
             made.add(what)
-            if any(self._still(*place) for place in worker.known.get(what, [])):
+            places = worker.known.get(what, [])
+            # Where one of them went meanwhile, it may be the one whose picture was to be shared.
+            if places and all(self._still(*place) for place in places):
                 raise Broken(f"{seen.key!r} was embedded though its bytes were known")
 
     def _still(self, collection: str, key: str, version: int) -> bool:
