@@ -7,17 +7,20 @@ import signal
 import statistics
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
 import requests
 
-from infra.seed import Api
+from infra.emulator import Emulator
+from infra.seed import FOLDER, Api
 from tests.bench.figures import figure, milliseconds, percentile
 from tests.e2e.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SEARCHES = 100
+EVENTS = 50  # objects that are put, and deleted
 
 
 class Running:
@@ -65,8 +68,38 @@ def main() -> None:
             stack = json.loads((running.folder / "stack.json").read_text())
             searches(stack, clone / "samples")
             quality(Api(stack["api_url"], stack["token"]), clone / "samples")
+            events(stack, clone / "samples", running.folder)
         finally:
             running.stop()
+
+
+def events(stack: dict[str, str], samples: Path, folder: Path) -> None:
+    """From S3's answer to a put, or a delete, until a search through HTTP shows it, one object after the other."""
+    api = Api(stack["api_url"], stack["token"])
+    emulator = Emulator(folder, int(stack["aws_endpoint"].rpartition(":")[2]))
+    s3 = emulator.session().client("s3", endpoint_url=emulator.endpoint)
+    body, taken = (samples / "photos" / "owl.jpg").read_bytes(), []
+    for number in range(EVENTS):
+        name = f"event-{number}.jpg"
+        put = {"Bucket": stack["sample_bucket"], "Key": f"{FOLDER}/{name}"}
+        s3.put_object(**put, Body=body + bytes([number]))  # bytes of its own, so that it is decoded and embedded
+        taken.append(_until(lambda name=name: name in _found(api, body)))
+        s3.delete_object(**put)
+        taken.append(_until(lambda name=name: name not in _found(api, body)))
+    figure("event_seconds_p50", statistics.median(taken), "s")
+    figure("event_seconds_p95", percentile(taken, 95), "s")
+
+
+def _found(api: Api, body: bytes) -> list[str]:
+    return [file["file_name"] for file in api.call("POST", "/search/", files={"file": body})["files"]]
+
+
+def _until(look: Callable[[], bool]) -> float:
+    began = perf_counter()
+    while not look():
+        if perf_counter() - began > 60:
+            raise TimeoutError("the event did not arrive")
+    return perf_counter() - began
 
 
 def searches(stack: dict[str, str], samples: Path) -> None:
