@@ -40,11 +40,13 @@ def redrive(deployment: Deployment, options: argparse.Namespace) -> None:
 
 
 def _letters(sqs: Any, dead: str) -> Iterator[Any]:
-    """Every message of a queue, each once: what has been handed out is hidden from the next look."""
+    """Every message of a queue, each once: what has been handed out is hidden from the next look, for a while."""
+    seen: set[str] = set()
     while True:
         found = sqs.receive_message(
             QueueUrl=dead, MaxNumberOfMessages=10, VisibilityTimeout=HELD_SECONDS, WaitTimeSeconds=1
         ).get("Messages", [])
-        if not found:
+        if not found or seen & {letter["MessageId"] for letter in found}:
             return
+        seen |= {letter["MessageId"] for letter in found}
         yield from found

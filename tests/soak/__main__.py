@@ -1,8 +1,9 @@
-"""A sync of 500 objects on the deployed system, whose workers are killed: ``make soak-stack``.
+"""Syncs of 500 objects on the deployed system, whose workers are killed: ``make soak-stack``.
 
-Twenty times, at random moments, the process of a worker or of the embedder is ended by SIGKILL, and in the middle the
-emulator itself is restarted, while objects are put, replaced and deleted. In the end the bucket, the catalogue and the
-index must be equal, and the statistics exact. SEED chooses the moments.
+Twenty times, at random moments, the process of a worker or of the embedder, busy or not, is ended by SIGKILL, and in
+the middle the emulator itself is restarted, while syncs run, S3's events arrive, and objects are put, replaced and
+deleted. In the end the bucket, the catalogue and the index must be equal, and the statistics exact. SEED chooses the
+moments.
 """
 
 import os
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +71,12 @@ class Soak:
 
     def kill_one(self) -> None:
         """End a worker that lives; waits for one where none does."""
-        victims = _until(lambda: list(_functions(self._emulator)), 60)
-        pid, name = self._dice.choice(victims)
-        os.kill(pid, signal.SIGKILL)
-        self.killed.append(name)
+        while True:
+            pid, name = self._dice.choice(_until(lambda: list(_functions(self._emulator)), 60))
+            with suppress(ProcessLookupError):  # it has ended by itself meanwhile
+                os.kill(pid, signal.SIGKILL)
+                self.killed.append(name)
+                return
 
     def restart(self) -> None:
         self._emulator.stop()
