@@ -116,6 +116,16 @@ class History(RuleBasedStateMachine):
         worker.kill()
         self.world.settle()
 
+    @rule(key=KEYS, bodies=st.lists(BODIES, min_size=2, max_size=3), write=HELD_BEFORE)
+    def race(self, key: str, bodies: list[bytes], write: str) -> None:
+        """Several workers are at one object, each with what it saw when it looked; they go on in any order."""
+        for body in bodies:
+            self.world.put(key, body, 1)
+            self.world.deliver(len(self.world.messages) - 1).run()
+            self.world.settle()
+            if self.world.messages:
+                self._run_to(self.world.deliver(len(self.world.messages) - 1), f"before {write}")
+
     @rule(number=MEMBERS)
     def sync_to_its_walk(self, number: int) -> None:
         """A sync is begun as the API does, without any accident."""

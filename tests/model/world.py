@@ -309,7 +309,9 @@ class World:
         if name == "save_all":
             worker = current_worker()
             for draft in arguments[0]:
-                before, key = draft.previous, draft.record.key
+                before, key, picture = draft.previous, draft.record.key, draft.record.picture
+                if picture is not None and picture.md5 != draft.record.etag:
+                    raise Broken(f"{key!r} was given a picture of other bytes")
                 removes = draft.record.state is FileState.REMOVED and before is not None
                 if not removes or before.state is FileState.REMOVED or worker is None:
                     continue
