@@ -126,6 +126,15 @@ class History(RuleBasedStateMachine):
             if self.world.messages:
                 self._run_to(self.world.deliver(len(self.world.messages) - 1), f"before {write}")
 
+    @rule(keys=st.sets(KEYS, min_size=4), body=BODIES)
+    def fill_and_empty(self, keys: set[str], body: bytes) -> None:
+        """A bucket is filled and indexed; then all of it goes, and nobody tells."""
+        for key in sorted(keys):
+            self.world.put(key, body, 1)
+        self.rest()
+        for key in list(self.world.bucket.objects):
+            self.world.delete(key, 0)
+
     @rule(number=MEMBERS)
     def sync_to_its_walk(self, number: int) -> None:
         """A sync is begun as the API does, without any accident."""
