@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,8 @@ import botocore.session
 import requests
 from botocore.config import Config
 
-HOST = "127.0.0.1"
+from infra.loopback import HOST, direct_session, listens
+
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 # Whoever holds these is the account's root there. They guard nothing: the emulator listens on loopback only, and
@@ -65,7 +65,7 @@ class Emulator:
             PortBusyError: something else listens on the port.
             EmulatorError: it ended at once, or did not answer in time.
         """
-        if _answers(self.port):
+        if listens(self.port):
             raise PortBusyError(
                 f"Port {self.port} on {HOST} is in use. Stop what listens there, or choose another port."
             )
@@ -166,15 +166,8 @@ class Emulator:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
 
 
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((HOST, port)) == 0
-
-
 def _healthy(endpoint: str) -> bool:
-    session = requests.Session()
-    session.trust_env = False  # no proxy stands between this machine and itself
     try:
-        return session.get(f"{endpoint}/_ministack/health", timeout=2).ok
+        return direct_session().get(f"{endpoint}/_ministack/health", timeout=2).ok
     except requests.RequestException:
         return False

@@ -14,7 +14,8 @@ from infra.demo import table
 from infra.deploy import LOCAL_MODEL
 from infra.emulator import Emulator, EmulatorError
 from infra.local import Stack, bring_up
-from infra.opensearch.node import Node, NodeError, free_port
+from infra.loopback import free_port
+from infra.opensearch.node import Node, NodeError
 from infra.package import PackagingError
 from infra.seed import SAMPLES, Api
 from infra.stack import DeploymentError

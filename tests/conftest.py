@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from infra.emulator import Emulator
 from infra.local import Stack, bring_up
-from tests.e2e.ports import free_port
+from infra.loopback import free_port
 
 pytest_plugins = ["tests.opensearch"]
 

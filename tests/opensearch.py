@@ -8,8 +8,8 @@ from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect
 from chalicelib.adapters.opensearch_indexes import Indexes
 from chalicelib.adapters.opensearch_mappings import Sizing
 from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
+from infra.loopback import free_port
 from infra.opensearch.node import Node, NodeError
-from tests.e2e.ports import free_port
 
 
 @pytest.fixture(scope="session")

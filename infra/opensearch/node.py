@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,10 +13,10 @@ from typing import Self
 import requests
 
 from infra.java import Java, find_java
+from infra.loopback import HOST, direct_session, listens
 from infra.maven import MavenError
 from infra.opensearch.distribution import distribution
 
-HOST = "127.0.0.1"
 HEAP_MB = 512
 START_SECONDS = 120
 STOP_SECONDS = 30
@@ -72,7 +71,7 @@ class Node:
         Raises:
             NodeError: the port is taken, a part could not be had, or the node ended or did not answer in time.
         """
-        if _listens(self.port):
+        if listens(self.port):
             raise NodeError(f"Port {self.port} on {HOST} is in use.")
         try:
             home, java = distribution(), find_java()
@@ -170,26 +169,11 @@ class Node:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
 
 
-def free_port() -> int:
-    """A port on loopback that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((HOST, port)) == 0
-
-
 def _ready(endpoint: str) -> bool:
     """Whether every index that the node has can be searched."""
-    session = requests.Session()
-    session.trust_env = False  # no proxy stands between this machine and itself
     try:
         wanted = {"wait_for_status": "yellow", "timeout": "1s"}
-        answer = session.get(f"{endpoint}/_cluster/health", params=wanted, timeout=5)
+        answer = direct_session().get(f"{endpoint}/_cluster/health", params=wanted, timeout=5)
         return answer.ok and not answer.json()["timed_out"]
     except (requests.RequestException, ValueError):
         return False

@@ -23,8 +23,8 @@ from chalicelib.services.searching import Wanted
 from infra.admin.deployment import Deployment
 from infra.emulator import Emulator
 from infra.local import bring_up
+from infra.loopback import free_port
 from tests.bench.figures import figure, milliseconds
-from tests.e2e.ports import free_port
 
 PICTURES = Path(__file__).parents[2] / "samples" / "photos"
 TIMES = 50

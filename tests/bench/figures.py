@@ -6,7 +6,10 @@ from time import perf_counter
 
 
 def figure(name: str, value: float, unit: str) -> None:
-    print(f"figure {name} {value:.3g} {unit}", flush=True)
+    """Three digits, and no exponent."""
+    print(
+        f"figure {name} {value:.3g} {unit}" if abs(value) < 1_000 else f"figure {name} {value:.0f} {unit}", flush=True
+    )
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

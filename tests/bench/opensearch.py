@@ -28,7 +28,8 @@ from chalicelib.adapters.opensearch_mappings import LUCENE, Sizing, index_body
 from chalicelib.adapters.opensearch_search import EF_SEARCH, SPARE
 from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
 from chalicelib.domain.vectors import VectorDocument, VectorQuery, VectorStore
-from infra.opensearch.node import Node, free_port
+from infra.loopback import free_port
+from infra.opensearch.node import Node
 from tests.bench.figures import figure, milliseconds, percentile
 from tests.bench.pictures import Vectors, vectors
 

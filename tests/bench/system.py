@@ -14,9 +14,9 @@ from time import perf_counter
 import requests
 
 from infra.emulator import Emulator
+from infra.loopback import free_port
 from infra.seed import FOLDER, Api
 from tests.bench.figures import figure, milliseconds, percentile
-from tests.e2e.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SEARCHES = 100

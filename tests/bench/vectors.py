@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from chalicelib.adapters.embedded_vectors import EmbeddedVectorStore
 from chalicelib.domain.vectors import VectorDocument, VectorQuery
+from tests.bench.figures import figure, milliseconds
 
 COUNT, OTHERS, DIMENSION, CLUSTERS, QUERIES, BATCH, LIMIT = 10_000, 101, 512, 200, 200, 16, 16
 SPREAD = 0.8  # length of the noise against the centre's: neighbours at distances of about 0.4
@@ -38,17 +39,17 @@ def main() -> None:
         # In turns, so that whatever else the machine does meets all of them.
         own, filtered, bare = [], [], []
         for query in queries:
-            own.append(_milliseconds(lambda query=query: store.search(_query(query))))
-            filtered.append(_milliseconds(lambda query=query: store.search(_query(query, "other"))))
-            bare.append(_milliseconds(lambda query=query: _bare(vectors, query)))
+            own.append(_once(lambda query=query: store.search(_query(query))))
+            filtered.append(_once(lambda query=query: store.search(_query(query, "other"))))
+            bare.append(_once(lambda query=query: _bare(vectors, query)))
     bare_p50, own_p50 = float(np.median(bare)), float(np.median(own))
-    _figure("store_query_p50_ms", own_p50, "ms")
-    _figure("store_query_p95_ms", float(np.percentile(own, 95)), "ms")
-    _figure("store_query_filtered_p50_ms", float(np.median(filtered)), "ms")
-    _figure("store_bare_p50_ms", bare_p50, "ms")
-    _figure("store_query_ratio", own_p50 / bare_p50, "x")
-    _figure("store_cold_load_ms", float(np.median(cold)), "ms")
-    _figure("store_upserts_per_s", upserts, "1/s")
+    figure("store_query_p50_ms", own_p50, "ms")
+    figure("store_query_p95_ms", float(np.percentile(own, 95)), "ms")
+    figure("store_query_filtered_p50_ms", float(np.median(filtered)), "ms")
+    figure("store_bare_p50_ms", bare_p50, "ms")
+    figure("store_query_ratio", own_p50 / bare_p50, "x")
+    figure("store_cold_load_ms", float(np.median(cold)), "ms")
+    figure("store_upserts_per_s", upserts, "1/s")
 
 
 def _beside(centres: NDArray[np.float64], count: int, random: np.random.Generator) -> NDArray[np.float32]:
@@ -74,7 +75,7 @@ def _query(vector: NDArray[np.float32], account: str = "own") -> VectorQuery:
 def _cold(written: EmbeddedVectorStore, path: Path, vector: NDArray[np.float32]) -> float:
     """The first search of a process that has nothing in memory, the opening of the file included."""
     fresh = EmbeddedVectorStore(path)
-    taken = _milliseconds(lambda: fresh.search(_query(vector)))
+    taken = _once(lambda: fresh.search(_query(vector)))
     if fresh.search(_query(vector)) != written.search(_query(vector)):
         sys.exit("Two stores on one file disagree.")
     return taken
@@ -86,14 +87,8 @@ def _bare(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[n
     return nearest[np.argsort(distances[nearest])]
 
 
-def _milliseconds(act: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    act()
-    return (time.perf_counter() - start) * 1_000
-
-
-def _figure(name: str, value: float, unit: str) -> None:
-    print(f"figure {name} {value:.3g} {unit}" if value < 1_000 else f"figure {name} {value:.0f} {unit}")
+def _once(act: Callable[[], object]) -> float:
+    return milliseconds(act, 1, warm=0)[0]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The stores that contract suites run on, each started once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,3 +16,15 @@ def amazons_dynamodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             yield client
     except NotToBeHad as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def emulated(request: pytest.FixtureRequest, aws: Callable[[str], Any]) -> Any:
+    """What the module's ``on`` makes on the emulator's DynamoDB."""
+    return request.module.on(aws("dynamodb"))
+
+
+@pytest.fixture(scope="module")
+def amazons(request: pytest.FixtureRequest, amazons_dynamodb: Any) -> Any:
+    """The same on Amazon's own."""
+    return request.module.on(amazons_dynamodb)

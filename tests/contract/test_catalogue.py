@@ -1,6 +1,5 @@
 """What every catalogue must hold: one suite, run on the fake, on the emulator and on Amazon's DynamoDB Local."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -233,16 +232,6 @@ def on(client: Any) -> Stores:
         DynamoDBCollections(client, collections),
         DynamoDBCatalogue(client, make_table(client, "CatalogueTable"), collections),
     )
-
-
-@pytest.fixture(scope="module")
-def emulated(aws: Callable[..., Any]) -> Stores:
-    return on(aws("dynamodb"))
-
-
-@pytest.fixture(scope="module")
-def amazons(amazons_dynamodb: Any) -> Stores:
-    return on(amazons_dynamodb)
 
 
 class TestTheEmulator(CatalogueContract):

@@ -1,6 +1,5 @@
 """What every store of collections must hold: one suite, on the fake, the emulator and Amazon's DynamoDB Local."""
 
-from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -66,16 +65,6 @@ class TestTheFake(CollectionsContract):
 
 def on(client: Any) -> DynamoDBCollections:
     return DynamoDBCollections(client, make_table(client, "CollectionsTable"))
-
-
-@pytest.fixture(scope="module")
-def emulated(aws: Callable[..., Any]) -> DynamoDBCollections:
-    return on(aws("dynamodb"))
-
-
-@pytest.fixture(scope="module")
-def amazons(amazons_dynamodb: Any) -> DynamoDBCollections:
-    return on(amazons_dynamodb)
 
 
 class TestTheEmulator(CollectionsContract):

@@ -19,7 +19,8 @@ from chalicelib.adapters.opensearch_mappings import Sizing
 from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
 from chalicelib.domain.errors import StoreUnavailable
 from chalicelib.domain.vectors import VectorDocument, VectorQuery, VectorRemoval
-from infra.opensearch.node import Node, free_port
+from infra.loopback import free_port
+from infra.opensearch.node import Node
 from tests.faults import Proxy, proxy_before
 
 MODEL = "faulty-1+d1"

@@ -1,6 +1,5 @@
 """What every record of syncs must hold: one suite, run on the fake, on the emulator and on Amazon's DynamoDB Local."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -254,16 +253,6 @@ def on(client: Any) -> Stores:
     return Stores(
         DynamoDBCollections(client, collections), DynamoDBSyncs(client, collections, make_table(client, "SyncsTable"))
     )
-
-
-@pytest.fixture(scope="module")
-def emulated(aws: Callable[..., Any]) -> Stores:
-    return on(aws("dynamodb"))
-
-
-@pytest.fixture(scope="module")
-def amazons(amazons_dynamodb: Any) -> Stores:
-    return on(amazons_dynamodb)
 
 
 class TestTheEmulator(SyncsContract):

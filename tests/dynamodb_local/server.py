@@ -18,9 +18,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.java import find_java
+from infra.loopback import free_port
 from infra.maven import MavenError, fetch, read_lock
 from infra.opensearch import supervised
-from tests.e2e.ports import free_port
 
 MAIN = "software.amazon.dynamodb.services.local.main.ServerRunner"
 LOCK = Path(__file__).with_name("lock.json")

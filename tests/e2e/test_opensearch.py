@@ -14,10 +14,10 @@ import requests
 from infra.admin.__main__ import main as administer
 from infra.emulator import Emulator
 from infra.local import Stack, bring_up
+from infra.loopback import free_port
 from infra.opensearch.node import Node, NodeError
 from tests.conftest import SAMPLES
 from tests.e2e.conftest import Caller, eventually, picture
-from tests.e2e.ports import free_port
 
 OBJECTS = int(os.environ.get("SIMILARIX_OBJECTS", "500"))  # `make faults` has 2,000
 HIDDEN_SECONDS = 20  # of a message that failed; as deployed it is minutes, which is long for a test

@@ -22,7 +22,7 @@ from infra import seed
 from infra.admin.deployment import Deployment
 from infra.emulator import Emulator
 from infra.local import Stack, bring_up
-from tests.e2e.ports import free_port
+from infra.loopback import free_port
 
 OBJECTS, KILLS = 500, 20
 VICTIMS = ("sync-worker", "index-worker", "events-worker", "embedder")

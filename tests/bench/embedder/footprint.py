@@ -18,11 +18,11 @@ from embedder_container.models import ModelCard
 from embedder_container.settings import MEGABYTES_PER_CPU
 from embedder_container.transfer import Transfers
 from infra.emulator import Emulator
+from infra.loopback import free_port
 from tests.bench.embedder.peer_process import THREADS
 from tests.bench.embedder.pictures import ROOT, pictures
 from tests.bench.embedder.speed import seconds_of
 from tests.bench.figures import figure
-from tests.e2e.ports import free_port
 
 # https://aws.amazon.com/lambda/pricing/ (x86, us-east-1)
 GB_SECOND, REQUEST = 0.0000166667, 0.20 / 1e6

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from infra.emulated import release_messages
-from infra.emulator import ACCOUNT, HOST, Emulator, EmulatorError, PortBusyError
+from infra.emulator import ACCOUNT, Emulator, EmulatorError, PortBusyError
+from infra.loopback import HOST
 
 
 @pytest.fixture
