@@ -1,7 +1,7 @@
 """Whether the vector store says what the catalogue says: counts, sampled vectors, and recall on the user's own data."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -21,6 +21,7 @@ REINDEX = "`infra.admin reindex`"
 UNDER_WAY = 128  # pictures that workers may have in one store and not yet in the other: 8 batches of 16
 
 Searching = Callable[[VectorQuery], list[Hit]]
+Versions = Callable[[Sequence[str]], Mapping[str, int]]
 
 
 @dataclass(slots=True)
@@ -63,7 +64,11 @@ class Examining:
         sample = Sample()
         for collection in collections:
             findings += self._count(collection, model, sample, say)
-        quality = measure(self.store.search, self.store.exact, self.catalogue, sample.records)
+
+        def held(uuids: Sequence[str]) -> dict[str, int]:
+            return {uuid: version for uuid, (version, _) in self.store.vectors(model, uuids).items()}
+
+        quality = measure(self.store.search, self.store.exact, held, self.catalogue, sample.records)
         say(f"{quality.looked_for} sampled pictures, recall@{NEIGHBOURS} {quality.recall:.3f}")
         if quality.missing:
             findings.append(
@@ -115,8 +120,15 @@ def record_chunks(catalogue: Catalogue, collection: str) -> Iterator[list[FileRe
         yield [found[key] for key in chunk if key in found]
 
 
-def measure(search: Searching, exact: Searching, catalogue: Catalogue, sample: Sequence[FileRecord]) -> Quality:
-    """Look for sampled pictures by their own vectors, and compare their neighbours with the true ones."""
+def measure(
+    search: Searching, exact: Searching, held: Versions, catalogue: Catalogue, sample: Sequence[FileRecord]
+) -> Quality:
+    """Look for sampled pictures by their own vectors, and compare their neighbours with the true ones.
+
+    Args:
+        held: the versions that the store has of files. A worker writes the store before the catalogue: what is not
+            found may have a newer vector already that the catalogue is about to tell of.
+    """
     missing, shares = [], []
     for record in sample:
         assert record.picture is not None
@@ -130,7 +142,7 @@ def measure(search: Searching, exact: Searching, catalogue: Catalogue, sample: S
         )
         hits = search(own)
         found = record.uuid in {hit.uuid for hit in hits} or len(hits) == DOUBLES
-        if not found and _stands(catalogue, record):
+        if not found and held([record.uuid]).get(record.uuid, 0) <= record.version and _stands(catalogue, record):
             missing.append(record.uuid)
         query = VectorQuery(record.account, record.picture.vector, record.picture.model, NEIGHBOURS)
         true = exact(query)

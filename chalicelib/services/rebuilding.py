@@ -121,7 +121,7 @@ class Rebuilding:
             self.say(f"{collection.uuid} {collection.name!r}: {expected} in the catalogue, {held} filled in")
             if abs(held - expected) > UNDER_WAY:
                 raise Conflict(f"{collection.uuid} has {expected} pictures in the catalogue; {held} were filled in.")
-        quality = measure(target.search, target.exact, self.catalogue, sample.records + self._made.records)
+        quality = measure(target.search, target.exact, target.held, self.catalogue, sample.records + self._made.records)
         self.say(f"{quality.looked_for} sampled pictures, recall@{NEIGHBOURS} {quality.recall:.3f}")
         if quality.missing:
             raise Conflict(f"{len(quality.missing)} sampled pictures are not found, {quality.missing[0]} among them.")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -218,6 +219,16 @@ class TestRebuilding:
         assert failures == []
         world.assert_equal()
 
+    @pytest.mark.parametrize("state", [FileState.INDEXED, FileState.REMOVED])
+    def test_a_worker_between_its_two_writes_is_no_fault_of_what_was_filled(self, world: World, state: FileState):
+        """The store has the newer version already, the catalogue does not, and the old vector finds nothing."""
+        world.fill(20)
+        under_way = replace(world.record(3, seed=777), state=state)
+        rebuilding = world.rebuilding(Interrupted(world.store, lambda: world.project(under_way)))
+        rebuilding.rebuild(MODEL)
+        world.save(under_way)
+        world.assert_equal()
+
     @pytest.mark.parametrize("survived", [0, 1, 2, 5])
     def test_stopped_at_any_point_it_is_gone_on_with(self, world: World, survived: int):
         world.fill(30)
@@ -311,6 +322,25 @@ class Dying(Wrapped):
 
     def serve(self) -> None:
         raise ConnectionError("the process is gone")
+
+
+class Interrupted(Wrapped):
+    """Somebody writes just before what was filled is counted and compared."""
+
+    def __init__(self, store: MaintainedStore, write: Callable[[], None]) -> None:
+        super().__init__(store)
+        self._write = write
+
+    def rebuild(self, model: str, dimension: int, *, anew: bool = True) -> Rebuild:
+        target: Any = Wrapped(self._store.rebuild(model, dimension, anew=anew))  # type: ignore[arg-type]
+        count = target.count
+
+        def counted(account: str, collection: str) -> int:
+            self._write()
+            return count(account, collection)  # type: ignore[no-any-return]
+
+        target.count = counted
+        return target  # type: ignore[no-any-return]
 
 
 class Forgetful(Wrapped):
