@@ -373,6 +373,26 @@ class VectorStoreContract:
         found = world.numbers(pages(store, world.query(limit=3), meanwhile))
         assert [n for n in found if n < 15] == list(range(15))
 
+    def test_more_than_a_thousand_results_are_paged_once_while_writes_go_on(self, store: VectorStore, world: World):
+        """Past a thousand, and past what a store looks at for one page; tests of one store share its graph."""
+        staying, going = range(1_200), range(1_200, 1_300)
+        for first in range(0, 1_300, 325):
+            store.upsert([world.picture(n, scattered(n)) for n in range(first, first + 325)])
+        turns = iter(range(1_000))
+
+        def meanwhile() -> None:
+            turn = next(turns)
+            new = [world.picture(n, scattered(n)) for n in range(2_000 + 10 * turn, 2_010 + 10 * turn)]
+            again = [world.picture(n, scattered(n), version=2) for n in range(turn, 1_200, 100)]
+            store.upsert(new + again)
+            store.remove([world.removal(n, version=2) for n in going if n % 13 == turn % 13])
+
+        hits = pages(store, world.query(scattered(0), limit=100), meanwhile)
+        found = world.numbers(hits)
+        assert [(hit.distance, hit.uuid) for hit in hits] == sorted((hit.distance, hit.uuid) for hit in hits)
+        assert len(set(found)) == len(found), "none is shown twice"
+        assert set(staying) <= set(found), "none that was there all the time is left out"
+
     # Any order
 
     # The suite runs on several stores, and one store may see all examples: each has a world of its own.
