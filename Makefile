@@ -55,7 +55,7 @@ bench: $(VENV)/.dev-ready  ## the figures of the README, a line each
 bench-api: $(VENV)/.dev-ready  ## what a token and an allowance cost: milliseconds, reads and writes of DynamoDB
 	$(BIN)/python -m tests.bench.api
 
-bench-sync: $(VENV)/.dev-ready  ## how fast a sync plans, beside a bare reading of the same pages; ten minutes
+bench-sync: $(VENV)/.dev-ready  ## how fast a sync plans beside a bare reading of the same pages, and what one costs; ten minutes
 	$(BIN)/python -m tests.bench.sync
 
 bench-embed: $(VENV)/.dev-ready .venv-bench/.ready  ## the embedder on full-size CLIP, beside the bare model, fastembed and open_clip

@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.java import find_java
-from infra.loopback import free_port
+from infra.loopback import HOST, free_port
 from infra.maven import MavenError, fetch, read_lock
 from infra.opensearch import supervised
 
@@ -64,7 +64,7 @@ def dynamodb_local(folder: Path) -> Iterator[Any]:
             start_new_session=True,
         )
     try:
-        client = _client(port)
+        client = _client(f"http://{HOST}:{port}")
         _wait(client, process, folder / "dynamodb.log")
         yield client
     finally:
@@ -73,9 +73,14 @@ def dynamodb_local(folder: Path) -> Iterator[Any]:
         process.wait(30)
 
 
-def _client(port: int) -> Any:
+def another(client: Any) -> Any:
+    """A second client of the same DynamoDB, that shares nothing with the first."""
+    return _client(client.meta.endpoint_url)
+
+
+def _client(endpoint: str) -> Any:
     return boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="eu-west-1").client(
-        "dynamodb", endpoint_url=f"http://127.0.0.1:{port}", config=Config(proxies={}, retries={"max_attempts": 3})
+        "dynamodb", endpoint_url=endpoint, config=Config(proxies={}, retries={"max_attempts": 3})
     )
 
 

@@ -1,14 +1,17 @@
 """``make mutants``: bugs put into a copy of the application, one at a time; the model test must find each.
 
-Prints a line a mutant, and ends with an error if one survives.
+Prints, of each mutant, in how many histories it was found, how long that took, and what was broken; ends with an error
+if one survives. ``python -m tests.model.mutants WORD…`` tries those whose description has one of the words.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,27 +168,31 @@ MUTANTS = (
 )
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """``said`` is what was broken; None where the test found nothing wrong."""
+
+    said: str | None
+    histories: int
+    seconds: float
+
+
 def main() -> int:
     survivors = 0
     wanted = sys.argv[1:]
-    for mutant in MUTANTS:
-        if wanted and not any(word in mutant.what for word in wanted):
-            continue
-        began = time.monotonic()
-        how = _found(mutant)
-        survivors += how is None
-        print(
-            f"{'SURVIVED' if how is None else 'found   '} {time.monotonic() - began:6.1f} s  {mutant.what}", flush=True
-        )
-        if how is not None:
-            print(f"                     {how}", flush=True)
-    figure("mutants", len(MUTANTS), "bugs")
+    tried = [mutant for mutant in MUTANTS if not wanted or any(word in mutant.what for word in wanted)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for mutant, outcome in zip(tried, pool.map(_outcome, tried), strict=True):
+            survivors += outcome.said is None
+            verdict = "SURVIVED" if outcome.said is None else "found   "
+            print(f"{verdict} {outcome.histories:5} histories {outcome.seconds:6.1f} s  {mutant.what}", flush=True)
+            print(f"{'':33} {outcome.said or 'nothing was wrong'}", flush=True)
+    figure("mutants", len(tried), "bugs")
     figure("mutants_survived", survivors, "bugs")
     return 1 if survivors else 0
 
 
-def _found(mutant: Mutant) -> str | None:
-    """What the test says of the mutant; None where it finds nothing wrong with it."""
+def _outcome(mutant: Mutant) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         for name in COPIED:
@@ -212,13 +219,17 @@ def _found(mutant: Mutant) -> str | None:
             "-p",
             "no:cacheprovider",
         ]
+        began = time.monotonic()
         done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+        seconds = time.monotonic() - began
         if done.returncode not in (0, 1) or "error" in done.stdout.splitlines()[-1]:
             raise SystemExit(f"The test could not run:\n{done.stdout}{done.stderr}")
+        lines = done.stdout.splitlines()
         if done.returncode == 0:
-            return None
-        said = [line for line in done.stdout.splitlines() if "Broken: " in line or "AssertionError: " in line]
-        return said[0].partition(": ")[2][:100] if said else "it fails"
+            return Outcome(None, int(HISTORIES), seconds)
+        begun = [int(line.split()[0]) for line in lines if re.fullmatch(r"\d+ histories", line)]
+        said = [line for line in lines if re.match(r"E +[\w.]+: ", line)]
+        return Outcome(said[0].partition("E")[2].strip().removeprefix("tests.model.world.")[:160], *begun, seconds)
 
 
 if __name__ == "__main__":

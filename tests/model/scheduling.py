@@ -5,6 +5,7 @@ writes, after it; there the test may switch to another worker, have the call fai
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from inspect import isgenerator
 from typing import Any
 
@@ -107,15 +108,29 @@ class Stepped:
 
         def call(*arguments: Any, **options: Any) -> Any:
             pause(f"before {name}")
-            answer = found(*arguments, **options)
-            if isgenerator(answer):
-                return _stream(name, answer)
-            self._watch(name, arguments, answer)
+            with _past_the_application():
+                answer = found(*arguments, **options)
+                if isgenerator(answer):
+                    return _stream(name, answer)
+                self._watch(name, arguments, answer)
             if name in WRITES:
                 pause(f"after {name}")
             return answer
 
         return call
+
+
+@contextmanager
+def _past_the_application() -> Iterator[None]:
+    """What must never happen ends the worker: its own code would take it for a message that failed, and hide it."""
+    try:
+        yield
+    except AssertionError as broken:
+        worker = current_worker()
+        if worker is None:
+            raise
+        worker.error = broken
+        raise Killed from broken
 
 
 def _stream(name: str, items: Iterator[Any]) -> Iterator[Any]:

@@ -42,8 +42,11 @@ MEMBERS = st.integers(0, 2)
 
 
 class History(RuleBasedStateMachine):
+    begun = 0
+
     def __init__(self) -> None:
         super().__init__()
+        History.begun += 1
         self.world = World()
 
     @rule(key=KEYS, body=BODIES, deliveries=DELIVERIES)
@@ -226,6 +229,7 @@ def quiet() -> Iterator[None]:
     workers.logger.setLevel("CRITICAL")
     yield
     workers.logger.setLevel(level)
+    print(f"{History.begun} histories")
 
 
 @pytest.mark.usefixtures("quiet")

@@ -70,6 +70,7 @@ class World:
         self.vectors = FakeVectorStore()
         self.embedder = FakeEmbedder(self.sources, self.storage)
         self.queues = FakeQueues()
+        self.troubles = FakeTroubles()
         self.messages: list[Message] = []
         self.working: list[tuple[Worker, Message | None]] = []
         self.sequence = 0
@@ -115,7 +116,7 @@ class World:
             walks=walks,
             indexing=Indexing(collections, catalogue, sources, embedding, vectors, self.clock),
             notices=Notices(collections, queues, "managed"),
-            failing=Failing(FakeTroubles(), self.clock),
+            failing=Failing(self.troubles, self.clock),
         )
 
     # What the world does to the bucket.
@@ -214,7 +215,8 @@ class World:
                 return
             self.deliver(0).run()
             self.settle()
-        raise Broken(f"There is no end to it: {self.messages[0]}")
+        message = self.messages[0]
+        raise Broken(f"There is no end to it: {self.troubles.reason(message.id)}: {message}")
 
     def sync_all(self, *, retry: bool = True) -> None:
         """Sync every collection to its end, from rest."""

@@ -1,0 +1,101 @@
+"""A sync that finds nothing changed writes nothing for an object, on the emulator's DynamoDB and on Amazon's own."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from chalicelib.adapters.dynamodb_catalogue import DynamoDBCatalogue
+from chalicelib.adapters.dynamodb_collections import DynamoDBCollections
+from chalicelib.adapters.dynamodb_syncs import DynamoDBSyncs
+from chalicelib.domain.collections import Collection, SyncStatus, Trigger
+from chalicelib.domain.listing import STEP
+from chalicelib.services.ports import Draft
+from chalicelib.services.syncing import Sync
+from chalicelib.services.walking import Walk
+from tests.contract.tables import make_table
+from tests.contract.things import a_collection, a_picture, a_record
+from tests.fakes.buckets import FakeSources, etag
+from tests.fakes.clock import FakeClock
+from tests.fakes.embedder import FakeEmbedder
+from tests.fakes.queues import FakeQueues
+from tests.fakes.storage import FakeStorage
+
+AT_ONCE = 50  # records that one transaction writes
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Stores on one client; ``calls`` counts what is asked of it, by the name of the operation."""
+
+    collections: DynamoDBCollections
+    syncs: DynamoDBSyncs
+    catalogue: DynamoDBCatalogue
+    calls: Counter[str]
+
+
+def on(client: Any) -> Tables:
+    collections, syncs = make_table(client, "CollectionsTable"), make_table(client, "SyncsTable")
+    calls: Counter[str] = Counter()
+    client.meta.events.register("before-call.dynamodb.*", lambda model, **_: calls.update([model.name]))
+    return Tables(
+        DynamoDBCollections(client, collections),
+        DynamoDBSyncs(client, collections, syncs),
+        DynamoDBCatalogue(client, make_table(client, "CatalogueTable"), collections),
+        calls,
+    )
+
+
+class UnchangedSyncs:
+    @pytest.fixture
+    def tables(self) -> Tables:
+        raise NotImplementedError
+
+    def test_one_of_many_objects_writes_as_often_as_one_of_none(self, tables: Tables):
+        none, many = self.unchanged_sync(tables, 0), self.unchanged_sync(tables, STEP + 100)
+        assert sum(none.values()) > 0, "a sync notes at least that it ran"
+        assert many == none
+
+    def unchanged_sync(self, tables: Tables, objects: int) -> Counter[str]:
+        """Writes, by operation, of a sync over a collection whose objects are all indexed already."""
+        sources, queues, clock = FakeSources(), FakeQueues(), FakeClock()
+        embedder = FakeEmbedder(sources, FakeStorage(sources))
+        collection = a_collection()
+        tables.collections.add(collection)
+        keys = [f"{collection.prefix}{number:06}.jpg" for number in range(objects)]
+        for key in keys:
+            sources.bucket(collection.bucket).put(key, b"a picture")
+        sources.bucket(collection.bucket)
+        self.index(tables, collection, keys, embedder.model())
+        walk = Walk(tables.collections, tables.syncs, tables.catalogue, sources, embedder, queues, clock)
+        tables.calls.clear()
+        Sync(tables.collections, tables.syncs, walk, queues, clock).start(collection, Trigger.MANUAL)
+        while queues.steps:
+            walk.take_on(queues.steps.pop(0)[0], lambda: 900.0)
+        found = tables.collections.get(collection.account, collection.uuid)
+        assert found is not None
+        assert (found.sync.status, found.sync.progress.listed) == (SyncStatus.COMPLETED, objects)
+        assert queues.batches == []
+        return Counter({name: times for name, times in tables.calls.items() if name not in ("GetItem", "Query")})
+
+    def index(self, tables: Tables, collection: Collection, keys: list[str], model: str) -> None:
+        body = b"a picture"
+        picture = replace(a_picture(), model=model)
+        drafts = [
+            Draft(a_record(collection, key, etag=etag(body), size=len(body), picture=picture), None) for key in keys
+        ]
+        for start in range(0, len(drafts), AT_ONCE):
+            assert tables.catalogue.save_all(drafts[start : start + AT_ONCE]) == set()
+
+
+class TestTheEmulator(UnchangedSyncs):
+    @pytest.fixture
+    def tables(self, emulated: Tables) -> Tables:
+        return emulated
+
+
+class TestAmazonsDynamoDB(UnchangedSyncs):
+    @pytest.fixture
+    def tables(self, amazons: Tables) -> Tables:
+        return amazons
