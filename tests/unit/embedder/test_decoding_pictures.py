@@ -1,10 +1,13 @@
 """Strangers' bytes become an upright sRGB picture, or an error that says what is wrong with them."""
 
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pillow_heif
@@ -27,6 +30,29 @@ def refusal(data: bytes) -> ItemError:
 
 
 pillow_heif.register_heif_opener()
+
+
+def test_without_its_library_heic_is_refused_by_name_and_all_else_opens(tmp_path: Path) -> None:
+    for kind in ("HEIF", "AVIF", "JPEG"):
+        (tmp_path / kind).write_bytes(encoded(two_halves(), kind))
+    script = """
+import sys
+sys.modules["pillow_heif"] = None  # as where it is not installed: importing it fails
+from embedder_container.errors import ItemError
+from embedder_container.pictures import decode
+for file in sys.argv[1:]:
+    try:
+        print(decode(open(file, "rb").read()).format)
+    except ItemError as error:
+        print(error.code, error.message.split(" are ")[0])
+"""
+    files = [str(tmp_path / kind) for kind in ("HEIF", "AVIF", "JPEG")]
+    said = subprocess.run([sys.executable, "-c", script, *files], capture_output=True, text=True, check=True)
+    assert said.stdout.splitlines() == [
+        "unsupported_format files of the kind HEIF (left out of this installation)",
+        "AVIF",
+        "JPEG",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF"])

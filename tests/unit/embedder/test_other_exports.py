@@ -1,5 +1,6 @@
 """Graphs as other projects export them: other names, int32 ids, a fixed length, another dimension."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -9,9 +10,14 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from embedder_container.embedder import Embedder, ObjectToEmbed, Stopwatch
 from embedder_container.inference import Model
+from embedder_container.isolation import DecoderPool
 from embedder_container.models import MODELS_SHIPPED, load_bundle, registry
 from embedder_container.preprocessing import to_pixels
+from embedder_container.transfer import Transfers
+
+from .samples import encoded
 
 WEIGHTS = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 
@@ -54,6 +60,21 @@ def test_a_picture_is_squashed_and_normalised_about_a_half(model: Model) -> None
     np.testing.assert_allclose(pixels[0, :, 0, 0], [1, -1, 191 / 127.5 - 1], atol=1e-6)
     unit = np.array([1, -1, 191 / 127.5 - 1]) / np.linalg.norm([1, -1, 191 / 127.5 - 1])
     np.testing.assert_allclose(model.embed_pixels(pixels), unit, atol=1e-6)
+
+
+def test_a_graph_that_was_exported_for_one_picture_is_given_one_at_a_time(model: Model) -> None:
+    class Photographs(Transfers):
+        def download(self, url: str, limit: int, too_large: Exception) -> bytes:
+            return encoded(Image.new("RGB", (8, 8), url), "PNG")
+
+    decoders = DecoderPool(model.card.image, processes=1)
+    colours = ["red", "lime", "blue", "orange", "purple"]
+    results = Embedder(model, Photographs(), decoders, processors=1).embed_objects(
+        [ObjectToEmbed(colour) for colour in colours], Stopwatch()
+    )
+    decoders.close()
+    alone = [model.embed_pixels(to_pixels(Image.new("RGB", (8, 8), colour), model.card.image)) for colour in colours]
+    assert [result["vector"] for result in results] == [base64.b64encode(vector).decode() for vector in alone]
 
 
 def test_a_graph_that_leaves_open_which_output_is_meant_is_refused(model: Model) -> None:
