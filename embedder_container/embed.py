@@ -17,9 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from embedder_container.embedder import Embedder, Result, Stopwatch
+from embedder_container.embedder import Embedder
 from embedder_container.errors import Code, ItemError
 from embedder_container.handler import assemble
+from embedder_container.jobs import Result, Stopwatch
 from embedder_container.limits import MAX_BYTES, TOO_LARGE
 from embedder_container.models import CARD, ModelCard, load_bundle, load_card
 from embedder_container.settings import Settings

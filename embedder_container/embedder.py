@@ -2,17 +2,11 @@
 
 import base64
 import hashlib
-import logging
 import math
 import threading
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,69 +14,13 @@ from numpy.typing import NDArray
 from embedder_container.errors import Code, ItemError
 from embedder_container.inference import Model, Vector
 from embedder_container.isolation import DecoderPool
+from embedder_container.jobs import Job, ObjectToEmbed, Result, Stopwatch, guarded
 from embedder_container.limits import MAX_BYTES, TOO_LARGE
 from embedder_container.prefetch import Prefetch
 from embedder_container.transfer import Transfers
 
-Result = dict[str, Any]
-
 # Enough to hide the store's latency behind the model; also the number of whole files in memory at a time.
 TRANSFERS = 8
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ObjectToEmbed:
-    """One object: where its bytes are (presigned GET) and where its thumbnail goes (presigned PUT), if anywhere."""
-
-    url: str
-    thumbnail_url: str | None = None
-
-
-class Stopwatch:
-    """Milliseconds per phase, summed over threads: phases overlap, so their sum may exceed the total."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._spent: Counter[str] = Counter()
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to the phase."""
-        start = time.perf_counter_ns()
-        try:
-            yield
-        finally:
-            self.add(name, (time.perf_counter_ns() - start) / 1e9)
-
-    def add(self, name: str, seconds: float) -> None:
-        """Add time that was spent elsewhere."""
-        with self._lock:
-            self._spent[name] += round(seconds * 1e9)
-
-    def milliseconds(self) -> dict[str, float]:
-        """`{"inference_ms": 9.5, …}` for the phases that took place."""
-        with self._lock:
-            return {f"{name}_ms": round(spent / 1e6, 3) for name, spent in self._spent.items()}
-
-
-class Job:
-    """One picture on its way. Once it has failed, nothing more is done about it."""
-
-    def __init__(self, url: str = "", thumbnail_url: str | None = None, data: bytes = b"") -> None:
-        self.url = url
-        self.thumbnail_url = thumbnail_url
-        self.data = data
-        self.pixels: NDArray[np.float32] | None = None
-        self.jpeg = b""
-        self.result: Result = {}
-
-    def attempt(self, step: Callable[[], Result]) -> None:
-        """Take a step unless an earlier one failed, and keep what it finds, or its error alone."""
-        if "error" not in self.result:
-            found = guarded(step)
-            self.result = found if "error" in found else self.result | found
 
 
 class Embedder:
@@ -206,20 +144,6 @@ class Embedder:
         with watch.phase("upload"):
             self._transfers.upload(job.thumbnail_url, job.jpeg)
         return {}
-
-
-def guarded(step: Callable[[], Result]) -> Result:
-    """What a step finds, or the error of the one item that it was about."""
-    try:
-        return step()
-    except ItemError as error:
-        failure = error
-    except Exception:  # a defect met by one item must not take its neighbours along; the log has the trace
-        logger.exception("an item failed unexpectedly")
-        failure = ItemError(Code.INTERNAL, "the embedder failed on this item; its log says why")
-    return {
-        "error": {"code": failure.code.value, "message": failure.message, "transient": failure.transient},
-    }
 
 
 def _encode(vector: Vector) -> str:

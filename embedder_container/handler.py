@@ -24,9 +24,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from embedder_container.embedder import Embedder, ObjectToEmbed, Result, Stopwatch
+from embedder_container.embedder import Embedder
 from embedder_container.inference import Model
 from embedder_container.isolation import DecoderPool
+from embedder_container.jobs import ObjectToEmbed, Result, Stopwatch
 from embedder_container.models import ModelCard, load_card
 from embedder_container.settings import Settings
 from embedder_container.transfer import Transfers

@@ -4,19 +4,19 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.adapters.dynamodb_records import content_of, item_of, key_of, listing, record_of
 from chalicelib.adapters.items import (
     CONDITION_FAILED,
     cancellation_codes,
     from_item,
     is_conflict,
-    time,
     to_item,
     to_value,
 )
 from chalicelib.adapters.retrying import with_retries
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound, StaleWrite, Unavailable
-from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, Picture, content
+from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.listing import Known
 from chalicelib.services.ports import Draft, FilePage
 
@@ -27,12 +27,7 @@ GET_LIMIT = 100  # keys a BatchGetItem takes
 LISTED_AT_ONCE, PAGES_A_REQUEST = 200, 20  # records looked at, removed ones among them
 DELETE_LIMIT = 25  # items a BatchWriteItem takes
 TWINS_TRIED = 3  # an index may lag behind, but not at every one of them
-_PICTURE = ("model", "vector", "picture_size", "md5", "width", "height", "format")
 _KNOWN = ("key", "state", "etag", "size", "model")
-# What a list shows of a record: all but the vector.
-_OF_A_RECORD = ("account", "collection", "key", "state", "etag", "size", "version", "updated_at", "reason", "detail")
-_LISTED = (*_OF_A_RECORD, "sequencer", "event_at", "model", "picture_size", "md5", "width", "height", "format")
-_APART = (FileState.FAILED, FileState.PENDING)
 _STATES = {state.value: state for state in FileState}
 
 
@@ -43,15 +38,17 @@ class DynamoDBCatalogue:
         self._collections = collections_table
 
     def get(self, collection: str, key: str) -> FileRecord | None:
-        found = self._client.get_item(TableName=self._table, Key=_key(collection, key), ConsistentRead=True).get("Item")
-        return _record(found) if found else None
+        found = self._client.get_item(TableName=self._table, Key=key_of(collection, key), ConsistentRead=True).get(
+            "Item"
+        )
+        return record_of(found) if found else None
 
     def get_many(self, collection: str, keys: Sequence[str]) -> dict[str, FileRecord]:
         records: dict[str, FileRecord] = {}
         unique = list(dict.fromkeys(keys))
         for start in range(0, len(unique), GET_LIMIT):
-            for item in self._batch_get([_key(collection, key) for key in unique[start : start + GET_LIMIT]]):
-                record = _record(item)
+            for item in self._batch_get([key_of(collection, key) for key in unique[start : start + GET_LIMIT]]):
+                record = record_of(item)
                 records[record.key] = record
         return records
 
@@ -97,17 +94,17 @@ class DynamoDBCatalogue:
         found: dict[str, FileRecord] = {}
         for name in contents:
             for record in self._by_index("by-content", "content", name, Limit=TWINS_TRIED):
-                if record.picture is not None and _content(record) == name:
+                if record.picture is not None and content_of(record) == name:
                     found[name] = record
                     break
         return found
 
     def page(self, collection: str, state: FileState | None, *, after: str | None, limit: int) -> FilePage:
-        query = self._listing(collection, state, after)
+        query = listing(self._table, collection, state, after)
         records: list[FileRecord] = []
         for _ in range(PAGES_A_REQUEST):
             answer = self._client.query(**query, Limit=LISTED_AT_ONCE)
-            records.extend(map(_record, answer["Items"]))
+            records.extend(map(record_of, answer["Items"]))
             if len(records) > limit:
                 return FilePage(records[:limit], records[limit - 1].key)
             if "LastEvaluatedKey" not in answer:
@@ -165,7 +162,7 @@ class DynamoDBCatalogue:
         try:
             self._client.delete_item(
                 TableName=self._table,
-                Key=_key(record.collection, record.key),
+                Key=key_of(record.collection, record.key),
                 ConditionExpression="#v = :v AND #s = :removed",
                 ExpressionAttributeNames={"#v": "version", "#s": "state"},
                 ExpressionAttributeValues=to_item({":v": record.version, ":removed": FileState.REMOVED}),
@@ -173,28 +170,6 @@ class DynamoDBCatalogue:
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
-
-    def _listing(self, collection: str, state: FileState | None, after: str | None) -> Any:
-        """The query for records of a state; the few that failed or are pending have an index of their own."""
-        names = {f"#n{place}": name for place, name in enumerate(_LISTED)}
-        values: dict[str, Any] = {":after": after} if after is not None else {}
-        query: dict[str, Any] = {"TableName": self._table, "ProjectionExpression": ", ".join(names)}
-        if state in _APART:
-            query["IndexName"] = "by-state"
-            names["#partition"], values[":partition"] = "listed_as", f"{collection}#{state}"
-        else:
-            names |= {"#partition": "collection", "#state": "state"}
-            query |= {"ConsistentRead": True, "FilterExpression": "#state = :state" if state else "#state <> :state"}
-            values |= {":partition": collection, ":state": state or FileState.REMOVED}
-        condition = "#partition = :partition"
-        if after is not None:
-            condition += " AND #key > :after"
-            names["#key"] = "key"
-        return query | {
-            "KeyConditionExpression": condition,
-            "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": to_item(values),
-        }
 
     def _transact(self, drafts: Sequence[Draft]) -> set[int]:
         """Write all, or answer the places of those that are stale and write none."""
@@ -238,7 +213,7 @@ class DynamoDBCatalogue:
     def _put(self, draft: Draft) -> Any:
         put: Any = {
             "TableName": self._table,
-            "Item": _item(draft.record),
+            "Item": item_of(draft.record),
             "ExpressionAttributeNames": {"#v": "version"},
             "ConditionExpression": "attribute_not_exists(#v)",
         }
@@ -275,67 +250,3 @@ class DynamoDBCatalogue:
             if not request:
                 return
         raise Unavailable("The catalogue is busy. Try again in a moment.")
-
-
-def _key(collection: str, key: str) -> dict[str, Any]:
-    return {"collection": to_value(collection), "key": to_value(key)}
-
-
-def _item(record: FileRecord) -> dict[str, Any]:
-    picture = record.picture
-    return to_item(
-        {
-            "account": record.account,
-            "collection": record.collection,
-            "key": record.key,
-            "uuid": record.uuid,
-            "state": record.state,
-            "listed_as": f"{record.collection}#{record.state}" if record.state in _APART else None,
-            "etag": record.etag,
-            "size": record.size,
-            "version": record.version,
-            "updated_at": record.updated_at,
-            "reason": record.reason,
-            "detail": record.detail,
-            "sequencer": record.sequencer,
-            "event_at": record.event_at,
-            "thumbnail": record.thumbnail,
-            "model": record.model,
-            "content": _content(record) if picture else None,
-            "removed_on": record.updated_at.date().isoformat() if record.state is FileState.REMOVED else None,
-            **({name: getattr(picture, _FIELDS.get(name, name)) for name in _PICTURE} if picture else {}),
-        }
-    )
-
-
-def _content(record: FileRecord) -> str:
-    assert record.picture is not None
-    return content(record.account, record.picture.model, ObjectInfo(record.key, record.etag, record.size))
-
-
-_FIELDS = {"picture_size": "size"}
-
-
-def _record(item: Any) -> FileRecord:
-    values = from_item(item)
-    updated = time(values["updated_at"])
-    assert updated is not None
-    shown = {_FIELDS.get(name, name): values.get(name, b"") for name in _PICTURE}
-    picture = Picture(**shown) if "md5" in values else None
-    return FileRecord(
-        account=values["account"],
-        collection=values["collection"],
-        key=values["key"],
-        state=FileState(values["state"]),
-        etag=values["etag"],
-        size=values["size"],
-        version=values["version"],
-        updated_at=updated,
-        picture=picture,
-        reason=values.get("reason"),
-        detail=values.get("detail"),
-        sequencer=values.get("sequencer"),
-        model=values.get("model"),
-        event_at=time(values.get("event_at")),
-        thumbnail=values.get("thumbnail"),
-    )

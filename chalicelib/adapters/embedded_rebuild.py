@@ -1,18 +1,31 @@
 """Filling the embedded store anew in its place: a document over the one that was, what was not met at the end."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence, Set
+from typing import Protocol
 
 from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval
 
-if TYPE_CHECKING:
-    from chalicelib.adapters.embedded_vectors import EmbeddedVectorStore
+
+class Numbered(Protocol):
+    """What a rebuild asks of the store: each of its writes has a number."""
+
+    def upsert(self, documents: Sequence[VectorDocument]) -> None: ...
+
+    def remove(self, removals: Sequence[VectorRemoval]) -> None: ...
+
+    def count(self, account: str, collection: str | None = None, model: str | None = None) -> int: ...
+
+    def search(self, query: VectorQuery) -> list[Hit]: ...
+
+    def written_since(self, number: int, uuids: Sequence[str]) -> dict[str, int]: ...
+
+    def remove_untouched(self, number: int, model: str, keep: Set[str]) -> None: ...
 
 
 class EmbeddedRebuild:
     """Searches go on throughout: a document is replaced by itself, in one transaction with its neighbours."""
 
-    def __init__(self, store: "EmbeddedVectorStore", model: str, began: int) -> None:
+    def __init__(self, store: Numbered, model: str, began: int) -> None:
         self._store = store
         self._model = model
         self._began = began

@@ -13,9 +13,10 @@ import numpy as np
 import pillow_heif
 from PIL import Image
 
-from embedder_container.embedder import Embedder, ObjectToEmbed, Stopwatch
+from embedder_container.embedder import Embedder
 from embedder_container.inference import Model
 from embedder_container.isolation import DecoderPool
+from embedder_container.jobs import ObjectToEmbed, Stopwatch
 from embedder_container.models import MODELS_SHIPPED, load_card
 from embedder_container.settings import Settings
 from tests.bench.embedder.in_memory import InMemory

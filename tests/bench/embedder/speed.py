@@ -11,9 +11,10 @@ import onnxruntime
 
 from chalicelib.adapters.cached_embedder import CachedEmbedder
 from chalicelib.services.ports import Embedding
-from embedder_container.embedder import Embedder, ObjectToEmbed, Stopwatch
+from embedder_container.embedder import Embedder
 from embedder_container.inference import Model
 from embedder_container.isolation import DecoderPool
+from embedder_container.jobs import ObjectToEmbed, Stopwatch
 from embedder_container.models import MODELS_SHIPPED, load_card
 from embedder_container.pictures import decode
 from embedder_container.preprocessing import to_pixels

@@ -10,9 +10,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from embedder_container.embedder import Embedder, ObjectToEmbed, Stopwatch
+from embedder_container.embedder import Embedder
 from embedder_container.inference import Model
 from embedder_container.isolation import DecoderPool
+from embedder_container.jobs import ObjectToEmbed, Stopwatch
 from embedder_container.models import MODELS_SHIPPED, load_bundle, registry
 from embedder_container.preprocessing import to_pixels
 from embedder_container.transfer import Transfers
