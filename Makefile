@@ -33,7 +33,7 @@ test-unit: $(VENV)/.dev-ready  ## the fast ones
 soak: $(VENV)/.dev-ready  ## the model test of syncs for longer: make soak HISTORIES=3000
 	MODEL_HISTORIES=$(HISTORIES) MODEL_STEPS=100 $(BIN)/python -m pytest tests/model --timeout=7200
 
-soak-stack: $(VENV)/.dev-ready  ## workers of the deployed system killed twenty times in syncs of 500 objects (SEED=1)
+soak-stack: $(VENV)/.dev-ready  ## workers of the deployed system killed in one sync of 500 objects, then a bucket stirred: make soak-stack MINUTES=60 SEED=1
 	$(BIN)/python -m tests.soak
 
 mutants: $(VENV)/.dev-ready  ## bugs put in by hand, each of which the model test must find
