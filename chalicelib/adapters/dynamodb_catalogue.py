@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.adapters import batches
 from chalicelib.adapters.dynamodb_records import content_of, item_of, key_of, listing, record_of
 from chalicelib.adapters.items import (
     CONDITION_FAILED,
@@ -15,7 +16,7 @@ from chalicelib.adapters.items import (
 )
 from chalicelib.adapters.retrying import with_retries
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import NotFound, StaleWrite, Unavailable
+from chalicelib.domain.errors import NotFound, StaleWrite
 from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.listing import Known
 from chalicelib.services.ports import Draft, FilePage
@@ -23,9 +24,7 @@ from chalicelib.services.ports import Draft, FilePage
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
-GET_LIMIT = 100  # keys a BatchGetItem takes
 LISTED_AT_ONCE, PAGES_A_REQUEST = 200, 20  # records looked at, removed ones among them
-DELETE_LIMIT = 25  # items a BatchWriteItem takes
 TWINS_TRIED = 3  # an index may lag behind, but not at every one of them
 _KNOWN = ("key", "state", "etag", "size", "model")
 _STATES = {state.value: state for state in FileState}
@@ -44,13 +43,9 @@ class DynamoDBCatalogue:
         return record_of(found) if found else None
 
     def get_many(self, collection: str, keys: Sequence[str]) -> dict[str, FileRecord]:
-        records: dict[str, FileRecord] = {}
-        unique = list(dict.fromkeys(keys))
-        for start in range(0, len(unique), GET_LIMIT):
-            for item in self._batch_get([key_of(collection, key) for key in unique[start : start + GET_LIMIT]]):
-                record = record_of(item)
-                records[record.key] = record
-        return records
+        wanted = [key_of(collection, key) for key in dict.fromkeys(keys)]
+        records = map(record_of, batches.read(self._client, self._table, wanted))
+        return {record.key: record for record in records}
 
     def find(self, uuid: str) -> FileRecord | None:
         hits = self._client.query(
@@ -121,12 +116,10 @@ class DynamoDBCatalogue:
             ExpressionAttributeNames={"#c": "collection", "#k": "key"},
             ExpressionAttributeValues=to_item({":c": collection}),
             ConsistentRead=True,
-            Limit=DELETE_LIMIT,
+            Limit=batches.DELETE_LIMIT,
         )["Items"]
-        deletes: Any = {self._table: [{"DeleteRequest": {"Key": key}} for key in found]}
         if found:
-            # What was not done for want of capacity is found again by the next page.
-            self._client.batch_write_item(RequestItems=deletes)
+            batches.delete(self._client, self._table, found)
         return bool(found)
 
     def save(self, record: FileRecord, previous: FileRecord | None) -> None:
@@ -240,13 +233,3 @@ class DynamoDBCatalogue:
                 record = self.get(hit["collection"]["S"], hit["key"]["S"])
                 if record is not None:
                     yield record
-
-    def _batch_get(self, keys: list[Any]) -> Iterator[Any]:
-        request: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
-        for _ in range(8):
-            answer = self._client.batch_get_item(RequestItems=request)
-            yield from answer["Responses"].get(self._table, [])
-            request = answer.get("UnprocessedKeys")
-            if not request:
-                return
-        raise Unavailable("The catalogue is busy. Try again in a moment.")

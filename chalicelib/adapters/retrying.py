@@ -1,21 +1,28 @@
-"""Trying again where two transactions met: DynamoDB refuses one of them, and says so."""
+"""Trying again where a service refused, and says that it will pass: two transactions met, or there was no capacity."""
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 TRIES = 8
 FIRST_PAUSE_SECONDS = 0.02
 
 
+def turns() -> Iterator[int]:
+    """The numbers of some tries, with a growing random pause before each but the first."""
+    for turn in range(TRIES):
+        if turn:
+            # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+            time.sleep(random.uniform(0, FIRST_PAUSE_SECONDS * 2 ** (turn - 1)))  # noqa: S311  # no secret
+        yield turn
+
+
 def with_retries(act: Callable[[], object], passes: Callable[[Exception], bool]) -> None:
     """Do ``act``, again after a growing random pause while its error is one that passes; the last error rises."""
-    for attempt in range(TRIES):
+    for turn in turns():
         try:
             act()
             return
         except Exception as error:
-            if attempt == TRIES - 1 or not passes(error):
+            if turn == TRIES - 1 or not passes(error):
                 raise
-        # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-        time.sleep(random.uniform(0, FIRST_PAUSE_SECONDS * 2**attempt))  # noqa: S311  # no secret
