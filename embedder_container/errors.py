@@ -22,6 +22,7 @@ class Code(StrEnum):
     DECODER_CRASHED = "decoder_crashed"
     SOURCE_NOT_FOUND = "source_not_found"
     SOURCE_DENIED = "source_denied"
+    ARCHIVED = "archived"
     # Worth another try later.
     SOURCE_UNAVAILABLE = "source_unavailable"
     THUMBNAIL_FAILED = "thumbnail_failed"

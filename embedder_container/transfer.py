@@ -22,6 +22,15 @@ STORE_HOSTS = re.compile(
     r"(?:[a-z0-9-]+\.)*s3(?:-accelerate|-fips)?(?:[.-]dualstack)?(?:[.-][a-z]{2}(?:-[a-z]+)+-[0-9]+)?\.amazonaws\.com(?:\.cn)?"
 )
 
+# In the XML of S3's refusals; KMS's own codes come with its name before them.
+ERROR_CODE = re.compile(r"<Code>([A-Za-z.]{1,64})</Code>")
+KEY_REFUSALS = (
+    "KMS.DisabledException",
+    "KMS.InvalidKeyUsageException",
+    "KMS.KMSInvalidStateException",
+    "KMS.NotFoundException",
+)
+
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """A presigned URL is for one host: where a redirect leads was signed by nobody."""
@@ -125,9 +134,19 @@ class Transfers:
 
 
 def _refused(status: int, excerpt: str) -> ItemError:
-    """What an answer other than 200 means. S3 answers an expired URL with 403 too, and a fresh URL mends that."""
+    """What an answer other than 200 means, by its status and the code in S3's XML.
+
+    S3 answers an expired URL with 403 too, and a fresh URL mends that. That the object's key is disabled or gone it
+    answers with 400, as it does much that passes.
+    """
+    found = ERROR_CODE.search(excerpt)
+    code = found.group(1) if found else ""
     if status in (404, 410):
         return ItemError(Code.SOURCE_NOT_FOUND, "the source does not exist")
+    if code == "InvalidObjectState":
+        return ItemError(Code.ARCHIVED, "the source is in an archive and must be restored first")
+    if status == 400 and code in KEY_REFUSALS:
+        return ItemError(Code.SOURCE_DENIED, f"the source cannot be decrypted: {code}")
     if status in (401, 403) and "expired" not in excerpt.lower():
         return ItemError(Code.SOURCE_DENIED, f"the source answered {status}: access denied")
     if 300 <= status < 400:

@@ -115,9 +115,10 @@ class BucketSource:
             return _unanswered(self.bucket, error)
         except BotoCoreError as error:
             return _unanswered(self.bucket, error)
-        # ongoing-request="false" says that an archived object has been restored for a while:
-        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
-        if head.get("StorageClass") in _ARCHIVED and 'ongoing-request="false"' not in head.get("Restore", ""):
+        # Of Intelligent-Tiering, the status tells what the class does not; ongoing-request="false" says that an object
+        # has been restored for a while: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+        archived = head.get("StorageClass") in _ARCHIVED or "ArchiveStatus" in head
+        if archived and 'ongoing-request="false"' not in head.get("Restore", ""):
             return Failure("archived", "The object is in an archive. Restore it, then sync.", transient=False)
         return ObjectInfo(key, head["ETag"].strip('"'), head["ContentLength"])
 

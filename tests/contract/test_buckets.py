@@ -15,7 +15,7 @@ from chalicelib.bootstrap import S3_CLIENT
 from chalicelib.domain.collections import CollectionType
 from chalicelib.domain.errors import SourceDenied
 from chalicelib.domain.files import ObjectInfo
-from chalicelib.services.ports import ManagedStorage, Source, Sources
+from chalicelib.services.ports import Failure, ManagedStorage, Source, Sources
 from tests.contract.things import AWKWARD_KEYS, a_collection
 from tests.fakes.buckets import FakeSources
 from tests.fakes.storage import FakeStorage
@@ -31,6 +31,7 @@ class World:
     put: Callable[[str, bytes], None]
     fetch: Callable[[str], bytes]
     send: Callable[[str, bytes], None]
+    archive: Callable[[str, bytes], None]
 
     def source(self, prefix: str, bucket: str | None = None) -> Source:
         managed = a_collection(
@@ -70,6 +71,16 @@ class BucketsContract:
         expected = ObjectInfo(f"{prefix}a b+ü.jpg", md5(b"a picture", usedforsecurity=False).hexdigest(), 9)
         assert list(source.walk(None)) == [expected]
         assert source.look([expected.key, f"{prefix}none"]) == {expected.key: expected, f"{prefix}none": None}
+
+    def test_an_archived_object_is_listed_and_cannot_be_read(self, world: World, prefix: str):
+        world.archive(f"{prefix}a.jpg", b"a picture")
+        world.put(f"{prefix}b.jpg", b"a picture")
+        source = world.source(prefix)
+        assert [found.key for found in source.walk(None)] == [f"{prefix}a.jpg", f"{prefix}b.jpg"]
+        looked = source.look([f"{prefix}a.jpg", f"{prefix}b.jpg"])
+        refused = looked[f"{prefix}a.jpg"]
+        assert isinstance(refused, Failure) and (refused.code, refused.transient) == ("archived", False)
+        assert isinstance(looked[f"{prefix}b.jpg"], ObjectInfo), "its neighbour can"
 
     def test_a_bucket_that_is_not_there_cannot_be_listed(self, world: World):
         with pytest.raises(SourceDenied):
@@ -117,7 +128,12 @@ class TestTheFakes(BucketsContract):
             return found
 
         customers = sources.bucket("a-bucket")
-        return World(sources, storage, "a-bucket", customers.put, fetch, storage.receive)
+
+        def archive(key: str, body: bytes) -> None:
+            customers.put(key, body)
+            customers.archived.add(key)
+
+        return World(sources, storage, "a-bucket", customers.put, fetch, storage.receive, archive)
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +148,9 @@ def s3_world(aws: Callable[..., Any]) -> World:
     def put(key: str, body: bytes) -> None:
         s3.put_object(Bucket=names[0], Key=key, Body=body)
 
+    def archive(key: str, body: bytes) -> None:
+        s3.put_object(Bucket=names[0], Key=key, Body=body, StorageClass="GLACIER")
+
     def fetch(url: str) -> bytes:
         answer = requests.get(url, timeout=10)
         answer.raise_for_status()
@@ -141,7 +160,7 @@ def s3_world(aws: Callable[..., Any]) -> World:
         requests.put(url, data=body, headers={"Content-Type": "image/jpeg"}, timeout=10).raise_for_status()
 
     sources = S3Sources(s3, lambda: aws("sts"), lambda region, credentials: s3)
-    return World(sources, S3Storage(s3, names[1], names[2]), names[0], put, fetch, send)
+    return World(sources, S3Storage(s3, names[1], names[2]), names[0], put, fetch, send, archive)
 
 
 class TestS3(BucketsContract):

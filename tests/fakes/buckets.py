@@ -15,12 +15,19 @@ SCHEME = "fake-s3://"
 
 @dataclass
 class FakeBucket:
-    """Objects by key; ``denied`` holds keys that may not be read, ``unlisted`` says that the bucket may not be listed,
-    ``down`` makes every call fail."""
+    """Objects by key, and what is out of order, as a test sets it.
+
+    ``denied`` holds keys that may not be read, ``sealed`` those whose encryption's key may not be used, ``archived``
+    those that must be restored first. ``unlisted`` says that the bucket may not be listed, ``breaks_off`` after how
+    many objects a listing fails; ``down`` makes every call fail.
+    """
 
     objects: dict[str, bytes] = field(default_factory=dict)
     denied: set[str] = field(default_factory=set)
+    sealed: set[str] = field(default_factory=set)
+    archived: set[str] = field(default_factory=set)
     unlisted: bool = False
+    breaks_off: int | None = None
     down: bool = False
 
     def put(self, key: str, body: bytes) -> None:
@@ -33,6 +40,13 @@ class FakeBucket:
     def info(self, key: str) -> ObjectInfo | None:
         body = self.objects.get(key)
         return None if body is None else ObjectInfo(key, etag(body), len(body))
+
+    def look(self, key: str) -> ObjectInfo | Failure | None:
+        if key in self.denied:
+            return Failure("access_denied", "The bucket refuses, as the test wants it.", transient=False)
+        if key in self.archived and key in self.objects:
+            return Failure("archived", "It is in an archive, as the test wants it.", transient=False)
+        return self.info(key)
 
 
 class FakeSources:
@@ -54,8 +68,10 @@ class FakeSources:
         bucket, key = self.bucket(name), unquote(key)
         if bucket.down:
             return Failure("source_unavailable", "the bucket is down, as the test wants it", transient=True)
-        if key in bucket.denied:
-            return Failure("source_denied", "the bucket refuses, as the test wants it", transient=False)
+        if key in bucket.denied | bucket.sealed:
+            return Failure("source_denied", "The bucket refuses, as the test wants it.", transient=False)
+        if key in bucket.archived:
+            return Failure("archived", "It is in an archive, as the test wants it.", transient=False)
         return bucket.objects.get(key)
 
 
@@ -69,19 +85,21 @@ class FakeSource:
         bucket = self._bucket()
         if bucket.unlisted:
             raise SourceDenied("The bucket may not be listed, as the test wants it.")
-        for key in sorted(bucket.objects, key=str.encode):
-            if key.startswith(self.prefix) and (after is None or key.encode() > after.encode()):
-                found = bucket.info(key)
-                if found is not None:  # still
-                    yield found
+        keys = sorted(bucket.objects, key=str.encode)
+        keys = [key for key in keys if key.startswith(self.prefix) and (after is None or key.encode() > after.encode())]
+        for place, key in enumerate(keys):
+            if place == bucket.breaks_off:
+                raise SourceUnavailable("The listing broke off, as the test wants it.")
+            found = bucket.info(key)
+            if found is not None:  # still
+                yield found
 
     def look(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo | Failure | None]:
         try:
             bucket = self._bucket()
         except SourceUnavailable as error:
             return dict.fromkeys(keys, Failure(error.code, error.message, transient=True))
-        refused = Failure("access_denied", "the bucket refuses, as the test wants it", transient=False)
-        return {key: refused if key in bucket.denied else bucket.info(key) for key in keys}
+        return {key: bucket.look(key) for key in keys}
 
     def url(self, key: str, *, seconds: int, file_name: str | None = None) -> str:
         suffix = f"?save-as={quote(file_name, safe='')}" if file_name is not None else ""

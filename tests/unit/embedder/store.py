@@ -10,7 +10,8 @@ EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Messag
 
 
 class Store:
-    """Objects by path. A path such as /status/503 answers that status; /stalls, /drips, /lies misbehave by name.
+    """Objects by path. A path such as /status/503 answers that status, /status/503/SlowDown with S3's XML; /stalls,
+    /drips, /lies misbehave by name.
 
     `ranges` are the Range headers of the requests for objects that are there, in order. An object below /cuts,
     /cuts-silently or /stalls-midway comes a third at a time; one below /no-ranges comes whole whatever is asked for.
@@ -52,7 +53,9 @@ class Store:
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]
                 if path.startswith("/status/"):
-                    self._answer(int(path.rpartition("/")[2]), b"", Location=f"{store.endpoint}/owl.jpg")
+                    _, _, status, *code = path.split("/")
+                    xml = f"<?xml version='1.0'?><Error><Code>{code[0]}</Code></Error>".encode() if code else b""
+                    self._answer(int(status), xml, Location=f"{store.endpoint}/owl.jpg")
                 elif path == "/expired":
                     self._answer(403, EXPIRED)
                 elif path == "/stalls":
