@@ -73,16 +73,29 @@ class Explaining:
             return f"It cannot be read just now: {found.message} What is indexed stays as it is."
         if found is None and (record is None or record.state is FileState.REMOVED):
             return "The bucket has no such object, and it is not indexed."
-        action = decide(record, found, self.embedder.model())
+        if record is not None and record.state is FileState.PENDING:
+            waits = "its object is looked at soon" if found else "nothing has arrived yet"
+            return f"An upload of this name is under way, or it is to be tried again; {waits}."
+        model = self.embedder.model()
+        action = decide(record, found, model)
         if action is Action.REMOVE:
-            return "The object is gone from the bucket; the next sync or S3's event takes it out of the index."
+            assert record is not None
+            where = "index" if record.state is FileState.INDEXED else "catalogue"
+            return f"The object is gone from the bucket; the next sync or S3's event takes it out of the {where}."
         if action is not Action.NOTHING:
-            known = record is not None and record.state is not FileState.REMOVED
-            why = "differs from what was indexed" if known else "has not been indexed yet"
-            return f"The object {why}; the next sync or S3's event indexes it."
+            return f"The object {_news(record, found)}."
         assert record is not None
         if record.state is FileState.FAILED:
             return f"It could not be read ({record.reason}) and is not tried again until it changes, or you ask for it."
         if not in_index:
             return "The catalogue has it as indexed, but a search does not find it; the store must be filled anew."
         return "It is indexed as it is in the bucket, and searches find it."
+
+
+def _news(record: FileRecord | None, found: ObjectInfo | None) -> str:
+    """Why an object is to be looked at, and who will."""
+    if record is None or record.state is FileState.REMOVED:
+        return "has not been indexed yet; the next sync or S3's event indexes it"
+    if found is not None and record.same_object(found):
+        return "was looked at with another model; the next sync looks at it anew"
+    return "has changed since it was last looked at; the next sync or S3's event looks at it anew"

@@ -5,7 +5,7 @@ What holds at every moment is checked as it happens (``Broken`` is raised at onc
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -18,24 +18,12 @@ from chalicelib.domain.collections import Collection, SyncStatus, Trigger
 from chalicelib.domain.errors import SimilarixError
 from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, Picture, content
 from chalicelib.domain.vectors import VectorDocument
-from chalicelib.services.embedding import Embedding
-from chalicelib.services.failing import Failing
-from chalicelib.services.indexing import Indexing
-from chalicelib.services.noticing import Notices
-from chalicelib.services.purging import Purge
-from chalicelib.services.syncing import Sync
-from chalicelib.services.walking import LEASE, Walk
+from chalicelib.services.walking import LEASE
 from tests.contract.things import a_collection
-from tests.fakes.buckets import FakeSources, etag
-from tests.fakes.catalogue import FakeCatalogue
-from tests.fakes.clock import FakeClock
-from tests.fakes.collections import FakeCollections
-from tests.fakes.embedder import UNREADABLE, FakeEmbedder, vector
-from tests.fakes.queues import FakeQueues
-from tests.fakes.storage import FakeStorage
-from tests.fakes.syncs import FakeSyncs
-from tests.fakes.troubles import FakeTroubles
-from tests.fakes.vectors import FakeVectorStore
+from tests.fakes.application import Application, Ports
+from tests.fakes.buckets import etag
+from tests.fakes.embedder import UNREADABLE, vector
+from tests.fakes.messages import Context, Message, Post
 from tests.model.scheduling import Stepped, Worker, current_worker
 
 BUCKET = "photographs"
@@ -48,35 +36,20 @@ class Broken(AssertionError):
     """Something that must never happen, has."""
 
 
-@dataclass
-class Message:
-    queue: str
-    body: str
-    id: str
-    received: int = 0
-
-
 class World:
     """Two nested collections of one account and one of another's, all on one bucket."""
 
     def __init__(self) -> None:
-        self.clock = FakeClock()
-        self.sources = FakeSources()
+        self.ports = Ports.fakes()
+        self.clock, self.sources, self.storage = self.ports.clock, self.ports.sources, self.ports.storage
         self.bucket = self.sources.bucket(BUCKET)
-        self.storage = FakeStorage(self.sources)
-        self.collections = FakeCollections()
-        self.syncs = FakeSyncs(self.collections)
-        self.catalogue = FakeCatalogue(self.collections)
-        self.vectors = FakeVectorStore()
-        self.embedder = FakeEmbedder(self.sources, self.storage)
-        self.queues = FakeQueues()
-        self.troubles = FakeTroubles()
-        self.messages: list[Message] = []
+        self.collections, self.syncs, self.catalogue = self.ports.collections, self.ports.syncs, self.ports.catalogue
+        self.vectors, self.embedder, self.troubles = self.ports.vectors, self.ports.embedder, self.ports.troubles
+        self.post = Post(self.ports.queues)
         self.working: list[tuple[Worker, Message | None]] = []
         self.sequence = 0
         self.news_lost = False  # since the last sync of all that ended well, and so only a sync can know
         self.sync_orphaned = False  # somebody began a sync and died before anybody was asked to carry it out
-        self._numbers = 0
         account, stranger = (str(uuid5(NAMES, name)) for name in ("account", "stranger"))
         self.members = [
             self._member("all", account, ""),
@@ -84,39 +57,30 @@ class World:
             self._member("strangers", stranger, "b/"),
         ]
         self.syncs.save_splits(self.members[0].uuid, ["b/"])
-        self._wire()
+        self.services = Application(self._stepped(), step=2, enough=2, confirm_from=CONFIRM_FROM)
+
+    @property
+    def messages(self) -> list[Message]:
+        return self.post.waiting
 
     def _member(self, name: str, account: str, prefix: str) -> Collection:
         made = a_collection(uuid=str(uuid5(NAMES, name)), account=account, bucket=BUCKET, prefix=prefix)
         self.collections.add(made)
         return made
 
-    def _wire(self) -> None:
-        collections, syncs = Stepped(self.collections), Stepped(self.syncs, self._watch_syncs)
-        catalogue, vectors = Stepped(self.catalogue, self._watch_catalogue), Stepped(self.vectors)
-        queues, embedder = Stepped(self.queues, self._watch_queues), Stepped(self.embedder, self._watch_embedder)
-        sources: Any = SimpleNamespace(of=lambda collection: Stepped(self.sources.of(collection), self._watch_source))
-        storage = Stepped(self.storage)
-        walks = Walk(
-            collections,
-            syncs,
-            catalogue,
-            sources,
-            embedder,
-            queues,
-            self.clock,
-            step=2,
-            enough=2,
-            confirm_from=CONFIRM_FROM,
-        )
-        embedding = Embedding(catalogue, storage, embedder)
-        self.sync = Sync(collections, syncs, walks, queues, self.clock)
-        self.purge = Purge(catalogue, storage, self.clock)
-        self.services: Any = SimpleNamespace(
-            walks=walks,
-            indexing=Indexing(collections, catalogue, sources, embedding, vectors, self.clock),
-            notices=Notices(collections, queues, "managed"),
-            failing=Failing(self.troubles, self.clock),
+    def _stepped(self) -> Ports:
+        """The ports as the workers have them, each call a step, and watched."""
+        sources = SimpleNamespace(of=lambda collection: Stepped(self.sources.of(collection), self._watch_source))
+        return replace(
+            self.ports,
+            collections=Stepped(self.collections),
+            syncs=Stepped(self.syncs, self._watch_syncs),
+            catalogue=Stepped(self.catalogue, self._watch_catalogue),
+            vectors=Stepped(self.vectors),
+            queues=Stepped(self.ports.queues, self._watch_queues),
+            embedder=Stepped(self.embedder, self._watch_embedder),
+            storage=Stepped(self.storage),
+            sources=sources,
         )
 
     # What the world does to the bucket.
@@ -144,7 +108,7 @@ class World:
             detail = {"bucket": {"name": BUCKET}, "object": {"key": key, "sequencer": sequencer, **known}}
             body = {"source": "aws.s3", "detail-type": detail_type, "detail": detail}
         for _ in range(deliveries):
-            self._send("events", json.dumps(body))
+            self.post.send("events", json.dumps(body))
         if not deliveries:
             self.news_lost = True
 
@@ -154,12 +118,12 @@ class World:
         collection = self.current(number)
         return self._work(
             "start",
-            lambda: self.sync.start(collection, trigger, confirm_removals=confirm, retry_failed=retry),
+            lambda: self.services.sync.start(collection, trigger, confirm_removals=confirm, retry_failed=retry),
         )
 
     def cancel(self, number: int) -> Worker:
         collection = self.current(number)
-        return self._work("cancel", lambda: self.sync.cancel(collection))
+        return self._work("cancel", lambda: self.services.sync.cancel(collection))
 
     def upload(self, key: str) -> Worker:
         """The call of an API that has just stored an object itself."""
@@ -168,15 +132,14 @@ class World:
         return self._work("upload", lambda: self.services.indexing.apply(batch))
 
     def begin_purge(self) -> Worker:
-        return self._work("purge", lambda: self.purge.run(lambda: 100))
+        return self._work("purge", lambda: self.services.purge.run(lambda: 100))
 
     def deliver(self, place: int, *, late_after: int = 1_000) -> Worker:
         """Hand a message out, to a second worker even if one has it; ``late_after`` looks at the clock time is up."""
         message = self.messages[place % len(self.messages)]
-        message.received += 1
-        event = {"Records": [_sqs_record(message)]}
+        event, services = message.hand_out(), self.services
         act = {"sync": workers.sync, "events": workers.notice, "index": workers.index}[message.queue]
-        return self._work(message.queue, lambda: act(event, _Context(late_after), self.services), message)
+        return self._work(message.queue, lambda: act(event, Context(late_after), services), message)
 
     def _work(self, name: str, act: Any, message: Message | None = None) -> Worker:
         worker = Worker(name, act)
@@ -196,7 +159,7 @@ class World:
                 raise worker.error
             if worker.name == "start" and failed and not isinstance(worker.error, SimilarixError):
                 self.sync_orphaned = True
-        self._collect()
+        self.post.collect()
 
     def let_weeks_pass(self) -> None:
         """No worker runs, no message waits, and no store remembers a removal for so long."""
@@ -360,7 +323,7 @@ class World:
             for batch in arguments[0]:
                 if batch.mark is not None and batch.mark.startswith("held."):
                     self._check_release(batch)
-        self._collect()
+        self.post.collect()
 
     def _check_release(self, batch: IndexBatch) -> None:
         collection = self.collections.get(batch.account, batch.collection)
@@ -371,41 +334,6 @@ class World:
         asks = sync.files_before >= CONFIRM_FROM and sync.progress.to_remove * 2 > sync.files_before
         if sync.id == batch.sync and asks and not sync.confirmed:
             raise Broken("Most of a collection was to be removed, and nobody was asked")
-
-    def _collect(self) -> None:
-        for step, _ in self.queues.steps:
-            self._send("sync", step.to_json())
-        for batch in self.queues.batches:
-            self._send("index", batch.to_json())
-        self.queues.steps.clear()
-        self.queues.batches.clear()
-
-    def _send(self, queue: str, body: str) -> None:
-        self._numbers += 1
-        self.messages.append(Message(queue, body, f"m{self._numbers}"))
-
-
-class _Context:
-    function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "test"
-
-    def __init__(self, late_after: int) -> None:
-        self._looks = late_after
-
-    def get_remaining_time_in_millis(self) -> int:
-        self._looks -= 1
-        return 100_000 if self._looks >= 0 else 0
-
-
-def _sqs_record(message: Message) -> dict[str, Any]:
-    return {
-        "messageId": message.id,
-        "receiptHandle": "handle",
-        "body": message.body,
-        "attributes": {"ApproximateReceiveCount": str(message.received)},
-        "messageAttributes": {},
-        "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:eu-west-1:123456789012:similarix-{message.queue}",
-    }
 
 
 def _is_readable(body: bytes) -> bool:

@@ -1,7 +1,7 @@
 """Uploads, whatever happens in between: counts neither oversell nor drift, and files are there or not, never half."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,23 +15,10 @@ from chalicelib.domain.files import FileState
 from chalicelib.domain.plans import PLANS
 from chalicelib.domain.uploads import UploadRef, UploadState
 from chalicelib.services.authenticating import Caller
-from chalicelib.services.collecting import CollectionService, managed_prefix
-from chalicelib.services.embedding import Embedding
-from chalicelib.services.fetching import Files
-from chalicelib.services.finishing import Finishing
-from chalicelib.services.indexing import Indexing
-from chalicelib.services.uploading import Uploads
+from chalicelib.services.collecting import managed_prefix
 from tests.contract.things import a_collection
-from tests.fakes.allowances import FakeAllowances
-from tests.fakes.buckets import FakeSources
-from tests.fakes.catalogue import FakeCatalogue
-from tests.fakes.clock import FakeClock
-from tests.fakes.collections import FakeCollections
-from tests.fakes.embedder import UNREADABLE, FakeEmbedder
-from tests.fakes.queues import FakeQueues
-from tests.fakes.register import FakeRegister
-from tests.fakes.storage import FakeStorage
-from tests.fakes.vectors import FakeVectorStore
+from tests.fakes.application import Application, Ports
+from tests.fakes.embedder import UNREADABLE
 
 ACCOUNT = "4f6c5d1e-3c55-4f3b-8f0a-0d8a4f5b7c9e"
 NAMES = ("a.jpg", "b.jpg", "c.jpg")
@@ -79,11 +66,9 @@ class World:
     """The service on fakes, and what a client and S3 do to it."""
 
     def __init__(self) -> None:
-        self.fuse, self.clock = Fuse(), FakeClock()
-        self.collections, self.sources = FakeCollections(), FakeSources()
-        self.storage, self.catalogue = FakeStorage(self.sources), FakeCatalogue(self.collections)
-        self.embedder, self.vectors = FakeEmbedder(self.sources, self.storage), FakeVectorStore()
-        self.allowances, self.queues = FakeAllowances(), FakeQueues()
+        self.fuse, self.ports = Fuse(), Ports.fakes()
+        self.clock, self.catalogue, self.vectors = self.ports.clock, self.ports.catalogue, self.ports.vectors
+        self.embedder, self.allowances, self.queues = self.ports.embedder, self.ports.allowances, self.ports.queues
         self.caller = Caller(ACCOUNT, PLANS["pro"].changed(LIMITS))
         self.collection: Collection = a_collection(account=ACCOUNT, type=CollectionType.MANAGED, bucket="managed")
         self.collection = a_collection(
@@ -93,47 +78,15 @@ class World:
             bucket="managed",
             prefix=managed_prefix(ACCOUNT, self.collection.uuid),
         )
-        self.collections.add(self.collection)
-        self.bucket = self.sources.bucket("managed")
+        self.ports.collections.add(self.collection)
+        self.bucket = self.ports.sources.bucket("managed")
         self.sent: list[UploadRef] = []
         self.unfinished: list[str] = []
 
-        def mortal(port: Any) -> Any:
-            return Mortal(port, self.fuse)
-
-        embedding = Embedding(mortal(self.catalogue), mortal(self.storage), mortal(self.embedder))
-        indexing = Indexing(
-            mortal(self.collections), mortal(self.catalogue), self.sources, embedding, mortal(self.vectors), self.clock
-        )
-        self.finishing = Finishing(
-            mortal(self.catalogue),
-            mortal(self.allowances),
-            mortal(self.storage),
-            mortal(self.embedder),
-            indexing,
-            mortal(self.queues),
-            self.clock,
-            wait=lambda seconds: self.clock.pass_by(timedelta(seconds=seconds)),
-        )
-        self.uploads = Uploads(
-            mortal(self.collections),
-            mortal(self.catalogue),
-            mortal(self.allowances),
-            mortal(self.storage),
-            mortal(self.queues),
-            self.finishing,
-            self.clock,
-        )
-        service = CollectionService(self.collections, FakeRegister(self.collections), None, "managed", "r", self.clock)  # type: ignore[arg-type]
-        self.files = Files(
-            service,
-            mortal(self.catalogue),
-            self.sources,
-            mortal(self.storage),
-            mortal(self.allowances),
-            indexing,
-            mortal(self.queues),
-        )
+        names = ("collections", "catalogue", "storage", "embedder", "vectors", "allowances", "queues")
+        mortal: dict[str, Any] = {name: Mortal(getattr(self.ports, name), self.fuse) for name in names}
+        application = Application(replace(self.ports, **mortal))
+        self.uploads, self.finishing, self.files = application.uploads, application.finishing, application.files
 
     def upload(self, name: str, body: bytes, *, only_new: bool = False) -> bool:
         return self.attempt(lambda: self.uploads.upload(self.caller, self.collection, name, body, only_new=only_new))

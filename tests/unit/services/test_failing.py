@@ -1,0 +1,58 @@
+"""Messages that failed: remembered with their reasons, and handed out again later each time."""
+
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.domain.errors import StoreUnavailable
+from chalicelib.services.failing import REASON_LIMIT, pause
+from chalicelib.services.ports import Delivery
+from chalicelib.services.walking import LEASE
+from tests.unit.services.world import World
+
+TRIES = 8  # of a message, in the template
+
+
+def a_delivery(received: int = 1) -> Delivery:
+    return Delivery("m1", "similarix-index", f"handle-{received}", received)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            StoreUnavailable("The search index cannot be used now."),
+            "StoreUnavailable: The search index cannot be used now.",
+        ),
+        (KeyError("account"), "KeyError: 'account'"),
+    ],
+)
+def test_the_reason_names_the_error_and_what_it_says(world: World, error: Exception, reason: str) -> None:
+    world.app.failing.failed(a_delivery(), error)
+    assert world.ports.troubles.reason("m1") == reason
+
+
+def test_the_reason_that_counts_is_the_last(world: World) -> None:
+    for received, error in enumerate((ValueError("first"), ValueError("last")), start=1):
+        world.app.failing.failed(a_delivery(received), error)
+    assert world.ports.troubles.reason("m1") == "ValueError: last"
+
+
+def test_a_reason_without_end_is_cut(world: World) -> None:
+    world.app.failing.failed(a_delivery(), ValueError("x" * 400_000))
+    assert len(str(world.ports.troubles.reason("m1"))) == REASON_LIMIT
+
+
+def test_it_stays_away_for_half_a_minute_then_longer_and_longer(world: World) -> None:
+    for received in range(1, 6):
+        world.app.failing.failed(a_delivery(received), ValueError("again"))
+    assert [seconds for _, seconds in world.ports.troubles.postponed] == [30, 120, 480, 900, 900]
+
+
+@pytest.mark.parametrize("received", range(1, 1001, 37))
+def test_it_never_stays_away_for_as_long_as_its_sync_may_go_without_news(received: int) -> None:
+    assert timedelta(seconds=pause(received)) < LEASE
+
+
+def test_it_is_given_up_after_something_over_an_hour() -> None:
+    assert timedelta(hours=1) < timedelta(seconds=sum(map(pause, range(1, TRIES)))) < timedelta(hours=2)

@@ -1,0 +1,250 @@
+"""Syncs as they are begun, taken over, called off, scheduled, and asked what they would do."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.collections import AutoSync, SyncStatus, Trigger
+from chalicelib.domain.errors import Conflict, SourceDenied, StaleWrite, SyncAlreadyRunning
+from chalicelib.domain.syncs import Progress
+from chalicelib.services.walking import LEASE
+from tests.fakes.embedder import UNREADABLE
+from tests.unit.services.world import PAST_THE_LEASE, World, no_time, plenty
+
+QUARTERS = (0, 15, 30, 45)
+
+
+def test_a_second_sync_is_refused_while_one_runs(world: World) -> None:
+    world.start()
+    world.clock.pass_by(LEASE)
+    with pytest.raises(SyncAlreadyRunning):
+        world.start()
+
+
+def test_a_sync_that_nobody_carries_on_has_failed_once_its_lease_has_run_out_and_another_may_begin(
+    world: World,
+) -> None:
+    world.put("a.jpg")
+    world.start()
+    world.post.waiting.clear()
+    world.clock.pass_by(PAST_THE_LEASE)
+    assert world.state().status_at(world.clock()) is SyncStatus.FAILED
+    assert world.sync().status is SyncStatus.COMPLETED
+    assert world.searchable() == {"a.jpg"}
+
+
+def test_the_worker_of_a_sync_that_was_taken_over_is_refused_and_sends_nothing(world: World) -> None:
+    world.put("a.jpg")
+    first = world.start()
+    (message,) = world.post.waiting
+
+    def stand_still_for_too_long() -> None:
+        world.clock.pass_by(PAST_THE_LEASE)
+        world.start()
+
+    world.meanwhile("syncs", "advance", stand_still_for_too_long)
+    assert not world.deliver(message)
+    assert world.reasons()[0].startswith(StaleWrite.__name__)
+    assert (world.state().id != first, world.state().progress) == (True, Progress())
+    assert [waiting.queue for waiting in world.post.waiting] == ["sync", "sync"]
+    assert world.deliver(message), "the second time it is told that there is nothing left to do for it"
+    world.work()
+    assert (world.state().status, world.state().progress.tally.done) == (SyncStatus.COMPLETED, 1)
+
+
+def test_a_batch_of_a_sync_that_was_taken_over_is_left_to_the_new_one(world: World) -> None:
+    world.put("a.jpg")
+    world.start()
+    world.work("sync")
+    (old,) = world.post.waiting
+    world.clock.pass_by(PAST_THE_LEASE)
+    world.start()
+    assert world.deliver(old)
+    assert (world.embedder.embedded, world.state().progress.finished) == ([], 0)
+    world.work()
+    assert (world.state().status, world.state().progress.tally.done) == (SyncStatus.COMPLETED, 1)
+
+
+def test_of_two_workers_at_one_part_the_later_one_walks_it_and_the_other_is_refused(world: World) -> None:
+    world.put("a.jpg", "b.jpg")
+    world.start()
+    (message,) = world.post.waiting
+    world.meanwhile("syncs", "advance", lambda: world.deliver(message))
+    assert not world.deliver(message)
+    assert world.state().progress.listed == 2
+    world.work()
+    assert (world.state().status, world.state().progress.tally.done) == (SyncStatus.COMPLETED, 2)
+
+
+def test_a_sync_that_cannot_be_handed_to_a_worker_frees_its_collection_at_once(world: World) -> None:
+    world.ports.queues.down = True
+    with pytest.raises(ConnectionError):
+        world.start()
+    assert (world.state().status, world.state().reason) == (SyncStatus.FAILED, "The sync queue did not answer.")
+    world.ports.queues.down = False
+    assert world.sync().status is SyncStatus.COMPLETED
+
+
+def test_a_batch_that_comes_back_keeps_its_sync_alive(world: World) -> None:
+    world.put("a.jpg")
+    world.start()
+    world.work("sync")
+    world.vectors.down = True
+    for _ in range(5):
+        world.clock.pass_by(LEASE - timedelta(minutes=1))
+        assert world.work()
+    assert world.state().status_at(world.clock()) is SyncStatus.IN_PROGRESS
+    world.vectors.down = False
+    world.work()
+    assert world.state().status is SyncStatus.COMPLETED
+
+
+def test_a_sync_whose_batch_was_given_up_ends_with_its_lease_and_the_next_one_does_what_is_left(world: World) -> None:
+    world.put("a.jpg", "b.jpg")
+    world.embedder.hiccups = {b"picture of a.jpg"}
+    world.start()
+    while world.post.waiting[0].received < 8:  # then SQS puts it among the dead letters
+        world.work()
+        world.clock.pass_by(timedelta(minutes=15))
+    (letter,) = world.post.waiting
+    world.post.waiting.clear()
+    world.clock.pass_by(PAST_THE_LEASE)
+    assert world.state().status_at(world.clock()) is SyncStatus.FAILED
+    assert "hiccup" in str(world.ports.troubles.reason(letter.id))
+    world.embedder.hiccups.clear()
+    assert world.sync().status is SyncStatus.COMPLETED
+    assert world.searchable() == {"a.jpg", "b.jpg"}
+    assert world.deliver(letter), "sent back, it has nothing left to do"
+    assert len(world.embedder.embedded) == 2
+
+
+class TestSchedules:
+    @given(st.lists(st.uuids(), unique=True, min_size=1, max_size=30))
+    def test_every_collection_that_is_due_begins_once_an_hour_at_a_time_of_its_own(self, uuids: list[object]) -> None:
+        world = World()
+        due = {str(uuid) for uuid in uuids}
+        for uuid in due:
+            world.add(uuid=uuid, auto_sync=AutoSync.DAILY)
+        days = []
+        for _ in range(2):
+            starts: dict[str, int] = {}
+            for minute in QUARTERS:
+                world.app.sync.start_scheduled(AutoSync.DAILY, minute)
+                for step, delay in world.ports.queues.steps:
+                    assert step.collection not in starts
+                    starts[step.collection] = minute * 60 + delay
+                world.ports.queues.steps.clear()
+            assert starts.keys() == due
+            assert max(starts.values()) < 3600
+            days.append(starts)
+            world.clock.pass_by(timedelta(days=1))
+        assert days[0] == days[1]
+
+    def test_many_collections_do_not_begin_at_once(self) -> None:
+        world = World()
+        for _ in range(100):
+            world.add(auto_sync=AutoSync.DAILY)
+        began = [world.app.sync.start_scheduled(AutoSync.DAILY, minute) for minute in QUARTERS]
+        assert sum(began) == 100
+        assert max(began) < 60
+        assert len({delay for _, delay in world.ports.queues.steps}) > 50
+
+    def test_one_that_runs_is_passed_over_and_does_not_keep_the_others_from_theirs(self, world: World) -> None:
+        running, resting = (world.add(uuid=str(UUID(int=n)), auto_sync=AutoSync.WEEKLY) for n in (10, 20))
+        world.add(auto_sync=AutoSync.MONTHLY)
+        by_hand = world.start(running)
+        assert sum(world.app.sync.start_scheduled(AutoSync.WEEKLY, minute) for minute in QUARTERS) == 1
+        assert (world.state(running).id, world.state(resting).trigger) == (by_hand, Trigger.AUTO)
+
+    def test_a_scheduled_sync_leaves_the_time_of_the_last_manual_one_alone(self, world: World) -> None:
+        collection = world.add(auto_sync=AutoSync.DAILY)
+        by_hand = world.sync(collection).last_manual_sync
+        world.clock.pass_by(timedelta(days=1))
+        for minute in QUARTERS:
+            world.app.sync.start_scheduled(AutoSync.DAILY, minute)
+        world.work()
+        state = world.state(collection)
+        assert (state.last_manual_sync, state.last_auto_sync) == (by_hand, world.clock())
+
+
+class TestCallingOff:
+    def test_what_waits_is_not_worked_on_any_more(self, world: World) -> None:
+        world.put("a.jpg")
+        world.start()
+        world.work("sync")
+        world.app.sync.cancel(world.current())
+        assert world.work() == []
+        state = world.state()
+        assert (state.status, state.reason, state.last_sync) == (SyncStatus.CANCELLED, "It was cancelled.", None)
+        assert (world.embedder.embedded, world.record("a.jpg")) == ([], None)
+
+    def test_what_was_called_off_may_begin_again_at_once(self, world: World) -> None:
+        world.put("a.jpg")
+        world.start()
+        world.app.sync.cancel(world.current())
+        assert world.sync().progress.tally.done == 1
+
+    def test_only_what_runs_can_be_called_off(self, world: World) -> None:
+        with pytest.raises(Conflict):
+            world.app.sync.cancel(world.current())
+        world.sync()
+        with pytest.raises(Conflict):
+            world.app.sync.cancel(world.current())
+        world.start()
+        world.clock.pass_by(PAST_THE_LEASE)
+        with pytest.raises(Conflict):
+            world.app.sync.cancel(world.current())
+
+    def test_one_that_ends_at_that_moment_is_not_called_off(self, world: World) -> None:
+        world.start()
+        seen = world.current()
+        world.work()
+        with pytest.raises(Conflict):
+            world.app.sync.cancel(seen)
+        assert world.state().status is SyncStatus.COMPLETED
+
+
+class TestDryRuns:
+    def test_each_kind_of_difference_is_named_and_nothing_is_written(self, world: World) -> None:
+        world.put("gone.jpg", "changed.jpg", "same.jpg")
+        world.put("broken.jpg", body=UNREADABLE)
+        world.sync()
+        world.put("changed.jpg", body=b"another picture")
+        world.put("new.jpg")
+        world.bucket.delete("gone.jpg")
+        before = world.everything()
+        shown = world.app.sync.preview(world.current(), plenty)
+        assert (shown.listed, shown.unchanged, shown.complete, shown.needs_confirmation) == (4, 2, True, False)
+        assert (shown.to_add, shown.to_update, shown.to_remove, shown.to_retry) == (1, 1, 1, 0)
+        assert shown.examples == {
+            "to_add": ["new.jpg"],
+            "to_update": ["changed.jpg"],
+            "to_remove": ["gone.jpg"],
+            "to_retry": [],
+        }
+        assert world.everything() == before
+
+    def test_it_says_that_the_sync_would_ask_first(self, world: World) -> None:
+        keys = [f"{number:02}.jpg" for number in range(20)]
+        world.put(*keys)
+        world.sync()
+        for removed, asks in ((10, False), (11, True)):
+            for key in keys[:removed]:
+                world.bucket.delete(key)
+            shown = world.app.sync.preview(world.current(), plenty)
+            assert (shown.to_remove, shown.needs_confirmation) == (removed, asks)
+            assert len(shown.examples["to_remove"]) == 10
+
+    def test_where_time_runs_out_it_says_how_far_it_came(self) -> None:
+        world = World(step=1)
+        world.put("a.jpg", "b.jpg")
+        shown = world.app.sync.preview(world.current(), no_time)
+        assert (shown.listed, shown.complete) == (1, False)
+
+    def test_of_a_bucket_that_may_not_be_listed_it_says_so(self, world: World) -> None:
+        world.bucket.unlisted = True
+        with pytest.raises(SourceDenied):
+            world.app.sync.preview(world.current(), plenty)
