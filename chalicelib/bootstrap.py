@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from chalicelib.services.purging import Purge
     from chalicelib.services.rebuilding import Embed, Rebuilding
     from chalicelib.services.recounting import Recounting
+    from chalicelib.services.sweeping import Sweeping
     from chalicelib.services.syncing import Sync
     from chalicelib.services.uploading import Uploads
     from chalicelib.services.walking import Walk
@@ -134,7 +135,7 @@ class Services:
     def failing(self) -> Failing:
         from chalicelib.services.failing import Failing
 
-        return Failing(self.troubles, _now)
+        return Failing(self.troubles, _now, int(self.config.retry_pause))
 
     @cached_property
     def purge(self) -> Purge:
@@ -208,7 +209,13 @@ class Services:
     def recounting(self) -> Recounting:
         from chalicelib.services.recounting import Recounting
 
-        return Recounting(self._collections, self.catalogue)
+        return Recounting(self._collections, self.catalogue, self._syncs, _now)
+
+    @cached_property
+    def sweeping(self) -> Sweeping:
+        from chalicelib.services.sweeping import Sweeping
+
+        return Sweeping(self.catalogue, self._storage, _now)
 
     @cached_property
     def adopting(self) -> Adopting:

@@ -11,7 +11,8 @@ class Config:
     ``public_url`` is where callers reach the API, without a trailing slash; empty, it is taken from each request.
     ``schedule_spread`` is over how many seconds, 3,600 at most, the syncs of one schedule start; ``tombstone_days``
     how long a removed object's embedding is kept; ``deletion_grace`` for how many seconds, 900 at most, a deletion
-    waits for workers that may still write, before its last look.
+    waits for workers that may still write, before its last look; ``retry_pause`` for how many seconds, 900 at most, a
+    message stays away that has failed once.
     ``vector_store`` is ``opensearch`` or ``embedded``; ``opensearch_signing`` the service that requests are signed for,
     empty where nobody asks for a signature; ``opensearch_profile`` one of ``chalicelib.adapters.opensearch_mappings``.
     """
@@ -41,6 +42,7 @@ class Config:
     schedule_spread: str
     tombstone_days: str
     deletion_grace: str
+    retry_pause: str
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Config":
@@ -56,6 +58,7 @@ class Config:
             "schedule_spread": "3600",
             "tombstone_days": "30",
             "deletion_grace": "900",
+            "retry_pause": "30",
         }
         values = {
             name: environ.get(name.upper(), optional[name]) if name in optional else environ[name.upper()]

@@ -32,8 +32,8 @@ def bring_up(emulator: Emulator, say: Say, model: str = LOCAL_MODEL, opensearch:
     Args:
         opensearch: the URL of the node that vectors are searched on; without one, the embedded store does it.
     """
-    # The grace here is for workers of seconds, not minutes.
-    parameters = {"ScheduleSpread": "0", "DeletionGrace": "5", "EmbedderModel": model}
+    # The grace here is for workers of seconds, not minutes; and nobody sits before a laptop for an hour of retries.
+    parameters = {"ScheduleSpread": "0", "DeletionGrace": "5", "RetryPause": "1", "EmbedderModel": model}
     parameters |= _vector_store(emulator, opensearch)
     say("Deploying the template")
     outputs = deploy_locally(emulator, package(thin=True), parameters=parameters, say=_only_trouble(say))

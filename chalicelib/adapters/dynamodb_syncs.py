@@ -17,12 +17,13 @@ from chalicelib.domain.changes import IndexBatch, SyncStep
 from chalicelib.domain.collections import Collection, SyncState, SyncStatus, Trigger
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.syncs import Part, Progress, Tally
-from chalicelib.services.ports import Opened
+from chalicelib.services.ports import OnRecord, Opened
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
-MEMORY = timedelta(days=14)  # as long as a message may live in a queue and its dead-letter queue
+# As long as a message may live in a queue and its dead-letter queue; a recount counts on it.
+MEMORY = timedelta(days=14)
 _RUNNING = "sync_id = :sync AND sync_status = :running"
 # Its batches are still on their way, and count.
 _COUNTING = "sync_id = :sync AND sync_status IN (:running, :asking)"
@@ -115,6 +116,11 @@ class DynamoDBSyncs:
 
     def parts(self, sync: str) -> list[Part]:
         return [_part(item) for item in self._items(sync, "part.", "part.~")]
+
+    def on_record(self, sync: str) -> Iterator[OnRecord]:
+        for kind in ("held", "sent"):
+            for item in self._items(sync, f"{kind}.", f"{kind}.~"):
+                yield OnRecord(IndexBatch.from_json(item["batch"]["S"]), item["done"]["BOOL"])
 
     def extend(self, account: str, collection: str, sync: str, lease: datetime) -> None:
         self._extend(account, collection, sync, lease)

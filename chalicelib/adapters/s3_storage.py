@@ -1,5 +1,7 @@
 """Our own buckets: the pictures of managed collections, and the thumbnails of all."""
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -100,6 +102,13 @@ class S3Storage:
 
     def delete_thumbnail(self, collection: str, place: str) -> None:
         self._client.delete_object(Bucket=self._thumbnails, Key=_name(collection, place))
+
+    def stored_thumbnails(self, collection: str, before: datetime) -> Iterator[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._thumbnails, Prefix=f"{collection}/")
+        for page in pages:
+            for entry in page.get("Contents", []):
+                if entry["LastModified"] < before:
+                    yield entry["Key"].removeprefix(f"{collection}/").removesuffix(".jpg")
 
 
 def _name(collection: str, place: str) -> str:

@@ -145,6 +145,9 @@ class Syncs(Protocol):
 
     def parts(self, sync: str) -> list[Part]: ...
 
+    def on_record(self, sync: str) -> Iterator["OnRecord"]:
+        """Every batch that the sync has opened; they and the parts are on record for 14 days."""
+
     def extend(self, account: str, collection: str, sync: str, lease: datetime) -> None: ...
 
     def set_listed(self, step: SyncStep) -> None:
@@ -170,6 +173,14 @@ class Opened:
 
     batch: IndexBatch
     held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OnRecord:
+    """A batch that has been opened, and whether it has been closed."""
+
+    batch: IndexBatch
+    done: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +350,9 @@ class ManagedStorage(Protocol):
         """False where there is none to copy."""
 
     def delete_thumbnail(self, collection: str, place: str) -> None: ...
+
+    def stored_thumbnails(self, collection: str, before: datetime) -> Iterator[str]:
+        """The places of a collection's thumbnails that were stored before that time."""
 
 
 class Queues(Protocol):

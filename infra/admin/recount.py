@@ -1,34 +1,88 @@
-"""``recount``: whether the collections' statistics add up to what the catalogue holds."""
+"""``recount``: whether the collections' statistics, and the figures of their latest syncs, add up."""
 
 import argparse
+from collections.abc import Iterator
 from typing import Any
 
+from chalicelib.domain.collections import Collection
+from chalicelib.services.recounting import Figures, Recount
 from infra.admin.deployment import Deployment
+
+NOT_RECOUNTED = (
+    "not recounted: how many objects the sync has listed, how many of its removals were of indexed pictures, and how "
+    "the finished ones split into done, failed, removed and skipped"
+)
 
 
 def add(subparsers: Any) -> None:
-    parser = subparsers.add_parser("recount", help="compare each collection's statistics with its catalogue")
-    parser.add_argument("--fix", action="store_true", help="correct those that are off")
+    parser = subparsers.add_parser(
+        "recount", help="compare each collection's statistics with its catalogue, and its latest sync with its batches"
+    )
+    parser.add_argument("--collection", metavar="UUID", help="only this one, and say what was counted")
+    parser.add_argument("--fix", action="store_true", help="correct the statistics that are off")
     parser.set_defaults(run=recount)
 
 
 def recount(deployment: Deployment, options: argparse.Namespace) -> None:
-    services = deployment.services
-    off = []
-    recounts = list(services.recounting.recount(services.every_collection()))
-    for found in recounts:
-        if found.adds_up:
-            continue
-        if not found.settled:
-            off.append(f"{found.collection.uuid} changes while it is counted. Try again when it is quiet.")
-        elif options.fix and services.recounting.correct(found):
-            print(f"{found.collection.uuid}: {_words(found.stated)} corrected to {_words(found.counted)}")
+    services, wanted = deployment.services, options.collection
+    collections = chosen(deployment, wanted)
+    off: list[str] = []
+    for found in services.recounting.recount(collections):
+        if wanted:
+            print(_in_full(found))
+        if options.fix and found.settled and _total(found.stated) != _total(found.counted):
+            if services.recounting.correct(found):
+                print(f"{found.collection.uuid}: {_total(found.stated)} corrected to {_total(found.counted)}")
+            else:
+                off.append(f"{found.collection.uuid} has moved since it was counted. Try again.")
+            off += _sync_off(found)
         else:
-            off.append(f"{found.collection.uuid} states {_words(found.stated)}, and has {_words(found.counted)}.")
-    print(f"{len(recounts)} collections counted")
+            off += _off(found)
+    print(f"{len(collections)} collections counted")
     if off:
         raise ValueError("\n".join(f"- {finding}" for finding in off))
 
 
-def _words(total: tuple[int, int]) -> str:
-    return f"{total[0]:,} files of {total[1]:,} bytes"
+def chosen(deployment: Deployment, wanted: str | None) -> list[Collection]:
+    """All collections, or the one of this identifier; raises ValueError where there is none."""
+    collections = [c for c in deployment.services.every_collection() if wanted in (None, c.uuid)]
+    if wanted and not collections:
+        raise ValueError(f"There is no collection {wanted}.")
+    return collections
+
+
+def _off(found: Recount) -> Iterator[str]:
+    if not found.settled:
+        yield f"{found.collection.uuid} changes while it is counted. Try again when it is quiet."
+        return
+    if _total(found.stated) != _total(found.counted):
+        yield f"{found.collection.uuid} states {_total(found.stated)}, and has {_total(found.counted)}."
+    yield from _sync_off(found)
+
+
+def _sync_off(found: Recount) -> Iterator[str]:
+    if found.stated.sync != found.counted.sync:
+        yield (
+            f"{found.collection.uuid}: its latest sync states {_progress(found.stated)}; its records come to "
+            f"{_progress(found.counted)}. The next sync counts anew."
+        )
+
+
+def _in_full(found: Recount) -> str:
+    lines = [f"stated:  {_total(found.stated)}", f"counted: {_total(found.counted)}"]
+    if found.counted.sync is None:
+        return "\n".join([*lines, "no sync whose records are still there"])
+    lines[0] += f"; latest sync: {_progress(found.stated)}"
+    lines[1] += f"; latest sync: {_progress(found.counted)}"
+    return "\n".join([*lines, NOT_RECOUNTED])
+
+
+def _total(figures: Figures) -> str:
+    return f"{figures.files:,} files of {figures.size:,} bytes"
+
+
+def _progress(figures: Figures) -> str:
+    sync = figures.sync
+    if sync is None:
+        return "nothing"
+    return f"{sync.to_do:,} to do, {sync.finished:,} finished, {sync.outstanding:,} batches and {sync.parts} parts open"

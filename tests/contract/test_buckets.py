@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from hashlib import md5
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,7 @@ from chalicelib.domain.files import ObjectInfo
 from chalicelib.services.ports import Failure, ManagedStorage, Source, Sources
 from tests.contract.things import AWKWARD_KEYS, a_collection
 from tests.fakes.buckets import FakeSources
+from tests.fakes.clock import FakeClock
 from tests.fakes.storage import FakeStorage
 
 
@@ -32,6 +34,7 @@ class World:
     fetch: Callable[[str], bytes]
     send: Callable[[str, bytes], None]
     archive: Callable[[str, bytes], None]
+    now: Callable[[], datetime]
 
     def source(self, prefix: str, bucket: str | None = None) -> Source:
         managed = a_collection(
@@ -115,6 +118,15 @@ class BucketsContract:
         assert not world.storage.copy_thumbnail(collection, file, collection, copy)
         world.storage.delete_thumbnail(collection, file)
 
+    def test_thumbnails_are_told_by_collection_and_age(self, world: World):
+        collection, places = str(uuid4()), [f"{uuid4()}/{number:016x}" for number in range(3)]
+        for owner, place in ((collection, places[0]), (collection, places[1]), (str(uuid4()), places[2])):
+            world.send(world.storage.thumbnail_upload_url(owner, place, seconds=60), b"a small picture")
+        later = world.now() + timedelta(minutes=1)
+        assert sorted(world.storage.stored_thumbnails(collection, later)) == sorted(places[:2])
+        assert list(world.storage.stored_thumbnails(collection, later - timedelta(days=1))) == []
+        assert list(world.storage.stored_thumbnails(str(uuid4()), later)) == []
+
 
 class TestTheFakes(BucketsContract):
     @pytest.fixture
@@ -133,7 +145,7 @@ class TestTheFakes(BucketsContract):
             customers.put(key, body)
             customers.archived.add(key)
 
-        return World(sources, storage, "a-bucket", customers.put, fetch, storage.receive, archive)
+        return World(sources, storage, "a-bucket", customers.put, fetch, storage.receive, archive, FakeClock())
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +160,9 @@ def s3_world(aws: Callable[..., Any]) -> World:
     def put(key: str, body: bytes) -> None:
         s3.put_object(Bucket=names[0], Key=key, Body=body)
 
+    def now() -> datetime:
+        return datetime.now(UTC)
+
     def archive(key: str, body: bytes) -> None:
         s3.put_object(Bucket=names[0], Key=key, Body=body, StorageClass="GLACIER")
 
@@ -160,7 +175,7 @@ def s3_world(aws: Callable[..., Any]) -> World:
         requests.put(url, data=body, headers={"Content-Type": "image/jpeg"}, timeout=10).raise_for_status()
 
     sources = S3Sources(s3, lambda: aws("sts"), lambda region, credentials: s3)
-    return World(sources, S3Storage(s3, names[1], names[2]), names[0], put, fetch, send, archive)
+    return World(sources, S3Storage(s3, names[1], names[2]), names[0], put, fetch, send, archive, now)
 
 
 class TestS3(BucketsContract):

@@ -163,6 +163,20 @@ class SyncsContract:
         state = self.state(stores, collection)
         assert (state.outstanding, state.progress.tally) == (1, Tally(1, 1, 1, 2))
 
+    def test_every_batch_stays_on_record_closed_or_not(self, syncs: Syncs, collection: Collection):
+        step = self.begin(syncs, collection)
+        assert step is not None
+        part = syncs.take(step, LEASE)
+        assert part is not None
+        opened = [self.opened(collection, step, f"sent.000.00000000{n}", f"k{n}") for n in range(3)]
+        removal = self.opened(collection, step, "held.000.000000000", "gone", held=True)
+        syncs.advance(step, replace(part, sent=3, fresh=3, held=1), Progress(), [*opened, removal], LEASE)
+        syncs.close_batch(opened[1].batch, Tally(done=1), LEASE)
+        syncs.close_batch(removal.batch, Tally(removed=1), LEASE)
+        found = {each.batch.mark: (each.batch, each.done) for each in syncs.on_record(step.sync)}
+        assert found == {each.batch.mark: (each.batch, each in (opened[1], removal)) for each in [*opened, removal]}
+        assert list(syncs.on_record(str(uuid4()))) == []
+
     def test_removals_are_held_in_order_until_they_are_done(self, syncs: Syncs, collection: Collection):
         step = self.begin(syncs, collection, splits=("m",))
         assert step is not None

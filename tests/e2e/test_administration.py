@@ -1,7 +1,7 @@
 """``python -m infra.admin`` on the deployed system: accounts, plans, tokens."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 from chalicelib.domain.changes import Change, IndexBatch
 from infra.admin.__main__ import main
 from infra.local import Stack
-from tests.e2e.conftest import Caller, eventually
+from tests.e2e.conftest import Caller, eventually, picture
 
 Admin = Callable[..., str]
 
@@ -98,6 +98,29 @@ def test_statistics_that_are_off_are_found_and_mended(admin: Admin, stack: Stack
     assert "counted" in admin("recount")
 
 
+def test_the_figures_of_a_sync_are_held_against_its_records(
+    admin: Admin, stack: Stack, aws: Callable[..., Any], sync: Callable[[], Any]
+) -> None:
+    sync()
+    told = admin("recount", "--collection", stack.collection)
+    assert "latest sync: " in told
+    assert "not recounted" in told
+    where = {"account": {"S": _account(aws, stack)}, "uuid": {"S": stack.collection}}
+    change = {"TableName": stack.outputs["CollectionsTableName"], "Key": where, "UpdateExpression": "ADD sync_to_do :n"}
+    aws("dynamodb").update_item(**change, ExpressionAttributeValues={":n": {"N": "3"}})
+    assert "The next sync counts anew" in admin("recount", "--collection", stack.collection, "--fix", fails=True)
+    sync()
+    assert "1 collections counted" in admin("recount", "--collection", stack.collection)
+    assert "no collection" in admin("recount", "--collection", "00000000-0000-4000-8000-000000000000", fails=True)
+
+
+def test_a_thumbnail_that_was_just_stored_is_not_swept(admin: Admin, stack: Stack, aws: Callable[..., Any]) -> None:
+    bucket, key = stack.outputs["ThumbnailsBucketName"], f"{stack.collection}/{'0' * 36}/{'0' * 16}.jpg"
+    aws("s3").put_object(Bucket=bucket, Key=key, Body=b"left behind")
+    assert admin("sweep", "--collection", stack.collection, "--delete") == "0 thumbnails that no file shows deleted"
+    aws("s3").delete_object(Bucket=bucket, Key=key)
+
+
 def test_a_dead_letter_is_shown_with_its_reason_and_sent_back(
     admin: Admin, stack: Stack, aws: Callable[..., Any]
 ) -> None:
@@ -122,3 +145,71 @@ def _waiting(sqs: Any, queue: str) -> int:
 def _account(aws: Callable[..., Any], stack: Stack) -> str:
     items = aws("dynamodb").scan(TableName=stack.outputs["CollectionsTableName"])["Items"]
     return next(item["account"]["S"] for item in items if item["uuid"]["S"] == stack.collection)
+
+
+class TestAMessageThatKeepsFailing:
+    """A record of the catalogue is damaged, so whoever looks at its object fails, as often as it is tried."""
+
+    @pytest.fixture
+    def photographer(self, newcomer: Callable[..., Caller]) -> Caller:
+        return newcomer()
+
+    @pytest.fixture
+    def file(self, photographer: Caller) -> dict[str, Any]:
+        collection = photographer.result("POST", "/api/collections/", json={"type": "managed", "name": "Mine"})
+        path = f"/api/collections/{collection['collection']['uuid']}"
+        photographer.result("POST", f"{path}/upload/", files={"file": ("changing.jpg", picture("pig.jpg"))})
+        (found,) = photographer.result("GET", f"{path}/files/")["files"]
+        return {**found, "collection": collection["collection"]["uuid"]}
+
+    @pytest.fixture
+    def index_queue(self, stack: Stack, aws: Callable[..., Any]) -> Iterator[str]:
+        """Gives a message up after two tries, not after eight."""
+        sqs, url = aws("sqs"), stack.outputs["IndexQueueUrl"]
+        asked = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
+        before = asked["Attributes"]["RedrivePolicy"]
+        fewer = json.dumps(json.loads(before) | {"maxReceiveCount": 2})
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": fewer})
+        yield url
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": before})
+
+    def test_it_ends_among_the_dead_letters_with_its_reason_and_sent_back_after_the_repair_it_is_done(
+        self,
+        admin: Admin,
+        stack: Stack,
+        aws: Callable[..., Any],
+        photographer: Caller,
+        file: dict[str, Any],
+        index_queue: str,
+    ) -> None:
+        table, dynamodb = stack.outputs["CatalogueTableName"], aws("dynamodb")
+        where = {"collection": {"S": file["collection"]}, "key": {"S": _key(dynamodb, table, file["collection"])}}
+        etag = dynamodb.get_item(TableName=table, Key=where)["Item"]["etag"]
+        dynamodb.update_item(TableName=table, Key=where, UpdateExpression="REMOVE etag")
+        # S3's own event of it is what cannot be handled.
+        aws("s3").put_object(Bucket=stack.outputs["ManagedBucketName"], Key=where["key"]["S"], Body=picture("owl.jpg"))
+        eventually(lambda: _waiting(aws("sqs"), stack.outputs["IndexDeadLettersUrl"]) == 1)
+        shown = admin("redrive", "--queue", "index", "--dry-run")
+        assert "KeyError: 'etag'" in shown
+        assert file["collection"] in shown
+        mended = {"UpdateExpression": "SET etag = :etag", "ExpressionAttributeValues": {":etag": etag}}
+        dynamodb.update_item(TableName=table, Key=where, **mended)
+        told = admin("redrive", "--queue", "index")
+        assert "KeyError: 'etag'" in told
+        assert "1 dead letters sent back" in told
+        size = len(picture("owl.jpg"))
+        eventually(lambda: photographer.result("GET", f"/api/files/{file['uuid']}/")["file"]["file_size"] == size)
+        assert _waiting(aws("sqs"), stack.outputs["IndexDeadLettersUrl"]) == 0
+        assert photographer.names_found("an owl") == ["changing.jpg"]
+
+
+def _key(dynamodb: Any, table: str, collection: str) -> str:
+    """Of a collection's only record."""
+    names, values = {"#c": "collection"}, {":c": {"S": collection}}
+    (item,) = dynamodb.query(
+        TableName=table,
+        KeyConditionExpression="#c = :c",
+        ExpressionAttributeNames=names,
+        ExpressionAttributeValues=values,
+    )["Items"]
+    return str(item["key"]["S"])

@@ -14,7 +14,9 @@ from chalicelib.services.finishing import Finishing
 from chalicelib.services.indexing import Indexing
 from chalicelib.services.noticing import Notices
 from chalicelib.services.purging import Purge
+from chalicelib.services.recounting import Recounting
 from chalicelib.services.searching import Search
+from chalicelib.services.sweeping import Sweeping
 from chalicelib.services.syncing import Sync
 from chalicelib.services.uploading import Uploads
 from chalicelib.services.walking import Walk
@@ -56,10 +58,10 @@ class Ports:
 
     @classmethod
     def fakes(cls) -> "Ports":
-        sources, collections = FakeSources(), FakeCollections()
-        storage = FakeStorage(sources)
+        clock, sources, collections = FakeClock(), FakeSources(), FakeCollections()
+        storage = FakeStorage(sources, now=clock)
         return cls(
-            clock=FakeClock(),
+            clock=clock,
             sources=sources,
             storage=storage,
             collections=collections,
@@ -88,6 +90,8 @@ class Application:
         self.failing = Failing(p.troubles, p.clock)
         self.purge = Purge(p.catalogue, p.storage, p.clock)
         self.explaining = Explaining(p.catalogue, p.sources, p.embedder, p.vectors)
+        self.sweeping = Sweeping(p.catalogue, p.storage, p.clock)
+        self.recounting = Recounting(p.collections, p.catalogue, p.syncs, p.clock)
         self.search = Search(p.embedder, p.vectors)
         self.collections = CollectionService(p.collections, p.register, p.examiner, p.storage.bucket, REGION, p.clock)
         self.finishing = Finishing(

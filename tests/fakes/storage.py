@@ -1,11 +1,14 @@
 """Our own buckets in memory: managed pictures, and thumbnails."""
 
+from collections.abc import Iterator
+from datetime import datetime
 from urllib.parse import quote
 
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.files import ObjectInfo
-from chalicelib.services.ports import UploadForm
+from chalicelib.services.ports import Clock, UploadForm
 from tests.fakes.buckets import SCHEME, FakeSources, etag
+from tests.fakes.clock import FakeClock
 
 PAGE = 2  # objects that one call removes
 THUMBNAILS = "fake-thumbnails://"
@@ -14,8 +17,10 @@ THUMBNAILS = "fake-thumbnails://"
 class FakeStorage:
     """What a test may look at: ``thumbnails`` by collection and place; the managed bucket is one of ``sources``."""
 
-    def __init__(self, sources: FakeSources, bucket: str = "managed") -> None:
+    def __init__(self, sources: FakeSources, bucket: str = "managed", now: Clock | None = None) -> None:
         self.thumbnails: dict[tuple[str, str], bytes] = {}
+        self._stored_at: dict[tuple[str, str], datetime] = {}
+        self._now = now or FakeClock()
         self._sources = sources
         self._bucket = bucket
 
@@ -67,13 +72,22 @@ class FakeStorage:
         """What a presigned PUT does for whoever follows it."""
         assert url.startswith(THUMBNAILS)
         collection, _, place = url.removeprefix(THUMBNAILS).partition("/")
-        self.thumbnails[collection, place] = jpeg
+        self._store(collection, place, jpeg)
 
     def copy_thumbnail(self, collection: str, place: str, to_collection: str, to_place: str) -> bool:
         if (collection, place) not in self.thumbnails:
             return False
-        self.thumbnails[to_collection, to_place] = self.thumbnails[collection, place]
+        self._store(to_collection, to_place, self.thumbnails[collection, place])
         return True
 
     def delete_thumbnail(self, collection: str, place: str) -> None:
         self.thumbnails.pop((collection, place), None)
+
+    def stored_thumbnails(self, collection: str, before: datetime) -> Iterator[str]:
+        for owner, place in sorted(self.thumbnails):
+            if owner == collection and self._stored_at[owner, place] < before:
+                yield place
+
+    def _store(self, collection: str, place: str, jpeg: bytes) -> None:
+        self.thumbnails[collection, place] = jpeg
+        self._stored_at[collection, place] = self._now()

@@ -9,7 +9,7 @@ from chalicelib.domain.changes import IndexBatch, SyncStep
 from chalicelib.domain.collections import Collection, SyncState, SyncStatus, Trigger
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.syncs import Part, Progress, Tally
-from chalicelib.services.ports import Opened
+from chalicelib.services.ports import OnRecord, Opened
 from tests.fakes.collections import FakeCollections
 
 
@@ -80,6 +80,11 @@ class FakeSyncs:
 
     def parts(self, sync: str) -> list[Part]:
         return [part for (owner, _), part in self.walked.items() if owner == sync]
+
+    def on_record(self, sync: str) -> Iterator[OnRecord]:
+        for (owner, mark), batch in sorted(self.batches.items()):
+            if owner == sync:
+                yield OnRecord(batch, (owner, mark) in self.done)
 
     def extend(self, account: str, collection: str, sync: str, lease: datetime) -> None:
         self._change(account, collection, sync, lease_until=lease)

@@ -246,15 +246,9 @@ class World:
             raise Broken(f"{document.key!r} has another thumbnail, or none")
 
     def _check_counters(self) -> None:
-        for number, member in enumerate(self.members):
-            sizes = [
-                record.size
-                for (owner, _), record in self.catalogue.records.items()
-                if owner == member.uuid and record.state is FileState.INDEXED
-            ]
-            counted = self.current(number).total_files, self.current(number).total_size
-            if counted != (len(sizes), sum(sizes)):
-                raise Broken(f"The statistics say {counted}, a recount {len(sizes), sum(sizes)}")
+        for found in self.services.recounting.recount([self.current(number) for number, _ in enumerate(self.members)]):
+            if not found.adds_up:
+                raise Broken(f"Stated is {found.stated}, and a recount comes to {found.counted}")
 
     # What is watched as it happens.
 

@@ -314,6 +314,23 @@ class TestRaces:
         assert world.apply("a.jpg", again=True) == Tally(removed=1)
         assert world.searchable() == set()
 
+    def test_what_a_worker_left_half_done_no_sync_sees_and_its_dead_letter_sent_back_puts_right(
+        self, world: World
+    ) -> None:
+        world.put("a.jpg", body=b"one")
+        world.apply("a.jpg", sequencer="01")
+        world.put("a.jpg", body=b"two")
+        world.meanwhile("catalogue", "save_all", die)
+        with pytest.raises(Died):
+            world.apply("a.jpg", sequencer="02")
+        world.put("a.jpg", body=b"one")
+        assert world.sync().progress.to_do == 0
+        (document,) = world.vectors.documents.values()
+        assert document.vector == vector(b"two"), "docs/decisions/0024 says why this is left to the dead letter"
+        world.apply("a.jpg", sequencer="02")
+        (document,) = world.vectors.documents.values()
+        assert document.vector == vector(b"one")
+
     def test_a_message_that_comes_back_fills_the_store_although_its_news_is_old(self, world: World) -> None:
         world.put("a.jpg")
         world.apply("a.jpg", sequencer="01")

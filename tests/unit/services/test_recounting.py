@@ -1,87 +1,126 @@
-"""Statistics that add up are left alone, those that do not are told, and corrected only where nobody has moved them."""
+"""Figures that add up are left alone, those that do not are told, and corrected only where nobody has moved them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from itertools import count
 
 import pytest
 
-from chalicelib.domain.collections import Collection
-from chalicelib.domain.files import FileState
-from chalicelib.domain.listing import Known
-from chalicelib.services.recounting import Recounting
-from tests.contract.things import a_collection, a_record
-from tests.fakes.catalogue import FakeCatalogue
-from tests.fakes.collections import FakeCollections
+from chalicelib.domain.syncs import Tally
+from chalicelib.services.recounting import Figures, Recount, SyncFigures
+from tests.fakes.embedder import UNREADABLE
+from tests.unit.services.world import World
 
 
 @pytest.fixture
-def collections() -> FakeCollections:
-    return FakeCollections()
+def world() -> World:
+    """Two pictures of 10 and 20 bytes are indexed, and one that is none has failed."""
+    world = World()
+    world.put("a", body=b"x" * 10)
+    world.put("b", body=b"y" * 20)
+    world.put("broken", body=UNREADABLE)
+    world.sync()
+    return world
 
 
-@pytest.fixture
-def catalogue(collections: FakeCollections) -> FakeCatalogue:
-    return FakeCatalogue(collections)
+def recounted(world: World) -> Recount:
+    (found,) = world.app.recounting.recount([world.current()])
+    return found
 
 
-@pytest.fixture
-def collection(collections: FakeCollections, catalogue: FakeCatalogue) -> Collection:
-    made = a_collection()
-    collections.put(made)
-    catalogue.save(a_record(made, "a", size=10), None)
-    catalogue.save(a_record(made, "b", size=20), None)
-    catalogue.save(a_record(made, "broken", size=99, state=FileState.FAILED, picture=None), None)
-    return made
+def drift(world: World) -> None:
+    world.ports.collections.count(world.collection.account, world.collection.uuid, 5, 500)
 
 
-def drift(collections: FakeCollections, collection: Collection) -> None:
-    collections.count(collection.account, collection.uuid, 5, 500)
+def test_what_is_indexed_and_what_the_sync_has_done_add_up(world: World) -> None:
+    expected = Figures(2, 30, SyncFigures(to_do=3, finished=3, outstanding=0, parts=0))
+    assert recounted(world) == Recount(world.current(), expected, expected)
+    assert recounted(world).adds_up
 
 
-def test_what_is_indexed_adds_up(
-    collections: FakeCollections, catalogue: FakeCatalogue, collection: Collection
-) -> None:
-    (found,) = Recounting(collections, catalogue).recount([collection])
-    assert (found.stated, found.counted, found.adds_up) == ((2, 30), (2, 30), True)
+def test_statistics_that_are_off_are_told_and_corrected(world: World) -> None:
+    drift(world)
+    found = recounted(world)
+    assert (found.stated.files, found.stated.size, found.adds_up) == (7, 530, False)
+    assert (found.counted.files, found.counted.size) == (2, 30)
+    assert world.app.recounting.correct(found)
+    assert recounted(world).adds_up
 
 
-def test_statistics_that_are_off_are_told_and_corrected(
-    collections: FakeCollections, catalogue: FakeCatalogue, collection: Collection
-) -> None:
-    recounting = Recounting(collections, catalogue)
-    drift(collections, collection)
-    (found,) = recounting.recount([collection])
-    assert (found.stated, found.counted, found.adds_up) == ((7, 530), (2, 30), False)
-    assert recounting.correct(found)
-    (again,) = recounting.recount([collection])
-    assert again.adds_up
+def test_a_correction_does_not_undo_what_has_been_counted_since(world: World) -> None:
+    drift(world)
+    found = recounted(world)
+    world.put("c")
+    world.apply("c")
+    assert not world.app.recounting.correct(found)
+    assert world.current().total_files == 8
 
 
-def test_a_correction_does_not_undo_what_has_been_counted_since(
-    collections: FakeCollections, catalogue: FakeCatalogue, collection: Collection
-) -> None:
-    recounting = Recounting(collections, catalogue)
-    drift(collections, collection)
-    (found,) = recounting.recount([collection])
-    catalogue.save(a_record(collection, "c", size=7), None)
-    assert not recounting.correct(found)
-    assert collections.get(collection.account, collection.uuid).total_files == 8
+def test_a_collection_that_changes_at_every_look_is_said_to_and_not_to_be_off(world: World) -> None:
+    numbers = count()
+
+    def change() -> None:
+        key = f"new-{next(numbers)}"
+        world.put(key)
+        world.apply(key)
+
+    world.meanwhile("catalogue", "walk", change, times=99)
+    found = recounted(world)
+    assert (found.settled, found.adds_up) == (False, False)
 
 
-def test_a_collection_that_changes_at_every_look_is_said_to_and_not_to_be_off(
-    collections: FakeCollections, catalogue: FakeCatalogue, collection: Collection
-) -> None:
-    class Busy(FakeCatalogue):
-        numbers = count()
+class TestTheLatestSync:
+    def test_in_its_middle_it_adds_up_too(self, world: World) -> None:
+        world.ports.syncs.save_splits(world.collection.uuid, ["b"])
+        world.put(*[f"{number:02}" for number in range(20)], "z")
+        world.start()
+        first, _ = world.post.waiting
+        world.deliver(first)
+        world.deliver(next(message for message in world.post.waiting if message.queue == "index"))
+        found = recounted(world)
+        assert found.counted.sync == SyncFigures(to_do=20, finished=16, outstanding=1, parts=1)
+        assert found.adds_up
 
-        def walk(self, collection: str, after: str | None) -> Iterator[Known]:
-            yield from super().walk(collection, after)
-            self.save(replace(a_record(owner, f"new-{next(self.numbers)}"), size=1), None)
+    def test_removals_that_wait_are_counted_among_what_is_to_do(self, world: World) -> None:
+        world.bucket.delete("a")
+        world.start()
+        world.work("sync")
+        assert recounted(world).counted.sync == SyncFigures(to_do=1, finished=0, outstanding=1, parts=0)
+        assert recounted(world).adds_up
 
-    owner = collection
-    busy = Busy(collections)
-    busy.records = catalogue.records
-    (found,) = Recounting(collections, busy).recount([collection])
-    assert not found.settled
-    assert not found.adds_up
+    @pytest.mark.parametrize(("to_do", "done"), [(1, 0), (0, 1)])
+    def test_figures_that_are_off_are_told_and_left_to_the_next_sync(self, world: World, to_do: int, done: int) -> None:
+        known, was = world.current(), world.state().progress
+        tally = replace(was.tally, done=was.tally.done + done)
+        off = replace(was, to_do=was.to_do + to_do, tally=tally)
+        world.ports.collections.put(replace(known, sync=replace(known.sync, progress=off)))
+        found = recounted(world)
+        assert not found.adds_up
+        assert found.counted.sync == SyncFigures(to_do=3, finished=3, outstanding=0, parts=0)
+        assert world.app.recounting.correct(found)
+        assert not recounted(world).adds_up
+        world.sync()
+        assert recounted(world).adds_up
+
+    def test_one_that_was_called_off_or_taken_over_adds_up(self, world: World) -> None:
+        world.put("c")
+        world.start()
+        world.work("sync")
+        world.app.sync.cancel(world.current())
+        world.work()
+        assert recounted(world).counted.sync == SyncFigures(to_do=1, finished=0, outstanding=1, parts=0)
+        assert recounted(world).adds_up
+
+    def test_what_was_skipped_is_finished(self, world: World) -> None:
+        world.put("a", body=b"another picture")
+        world.bucket.denied.add("a")
+        assert world.sync().progress.tally == Tally(skipped=1)
+        assert recounted(world).adds_up
+
+    def test_one_whose_records_may_have_expired_is_not_recounted(self, world: World) -> None:
+        world.clock.pass_by(timedelta(days=14))
+        world.ports.syncs.batches.clear()
+        assert (recounted(world).stated.sync, recounted(world).adds_up) == (None, True)
+
+    def test_without_one_there_is_nothing_to_recount(self) -> None:
+        assert recounted(World()).stated == Figures(0, 0, None)

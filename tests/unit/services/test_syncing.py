@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.api import present
 from chalicelib.domain.collections import AutoSync, SyncStatus, Trigger
 from chalicelib.domain.errors import Conflict, SourceDenied, StaleWrite, SyncAlreadyRunning
 from chalicelib.domain.syncs import Progress
 from chalicelib.services.walking import LEASE
 from tests.fakes.embedder import UNREADABLE
+from tests.fakes.messages import Message
 from tests.unit.services.world import PAST_THE_LEASE, World, no_time, plenty
 
 QUARTERS = (0, 15, 30, 45)
@@ -102,23 +104,49 @@ def test_a_batch_that_comes_back_keeps_its_sync_alive(world: World) -> None:
     assert world.state().status is SyncStatus.COMPLETED
 
 
-def test_a_sync_whose_batch_was_given_up_ends_with_its_lease_and_the_next_one_does_what_is_left(world: World) -> None:
-    world.put("a.jpg", "b.jpg")
-    world.embedder.hiccups = {b"picture of a.jpg"}
-    world.start()
-    while world.post.waiting[0].received < 8:  # then SQS puts it among the dead letters
-        world.work()
-        world.clock.pass_by(timedelta(minutes=15))
-    (letter,) = world.post.waiting
-    world.post.waiting.clear()
-    world.clock.pass_by(PAST_THE_LEASE)
-    assert world.state().status_at(world.clock()) is SyncStatus.FAILED
-    assert "hiccup" in str(world.ports.troubles.reason(letter.id))
-    world.embedder.hiccups.clear()
-    assert world.sync().status is SyncStatus.COMPLETED
-    assert world.searchable() == {"a.jpg", "b.jpg"}
-    assert world.deliver(letter), "sent back, it has nothing left to do"
-    assert len(world.embedder.embedded) == 2
+class TestABatchThatWasGivenUp:
+    """After eight tries SQS puts a message among the dead letters."""
+
+    @pytest.fixture
+    def letter(self, world: World) -> Message:
+        world.put("a.jpg", "b.jpg")
+        world.embedder.hiccups = {b"picture of a.jpg"}
+        world.start()
+        world.work("sync")
+        (message,) = world.post.waiting
+        while message.received < 8:
+            assert world.work() == [message]
+            world.clock.pass_by(timedelta(minutes=15))
+        world.post.waiting.clear()
+        assert "hiccup" in str(world.ports.troubles.reason(message.id))
+        return message
+
+    def test_its_sync_does_not_stay_in_progress_and_the_status_says_what_to_do(
+        self, world: World, letter: Message
+    ) -> None:
+        assert present.sync_status(world.current(), world.clock())["status"] == "in_progress"
+        world.clock.pass_by(PAST_THE_LEASE)
+        status = present.sync_status(world.current(), world.clock())
+        assert (status["status"], status["last_sync"]) == ("failed", None)
+        assert status["progress"]["reason"] == "Nothing has been heard of it for a while. Start another one."
+        assert (status["progress"]["to_do"], status["progress"]["done"], status["progress"]["failed"]) == (2, 0, 0)
+
+    def test_the_next_sync_may_begin_then_and_does_what_is_left(self, world: World, letter: Message) -> None:
+        with pytest.raises(SyncAlreadyRunning):
+            world.start()
+        world.clock.pass_by(PAST_THE_LEASE)
+        world.embedder.hiccups.clear()
+        state = world.sync()
+        assert (state.status, state.progress.to_do, state.progress.tally.done) == (SyncStatus.COMPLETED, 1, 1)
+        assert world.searchable() == {"a.jpg", "b.jpg"}
+        assert world.deliver(letter), "sent back after that, it has nothing left to do"
+        assert len(world.embedder.embedded) == 2
+
+    def test_sent_back_before_that_it_is_done_and_ends_its_own_sync(self, world: World, letter: Message) -> None:
+        world.clock.pass_by(timedelta(days=3))
+        world.embedder.hiccups.clear()
+        assert world.deliver(Message(letter.queue, letter.body, "another identifier"))
+        assert (world.state().status, world.state().progress.tally.done) == (SyncStatus.COMPLETED, 2)
 
 
 class TestSchedules:
