@@ -218,6 +218,7 @@ def _outcome(mutant: Mutant) -> Outcome:
             "-x",
             "-p",
             "no:cacheprovider",
+            "--timeout=3600",  # a mutant that survives takes its time, and is not found by that
         ]
         began = time.monotonic()
         done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
@@ -228,8 +229,10 @@ def _outcome(mutant: Mutant) -> Outcome:
         if done.returncode == 0:
             return Outcome(None, int(HISTORIES), seconds)
         begun = [int(line.split()[0]) for line in lines if re.fullmatch(r"\d+ histories", line)]
-        said = [line for line in lines if re.match(r"E +[\w.]+: ", line)]
-        return Outcome(said[0].partition("E")[2].strip().removeprefix("tests.model.world.")[:160], *begun, seconds)
+        said = [line[1:].strip() for line in lines if re.match(r"E +[\w.]+(: |$)", line)]
+        if not said or "Timeout" in said[0]:
+            raise SystemExit(f"The test did not say what is wrong:\n{done.stdout[-5000:]}")
+        return Outcome(said[0].removeprefix("tests.model.world.")[:160], begun[-1], seconds)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ PLACES = st.integers(0, 30)
 HELD_BEFORE = st.sampled_from(["upsert", "remove", "save_all", "embed_objects", "close_batch", "advance"])
 TROUBLES = st.sampled_from(["none"] * 5 + ["the bucket", "its listing", "an object", "the embedder", "the store"])
 DIES_AT = st.sampled_from(["advance", "send_batches", "send_sync", "set_listed", "close_batch", "upsert", "save_all"])
+WALKER_DIES_AT = st.sampled_from(["advance", "advance", "send_batches", "set_listed", "end"])
 CALLS = st.integers(1, 12)
 MEMBERS = st.integers(0, 2)
 
@@ -119,13 +120,25 @@ class History(RuleBasedStateMachine):
         worker.kill()
         self.world.settle()
 
-    @rule(key=KEYS, bodies=st.lists(BODIES, min_size=2, max_size=3), write=HELD_BEFORE)
-    def race(self, key: str, bodies: list[bytes], write: str) -> None:
+    @rule(number=MEMBERS, place=PLACES, write=WALKER_DIES_AT, before=st.booleans(), times=st.integers(1, 2))
+    def sync_and_kill_at(self, number: int, place: int, write: str, before: bool, times: int) -> None:
+        """A sync is begun, and whoever walks one of its parts dies before or after such a write."""
+        self.sync_to_its_walk(number)
+        steps = [place for place, message in enumerate(self.world.messages) if message.queue == "sync"]
+        if steps:
+            self.deliver_and_kill_at(steps[place % len(steps)], write, before, times)
+
+    @rule(key=KEYS, bodies=st.lists(BODIES | st.none(), min_size=2, max_size=3), write=HELD_BEFORE)
+    def race(self, key: str, bodies: list[bytes | None], write: str) -> None:
         """Several workers are at one object, each with what it saw when it looked; they go on in any order."""
         for body in bodies:
-            self.world.put(key, body, 1)
-            self.world.deliver(len(self.world.messages) - 1).run()
-            self.world.settle()
+            if body is None:
+                self.world.delete(key, 1)
+            else:
+                self.world.put(key, body, 1)
+            if self.world.messages:
+                self.world.deliver(len(self.world.messages) - 1).run()
+                self.world.settle()
             if self.world.messages:
                 self._run_to(self.world.deliver(len(self.world.messages) - 1), f"before {write}")
 
