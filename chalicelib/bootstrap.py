@@ -250,7 +250,9 @@ class Services:
 
     def _opensearch(self) -> MaintainedStore:
         # An HTTP client of its own, which functions without OpenSearch need not load.
+        from chalicelib.adapters.opensearch_appended import AppendedDocuments
         from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect
+        from chalicelib.adapters.opensearch_documents import IdentifiedDocuments
         from chalicelib.adapters.opensearch_indexes import Indexes
         from chalicelib.adapters.opensearch_mappings import PROFILES, Sizing
         from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
@@ -268,7 +270,9 @@ class Services:
         calls = OpenSearchCalls(client)
         sizing = Sizing(shards=int(config.opensearch_shards), replicas=int(config.opensearch_replicas))
         profile = PROFILES[config.opensearch_profile]
-        return OpenSearchVectorStore(calls, Indexes(calls, profile=profile, sizing=sizing))
+        indexes = Indexes(calls, profile=profile, sizing=sizing)
+        documents = AppendedDocuments(calls) if profile.serverless else IdentifiedDocuments(calls, indexes)
+        return OpenSearchVectorStore(calls, indexes, documents)
 
     @cached_property
     def _accounts(self) -> DynamoDBAccounts:

@@ -12,7 +12,7 @@ from infra.emulator import Emulator
 from infra.local import Stack, bring_up
 from infra.loopback import free_port
 
-pytest_plugins = ["tests.opensearch"]
+pytest_plugins = ["tests.opensearch", "tests.serverless"]
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "samples"

@@ -1,20 +1,34 @@
 """A proxy on loopback before a server that is well, for tests of what happens when it is not."""
 
 import http.client
+import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
 
+class Refusal(Exception):
+    """What a door answers instead of letting a request through."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+# Of a request's method, path with parameters, and body: the body to pass on, or a Refusal is raised.
+Door = Callable[[str, str, bytes], bytes]
+
+
 class Proxy:
     """Passes requests on. What a test may set: ``faults``, each of which meets one request, the first one first.
 
-    A fault is a status to answer with, seconds to wait before passing on (a float), or ``cut`` to close the connection
-    without an answer. ``word`` narrows them to requests whose path holds it. ``met`` counts those that met one.
+    A fault is a status to answer with, seconds to wait before passing on (a float), ``cut`` to close the connection
+    without an answer, or ``lost`` to do so after the request was passed on. ``word`` narrows them to requests whose
+    path or body holds it. ``met`` counts those that met one. ``refused`` are the requests that a ``door`` has refused.
     """
 
     def __init__(self, behind: str) -> None:
@@ -22,11 +36,13 @@ class Proxy:
         self.faults: list[int | float | str] = []
         self.word = ""
         self.met = 0
+        self.door: Door | None = None
+        self.refused: list[str] = []
         self._lock = threading.Lock()
 
-    def fault_for(self, path: str) -> int | float | str | None:
+    def fault_for(self, path: str, body: bytes) -> int | float | str | None:
         with self._lock:
-            if self.word in path and self.faults:
+            if self.faults and (self.word in path or self.word.encode() in body):
                 self.met += 1
                 return self.faults.pop(0)
         return None
@@ -39,10 +55,11 @@ def proxy_before(endpoint: str) -> Iterator[tuple[str, Proxy]]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body are sent one after the other, and need not wait for each other
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            fault = proxy.fault_for(self.path)
+            fault = proxy.fault_for(self.path, body)
             if fault == "cut":
                 self.close_connection = True
                 return
@@ -51,11 +68,22 @@ def proxy_before(endpoint: str) -> Iterator[tuple[str, Proxy]]:
                 return
             if isinstance(fault, float):
                 time.sleep(fault)
+            try:
+                body = proxy.door(self.command, self.path, body) if proxy.door else body
+            except Refusal as refusal:
+                proxy.refused.append(f"{self.command} {self.path}: {refusal}")
+                told = {"error": {"type": "not_supported", "reason": str(refusal)}, "status": refusal.status}
+                self._reply(refusal.status, "application/json", json.dumps(told).encode())
+                return
             connection = http.client.HTTPConnection(str(proxy.behind.hostname), proxy.behind.port, timeout=60)
             connection.request(self.command, self.path, body, {"Content-Type": "application/json"})
             answer = connection.getresponse()
-            self._reply(answer.status, answer.getheader("Content-Type", "application/json"), answer.read())
+            told_by_server = answer.read()
             connection.close()
+            if fault == "lost":
+                self.close_connection = True
+                return
+            self._reply(answer.status, answer.getheader("Content-Type", "application/json"), told_by_server)
 
         def _reply(self, status: int, kind: str, body: bytes) -> None:
             try:

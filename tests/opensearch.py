@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect
+from chalicelib.adapters.opensearch_documents import IdentifiedDocuments
 from chalicelib.adapters.opensearch_indexes import Indexes
 from chalicelib.adapters.opensearch_mappings import Sizing
 from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
@@ -27,4 +28,5 @@ def store_on(node: Node, prefix: str, *, refresh_seconds: float = 0.01) -> OpenS
     """A store of a process of its own; those of one prefix share what they hold. Writes need not wait long here."""
     calls = OpenSearchCalls(connect(node.endpoint))
     sizing = Sizing(refresh_seconds=refresh_seconds)
-    return OpenSearchVectorStore(calls, Indexes(calls, prefix=prefix, sizing=sizing, known_seconds=0.3))
+    indexes = Indexes(calls, prefix=prefix, sizing=sizing, known_seconds=0.3)
+    return OpenSearchVectorStore(calls, indexes, IdentifiedDocuments(calls, indexes))

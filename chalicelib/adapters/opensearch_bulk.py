@@ -1,31 +1,42 @@
 """Writing many documents at once, each with an outcome of its own."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chalicelib.adapters.opensearch_client import BUSY, UNAVAILABLE, OpenSearchCalls, Refused
+from chalicelib.adapters.opensearch_indexes import Index
 from chalicelib.domain.errors import StoreUnavailable
 
 BYTES = 4_000_000  # of a request; OpenSearch's own advice is 3 to 5 MB
+DELETED_AT_ONCE = 1_000
 TRIES = 6
 SECONDS = 60.0  # a write that is awaited takes a refresh, and merging may hold it up
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One document for one index; ``source`` is its JSON."""
+    """One document for one index.
 
-    target: str
+    Args:
+        source: the document's JSON, an object that is not empty.
+        removal: it is a tombstone.
+        written: when, in microseconds; tells writes of one version apart where no id of ours does.
+        id: the document's, once OpenSearch has given it one.
+    """
+
+    index: Index
     uuid: str
     version: int
     source: str
+    removal: bool = False
+    written: int = 0
+    id: str = ""
 
-    @property
-    def lines(self) -> str:
-        where = {"_index": self.target, "_id": self.uuid, "version": self.version, "version_type": "external_gte"}
-        return f'{{"index":{json.dumps(where)}}}\n{self.source}\n'
+
+# What a write is in the body of a request; the same whenever it is asked for, because a request may be sent again.
+Lines = Callable[[Write], str]
 
 
 class DocumentsRefused(ValueError):
@@ -36,28 +47,24 @@ class DocumentsRefused(ValueError):
 class Outcome:
     """``stale`` are writes whose index is no longer one that takes writes."""
 
-    stale: list[Write]
-    refused: list[str]
+    written: list[Write] = field(default_factory=list)
+    stale: list[Write] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
 
 
-def write(calls: OpenSearchCalls, writes: Sequence[Write], *, wait: bool) -> Outcome:
-    """Write documents; a lower version than the stored one loses silently.
-
-    Args:
-        wait: until searches see them.
+def write(calls: OpenSearchCalls, writes: Sequence[Write], lines: Lines, params: Mapping[str, str]) -> Outcome:
+    """Write documents; one that loses against a newer one that is there is no error.
 
     Raises:
         StoreUnavailable: OpenSearch is away, or some were still refused as too many after all tries. The others are
             written, and may be written again.
     """
-    outcome = Outcome([], [])
-    params = {"require_alias": "true", "filter_path": "items.*.status,items.*.error"}
-    params |= {"refresh": "wait_for"} if wait else {}
+    outcome = Outcome()
     chunks = list(_chunks(writes))
     while chunks:
         chunk = chunks.pop(0)
         try:
-            _write_chunk(calls, chunk, params, outcome)
+            _write_chunk(calls, chunk, lines, params, outcome)
         except Refused as error:
             if error.status not in (400, 413):
                 raise
@@ -70,9 +77,11 @@ def write(calls: OpenSearchCalls, writes: Sequence[Write], *, wait: bool) -> Out
     return outcome
 
 
-def _write_chunk(calls: OpenSearchCalls, writes: Sequence[Write], params: Mapping[str, str], outcome: Outcome) -> None:
+def _write_chunk(
+    calls: OpenSearchCalls, writes: Sequence[Write], lines: Lines, params: Mapping[str, str], outcome: Outcome
+) -> None:
     for attempt in range(TRIES):
-        body = "".join(each.lines for each in writes)
+        body = "".join(map(lines, writes))
         answer = calls.ask("POST", "/_bulk", body, params, seconds=SECONDS)
         writes = _sort(writes, answer, outcome)
         if not writes:
@@ -88,8 +97,8 @@ def _sort(writes: Sequence[Write], answer: Any, outcome: Outcome) -> list[Write]
         result = item["index"]
         status, error = result["status"], result.get("error", {})
         if status < 300 or status == 409:  # a conflict: a newer version is there
-            continue
-        if status == 404:
+            outcome.written.append(replace(each, id=result.get("_id", "")))
+        elif status == 404:
             outcome.stale.append(each)
         elif status in BUSY:
             again.append(each)
@@ -111,3 +120,15 @@ def _chunks(writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
             start, size = place, len(each.source)
     if start < len(writes):
         yield writes[start:]
+
+
+def delete(calls: OpenSearchCalls, index: str, ids: Sequence[str]) -> int:
+    """Delete documents by the ids that OpenSearch gave them; answers how many were there."""
+    deleted = 0
+    for first in range(0, len(ids), DELETED_AT_ONCE):
+        lines = [
+            json.dumps({"delete": {"_index": index, "_id": each}}) for each in ids[first : first + DELETED_AT_ONCE]
+        ]
+        answer = calls.ask("POST", "/_bulk", "\n".join(lines) + "\n", seconds=SECONDS)
+        deleted += sum(item["delete"]["status"] == 200 for item in answer["items"])
+    return deleted

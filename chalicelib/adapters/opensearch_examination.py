@@ -15,6 +15,10 @@ def examine(calls: OpenSearchCalls, indexes: Indexes) -> list[str]:
     found = [problem for group in _by_model(known).values() for problem in _aliases(group)]
     for index in known:
         found += _itself(calls, indexes, index)
+    found += [
+        f"{name} bears this store's name and was not made by it. Delete it, once you have seen what it is."
+        for name in indexes.strange
+    ]
     if not known:
         found.append("There is no index yet: nothing has been indexed, or the store was lost. " + REINDEX)
     return found
@@ -60,6 +64,8 @@ def _itself(calls: OpenSearchCalls, indexes: Indexes, index: Index) -> list[str]
             f"{index.name} refuses writes ({', '.join(blocks)}), as it does when a disk was full. Make room, then "
             "set the block to null."
         )
+    if indexes.profile.serverless:
+        return found  # its service looks after the rest, and tells nobody
     health = calls.ask("GET", f"/_cluster/health/{index.name}")["status"]
     if health == "red":
         found.append(f"{index.name} is red: a part of it is lost or on its way. If it stays so: {REINDEX}")

@@ -5,6 +5,9 @@ The ones with an alias ``INDEX.write`` take writes, and a writer waits until sea
 ``INDEX.fill`` take writes too and nobody waits, because they are being filled and not searched yet. Writers address
 these aliases and demand that they are aliases, so a writer whose knowledge is old is refused instead of writing where
 nobody reads. An index with none of them is an old one, kept until somebody drops it.
+
+Serverless knows no such demand. There writers address the index itself, and what must not happen to one whose knowledge
+is old is kept from happening by waiting until nobody's is: ``settled``.
 """
 
 import re
@@ -14,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.adapters.opensearch_client import OpenSearchCalls, Refused
 from chalicelib.adapters.opensearch_mappings import LUCENE, Json, Profile, Sizing, index_body
+from chalicelib.domain.errors import StoreUnavailable
 
 PREFIX = "similarix"
 KNOWN_SECONDS = 10.0
@@ -32,7 +36,7 @@ class Index:
 
     @property
     def target(self) -> str:
-        """What a writer addresses."""
+        """The alias that a writer addresses."""
         return self.name + (WRITE if self.writing else FILL)
 
     @property
@@ -56,18 +60,17 @@ class Indexes:
         sizing: Sizing | None = None,
         known_seconds: float = KNOWN_SECONDS,
         now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        if not profile.own_ids:
-            raise ValueError(
-                f"With the profile {profile.name!r} OpenSearch chooses the documents' ids, and a late write wins."
-            )
         self._calls = calls
         self._prefix = prefix
-        self._profile = profile
+        self.profile = profile
         self._sizing = sizing or Sizing()
         self._now = now
+        self._sleep = sleep
         self.known_seconds = known_seconds
         self._known: list[Index] = []
+        self.strange: list[str] = []  # that bear our prefix, and were not made here
         self._known_until = float("-inf")
 
     def read_alias(self, model: str) -> str:
@@ -76,14 +79,22 @@ class Indexes:
     def all(self, *, fresh: bool = False) -> list[Index]:
         """Every index of the store, by name."""
         if fresh or self._now() >= self._known_until:
-            answer = self._calls.ask(
-                "GET",
-                f"/{self._prefix}-*",
-                params={"filter_path": "*.aliases,*.mappings._meta", "expand_wildcards": "open"},
-            )
-            self._known = [self._index(name, each) for name, each in sorted(answer.items())]
+            found = self._found()
+            ours = {name: each for name, each in found.items() if "model" in each.get("mappings", {}).get("_meta", {})}
+            self._known = [self._index(name, each) for name, each in sorted(ours.items())]
+            self.strange = sorted(found.keys() - ours.keys())
             self._known_until = self._now() + self.known_seconds
         return self._known
+
+    def _found(self) -> Json:
+        lean = {"filter_path": "*.aliases,*.mappings._meta", "expand_wildcards": "open"}
+        try:
+            found: Json = self._calls.ask("GET", f"/{self._prefix}-*", params=None if self.profile.serverless else lean)
+        except Refused as error:
+            if error.status != 404:
+                raise
+            return {}
+        return found
 
     def of(self, model: str, *, fresh: bool = False) -> list[Index]:
         return [index for index in self.all(fresh=fresh) if index.model == model]
@@ -109,21 +120,26 @@ class Indexes:
 
     def body(self, model: str, dimension: int) -> Json:
         """What an index of the model is made of."""
-        return index_body(self._profile, model, dimension, self._sizing)
+        return index_body(self.profile, model, dimension, self._sizing)
 
     def create(self, model: str, dimension: int, *, reading: bool) -> Index:
         """The model's next index: one that is searched at once, or one to be filled."""
-        taken = [int(index.name[-6:]) for index in self.of(model, fresh=True)]
+        names = [index.name for index in self.all(fresh=True)] + self.strange
+        numbered = re.compile(re.escape(self.read_alias(model)) + "-([0-9]{6})")
+        taken = [int(found[1]) for found in map(numbered.fullmatch, names) if found]
         name = f"{self.read_alias(model)}-{max(taken, default=0) + 1:06d}"
         aliases: Json = {name + WRITE: {}, self.read_alias(model): {}} if reading else {name + FILL: {}}
         body = self.body(model, dimension) | {"aliases": aliases}
+        params = None if self.profile.serverless else {"wait_for_active_shards": "1"}
         try:
-            self._calls.ask("PUT", f"/{name}", body, {"wait_for_active_shards": "1"}, seconds=_ADMIN_SECONDS, tries=1)
+            self._calls.ask("PUT", f"/{name}", body, params, seconds=_ADMIN_SECONDS, tries=1)
         except Refused as error:
             if error.kind != "resource_already_exists_exception":  # another process was faster
                 raise
-        self.forget()
-        return next(index for index in self.all() if index.name == name)
+        made = next((index for index in self.all(fresh=True) if index.name == name), None)
+        if made is None:
+            raise StoreUnavailable("The search index is being made. Try again in a moment.")
+        return made
 
     def await_writes(self, index: Index) -> Index:
         """Have writers wait for an index as for the one that is searched; who knew it otherwise is refused once."""
@@ -145,7 +161,12 @@ class Indexes:
     def retire(self, index: Index) -> None:
         """Neither searched nor written any more; it waits to be dropped."""
         taken = [self.read_alias(index.model)] * index.reading + [index.target] * index.takes_writes
-        self._move([_remove(index.name, alias) for alias in taken])
+        if taken:
+            self._move([_remove(index.name, alias) for alias in taken])
+
+    def settled(self) -> None:
+        """Wait until no writer goes by what was known of the indexes before."""
+        self._sleep(2 * self.known_seconds)  # once for what it knows, once for the write that it has begun
 
     def drop(self, index: Index) -> None:
         self._calls.ask("DELETE", f"/{index.name}", seconds=_ADMIN_SECONDS)

@@ -2,7 +2,8 @@
 
 A document is flat. Account and collection are keywords that stand in the filter of each search; the uuid is one that
 ties are broken by; what a result shows is stored and not searchable. A tombstone has a uuid and the time of its removal
-and nothing else, so that no search and no count meets it.
+and nothing else, so that no search and no count meets it. On Serverless, whose ids are its own, each document also has
+its record's version and the time of its writing, by which the one that stands is told from those it has overtaken.
 """
 
 from collections.abc import Callable
@@ -22,14 +23,13 @@ class Profile:
 
     Args:
         vector: the field's mapping, given the dimension.
-        own_ids: documents may bear ids of our choosing, which versions are compared by.
-        shards: whether shards, replicas and refreshing are ours to choose.
+        serverless: documents have ids, shards and a refresh interval of the service's own, and it takes a part of
+            OpenSearch's requests.
     """
 
     name: str
     vector: Callable[[int], Json]
-    own_ids: bool = True
-    shards: bool = True
+    serverless: bool = False
 
 
 def _hnsw(engine: str) -> Callable[[int], Json]:
@@ -60,16 +60,16 @@ def _on_disk(dimension: int) -> Json:
 
 
 def _plain(dimension: int) -> Json:
-    return {"type": "knn_vector", "dimension": dimension, "space_type": "cosinesimil"}
+    # Without the level it would be 32x: distances of quantised vectors, where the API promises those of the vectors.
+    return {"type": "knn_vector", "dimension": dimension, "space_type": "cosinesimil", "compression_level": "1x"}
 
 
 # Lucene's graph filters while it is walked, and needs no native memory: the one that is tested, and the default.
 LUCENE = Profile("lucene", _hnsw("lucene"))
 FAISS = Profile("faiss", _hnsw("faiss"))
 ON_DISK = Profile("on-disk", _on_disk)
-# Collections of vectors give each document an id of their own.
-SERVERLESS_CLASSIC = Profile("serverless-classic", _hnsw("faiss"), own_ids=False, shards=False)
-SERVERLESS_NEXTGEN = Profile("serverless-nextgen", _plain, own_ids=False, shards=False)
+SERVERLESS_CLASSIC = Profile("serverless-classic", _hnsw("faiss"), serverless=True)
+SERVERLESS_NEXTGEN = Profile("serverless-nextgen", _plain, serverless=True)
 PROFILES = {each.name: each for each in (LUCENE, FAISS, ON_DISK, SERVERLESS_CLASSIC, SERVERLESS_NEXTGEN)}
 
 
@@ -85,7 +85,7 @@ class Sizing:
 def index_body(profile: Profile, model: str, dimension: int, sizing: Sizing) -> Json:
     """The body that creates an index for the vectors of one model and decode version."""
     settings: Json = {"knn": True}
-    if profile.shards:
+    if not profile.serverless:
         settings |= {
             "number_of_shards": sizing.shards,
             "number_of_replicas": sizing.replicas,
@@ -93,6 +93,7 @@ def index_body(profile: Profile, model: str, dimension: int, sizing: Sizing) -> 
             "refresh_interval": f"{round(sizing.refresh_seconds * 1000)}ms",
         }
     stored = {"index": False, "doc_values": False}
+    place = {"version": {"type": "long"}, "written": {"type": "long"}} if profile.serverless else {}
     return {
         "settings": {"index": settings},
         "mappings": {
@@ -107,6 +108,7 @@ def index_body(profile: Profile, model: str, dimension: int, sizing: Sizing) -> 
                 "size": {"type": "long", **stored},
                 "md5": {"type": "keyword", **stored},
                 "removed_at": {"type": "date"},
+                **place,
                 "vector": profile.vector(dimension),
             },
         },

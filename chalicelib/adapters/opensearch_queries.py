@@ -3,6 +3,7 @@
 import math
 import struct
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.adapters.opensearch_mappings import SHOWN, Json
@@ -11,6 +12,16 @@ from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery
 DECIMALS = 6  # of a distance, as the embedded store rounds them; order, `after` and `max_distance` go by that
 STEP = 10.0**-DECIMALS
 UNIT_TOLERANCE = 1e-4  # of a vector's squared length around 1
+
+Rank = tuple[int, int]  # of a document among those of one picture: its version, and when it was written
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A document that a search has met; where ids are ours there is one of each picture, and the rank says nothing."""
+
+    hit: Hit
+    rank: Rank
 
 
 def floats(vector: bytes) -> tuple[float, ...]:
@@ -62,14 +73,15 @@ def owned_by(account: str, collections: Sequence[str] | None = None) -> Json:
     return {"bool": {"filter": terms}}
 
 
-def nearest(query: VectorQuery, vector: Sequence[float], *, size: int, k: int, ef: int) -> Json:
-    """The ``size`` nearest of the ``k`` that the graph finds; exact where no more than ``k`` pass the filter."""
-    asked = {
-        "vector": vector,
-        "k": k,
-        "filter": owned_by(query.account, query.collections),
-        "method_parameters": {"ef_search": max(k, ef)},
-    }
+def nearest(query: VectorQuery, vector: Sequence[float], *, size: int, k: int, ef: int | None) -> Json:
+    """The ``size`` nearest of the ``k`` that the graph finds; exact where no more than ``k`` pass the filter.
+
+    Args:
+        ef: candidates on the way through the graph; without it, as many as the engine takes for ``k``.
+    """
+    asked: Json = {"vector": vector, "k": k, "filter": owned_by(query.account, query.collections)}
+    if ef is not None:
+        asked["method_parameters"] = {"ef_search": max(k, ef)}
     return _page({"knn": {"vector": asked}}, query, size)
 
 
@@ -88,7 +100,7 @@ def _page(query: Json, asked: VectorQuery, size: int) -> Json:
     body: Json = {
         "query": query,
         "size": size,
-        "_source": list(SHOWN),
+        "_source": [*SHOWN, "version", "written"],
         "track_scores": True,
         "track_total_hits": False,
         "sort": [{"_score": "desc"}, {"uuid": "asc"}],
@@ -99,10 +111,15 @@ def _page(query: Json, asked: VectorQuery, size: int) -> Json:
     return body
 
 
-def hits(answer: Any) -> list[Hit]:
+def of(uuids: Sequence[str]) -> Json:
+    """The filter for pictures' documents, tombstones among them."""
+    return {"terms": {"uuid": list(uuids)}}
+
+
+def met(answer: Any) -> list[Met]:
     """An answer's documents in the contract's order: by rounded distance, then by uuid."""
-    found = (_hit(each["_source"], distance(each["_score"])) for each in answer["hits"]["hits"])
-    return sorted(found, key=place)
+    found = (_met(each["_source"], distance(each["_score"])) for each in answer["hits"]["hits"])
+    return sorted(found, key=lambda each: place(each.hit))
 
 
 def place(hit: Hit) -> tuple[float, str]:
@@ -120,8 +137,16 @@ def distance(score: float) -> float:
 
     https://docs.opensearch.org/latest/mappings/supported-field-types/knn-spaces/
     """
-    return round(min(max(2 - 2 * score, 0.0), 2.0), DECIMALS)
+    return rounded(2 - 2 * score)
 
 
-def _hit(shown: Json, away: float) -> Hit:
+def rounded(away: float) -> float:
+    return round(min(max(away, 0.0), 2.0), DECIMALS)
+
+
+def hit(shown: Json, away: float) -> Hit:
     return Hit(shown["uuid"], shown["collection"], shown["bucket"], shown["key"], shown["size"], shown["md5"], away)
+
+
+def _met(shown: Json, away: float) -> Met:
+    return Met(hit(shown, away), (shown.get("version", 0), shown.get("written", 0)))

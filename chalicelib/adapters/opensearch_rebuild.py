@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from chalicelib.adapters import opensearch_queries as queries
-from chalicelib.adapters.opensearch_bulk import DocumentsRefused, Write, write
-from chalicelib.adapters.opensearch_client import OpenSearchCalls
+from chalicelib.adapters.opensearch_bulk import DocumentsRefused, Write
+from chalicelib.adapters.opensearch_documents import Documents
 from chalicelib.adapters.opensearch_indexes import Index, Indexes
 from chalicelib.adapters.opensearch_search import Searcher
 from chalicelib.domain.errors import StoreUnavailable
@@ -22,8 +22,8 @@ class OpenSearchRebuild:
 
     def __init__(
         self,
-        calls: OpenSearchCalls,
         indexes: Indexes,
+        documents: Documents,
         searcher: Searcher,
         model: str,
         dimension: int,
@@ -32,8 +32,8 @@ class OpenSearchRebuild:
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._calls = calls
         self._indexes = indexes
+        self._documents = documents
         self._searcher = searcher
         self._now = now
         known = [index for index in indexes.of(model, fresh=True) if index.takes_writes]
@@ -47,25 +47,26 @@ class OpenSearchRebuild:
         return self._index
 
     def held(self, uuids: Sequence[str]) -> dict[str, int]:
-        answer = self._calls.ask("POST", f"/{self._index.name}/_mget", {"ids": list(uuids)}, {"_source": "false"})
-        return {each["_id"]: each["_version"] for each in answer["docs"] if each.get("found")}
+        return self._documents.versions(self._index.name, uuids)
 
     def write(self, documents: Sequence[VectorDocument], removals: Sequence[VectorRemoval]) -> None:
-        target, now = self._index.target, self._now()
+        index, now = self._index, self._now()
         writes = [
-            Write(target, d.uuid, d.version, json.dumps(queries.document(d, queries.floats(d.vector))))
+            Write(index, d.uuid, d.version, json.dumps(queries.document(d, queries.floats(d.vector))))
             for d in documents
         ]
-        writes += [Write(target, r.uuid, r.version, json.dumps(queries.tombstone(r.uuid, now))) for r in removals]
-        outcome = write(self._calls, writes, wait=False)
+        writes += [
+            Write(index, r.uuid, r.version, json.dumps(queries.tombstone(r.uuid, now)), removal=True) for r in removals
+        ]
+        outcome = self._documents.write(writes, wait=False)
         if outcome.stale:
-            raise StoreUnavailable(f"{self._index.name} takes no more writes: somebody else has ended this rebuild.")
+            raise StoreUnavailable(f"{index.name} takes no more writes: somebody else has ended this rebuild.")
         if outcome.refused:
             raise DocumentsRefused("OpenSearch refused documents: " + "; ".join(outcome.refused))
 
     def count(self, account: str, collection: str) -> int:
-        self._indexes.refresh(self._index)
-        return self._searcher.count(self._index.name, queries.owned_by(account, [collection]))
+        self._documents.settle(self._index)
+        return self._documents.count(self._index.name, queries.owned_by(account, [collection]))
 
     def search(self, query: VectorQuery) -> list[Hit]:
         return self._searcher.search(self._index.name, query)
@@ -77,7 +78,9 @@ class OpenSearchRebuild:
         if self._index.filling:
             # Whoever still writes without waiting is refused from here on, and looks again.
             self._index = self._indexes.await_writes(self._index)
-        self._indexes.refresh(self._index)
+            if not self._documents.fenced:
+                self._indexes.settled()
+        self._documents.settle(self._index)
         self._indexes.serve(self._index)
-        # For a write that nobody waited for, sent before and done after the refresh above.
-        self._indexes.refresh(self._index)
+        # For a write that nobody waited for, sent before and done after the look above.
+        self._documents.settle(self._index)

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from chalicelib.adapters import opensearch_queries as queries
 from chalicelib.adapters.opensearch_client import OpenSearchCalls, Refused
+from chalicelib.adapters.opensearch_documents import Documents
 from chalicelib.adapters.opensearch_mappings import Json
+from chalicelib.adapters.opensearch_queries import Met
 from chalicelib.domain.vectors import Hit, VectorQuery
 
 EF_SEARCH = 128  # candidates that a search keeps on its way through the graph: `make bench-store` shows recall by it
@@ -17,15 +19,17 @@ class Searcher:
     """Approximate nearest neighbours, exact where few documents pass the filter.
 
     A search always gives as many hits as it was asked for where they exist: an answer that is short is asked again with
-    more candidates, and at last by comparing every document that passes the filter.
+    more candidates, and at last by comparing every document that passes the filter, where the service does that.
 
     Args:
         ef: candidates on the way through the graph.
     """
 
-    def __init__(self, calls: OpenSearchCalls, ef: int = EF_SEARCH) -> None:
+    def __init__(self, calls: OpenSearchCalls, documents: Documents, ef: int = EF_SEARCH) -> None:
         self._calls = calls
+        self._documents = documents
         self._ef = ef
+        self._widest = MOST + 1 if documents.tuned else MOST  # more than MOST candidates are all: a script's
 
     def search(self, where: str, query: VectorQuery, *, exactly: bool = False) -> list[Hit]:
         """Search an index or alias; nothing is found in one that does not exist.
@@ -37,7 +41,7 @@ class Searcher:
         if query.collections == ():
             return []
         try:
-            return self._search(where, query, vector, MOST + 1 if exactly else self._candidates(query))
+            return self._search(where, query, vector, self._widest if exactly else self._candidates(query))
         except Refused as error:
             if error.status == 404:  # nothing was ever written for the model
                 return []
@@ -45,7 +49,8 @@ class Searcher:
                 raise ValueError(f"The query's dimension is not the model's: {error.reason}") from error
             raise
 
-    def count(self, where: str, wanted: Json) -> int:
+    def _count(self, where: str, wanted: Json) -> int:
+        """Documents that pass a filter."""
         return int(self._calls.ask("POST", f"/{where}/_count", {"query": wanted})["count"])
 
     def _candidates(self, query: VectorQuery) -> int:
@@ -56,11 +61,13 @@ class Searcher:
         total: int | None = None
         while True:
             if k <= MOST:
-                body = queries.nearest(query, vector, size=size, k=k, ef=self._ef)
+                body = queries.nearest(query, vector, size=size, k=k, ef=self._ef if self._documents.tuned else None)
             else:
                 body = queries.exact(query, vector, size=size)
-            met = queries.hits(self._calls.ask("POST", f"/{where}/_search", body))
-            found = queries.admitted(query, met)[: query.limit]
+            met = queries.met(self._calls.ask("POST", f"/{where}/_search", body))
+            within = met[-1].hit.distance if len(met) == size else 2.0
+            standing = self._documents.standing(where, met, vector, within) if met else []
+            found = queries.admitted(query, standing)[: query.limit]
             if len(met) == size:
                 if size == MOST or _settled(query, found, met):
                     return found
@@ -72,17 +79,19 @@ class Searcher:
                 return found
             # Fewer than asked for: all there is, all behind the page before, or all that the candidates held.
             if total is None:
-                total = self.count(where, queries.owned_by(query.account, query.collections))
+                total = self._count(where, queries.owned_by(query.account, query.collections))
             if total <= k and (query.after is not None or len(met) >= min(total, size)):
                 return found
-            k = MOST if k < MOST and total <= MOST else MOST + 1
+            if k == self._widest:
+                return found
+            k = MOST if k < MOST and total <= MOST else self._widest
 
 
-def _settled(query: VectorQuery, found: Sequence[Hit], met: Sequence[Hit]) -> bool:
+def _settled(query: VectorQuery, found: Sequence[Hit], met: Sequence[Met]) -> bool:
     """Whether nothing that was not fetched could belong into the page: it would be as near as its last hit."""
-    return _passed(query, met) or (len(found) == query.limit and met[-1].distance > found[-1].distance)
+    return _passed(query, met) or (len(found) == query.limit and met[-1].hit.distance > found[-1].distance)
 
 
-def _passed(query: VectorQuery, met: Sequence[Hit]) -> bool:
+def _passed(query: VectorQuery, met: Sequence[Met]) -> bool:
     """Whether the hits have come past the greatest distance that is asked for."""
-    return query.max_distance is not None and bool(met) and met[-1].distance > query.max_distance
+    return query.max_distance is not None and bool(met) and met[-1].hit.distance > query.max_distance

@@ -1,27 +1,26 @@
 """The vector store on OpenSearch's k-NN.
 
-Every document bears its file's uuid as its id and its record's version as an external version, so of two writes the
-higher version wins whatever their order. OpenSearch forgets the versions of what it deletes within a minute, and a late
-write may come two weeks after: a removal therefore writes a tombstone with its version, which no search meets.
+Of two writes of a picture the higher version wins whatever their order; how, is its ``Documents``' affair. OpenSearch
+forgets what it deletes within a minute, and a late write may come two weeks after: a removal therefore writes a
+tombstone with its version, which no search meets.
 """
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from chalicelib.adapters import opensearch_queries as queries
-from chalicelib.adapters.opensearch_bulk import DocumentsRefused, Write, write
+from chalicelib.adapters.opensearch_bulk import DocumentsRefused, Write
 from chalicelib.adapters.opensearch_client import OpenSearchCalls
+from chalicelib.adapters.opensearch_documents import Documents
 from chalicelib.adapters.opensearch_examination import examine
 from chalicelib.adapters.opensearch_indexes import Index, Indexes
-from chalicelib.adapters.opensearch_mappings import Json
 from chalicelib.adapters.opensearch_rebuild import OpenSearchRebuild
 from chalicelib.adapters.opensearch_search import EF_SEARCH, Searcher
 from chalicelib.domain.errors import StoreUnavailable
 from chalicelib.domain.vectors import TOMBSTONE_SECONDS, Hit, VectorDocument, VectorQuery, VectorRemoval
 
 LOOKS = 3  # at the aliases, when they change while one writes
-PAGE = 1_000  # documents of a collection removed at once
 
 
 class OpenSearchVectorStore:
@@ -41,13 +40,15 @@ class OpenSearchVectorStore:
         self,
         calls: OpenSearchCalls,
         indexes: Indexes,
+        documents: Documents,
         *,
         ef_search: int = EF_SEARCH,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._calls = calls
         self.indexes = indexes
-        self._searcher = Searcher(calls, ef_search)
+        self._documents = documents
+        self._searcher = Searcher(calls, documents, ef_search)
         self._now = now
 
     def upsert(self, documents: Sequence[VectorDocument]) -> None:
@@ -76,8 +77,8 @@ class OpenSearchVectorStore:
         now, wanted = self._now(), queries.owned_by(account, [collection])
         for index in self.indexes.all(fresh=True):
             if index.takes_writes:
-                self.indexes.refresh(index)
-                for page in self._walk(index, wanted):
+                self._documents.settle(index)
+                for page in self._documents.walk(index.name, wanted):
                     self._write([(uuid, version, "", _tombstone(uuid, now)) for uuid, version in page], {"": [index]})
 
     def search(self, query: VectorQuery) -> list[Hit]:
@@ -88,24 +89,18 @@ class OpenSearchVectorStore:
 
     def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
         known = self.indexes.all(fresh=True)
-        reading = [index.name for index in known if index.reading and model in (None, index.model)]
         wanted = queries.owned_by(account, None if collection is None else [collection])
-        return self._searcher.count(",".join(reading), wanted) if reading else 0
+        reading = [index for index in known if index.reading and model in (None, index.model)]
+        return sum(self._documents.count(index.name, wanted) for index in reading)
 
     def rebuild(self, model: str, dimension: int, *, anew: bool = True) -> OpenSearchRebuild:
-        return OpenSearchRebuild(self._calls, self.indexes, self._searcher, model, dimension, anew=anew, now=self._now)
+        return OpenSearchRebuild(
+            self.indexes, self._documents, self._searcher, model, dimension, anew=anew, now=self._now
+        )
 
     def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         reading = [index.name for index in self.indexes.of(model, fresh=True) if index.reading]
-        if not reading:
-            return {}
-        asked = {"ids": list(uuids)}
-        answer = self._calls.ask("POST", f"/{reading[0]}/_mget", asked, {"_source_includes": "vector"}, seconds=60)
-        return {
-            each["_id"]: (each["_version"], queries.packed(each["_source"]["vector"]))
-            for each in answer["docs"]
-            if each.get("found") and "vector" in each["_source"]
-        }
+        return self._documents.vectors(reading[0], uuids) if reading else {}
 
     def retire_others(self, model: str) -> None:
         for index in self.indexes.all(fresh=True):
@@ -123,17 +118,16 @@ class OpenSearchVectorStore:
 
     def purge(self) -> int:
         """Delete the tombstones that nothing can come late for any more; answers how many."""
-        purged = 0
-        for index in self.indexes.all(fresh=True):
-            body = {"query": queries.old_tombstones(self._now() - TOMBSTONE_SECONDS)}
-            answer = self._calls.ask(
-                "POST", f"/{index.name}/_delete_by_query", body, {"conflicts": "proceed"}, seconds=600
-            )
-            purged += int(answer["deleted"])
-        return purged
+        before = self._now() - TOMBSTONE_SECONDS
+        return sum(self._documents.purge(index.name, before) for index in self.indexes.all(fresh=True))
 
     def _drop(self, which: Callable[[Index], bool]) -> list[str]:
         dropped = [index for index in self.indexes.all(fresh=True) if which(index)]
+        if dropped and not self._documents.fenced:
+            # What a writer addresses that is not there, Serverless would make, and not as we do.
+            for index in dropped:
+                self.indexes.retire(index)
+            self.indexes.settled()
         for index in dropped:
             self.indexes.drop(index)
         return [index.name for index in dropped]
@@ -143,7 +137,10 @@ class OpenSearchVectorStore:
         written: Sequence[tuple[str, int, str, str]],
         targets: Mapping[str, list[Index]] | Callable[[], Mapping[str, list[Index]]],
     ) -> None:
-        """Write (uuid, version, model, source) into each index that takes them, whatever becomes of the indexes."""
+        """Write (uuid, version, model, source) into each index that takes them, whatever becomes of the indexes.
+
+        A removal is of no model.
+        """
         left, refused = list(written), []
         for _ in range(LOOKS):
             if not left:
@@ -152,12 +149,12 @@ class OpenSearchVectorStore:
             stale: set[tuple[str, int]] = set()
             for writing in (False, True):  # the ones that are searched last: what is seen is everywhere
                 writes = [
-                    Write(index.target, uuid, version, source)
+                    Write(index, uuid, version, source, removal=not model)
                     for uuid, version, model, source in left
                     for index in found[model]
                     if index.writing is writing
                 ]
-                outcome = write(self._calls, writes, wait=writing)
+                outcome = self._documents.write(writes, wait=writing)
                 refused += outcome.refused
                 stale |= {(each.uuid, each.version) for each in outcome.stale}
             left = [each for each in left if each[:2] in stale]
@@ -167,19 +164,6 @@ class OpenSearchVectorStore:
             raise StoreUnavailable("The search index is being rebuilt. Try again in a moment.")
         if refused:
             raise DocumentsRefused("OpenSearch refused documents: " + "; ".join(refused))
-
-    def _walk(self, index: Index, wanted: Json) -> Iterator[list[tuple[str, int]]]:
-        """The (uuid, version) of an index's documents that pass a filter, by uuid, in pages."""
-        after: list[str] | None = None
-        while True:
-            body: Json = {"query": wanted, "size": PAGE, "sort": [{"uuid": "asc"}], "_source": False, "version": True}
-            if after:
-                body["search_after"] = after
-            found = self._calls.ask("POST", f"/{index.name}/_search", body, seconds=60)["hits"]["hits"]
-            if not found:
-                return
-            yield [(each["_id"], each["_version"]) for each in found]
-            after = found[-1]["sort"]
 
 
 def _tombstone(uuid: str, removed_at: float) -> str:

@@ -23,6 +23,7 @@ import requests
 from chalicelib.adapters import opensearch_queries as queries
 from chalicelib.adapters.embedded_vectors import EmbeddedVectorStore
 from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect
+from chalicelib.adapters.opensearch_documents import IdentifiedDocuments
 from chalicelib.adapters.opensearch_indexes import Indexes
 from chalicelib.adapters.opensearch_mappings import LUCENE, Sizing, index_body
 from chalicelib.adapters.opensearch_search import EF_SEARCH, SPARE
@@ -94,7 +95,7 @@ class World:
 def store_on(node: Node, prefix: str, ef: int = EF_SEARCH) -> OpenSearchVectorStore:
     calls = OpenSearchCalls(connect(node.endpoint))
     indexes = Indexes(calls, prefix=prefix, sizing=Sizing(refresh_seconds=1), known_seconds=0.0)
-    return OpenSearchVectorStore(calls, indexes, ef_search=ef)
+    return OpenSearchVectorStore(calls, indexes, IdentifiedDocuments(calls, indexes), ef_search=ef)
 
 
 def fill(node: Node, prefix: str, world: World) -> float:

@@ -14,6 +14,7 @@ import pytest
 from chalicelib.adapters.circuit import Circuit
 from chalicelib.adapters.opensearch_bulk import DocumentsRefused
 from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect
+from chalicelib.adapters.opensearch_documents import IdentifiedDocuments
 from chalicelib.adapters.opensearch_indexes import Indexes
 from chalicelib.adapters.opensearch_mappings import Sizing
 from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
@@ -42,7 +43,8 @@ def store_at(
     endpoint: str, prefix: str, *, seconds: float = 8.0, circuit: Circuit | None = None
 ) -> OpenSearchVectorStore:
     calls = OpenSearchCalls(connect(endpoint), circuit, seconds=seconds)
-    return OpenSearchVectorStore(calls, Indexes(calls, prefix=prefix, sizing=Sizing(refresh_seconds=0.01)))
+    indexes = Indexes(calls, prefix=prefix, sizing=Sizing(refresh_seconds=0.01))
+    return OpenSearchVectorStore(calls, indexes, IdentifiedDocuments(calls, indexes))
 
 
 @pytest.fixture

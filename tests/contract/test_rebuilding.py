@@ -34,6 +34,7 @@ from infra.opensearch.node import Node
 from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.collections import FakeCollections
 from tests.opensearch import store_on
+from tests.serverless import serverless_store_on
 
 MODEL, DIMENSION = "rebuilt-1+d1", 8
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -134,11 +135,19 @@ class World:
                 assert self.store.search(query)[0].distance < 1e-5
 
 
-@pytest.fixture(params=["embedded", "opensearch"])
+@pytest.fixture(params=["embedded", "opensearch", "serverless"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> MaintainedStore:
     if request.param == "embedded":
         return EmbeddedVectorStore(tmp_path / "vectors.sqlite")
-    return store_on(request.getfixturevalue("node"), f"rebuilt-{uuid4().hex[:8]}")
+    return store_with_indexes(request, request.param)
+
+
+def store_with_indexes(request: pytest.FixtureRequest, kind: str) -> OpenSearchVectorStore:
+    """One of its own."""
+    prefix = f"rebuilt-{uuid4().hex[:8]}"
+    if kind == "serverless":
+        return serverless_store_on(request.getfixturevalue("serverless")[0], prefix)
+    return store_on(request.getfixturevalue("node"), prefix)
 
 
 @pytest.fixture
@@ -359,9 +368,9 @@ NEXT = "next-1+d1"
 class TestAnotherModel:
     """Everything embedded by another model beside the one that answers, and taken over when the embedder has it."""
 
-    @pytest.fixture
-    def world(self, node: Node) -> World:
-        world = World(store_on(node, f"models-{uuid4().hex[:8]}"))
+    @pytest.fixture(params=["opensearch", "serverless"])
+    def world(self, request: pytest.FixtureRequest) -> World:
+        world = World(store_with_indexes(request, request.param))
         world.fill(40)
         return world
 
@@ -426,10 +435,9 @@ def _turned(old: bytes) -> bytes:
 class TestTheIndexesOfOpenSearch:
     """What only a store with indexes and aliases can have wrong, and is told of it."""
 
-    @pytest.fixture
-    def world(self, node: Node) -> World:
-        store = store_on(node, f"aliases-{uuid4().hex[:8]}")
-        world = World(store)
+    @pytest.fixture(params=["opensearch", "serverless"])
+    def world(self, request: pytest.FixtureRequest) -> World:
+        world = World(store_with_indexes(request, request.param))
         world.fill(5)
         return world
 

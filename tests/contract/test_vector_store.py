@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -33,7 +34,9 @@ from chalicelib.domain.vectors import (
 )
 from infra.opensearch.node import Node
 from tests.fakes.vectors import FakeVectorStore
+from tests.faults import Proxy
 from tests.opensearch import store_on
+from tests.serverless import serverless_store_on
 
 DIMENSION = 8
 TOLERANCE = 5e-6
@@ -108,6 +111,13 @@ def pages(store: VectorStore, query: VectorQuery, between: Callable[[], None] = 
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+def any_order(test: Callable[..., None], *, examples: int) -> Any:
+    """Examples of a history drawn step by step. One store may see them all: each has a world of its own."""
+    checks = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+    settled = settings(max_examples=examples, database=None, suppress_health_check=checks)
+    return settled(given(data=st.data())(test))
 
 
 class VectorStoreContract:
@@ -395,14 +405,7 @@ class VectorStoreContract:
 
     # Any order
 
-    # The suite runs on several stores, and one store may see all examples: each has a world of its own.
-    @settings(
-        max_examples=60,
-        database=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
-    )
-    @given(data=st.data())
-    def test_any_order_of_writes_leaves_what_a_brute_force_model_says(self, store: VectorStore, data: st.DataObject):
+    def leaves_what_a_brute_force_model_says(self, store: VectorStore, data: st.DataObject) -> None:
         world, model = World(), BruteForce()
         for batch in data.draw(st.lists(batches(), min_size=1, max_size=8)):
             model.apply(world, batch)
@@ -413,6 +416,8 @@ class VectorStoreContract:
             assert [hit.uuid for hit in found] == [uuid for _, uuid in expected]
             assert [hit.distance for hit in found] == pytest.approx([d for d, _ in expected], abs=TOLERANCE)
             assert store.count(world.account) == len(model.standing)
+
+    test_any_order_of_writes = any_order(leaves_what_a_brute_force_model_says, examples=60)
 
 
 # The brute-force model, and what is thrown at it
@@ -586,6 +591,19 @@ class TestOpenSearchSeenByAnother(VectorStoreContract):
         writer, reader = store_on(node, "contract-pair"), store_on(node, "contract-pair")
         writer.indexes.for_writing("contract-1+d1", DIMENSION)
         return WrittenByOneReadByAnother(writer, reader)
+
+
+class TestServerless(VectorStoreContract):
+    """Written by one process and read by another, at a service whose ids are its own and that takes fewer requests."""
+
+    @pytest.fixture
+    def store(self, serverless: tuple[str, Proxy]) -> VectorStore:
+        writer, reader = (serverless_store_on(serverless[0], "contract-serverless") for _ in range(2))
+        writer.indexes.for_writing("contract-1+d1", DIMENSION)
+        return WrittenByOneReadByAnother(writer, reader)
+
+    # Fewer of them: here a write is several requests, and test_serverless.py has histories of its own.
+    test_any_order_of_writes = any_order(VectorStoreContract.leaves_what_a_brute_force_model_says, examples=12)
 
 
 @dataclass(frozen=True)

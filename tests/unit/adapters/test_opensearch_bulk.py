@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.opensearch_bulk import TRIES, Write, write
+from chalicelib.adapters.opensearch_bulk import TRIES, Outcome, Write, write
 from chalicelib.adapters.opensearch_client import Refused
+from chalicelib.adapters.opensearch_documents import lines
+from chalicelib.adapters.opensearch_indexes import Index
 from chalicelib.domain.errors import StoreUnavailable
 
 OK = {"status": 201}
@@ -25,9 +27,8 @@ class Calls:
         self.requests: list[list[str]] = []
         self.pauses: list[int] = []
 
-    def ask(self, method: str, path: str, body: str, params: dict[str, str], **_: object) -> Any:
+    def ask(self, method: str, path: str, body: str, params: object, **_: object) -> Any:
         assert (method, path) == ("POST", "/_bulk")
-        assert params["require_alias"] == "true"
         uuids = [json.loads(line)["index"]["_id"] for line in body.splitlines()[::2]]
         self.requests.append(uuids)
         if "whole" in uuids and len(uuids) >= 1:
@@ -38,13 +39,20 @@ class Calls:
         self.pauses.append(attempt)
 
 
+INDEX = Index("index", "lite-1+d1", 4, reading=True, writing=True, filling=False)
+
+
 def writes(*uuids: str) -> list[Write]:
-    return [Write("index.write", uuid, 1, "{}") for uuid in uuids]
+    return [Write(INDEX, uuid, 1, "{}") for uuid in uuids]
+
+
+def written(calls: Calls, *uuids: str) -> Outcome:
+    return write(calls, writes(*uuids), lines, {})  # type: ignore[arg-type]
 
 
 def test_only_what_was_refused_as_too_much_is_sent_again_after_growing_pauses():
     calls = Calls(b=[BUSY, BUSY, OK], d=[BUSY, OK])
-    outcome = write(calls, writes("a", "b", "c", "d"), wait=True)  # type: ignore[arg-type]
+    outcome = written(calls, "a", "b", "c", "d")
     assert calls.requests == [["a", "b", "c", "d"], ["b", "d"], ["b"]]
     assert calls.pauses == [0, 1]
     assert (outcome.stale, outcome.refused) == ([], [])
@@ -53,40 +61,40 @@ def test_only_what_was_refused_as_too_much_is_sent_again_after_growing_pauses():
 def test_what_stays_too_much_is_given_up_and_comes_back_with_its_message():
     calls = Calls(b=[BUSY] * TRIES)
     with pytest.raises(StoreUnavailable):
-        write(calls, writes("a", "b"), wait=True)  # type: ignore[arg-type]
+        written(calls, "a", "b")
     assert len(calls.requests) == TRIES
 
 
 def test_a_newer_version_that_is_there_is_no_error():
-    outcome = write(Calls(a=[CONFLICT]), writes("a", "b"), wait=True)  # type: ignore[arg-type]
+    outcome = written(Calls(a=[CONFLICT]), "a", "b")
     assert (outcome.stale, outcome.refused) == ([], [])
 
 
 def test_a_bad_document_is_named_and_its_neighbours_are_written():
-    outcome = write(Calls(b=[BAD]), writes("a", "b", "c"), wait=True)  # type: ignore[arg-type]
+    outcome = written(Calls(b=[BAD]), "a", "b", "c")
     assert outcome.refused == ["b: mapper_parsing_exception: no vector"]
 
 
 def test_a_document_for_which_the_whole_request_is_refused_is_found_and_its_neighbours_are_written():
     calls = Calls()
-    outcome = write(calls, writes("a", "b", "whole", "c", "d"), wait=True)  # type: ignore[arg-type]
+    outcome = written(calls, "a", "b", "whole", "c", "d")
     assert outcome.refused == ["whole: action_request_validation_exception: id is too long"]
-    written = [uuid for request in calls.requests if "whole" not in request for uuid in request]
-    assert written == ["a", "b", "c", "d"]
+    others = [uuid for request in calls.requests if "whole" not in request for uuid in request]
+    assert others == ["a", "b", "c", "d"]
 
 
 def test_a_target_that_takes_no_more_writes_is_told_of():
-    outcome = write(Calls(a=[GONE]), writes("a", "b"), wait=True)  # type: ignore[arg-type]
+    outcome = written(Calls(a=[GONE]), "a", "b")
     assert [each.uuid for each in outcome.stale] == ["a"]
 
 
 def test_an_index_that_refuses_writes_makes_the_store_unavailable():
     with pytest.raises(StoreUnavailable):
-        write(Calls(a=[BLOCKED]), writes("a", "b"), wait=True)  # type: ignore[arg-type]
+        written(Calls(a=[BLOCKED]), "a", "b")
 
 
 def test_requests_stay_small():
     calls = Calls()
-    large = [Write("index.write", str(n), 1, json.dumps("x" * 1_500_000)) for n in range(5)]
-    write(calls, large, wait=False)  # type: ignore[arg-type]
+    large = [Write(INDEX, str(n), 1, json.dumps("x" * 1_500_000)) for n in range(5)]
+    write(calls, large, lines, {})  # type: ignore[arg-type]
     assert calls.requests == [["0", "1"], ["2", "3"], ["4"]]
