@@ -47,7 +47,7 @@ class OpenSearchVectorStore:
     ) -> None:
         self._calls = calls
         self.indexes = indexes
-        self._documents = documents
+        self.documents = documents
         self._searcher = Searcher(calls, documents, ef_search)
         self._now = now
 
@@ -77,8 +77,8 @@ class OpenSearchVectorStore:
         now, wanted = self._now(), queries.owned_by(account, [collection])
         for index in self.indexes.all(fresh=True):
             if index.takes_writes:
-                self._documents.settle(index)
-                for page in self._documents.walk(index.name, wanted):
+                self.documents.settle(index)
+                for page in self.documents.walk(index.name, wanted):
                     self._write([(uuid, version, "", _tombstone(uuid, now)) for uuid, version in page], {"": [index]})
 
     def search(self, query: VectorQuery) -> list[Hit]:
@@ -91,16 +91,16 @@ class OpenSearchVectorStore:
         known = self.indexes.all(fresh=True)
         wanted = queries.owned_by(account, None if collection is None else [collection])
         reading = [index for index in known if index.reading and model in (None, index.model)]
-        return sum(self._documents.count(index.name, wanted) for index in reading)
+        return sum(self.documents.count(index.name, wanted) for index in reading)
 
     def rebuild(self, model: str, dimension: int, *, anew: bool = True) -> OpenSearchRebuild:
         return OpenSearchRebuild(
-            self.indexes, self._documents, self._searcher, model, dimension, anew=anew, now=self._now
+            self.indexes, self.documents, self._searcher, model, dimension, anew=anew, now=self._now
         )
 
     def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         reading = [index.name for index in self.indexes.of(model, fresh=True) if index.reading]
-        return self._documents.vectors(reading[0], uuids) if reading else {}
+        return self.documents.vectors(reading[0], uuids) if reading else {}
 
     def retire_others(self, model: str) -> None:
         for index in self.indexes.all(fresh=True):
@@ -119,11 +119,11 @@ class OpenSearchVectorStore:
     def purge(self) -> int:
         """Delete the tombstones that nothing can come late for any more; answers how many."""
         before = self._now() - TOMBSTONE_SECONDS
-        return sum(self._documents.purge(index.name, before) for index in self.indexes.all(fresh=True))
+        return sum(self.documents.purge(index.name, before) for index in self.indexes.all(fresh=True))
 
     def _drop(self, which: Callable[[Index], bool]) -> list[str]:
         dropped = [index for index in self.indexes.all(fresh=True) if which(index)]
-        if dropped and not self._documents.fenced:
+        if dropped and not self.documents.fenced:
             # What a writer addresses that is not there, Serverless would make, and not as we do.
             for index in dropped:
                 self.indexes.retire(index)
@@ -154,7 +154,7 @@ class OpenSearchVectorStore:
                     for index in found[model]
                     if index.writing is writing
                 ]
-                outcome = self._documents.write(writes, wait=writing)
+                outcome = self.documents.write(writes, wait=writing)
                 refused += outcome.refused
                 stale |= {(each.uuid, each.version) for each in outcome.stale}
             left = [each for each in left if each[:2] in stale]

@@ -11,7 +11,7 @@ def add(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "doctor", help="compare the vector store with the catalogue: indexes, counts, sampled vectors, recall"
     )
-    parser.add_argument("--purge", action="store_true", help="also delete tombstones that nothing can come late for")
+    parser.add_argument("--purge", action="store_true", help="also delete old tombstones and what was overtaken")
     parser.set_defaults(run=doctor)
 
 

@@ -104,7 +104,7 @@ class TestAnyOrder:
 
         for writer in writers.values():
             for index in writer.indexes.all():
-                writer._documents.settle(index)
+                writer.documents.settle(index)
         expected = sorted((round(v / 10 + n / 100, 2), n) for n, v in standing.items())[:3]
         for act in (lambda: None, writers["careful"].purge, writers["careful"].purge):
             act()

@@ -296,6 +296,116 @@ class TestOpenSearch:
         assert seconds == {f"'{RETRY_AFTER_SECONDS}'"}  # in quotes: to API Gateway a word without them is a mapping
 
 
+def policy(resource: dict) -> list[dict] | dict:
+    """A policy of Serverless, which is a text with names to be filled in."""
+    text = resource["Policy"]["Fn::Sub"][0]
+    return json.loads(text.replace("${Part}", "1a2b3c4d"))
+
+
+class TestServerless:
+    NAME = "similarix-1a2b3c4d"
+
+    @pytest.fixture
+    def made(self, resources):
+        return {name: each for name, each in resources.items() if each.get("Condition") == "HasServerless"}
+
+    @pytest.fixture
+    def named(self, made):
+        """The properties of its resources."""
+        return {name: each["Properties"] for name, each in made.items()}
+
+    def test_it_is_made_only_where_it_is_asked_for(self, template, made):
+        assert template["Conditions"]["HasServerless"] == {"Fn::Equals": [{"Ref": "VectorStore"}, "serverless"]}
+        everything = {n for n, each in template["Resources"].items() if "OpenSearchServerless" in each["Type"]}
+        assert everything == set(made) - {"ServerlessPermission"} | {"ServerlessAdministration"}
+
+    def test_it_is_a_collection_of_vectors_of_the_next_generation_in_a_group_with_limits(self, made, named):
+        group, collection = named["ServerlessGroup"], named["ServerlessCollection"]
+
+        assert collection["Type"] == "VECTORSEARCH"
+        assert collection["CollectionGroupName"] == collection["Name"] == group["Name"]
+        assert group["Generation"] == "NEXTGEN"
+        assert group["StandbyReplicas"] == collection["StandbyReplicas"] == "ENABLED"  # it takes nothing else
+        assert {name: referred(limit) for name, limit in group["CapacityLimits"].items()} == {
+            f"{limit}{of}CapacityInOcu": f"Serverless{limit}imum"
+            for limit in ("Min", "Max")
+            for of in ("Search", "Indexing")
+        }
+        assert set(made["ServerlessCollection"]["DependsOn"]) == set(made) - {
+            "ServerlessCollection",
+            "ServerlessPermission",
+        }
+
+    def test_it_costs_nothing_when_idle_unless_asked_to(self, template):
+        assert template["Parameters"]["ServerlessMinimum"]["Default"] == 0
+
+    def test_it_is_encrypted_and_reached_without_a_vpc_but_not_its_dashboards(self, named):
+        rule = {"ResourceType": "collection", "Resource": [f"collection/{self.NAME}"]}
+
+        assert policy(named["ServerlessEncryption"]) == {"Rules": [rule], "AWSOwnedKey": True}
+        assert policy(named["ServerlessNetwork"]) == [{"Rules": [rule], "AllowFromPublic": True}]
+
+    def test_functions_that_search_or_index_may_use_it_and_none_may_delete_an_index(self, named):
+        (access,) = policy(named["ServerlessAccess"])
+        writers = ["ApiRole", "IndexWorkerRole", "UploadsWorkerRole", "DeletionsWorkerRole"]
+        of_collection, of_indexes = access["Rules"]
+
+        assert access["Principal"] == [f"${{{role}.Arn}}" for role in writers]
+        assert of_collection["Resource"] == [f"collection/{self.NAME}"]
+        assert of_indexes["Resource"] == [f"index/{self.NAME}/similarix-*"]
+        assert set(of_collection["Permission"]) == {"aoss:CreateCollectionItems", "aoss:DescribeCollectionItems"}
+        assert set(of_indexes["Permission"]) == {
+            f"aoss:{what}" for what in ("CreateIndex", "DescribeIndex", "ReadDocument", "WriteDocument")
+        }
+        permission = named["ServerlessPermission"]
+        (statement,) = permission["PolicyDocument"]["Statement"]
+        assert [referred(role) for role in permission["Roles"]] == writers
+        assert statement["Action"] == "aoss:APIAccessAll"
+        assert referred(statement["Resource"]) == "ServerlessCollection"
+
+    def test_whoever_administers_it_is_named(self, template, resources):
+        administration = resources["ServerlessAdministration"]
+
+        assert administration["Condition"] == "HasServerlessAdministrator"
+        assert template["Conditions"]["HasServerlessAdministrator"]["Fn::And"][0] == {"Condition": "HasServerless"}
+        (access,) = policy(administration["Properties"])
+        assert access["Principal"] == ["${ServerlessAdministrator}"]
+        assert "aoss:DeleteIndex" in access["Rules"][1]["Permission"]
+
+    def test_names_fit_whatever_the_stack_is_called(self, named):
+        part = {"Part": {"Fn::Select": [0, {"Fn::Split": ["-", {"Fn::Select": [2, {"Fn::Split": ["/", STACK_ID]}]}]}]}}
+        for name in ("ServerlessGroup", "ServerlessEncryption", "ServerlessNetwork", "ServerlessAccess"):
+            assert named[name]["Name"] == {"Fn::Sub": ["similarix-${Part}", part]}
+
+    @pytest.mark.parametrize(
+        ("store", "endpoint", "signing", "profile"),
+        [
+            ("domain", "https://${OpenSearchDomain.DomainEndpoint}", "es", "OpenSearchProfile"),
+            ("serverless", "ServerlessCollection.CollectionEndpoint", "aoss", "serverless-nextgen"),
+            ("endpoint", "OpenSearchEndpoint", "es", "OpenSearchProfile"),
+        ],
+    )
+    def test_the_functions_are_told_where_vectors_are(self, functions, store, endpoint, signing, profile):
+        true = {"HasDomain": store == "domain", "HasServerless": store == "serverless", "IsUnsigned": False}
+        for name in APPLICATION:
+            variables = functions[name]["Environment"]["Variables"]
+            told = [chosen(variables[f"OPENSEARCH_{which}"], true) for which in ("ENDPOINT", "SIGNING", "PROFILE")]
+            assert told == [endpoint, signing, profile]
+
+
+STACK_ID = {"Ref": "AWS::StackId"}
+
+
+def chosen(value, true: dict[str, bool]) -> str:
+    """What a value with conditions in it comes to: a text, a name, or a resource's attribute."""
+    if isinstance(value, str):
+        return value
+    ((function, of),) = value.items()
+    if function == "Fn::If":
+        return chosen(of[1] if true[of[0]] else of[2], true)
+    return ".".join(of) if isinstance(of, list) else of
+
+
 class TestAlarms:
     def test_every_function_every_queue_and_all_dead_letters_are_watched(self, resources, functions):
         alarms = [
