@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.changes import DeletionStep, IndexBatch, SyncStep
+from chalicelib.domain.changes import SENT_BACK, DeletionStep, IndexBatch, SyncStep
 from chalicelib.domain.collections import AutoSync
 from chalicelib.domain.news import s3_news
 from chalicelib.domain.syncs import Tally
@@ -55,7 +55,7 @@ def index(event: Event, context: Any, services: Services) -> Event:
 
     def handle(record: "SQSRecord") -> None:
         batch = IndexBatch.from_json(record.body)
-        again = _times(record) > 1
+        again = _times(record) > 1 or SENT_BACK in (record["messageAttributes"] or {})
         if again:
             services.walks.keep_alive(batch)
         tally = services.indexing.apply(batch, again=again)

@@ -7,6 +7,8 @@ from typing import Any
 
 BATCH_SIZE = 16  # objects a message: one embedder call well inside its time, few enough to share work among workers
 
+SENT_BACK = "similarix-sent-back"  # the attribute of a message that comes from the dead letters
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

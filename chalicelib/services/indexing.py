@@ -26,9 +26,10 @@ from chalicelib.domain.files import (
     restored,
 )
 from chalicelib.domain.syncs import Tally
-from chalicelib.domain.vectors import VectorRemoval, VectorStore, document_of
+from chalicelib.domain.vectors import VectorStore
 from chalicelib.services.embedding import Embedding, Made, Wanted
 from chalicelib.services.ports import Catalogue, Clock, Collections, Draft, Failure, Source, Sources
+from chalicelib.services.projecting import Projection
 
 ROUNDS = 4  # at one message, when its objects are changed or written by others while it is handled
 NOTHING_OPENED: Mapping[str, Made] = {}
@@ -64,31 +65,39 @@ class Indexing:
 
         Args:
             again: the message has been handled before, perhaps in part; the vector store is written even where
-                the news is old, because the earlier worker may have died between the two.
+                the news is old, or the sync that wanted it is no more, because the earlier worker may have died
+                between the two.
             opened: what the embedder has just read out of objects, by key; one that has other bytes by now is opened.
 
         Raises:
             Unavailable: the bucket, the embedder or the store did not answer; nothing is lost, try again.
         """
         collection = self.collections.get(batch.account, batch.collection)
-        if collection is None or _is_idle(batch, collection):
+        if collection is None:
             return Tally()
-        changes: Sequence[Change] = [change for change in batch.changes if collection.holds(change.key)]
+        changes = [change for change in batch.changes if collection.holds(change.key)]
+        try:
+            if not _is_idle(batch, collection):
+                return self._bring_up(collection, changes, opened, again=again)
+            if again:  # whoever had it before may have died between the two writes
+                self._projection.put_right(collection, [change.key for change in changes])
+        except NotFound:
+            # Deleted while this was at it: what it has written into the store must not outlive the collection.
+            self.vectors.remove_collection(collection.account, collection.uuid)
+        return Tally()
+
+    def _bring_up(
+        self, collection: Collection, changes: Sequence[Change], opened: Mapping[str, Made], *, again: bool
+    ) -> Tally:
         outcomes: dict[str, str] = {}
-        for _ in range(ROUNDS):
-            if not changes:
-                break
-            try:
-                changes = self._round(collection, changes, outcomes, opened, again=again)
-            except NotFound:
-                # Deleted while this was at it: what it has written into the store must not outlive the collection.
-                self.vectors.remove_collection(collection.account, collection.uuid)
-                return Tally()
+        rounds = 0
+        while changes:
+            if rounds == ROUNDS:
+                raise SourceUnavailable(f"{len(changes)} objects kept changing while they were indexed.")
+            changes = self._round(collection, changes, outcomes, opened, again=again)
             # Where this did not do, somebody was faster, and the thumbnail has been thrown away.
-            again, opened = True, NOTHING_OPENED
-        if not changes:
-            return _tally(outcomes)
-        raise SourceUnavailable(f"{len(changes)} objects kept changing while they were indexed.")
+            again, opened, rounds = True, NOTHING_OPENED, rounds + 1
+        return _tally(outcomes)
 
     def _round(
         self,
@@ -106,7 +115,7 @@ class Indexing:
         _use(opened, done)
         self._embed(collection, source, model, done)
         standing = done.standing if again else []
-        self._project([draft.record for draft in done.drafts] + standing, collection.bucket)
+        self._projection.project([draft.record for draft in done.drafts] + standing, collection.bucket)
         stale = self.catalogue.save_all(done.drafts) if done.drafts else set()
         self.embedding.tidy(done.drafts, stale)
         written = [draft.record for draft in done.drafts if draft.record.key not in stale]
@@ -174,14 +183,9 @@ class Indexing:
                 record = replace(wanted.draft.record, etag=wanted.found.etag, size=wanted.found.size)
                 done.drafts.append(Draft(failed(record, model, result.code, result.message), wanted.draft.previous))
 
-    def _project(self, records: Sequence[FileRecord], bucket: str) -> None:
-        """Make the vector store say what the records say."""
-        documents = [document_of(r, r.picture, bucket) for r in records if r.picture and r.state is FileState.INDEXED]
-        removals = [VectorRemoval(r.uuid, r.version) for r in records if r.state is not FileState.INDEXED]
-        if documents:
-            self.vectors.upsert(documents)
-        if removals:
-            self.vectors.remove(removals)
+    @property
+    def _projection(self) -> Projection:
+        return Projection(self.catalogue, self.vectors, self.now)
 
 
 def _use(opened: Mapping[str, Made], done: Round) -> None:

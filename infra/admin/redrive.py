@@ -4,10 +4,13 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
+from chalicelib.domain.changes import SENT_BACK
 from infra.admin.deployment import Deployment
 
 QUEUES = ("sync", "index", "events", "uploads", "deletions")
 HELD_SECONDS = 120  # that a message is hidden from others while it is shown or sent back
+# A new message for SQS, and yet one that workers have had before.
+ATTRIBUTES = {SENT_BACK: {"DataType": "String", "StringValue": "yes"}}
 SHOWN = 200  # characters of a message's body
 
 
@@ -32,7 +35,7 @@ def redrive(deployment: Deployment, options: argparse.Namespace) -> None:
                 shown.append(letter["ReceiptHandle"])
                 continue
             # First there, then gone from here: what a crash doubles does no harm, what it loses would.
-            sqs.send_message(QueueUrl=queue, MessageBody=letter["Body"])
+            sqs.send_message(QueueUrl=queue, MessageBody=letter["Body"], MessageAttributes=ATTRIBUTES)
             sqs.delete_message(QueueUrl=dead, ReceiptHandle=letter["ReceiptHandle"])
         for handle in shown:
             sqs.change_message_visibility(QueueUrl=dead, ReceiptHandle=handle, VisibilityTimeout=0)

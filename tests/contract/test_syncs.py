@@ -73,6 +73,15 @@ class SyncsContract:
     def opened(self, collection: Collection, step: SyncStep, mark: str, *keys: str, held: bool = False) -> Opened:
         return Opened(a_batch(collection, *keys, sync=step.sync, mark=mark), held)
 
+    def met(self, syncs: Syncs, collection: Collection) -> tuple[SyncStep, Part, list[Opened], Opened]:
+        """A sync, its part as a worker has it, and three batches and a removal that are to be opened."""
+        step = self.begin(syncs, collection)
+        assert step is not None
+        part = syncs.take(step, LEASE)
+        assert part is not None
+        opened = [self.opened(collection, step, f"sent.000.00000000{n}", f"k{n}") for n in range(3)]
+        return step, part, opened, self.opened(collection, step, "held.000.000000000", "gone", held=True)
+
     def test_a_sync_begins_with_its_parts_and_its_figures_at_nought(
         self, stores: Stores, syncs: Syncs, collection: Collection
     ):
@@ -143,12 +152,7 @@ class SyncsContract:
     def test_batches_count_once_however_often_they_are_closed(
         self, stores: Stores, syncs: Syncs, collection: Collection
     ):
-        step = self.begin(syncs, collection)
-        assert step is not None
-        part = syncs.take(step, LEASE)
-        assert part is not None
-        opened = [self.opened(collection, step, f"sent.000.00000000{n}", f"k{n}") for n in range(3)]
-        removal = self.opened(collection, step, "held.000.000000000", "gone", held=True)
+        step, part, opened, removal = self.met(syncs, collection)
         part = replace(part, sent=3, fresh=2, held=1)
         syncs.advance(step, part, Progress(9, 4, 1), [*opened, removal], LATE)
         state = self.state(stores, collection)
@@ -164,12 +168,7 @@ class SyncsContract:
         assert (state.outstanding, state.progress.tally) == (1, Tally(1, 1, 1, 2))
 
     def test_every_batch_stays_on_record_closed_or_not(self, syncs: Syncs, collection: Collection):
-        step = self.begin(syncs, collection)
-        assert step is not None
-        part = syncs.take(step, LEASE)
-        assert part is not None
-        opened = [self.opened(collection, step, f"sent.000.00000000{n}", f"k{n}") for n in range(3)]
-        removal = self.opened(collection, step, "held.000.000000000", "gone", held=True)
+        step, part, opened, removal = self.met(syncs, collection)
         syncs.advance(step, replace(part, sent=3, fresh=3, held=1), Progress(), [*opened, removal], LEASE)
         syncs.close_batch(opened[1].batch, Tally(done=1), LEASE)
         syncs.close_batch(removal.batch, Tally(removed=1), LEASE)

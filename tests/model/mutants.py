@@ -147,6 +147,12 @@ MUTANTS = (
         "    return collection.sync.status is not SyncStatus.COMPLETED\n",
     ),
     Mutant(
+        "what a worker left half done in a sync that is no more stays so",
+        "chalicelib/services/indexing.py",
+        "            if again:  # whoever had it before may have died between the two writes\n",
+        "            if False:\n",
+    ),
+    Mutant(
         "an event is passed on to the first collection of its bucket alone",
         "chalicelib/services/noticing.py",
         "        return [collection for collection in candidates if collection.holds(key)]\n",

@@ -142,6 +142,31 @@ class History(RuleBasedStateMachine):
             if self.world.messages:
                 self._run_to(self.world.deliver(len(self.world.messages) - 1), f"before {write}")
 
+    @rule(number=MEMBERS, key=KEYS, body=BODIES, called_off=st.booleans())
+    def leave_half_done(self, number: int, key: str, body: bytes, called_off: bool) -> None:
+        """A worker dies between its two writes, its sync ends without it, the object goes back, and nobody tells."""
+        world, before = self.world, self.world.bucket.objects.get(key)
+        world.put(key, body, 0)
+        world.begin_sync(number, Trigger.MANUAL).run()
+        world.settle()
+        for queue, at in (("sync", "its end"), ("index", "before save_all")):
+            places = [place for place, message in enumerate(world.messages) if message.queue == queue]
+            if places:
+                worker = world.deliver(places[-1])
+                self._run_to(worker, at, settle=False)
+                worker.kill()
+                world.settle()
+        if called_off:
+            world.cancel(number).run()
+        else:
+            world.clock.pass_by(LEASE + timedelta(seconds=1))
+            world.begin_sync(number, Trigger.MANUAL).run()
+        world.settle()
+        if before is None:
+            world.delete(key, 0)
+        else:
+            world.put(key, before, 0)
+
     @rule(keys=st.sets(KEYS, min_size=4), body=BODIES)
     def fill_and_empty(self, keys: set[str], body: bytes) -> None:
         """A bucket is filled and indexed; then all of it goes, and nobody tells."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib import workers
-from chalicelib.domain.changes import Change, IndexBatch
+from chalicelib.domain.changes import SENT_BACK, Change, IndexBatch
 from chalicelib.domain.errors import StoreUnavailable
 from chalicelib.domain.syncs import Tally
 from chalicelib.services.ports import Delivery
@@ -110,6 +110,13 @@ def test_a_message_that_was_handed_out_before_is_applied_with_more_care() -> Non
     index(services, "two", times=2)
     assert services.indexing.applied == [("one", False), ("two", True)]
     assert services.walks.kept_alive == ["two"]
+
+
+def test_a_message_that_is_sent_back_from_the_dead_letters_was_handed_out_before() -> None:
+    services, sent_back = Services(), event("one")
+    sent_back["Records"][0]["messageAttributes"] = {SENT_BACK: {"dataType": "String", "stringValue": "yes"}}
+    workers.index(sent_back, None, services)  # type: ignore[arg-type]
+    assert services.indexing.applied == [("one", True)]
 
 
 def test_what_became_of_the_files_is_counted_once_for_the_whole_delivery(capsys: pytest.CaptureFixture[str]) -> None:

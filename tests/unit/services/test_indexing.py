@@ -13,7 +13,8 @@ from chalicelib.domain.files import FileState, is_old_news
 from chalicelib.domain.syncs import Tally
 from tests.contract.things import a_batch, a_collection
 from tests.fakes.embedder import UNREADABLE, vector
-from tests.unit.services.world import BUCKET, World
+from tests.fakes.messages import Message
+from tests.unit.services.world import BUCKET, PAST_THE_LEASE, World
 
 # As S3 writes them: hexadecimal, of varying length, in order once the shorter is padded on the right with zeros.
 SEQUENCERS = st.text("0123456789ABCDEF", min_size=1, max_size=18)
@@ -392,3 +393,42 @@ def test_statistics_follow_what_is_indexed_to_the_byte(world: World) -> None:
     world.clock.pass_by(timedelta(minutes=1))
     world.sync()
     assert (world.current().total_files, world.current().total_size) == (1, 7)
+
+
+class TestABatchOfASyncThatIsNoMore:
+    """A worker died at it between its two writes, and the object went back to what it was; nobody told of either."""
+
+    @pytest.fixture(params=["called off", "taken over"])
+    def batch(self, request: pytest.FixtureRequest, world: World) -> Message:
+        world.put("a.jpg", body=b"one")
+        world.sync()
+        world.put("a.jpg", body=b"two")
+        world.put("new.jpg")
+        world.start()
+        world.work("sync")
+        (batch,) = world.post.waiting
+        world.meanwhile("catalogue", "save_all", die)
+        with pytest.raises(Died):
+            world.deliver(batch)
+        if request.param == "called off":
+            world.app.sync.cancel(world.current())
+        else:
+            world.clock.pass_by(PAST_THE_LEASE)
+            world.start()
+        world.put("a.jpg", body=b"one")
+        world.bucket.delete("new.jpg")
+        return batch
+
+    def test_is_put_right_when_it_comes_back_and_nothing_is_opened_for_it(self, world: World, batch: Message) -> None:
+        opened = list(world.embedder.embedded)
+        assert world.deliver(batch)
+        (document,) = world.vectors.documents.values()
+        assert (document.key, document.vector) == ("a.jpg", vector(b"one"))
+        assert world.embedder.embedded == opened
+        world.work()
+        assert world.searchable() == {"a.jpg"}
+
+    def test_counts_for_no_sync(self, world: World, batch: Message) -> None:
+        before = world.state().progress
+        assert world.deliver(batch)
+        assert world.state().progress == before

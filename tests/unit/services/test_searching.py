@@ -71,7 +71,7 @@ def test_a_picture_that_cannot_be_opened_is_the_callers_and_an_outage_is_ours(sy
 
 
 def test_a_picture_is_neither_empty_nor_larger_than_fits(synced: World) -> None:
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequest, match=r"^The file is empty\.$"):
         synced.app.search.by_image(synced.collection.account, b"", ALL)
     synced.app.search.by_image(synced.collection.account, b"x" * INLINE_LIMIT, ALL)
     with pytest.raises(PayloadTooLarge):
