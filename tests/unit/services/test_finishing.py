@@ -126,13 +126,17 @@ def test_while_another_has_the_file_a_look_comes_back_in_a_minute_and_a_caller_w
     assert world.app.uploads.complete(managed, upload.id).file_name == "a.jpg"
 
 
-def test_an_outage_leaves_it_to_the_next_look_and_loses_nothing(world: World, managed: Collection) -> None:
+@pytest.mark.parametrize("hiccup", [False, True])
+def test_an_outage_leaves_it_to_the_next_look_and_loses_nothing(
+    world: World, managed: Collection, hiccup: bool
+) -> None:
     upload = prepared(world, managed, body=BODY)
-    world.embedder.down = True
+    world.embedder.down, world.embedder.hiccups = not hiccup, {BODY}
     with pytest.raises(EmbedderUnavailable):
         world.app.finishing.look(upload.ref)
     assert (state(world, upload), files_taken(world, managed)) == ((UploadState.PENDING, None), 1)
     world.embedder.down = False
+    world.embedder.hiccups.clear()
     world.app.finishing.look(upload.ref)
     assert listed_as(world, managed) is FileState.INDEXED
 

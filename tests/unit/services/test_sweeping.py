@@ -5,11 +5,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.services.sweeping import AGE
-from tests.unit.services.world import World
-
-
-class Died(BaseException):
-    """The worker's process is no more."""
+from tests.unit.services.world import Died, World, die
 
 
 @pytest.fixture
@@ -20,10 +16,6 @@ def littered(world: World) -> World:
     world.bucket.delete("gone.jpg")
     world.sync()
     world.put("c.jpg")
-
-    def die() -> None:
-        raise Died
-
     world.meanwhile("catalogue", "save_all", die)
     with pytest.raises(Died):
         world.apply("c.jpg")

@@ -31,6 +31,14 @@ HANDLERS = {
 }
 
 
+class Died(BaseException):
+    """The worker's process is no more."""
+
+
+def die() -> None:
+    raise Died
+
+
 def plenty() -> float:
     """Seconds that a worker has left."""
     return 100

@@ -1,0 +1,167 @@
+"""Who wins where workers, and what happens to the bucket, meet at one object; and what one leaves that dies there."""
+
+import pytest
+
+from chalicelib.domain.errors import SourceUnavailable
+from chalicelib.domain.files import FileState
+from chalicelib.domain.syncs import Tally
+from tests.fakes.embedder import vector
+from tests.fakes.messages import Message
+from tests.unit.services.world import PAST_THE_LEASE, Died, World, die
+
+
+class TestRaces:
+    def test_one_that_is_replaced_while_it_is_opened_is_looked_at_again(self, world: World) -> None:
+        world.put("a.jpg", body=b"one")
+        world.meanwhile("embedder", "embed_objects", lambda: world.put("a.jpg", body=b"two"))
+        assert world.apply("a.jpg") == Tally(done=1)
+        (document,) = world.vectors.documents.values()
+        assert document.vector == vector(b"two")
+
+    def test_one_that_goes_while_it_is_opened_is_not_indexed(self, world: World) -> None:
+        world.put("a.jpg")
+        world.meanwhile("embedder", "embed_objects", lambda: world.bucket.delete("a.jpg"))
+        assert world.apply("a.jpg") == Tally(removed=1)
+        assert world.searchable() == set()
+
+    def test_whoever_was_overtaken_looks_again_and_leaves_no_thumbnail_behind(self, world: World) -> None:
+        world.put("a.jpg", body=b"one")
+
+        def overtake() -> None:
+            world.put("a.jpg", body=b"two")
+            assert world.apply("a.jpg") == Tally(done=1)
+
+        world.meanwhile("catalogue", "save_all", overtake)
+        assert world.apply("a.jpg") == Tally(done=1)
+        record = world.record("a.jpg")
+        assert record is not None and record.picture is not None
+        (document,) = world.vectors.documents.values()
+        assert record.picture.vector == document.vector == vector(b"two")
+        assert list(world.ports.storage.thumbnails) == [(record.collection, record.thumbnail)]
+
+    def test_a_look_that_finds_nothing_to_do_bars_a_slower_worker_who_saw_something_else(self, world: World) -> None:
+        world.put("a.jpg", body=b"one")
+        world.apply("a.jpg")
+        world.put("a.jpg", body=b"two")
+
+        def change_back() -> None:
+            world.put("a.jpg", body=b"one")
+            assert world.apply("a.jpg") == Tally(done=1)
+
+        world.meanwhile("catalogue", "save_all", change_back)
+        assert world.apply("a.jpg") == Tally(done=1)
+        record = world.record("a.jpg")
+        assert record is not None and record.etag == world.bucket.info("a.jpg").etag
+
+    def test_whoever_was_overtaken_and_wrote_the_store_last_puts_it_right(self, world: World) -> None:
+        world.put("a.jpg", body=b"one")
+
+        def overtake() -> None:
+            world.put("a.jpg", body=b"two")
+            assert world.apply("a.jpg", sequencer="02") == Tally(done=1)
+
+        world.meanwhile("vectors", "upsert", overtake)
+        assert world.apply("a.jpg", sequencer="01") == Tally(done=1)
+        (document,) = world.vectors.documents.values()
+        assert document.vector == vector(b"two")
+
+    def test_one_that_never_stands_still_is_left_for_later(self, world: World) -> None:
+        bodies = iter(range(100))
+        world.put("a.jpg")
+        world.meanwhile("embedder", "embed_objects", lambda: world.put("a.jpg", body=b"%d" % next(bodies)), times=99)
+        with pytest.raises(SourceUnavailable):
+            world.apply("a.jpg")
+
+    def test_a_worker_that_died_between_its_two_writes_is_made_up_for(self, world: World) -> None:
+        world.put("a.jpg")
+        world.meanwhile("catalogue", "save_all", die)
+        with pytest.raises(Died):
+            world.apply("a.jpg")
+        assert (world.searchable(), world.record("a.jpg")) == ({"a.jpg"}, None)
+        world.bucket.delete("a.jpg")
+        assert world.apply("a.jpg", again=True) == Tally(removed=1)
+        assert world.searchable() == set()
+
+    def test_what_a_worker_left_half_done_no_sync_sees_and_its_dead_letter_sent_back_puts_right(
+        self, world: World
+    ) -> None:
+        world.put("a.jpg", body=b"one")
+        world.apply("a.jpg", sequencer="01")
+        world.put("a.jpg", body=b"two")
+        world.meanwhile("catalogue", "save_all", die)
+        with pytest.raises(Died):
+            world.apply("a.jpg", sequencer="02")
+        world.put("a.jpg", body=b"one")
+        assert world.sync().progress.to_do == 0
+        (document,) = world.vectors.documents.values()
+        assert document.vector == vector(b"two"), "docs/decisions/0024 says why this is left to the dead letter"
+        world.apply("a.jpg", sequencer="02")
+        (document,) = world.vectors.documents.values()
+        assert document.vector == vector(b"one")
+
+    def test_a_message_that_comes_back_fills_the_store_although_its_news_is_old(self, world: World) -> None:
+        world.put("a.jpg")
+        world.apply("a.jpg", sequencer="01")
+        world.vectors.documents.clear()
+        world.apply("a.jpg", sequencer="01")
+        assert world.searchable() == set()
+        world.apply("a.jpg", sequencer="01", again=True)
+        assert world.searchable() == {"a.jpg"}
+
+    def test_a_slow_worker_does_not_bring_back_an_object_that_was_never_on_record(self, world: World) -> None:
+        world.put("a.jpg")
+
+        def goes() -> None:
+            world.bucket.delete("a.jpg")
+            assert world.apply("a.jpg") == Tally(removed=1)
+
+        world.meanwhile("vectors", "upsert", goes)
+        assert world.apply("a.jpg") == Tally(removed=1)
+        record = world.record("a.jpg")
+        assert (world.searchable(), record and record.state) == (set(), FileState.REMOVED)
+
+    def test_what_is_written_while_its_collection_is_deleted_does_not_outlive_it(self, world: World) -> None:
+        world.put("a.jpg")
+        goes = world.current()
+        world.meanwhile("catalogue", "save_all", lambda: world.ports.register.begin_deletion(goes, world.clock()))
+        assert world.apply("a.jpg") == Tally()
+        assert (world.searchable(), world.record("a.jpg")) == (set(), None)
+
+
+class TestABatchOfASyncThatIsNoMore:
+    """A worker died at it between its two writes, and the object went back to what it was; nobody told of either."""
+
+    @pytest.fixture(params=["called off", "taken over"])
+    def batch(self, request: pytest.FixtureRequest, world: World) -> Message:
+        world.put("a.jpg", body=b"one")
+        world.sync()
+        world.put("a.jpg", body=b"two")
+        world.put("new.jpg")
+        world.start()
+        world.work("sync")
+        (batch,) = world.post.waiting
+        world.meanwhile("catalogue", "save_all", die)
+        with pytest.raises(Died):
+            world.deliver(batch)
+        if request.param == "called off":
+            world.app.sync.cancel(world.current())
+        else:
+            world.clock.pass_by(PAST_THE_LEASE)
+            world.start()
+        world.put("a.jpg", body=b"one")
+        world.bucket.delete("new.jpg")
+        return batch
+
+    def test_is_put_right_when_it_comes_back_and_nothing_is_opened_for_it(self, world: World, batch: Message) -> None:
+        opened = list(world.embedder.embedded)
+        assert world.deliver(batch)
+        (document,) = world.vectors.documents.values()
+        assert (document.key, document.vector) == ("a.jpg", vector(b"one"))
+        assert world.embedder.embedded == opened
+        world.work()
+        assert world.searchable() == {"a.jpg"}
+
+    def test_counts_for_no_sync(self, world: World, batch: Message) -> None:
+        before = world.state().progress
+        assert world.deliver(batch)
+        assert world.state().progress == before
