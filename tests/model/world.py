@@ -269,13 +269,12 @@ class World:
             worker = current_worker()
             for draft in arguments[0]:
                 before, key, picture = draft.previous, draft.record.key, draft.record.picture
+                removes = draft.record.state is FileState.REMOVED and before is not None
+                goes = removes and before.state is not FileState.REMOVED and worker is not None
+                if goes and worker.looked.get(key, "unseen") is not None:
+                    raise Broken(f"{key!r} was taken out without being seen to be gone")
                 if picture is not None and picture.md5 != draft.record.etag:
                     raise Broken(f"{key!r} was given a picture of other bytes")
-                removes = draft.record.state is FileState.REMOVED and before is not None
-                if not removes or before.state is FileState.REMOVED or worker is None:
-                    continue
-                if worker.looked.get(key, "unseen") is not None:
-                    raise Broken(f"{key!r} was taken out without being seen to be gone")
 
     def _watch_embedder(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
         worker = current_worker()

@@ -38,8 +38,8 @@ def differences(deployment: Deployment, file: Path) -> Iterator[str]:
         records = {record.key: record for chunk in chunks for record in chunk}
         documents = _documents(file, collection)
         for key in sorted(listed.keys() | records.keys() | documents.keys()):
-            for wrong in _wrong(listed.get(key), records.get(key), documents.get(key), model):
-                yield f"{collection.name}: {key!r} {wrong}"
+            for sentence in wrong(listed.get(key), records.get(key), documents.get(key), model):
+                yield f"{collection.name}: {key!r} {sentence}"
         held = set(_thumbnails(s3, deployment.outputs["ThumbnailsBucketName"], collection))
         for record in records.values():
             if record.state is FileState.INDEXED and record.thumbnail not in held:
@@ -49,9 +49,10 @@ def differences(deployment: Deployment, file: Path) -> Iterator[str]:
             yield f"{found.collection.name}: it states {found.stated}, and has {found.counted}"
 
 
-def _wrong(
+def wrong(
     listed: tuple[str, int] | None, record: FileRecord | None, document: Document | None, model: str
 ) -> Iterator[str]:
+    """What does not agree about one key: ``listed`` is its ETag and size in the bucket, if it is there."""
     if listed is None:
         if record is not None and record.state is not FileState.REMOVED:
             yield f"is gone from the bucket, and {record.state} in the catalogue"
