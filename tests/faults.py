@@ -28,7 +28,8 @@ class Proxy:
 
     A fault is a status to answer with, seconds to wait before passing on (a float), ``cut`` to close the connection
     without an answer, or ``lost`` to do so after the request was passed on. ``word`` narrows them to requests whose
-    path or body holds it. ``met`` counts those that met one. ``refused`` are the requests that a ``door`` has refused.
+    path or body holds it. ``met`` counts those that met one. ``refused`` are the requests that a ``door`` has refused,
+    ``passed`` those that were passed on.
     """
 
     def __init__(self, behind: str) -> None:
@@ -38,6 +39,7 @@ class Proxy:
         self.met = 0
         self.door: Door | None = None
         self.refused: list[str] = []
+        self.passed: list[str] = []
         self._lock = threading.Lock()
 
     def fault_for(self, path: str, body: bytes) -> int | float | str | None:
@@ -75,6 +77,7 @@ def proxy_before(endpoint: str) -> Iterator[tuple[str, Proxy]]:
                 told = {"error": {"type": "not_supported", "reason": str(refusal)}, "status": refusal.status}
                 self._reply(refusal.status, "application/json", json.dumps(told).encode())
                 return
+            proxy.passed.append(f"{self.command} {self.path}")
             connection = http.client.HTTPConnection(str(proxy.behind.hostname), proxy.behind.port, timeout=60)
             connection.request(self.command, self.path, body, {"Content-Type": "application/json"})
             answer = connection.getresponse()

@@ -1,6 +1,8 @@
 """Searching one index of OpenSearch: the right page, however few documents pass the filter or tie at its end."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 from chalicelib.adapters import opensearch_queries as queries
 from chalicelib.adapters.opensearch_client import OpenSearchCalls, Refused
@@ -13,6 +15,7 @@ EF_SEARCH = 128  # candidates that a search keeps on its way through the graph: 
 SPARE = 8  # hits beyond the limit, so that a tie at its end is seen whole
 DEEP = 1_100  # candidates of a page behind the first: all pages to a thousand results are cut from the same ones
 MOST = 10_000  # candidates and hits that OpenSearch gives at once
+REMEMBERED = 1_000  # owners whose last answer was short
 
 
 class Searcher:
@@ -30,6 +33,7 @@ class Searcher:
         self._documents = documents
         self._ef = ef
         self._widest = MOST + 1 if documents.tuned else MOST  # more than MOST candidates are all: a script's
+        self._short: set[tuple[str, tuple[str, ...] | None]] = set()
 
     def search(self, where: str, query: VectorQuery, *, exactly: bool = False) -> list[Hit]:
         """Search an index or alias; nothing is found in one that does not exist.
@@ -49,9 +53,33 @@ class Searcher:
                 raise ValueError(f"The query's dimension is not the model's: {error.reason}") from error
             raise
 
-    def _count(self, where: str, wanted: Json) -> int:
-        """Documents that pass a filter."""
+    def _ask(self, where: str, query: VectorQuery, body: Json) -> tuple[Any, int | None]:
+        """The answer; where the owner's last one was short, with the count that a short one is held against.
+
+        Both in one request, of which a part may be refused where the other is not: asked alone, it tells why. That who
+        has few vectors is asked so is a guess; nothing but the number of requests depends on it.
+        """
+        if self._documents.tuned and _owner(query) in self._short:
+            wanted = queries.owned_by(query.account, query.collections)
+            counting = {"query": wanted, "size": 0, "track_total_hits": MOST + 1}
+            lines = "".join(f"{json.dumps(each)}\n" for each in ({}, body, {}, counting))
+            answers = self._calls.ask("POST", f"/{where}/_msearch", lines)["responses"]
+            if not any("error" in each for each in answers):
+                return answers[0], int(answers[1]["hits"]["total"]["value"])
+        return self._calls.ask("POST", f"/{where}/_search", body), None
+
+    def _count(self, where: str, query: VectorQuery) -> int:
+        """Documents that pass the query's filter."""
+        wanted = queries.owned_by(query.account, query.collections)
         return int(self._calls.ask("POST", f"/{where}/_count", {"query": wanted})["count"])
+
+    def _remember(self, query: VectorQuery, *, short: bool) -> None:
+        if not short:
+            self._short.discard(_owner(query))
+        elif len(self._short) < REMEMBERED:
+            self._short.add(_owner(query))
+        else:
+            self._short = {_owner(query)}
 
     def _candidates(self, query: VectorQuery) -> int:
         return max(min(query.limit + SPARE, MOST), self._ef if query.after is None else DEEP)
@@ -64,10 +92,12 @@ class Searcher:
                 body = queries.nearest(query, vector, size=size, k=k, ef=self._ef if self._documents.tuned else None)
             else:
                 body = queries.exact(query, vector, size=size)
-            met = queries.met(self._calls.ask("POST", f"/{where}/_search", body))
+            answer, counted = self._ask(where, query, body)
+            met, total = queries.met(answer), total if counted is None else counted
             within = met[-1].hit.distance if len(met) == size else 2.0
             standing = self._documents.standing(where, met, vector, within) if met else []
             found = queries.admitted(query, standing)[: query.limit]
+            self._remember(query, short=len(met) < size)
             if len(met) == size:
                 if size == MOST or _settled(query, found, met):
                     return found
@@ -79,12 +109,16 @@ class Searcher:
                 return found
             # Fewer than asked for: all there is, all behind the page before, or all that the candidates held.
             if total is None:
-                total = self._count(where, queries.owned_by(query.account, query.collections))
+                total = self._count(where, query)
             if total <= k and (query.after is not None or len(met) >= min(total, size)):
                 return found
             if k == self._widest:
                 return found
             k = MOST if k < MOST and total <= MOST else self._widest
+
+
+def _owner(query: VectorQuery) -> tuple[str, tuple[str, ...] | None]:
+    return query.account, query.collections
 
 
 def _settled(query: VectorQuery, found: Sequence[Hit], met: Sequence[Met]) -> bool:

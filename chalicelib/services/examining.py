@@ -18,7 +18,10 @@ RECALL_FLOOR = 0.95  # below it something is wrong with an index; `make bench-st
 ITSELF = 1e-5  # distance of a picture from itself, with what float32 may add
 DOUBLES = 100  # of one picture that are looked at; where it has more, it counts as found
 REINDEX = "`infra.admin reindex`"
-UNDER_WAY = 128  # pictures that workers may have in one store and not yet in the other: 8 batches of 16
+# Pictures that workers may have in one store and not yet in the other: 8 batches of 16. A worker writes the vector
+# store first, so while work goes on there is no moment at which both say the same, and a count cannot tell such a
+# picture from a fault. What a fault leaves out is told by versions, in the second walk that fills, and by the sample.
+UNDER_WAY = 128
 
 Searching = Callable[[VectorQuery], list[Hit]]
 Versions = Callable[[Sequence[str]], Mapping[str, int]]

@@ -31,6 +31,7 @@ from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
 from chalicelib.domain.vectors import VectorDocument, VectorQuery, VectorStore
 from infra.loopback import free_port
 from infra.opensearch.node import Node
+from tests.bench.counting import counting
 from tests.bench.figures import figure, milliseconds, percentile
 from tests.bench.pictures import Vectors, vectors
 
@@ -285,6 +286,8 @@ def main() -> None:
         overhead(node, asked, size)
         widths(node, world, asked[:100], size)
         tenants(node, world, asked, size)
+        alias = store_on(node, f"bench-{size}").indexes.read_alias(MODEL)
+        counting(node, alias, MODEL, "tenant-10", "own", asked)
         beside_embedded(node, world, asked, [each for each in (1_000, 10_000, 100_000) if each <= count])
         if count > 10_000:
             small = World(made[:10_000], world.accounts[:10_000], world.collections[:10_000])

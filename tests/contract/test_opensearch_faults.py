@@ -123,6 +123,47 @@ class TestBehindAFaultyNetwork:
         assert [hit.key for hit in hits] == ["0.jpg"] + ["second.jpg"] * 9
 
 
+class TestHowOftenASearchAsks:
+    """A short answer is held against a count, which is no second request where a short one is to be expected."""
+
+    @pytest.fixture
+    def store(self, proxied: tuple[str, Proxy], prefix: str) -> OpenSearchVectorStore:
+        store = store_at(proxied[0], prefix)
+        store.upsert([picture(n) for n in range(10)])
+        return store
+
+    def asked(self, store: OpenSearchVectorStore, proxy: Proxy, limit: int = 20) -> list[str]:
+        """What a search that finds the nearest asks for."""
+        proxy.passed.clear()
+        found = [int(hit.uuid) for hit in store.search(VectorQuery("account", NORTH, MODEL, limit))]
+        assert found == list(range(len(found)))
+        assert len(found) == min(limit, store.count("account"))
+        return [request.rpartition("/")[2] for request in proxy.passed if "/_" in request][:-1]  # without that count
+
+    def test_whoever_has_few_is_asked_for_once_after_the_first_time(
+        self, store: OpenSearchVectorStore, proxied: tuple[str, Proxy]
+    ):
+        assert [self.asked(store, proxied[1]) for _ in range(3)] == [["_search", "_count"], ["_msearch"], ["_msearch"]]
+
+    def test_whoever_has_many_is_asked_for_once_always_and_after_having_had_few(
+        self, store: OpenSearchVectorStore, proxied: tuple[str, Proxy]
+    ):
+        self.asked(store, proxied[1])
+        store.upsert([picture(n) for n in range(10, 60)])
+        assert [self.asked(store, proxied[1]) for _ in range(3)] == [["_msearch"], ["_search"], ["_search"]]
+
+    def test_a_store_that_is_lost_or_busy_meanwhile_is_told_as_ever(
+        self, store: OpenSearchVectorStore, proxied: tuple[str, Proxy]
+    ):
+        self.asked(store, proxied[1])
+        proxied[1].faults, proxied[1].word = [503] * 3, "_msearch"
+        with pytest.raises(StoreUnavailable):
+            numbers(store)
+        (index,) = store.indexes.all()
+        store.indexes.drop(index)
+        assert numbers(store) == []
+
+
 class TestOneDocumentAmongOthers:
     @pytest.fixture
     def store(self, node: Node, prefix: str) -> OpenSearchVectorStore:
