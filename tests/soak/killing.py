@@ -5,7 +5,7 @@ import platform
 import random
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,16 +23,16 @@ class Killer:
         self._emulator, self._dice = emulator, dice
         self.killed: Counter[str] = Counter()
 
-    def kill_one(self) -> bool:
-        """End one, by SIGKILL, of those that are at work at this moment; answers whether any was."""
-        busy: dict[str, list[int]] = {}
-        for pid, name in self._busy():
-            busy.setdefault(name, []).append(pid)
+    def kill_one(self, sparing: Collection[str] = ()) -> bool:
+        """End one, by SIGKILL, of those that are at work at this moment; answers whether any was.
+
+        Args:
+            sparing: names of functions that are left alone.
+        """
+        busy = [(pid, name) for pid, name in self._busy() if name not in sparing]
         if not busy:
             return False
-        # By function first: there may be many of one kind, and one of another.
-        name = self._dice.choice(sorted(busy))
-        pid = self._dice.choice(busy[name])
+        pid, name = self._dice.choice(busy)
         with suppress(ProcessLookupError):  # it has ended by itself meanwhile
             os.kill(pid, signal.SIGKILL)
             self.killed[name] += 1
