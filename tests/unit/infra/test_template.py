@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import cfnlint
 import pytest
@@ -134,17 +135,31 @@ class TestPermissions:
             (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
             assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
 
-    def test_only_buckets_of_this_account_may_send_events(self, resources):
+    def test_only_buckets_of_this_account_and_of_those_that_are_named_may_send_events(self, resources):
         policies = of_type(resources, "AWS::SQS::QueuePolicy")
         assert set(policies) == {"EventsQueuePolicy", "UploadsQueuePolicy"}
         (uploads,) = policies["UploadsQueuePolicy"]["PolicyDocument"]["Statement"]
-        from_s3, from_eventbridge = policies["EventsQueuePolicy"]["PolicyDocument"]["Statement"]
+        from_s3, others, from_eventbridge = policies["EventsQueuePolicy"]["PolicyDocument"]["Statement"]
+        asked, from_others, nothing = others["Fn::If"]
 
         assert from_s3["Principal"] == {"Service": "s3.amazonaws.com"}
         assert from_s3["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
         assert from_eventbridge["Principal"] == {"Service": "events.amazonaws.com"}
         assert referred(from_eventbridge["Condition"]["ArnEquals"]["aws:SourceArn"]) == "BucketEvents"
         assert uploads == {**from_s3, "Resource": {"Fn::GetAtt": ["UploadsQueue", "Arn"]}}
+        named = {"StringEquals": {"aws:SourceAccount": {"Ref": "EventAccounts"}}}
+        assert from_others == {**from_s3, "Sid": "BucketsOfOtherAccounts", "Condition": named}
+        assert (asked, nothing) == ("HasEventAccounts", {"Ref": "AWS::NoValue"})
+
+    def test_no_other_account_may_send_events_unless_it_is_named(self, template):
+        accounts = template["Parameters"]["EventAccounts"]
+
+        assert (accounts["Type"], accounts["Default"]) == ("CommaDelimitedList", "")
+        for named, good in (("", True), ("111122223333", True), ("*", False), ("11112222333", False)):
+            assert bool(re.fullmatch(accounts["AllowedPattern"], named)) is good
+        assert template["Conditions"]["HasEventAccounts"] == {
+            "Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", {"Ref": "EventAccounts"}]}, ""]}]
+        }
 
 
 class TestQueues:
@@ -223,6 +238,14 @@ class TestApi:
         assert api["BinaryMediaTypes"] == ["*/*"]
         assert api["StageName"] == "live"
 
+    def test_every_call_is_throttled_as_the_parameters_say(self, template, resources):
+        (setting,) = resources["RestAPI"]["Properties"]["MethodSettings"]
+
+        assert (setting["ResourcePath"], setting["HttpMethod"]) == ("/*", "*")
+        for name, parameter in (("ThrottlingRateLimit", "ApiRateLimit"), ("ThrottlingBurstLimit", "ApiBurstLimit")):
+            assert setting[name] == {"Ref": parameter}
+            assert template["Parameters"][parameter]["Default"] > 0
+
     def test_errors_of_api_gateway_wear_the_envelope(self, resources):
         responses = resources["RestAPI"]["Properties"]["GatewayResponses"]
         for name, response in responses.items():
@@ -235,6 +258,13 @@ class TestApi:
             assert envelope["info"]["error"]
             assert envelope["info"]["message"]
             assert envelope["info"]["request_id"] == "$context.requestId"
+
+    def test_what_passes_says_when_to_come_back(self, resources):
+        responses = resources["RestAPI"]["Properties"]["GatewayResponses"]
+
+        for name, response in responses.items():
+            passes = response.get("StatusCode") in ("429", "503")
+            assert ("Retry-After" in response.get("ResponseParameters", {}).get("Headers", {})) is passes, name
 
     def test_the_status_of_each_error_says_what_it_is(self, resources):
         responses = resources["RestAPI"]["Properties"]["GatewayResponses"]
