@@ -48,10 +48,12 @@ if TYPE_CHECKING:
     from chalicelib.services.indexing import Indexing
     from chalicelib.services.noticing import Notices
     from chalicelib.services.purging import Purge
+    from chalicelib.services.rationing import Rationing
     from chalicelib.services.rebuilding import Embed, Rebuilding
     from chalicelib.services.recounting import Recounting
     from chalicelib.services.sweeping import Sweeping
     from chalicelib.services.syncing import Sync
+    from chalicelib.services.totalling import Totals
     from chalicelib.services.uploading import Uploads
     from chalicelib.services.walking import Walk
 
@@ -123,7 +125,16 @@ class Services:
     def walks(self) -> Walk:
         from chalicelib.services.walking import Walk
 
-        return Walk(self._collections, self._syncs, self.catalogue, self.sources, self._embedder, self._queues, _now)
+        return Walk(
+            self._collections,
+            self._syncs,
+            self.catalogue,
+            self.sources,
+            self._embedder,
+            self._queues,
+            self._rationing,
+            _now,
+        )
 
     @cached_property
     def explaining(self) -> Explaining:
@@ -155,14 +166,19 @@ class Services:
         from chalicelib.services.indexing import Indexing
 
         embedding = Embedding(self.catalogue, self._storage, self._embedder)
-        return Indexing(self._collections, self.catalogue, self.sources, embedding, self.vectors, _now)
+        return Indexing(self._collections, self.catalogue, self.sources, embedding, self.vectors, self._rationing, _now)
+
+    @cached_property
+    def _rationing(self) -> Rationing:
+        from chalicelib.services.rationing import Rationing
+
+        return Rationing(self._accounts, self._allowances, _now)
 
     @cached_property
     def uploads(self) -> Uploads:
         from chalicelib.services.uploading import Uploads
 
         return Uploads(
-            self._collections,
             self.catalogue,
             self._allowances,
             self._storage,
@@ -216,6 +232,12 @@ class Services:
         from chalicelib.services.sweeping import Sweeping
 
         return Sweeping(self.catalogue, self._storage, _now)
+
+    @cached_property
+    def totals(self) -> Totals:
+        from chalicelib.services.totalling import Totals
+
+        return Totals(self._collections, self._allowances, _now)
 
     @cached_property
     def adopting(self) -> Adopting:
@@ -321,7 +343,10 @@ class Services:
     def catalogue(self) -> DynamoDBCatalogue:
         from chalicelib.adapters.dynamodb_catalogue import DynamoDBCatalogue
 
-        return DynamoDBCatalogue(self._dynamodb, self.config.catalogue_table, self.config.collections_table)
+        config = self.config
+        return DynamoDBCatalogue(
+            self._dynamodb, config.catalogue_table, config.collections_table, config.accounts_table
+        )
 
     @cached_property
     def sources(self) -> S3Sources:

@@ -1,9 +1,10 @@
 """Uploads and what they take of an account's allowances, in DynamoDB.
 
-In the account's partition (``account#UUID``): ``usage`` counts collections, managed files and bytes, and each month's
-uploads; ``upload#COLLECTION#ID`` is an upload; ``object#COLLECTION#HASH`` is a stored file, with the bytes charged for
-it and who is changing it at the moment. What moves together is written in one transaction, under conditions, so counts
-neither oversell nor drift, whoever crashes.
+In the account's partition (``account#UUID``): ``usage`` counts collections, managed files and bytes, each month's
+uploads, and ``files`` and ``bytes`` of all that it has, which the catalogue moves too; ``upload#COLLECTION#ID`` is an
+upload; ``object#COLLECTION#HASH`` is a stored file, with the bytes charged for it and who is changing it at the
+moment. What moves together is written in one transaction, under conditions, so counts neither oversell nor drift,
+whoever crashes.
 """
 
 from collections.abc import Iterator
@@ -11,9 +12,11 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.adapters.dynamodb_shares import MOVE, OF_ALL, usage_key
 from chalicelib.adapters.items import from_item, time, to_item
 from chalicelib.adapters.transactions import transact
 from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.plans import Plan
 from chalicelib.domain.uploads import Claim, Upload, UploadRef, UploadState, Usage
 
 if TYPE_CHECKING:
@@ -31,19 +34,25 @@ class DynamoDBAllowances:
 
     def usage(self, account: str, month: str) -> Usage:
         values = self._get(account, "usage") or {}
-        names = ("collections", "managed_files", "managed_bytes", _month(month))
+        names = ("collections", "managed_files", "managed_bytes", _month(month), "files", "bytes")
         return Usage(*(values.get(name, 0) for name in names))
 
-    def reserve(self, upload: Upload, *, files: int, size: int, uploads: int) -> bool:
-        if files < 1 or size < upload.size or uploads < 1:
+    def reserve(self, upload: Upload, plan: Plan) -> bool:
+        if plan.files < 1 or min(plan.managed_bytes, plan.bytes) < upload.size or plan.uploads_a_month < 1:
             return False
         usage = self._usage(upload, 1)
         usage["ConditionExpression"] = (
             "(attribute_not_exists(#month) OR #month < :uploads) AND "
-            "(attribute_not_exists(managed_files) OR managed_files < :files) AND "
-            "(attribute_not_exists(managed_bytes) OR managed_bytes <= :room)"
+            "(attribute_not_exists(#files) OR #files < :files) AND "
+            "(attribute_not_exists(#bytes) OR #bytes <= :room) AND "
+            "(attribute_not_exists(managed_bytes) OR managed_bytes <= :managed)"
         )
-        limits = {":uploads": uploads, ":files": files, ":room": size - upload.size}
+        limits = {
+            ":uploads": plan.uploads_a_month,
+            ":files": plan.files,
+            ":room": plan.bytes - upload.size,
+            ":managed": plan.managed_bytes - upload.size,
+        }
         usage["ExpressionAttributeValues"] |= to_item(limits)
         put = {"TableName": self._table, "Item": _item(upload)}
         return not transact(self._client, [{"Update": usage}, {"Put": put}])
@@ -121,6 +130,24 @@ class DynamoDBAllowances:
             parts.append({"Update": self._refund(claim.account, 1, claim.charged)})
         self._insist(parts)
 
+    def correct(self, account: str, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
+        names = (":was_files", ":was_bytes", ":files", ":bytes")
+        as_stated = "#files = :was_files AND #bytes = :was_bytes"
+        if stated == (0, 0):  # perhaps of an account from before they were counted
+            as_stated = f"attribute_not_exists(#files) OR ({as_stated})"
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=usage_key(account),
+                UpdateExpression="SET #files = :files, #bytes = :bytes",
+                ConditionExpression=as_stated,
+                ExpressionAttributeNames=OF_ALL,
+                ExpressionAttributeValues=to_item(dict(zip(names, (*stated, *counted), strict=True))),
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
     def clear_page(self, account: str, collection: str, now: datetime) -> bool:
         uploads = self._page(account, f"upload#{collection}#")
         for upload in map(_upload, uploads):
@@ -145,18 +172,19 @@ class DynamoDBAllowances:
     def _usage(self, upload: Upload, sign: int) -> dict[str, Any]:
         return {
             "TableName": self._table,
-            "Key": _key(upload.account, "usage"),
-            "UpdateExpression": "ADD managed_files :one, managed_bytes :size, #month :one",
-            "ExpressionAttributeNames": {"#month": _month(upload.month)},
+            "Key": usage_key(upload.account),
+            "UpdateExpression": "ADD managed_files :one, managed_bytes :size, #files :one, #bytes :size, #month :one",
+            "ExpressionAttributeNames": {"#month": _month(upload.month), **OF_ALL},
             "ExpressionAttributeValues": to_item({":one": sign, ":size": sign * upload.size}),
         }
 
     def _refund(self, account: str, files: int, size: int) -> dict[str, Any]:
         return {
             "TableName": self._table,
-            "Key": _key(account, "usage"),
-            "UpdateExpression": "ADD managed_files :files, managed_bytes :size",
-            "ExpressionAttributeValues": to_item({":files": -files, ":size": -size}),
+            "Key": usage_key(account),
+            "UpdateExpression": f"ADD managed_files :files, managed_bytes :bytes, {MOVE}",
+            "ExpressionAttributeNames": OF_ALL,
+            "ExpressionAttributeValues": to_item({":files": -files, ":bytes": -size}),
         }
 
     def _ended(self, upload: Upload, settings: str, values: dict[str, Any], now: datetime) -> dict[str, Any]:

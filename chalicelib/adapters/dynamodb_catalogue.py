@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters import batches
 from chalicelib.adapters.dynamodb_records import content_of, item_of, key_of, listing, record_of
+from chalicelib.adapters.dynamodb_shares import moved
 from chalicelib.adapters.items import (
     CONDITION_FAILED,
     cancellation_codes,
@@ -16,9 +17,10 @@ from chalicelib.adapters.items import (
 )
 from chalicelib.adapters.retrying import with_retries
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import NotFound, StaleWrite
-from chalicelib.domain.files import FileRecord, FileState
+from chalicelib.domain.errors import AllowanceUsedUp, NotFound, StaleWrite
+from chalicelib.domain.files import OVER_PLAN, FileRecord, FileState, growth
 from chalicelib.domain.listing import Known
+from chalicelib.domain.plans import Plan
 from chalicelib.services.ports import Draft, FilePage
 
 if TYPE_CHECKING:
@@ -26,15 +28,16 @@ if TYPE_CHECKING:
 
 LISTED_AT_ONCE, PAGES_A_REQUEST = 200, 20  # records looked at, removed ones among them
 TWINS_TRIED = 3  # an index may lag behind, but not at every one of them
-_KNOWN = ("key", "state", "etag", "size", "model")
+_KNOWN = ("key", "state", "etag", "size", "model", "reason")
 _STATES = {state.value: state for state in FileState}
 
 
 class DynamoDBCatalogue:
-    def __init__(self, client: "DynamoDBClient", table: str, collections_table: str) -> None:
+    def __init__(self, client: "DynamoDBClient", table: str, collections_table: str, accounts_table: str) -> None:
         self._client = client
         self._table = table
         self._collections = collections_table
+        self._accounts = accounts_table
 
     def get(self, collection: str, key: str) -> FileRecord | None:
         found = self._client.get_item(TableName=self._table, Key=key_of(collection, key), ConsistentRead=True).get(
@@ -83,6 +86,7 @@ class DynamoDBCatalogue:
                     item["etag"]["S"],
                     int(item["size"]["N"]),
                     model["S"] if model else None,
+                    "reason" in item and item["reason"].get("S") == OVER_PLAN,
                 )
 
     def twins(self, contents: Sequence[str]) -> dict[str, FileRecord]:
@@ -126,10 +130,10 @@ class DynamoDBCatalogue:
         if self.save_all([Draft(record, previous)]):
             raise StaleWrite
 
-    def save_all(self, drafts: Sequence[Draft]) -> set[str]:
+    def save_all(self, drafts: Sequence[Draft], plan: Plan | None = None) -> set[str]:
         left, stale = list(drafts), set[str]()
         while left:
-            refused = self._transact(left)
+            refused = self._transact(left, plan)
             stale |= {left[place].record.key for place in refused}
             left = [draft for place, draft in enumerate(left) if place not in refused] if refused else []
         return stale
@@ -164,11 +168,10 @@ class DynamoDBCatalogue:
             return False
         return True
 
-    def _transact(self, drafts: Sequence[Draft]) -> set[int]:
+    def _transact(self, drafts: Sequence[Draft], plan: Plan | None) -> set[int]:
         """Write all, or answer the places of those that are stale and write none."""
         record = drafts[0].record
-        files = sum(d.record.counted[0] - (d.previous.counted[0] if d.previous else 0) for d in drafts)
-        size = sum(d.record.counted[1] - (d.previous.counted[1] if d.previous else 0) for d in drafts)
+        files, size = (sum(each) for each in zip(*(growth(d.record, d.previous) for d in drafts), strict=True))
         where = {"Key": to_item({"account": record.account, "uuid": record.collection})}
         there = {
             "ConditionExpression": "attribute_exists(#u) AND attribute_not_exists(deleted_at)",
@@ -187,16 +190,22 @@ class DynamoDBCatalogue:
         else:  # nothing to count: a check does not lock other writers out
             counted = {"ConditionCheck": {"TableName": self._collections, **where, **there}}
         puts: list[Any] = [self._put(draft) for draft in drafts]
+        counts = [counted]
+        if plan is not None and (files or size):
+            counts.append({"Update": moved(self._accounts, record.account, plan, files, size)})
         refused: set[int] = set()
 
         def transact() -> None:
             try:
-                self._client.transact_write_items(TransactItems=[*puts, counted])
+                self._client.transact_write_items(TransactItems=[*puts, *counts])
             except self._client.exceptions.TransactionCanceledException as error:
                 codes = cancellation_codes(error)
-                if codes[-1:] == [CONDITION_FAILED]:
+                of_records, of_counts = codes[: len(puts)], codes[len(puts) :]
+                if of_counts[:1] == [CONDITION_FAILED]:
                     raise NotFound("The collection is gone.") from error
-                refused.update(place for place, code in enumerate(codes) if code == CONDITION_FAILED)
+                refused.update(place for place, code in enumerate(of_records) if code == CONDITION_FAILED)
+                if not refused and of_counts[1:] == [CONDITION_FAILED]:
+                    raise AllowanceUsedUp("The plan allows no more files, or no more bytes.") from error
                 if not refused:
                     raise
 

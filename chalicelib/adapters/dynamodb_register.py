@@ -11,13 +11,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb_collections import from_collection, to_collection
+from chalicelib.adapters.dynamodb_shares import MOVE, OF_ALL, usage_key
 from chalicelib.adapters.items import CONDITION_FAILED, from_item, to_item, to_value
 from chalicelib.adapters.transactions import transact
 from chalicelib.domain.collections import AutoSync, Collection, CollectionType
-from chalicelib.domain.errors import AllowanceUsedUp, DuplicateCollection, NotFound
+from chalicelib.domain.errors import AllowanceUsedUp, DuplicateCollection, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
+
+TRIES = 5  # at a collection whose statistics move because it is synced at the moment
 
 
 class DynamoDBRegister:
@@ -74,16 +77,41 @@ class DynamoDBRegister:
         return to_collection(answer["Attributes"])
 
     def begin_deletion(self, collection: Collection, now: datetime) -> None:
+        for _ in range(TRIES):
+            codes = self._mark_deleted(collection, now)
+            if not codes:
+                return
+            current = self._client.get_item(
+                TableName=self._collections,
+                Key=to_item({"account": collection.account, "uuid": collection.uuid}),
+                ConsistentRead=True,
+            ).get("Item")
+            if not current or "deleted_at" in current:
+                raise NotFound("There is no such collection.")
+            collection = to_collection(current)  # it has been synced since it was read
+        raise Unavailable("The collection is being synced. Try again in a moment, or cancel the sync first.")
+
+    def _mark_deleted(self, collection: Collection, now: datetime) -> list[str]:
+        """In one transaction, if what the collection has is as it was read; what it has is the account's no more."""
         mark = {
             "TableName": self._collections,
             "Key": to_item({"account": collection.account, "uuid": collection.uuid}),
             "UpdateExpression": "SET deleted_at = :now REMOVE auto_sync_interval",
-            "ConditionExpression": _LIVING,
+            "ConditionExpression": f"{_LIVING} AND total_files = :files AND total_size = :size",
             "ExpressionAttributeNames": {"#u": "uuid"},
-            "ExpressionAttributeValues": to_item({":now": now}),
+            "ExpressionAttributeValues": to_item(
+                {":now": now, ":files": collection.total_files, ":size": collection.total_size}
+            ),
         }
-        parts: list[Any] = [{"Update": mark}, {"Update": self._count(collection.account, -1)}]
+        count = self._count(collection.account, -1)
+        parts: list[Any] = [{"Update": mark}, {"Update": count}]
         if collection.type is CollectionType.S3:
+            # The files of a managed one give their share back as they are cleared away.
+            count["UpdateExpression"] += f", {MOVE}"
+            count["ExpressionAttributeNames"] = OF_ALL
+            count["ExpressionAttributeValues"] |= to_item(
+                {":files": -collection.total_files, ":bytes": -collection.total_size}
+            )
             free = {
                 "TableName": self._accounts,
                 "Key": _source_key(collection.account, collection.bucket, collection.prefix),
@@ -91,8 +119,7 @@ class DynamoDBRegister:
                 "ExpressionAttributeNames": {"#c": "collection"},
             }
             parts.append({"Update": free})
-        if transact(self._client, parts)[:1] == [CONDITION_FAILED]:
-            raise NotFound("There is no such collection.")
+        return transact(self._client, parts)
 
     def deleted(self, account: str, uuid: str) -> Collection | None:
         key = to_item({"account": account, "uuid": uuid})
@@ -121,7 +148,7 @@ class DynamoDBRegister:
     def _count(self, account: str, step: int) -> Any:
         return {
             "TableName": self._accounts,
-            "Key": to_item({"pk": f"account#{account}", "sk": "usage"}),
+            "Key": usage_key(account),
             "UpdateExpression": "ADD collections :step",
             "ExpressionAttributeValues": to_item({":step": step}),
         }

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+OVER_PLAN = "over_plan"  # the reason of an object that was not indexed because the account's plan allows no more
 SEQUENCER_WIDTH = 64  # hexadecimal digits; S3 sends 16 to 18, of varying length
 
 
@@ -105,6 +106,13 @@ def decide(record: FileRecord | None, found: ObjectInfo | None, model: str, *, r
     if record.state is FileState.REMOVED:
         return Action.RESTORE if record.picture is not None else Action.EMBED
     return Action.EMBED if retry and record.state is FileState.FAILED else Action.NOTHING
+
+
+def growth(record: FileRecord, previous: FileRecord | None) -> tuple[int, int]:
+    """The files and bytes that a record adds to the statistics, in the place of the one before."""
+    files, size = record.counted
+    before = previous.counted if previous else (0, 0)
+    return files - before[0], size - before[1]
 
 
 def content(account: str, model: str, found: ObjectInfo) -> str:

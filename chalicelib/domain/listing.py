@@ -26,6 +26,7 @@ class Known(NamedTuple):
     etag: str
     size: int
     model: str | None
+    over_plan: bool = False
 
 
 class Difference(NamedTuple):
@@ -47,7 +48,13 @@ class Stretch(NamedTuple):
 
 
 def compare(
-    listing: Iterable[ObjectInfo], catalogue: Iterable[Known], model: str, *, retry: bool = False, step: int = STEP
+    listing: Iterable[ObjectInfo],
+    catalogue: Iterable[Known],
+    model: str,
+    *,
+    retry: bool = False,
+    again: int = 0,
+    step: int = STEP,
 ) -> Iterator[Stretch]:
     """Merge-join of a bucket's listing with the catalogue, both in the order of the keys' UTF-8 bytes.
 
@@ -57,6 +64,7 @@ def compare(
     Args:
         model: the stamp that an outcome must bear to count as up to date.
         retry: look again at what could not be read.
+        again: at how many to look again that a plan had no room for.
         step: keys a stretch.
     """
     listed, known = iter(listing), iter(catalogue)
@@ -79,6 +87,8 @@ def compare(
         else:
             key = found.key
             kind = difference(record, found, model, retry=retry)
+            if kind is None and record.over_plan and again > 0:
+                kind, again = Kind.RETRY, again - 1
             if kind is not None:
                 differences.append(Difference(key, kind, found))
             found, record = next(listed, None), next(known, None)

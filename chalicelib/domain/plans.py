@@ -16,8 +16,8 @@ class Plan:
     Args:
         api_access: whether a token of the account is let in.
         collections: how many there may be.
-        files: how many may be indexed, in all collections.
-        bytes: what the indexed files may weigh, in all collections.
+        files: how many may be indexed, in all collections, uploads under way included.
+        bytes: what they may weigh.
         managed_bytes: what may lie in managed storage, uploads under way included.
         uploads_a_month: how many may succeed within a calendar month, UTC.
         auto_sync: the intervals that a collection may have.
@@ -44,6 +44,26 @@ class Plan:
             if value < 0:
                 raise ValueError(f"The allowance {name!r} cannot be negative.")
         return replace(self, **allowances)  # type: ignore[arg-type]  # only the names above, all of them numbers
+
+
+@dataclass(slots=True)
+class Room:
+    """Files and bytes that an account may still take; below nothing where its plan allows less than it has."""
+
+    files: int
+    bytes: int
+
+    def take(self, files: int, size: int) -> bool:
+        """Take so much, if it fits; what does not grow always does."""
+        if (files > 0 and files > self.files) or (size > 0 and size > self.bytes):
+            return False
+        self.files -= max(0, files)
+        self.bytes -= max(0, size)
+        return True
+
+    def give_back(self, files: int, size: int) -> None:
+        self.files += max(0, files)
+        self.bytes += max(0, size)
 
 
 ALLOWANCES = ("collections", "files", "bytes", "managed_bytes", "uploads_a_month")

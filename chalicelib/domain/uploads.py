@@ -77,12 +77,14 @@ class UploadRef:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an account holds of its allowances; of managed storage, uploads under way included."""
+    """What an account holds of its allowances, uploads under way included; ``files`` and ``bytes`` are all of them."""
 
     collections: int = 0
     managed_files: int = 0
     managed_bytes: int = 0
     uploads: int = 0
+    files: int = 0
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import TypeVar
 
 from chalicelib.domain.accounts import TOKENS_LIMIT, Account, Scope, Terms, Token, new_token, token_digest
-from chalicelib.domain.collections import CollectionType
 from chalicelib.domain.errors import AllowanceUsedUp, Conflict, NotFound, StaleWrite
 from chalicelib.domain.uploads import month_of
 from chalicelib.services.ports import Accounts, Allowances, Clock, Collections
@@ -39,14 +38,13 @@ class AccountService:
         return self.accounts.all()
 
     def usage(self, account: str) -> dict[str, int]:
-        """What is used of each allowance; files and bytes as the last syncs counted them."""
+        """What is used of each allowance, uploads under way included."""
         held, now = self.collections.of_account(account), self.now()
         usage = self.allowances.usage(account, month_of(now))
-        customers = [c for c in held if c.type is not CollectionType.MANAGED]
         return {
             "collections": len(held),
-            "files": usage.managed_files + sum(c.total_files for c in customers),
-            "bytes": usage.managed_bytes + sum(c.total_size for c in customers),
+            "files": usage.files,
+            "bytes": usage.bytes,
             "managed_bytes": usage.managed_bytes,
             "uploads_a_month": usage.uploads,
         }

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import InvalidRequest, SourceUnavailable
-from chalicelib.domain.files import Action, FileRecord, FileState, ObjectInfo, decide
+from chalicelib.domain.files import OVER_PLAN, Action, FileRecord, FileState, ObjectInfo, decide
 from chalicelib.domain.vectors import VectorQuery, VectorStore
 from chalicelib.services.ports import Catalogue, Embedder, Failure, Sources
 
@@ -85,6 +85,8 @@ class Explaining:
         if action is not Action.NOTHING:
             return f"The object {_news(record, found)}."
         assert record is not None
+        if record.reason == OVER_PLAN:
+            return "The plan had no room for it. The next sync indexes it if there is some by then."
         if record.state is FileState.FAILED:
             return f"It could not be read ({record.reason}) and is not tried again until it changes, or you ask for it."
         if not in_index:

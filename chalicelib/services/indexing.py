@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from chalicelib.domain.changes import Change, IndexBatch
 from chalicelib.domain.collections import Collection, SyncStatus
-from chalicelib.domain.errors import NotFound, SourceUnavailable
+from chalicelib.domain.errors import AllowanceUsedUp, NotFound, SourceUnavailable
 from chalicelib.domain.files import (
     Action,
     FileRecord,
@@ -30,6 +30,7 @@ from chalicelib.domain.vectors import VectorStore
 from chalicelib.services.embedding import Embedding, Made, Wanted
 from chalicelib.services.ports import Catalogue, Clock, Collections, Draft, Failure, Source, Sources
 from chalicelib.services.projecting import Projection
+from chalicelib.services.rationing import Ration, Rationing
 
 ROUNDS = 4  # at one message, when its objects are changed or written by others while it is handled
 NOTHING_OPENED: Mapping[str, Made] = {}
@@ -58,6 +59,7 @@ class Indexing:
     sources: Sources
     embedding: Embedding
     vectors: VectorStore
+    rationing: Rationing
     now: Clock
 
     def apply(self, batch: IndexBatch, *, again: bool = False, opened: Mapping[str, Made] = NOTHING_OPENED) -> Tally:
@@ -113,10 +115,12 @@ class Indexing:
         source, model = self.sources.of(collection), self.embedding.model()
         done = self._look(collection, changes, records, source, model, opened)
         _use(opened, done)
-        self._embed(collection, source, model, done)
+        ration = self.rationing.of(collection)
+        done.drafts = ration.admit(done.drafts, model)
+        self._embed(collection, source, model, done, ration)
         standing = done.standing if again else []
         self._projection.project([draft.record for draft in done.drafts] + standing, collection.bucket)
-        stale = self.catalogue.save_all(done.drafts) if done.drafts else set()
+        stale = self._save(done.drafts, ration) if done.drafts else set()
         self.embedding.tidy(done.drafts, stale)
         written = [draft.record for draft in done.drafts if draft.record.key not in stale]
         outcomes |= {record.key: _outcome(record, done.unread) for record in (*done.standing, *written)}
@@ -171,17 +175,30 @@ class Indexing:
         event_at = now if change.sequencer is not None and sequencer == change.sequencer else base.event_at
         return replace(base, version=base.version + 1, updated_at=now, sequencer=sequencer, event_at=event_at)
 
-    def _embed(self, collection: Collection, source: Source, model: str, done: Round) -> None:
-        for wanted, result in self.embedding.embed(collection, source, model, done.wanted):
-            if isinstance(result, FileRecord):
-                done.drafts.append(Draft(result, wanted.draft.previous))
-            elif result is None:  # overwritten or removed since the look
-                done.look_again.add(wanted.draft.record.key)
-            elif result.transient:
-                done.transient.append(result)
-            else:
-                record = replace(wanted.draft.record, etag=wanted.found.etag, size=wanted.found.size)
-                done.drafts.append(Draft(failed(record, model, result.code, result.message), wanted.draft.previous))
+    def _embed(self, collection: Collection, source: Source, model: str, done: Round, ration: Ration) -> None:
+        """Embed what there is room for; what turns out to be no picture leaves its room to those that wait."""
+        admitted, waiting = ration.share_out(done.wanted)
+        while admitted:
+            for wanted, result in self.embedding.embed(collection, source, model, admitted):
+                if isinstance(result, FileRecord):
+                    done.drafts.append(Draft(result, wanted.draft.previous))
+                elif result is None:  # overwritten or removed since the look
+                    done.look_again.add(wanted.draft.record.key)
+                elif result.transient:
+                    done.transient.append(result)
+                else:
+                    ration.give_back(wanted)
+                    record = replace(wanted.draft.record, etag=wanted.found.etag, size=wanted.found.size)
+                    done.drafts.append(Draft(failed(record, model, result.code, result.message), wanted.draft.previous))
+            admitted, waiting = ration.share_out(waiting)
+        done.drafts += [ration.refused(each, model) for each in waiting]
+
+    def _save(self, drafts: Sequence[Draft], ration: Ration) -> set[str]:
+        """The keys that are to be looked at again."""
+        try:
+            return self.catalogue.save_all(drafts, ration.plan)
+        except AllowanceUsedUp:  # others have taken the room that there was at the look
+            return {draft.record.key for draft in drafts}
 
     @property
     def _projection(self) -> Projection:

@@ -10,6 +10,7 @@ from chalicelib.domain.changes import DeletionStep, IndexBatch, SyncStep
 from chalicelib.domain.collections import AutoSync, Collection, SyncState, SyncStatus
 from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, Picture
 from chalicelib.domain.listing import Known
+from chalicelib.domain.plans import Plan
 from chalicelib.domain.sources import Problem
 from chalicelib.domain.syncs import Part, Progress, Tally
 from chalicelib.domain.uploads import Claim, Upload, UploadRef, Usage
@@ -76,8 +77,8 @@ class Allowances(Protocol):
 
     def usage(self, account: str, month: str) -> Usage: ...
 
-    def reserve(self, upload: Upload, *, files: int, size: int, uploads: int) -> bool:
-        """Count a new upload, unless that makes more managed files, bytes or uploads of the month than these."""
+    def reserve(self, upload: Upload, plan: Plan) -> bool:
+        """Count a new upload, unless that makes more files, bytes or uploads of the month than the plan allows."""
 
     def upload(self, ref: UploadRef) -> Upload | None: ...
 
@@ -101,6 +102,9 @@ class Allowances(Protocol):
 
     def discharge(self, claim: Claim) -> None:
         """Return the share of a file that is no more, and end the claim; raises Unavailable when the claim is lost."""
+
+    def correct(self, account: str, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
+        """Have an account state other files and bytes, unless they have moved; answers whether it does."""
 
     def clear_page(self, account: str, collection: str, now: datetime) -> bool:
         """End uploads and return shares of a collection that is deleted; False once there are none."""
@@ -218,11 +222,15 @@ class Catalogue(Protocol):
             NotFound: the collection is gone.
         """
 
-    def save_all(self, drafts: Sequence["Draft"]) -> set[str]:
+    def save_all(self, drafts: Sequence["Draft"], plan: Plan | None = None) -> set[str]:
         """Write records of one collection, 50 at most, as ``save`` does; answers the keys that were refused as stale.
+
+        Args:
+            plan: of the account, whose files and bytes move with the collection's; None: they are counted elsewhere.
 
         Raises:
             NotFound: the collection is gone.
+            AllowanceUsedUp: the plan does not allow what they add; none is written.
         """
 
     def removed_on(self, day: date) -> Iterator[FileRecord]:
@@ -235,7 +243,10 @@ class Catalogue(Protocol):
         """Remove some records of a collection for good; False once there are none."""
 
     def correct(self, collection: Collection, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
-        """Have a collection state other files and bytes, unless they have moved; answers whether it does."""
+        """Have a collection state other files and bytes, unless they have moved; answers whether it does.
+
+        What its account states is another matter: ``Allowances.correct``.
+        """
 
 
 @dataclass(frozen=True, slots=True)

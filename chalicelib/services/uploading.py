@@ -24,7 +24,7 @@ from chalicelib.domain.uploads import (
 from chalicelib.domain.wishes import check_fields
 from chalicelib.services.authenticating import Caller
 from chalicelib.services.finishing import EXISTS, GIVEN_UP, LOOK_AFTER, Finishing, Uploaded
-from chalicelib.services.ports import Allowances, Catalogue, Clock, Collections, ManagedStorage, Queues, UploadForm
+from chalicelib.services.ports import Allowances, Catalogue, Clock, ManagedStorage, Queues, UploadForm
 from chalicelib.services.searching import check_size
 
 
@@ -39,7 +39,6 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    collections: Collections
     catalogue: Catalogue
     allowances: Allowances
     storage: ManagedStorage
@@ -133,25 +132,26 @@ class Uploads:
             expires_at=now + OPEN_FOR,
             only_new=only_new,
         )
-        others = [c for c in self.collections.of_account(collection.account) if c.type is not CollectionType.MANAGED]
-        files = plan.files - sum(c.total_files for c in others)
-        room = min(plan.managed_bytes, plan.bytes - sum(c.total_size for c in others))
-        if not self.allowances.reserve(upload, files=files, size=room, uploads=plan.uploads_a_month):
+        if not self.allowances.reserve(upload, plan):
             self.sweep(collection.account)
-            raise self._used_up(upload, plan, files, room)
+            raise self._used_up(upload, plan)
         return upload
 
-    def _used_up(self, upload: Upload, plan: Plan, files: int, room: int) -> AllowanceUsedUp:
+    def _used_up(self, upload: Upload, plan: Plan) -> AllowanceUsedUp:
         usage = self.allowances.usage(upload.account, upload.month)
         if usage.uploads >= plan.uploads_a_month:
             return AllowanceUsedUp(f"The plan allows {plan.uploads_a_month:,} uploads a month, and they are used up.")
-        if usage.managed_files >= files:
+        if usage.files >= plan.files:
             return AllowanceUsedUp(f"The plan allows {plan.files:,} files, and there are as many. Delete some.")
-        if usage.managed_bytes + upload.size > room:
-            return AllowanceUsedUp(
-                f"The file has {upload.size:,} bytes; of {plan.managed_bytes:,} bytes of managed storage, "
-                f"{max(0, room - usage.managed_bytes):,} are free. Delete some files."
-            )
+        for kind, used, allowed in (
+            ("managed storage", usage.managed_bytes, plan.managed_bytes),
+            ("the plan", usage.bytes, plan.bytes),
+        ):
+            if used + upload.size > allowed:
+                return AllowanceUsedUp(
+                    f"The file has {upload.size:,} bytes; of {allowed:,} bytes of {kind}, "
+                    f"{max(0, allowed - used):,} are free. Delete some files."
+                )
         return AllowanceUsedUp("Other uploads have taken what the plan allows. Try again in a moment.")
 
     def _announce(self, upload: Upload, record: FileRecord | None) -> None:

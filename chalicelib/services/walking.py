@@ -16,6 +16,7 @@ from chalicelib.domain.files import ObjectInfo
 from chalicelib.domain.listing import STEP, Difference, Kind, Known, Stretch, compare
 from chalicelib.domain.syncs import CONFIRM_FROM, RELEASING, Part, Progress, Tally, needs_confirmation, splits_after
 from chalicelib.services.ports import Catalogue, Clock, Collections, Embedder, Opened, Queues, Sources, Syncs
+from chalicelib.services.rationing import Rationing
 
 # Longer than a message that failed stays away, so that a batch whose worker died comes back before its sync
 # counts as dead.
@@ -31,6 +32,7 @@ class Walk:
     sources: Sources
     embedder: Embedder
     queues: Queues
+    rationing: Rationing
     now: Clock
     step: int = STEP  # keys between two looks at the clock
     enough: int = ENOUGH  # differences that are worth a write
@@ -74,7 +76,8 @@ class Walk:
             listing = takewhile(lambda found: found.key <= until, listing)
             known = takewhile(lambda record: record.key <= until, known)
         held = (found for found in listing if collection.holds(found.key))
-        return compare(held, known, self.embedder.model(), retry=retry, step=self.step)
+        again = self.rationing.again(collection)
+        return compare(held, known, self.embedder.model(), retry=retry, again=again, step=self.step)
 
     def keep_alive(self, batch: IndexBatch) -> None:
         """Tell the sync that waits for the batch that it is being worked on again."""

@@ -1,4 +1,4 @@
-"""``recount``: whether the collections' statistics, and the figures of their latest syncs, add up."""
+"""``recount``: whether accounts' and collections' statistics, and the figures of latest syncs, add up."""
 
 import argparse
 from collections.abc import Iterator
@@ -38,6 +38,8 @@ def recount(deployment: Deployment, options: argparse.Namespace) -> None:
             off += _sync_off(found)
         else:
             off += _off(found)
+    if not wanted:
+        off += _accounts_off(deployment, fix=options.fix)
     print(f"{len(collections)} collections counted")
     if off:
         raise ValueError("\n".join(f"- {finding}" for finding in off))
@@ -58,6 +60,20 @@ def _off(found: Recount) -> Iterator[str]:
     if _total(found.stated) != _total(found.counted):
         yield f"{found.collection.uuid} states {_total(found.stated)}, and has {_total(found.counted)}."
     yield from _sync_off(found)
+
+
+def _accounts_off(deployment: Deployment, *, fix: bool) -> Iterator[str]:
+    """After their collections, which they add up."""
+    services = deployment.services
+    for account in services.accounts.all():
+        found = services.totals.of(account.uuid)
+        stated, counted = (_total(Figures(*figures)) for figures in (found.stated, found.counted))
+        if found.adds_up:
+            continue
+        if fix and services.totals.correct(found):
+            print(f"account {account.uuid}: {stated} corrected to {counted}")
+        else:
+            yield f"account {account.uuid} states {stated}, and has {counted}."
 
 
 def _sync_off(found: Recount) -> Iterator[str]:

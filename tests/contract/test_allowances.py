@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.adapters.dynamodb_allowances import DynamoDBAllowances
 from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.plans import PLANS
 from chalicelib.domain.uploads import INLINE, Upload, UploadState, Usage
 from chalicelib.services.ports import Allowances
 from tests.contract.tables import make_table
@@ -18,7 +19,7 @@ from tests.contract.things import NOW
 from tests.fakes.allowances import FakeAllowances
 
 UNTIL = NOW + timedelta(minutes=3)
-PLENTY = {"files": 1000, "size": 10**9, "uploads": 1000}
+PLENTY = PLANS["pro"].changed({"files": 1000, "bytes": 10**9, "managed_bytes": 10**9, "uploads_a_month": 1000})
 
 
 def an_upload(**fields: Any) -> Upload:
@@ -48,16 +49,16 @@ class AllowancesContract:
 
     def test_an_upload_comes_back_as_it_was_reserved(self, store: Allowances):
         upload = an_upload(only_new=True)
-        assert store.reserve(upload, **PLENTY)
+        assert store.reserve(upload, PLENTY)
         assert store.upload(upload.ref) == upload
         assert store.upload(replace(upload.ref, account=str(uuid4()))) is None
 
     def test_a_reservation_counts_until_it_is_given_back_once(self, store: Allowances):
         upload = an_upload()
         assert store.usage(upload.account, upload.month) == Usage()
-        store.reserve(upload, **PLENTY)
-        assert store.usage(upload.account, upload.month) == Usage(0, 1, 100, 1)
-        assert store.usage(upload.account, "2026-04") == Usage(0, 1, 100, 0)
+        store.reserve(upload, PLENTY)
+        assert store.usage(upload.account, upload.month) == Usage(0, 1, 100, 1, 1, 100)
+        assert store.usage(upload.account, "2026-04") == Usage(0, 1, 100, 0, 1, 100)
         assert store.give_back(upload, "not_an_image", "It is none.", NOW)
         assert not store.give_back(upload, "not_an_image", "It is none.", NOW)
         assert store.usage(upload.account, upload.month) == Usage()
@@ -65,24 +66,24 @@ class AllowancesContract:
         assert ended is not None
         assert (ended.state, ended.reason, ended.detail) == (UploadState.FAILED, "not_an_image", "It is none.")
 
-    @pytest.mark.parametrize("short", [{"files": 1}, {"size": 199}, {"uploads": 1}])
+    @pytest.mark.parametrize("short", [{"files": 1}, {"bytes": 199}, {"managed_bytes": 199}, {"uploads_a_month": 1}])
     def test_what_is_over_any_allowance_is_not_reserved(self, store: Allowances, short: dict[str, int]):
         first = an_upload()
-        assert store.reserve(first, **(PLENTY | short))
+        assert store.reserve(first, PLENTY.changed(short))
         second = an_upload(account=first.account)
-        assert not store.reserve(second, **(PLENTY | short))
+        assert not store.reserve(second, PLENTY.changed(short))
         assert store.upload(second.ref) is None
-        assert store.usage(first.account, first.month) == Usage(0, 1, 100, 1)
+        assert store.usage(first.account, first.month) == Usage(0, 1, 100, 1, 1, 100)
 
-    @pytest.mark.parametrize("none", [{"files": 0}, {"size": 0}, {"uploads": 0}, {"files": -5}, {"size": -5}])
+    @pytest.mark.parametrize("none", [{"files": 0}, {"bytes": 0}, {"managed_bytes": 0}, {"uploads_a_month": 0}])
     def test_of_an_allowance_of_nothing_nothing_is_reserved(self, store: Allowances, none: dict[str, int]):
-        assert not store.reserve(an_upload(), **(PLENTY | none))
+        assert not store.reserve(an_upload(), PLENTY.changed(none))
 
     def test_what_is_settled_stays_counted_and_its_upload_is_done(self, store: Allowances):
         upload = an_upload()
-        store.reserve(upload, **PLENTY)
+        store.reserve(upload, PLENTY)
         self.settle(store, upload)
-        assert store.usage(upload.account, upload.month) == Usage(0, 1, 100, 1)
+        assert store.usage(upload.account, upload.month) == Usage(0, 1, 100, 1, 1, 100)
         done = store.upload(upload.ref)
         assert done is not None
         assert (done.state, done.mime_type) == (UploadState.DONE, "image/jpeg")
@@ -92,13 +93,13 @@ class AllowancesContract:
         first = an_upload()
         second = replace(an_upload(size=30), account=first.account, collection=first.collection)
         for upload in (first, second):
-            store.reserve(upload, **PLENTY)
+            store.reserve(upload, PLENTY)
             self.settle(store, upload)
-        assert store.usage(first.account, first.month) == Usage(0, 1, 30, 2)
+        assert store.usage(first.account, first.month) == Usage(0, 1, 30, 2, 1, 30)
 
     def test_a_file_is_claimed_by_one_at_a_time(self, store: Allowances):
         upload = an_upload()
-        store.reserve(upload, **PLENTY)
+        store.reserve(upload, PLENTY)
         mine = store.claim(upload.ref, upload.key, "me", NOW, UNTIL)
         assert mine is not None
         assert mine.charged is None
@@ -113,7 +114,7 @@ class AllowancesContract:
 
     def test_a_claim_that_ran_out_is_taken_over(self, store: Allowances):
         upload = an_upload()
-        store.reserve(upload, **PLENTY)
+        store.reserve(upload, PLENTY)
         mine = store.claim(upload.ref, upload.key, "me", NOW, UNTIL)
         assert mine is not None
         later = UNTIL + timedelta(seconds=1)
@@ -123,7 +124,7 @@ class AllowancesContract:
 
     def test_a_file_that_is_discharged_gives_its_share_back(self, store: Allowances):
         upload = an_upload()
-        store.reserve(upload, **PLENTY)
+        store.reserve(upload, PLENTY)
         self.settle(store, upload)
         claim = store.claim(upload.ref, upload.key, "me", NOW, UNTIL)
         assert claim is not None
@@ -133,11 +134,20 @@ class AllowancesContract:
         with pytest.raises(Unavailable):
             store.discharge(claim)
 
+    def test_what_an_account_states_is_corrected_unless_it_has_moved(self, store: Allowances):
+        upload = an_upload()
+        assert store.correct(upload.account, (0, 0), (5, 500))
+        assert not store.correct(upload.account, (0, 0), (1, 1))
+        store.reserve(upload, PLENTY)
+        assert not store.correct(upload.account, (5, 500), (1, 1))
+        assert store.correct(upload.account, (6, 600), (1, 100))
+        assert store.usage(upload.account, upload.month) == Usage(0, 1, 100, 1, 1, 100)
+
     def test_uploads_whose_time_is_over_are_found_until_they_end(self, store: Allowances):
         late, later = an_upload(), an_upload(expires_at=NOW + timedelta(days=1))
         later = replace(later, account=late.account)
         for upload in (late, later):
-            store.reserve(upload, **PLENTY)
+            store.reserve(upload, PLENTY)
         at = late.expires_at + timedelta(seconds=1)
         assert store.expired(late.account, NOW) == []
         assert store.expired(late.account, at) == [late]
@@ -149,14 +159,14 @@ class AllowancesContract:
         uploads = [an_upload(account=account, collection=collection, key=f"objects/{n}.jpg") for n in range(40)]
         other = an_upload(account=account)
         for upload in [*uploads, other]:
-            assert store.reserve(upload, **PLENTY)
+            assert store.reserve(upload, PLENTY)
         for upload in [*uploads[:30], other]:
             self.settle(store, upload)
         pages = 0
         while store.clear_page(account, collection, NOW):
             pages += 1
         assert pages
-        assert store.usage(account, other.month) == Usage(0, 1, 100, 31)
+        assert store.usage(account, other.month) == Usage(0, 1, 100, 31, 1, 100)
         assert all(store.upload(upload.ref) is None for upload in uploads)
 
 
@@ -178,11 +188,11 @@ class TestDynamoDBAllowances(AllowancesContract):
         def reserve(upload: Upload) -> bool:
             while True:
                 try:
-                    return store.reserve(upload, **(PLENTY | {"uploads": 60}))
+                    return store.reserve(upload, PLENTY.changed({"uploads_a_month": 60}))
                 except Unavailable:
                     continue  # what the API answers 503, and a caller asks again
 
         with ThreadPoolExecutor(32) as pool:
             succeeded = list(pool.map(reserve, uploads))
         assert sum(succeeded) == 60
-        assert store.usage(account, "2026-03") == Usage(0, 60, 6000, 60)
+        assert store.usage(account, "2026-03") == Usage(0, 60, 6000, 60, 60, 6000)

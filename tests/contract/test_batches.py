@@ -42,7 +42,10 @@ class Stores:
 def on(client: Any) -> Stores:
     collections, table = make_table(client, "CollectionsTable"), make_table(client, "CatalogueTable")
     return Stores(
-        client, table, DynamoDBCatalogue(client, table, collections), DynamoDBCollections(client, collections)
+        client,
+        table,
+        DynamoDBCatalogue(client, table, collections, "accounts"),
+        DynamoDBCollections(client, collections),
     )
 
 

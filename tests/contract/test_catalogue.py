@@ -7,15 +7,18 @@ from uuid import uuid4
 
 import pytest
 
+from chalicelib.adapters.dynamodb_allowances import DynamoDBAllowances
 from chalicelib.adapters.dynamodb_catalogue import DynamoDBCatalogue
 from chalicelib.adapters.dynamodb_collections import DynamoDBCollections
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import NotFound, StaleWrite
-from chalicelib.domain.files import FileState, ObjectInfo, content
+from chalicelib.domain.errors import AllowanceUsedUp, NotFound, StaleWrite
+from chalicelib.domain.files import OVER_PLAN, FileState, ObjectInfo, content
 from chalicelib.domain.listing import Known
-from chalicelib.services.ports import Catalogue, Collections, Draft
+from chalicelib.domain.plans import PLANS
+from chalicelib.services.ports import Allowances, Catalogue, Collections, Draft
 from tests.contract.tables import make_table
 from tests.contract.things import AWKWARD_KEYS, NOW, a_collection, a_picture, a_record
+from tests.fakes.allowances import FakeAllowances
 from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.collections import FakeCollections
 
@@ -24,6 +27,7 @@ from tests.fakes.collections import FakeCollections
 class Stores:
     collections: Collections
     catalogue: Catalogue
+    allowances: Allowances
 
 
 class CatalogueContract:
@@ -124,6 +128,63 @@ class CatalogueContract:
         assert not catalogue.correct(a_collection(), (0, 0), (1, 1))
         assert self.stats(stores, collection) == (3, 30)
 
+    def used(self, stores: Stores, collection: Collection) -> tuple[int, int]:
+        usage = stores.allowances.usage(collection.account, "2026-03")
+        return usage.files, usage.bytes
+
+    def test_what_an_account_has_moves_with_what_is_indexed_where_a_plan_is_named(
+        self, stores: Stores, catalogue: Catalogue, collection: Collection
+    ):
+        plan, first = PLANS["pro"], a_record(collection, "a", size=10)
+        larger, failed = replace(first, size=30, version=2), replace(first, state=FileState.FAILED, version=3)
+        seen, previous = [], None
+        for record in (first, larger, failed):
+            assert catalogue.save_all([Draft(record, previous)], plan) == set()
+            seen.append(self.used(stores, collection))
+            previous = record
+        catalogue.save_all([Draft(a_record(collection, "b"), None)])
+        assert [*seen, self.used(stores, collection)] == [(1, 10), (1, 30), (0, 0), (0, 0)]
+
+    @pytest.mark.parametrize("allowed", [{"files": 2}, {"bytes": 25}, {"bytes": 29}])
+    def test_what_a_plan_does_not_allow_is_not_written_and_all_that_grows_no_more_is(
+        self, stores: Stores, catalogue: Catalogue, collection: Collection, allowed: dict[str, int]
+    ):
+        other = a_collection(account=collection.account)
+        stores.collections.add(other)
+        plan = PLANS["pro"].changed(allowed)
+        first = a_record(collection, "a", size=10)
+        catalogue.save_all([Draft(first, None)], plan)
+        catalogue.save_all([Draft(a_record(other, "a", size=10), None)], plan)
+        more, failed = a_record(collection, "b", size=10), a_record(collection, "c", state=FileState.FAILED)
+        with pytest.raises(AllowanceUsedUp):
+            catalogue.save_all([Draft(failed, None), Draft(more, None)], plan)
+        assert (catalogue.get(collection.uuid, "b"), catalogue.get(collection.uuid, "c")) == (None, None)
+        assert self.used(stores, collection) == (2, 20)
+        again = replace(first, version=2, size=9)
+        catalogue.save_all([Draft(failed, None), Draft(again, first)], plan.changed({"files": 0, "bytes": 0}))
+        assert self.used(stores, collection) == (2, 19)
+
+    @pytest.mark.parametrize("nothing", [{"files": 0}, {"bytes": 0}])
+    def test_of_a_plan_of_nothing_nothing_is_had(
+        self, stores: Stores, catalogue: Catalogue, collection: Collection, nothing: dict[str, int]
+    ):
+        with pytest.raises(AllowanceUsedUp):
+            catalogue.save_all([Draft(a_record(collection, "a"), None)], PLANS["pro"].changed(nothing))
+        assert self.used(stores, collection) == (0, 0)
+
+    def test_a_stale_record_takes_no_share(self, stores: Stores, catalogue: Catalogue, collection: Collection):
+        plan, first = PLANS["pro"].changed({"files": 2}), a_record(collection, "a", size=10)
+        catalogue.save_all([Draft(first, None)], plan)
+        drafts = [Draft(first, None), Draft(a_record(collection, "b", size=5), None)]
+        assert catalogue.save_all(drafts, plan) == {"a"}
+        assert self.used(stores, collection) == (2, 15)
+
+    def test_the_walk_tells_what_a_plan_had_no_room_for(self, catalogue: Catalogue, collection: Collection):
+        for key, reason in (("a", OVER_PLAN), ("b", "truncated_image")):
+            failed = a_record(collection, key, state=FileState.FAILED, picture=None, reason=reason, detail="so")
+            catalogue.save(failed, None)
+        assert [known.over_plan for known in catalogue.walk(collection.uuid, None)] == [True, False]
+
     def test_a_write_that_was_overtaken_is_refused_and_counts_nothing(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
     ):
@@ -223,14 +284,16 @@ class TestTheFake(CatalogueContract):
     @pytest.fixture
     def stores(self) -> Stores:
         collections = FakeCollections()
-        return Stores(collections, FakeCatalogue(collections))
+        allowances = FakeAllowances()
+        return Stores(collections, FakeCatalogue(collections, allowances), allowances)
 
 
 def on(client: Any) -> Stores:
-    collections = make_table(client, "CollectionsTable")
+    collections, accounts = make_table(client, "CollectionsTable"), make_table(client, "AccountsTable")
     return Stores(
         DynamoDBCollections(client, collections),
-        DynamoDBCatalogue(client, make_table(client, "CatalogueTable"), collections),
+        DynamoDBCatalogue(client, make_table(client, "CatalogueTable"), collections, accounts),
+        DynamoDBAllowances(client, accounts),
     )
 
 

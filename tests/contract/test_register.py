@@ -8,12 +8,14 @@ from uuid import uuid4
 
 import pytest
 
+from chalicelib.adapters.dynamodb_allowances import DynamoDBAllowances
 from chalicelib.adapters.dynamodb_collections import DynamoDBCollections
 from chalicelib.adapters.dynamodb_register import DynamoDBRegister
 from chalicelib.domain.collections import AutoSync, Collection, CollectionType
 from chalicelib.domain.errors import AllowanceUsedUp, DuplicateCollection, NotFound
 from tests.contract.tables import make_table
 from tests.contract.things import NOW, a_collection
+from tests.fakes.allowances import FakeAllowances
 from tests.fakes.collections import FakeCollections
 from tests.fakes.register import FakeRegister
 
@@ -21,7 +23,7 @@ from tests.fakes.register import FakeRegister
 class RegisterContract:
     @pytest.fixture
     def stores(self) -> Any:
-        """A register, and the collections that it writes to."""
+        """A register, the collections that it writes to, and the allowances of their accounts."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -31,6 +33,10 @@ class RegisterContract:
     @pytest.fixture
     def collections(self, stores: Any) -> Any:
         return stores[1]
+
+    @pytest.fixture
+    def allowances(self, stores: Any) -> Any:
+        return stores[2]
 
     @pytest.fixture
     def collection(self, register: Any) -> Collection:
@@ -120,20 +126,43 @@ class RegisterContract:
         with pytest.raises(AllowanceUsedUp):
             register.add(a_collection(account=account), 1)
 
+    def test_what_a_deleted_one_had_is_the_accounts_no_more(self, register: Any, allowances: Any):
+        account = str(uuid4())
+        made = a_collection(account=account, total_files=3, total_size=30)
+        register.add(made, 1)
+        allowances.correct(account, (0, 0), (5, 50))
+        read_before_a_sync = replace(made, total_files=1, total_size=10)
+        register.begin_deletion(read_before_a_sync, NOW)
+        with pytest.raises(NotFound):
+            register.begin_deletion(made, NOW)
+        usage = allowances.usage(account, "2026-03")
+        assert (usage.files, usage.bytes) == (2, 20)
+
+    def test_the_files_of_a_managed_one_are_the_accounts_until_they_are_cleared_away(
+        self, register: Any, allowances: Any
+    ):
+        account = str(uuid4())
+        made = a_collection(account=account, total_files=3, total_size=30, type=CollectionType.MANAGED)
+        register.add(made, 1)
+        allowances.correct(account, (0, 0), (5, 50))
+        register.begin_deletion(made, NOW)
+        assert allowances.usage(account, "2026-03").files == 5
+
 
 class TestFakeRegister(RegisterContract):
     @pytest.fixture
-    def stores(self) -> tuple[FakeRegister, FakeCollections]:
-        collections = FakeCollections()
-        return FakeRegister(collections), collections
+    def stores(self) -> tuple[FakeRegister, FakeCollections, FakeAllowances]:
+        collections, allowances = FakeCollections(), FakeAllowances()
+        return FakeRegister(collections, allowances), collections, allowances
 
 
 class TestDynamoDBRegister(RegisterContract):
     @pytest.fixture
-    def stores(self, aws: Callable[..., Any]) -> tuple[DynamoDBRegister, DynamoDBCollections]:
+    def stores(self, aws: Callable[..., Any]) -> tuple[DynamoDBRegister, DynamoDBCollections, DynamoDBAllowances]:
         client = aws("dynamodb")
         accounts, collections = make_table(client, "AccountsTable"), make_table(client, "CollectionsTable")
-        return DynamoDBRegister(client, accounts, collections), DynamoDBCollections(client, collections)
+        register, kept = DynamoDBRegister(client, accounts, collections), DynamoDBCollections(client, collections)
+        return register, kept, DynamoDBAllowances(client, accounts)
 
     def test_of_many_at_once_on_one_folder_one_is_added(self, register: Any, collections: Any):
         wanted = [a_collection(account=str(uuid4()))]

@@ -6,16 +6,20 @@ from typing import Any
 
 import pytest
 
+from chalicelib.adapters.dynamodb_allowances import DynamoDBAllowances
 from chalicelib.adapters.dynamodb_catalogue import DynamoDBCatalogue
 from chalicelib.adapters.dynamodb_collections import DynamoDBCollections
 from chalicelib.adapters.dynamodb_syncs import DynamoDBSyncs
+from chalicelib.domain.accounts import Terms
 from chalicelib.domain.collections import Collection, SyncStatus, Trigger
 from chalicelib.domain.listing import STEP
 from chalicelib.services.ports import Draft
+from chalicelib.services.rationing import Rationing
 from chalicelib.services.syncing import Sync
 from chalicelib.services.walking import Walk
 from tests.contract.tables import make_table
 from tests.contract.things import a_collection, a_picture, a_record
+from tests.fakes.accounts import FakeAccounts
 from tests.fakes.buckets import FakeSources, etag
 from tests.fakes.clock import FakeClock
 from tests.fakes.embedder import FakeEmbedder
@@ -32,17 +36,20 @@ class Tables:
     collections: DynamoDBCollections
     syncs: DynamoDBSyncs
     catalogue: DynamoDBCatalogue
+    allowances: DynamoDBAllowances
     calls: Counter[str]
 
 
 def on(client: Any) -> Tables:
     collections, syncs = make_table(client, "CollectionsTable"), make_table(client, "SyncsTable")
+    accounts = make_table(client, "AccountsTable")
     calls: Counter[str] = Counter()
     client.meta.events.register("before-call.dynamodb.*", lambda model, **_: calls.update([model.name]))
     return Tables(
         DynamoDBCollections(client, collections),
         DynamoDBSyncs(client, collections, syncs),
-        DynamoDBCatalogue(client, make_table(client, "CatalogueTable"), collections),
+        DynamoDBCatalogue(client, make_table(client, "CatalogueTable"), collections, accounts),
+        DynamoDBAllowances(client, accounts),
         calls,
     )
 
@@ -68,7 +75,8 @@ class UnchangedSyncs:
             sources.bucket(collection.bucket).put(key, b"a picture")
         sources.bucket(collection.bucket)
         self.index(tables, collection, keys, embedder.model())
-        walk = Walk(tables.collections, tables.syncs, tables.catalogue, sources, embedder, queues, clock)
+        rationing = Rationing(FakeAccounts(Terms("business")), tables.allowances, clock)
+        walk = Walk(tables.collections, tables.syncs, tables.catalogue, sources, embedder, queues, rationing, clock)
         tables.calls.clear()
         Sync(tables.collections, tables.syncs, walk, queues, clock).start(collection, Trigger.MANUAL)
         while queues.steps:

@@ -1,7 +1,7 @@
 """What comes faster than the deployment takes is answered 429 by API Gateway itself.
 
-In the API's words, on AWS: the emulator does not read gateway responses out of an API's definition, where SAM puts them.
-What they say is tested on the template (``tests/unit/infra/test_template.py``).
+In the API's words, on AWS: the emulator does not read gateway responses out of an API's definition, where SAM puts
+them. What they say is tested on the template (``tests/unit/infra/test_template.py``).
 """
 
 from collections.abc import Callable, Iterator

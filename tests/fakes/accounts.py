@@ -2,16 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from chalicelib.domain.accounts import Account, Terms, Token
 from chalicelib.domain.errors import StaleWrite
 
 
 class FakeAccounts:
-    """What a test may look at: ``stored`` accounts by uuid, ``issued`` tokens by digest, and ``reads`` of tokens."""
+    """What a test may look at: ``stored`` accounts by uuid, ``issued`` tokens by digest, and ``reads`` of tokens.
 
-    def __init__(self) -> None:
+    Args:
+        terms: of an account that nobody has opened, where a test cares for none.
+    """
+
+    def __init__(self, terms: Terms | None = None) -> None:
+        self._terms = terms
         self.stored: dict[str, Account] = {}
         self.issued: dict[str, Token] = {}
         self.reads = 0
@@ -20,7 +25,8 @@ class FakeAccounts:
         self.stored[account.uuid] = account
 
     def account(self, uuid: str) -> Account | None:
-        return self.stored.get(uuid)
+        unknown = Account(uuid, uuid, self._terms, datetime(2026, 3, 1, tzinfo=UTC)) if self._terms else None
+        return self.stored.get(uuid, unknown)
 
     def all(self) -> Iterator[Account]:
         yield from list(self.stored.values())

@@ -5,13 +5,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.plans import Plan
 from chalicelib.domain.uploads import Claim, Upload, UploadRef, UploadState, Usage
 
 
 @dataclass
 class Counts:
+    """``files`` and ``bytes`` are the managed ones, ``all_files`` and ``all_bytes`` what the account has in all."""
+
     files: int = 0
     bytes: int = 0
+    all_files: int = 0
+    all_bytes: int = 0
     uploads: Counter[str] = field(default_factory=Counter)
 
 
@@ -26,11 +31,13 @@ class FakeAllowances:
 
     def usage(self, account: str, month: str) -> Usage:
         counts = self._of(account)
-        return Usage(0, counts.files, counts.bytes, counts.uploads[month])
+        return Usage(0, counts.files, counts.bytes, counts.uploads[month], counts.all_files, counts.all_bytes)
 
-    def reserve(self, upload: Upload, *, files: int, size: int, uploads: int) -> bool:
+    def reserve(self, upload: Upload, plan: Plan) -> bool:
         counts = self._of(upload.account)
-        if counts.files >= files or counts.bytes + upload.size > size or counts.uploads[upload.month] >= uploads:
+        if counts.all_files >= plan.files or counts.all_bytes + upload.size > plan.bytes:
+            return False
+        if counts.bytes + upload.size > plan.managed_bytes or counts.uploads[upload.month] >= plan.uploads_a_month:
             return False
         self._count(upload, 1)
         self.uploads[upload.ref] = upload
@@ -78,6 +85,19 @@ class FakeAllowances:
         self.charged.pop((claim.account, claim.collection, claim.key), None)
         self.release(claim)
 
+    def correct(self, account: str, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
+        counts = self._of(account)
+        if (counts.all_files, counts.all_bytes) != stated:
+            return False
+        counts.all_files, counts.all_bytes = counted
+        return True
+
+    def move(self, account: str, files: int, size: int) -> None:
+        """Move what the account has in all, as the fakes of the catalogue and of the register do."""
+        counts = self._of(account)
+        counts.all_files += files
+        counts.all_bytes += size
+
     def clear_page(self, account: str, collection: str, now: datetime) -> bool:
         uploads = [u for u in self.uploads.values() if (u.account, u.collection) == (account, collection)]
         for upload in uploads:
@@ -96,6 +116,7 @@ class FakeAllowances:
         counts = self._of(upload.account)
         counts.files += sign
         counts.bytes += sign * upload.size
+        self.move(upload.account, sign, sign * upload.size)
         counts.uploads[upload.month] += sign
 
     def _refund(self, claim: Claim) -> None:
@@ -103,6 +124,7 @@ class FakeAllowances:
             counts = self._of(claim.account)
             counts.files -= 1
             counts.bytes -= claim.charged
+            self.move(claim.account, -1, -claim.charged)
 
     def _holds(self, claim: Claim) -> bool:
         return self.claims.get((claim.account, claim.collection, claim.key), ("",))[0] == claim.holder

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from chalicelib.domain.accounts import Terms
 from chalicelib.services.collecting import CollectionService
 from chalicelib.services.deleting import Deletion
 from chalicelib.services.embedding import Embedding
@@ -14,12 +15,15 @@ from chalicelib.services.finishing import Finishing
 from chalicelib.services.indexing import Indexing
 from chalicelib.services.noticing import Notices
 from chalicelib.services.purging import Purge
+from chalicelib.services.rationing import Rationing
 from chalicelib.services.recounting import Recounting
 from chalicelib.services.searching import Search
 from chalicelib.services.sweeping import Sweeping
 from chalicelib.services.syncing import Sync
+from chalicelib.services.totalling import Totals
 from chalicelib.services.uploading import Uploads
 from chalicelib.services.walking import Walk
+from tests.fakes.accounts import FakeAccounts
 from tests.fakes.allowances import FakeAllowances
 from tests.fakes.buckets import FakeSources
 from tests.fakes.catalogue import FakeCatalogue
@@ -52,6 +56,7 @@ class Ports:
     embedder: Any
     queues: Any
     troubles: Any
+    accounts: Any
     allowances: Any
     register: Any
     examiner: Any
@@ -59,6 +64,7 @@ class Ports:
     @classmethod
     def fakes(cls) -> "Ports":
         clock, sources, collections = FakeClock(), FakeSources(), FakeCollections()
+        allowances = FakeAllowances()
         storage = FakeStorage(sources, now=clock)
         return cls(
             clock=clock,
@@ -66,13 +72,14 @@ class Ports:
             storage=storage,
             collections=collections,
             syncs=FakeSyncs(collections),
-            catalogue=FakeCatalogue(collections),
+            catalogue=FakeCatalogue(collections, allowances),
             vectors=FakeVectorStore(),
             embedder=FakeEmbedder(sources, storage),
             queues=FakeQueues(),
             troubles=FakeTroubles(),
-            allowances=FakeAllowances(),
-            register=FakeRegister(collections),
+            accounts=FakeAccounts(Terms("business")),
+            allowances=allowances,
+            register=FakeRegister(collections, allowances),
             examiner=FakeExaminer(sources),
         )
 
@@ -82,16 +89,20 @@ class Application:
 
     def __init__(self, ports: Ports, **walk: int) -> None:
         p = ports
-        self.walks = Walk(p.collections, p.syncs, p.catalogue, p.sources, p.embedder, p.queues, p.clock, **walk)
+        rationing = Rationing(p.accounts, p.allowances, p.clock)
+        self.walks = Walk(
+            p.collections, p.syncs, p.catalogue, p.sources, p.embedder, p.queues, rationing, p.clock, **walk
+        )
         self.sync = Sync(p.collections, p.syncs, self.walks, p.queues, p.clock)
         embedding = Embedding(p.catalogue, p.storage, p.embedder)
-        self.indexing = Indexing(p.collections, p.catalogue, p.sources, embedding, p.vectors, p.clock)
+        self.indexing = Indexing(p.collections, p.catalogue, p.sources, embedding, p.vectors, rationing, p.clock)
         self.notices = Notices(p.collections, p.queues, p.storage.bucket)
         self.failing = Failing(p.troubles, p.clock)
         self.purge = Purge(p.catalogue, p.storage, p.clock)
         self.explaining = Explaining(p.catalogue, p.sources, p.embedder, p.vectors)
         self.sweeping = Sweeping(p.catalogue, p.storage, p.clock)
         self.recounting = Recounting(p.collections, p.catalogue, p.syncs, p.clock)
+        self.totals = Totals(p.collections, p.allowances, p.clock)
         self.search = Search(p.embedder, p.vectors)
         self.collections = CollectionService(p.collections, p.register, p.examiner, p.storage.bucket, REGION, p.clock)
         self.finishing = Finishing(
@@ -104,6 +115,6 @@ class Application:
             p.clock,
             wait=lambda seconds: p.clock.pass_by(timedelta(seconds=seconds)),
         )
-        self.uploads = Uploads(p.collections, p.catalogue, p.allowances, p.storage, p.queues, self.finishing, p.clock)
+        self.uploads = Uploads(p.catalogue, p.allowances, p.storage, p.queues, self.finishing, p.clock)
         self.files = Files(self.collections, p.catalogue, p.sources, p.storage, p.allowances, self.indexing, p.queues)
         self.deletion = Deletion(p.register, p.catalogue, p.storage, p.allowances, p.vectors, p.queues, p.clock, GRACE)

@@ -5,10 +5,12 @@ from dataclasses import replace
 from datetime import date
 
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import NotFound, StaleWrite
-from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, content
+from chalicelib.domain.errors import AllowanceUsedUp, NotFound, StaleWrite
+from chalicelib.domain.files import OVER_PLAN, FileRecord, FileState, ObjectInfo, content, growth
 from chalicelib.domain.listing import Known
+from chalicelib.domain.plans import Plan
 from chalicelib.services.ports import Draft, FilePage
+from tests.fakes.allowances import FakeAllowances
 from tests.fakes.collections import FakeCollections
 
 PAGE = 2  # records that one call removes
@@ -17,9 +19,10 @@ PAGE = 2  # records that one call removes
 class FakeCatalogue:
     """What a test may look at: ``records`` by collection and key."""
 
-    def __init__(self, collections: FakeCollections) -> None:
+    def __init__(self, collections: FakeCollections, allowances: FakeAllowances | None = None) -> None:
         self.records: dict[tuple[str, str], FileRecord] = {}
         self._collections = collections
+        self._allowances = allowances or FakeAllowances()
 
     def get(self, collection: str, key: str) -> FileRecord | None:
         return self.records.get((collection, key))
@@ -35,7 +38,8 @@ class FakeCatalogue:
         for key in keys:
             record = self.records.get((collection, key))
             if record is not None and (after is None or key.encode() > after.encode()):
-                yield Known(key, record.state, record.etag, record.size, record.model)
+                over_plan = record.reason == OVER_PLAN
+                yield Known(key, record.state, record.etag, record.size, record.model, over_plan)
 
     def twins(self, contents: Sequence[str]) -> dict[str, FileRecord]:
         found: dict[str, FileRecord] = {}
@@ -65,13 +69,16 @@ class FakeCatalogue:
         if self.save_all([Draft(record, previous)]):
             raise StaleWrite
 
-    def save_all(self, drafts: Sequence[Draft]) -> set[str]:
+    def save_all(self, drafts: Sequence[Draft], plan: Plan | None = None) -> set[str]:
         stale = {draft.record.key for draft in drafts if self._version(draft.record) != _version(draft.previous)}
         fresh = [draft for draft in drafts if draft.record.key not in stale]
-        files, size = (
-            sum(d.record.counted[i] - (d.previous.counted[i] if d.previous else 0) for d in fresh) for i in (0, 1)
-        )
+        files, size = (sum(growth(d.record, d.previous)[i] for d in fresh) for i in (0, 1))
         first = drafts[0].record
+        if plan is not None and self._collections.get(first.account, first.collection) is not None:
+            usage = self._allowances.usage(first.account, "")
+            if (files > 0 and usage.files + files > plan.files) or (size > 0 and usage.bytes + size > plan.bytes):
+                raise AllowanceUsedUp("The plan allows no more.")
+            self._allowances.move(first.account, files, size)
         if not self._collections.count(first.account, first.collection, files, size):
             raise NotFound("The collection is gone.")
         self.records |= {(draft.record.collection, draft.record.key): draft.record for draft in fresh}

@@ -7,15 +7,17 @@ from typing import Any
 
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.errors import AllowanceUsedUp, DuplicateCollection, NotFound
+from tests.fakes.allowances import FakeAllowances
 from tests.fakes.collections import FakeCollections
 
 
 class FakeRegister:
     """What a test may look at: ``marked``, collections whose deletion has begun, by account and uuid."""
 
-    def __init__(self, collections: FakeCollections) -> None:
+    def __init__(self, collections: FakeCollections, allowances: FakeAllowances | None = None) -> None:
         self.marked: dict[tuple[str, str], Collection] = {}
         self._collections = collections
+        self._allowances = allowances or FakeAllowances()
 
     def external_id(self, account: str, bucket: str, prefix: str) -> str:
         return f"{account}@{bucket}/{prefix}"
@@ -42,7 +44,9 @@ class FakeRegister:
         where = collection.account, collection.uuid
         if where not in self._collections.stored:
             raise NotFound("There is no such collection.")
-        self.marked[where] = self._collections.stored.pop(where)
+        gone = self.marked[where] = self._collections.stored.pop(where)
+        if gone.type is CollectionType.S3:
+            self._allowances.move(gone.account, -gone.total_files, -gone.total_size)
 
     def deleted(self, account: str, uuid: str) -> Collection | None:
         return self.marked.get((account, uuid))

@@ -159,6 +159,30 @@ MUTANTS = (
         "        return [collection for collection in candidates if collection.holds(key)][:1]\n",
     ),
     Mutant(
+        "what a plan has no room for is embedded all the same",
+        "chalicelib/services/indexing.py",
+        "        admitted, waiting = ration.share_out(done.wanted)\n",
+        "        admitted, waiting = done.wanted, []\n",
+    ),
+    Mutant(
+        "a removed object that comes back takes no share",
+        "chalicelib/services/indexing.py",
+        "        done.drafts = ration.admit(done.drafts, model)\n",
+        "",
+    ),
+    Mutant(
+        "what is indexed counts for its collection alone",
+        "chalicelib/services/indexing.py",
+        "            return self.catalogue.save_all(drafts, ration.plan)\n",
+        "            return self.catalogue.save_all(drafts)\n",
+    ),
+    Mutant(
+        "no sync looks again at what a plan had no room for",
+        "chalicelib/domain/listing.py",
+        "            if kind is None and record.over_plan and again > 0:\n",
+        "            if kind is None and record.over_plan and again < 0:\n",
+    ),
+    Mutant(
         "the thumbnails of a file all lie in one place",
         "chalicelib/domain/files.py",
         '    return f"{file}/{uuid.uuid4().hex[:16]}"\n',

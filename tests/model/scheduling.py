@@ -38,6 +38,8 @@ class Worker:
         self.known: dict[str, list[tuple[str, str, int]]] = {}  # records with a picture when it did, by content
         self.asked = False  # whether it has asked the embedder since
         self.stamp = ""  # of the model, as it was told
+        self.records: dict[str, Any] = {}  # what it last read of the catalogue
+        self.room = 0  # in the account's plan, as it was told
         self._greenlet = _Stepping(self, act)
 
     @property

@@ -231,6 +231,10 @@ class History(RuleBasedStateMachine):
         self.world.news_lost |= stamp != self.world.embedder.stamp
         self.world.embedder.stamp = stamp
 
+    @rule(files=st.sampled_from([0, 1, 2, 4, 100]))
+    def change_the_plan(self, files: int) -> None:
+        self.world.change_plan(files)
+
     @rule()
     def rest(self) -> None:
         self.world.rest()
@@ -242,10 +246,10 @@ class History(RuleBasedStateMachine):
         self.rest()
         self.world.sync_all()
         self.world.check_rest()
-        self.world.check_converged()
+        self.world.check_converged(synced=True)
         embedded = len(self.world.embedder.embedded)
         self.world.sync_all(retry=False)
-        self.world.check_converged()
+        self.world.check_converged(synced=True)
         assert len(self.world.embedder.embedded) == embedded, "a sync with nothing changed embedded something"
         for number in range(3):
             assert self.world.current(number).sync.progress.to_do == 0, "it had something to do"

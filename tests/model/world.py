@@ -13,10 +13,11 @@ from urllib.parse import quote_plus, unquote
 from uuid import UUID, uuid5
 
 from chalicelib import workers
+from chalicelib.domain.accounts import Account, Terms
 from chalicelib.domain.changes import Change, IndexBatch
 from chalicelib.domain.collections import Collection, SyncStatus, Trigger
 from chalicelib.domain.errors import SimilarixError
-from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, Picture, content
+from chalicelib.domain.files import OVER_PLAN, FileRecord, FileState, ObjectInfo, Picture, content, growth
 from chalicelib.domain.vectors import VectorDocument
 from chalicelib.services.walking import LEASE
 from tests.contract.things import a_collection
@@ -37,7 +38,7 @@ class Broken(AssertionError):
 
 
 class World:
-    """Two nested collections of one account and one of another's, all on one bucket."""
+    """Two nested collections of one account, whose plan may be too small, and one of another's, all on one bucket."""
 
     def __init__(self) -> None:
         self.ports = Ports.fakes()
@@ -45,12 +46,15 @@ class World:
         self.bucket = self.sources.bucket(BUCKET)
         self.collections, self.syncs, self.catalogue = self.ports.collections, self.ports.syncs, self.ports.catalogue
         self.vectors, self.embedder, self.troubles = self.ports.vectors, self.ports.embedder, self.ports.troubles
+        self.accounts, self.allowances = self.ports.accounts, self.ports.allowances
         self.post = Post(self.ports.queues)
         self.working: list[tuple[Worker, Message | None]] = []
         self.sequence = 0
         self.news_lost = False  # since the last sync of all that ended well, and so only a sync can know
         self.sync_orphaned = False  # somebody began a sync and died before anybody was asked to carry it out
         account, stranger = (str(uuid5(NAMES, name)) for name in ("account", "stranger"))
+        for each in (account, stranger):
+            self.accounts.add_account(Account(each, each, Terms("pro"), self.clock()))
         self.members = [
             self._member("all", account, ""),
             self._member("nested", account, "b/"),
@@ -80,6 +84,8 @@ class World:
             queues=Stepped(self.ports.queues, self._watch_queues),
             embedder=Stepped(self.embedder, self._watch_embedder),
             storage=Stepped(self.storage),
+            accounts=Stepped(self.accounts, self._watch_shares),
+            allowances=Stepped(self.allowances, self._watch_shares),
             sources=sources,
         )
 
@@ -120,6 +126,11 @@ class World:
             "start",
             lambda: self.services.sync.start(collection, trigger, confirm_removals=confirm, retry_failed=retry),
         )
+
+    def change_plan(self, files: int) -> None:
+        """From now on the first account is allowed so many files; it may have more."""
+        account = self.accounts.stored[self.members[0].account]
+        self.accounts.set_terms(account, Terms("pro", {"files": files}))
 
     def cancel(self, number: int) -> Worker:
         collection = self.current(number)
@@ -187,13 +198,19 @@ class World:
             self.clock.pass_by(LEASE + timedelta(seconds=1))
             self.sync_orphaned = False
         for number in range(len(self.members)):
-            self.begin_sync(number, Trigger.MANUAL, confirm=True, retry=retry).run()
-            self.settle()
-            self.rest()
-            status = self.current(number).sync.status
-            if status is not SyncStatus.COMPLETED:
-                raise Broken(f"A sync that nothing kept from it did not complete: {status}, {self.current(number)}")
+            self._sync_to_its_end(number, retry=retry)
+        for number in range(len(self.members)):
+            if any(r.reason == OVER_PLAN for r in self.catalogue.records.values()):
+                self._sync_to_its_end(number)  # a later sync may have made room
         self.news_lost = False
+
+    def _sync_to_its_end(self, number: int, *, retry: bool = False) -> None:
+        self.begin_sync(number, Trigger.MANUAL, confirm=True, retry=retry).run()
+        self.settle()
+        self.rest()
+        status = self.current(number).sync.status
+        if status is not SyncStatus.COMPLETED:
+            raise Broken(f"A sync that nothing kept from it did not complete: {status}, {self.current(number)}")
 
     def current(self, number: int) -> Collection:
         member = self.members[number]
@@ -213,14 +230,22 @@ class World:
                 raise Broken(f"Its figures do not add up: {sync}")
         self._check_counters()
 
-    def check_converged(self) -> None:
-        """Index = catalogue = bucket, for every collection."""
+    def check_converged(self, *, synced: bool = False) -> None:
+        """Index = catalogue = bucket, for every collection, but for what a plan had no room for at a worker's look.
+
+        Args:
+            synced: since whatever has made room, so that there is none now for what is left out.
+        """
         for number, member in enumerate(self.members):
             expected = {key: body for key, body in self.bucket.objects.items() if self.current(number).holds(key)}
             records = {key: r for (owner, key), r in self.catalogue.records.items() if owner == member.uuid}
+            refused = {key for key, record in records.items() if record.reason == OVER_PLAN}
+            if refused and synced and self.room(member.account) > 0:
+                raise Broken(f"There is room for {sorted(refused)}, and they are not indexed")
+            expected = {key: body for key, body in expected.items() if key not in refused}
             for key, body in expected.items():
                 self._check_record(key, body, records.get(key))
-            for key in records.keys() - expected.keys():
+            for key in records.keys() - expected.keys() - refused:
                 if records[key].state is not FileState.REMOVED:
                     raise Broken(f"{key!r} is gone from the bucket and still {records[key].state}")
             documents = {d.key: d for d in self.vectors.documents.values() if d.collection == member.uuid}
@@ -249,6 +274,15 @@ class World:
         for found in self.services.recounting.recount([self.current(number) for number, _ in enumerate(self.members)]):
             if not found.adds_up:
                 raise Broken(f"Stated is {found.stated}, and a recount comes to {found.counted}")
+        for account in self.accounts.stored:
+            total = self.services.totals.of(account)
+            if not total.adds_up:
+                raise Broken(f"The account is said to have {total.stated}, and has {total.counted}")
+
+    def room(self, account: str) -> int:
+        """Files that the account's plan still allows."""
+        allowed: int = self.accounts.stored[account].terms.allowed.files
+        return allowed - int(self.allowances.usage(account, "").files)
 
     # What is watched as it happens.
 
@@ -264,9 +298,24 @@ class World:
                     name_of = content(record.account, record.picture.model, found)
                     worker.known[name_of].append((record.collection, record.key, record.version))
 
+    def _watch_shares(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
+        worker = current_worker()
+        if name == "account" and worker is not None:
+            worker.room = answer.terms.allowed.files
+        elif name == "usage" and worker is not None:
+            worker.room -= answer.files
+
     def _watch_catalogue(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
+        reader = current_worker()
+        if name == "get_many" and reader is not None:
+            reader.records = answer
         if name == "save_all":
             worker = current_worker()
+            drafts = [draft for draft in arguments[0] if draft.record.key not in answer]
+            more = sum(growth(draft.record, draft.previous)[0] for draft in drafts)
+            has = self.allowances.usage(arguments[0][0].record.account, "").files
+            if more > 0 and has > arguments[1].files:  # as the worker has read it: it may have changed since
+                raise Broken("More was indexed than the plan allows")
             for draft in arguments[0]:
                 before, key, picture = draft.previous, draft.record.key, draft.record.picture
                 removes = draft.record.state is FileState.REMOVED and before is not None
@@ -284,6 +333,10 @@ class World:
             return
         first, worker.asked = not worker.asked, True
         made: set[str] = set()
+        keys = [unquote(wish.url.rpartition("/")[2]) for wish in arguments[0]]
+        new = [k for k in keys if k not in worker.records or worker.records[k].state is not FileState.INDEXED]
+        if len(new) > max(worker.room, 0):
+            raise Broken(f"{len(new)} new objects were embedded where the plan had room for {worker.room}")
         for wish, result in zip(arguments[0], answer, strict=True):
             seen = worker.looked.get(unquote(wish.url.rpartition("/")[2]))
             if not isinstance(result, Picture) or not isinstance(seen, ObjectInfo) or result.model != worker.stamp:

@@ -80,7 +80,7 @@ _LISTED = {
     "width": nullable(number("Pixels", 1920)),
     "height": nullable(number("Pixels", 1280)),
     "state": choice("Only an indexed file can be found", (s for s in FileState if s != "removed"), "indexed"),
-    "reason": nullable(text("Why it failed, as a stable code: `not_an_image`, `truncated_image`, `too_large`, …")),
+    "reason": nullable(text("Why it failed, as a stable code: `not_an_image`, `too_large`, `over_plan`, …")),
     "detail": nullable(text("Why it failed, as a sentence")),
     "updated_at": moment("When this was last found to be so."),
 }

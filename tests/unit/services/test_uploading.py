@@ -164,6 +164,7 @@ class World:
         counts = self.allowances.usage(ACCOUNT, "2026-03")
         done = [u for u in self.allowances.uploads.values() if u.state is UploadState.DONE]
         assert (counts.managed_files, counts.managed_bytes) == (len(self.stored), sum(self.stored.values()))
+        assert (counts.files, counts.bytes) == (counts.managed_files, counts.managed_bytes)
         assert counts.uploads == len(done)
         assert not [u for u in self.allowances.uploads.values() if u.state is UploadState.PENDING]
         records = [r for r in self.catalogue.records.values() if r.state is FileState.INDEXED]

@@ -1,0 +1,90 @@
+"""The share of an account's plan that the objects of its connected buckets take.
+
+What an account holds is counted in one place, in one transaction with what is indexed, and under the condition that the
+plan allows it: that cannot go wrong. Here is looked beforehand how much room there is, so that nothing is embedded in
+vain. Files of managed collections have had their share before their bytes came: docs/decisions/0011, 0015.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from chalicelib.domain.changes import BATCH_SIZE
+from chalicelib.domain.collections import Collection, CollectionType
+from chalicelib.domain.files import OVER_PLAN, FileRecord, FileState, failed, growth
+from chalicelib.domain.plans import Plan, Room
+from chalicelib.domain.uploads import month_of
+from chalicelib.services.embedding import Wanted
+from chalicelib.services.ports import Accounts, Allowances, Clock, Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Ration:
+    """What a collection may still take; without a ``plan``, what it likes."""
+
+    plan: Plan | None
+    room: Room
+
+    def admit(self, drafts: Sequence[Draft], model: str) -> list[Draft]:
+        """Records as they are to be written: those that find no room have failed for that reason."""
+        return [
+            draft if self.room.take(*growth(draft.record, draft.previous)) else self._refused(draft, model)
+            for draft in drafts
+        ]
+
+    def share_out(self, wanted: Sequence[Wanted]) -> tuple[list[Wanted], list[Wanted]]:
+        """Those that there is room for, which is theirs from now on, and those that there is none for."""
+        admitted: list[Wanted] = []
+        left: list[Wanted] = []
+        for each in wanted:
+            (admitted if self.room.take(*_growth(each)) else left).append(each)
+        return admitted, left
+
+    def give_back(self, wanted: Wanted) -> None:
+        """No picture came of it."""
+        self.room.give_back(*_growth(wanted))
+
+    def refused(self, wanted: Wanted, model: str) -> Draft:
+        return self._refused(replace(wanted.draft, record=_as_found(wanted)), model)
+
+    def _refused(self, draft: Draft, model: str) -> Draft:
+        assert self.plan is not None
+        detail = (
+            f"The plan allows {self.plan.files:,} files of {self.plan.bytes:,} bytes together, and has no room for it. "
+            "Remove some files, or change the plan, then sync."
+        )
+        return replace(draft, record=failed(draft.record, model, OVER_PLAN, detail))
+
+
+@dataclass(frozen=True, slots=True)
+class Rationing:
+    accounts: Accounts
+    allowances: Allowances
+    now: Clock
+
+    def of(self, collection: Collection) -> Ration:
+        """The room that there is at this moment; others may be about to take it."""
+        if collection.type is CollectionType.MANAGED:
+            return Ration(None, Room(sys.maxsize, sys.maxsize))
+        account = self.accounts.account(collection.account)
+        assert account is not None
+        plan = account.terms.allowed
+        usage = self.allowances.usage(collection.account, month_of(self.now()))
+        return Ration(plan, Room(plan.files - usage.files, plan.bytes - usage.bytes))
+
+    def again(self, collection: Collection) -> int:
+        """At how many objects to look again that there was no room for: a batch more than there is room for now.
+
+        Some of them may be no pictures, and leave their room to the next.
+        """
+        room = self.of(collection).room
+        return room.files + BATCH_SIZE if room.files > 0 and room.bytes > 0 else 0
+
+
+def _growth(wanted: Wanted) -> tuple[int, int]:
+    indexed = replace(_as_found(wanted), state=FileState.INDEXED)
+    return growth(indexed, wanted.draft.previous)
+
+
+def _as_found(wanted: Wanted) -> FileRecord:
+    return replace(wanted.draft.record, etag=wanted.found.etag, size=wanted.found.size)
