@@ -2,9 +2,12 @@
 
 import pytest
 
+from chalicelib.domain.collections import SyncStatus
 from chalicelib.domain.errors import SourceUnavailable
 from chalicelib.domain.files import FileState
 from chalicelib.domain.syncs import Tally
+from tests.contract.things import a_batch
+from tests.fakes.application import Application
 from tests.fakes.embedder import vector
 from tests.fakes.messages import Message
 from tests.unit.services.world import PAST_THE_LEASE, Died, World, die
@@ -161,7 +164,42 @@ class TestABatchOfASyncThatIsNoMore:
         world.work()
         assert world.searchable() == {"a.jpg"}
 
+    def test_leaves_a_tombstone_where_there_was_no_record_and_the_next_sync_finds_what_is_there(
+        self, world: World, batch: Message
+    ) -> None:
+        world.put("new.jpg")
+        assert world.deliver(batch)
+        record = world.record("new.jpg")
+        assert record is not None and (record.state, record.reason) == (FileState.REMOVED, "unfinished")
+        world.work()
+        assert world.sync().status is SyncStatus.COMPLETED
+        assert world.searchable() == {"a.jpg", "new.jpg"}
+
     def test_counts_for_no_sync(self, world: World, batch: Message) -> None:
         before = world.state().progress
         assert world.deliver(batch)
         assert world.state().progress == before
+
+    def test_leaves_the_last_word_to_whoever_writes_a_record_meanwhile(self, world: World, batch: Message) -> None:
+        def write() -> None:
+            world.put("a.jpg", body=b"three")
+            assert world.apply("a.jpg") == Tally(done=1)
+
+        world.meanwhile("catalogue", "save_all", write)
+        assert world.deliver(batch)
+        (document,) = world.vectors.documents.values()
+        record = world.record("a.jpg")
+        assert record is not None and record.picture is not None
+        assert document.vector == record.picture.vector == vector(b"three")
+
+    def test_comes_back_once_more_where_others_never_stop_writing(self, world: World, batch: Message) -> None:
+        another, look = Application(world.ports), a_batch(world.collection, "a.jpg")
+        world.meanwhile("catalogue", "save_all", lambda: another.indexing.apply(look), times=99)
+        assert not world.deliver(batch)
+        assert "kept changing while they were put right" in world.reasons()[-1]
+
+    def test_leaves_nothing_where_its_collection_is_gone(self, world: World, batch: Message) -> None:
+        goes = world.current()
+        world.meanwhile("catalogue", "save_all", lambda: world.ports.register.begin_deletion(goes, world.clock()))
+        assert world.deliver(batch)
+        assert world.searchable() == set()
