@@ -11,7 +11,7 @@ from chalicelib.adapters.opensearch_mappings import Json
 from chalicelib.adapters.opensearch_queries import Met
 from chalicelib.domain.vectors import Hit, VectorQuery
 
-EF_SEARCH = 128  # candidates that a search keeps on its way through the graph: `make bench-store` shows recall by it
+EF_SEARCH = 256  # candidates that a search keeps on its way through the graph: docs/decisions/0036
 SPARE = 8  # hits beyond the limit, so that a tie at its end is seen whole
 DEEP = 1_100  # candidates of a page behind the first: all pages to a thousand results are cut from the same ones
 MOST = 10_000  # candidates and hits that OpenSearch gives at once

@@ -1,8 +1,7 @@
 """Vectors on a genuine OpenSearch node: ``python -m tests.bench.opensearch``, some minutes with 100,000 of them.
 
-What they are made of says ``tests.bench.pictures``. One account holds all but some small tenants' vectors, in
-collections of a half, a tenth and a hundredth of it; truth is numpy's, in float64. Where two ways are compared, they
-take turns, so that whatever else the machine does meets both.
+What they are made of says ``tests.bench.pictures``, whose they are ``tests.bench.owners``; truth is numpy's, in
+float64. Where two ways are compared, they take turns, so that whatever else the machine does meets both.
 """
 
 import argparse
@@ -13,7 +12,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,64 +31,13 @@ from infra.loopback import free_port
 from infra.opensearch.node import Node
 from tests.bench.counting import counting
 from tests.bench.figures import figure, milliseconds, percentile
-from tests.bench.pictures import Vectors, vectors
+from tests.bench.owners import LIMIT, MODEL, OWN, SCATTERED, SHARES, TENANTS, World
+from tests.bench.pictures import Drawn, Vectors, draw, intrinsic_dimension
 
-MODEL, LIMIT, BATCH = "lite-1+d1", 16, 500
-WIDTHS = (16, 32, 64, 128, 256, 512)
-SHARES = {"half": 0.5, "tenth": 0.1, "hundredth": 0.01}
-TENANTS = (1, 10, 17, 100, 300, 1_000, 3_000)  # of 100,000, ten are 0.01 %
+BATCH = 500
+WIDTHS = (32, 64, 128, 256, 512, 1_024)
+FILTERS = (*SHARES, SCATTERED)
 BULK = 6_000  # documents a way
-
-
-@dataclass(frozen=True)
-class World:
-    """Who owns which vector: (n,) accounts and collections beside (n, D) vectors."""
-
-    vectors: Vectors
-    accounts: list[str]
-    collections: list[str]
-
-    @classmethod
-    def of(cls, made: Vectors) -> "World":
-        random, count = np.random.default_rng(3), len(made)
-        order = random.permutation(count)
-        accounts, collections = ["own"] * count, ["rest"] * count
-        place = 0
-        for size in TENANTS:
-            if place + size < count // 2:
-                for row in order[place : place + size]:
-                    accounts[row] = collections[row] = f"tenant-{size}"
-                place += size
-        own = order[place:]
-        start = 0
-        for name, share in SHARES.items():
-            for row in own[start : start + int(share * len(own))]:
-                collections[row] = name
-            start += int(share * len(own))
-        return cls(made, accounts, collections)
-
-    def document(self, row: int) -> VectorDocument:
-        uuid = f"{row:08x}-0000-4000-8000-{row:012x}"
-        return VectorDocument(
-            uuid,
-            self.accounts[row],
-            self.collections[row],
-            "bucket",
-            f"photos/{row}.jpg",
-            1,
-            "0" * 32,
-            MODEL,
-            1,
-            self.vectors[row].tobytes(),
-        )
-
-    def nearest(self, query: Vectors, account: str, collection: str | None) -> set[str]:
-        """The identifiers of the true neighbours, with all that are as near as the last of them."""
-        owners = zip(self.accounts, self.collections, strict=True)
-        rows = np.flatnonzero([a == account and collection in (None, c) for a, c in owners])
-        away = 1 - self.vectors[rows].astype(np.float64) @ query.astype(np.float64)
-        last = np.sort(away)[min(LIMIT, len(away)) - 1]
-        return {self.document(int(row)).uuid for row in rows[away <= last + 1e-6]}
 
 
 def store_on(node: Node, prefix: str, ef: int = EF_SEARCH) -> OpenSearchVectorStore:
@@ -119,37 +66,62 @@ def settle(node: Node) -> None:
         time.sleep(1)
 
 
-def quality(store: VectorStore, world: World, asked: Vectors, collection: str | None) -> tuple[float, list[float]]:
-    """Recall@16 and the milliseconds of each search."""
+def segments(node: Node, prefix: str) -> int:
+    """Parts of the index that each search walks for itself: more of them find more, and take longer."""
+    answer = requests.get(f"{node.endpoint}/{prefix}-*/_segments", timeout=60).json()["indices"]
+    return sum(
+        len(copy["segments"]) for index in answer.values() for copies in index["shards"].values() for copy in copies
+    )
+
+
+def merge(node: Node, prefix: str) -> float:
+    """Have the index be one segment, which is hardest to search: what is not met on one walk is missed.
+
+    Left alone, an index comes near to that by itself, as merges make few large segments of many small ones.
+    """
+    began = time.perf_counter()
+    requests.post(f"{node.endpoint}/{prefix}-*/_forcemerge", params={"max_num_segments": 1}, timeout=3600)
+    while segments(node, prefix) > 1:
+        requests.post(f"{node.endpoint}/{prefix}-*/_refresh", timeout=60)
+        time.sleep(1)
+    return time.perf_counter() - began
+
+
+def quality(
+    store: VectorStore, asked: Vectors, collection: str | None, true: Sequence[set[str]]
+) -> tuple[list[float], list[float]]:
+    """Each search's recall@16 and milliseconds."""
     shares, taken = [], []
-    for vector in asked:
-        wanted = VectorQuery("own", vector.tobytes(), MODEL, LIMIT, (collection,) if collection else None)
+    for vector, wanted in zip(asked, true, strict=True):
+        query = VectorQuery(OWN, vector.tobytes(), MODEL, LIMIT, (collection,) if collection else None)
         began = time.perf_counter()
-        hits = store.search(wanted)
+        hits = store.search(query)
         taken.append((time.perf_counter() - began) * 1000)
-        true = world.nearest(vector, "own", collection)
-        shares.append(len({hit.uuid for hit in hits} & true) / min(LIMIT, len(true)))
-    return statistics.mean(shares), taken
+        shares.append(len({hit.uuid for hit in hits} & wanted) / min(LIMIT, len(wanted)))
+    return shares, taken
 
 
-def widths(node: Node, world: World, asked: Vectors, size: str) -> None:
-    """Recall and latency by the width of the search, without a collection and with each of three."""
-    truth: dict[str | None, float] = {}
-    for collection in (None, *SHARES):
-        for ef in WIDTHS:
-            store = store_on(node, f"bench-{size}", ef)
-            recall, taken = quality(store, world, asked, collection)
-            name = f"{size}_{collection or 'all'}_ef{ef}"
-            figure(f"recall16_{name}", recall, "of 1")
-            figure(f"knn_p50_ms_{name}", statistics.median(taken), "ms")
-            figure(f"knn_p95_ms_{name}", percentile(taken, 95), "ms")
+def widths(node: Node, world: World, drawn: Drawn, size: str, name: str, tried: Sequence[int] = WIDTHS) -> None:
+    """Recall and latency by the width of the search, without a collection and with each of some."""
+    chosen: dict[str | None, float] = {}
+    for collection in (None, *FILTERS):
+        true = world.nearest(drawn.queries, OWN, collection)
+        for ef in tried:
+            shares, taken = quality(store_on(node, f"bench-{size}", ef), drawn.queries, collection, true)
+            of_this = f"{name}_{collection or 'all'}_ef{ef}"
+            figure(f"recall16_{of_this}", statistics.mean(shares), "of 1")
+            figure(f"knn_p50_ms_{of_this}", statistics.median(taken), "ms")
+            figure(f"knn_p95_ms_{of_this}", percentile(taken, 95), "ms")
             if ef == EF_SEARCH:
-                truth[collection] = recall
+                chosen[collection] = statistics.mean(shares)
                 if collection is None:
-                    figure(f"knn_p50_ms_{size}", statistics.median(taken), "ms")
-                    figure(f"knn_p95_ms_{size}", percentile(taken, 95), "ms")
-    figure(f"recall16_{size}", truth[None], "of 1")
-    figure(f"recall16_{size}_filtered", min(truth[name] for name in SHARES), "of 1")
+                    figure(f"knn_p50_ms_{name}", statistics.median(taken), "ms")
+                    figure(f"knn_p95_ms_{name}", percentile(taken, 95), "ms")
+                    for sort in dict.fromkeys(drawn.sorts):
+                        of_sort = [share for share, its in zip(shares, drawn.sorts, strict=True) if its == sort]
+                        figure(f"recall16_{name}_{sort}_queries", statistics.mean(of_sort), "of 1")
+    figure(f"recall16_{name}", chosen[None], "of 1")
+    figure(f"recall16_{name}_filtered", min(chosen[each] for each in FILTERS), "of 1")
 
 
 def tenants(node: Node, world: World, asked: Vectors, size: str) -> None:
@@ -162,6 +134,8 @@ def tenants(node: Node, world: World, asked: Vectors, size: str) -> None:
         query = [VectorQuery(name, vector.tobytes(), MODEL, LIMIT) for vector in asked[:60]]
         short = sum(len(store.search(each)) < min(LIMIT, tenant) for each in query)
         figure(f"starved_{tenant}_of_{size}", short, "searches")
+        if short:
+            sys.exit(f"A tenant of {tenant} was given fewer results than it has.")
         ways: dict[str, list[float]] = {"knn": [], "script": []}
         for each in query:
             ways["knn"] += milliseconds(lambda each=each: store.search(each), 1, warm=0)
@@ -178,7 +152,7 @@ def overhead(node: Node, asked: Vectors, size: str) -> None:
     store, bare = store_on(node, f"bench-{size}"), connect(node.endpoint)
     path, ours, theirs = f"/{store.indexes.read_alias(MODEL)}/_search", [], []
     for turn, vector in enumerate(asked):
-        query = VectorQuery("own", vector.tobytes(), MODEL, LIMIT)
+        query = VectorQuery(OWN, vector.tobytes(), MODEL, LIMIT)
         body = queries.nearest(query, queries.floats(query.vector), size=LIMIT + SPARE, k=EF_SEARCH, ef=EF_SEARCH)
         ways: list[tuple[list[float], Callable[[], object]]] = [
             (ours, lambda query=query: store.search(query)),
@@ -222,7 +196,7 @@ def _bare_bulk(client: Any, documents: Sequence[VectorDocument]) -> None:
 def beside_embedded(node: Node, world: World, asked: Vectors, counts: Sequence[int]) -> None:
     """The embedded store and the node on the same vectors, at several sizes."""
     for count in counts:
-        part = World(world.vectors[:count], world.accounts[:count], world.collections[:count])
+        part = world.first(count)
         size = f"{count // 1000}k"
         with tempfile.TemporaryDirectory() as folder:
             embedded = EmbeddedVectorStore(Path(folder) / "vectors.sqlite")
@@ -242,7 +216,7 @@ def _in_turns(stores: Mapping[str, VectorStore], asked: Vectors) -> dict[str, li
     for vector in asked:
         for name, store in stores.items():
             began = time.perf_counter()
-            store.search(VectorQuery("own", vector.tobytes(), MODEL, LIMIT))
+            store.search(VectorQuery(OWN, vector.tobytes(), MODEL, LIMIT))
             taken[name].append((time.perf_counter() - began) * 1000)
     return taken
 
@@ -272,9 +246,11 @@ def main() -> None:
     parser.add_argument("--vectors", type=int, default=100_000, help="how many (default: %(default)s)")
     count = parser.parse_args().vectors
     size = f"{count // 1000}k"
-    made, asked = vectors(count)
-    world = World.of(made)
-    print(f"{count} vectors of {made.shape[1]} made of real pictures, {len(asked)} queries", flush=True)
+    drawn = draw(count)
+    world, asked = World.of(drawn), drawn.queries
+    print(f"{count} vectors of {asked.shape[1]} drawn after real pictures', {len(asked)} queries", flush=True)
+    figure("intrinsic_dimension_real", intrinsic_dimension(drawn.real), "dimensions")
+    figure(f"intrinsic_dimension_{size}", intrinsic_dimension(drawn.vectors), "dimensions")
     with tempfile.TemporaryDirectory() as folder, Node(Path(folder), free_port(), heap_mb=1024) as node:
         bulk(node, world)
         seconds = fill(node, f"bench-{size}", world)
@@ -282,16 +258,20 @@ def main() -> None:
         began = time.perf_counter()
         settle(node)
         figure(f"merged_after_s_{size}", time.perf_counter() - began, "s")
-        quality(store_on(node, f"bench-{size}"), world, asked[:50], None)  # the node's own code gets warm
+        figure(f"segments_{size}", segments(node, f"bench-{size}"), "segments")
+        for vector in asked[:50]:  # the node's own code gets warm
+            store_on(node, f"bench-{size}").search(VectorQuery(OWN, vector.tobytes(), MODEL, LIMIT))
         overhead(node, asked, size)
-        widths(node, world, asked[:100], size)
+        widths(node, world, drawn, size, f"{size}_as_filled", (EF_SEARCH,))
+        figure(f"merge_s_{size}", merge(node, f"bench-{size}"), "s")
+        widths(node, world, drawn, size, size)
         tenants(node, world, asked, size)
         alias = store_on(node, f"bench-{size}").indexes.read_alias(MODEL)
         counting(node, alias, MODEL, "tenant-10", "own", asked)
         beside_embedded(node, world, asked, [each for each in (1_000, 10_000, 100_000) if each <= count])
         if count > 10_000:
-            small = World(made[:10_000], world.accounts[:10_000], world.collections[:10_000])
-            widths(node, small, asked[:100], "10k")
+            merge(node, "bench-10k")
+            widths(node, world.first(10_000), drawn, "10k", "10k")
         figure(f"node_rss_mb_{size}", node.resident_mb(), "MB")
 
 

@@ -142,6 +142,21 @@ def test_a_node_that_is_killed_in_the_middle_of_a_sync_loses_nothing(system: Sys
     assert system.administer("doctor") == 0
 
 
+def test_everything_is_reached_page_by_page_and_once(system: System) -> None:
+    """By now there are many copies of each photograph, all at one distance: pages end in the middle of them."""
+    asked = {"query": "an owl", "limit": 100, "collection": system.stack.collection}
+    path = f"/api/collections/{system.stack.collection}/"
+    total = system.api.result("GET", path)["collection"]["stats"]["total_files"]
+    found: list[str] = []
+    while True:
+        answer = system.api("GET", "/api/search/", params=asked).json()
+        found += [file["uuid"] for file in answer["result"]["files"]]
+        if answer["info"]["next_cursor"] is None:
+            break
+        asked["cursor"] = answer["info"]["next_cursor"]
+    assert len(found) == len(set(found)) == total
+
+
 def put(s3: Any, bucket: str, number: int, photos: list[bytes]) -> None:
     s3.put_object(Bucket=bucket, Key=f"photos/many/{number:05}.jpg", Body=photos[number % len(photos)])
 

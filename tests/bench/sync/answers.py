@@ -124,6 +124,11 @@ class Embedder:
         return STAMP
 
 
+class FullPlan:
+    def again(self, _: Collection) -> int:
+        return 0
+
+
 class Queues:
     """Counts what would be sent, each message written out as for SQS."""
 
@@ -137,6 +142,6 @@ class Queues:
 
 
 def walk_over(world: World, collections: Any, syncs: Any, queues: Any) -> Walk:
-    catalogue = DynamoDBCatalogue(world.dynamodb, "catalogue", "collections")
+    catalogue = DynamoDBCatalogue(world.dynamodb, "catalogue", "collections", "accounts")
     sources: Any = Sources(world)
-    return Walk(collections, syncs, catalogue, sources, Embedder(), queues, lambda: NOW)  # type: ignore[arg-type]
+    return Walk(collections, syncs, catalogue, sources, Embedder(), queues, FullPlan(), lambda: NOW)  # type: ignore[arg-type]
