@@ -123,7 +123,14 @@ class AppendedDocuments:
         return sum(map(len, self.walk(index, wanted)))
 
     def versions(self, index: str, uuids: Sequence[str]) -> dict[str, int]:
-        return {uuid: kept[0].rank[0] for uuid, kept in self._kept(index, uuids).items()}
+        held = {uuid: kept[0].rank[0] for uuid, kept in self._kept(index, uuids).items()}
+        asked = set(uuids)
+        with self._lock:
+            # What was written a moment ago is there, though searches do not see it yet.
+            recent = [(uuid, rank[0]) for uuid, rank in self._recent[index] if uuid in asked]
+        for uuid, version in recent:
+            held[uuid] = max(version, held.get(uuid, version))
+        return held
 
     def vectors(self, index: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         tops = {kept[0].id: kept[0] for kept in self._kept(index, uuids).values() if kept[0].removed_at is None}

@@ -185,6 +185,13 @@ class TestWhatIsLeftBehind:
         thread.join()
         assert missing == []
 
+    def test_a_rebuild_knows_what_it_has_just_written(self, endpoint: str, world: World, prefix: str):
+        rebuild = serverless_store_on(endpoint, prefix).rebuild(world.model, DIMENSION)
+        for version in range(1, 5):
+            rebuild.write([world.picture(n, version=version) for n in range(20)], [world.removal(20, version=version)])
+            held = rebuild.held([world.uuid(n) for n in range(22)])
+            assert held == {world.uuid(n): version for n in range(21)}
+
     def test_an_index_that_was_not_made_here_is_told_of_and_gets_in_nobodys_way(
         self, node: Node, endpoint: str, world: World, prefix: str
     ):
