@@ -49,11 +49,11 @@ class Picture:
 class FileRecord:
     """One object of one collection in the catalogue.
 
-    ``version`` grows by one with every write; it is the lock of the catalogue and the document version of the vector
-    store. A removed record keeps its picture, so that an object that returns costs nothing. ``model`` is the stamp of
-    model and decode that its outcome was had with, a failure's too; ``event_at`` is when the event of ``sequencer``
-    was handled; ``thumbnail`` where the picture's is, a new place for each picture, so that a worker that comes too
-    late writes over nobody's.
+    ``version`` grows with every write (``next_version``); it is the lock of the catalogue and the document version
+    of the vector store. A removed record keeps its picture, so that an object that returns costs nothing. ``model``
+    is the stamp of model and decode that its outcome was had with, a failure's too; ``event_at`` is when the event
+    of ``sequencer`` was handled; ``thumbnail`` where the picture's is, a new place for each picture, so that a
+    worker that comes too late writes over nobody's.
     """
 
     account: str
@@ -113,6 +113,16 @@ def growth(record: FileRecord, previous: FileRecord | None) -> tuple[int, int]:
     files, size = record.counted
     before = previous.counted if previous else (0, 0)
     return files - before[0], size - before[1]
+
+
+def next_version(record: FileRecord | None, now: datetime) -> int:
+    """The version of what is about to be written over a record, or of the first one of its key.
+
+    At least the time in milliseconds, so that what is drafted later is the higher one, whoever drafts it and whatever
+    became of the record meanwhile: one that was purged does not count from one again while the vector store has what a
+    worker wrote that died before it wrote the record (docs/decisions/0025).
+    """
+    return max(record.version + 1 if record else 1, int(now.timestamp() * 1000))
 
 
 def content(account: str, model: str, found: ObjectInfo) -> str:

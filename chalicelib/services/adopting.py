@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import StaleWrite
-from chalicelib.domain.files import FileRecord, FileState
+from chalicelib.domain.files import FileRecord, FileState, next_version
 from chalicelib.domain.vectors import MaintainedStore, document_of
 from chalicelib.services.examining import record_chunks
 from chalicelib.services.ports import Catalogue, Clock
@@ -46,7 +46,9 @@ class Adopting:
     def _take(self, collection: Collection, record: FileRecord, model: str, vector: bytes) -> bool:
         assert record.picture is not None
         picture = replace(record.picture, model=model, vector=vector)
-        following = replace(record, version=record.version + 1, updated_at=self.now(), model=model, picture=picture)
+        now = self.now()
+        version = next_version(record, now)
+        following = replace(record, version=version, updated_at=now, model=model, picture=picture)
         # The store first, as every writer does: docs/decisions/0002.
         self.store.upsert([document_of(following, picture, collection.bucket)])
         try:

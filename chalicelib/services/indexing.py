@@ -21,6 +21,7 @@ from chalicelib.domain.files import (
     indexed,
     is_old_news,
     newest,
+    next_version,
     proves,
     removed,
     restored,
@@ -118,8 +119,9 @@ class Indexing:
         ration = self.rationing.of(collection)
         done.drafts = ration.admit(done.drafts, model)
         self._embed(collection, source, model, done, ration)
-        standing = done.standing if again else []
-        self._projection.project([draft.record for draft in done.drafts] + standing, collection.bucket)
+        if again:
+            done.drafts += [Draft(replace(r, version=next_version(r, self.now())), r) for r in done.standing]
+        self._projection.project([draft.record for draft in done.drafts], collection.bucket)
         stale = self._save(done.drafts, ration) if done.drafts else set()
         self.embedding.tidy(done.drafts, stale)
         written = [draft.record for draft in done.drafts if draft.record.key not in stale]
@@ -173,7 +175,8 @@ class Indexing:
         base = record or FileRecord(collection.account, collection.uuid, change.key, FileState.FAILED, "", 0, 0, now)
         sequencer = newest(base.sequencer, change.sequencer)
         event_at = now if change.sequencer is not None and sequencer == change.sequencer else base.event_at
-        return replace(base, version=base.version + 1, updated_at=now, sequencer=sequencer, event_at=event_at)
+        version = next_version(record, now)
+        return replace(base, version=version, updated_at=now, sequencer=sequencer, event_at=event_at)
 
     def _embed(self, collection: Collection, source: Source, model: str, done: Round, ration: Ration) -> None:
         """Embed what there is room for; what turns out to be no picture leaves its room to those that wait."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import Unavailable
-from chalicelib.domain.files import FileRecord, FileState, removed
+from chalicelib.domain.files import FileRecord, FileState, next_version, removed
 from chalicelib.domain.vectors import VectorRemoval, VectorStore, document_of
 from chalicelib.services.ports import Catalogue, Clock, Draft
 
@@ -51,6 +51,8 @@ class Projection:
 
     def _next(self, collection: Collection, key: str, record: FileRecord | None) -> FileRecord:
         if record is not None:
-            return replace(record, version=record.version + 1)
-        blank = FileRecord(collection.account, collection.uuid, key, FileState.REMOVED, "", 0, 1, self.now())
+            return replace(record, version=next_version(record, self.now()))
+        now = self.now()
+        first = next_version(None, now)
+        blank = FileRecord(collection.account, collection.uuid, key, FileState.REMOVED, "", 0, first, now)
         return removed(blank, *UNFINISHED)

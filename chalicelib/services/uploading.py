@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.errors import AllowanceUsedUp, FileExists, InvalidRequest, NotFound, StaleWrite
-from chalicelib.domain.files import FileRecord, FileState, pending
+from chalicelib.domain.files import FileRecord, FileState, next_version, pending
 from chalicelib.domain.pictures import checked_file_name
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.uploads import (
@@ -162,7 +162,7 @@ class Uploads:
         blank = FileRecord(upload.account, upload.collection, upload.key, FileState.PENDING, "", upload.size, 0, now)
         base = record or blank
         try:
-            self.catalogue.save(pending(replace(base, version=base.version + 1, updated_at=now)), record)
+            self.catalogue.save(pending(replace(base, version=next_version(record, now), updated_at=now)), record)
         except StaleWrite:
             return  # somebody knows better what is there by now
 

@@ -55,8 +55,15 @@ MUTANTS = (
     Mutant(
         "a redelivered message does not fill the vector store again",
         "chalicelib/services/indexing.py",
-        "        standing = done.standing if again else []\n",
-        "        standing = []\n",
+        "            done.drafts += "
+        "[Draft(replace(r, version=next_version(r, self.now())), r) for r in done.standing]\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "a record that was purged counts from one again",
+        "chalicelib/domain/files.py",
+        "    return max(record.version + 1 if record else 1, int(now.timestamp() * 1000))\n",
+        "    return record.version + 1 if record else 1\n",
     ),
     Mutant(
         "sequencers are compared without padding",

@@ -275,6 +275,17 @@ def quiet() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("quiet")
+def test_what_a_dead_worker_left_is_put_right_after_its_record_was_purged() -> None:
+    history = History()
+    history.leave_half_done(0, "b/1", b"one", called_off=False)
+    for _ in range(2):
+        history.wait(timedelta(days=40))
+    history.purge(1)
+    history.leave_half_done(0, "b/1", b"one", called_off=False)
+    history.teardown()
+
+
+@pytest.mark.usefixtures("quiet")
 def test_the_index_ends_equal_to_the_bucket() -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         History,
