@@ -19,6 +19,7 @@ from PIL import Image
 
 from chalicelib import workers
 from chalicelib.bootstrap import Services
+from chalicelib.domain.accounts import Terms
 from chalicelib.domain.collections import Collection, SyncState, SyncStatus, Trigger
 from infra import seed
 from infra.admin.deployment import Deployment
@@ -71,6 +72,7 @@ class Bench:
             return meters.watch(made) if service == "sqs" else made
 
         self._services = Services(replace(deployment.services.config, **tables, **urls), client)
+        self._account = self._services.accounts.open("bench", Terms("business")).uuid
 
     def run(self, model: Collection) -> None:
         """Count syncs of a collection like this one, on the same bucket."""
@@ -89,7 +91,14 @@ class Bench:
 
     def _collection(self, model: Collection, prefix: str) -> Collection:
         made = replace(
-            model, uuid=str(uuid4()), prefix=prefix, sync=SyncState(), total_files=0, total_size=0, name=prefix
+            model,
+            uuid=str(uuid4()),
+            account=self._account,
+            prefix=prefix,
+            name=prefix,
+            sync=SyncState(),
+            total_files=0,
+            total_size=0,
         )
         self._services._collections.add(made)
         return made
