@@ -18,7 +18,7 @@ def add(subparsers: Any) -> None:
 def doctor(deployment: Deployment, options: argparse.Namespace) -> None:
     services = deployment.services
     if options.purge:
-        print(f"{services.vectors.purge()} old tombstones deleted")
+        print(f"{services.adapters.vectors.purge()} old tombstones deleted")
     findings = services.examining.examine(services.every_collection(), services.model(), say)
     if findings:
         raise ValueError("\n".join(f"- {finding}" for finding in findings))

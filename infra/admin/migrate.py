@@ -47,6 +47,6 @@ def migrate(deployment: Deployment, options: argparse.Namespace) -> None:
         say(f"{adopted.taken:,} records taken over; {adopted.left:,} left for the next sync to embed.")
         say("The old model's index is not searched any more. `infra.admin reindex --drop-old` deletes it.")
         return
-    new = NewModel(options.model, services.sources, say, exact=options.exact)
+    new = NewModel(options.model, services.adapters.sources, say, exact=options.exact)
     services.rebuilding(say, options.settle, new.embed).rebuild(new.stamp, new.dimension)
     say(NEXT.format(stamp=new.stamp))

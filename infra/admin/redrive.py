@@ -28,7 +28,7 @@ def redrive(deployment: Deployment, options: argparse.Namespace) -> None:
         dead = deployment.outputs[f"{name.capitalize()}DeadLettersUrl"]
         shown = []
         for letter in _letters(sqs, dead):
-            reason = deployment.services.troubles.reason(letter["MessageId"]) or "no reason was noted"
+            reason = deployment.services.adapters.troubles.reason(letter["MessageId"]) or "no reason was noted"
             print(f"{name} {letter['MessageId']}: {reason}\n  {letter['Body'][:SHOWN]}")
             count += 1
             if options.dry_run:

@@ -28,7 +28,7 @@ def add(subparsers: Any) -> None:
 def reindex(deployment: Deployment, options: argparse.Namespace) -> None:
     services = deployment.services
     if options.drop_old or options.abandon:
-        dropped = services.vectors.drop_old() if options.drop_old else services.vectors.abandon()
+        dropped = services.adapters.vectors.drop_old() if options.drop_old else services.adapters.vectors.abandon()
         print("\n".join(f"{name} is deleted." for name in dropped) or "There is nothing to delete.")
         return
     services.rebuilding(say, options.settle).rebuild(options.model or services.model())

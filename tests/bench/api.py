@@ -82,7 +82,7 @@ def tokens(services: Services, counted: Counted, header: str) -> None:
     figure("token_check_believed_ms", statistics.median(milliseconds(check, 1000)), "ms")
 
     def afresh() -> Caller:
-        return Authentication(services._accounts, services.accounts.now).caller(header, writes=False)
+        return Authentication(services.adapters.accounts, services.accounts.now).caller(header, writes=False)
 
     figure("token_check_read_ms", statistics.median(milliseconds(afresh, TIMES)), "ms")
     with counted.counting() as counts:

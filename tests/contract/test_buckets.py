@@ -12,10 +12,10 @@ import requests
 
 from chalicelib.adapters.s3_sources import S3Sources
 from chalicelib.adapters.s3_storage import S3Storage
-from chalicelib.bootstrap import S3_CLIENT
 from chalicelib.domain.collections import CollectionType
 from chalicelib.domain.errors import SourceDenied
 from chalicelib.domain.files import ObjectInfo
+from chalicelib.outside import S3_CLIENT
 from chalicelib.services.ports import Failure, ManagedStorage, Source, Sources
 from tests.contract.things import AWKWARD_KEYS, a_collection
 from tests.fakes.buckets import FakeSources

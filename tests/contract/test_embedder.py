@@ -12,9 +12,9 @@ import pytest
 from chalicelib.adapters.cached_embedder import CachedEmbedder
 from chalicelib.adapters.lambda_embedder import LambdaEmbedder
 from chalicelib.adapters.s3_storage import S3Storage
-from chalicelib.bootstrap import S3_CLIENT
 from chalicelib.domain.errors import EmbedderUnavailable
 from chalicelib.domain.files import Picture
+from chalicelib.outside import S3_CLIENT
 from chalicelib.services.ports import Embedder, Failure, ManagedStorage, ObjectToEmbed
 from infra.local import Stack
 from tests.conftest import SAMPLES

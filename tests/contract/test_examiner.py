@@ -9,8 +9,8 @@ import pytest
 
 from chalicelib.adapters.s3_examining import S3Examiner
 from chalicelib.adapters.s3_sources import S3Sources
-from chalicelib.bootstrap import S3_CLIENT
 from chalicelib.domain.collections import CollectionType
+from chalicelib.outside import S3_CLIENT
 from chalicelib.services.ports import Examiner
 from tests.contract.things import a_collection
 from tests.fakes.buckets import FakeSources

@@ -34,7 +34,7 @@ def differences(deployment: Deployment, file: Path) -> Iterator[str]:
     s3, model = deployment.client("s3"), services.model()
     for collection in services.every_collection():
         listed = dict(_listed(s3, collection))
-        chunks = record_chunks(services.catalogue, collection.uuid)
+        chunks = record_chunks(services.adapters.catalogue, collection.uuid)
         records = {record.key: record for chunk in chunks for record in chunk}
         documents = _documents(file, collection)
         for key in sorted(listed.keys() | records.keys() | documents.keys()):

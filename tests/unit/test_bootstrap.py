@@ -22,7 +22,7 @@ def test_versions_are_kept_apart_as_the_profile_demands(profile: str):
         opensearch_profile=profile,
         opensearch_shards="1",
         opensearch_replicas="0",
-    ).vectors
+    ).adapters.vectors
     assert isinstance(store, OpenSearchVectorStore)
     assert store.indexes.profile is PROFILES[profile]
     wanted = AppendedDocuments if profile.startswith("serverless") else IdentifiedDocuments
@@ -31,4 +31,4 @@ def test_versions_are_kept_apart_as_the_profile_demands(profile: str):
 
 def test_a_store_that_there_is_not_is_refused():
     with pytest.raises(ValueError, match="'nowhere'"):
-        _ = services(vector_store="nowhere").vectors
+        _ = services(vector_store="nowhere").adapters.vectors

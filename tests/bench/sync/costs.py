@@ -100,7 +100,7 @@ class Bench:
             total_files=0,
             total_size=0,
         )
-        self._services._collections.add(made)
+        self._services.adapters.collections.add(made)
         return made
 
     def _put(self, collection: Collection, number: int, body: bytes) -> None:

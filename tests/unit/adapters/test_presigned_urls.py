@@ -4,7 +4,7 @@ import boto3
 import pytest
 
 from chalicelib.adapters.s3_storage import S3Storage
-from chalicelib.bootstrap import S3_CLIENT
+from chalicelib.outside import S3_CLIENT
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pytest
 from botocore.stub import Stubber
 
 from chalicelib.adapters.s3_sources import S3Sources
-from chalicelib.bootstrap import S3_CLIENT
 from chalicelib.domain.collections import CollectionType
 from chalicelib.domain.errors import SourceDenied, SourceUnavailable
 from chalicelib.domain.files import ObjectInfo
+from chalicelib.outside import S3_CLIENT
 from chalicelib.services.ports import Failure, Source
 from tests.contract.things import a_collection
 
