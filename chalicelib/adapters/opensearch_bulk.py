@@ -45,9 +45,10 @@ class DocumentsRefused(ValueError):
 
 @dataclass(slots=True)
 class Outcome:
-    """``stale`` are writes whose index is no longer one that takes writes."""
+    """``outdone`` are those of the written that lost against a newer one; ``stale`` those whose index takes no more."""
 
     written: list[Write] = field(default_factory=list)
+    outdone: list[Write] = field(default_factory=list)
     stale: list[Write] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
@@ -98,6 +99,8 @@ def _sort(writes: Sequence[Write], answer: Any, outcome: Outcome) -> list[Write]
         status, error = result["status"], result.get("error", {})
         if status < 300 or status == 409:  # a conflict: a newer version is there
             outcome.written.append(replace(each, id=result.get("_id", "")))
+            if status == 409:
+                outcome.outdone.append(each)
         elif status == 404:
             outcome.stale.append(each)
         elif status in BUSY:

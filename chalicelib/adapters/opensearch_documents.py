@@ -69,7 +69,12 @@ class IdentifiedDocuments:
 
     def write(self, writes: Sequence[Write], *, wait: bool) -> Outcome:
         params = {"require_alias": "true", "filter_path": "items.*.status,items.*.error"}
-        return write(self._calls, writes, lines, params | ({"refresh": "wait_for"} if wait else {}))
+        outcome = write(self._calls, writes, lines, params | ({"refresh": "wait_for"} if wait else {}))
+        if wait:
+            # Nobody has waited for a write that lost, and whoever wrote the newer one may be waiting still.
+            for index in {each.index.name: each.index for each in outcome.outdone}.values():
+                self._indexes.refresh(index)
+        return outcome
 
     def settle(self, index: Index) -> None:
         self._indexes.refresh(index)

@@ -1,6 +1,7 @@
 """OpenSearch busy, slow, cut off, refusing writes, killed: nothing is lost, and each error says 'later'."""
 
 import itertools
+import json
 import math
 import struct
 import threading
@@ -11,8 +12,9 @@ from uuid import uuid4
 
 import pytest
 
+from chalicelib.adapters import opensearch_queries as queries
 from chalicelib.adapters.circuit import Circuit
-from chalicelib.adapters.opensearch_bulk import DocumentsRefused
+from chalicelib.adapters.opensearch_bulk import DocumentsRefused, Write
 from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect
 from chalicelib.adapters.opensearch_documents import IdentifiedDocuments
 from chalicelib.adapters.opensearch_indexes import Indexes
@@ -23,6 +25,7 @@ from chalicelib.domain.vectors import VectorDocument, VectorQuery, VectorRemoval
 from infra.loopback import free_port
 from infra.opensearch.node import Node
 from tests.faults import Proxy, proxy_before
+from tests.opensearch import store_on
 
 MODEL = "faulty-1+d1"
 NORTH = struct.pack("<4f", 1, 0, 0, 0)
@@ -174,6 +177,16 @@ class TestOneDocumentAmongOthers:
         with pytest.raises(DocumentsRefused, match="too long"):
             store.upsert([picture(0), bad, picture(2)])
         assert numbers(store) == [0, 2]
+
+    def test_a_write_that_loses_is_answered_when_the_newer_one_is_found(self, node: Node, prefix: str):
+        slow = store_on(node, prefix, refresh_seconds=5)
+        slow.upsert([picture(0)])
+        (index,) = slow.indexes.for_writing(MODEL, 4)
+        newer = picture(300, uuid="000000", version=3)
+        source = json.dumps(queries.document(newer, queries.floats(newer.vector)))
+        slow.documents.write([Write(index, newer.uuid, newer.version, source)], wait=False)
+        slow.upsert([picture(700, uuid="000000", version=2)])
+        assert [hit.key for hit in slow.search(VectorQuery("account", NORTH, MODEL, 5))] == ["300.jpg"]
 
     def test_an_index_that_refuses_writes_makes_them_wait_and_searches_go_on(
         self, store: OpenSearchVectorStore, node: Node
