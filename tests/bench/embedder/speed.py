@@ -70,7 +70,7 @@ def images(size: str, model: Model, decoders: DecoderPool, peers: dict[str, Peer
 
 
 def raw_ways(model: Model, tensors: Sequence[Any]) -> dict[str, Callable[[], object]]:
-    """`session.run` on ready tensors with as many threads: one run on all of them, or as many runs on one each."""
+    """`session.run` on ready tensors: runs of eight on all threads, or on each, and runs of one on each."""
     graph = str(model.card.folder / "vision.onnx")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
@@ -81,7 +81,8 @@ def raw_ways(model: Model, tensors: Sequence[Any]) -> dict[str, Callable[[], obj
     pool = ThreadPoolExecutor(THREADS)
     return {
         "raw_together": lambda: [together.run(None, {"pixel_values": batch}) for batch in batches],
-        "raw_apart": lambda: list(pool.map(lambda tensor: apart.run(None, {"pixel_values": tensor}), tensors)),
+        "raw_apart": lambda: list(pool.map(lambda batch: apart.run(None, {"pixel_values": batch}), batches)),
+        "raw_singly": lambda: list(pool.map(lambda tensor: apart.run(None, {"pixel_values": tensor}), tensors)),
     }
 
 
