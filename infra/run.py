@@ -4,6 +4,7 @@ import argparse
 import shutil
 import signal
 import sys
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +23,7 @@ from infra.stack import DeploymentError
 
 FOLDER = Path(".local")
 QUERY = "an owl"
+STOPPED = "\nStopped. The next 'make run' finds everything as it is now."
 # What is told in a sentence, without where in the code it came up.
 TROUBLE = (
     EmulatorError,
@@ -54,8 +56,7 @@ def main() -> int:
     options = parser.parse_args()
     # Vectors of one model say nothing to another: each has its own data.
     folder = options.folder or _folder(options.model, options.store)
-    # The same way out for a service manager's stop as for Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stopping = stop_on_signals()
     began = time.monotonic()
     try:
         _forget_unfinished(folder)
@@ -69,13 +70,31 @@ def main() -> int:
             stack = bring_up(emulator, _say, options.model, opensearch)
             _tell(stack, time.monotonic() - began)
             if not options.once:
-                signal.pause()
+                stopping.wait()
+        if not options.once:
+            print(STOPPED)
     except KeyboardInterrupt:
-        print("\nStopped. The next 'make run' finds everything as it is now.")
+        print(STOPPED)
     except TROUBLE as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     return 0
+
+
+def stop_on_signals() -> threading.Event:
+    """Have Ctrl-C and a service manager's stop interrupt what runs, and set the event.
+
+    The interruption alone may be lost: one that comes while Python finalizes an object is ignored there.
+    """
+    stopping = threading.Event()
+
+    def stop(*_: object) -> None:
+        stopping.set()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    return stopping
 
 
 def _folder(model: str, store: str) -> Path:
