@@ -104,7 +104,7 @@ def quality(
 def widths(node: Node, world: World, drawn: Drawn, size: str, name: str, tried: Sequence[int] = WIDTHS) -> None:
     """Recall and latency by the width of the search, without a collection and with each of some."""
     chosen: dict[str | None, float] = {}
-    for collection in (None, *FILTERS):
+    for collection in (None, *filter(world.has, FILTERS)):
         true = world.nearest(drawn.queries, OWN, collection)
         for ef in tried:
             shares, taken = quality(store_on(node, f"bench-{size}", ef), drawn.queries, collection, true)
@@ -121,7 +121,7 @@ def widths(node: Node, world: World, drawn: Drawn, size: str, name: str, tried: 
                         of_sort = [share for share, its in zip(shares, drawn.sorts, strict=True) if its == sort]
                         figure(f"recall16_{name}_{sort}_queries", statistics.mean(of_sort), "of 1")
     figure(f"recall16_{name}", chosen[None], "of 1")
-    figure(f"recall16_{name}_filtered", min(chosen[each] for each in FILTERS), "of 1")
+    figure(f"recall16_{name}_filtered", min(chosen[each] for each in chosen if each), "of 1")
 
 
 def tenants(node: Node, world: World, asked: Vectors, size: str) -> None:

@@ -51,6 +51,10 @@ class World:
     def first(self, count: int) -> "World":
         return World(self.vectors[:count], self.accounts[:count], self.collections[:count])
 
+    def has(self, collection: str) -> bool:
+        """Whether there are any of it: of few vectors, a ten thousandth is none."""
+        return bool((self.collections == collection).any())
+
     def document(self, row: int) -> VectorDocument:
         return VectorDocument(
             uuid_of(row),
