@@ -11,7 +11,7 @@ from time import perf_counter
 from embedder_container.errors import Code, ItemError
 from embedder_container.isolation import DecoderPool
 from embedder_container.models import MODELS_SHIPPED, load_card
-from tests.bench.embedder.resident import resident_mb
+from tests.bench.resident import resident_mb
 from tests.fuzz.corpus import corpus
 from tests.fuzz.mutations import mutated
 

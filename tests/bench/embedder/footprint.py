@@ -41,7 +41,7 @@ from tests.bench.embedder.in_memory import InMemory
 from tests.bench.embedder.in_memory import InMemory
 from tests.bench.embedder.full_size import full_size_model
 from tests.bench.embedder.pictures import pictures
-from tests.bench.embedder.resident import peak_mb
+from tests.bench.resident import peak_mb
 from embedder_container.embedder import Embedder
 from embedder_container.jobs import ObjectToEmbed, Stopwatch
 from embedder_container.inference import Model

@@ -20,8 +20,8 @@ from embedder_container.jobs import ObjectToEmbed, Stopwatch
 from embedder_container.models import MODELS_SHIPPED, load_card
 from embedder_container.settings import Settings
 from tests.bench.embedder.in_memory import InMemory
-from tests.bench.embedder.resident import resident_mb
 from tests.bench.figures import figure
+from tests.bench.resident import resident_mb
 
 PICTURES = 10_000
 BATCH = 50

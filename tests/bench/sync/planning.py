@@ -7,7 +7,6 @@ half. What such a process held at most when it had planned is the memory.
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from chalicelib.domain.collections import SyncState, SyncStatus, Trigger
 from chalicelib.domain.syncs import RELEASING, Part, parts_between, splits_after
 from chalicelib.services.walking import LEASE
 from tests.bench.figures import figure
+from tests.bench.resident import peak_mb
 from tests.bench.sync.answers import CHANGED, COLLECTION, NOW, PAGE, Queues, World, walk_over
 from tests.fakes.collections import FakeCollections
 from tests.fakes.syncs import FakeSyncs
@@ -68,7 +68,7 @@ def take_turn(keys: int, order: str) -> None:
     ways = {"plan": plan, "bare": bare}
     for way in ways if order == ORDERS[0] else reversed(ways):
         taken[way] = _seconds(ways[way], world, keys)
-        taken.setdefault("rss_mb", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        taken.setdefault("rss_mb", peak_mb())
     print(json.dumps(taken))
 
 
