@@ -110,6 +110,11 @@ class Emulator:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """The emulator's process, the parent of those of the functions."""
+        return self._process.pid if self._process is not None else None
+
     def session(self) -> boto3.Session:
         """The account's root; pass ``endpoint`` to each of its clients. Deaf to the developer's profile and proxies."""
         unset = (None, None, None, None)

@@ -41,13 +41,12 @@ class Killer:
 
     def _busy(self) -> Iterator[tuple[int, str]]:
         """The functions' own processes, children of the emulator's: not those that they start for a picture."""
-        assert self._emulator._process is not None
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
                 command = (folder / "cmdline").read_text()
                 name = next((each for each in VICTIMS if each in command), None)
-                if parent == self._emulator._process.pid and name and "_worker.py" in command and _is_at_work(folder):
+                if parent == self._emulator.pid and name and "_worker.py" in command and _is_at_work(folder):
                     yield int(folder.name), name
             except (FileNotFoundError, ProcessLookupError):
                 continue  # it has ended meanwhile
