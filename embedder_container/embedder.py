@@ -130,11 +130,19 @@ class Embedder:
         ready = [(job, job.pixels) for job in batch if job.pixels is not None]
         if not ready:
             return
-        with watch.phase("inference"):
-            outputs = self.model.run_vision([pixels for _, pixels in ready])
-        for (job, _), output in zip(ready, outputs, strict=True):
+        ran = guarded(partial(self._outputs, [pixels for _, pixels in ready], watch))
+        if "error" in ran and len(ready) > 1:
+            # Perhaps one picture's doing: alone, each has its own result or its own error.
+            for job, _ in ready:
+                self._run([job], watch)
+            return
+        for place, (job, _) in enumerate(ready):
             job.pixels = None
-            job.attempt(partial(self._vector, output))
+            job.attempt((lambda: ran) if "error" in ran else partial(self._vector, ran["outputs"][place]))
+
+    def _outputs(self, tensors: Sequence[NDArray[np.float32]], watch: Stopwatch) -> Result:
+        with watch.phase("inference"):
+            return {"outputs": self.model.run_vision(tensors)}
 
     def _vector(self, output: NDArray[np.float32]) -> Result:
         return {"vector": _encode(self.model.unit(output))}

@@ -1,10 +1,13 @@
 """A batch of presigned URLs: each object with its own result or its own error, its neighbours unharmed."""
 
 import base64
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from embedder_container.embedder import Embedder
@@ -184,3 +187,21 @@ def test_a_defect_met_by_one_object_is_its_own(
     assert "a defect" not in bad["error"]["message"]
     assert "a defect" in caplog.text
     assert "vector" in good
+
+
+def test_a_picture_that_the_model_fails_on_takes_no_neighbour_along(
+    lite: Model, store: Store, decoders: DecoderPool, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Brittle(Model):
+        def run_vision(self, tensors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+            if any(np.ptp(tensor[:, 0]) == 0 for tensor in tensors):  # one that is of a single colour
+                raise RuntimeError("the graph fails")
+            return super().run_vision(tensors)
+
+    plain = encoded(Image.new("RGB", (64, 64), "red"), "PNG")
+    objects = [{"url": store.put(f"{place}", body)} for place, body in enumerate([photo(), plain, photo()])]
+    brittle = Embedder(Brittle(lite.card, threads=1), Transfers(store.endpoint), decoders, processors=1)
+    before, bad, after = embed(brittle, *objects)
+    assert (bad["error"]["code"], bad["error"]["transient"]) == ("internal", True)
+    assert before == after == embed(Embedder(lite, Transfers(store.endpoint), decoders, processors=1), objects[0])[0]
+    assert "the graph fails" in caplog.text
