@@ -6,16 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters import batches
 from chalicelib.adapters.dynamodb_records import content_of, item_of, key_of, listing, record_of
-from chalicelib.adapters.dynamodb_shares import moved
-from chalicelib.adapters.items import (
-    CONDITION_FAILED,
-    cancellation_codes,
-    from_item,
-    is_conflict,
-    to_item,
-    to_value,
-)
-from chalicelib.adapters.retrying import with_retries
+from chalicelib.adapters.dynamodb_shares import NO_ROOM, moved
+from chalicelib.adapters.items import CONDITION_FAILED, from_item, to_item, to_value
+from chalicelib.adapters.transactions import transact
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import AllowanceUsedUp, NotFound, StaleWrite
 from chalicelib.domain.files import OVER_PLAN, FileRecord, FileState, growth
@@ -40,9 +33,8 @@ class DynamoDBCatalogue:
         self._accounts = accounts_table
 
     def get(self, collection: str, key: str) -> FileRecord | None:
-        found = self._client.get_item(TableName=self._table, Key=key_of(collection, key), ConsistentRead=True).get(
-            "Item"
-        )
+        where = key_of(collection, key)
+        found = self._client.get_item(TableName=self._table, Key=where, ConsistentRead=True).get("Item")
         return record_of(found) if found else None
 
     def get_many(self, collection: str, keys: Sequence[str]) -> dict[str, FileRecord]:
@@ -193,23 +185,13 @@ class DynamoDBCatalogue:
         counts = [counted]
         if plan is not None and (files or size):
             counts.append({"Update": moved(self._accounts, record.account, plan, files, size)})
-        refused: set[int] = set()
-
-        def transact() -> None:
-            try:
-                self._client.transact_write_items(TransactItems=[*puts, *counts])
-            except self._client.exceptions.TransactionCanceledException as error:
-                codes = cancellation_codes(error)
-                of_records, of_counts = codes[: len(puts)], codes[len(puts) :]
-                if of_counts[:1] == [CONDITION_FAILED]:
-                    raise NotFound("The collection is gone.") from error
-                refused.update(place for place, code in enumerate(of_records) if code == CONDITION_FAILED)
-                if not refused and of_counts[1:] == [CONDITION_FAILED]:
-                    raise AllowanceUsedUp("The plan allows no more files, or no more bytes.") from error
-                if not refused:
-                    raise
-
-        with_retries(transact, is_conflict)
+        codes = transact(self._client, [*puts, *counts])
+        of_records, of_counts = codes[: len(puts)], codes[len(puts) :]
+        if of_counts[:1] == [CONDITION_FAILED]:
+            raise NotFound("The collection is gone.")
+        refused = {place for place, code in enumerate(of_records) if code == CONDITION_FAILED}
+        if not refused and of_counts[1:] == [CONDITION_FAILED]:
+            raise AllowanceUsedUp(NO_ROOM)
         return refused
 
     def _put(self, draft: Draft) -> Any:

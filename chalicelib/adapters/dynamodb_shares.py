@@ -7,6 +7,7 @@ from chalicelib.domain.errors import AllowanceUsedUp
 from chalicelib.domain.plans import Plan
 
 OF_ALL = {"#files": "files", "#bytes": "bytes"}  # the second is a word of DynamoDB's own
+NO_ROOM = "The plan allows no more files, or no more bytes."
 MOVE = "#files :files, #bytes :bytes"  # what an update adds
 
 
@@ -23,7 +24,7 @@ def moved(table: str, account: str, plan: Plan, files: int, size: int) -> dict[s
     values, conditions = {":files": files, ":bytes": size}, []
     for word, more, allowed in (("files", files, plan.files), ("bytes", size, plan.bytes)):
         if more > allowed:
-            raise AllowanceUsedUp("The plan allows no more files, or no more bytes.")
+            raise AllowanceUsedUp(NO_ROOM)
         if more > 0:
             conditions.append(f"(attribute_not_exists(#{word}) OR #{word} <= :{word}_before)")
             values[f":{word}_before"] = allowed - more

@@ -7,7 +7,7 @@ its batches with their content, so that one that was put on record but never sen
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb_collections import SYNC_COUNTS
@@ -16,14 +16,12 @@ from chalicelib.adapters.retrying import with_retries
 from chalicelib.domain.changes import IndexBatch, SyncStep
 from chalicelib.domain.collections import Collection, SyncState, SyncStatus, Trigger
 from chalicelib.domain.errors import StaleWrite
-from chalicelib.domain.syncs import Part, Progress, Tally
+from chalicelib.domain.syncs import ON_RECORD, Part, Progress, Tally
 from chalicelib.services.ports import OnRecord, Opened
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
-# As long as a message may live in a queue and its dead-letter queue; a recount counts on it.
-MEMORY = timedelta(days=14)
 _RUNNING = "sync_id = :sync AND sync_status = :running"
 # Its batches are still on their way, and count.
 _COUNTING = "sync_id = :sync AND sync_status IN (:running, :asking)"
@@ -247,7 +245,7 @@ def _part_key(sync: str, number: int) -> dict[str, Any]:
 
 
 def _part_item(sync: str, part: Part, now: datetime) -> dict[str, Any]:
-    values = {**asdict(part), "marks": list(part.marks), "expires_at": int((now + MEMORY).timestamp())}
+    values = {**asdict(part), "marks": list(part.marks), "expires_at": int((now + ON_RECORD).timestamp())}
     return _part_key(sync, part.number) | to_item(values)
 
 
@@ -263,6 +261,6 @@ def _batch_item(batch: IndexBatch, lease: datetime) -> dict[str, Any]:
         "item": batch.mark,
         "done": False,
         "batch": batch.to_json(),
-        "expires_at": int((lease + MEMORY).timestamp()),
+        "expires_at": int((lease + ON_RECORD).timestamp()),
     }
     return to_item(values)

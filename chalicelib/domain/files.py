@@ -125,6 +125,11 @@ def next_version(record: FileRecord | None, now: datetime) -> int:
     return max(record.version + 1 if record else 1, int(now.timestamp() * 1000))
 
 
+def following(record: FileRecord, now: datetime) -> FileRecord:
+    """What is about to be written over a record, before it is said what has changed."""
+    return replace(record, version=next_version(record, now), updated_at=now)
+
+
 def content(account: str, model: str, found: ObjectInfo) -> str:
     """A name for what the embedder would make of the object's bytes, the same wherever in the account they lie.
 

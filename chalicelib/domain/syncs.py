@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from itertools import pairwise
 
+# Parts and batches are, from the sync's beginning: as long as a message may live in a queue and its dead-letter queue.
+ON_RECORD = timedelta(days=14)
 RELEASING = -1  # the part that sends the removals, once every other part has met the end of its keys
 PARTS = 16  # walked at once at most
 PART_OBJECTS = 250_000  # objects that are worth a walker of their own

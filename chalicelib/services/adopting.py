@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import StaleWrite
-from chalicelib.domain.files import FileRecord, FileState, next_version
+from chalicelib.domain.files import FileRecord, FileState, following
 from chalicelib.domain.vectors import MaintainedStore, document_of
 from chalicelib.services.examining import record_chunks
 from chalicelib.services.ports import Catalogue, Clock
@@ -46,13 +46,11 @@ class Adopting:
     def _take(self, collection: Collection, record: FileRecord, model: str, vector: bytes) -> bool:
         assert record.picture is not None
         picture = replace(record.picture, model=model, vector=vector)
-        now = self.now()
-        version = next_version(record, now)
-        following = replace(record, version=version, updated_at=now, model=model, picture=picture)
+        adopted = replace(following(record, self.now()), model=model, picture=picture)
         # The store first, as every writer does: docs/decisions/0002.
-        self.store.upsert([document_of(following, picture, collection.bucket)])
+        self.store.upsert([document_of(adopted, picture, collection.bucket)])
         try:
-            self.catalogue.save(following, record)
+            self.catalogue.save(adopted, record)
         except StaleWrite:
             return False  # whoever was faster has embedded it, with the new model
         return True

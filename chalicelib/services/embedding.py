@@ -17,6 +17,11 @@ class Wanted:
     draft: Draft
     found: ObjectInfo
 
+    @property
+    def as_found(self) -> FileRecord:
+        """The record that would follow, of the object that was found."""
+        return replace(self.draft.record, etag=self.found.etag, size=self.found.size)
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -117,4 +122,4 @@ class Embedding:
 
 
 def _record(each: Wanted, picture: Picture, thumbnail: str) -> FileRecord:
-    return indexed(replace(each.draft.record, etag=each.found.etag, size=each.found.size), picture, thumbnail)
+    return indexed(each.as_found, picture, thumbnail)

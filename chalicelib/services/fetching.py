@@ -1,13 +1,13 @@
 """Single files and lists of them: shown, downloaded, tried again, deleted."""
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from chalicelib.domain.changes import Change, IndexBatch
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.errors import InvalidRequest, NotFound, NotRetriable, StaleWrite, Unavailable
-from chalicelib.domain.files import FileRecord, FileState, next_version, pending
+from chalicelib.domain.files import FileRecord, FileState, following, pending
 from chalicelib.domain.uploads import UploadRef
 from chalicelib.services.collecting import CollectionService, checked_uuid
 from chalicelib.services.indexing import Indexing
@@ -70,8 +70,7 @@ class Files:
         record = self.get(account, file)
         if record.state is not FileState.FAILED:
             raise NotRetriable(f"Only a file that has failed can be tried again; this one is {record.state}.")
-        now = self.collections.now()
-        waiting = pending(replace(record, version=next_version(record, now), updated_at=now))
+        waiting = pending(following(record, self.collections.now()))
         try:
             self.catalogue.save(waiting, record)
         except StaleWrite:

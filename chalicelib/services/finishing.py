@@ -20,7 +20,7 @@ from chalicelib.domain.errors import (
     UnreadablePicture,
     UploadIncomplete,
 )
-from chalicelib.domain.files import FileState, Picture, failed, file_uuid, new_thumbnail, next_version, removed
+from chalicelib.domain.files import FileState, Picture, failed, file_uuid, following, new_thumbnail, removed
 from chalicelib.domain.pictures import mime_type
 from chalicelib.domain.uploads import INLINE, PRESIGNED, Claim, Upload, UploadRef, UploadState, staged_key
 from chalicelib.services.embedding import URL_SECONDS, Made
@@ -180,8 +180,7 @@ class Finishing:
         """Where the file of an upload that has failed is listed as pending, list it as failed, or not at all."""
         record = self.catalogue.get(upload.collection, upload.key)
         if record is not None and record.state is FileState.PENDING:
-            now = self.now()
-            ended = replace(record, version=next_version(record, now), updated_at=now)
+            ended = following(record, self.now())
             reason, detail = upload.reason or "", upload.detail or ""
             gone = reason == EXPIRED[0]
             end = removed(ended, reason, detail) if gone else failed(ended, "", reason, detail)

@@ -18,6 +18,7 @@ from chalicelib.domain.files import (
     FileState,
     decide,
     failed,
+    following,
     indexed,
     is_old_news,
     newest,
@@ -175,8 +176,7 @@ class Indexing:
         base = record or FileRecord(collection.account, collection.uuid, change.key, FileState.FAILED, "", 0, 0, now)
         sequencer = newest(base.sequencer, change.sequencer)
         event_at = now if change.sequencer is not None and sequencer == change.sequencer else base.event_at
-        version = next_version(record, now)
-        return replace(base, version=version, updated_at=now, sequencer=sequencer, event_at=event_at)
+        return replace(following(base, now), sequencer=sequencer, event_at=event_at)
 
     def _embed(self, collection: Collection, source: Source, model: str, done: Round, ration: Ration) -> None:
         """Embed what there is room for; what turns out to be no picture leaves its room to those that wait."""
@@ -191,8 +191,8 @@ class Indexing:
                     done.transient.append(result)
                 else:
                     ration.give_back(wanted)
-                    record = replace(wanted.draft.record, etag=wanted.found.etag, size=wanted.found.size)
-                    done.drafts.append(Draft(failed(record, model, result.code, result.message), wanted.draft.previous))
+                    record = failed(wanted.as_found, model, result.code, result.message)
+                    done.drafts.append(Draft(record, wanted.draft.previous))
             admitted, waiting = ration.share_out(waiting)
         done.drafts += [ration.refused(each, model) for each in waiting]
 
@@ -214,8 +214,7 @@ def _use(opened: Mapping[str, Made], done: Round) -> None:
     for each in wanted:
         made = opened.get(each.found.key)
         if made is not None and proves(made.picture, each.found):
-            record = replace(each.draft.record, etag=each.found.etag, size=each.found.size)
-            done.drafts.append(replace(each.draft, record=indexed(record, made.picture, made.thumbnail)))
+            done.drafts.append(replace(each.draft, record=indexed(each.as_found, made.picture, made.thumbnail)))
         else:
             done.wanted.append(each)
 

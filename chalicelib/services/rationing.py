@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.domain.changes import BATCH_SIZE
 from chalicelib.domain.collections import Collection, CollectionType
-from chalicelib.domain.files import OVER_PLAN, FileRecord, FileState, failed, growth
+from chalicelib.domain.files import OVER_PLAN, FileState, failed, growth
 from chalicelib.domain.plans import Plan, Room
 from chalicelib.domain.uploads import month_of
 from chalicelib.services.embedding import Wanted
@@ -45,7 +45,7 @@ class Ration:
         self.room.give_back(*_growth(wanted))
 
     def refused(self, wanted: Wanted, model: str) -> Draft:
-        return self._refused(replace(wanted.draft, record=_as_found(wanted)), model)
+        return self._refused(replace(wanted.draft, record=wanted.as_found), model)
 
     def _refused(self, draft: Draft, model: str) -> Draft:
         assert self.plan is not None
@@ -82,9 +82,5 @@ class Rationing:
 
 
 def _growth(wanted: Wanted) -> tuple[int, int]:
-    indexed = replace(_as_found(wanted), state=FileState.INDEXED)
+    indexed = replace(wanted.as_found, state=FileState.INDEXED)
     return growth(indexed, wanted.draft.previous)
-
-
-def _as_found(wanted: Wanted) -> FileRecord:
-    return replace(wanted.draft.record, etag=wanted.found.etag, size=wanted.found.size)

@@ -9,15 +9,13 @@ ones split into done, failed, removed and skipped, because their records may hav
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.files import FileState
-from chalicelib.domain.syncs import RELEASING
+from chalicelib.domain.syncs import ON_RECORD, RELEASING
 from chalicelib.services.ports import Catalogue, Clock, Collections, Syncs
 
 LOOKS = 3  # at a collection that changes while it is counted
-ON_RECORD = timedelta(days=14)  # that a sync's parts and batches are, from its beginning
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ They are sent along with the request, or by a presigned POST; what happens then 
 """
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.errors import AllowanceUsedUp, FileExists, InvalidRequest, NotFound, StaleWrite
-from chalicelib.domain.files import FileRecord, FileState, next_version, pending
+from chalicelib.domain.files import FileRecord, FileState, following, pending
 from chalicelib.domain.pictures import checked_file_name
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.uploads import (
@@ -160,9 +160,8 @@ class Uploads:
             return
         now = self.now()
         blank = FileRecord(upload.account, upload.collection, upload.key, FileState.PENDING, "", upload.size, 0, now)
-        base = record or blank
         try:
-            self.catalogue.save(pending(replace(base, version=next_version(record, now), updated_at=now)), record)
+            self.catalogue.save(pending(following(record or blank, now)), record)
         except StaleWrite:
             return  # somebody knows better what is there by now
 
