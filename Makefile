@@ -7,7 +7,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 4566
-STORE ?= embedded
+STORE ?= sqlite
 FOLDER ?= .local
 QUERY ?= an owl
 MODEL ?= lite
@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 help:  ## these words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: $(VENV)/.local-ready $(if $(filter opensearch,$(STORE)),$(VENV)/.java-ready)  ## the whole system on this machine, with sample pictures indexed (PORT=4566 MODEL=lite STORE=embedded or opensearch); Ctrl-C stops it
+run: $(VENV)/.local-ready $(if $(filter opensearch,$(STORE)),$(VENV)/.java-ready)  ## the whole system on this machine, with sample pictures indexed (PORT=4566 MODEL=lite STORE=sqlite or opensearch); Ctrl-C stops it
 	@[ "$(MODEL)" = lite ] || MODELS_DIR=build/models $(BIN)/python -m embedder_container.fetch $(FETCH_FLAGS) "$(MODEL)"
 	@exec $(BIN)/python -m infra.run --port $(PORT) --model "$(MODEL)" --store $(STORE)
 
@@ -70,7 +70,7 @@ soak-embed: $(VENV)/.dev-ready  ## 10,000 pictures through the embedder: does it
 faults: $(VENV)/.dev-ready  ## OpenSearch busy, slow, refusing, and killed in the middle of a sync of 2,000 objects
 	SIMILARIX_OBJECTS=2000 $(BIN)/python -m pytest tests/contract/test_opensearch_faults.py tests/e2e/test_opensearch.py
 
-bench-store: $(VENV)/.dev-ready  ## vectors on OpenSearch: recall, latency, bulk, beside bare requests and the embedded store
+bench-store: $(VENV)/.dev-ready  ## vectors on OpenSearch: recall, latency, bulk, beside bare requests and the SQLite store
 	$(BIN)/python -m tests.bench.opensearch
 
 doctor: $(VENV)/.local-ready  ## whether the running system's vector store says what its catalogue says (FOLDER=.local)

@@ -1,19 +1,21 @@
 """Similarix: semantic image search for S3 buckets. Every function enters here; what it does is in chalicelib."""
 
+import os
 from functools import cache
 from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Cron, SQSEvent
 
 from chalicelib import workers
-from chalicelib.api.routing import register
+from chalicelib.api.routes import register_routes
 from chalicelib.bootstrap import Services
 from chalicelib.domain.collections import AutoSync
 
 app = Chalice(app_name="similarix")
-# Nothing is read or built at import; the first request or message of a process does.
 services = cache(Services.from_environment)
-register(app, services)
+register_routes(app, services)
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    services()  # on Lambda a missing or malformed setting fails when the function starts
 
 # CloudFormation fills the stack's name in: Chalice writes a queue's name into an Fn::Sub.
 
@@ -25,7 +27,7 @@ def sync_worker(event: SQSEvent) -> Any:
 
 @app.on_sqs_message(queue="${AWS::StackName}-events", batch_size=10)
 def events_worker(event: SQSEvent) -> Any:
-    return workers.notice(event.to_dict(), event.context, services())
+    return workers.route_events(event.to_dict(), event.context, services())
 
 
 @app.on_sqs_message(queue="${AWS::StackName}-index", batch_size=4)
@@ -35,7 +37,7 @@ def index_worker(event: SQSEvent) -> Any:
 
 @app.on_sqs_message(queue="${AWS::StackName}-uploads", batch_size=1)
 def uploads_worker(event: SQSEvent) -> Any:
-    return workers.finish_uploads(event.to_dict(), event.context, services())
+    return workers.complete_uploads(event.to_dict(), event.context, services())
 
 
 @app.on_sqs_message(queue="${AWS::StackName}-deletions", batch_size=1)

@@ -1,257 +1,297 @@
-"""The one place where services are put together; each imported and made on its first use.
+"""The composition root: where services are put together, for the functions, administration and tests alike.
 
-At the top stands what every search needs: the rest would double what a cold start of the API imports of ours.
+Each service is imported and made on its first use. At the top stands what every search needs: the rest would double
+what a cold start of the API imports.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import boto3
 
-from chalicelib.adapters.cached_embedder import CachedEmbedder
+from chalicelib.adapters.embedder.cache import CachedEmbedder
+from chalicelib.adapters.factory import AWSAdapters
 from chalicelib.config import Config
 from chalicelib.domain.collections import Collection
-from chalicelib.outside import Adapters
-from chalicelib.services.authenticating import Authentication
-from chalicelib.services.searching import Search
+from chalicelib.services.authentication import Authentication
+from chalicelib.services.search import SearchService
 
 if TYPE_CHECKING:
-    from chalicelib.services.accounting import AccountService
-    from chalicelib.services.adopting import Adopting
-    from chalicelib.services.collecting import CollectionService
-    from chalicelib.services.deleting import Deletion
-    from chalicelib.services.examining import Examining
-    from chalicelib.services.explaining import Explaining
-    from chalicelib.services.failing import Failing
-    from chalicelib.services.fetching import Files
-    from chalicelib.services.finishing import Finishing
-    from chalicelib.services.indexing import Indexing
-    from chalicelib.services.noticing import Notices
-    from chalicelib.services.purging import Purge
-    from chalicelib.services.rationing import Rationing
-    from chalicelib.services.rebuilding import Embed, Rebuilding
-    from chalicelib.services.recounting import Recounting
-    from chalicelib.services.sweeping import Sweeping
-    from chalicelib.services.syncing import Sync
-    from chalicelib.services.totalling import Totals
-    from chalicelib.services.uploading import Uploads
-    from chalicelib.services.walking import Walk
+    from chalicelib.services.accounts import AccountService
+    from chalicelib.services.collections import CollectionService
+    from chalicelib.services.explanation import ExplanationService
+    from chalicelib.services.files import FileService
+    from chalicelib.services.maintenance.account_totals import AccountTotals
+    from chalicelib.services.maintenance.consistency_check import ConsistencyCheck
+    from chalicelib.services.maintenance.model_switch import ModelSwitch
+    from chalicelib.services.maintenance.orphaned_thumbnails import OrphanedThumbnails
+    from chalicelib.services.maintenance.rebuild import EmbedRecords, RebuildService
+    from chalicelib.services.maintenance.statistics_audit import StatisticsAudit
+    from chalicelib.services.pipeline.deletion import Deletion
+    from chalicelib.services.pipeline.event_router import EventRouter
+    from chalicelib.services.pipeline.indexer import Indexer
+    from chalicelib.services.pipeline.purge import Purge
+    from chalicelib.services.pipeline.quota import QuotaService
+    from chalicelib.services.pipeline.retries import RetryPolicy
+    from chalicelib.services.pipeline.sync_worker import SyncWorker
+    from chalicelib.services.pipeline.upload_completion import UploadCompletion
+    from chalicelib.services.ports import Adapters, Clock
+    from chalicelib.services.syncs import SyncService
+    from chalicelib.services.uploads import UploadService
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Services:
-    """The application's services, wired to AWS as the configuration says.
+    """The application's services on their adapters.
 
     Args:
-        client: makes a client of an AWS service as ``boto3.client`` does; the administration's knows its deployment.
+        now: the time.
+        wait: sleeps for so many seconds.
     """
 
-    def __init__(self, config: Config, client: Callable[..., Any] = boto3.client) -> None:
+    def __init__(
+        self,
+        config: Config,
+        adapters: Adapters,
+        now: Clock = utc_now,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.config = config
-        self.adapters = Adapters(config, client)
+        self.adapters = adapters
+        self.now = now
+        self.wait = wait
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Services:
-        return cls(Config.read(environ))
+        """Raises ConfigurationError when a setting is missing or malformed."""
+        config = Config.read(environ)
+        return cls(config, AWSAdapters(config, boto3.client))
 
     @cached_property
     def authentication(self) -> Authentication:
-        return Authentication(self.adapters.accounts, _now)
+        return Authentication(self.adapters.accounts, self.now)
 
     @cached_property
     def accounts(self) -> AccountService:
-        from chalicelib.services.accounting import AccountService
+        from chalicelib.services.accounts import AccountService
 
-        return AccountService(self.adapters.accounts, self.adapters.collections, self.adapters.allowances, _now)
+        a = self.adapters
+        return AccountService(accounts=a.accounts, collections=a.collections, quota_ledger=a.quota_ledger, now=self.now)
 
     @cached_property
     def collections(self) -> CollectionService:
-        from chalicelib.services.collecting import CollectionService
+        from chalicelib.services.collections import CollectionService
 
-        bucket, region = self.config.managed_bucket, self.config.aws_region
         return CollectionService(
-            self.adapters.collections, self.adapters.register, self.adapters.examiner, bucket, region, _now
+            collections=self.adapters.collections,
+            registry=self.adapters.registry,
+            access_checker=self.adapters.access_checker,
+            managed_bucket=self.config.managed_bucket,
+            region=self.config.aws_region,
+            now=self.now,
+        )
+
+    @cached_property
+    def search(self) -> SearchService:
+        return SearchService(CachedEmbedder(self.adapters.embedder), self.adapters.vectors)
+
+    @cached_property
+    def syncs(self) -> SyncService:
+        from chalicelib.services.syncs import SyncService
+
+        return SyncService(
+            collections=self.adapters.collections,
+            syncs=self.adapters.syncs,
+            worker=self.sync_worker,
+            queues=self.adapters.queues,
+            now=self.now,
+            spread=self.config.schedule_spread,
+        )
+
+    @cached_property
+    def files(self) -> FileService:
+        from chalicelib.services.files import FileService
+
+        return FileService(
+            collections=self.collections,
+            catalogue=self.adapters.catalogue,
+            sources=self.adapters.sources,
+            storage=self.adapters.storage,
+            quota_ledger=self.adapters.quota_ledger,
+            indexer=self.indexer,
+            queues=self.adapters.queues,
+            now=self.now,
+        )
+
+    @cached_property
+    def uploads(self) -> UploadService:
+        from chalicelib.services.uploads import UploadService
+
+        return UploadService(
+            catalogue=self.adapters.catalogue,
+            quota_ledger=self.adapters.quota_ledger,
+            storage=self.adapters.storage,
+            queues=self.adapters.queues,
+            completion=self.upload_completion,
+            now=self.now,
+        )
+
+    @cached_property
+    def explanations(self) -> ExplanationService:
+        from chalicelib.services.explanation import ExplanationService
+
+        a = self.adapters
+        return ExplanationService(catalogue=a.catalogue, sources=a.sources, embedder=a.embedder, vectors=a.vectors)
+
+    # The pipeline.
+
+    @cached_property
+    def sync_worker(self) -> SyncWorker:
+        from chalicelib.services.pipeline.sync_worker import SyncWorker
+
+        return SyncWorker(
+            collections=self.adapters.collections,
+            syncs=self.adapters.syncs,
+            catalogue=self.adapters.catalogue,
+            sources=self.adapters.sources,
+            embedder=self.adapters.embedder,
+            queues=self.adapters.queues,
+            quota=self.quota,
+            now=self.now,
+        )
+
+    @cached_property
+    def indexer(self) -> Indexer:
+        from chalicelib.services.pipeline.embeddings import EmbeddingService
+        from chalicelib.services.pipeline.indexer import Indexer
+
+        a = self.adapters
+        return Indexer(
+            collections=a.collections,
+            catalogue=a.catalogue,
+            sources=a.sources,
+            embeddings=EmbeddingService(a.catalogue, a.storage, a.embedder),
+            vectors=a.vectors,
+            quota=self.quota,
+            now=self.now,
+        )
+
+    @cached_property
+    def quota(self) -> QuotaService:
+        from chalicelib.services.pipeline.quota import QuotaService
+
+        return QuotaService(self.adapters.accounts, self.adapters.quota_ledger, self.now)
+
+    @cached_property
+    def event_router(self) -> EventRouter:
+        from chalicelib.services.pipeline.event_router import EventRouter
+
+        return EventRouter(self.adapters.collections, self.adapters.queues, self.config.managed_bucket)
+
+    @cached_property
+    def upload_completion(self) -> UploadCompletion:
+        from chalicelib.services.pipeline.upload_completion import UploadCompletion
+
+        return UploadCompletion(
+            catalogue=self.adapters.catalogue,
+            quota_ledger=self.adapters.quota_ledger,
+            storage=self.adapters.storage,
+            embedder=self.adapters.embedder,
+            indexer=self.indexer,
+            queues=self.adapters.queues,
+            now=self.now,
+            wait=self.wait,
         )
 
     @cached_property
     def deletion(self) -> Deletion:
-        from chalicelib.services.deleting import Deletion
+        from chalicelib.services.pipeline.deletion import Deletion
 
-        grace = int(self.config.deletion_grace)
         return Deletion(
-            self.adapters.register,
-            self.adapters.catalogue,
-            self.adapters.storage,
-            self.adapters.allowances,
-            self.adapters.vectors,
-            self.adapters.queues,
-            _now,
-            grace,
+            registry=self.adapters.registry,
+            catalogue=self.adapters.catalogue,
+            storage=self.adapters.storage,
+            quota_ledger=self.adapters.quota_ledger,
+            vectors=self.adapters.vectors,
+            queues=self.adapters.queues,
+            now=self.now,
+            grace=self.config.deletion_grace,
         )
-
-    @cached_property
-    def search(self) -> Search:
-        return Search(CachedEmbedder(self.adapters.embedder), self.adapters.vectors)
-
-    @cached_property
-    def sync(self) -> Sync:
-        from chalicelib.services.syncing import Sync
-
-        spread = int(self.config.schedule_spread)
-        return Sync(self.adapters.collections, self.adapters.syncs, self.walks, self.adapters.queues, _now, spread)
-
-    @cached_property
-    def walks(self) -> Walk:
-        from chalicelib.services.walking import Walk
-
-        return Walk(
-            self.adapters.collections,
-            self.adapters.syncs,
-            self.adapters.catalogue,
-            self.adapters.sources,
-            self.adapters.embedder,
-            self.adapters.queues,
-            self._rationing,
-            _now,
-        )
-
-    @cached_property
-    def explaining(self) -> Explaining:
-        from chalicelib.services.explaining import Explaining
-
-        return Explaining(self.adapters.catalogue, self.adapters.sources, self.adapters.embedder, self.adapters.vectors)
-
-    @cached_property
-    def failing(self) -> Failing:
-        from chalicelib.services.failing import Failing
-
-        return Failing(self.adapters.troubles, _now, int(self.config.retry_pause))
 
     @cached_property
     def purge(self) -> Purge:
-        from chalicelib.services.purging import Purge
+        from chalicelib.services.pipeline.purge import Purge
 
-        return Purge(self.adapters.catalogue, self.adapters.storage, _now, int(self.config.tombstone_days))
-
-    @cached_property
-    def notices(self) -> Notices:
-        from chalicelib.services.noticing import Notices
-
-        return Notices(self.adapters.collections, self.adapters.queues, self.config.managed_bucket)
+        return Purge(self.adapters.catalogue, self.adapters.storage, self.now, self.config.tombstone_days)
 
     @cached_property
-    def indexing(self) -> Indexing:
-        from chalicelib.services.embedding import Embedding
-        from chalicelib.services.indexing import Indexing
+    def retries(self) -> RetryPolicy:
+        from chalicelib.services.pipeline.retries import RetryPolicy
 
-        embedding = Embedding(self.adapters.catalogue, self.adapters.storage, self.adapters.embedder)
-        return Indexing(
-            self.adapters.collections,
-            self.adapters.catalogue,
-            self.adapters.sources,
-            embedding,
-            self.adapters.vectors,
-            self._rationing,
-            _now,
+        return RetryPolicy(self.adapters.queues, self.adapters.failure_log, self.now, self.config.retry_delay)
+
+    # Maintenance: what only administration uses.
+
+    @cached_property
+    def consistency_check(self) -> ConsistencyCheck:
+        from chalicelib.services.maintenance.consistency_check import ConsistencyCheck
+
+        return ConsistencyCheck(self.adapters.catalogue, self.adapters.vectors)
+
+    @cached_property
+    def statistics_audit(self) -> StatisticsAudit:
+        from chalicelib.services.maintenance.statistics_audit import StatisticsAudit
+
+        a = self.adapters
+        return StatisticsAudit(a.collections, a.catalogue, a.syncs, self.now)
+
+    @cached_property
+    def account_totals(self) -> AccountTotals:
+        from chalicelib.services.maintenance.account_totals import AccountTotals
+
+        return AccountTotals(self.adapters.collections, self.adapters.quota_ledger, self.now)
+
+    @cached_property
+    def orphaned_thumbnails(self) -> OrphanedThumbnails:
+        from chalicelib.services.maintenance.orphaned_thumbnails import OrphanedThumbnails
+
+        return OrphanedThumbnails(self.adapters.catalogue, self.adapters.storage, self.now)
+
+    @cached_property
+    def model_switch(self) -> ModelSwitch:
+        from chalicelib.services.maintenance.model_switch import ModelSwitch
+
+        return ModelSwitch(self.every_collection, self.adapters.catalogue, self.adapters.vectors, self.now)
+
+    def rebuild(
+        self, report: Callable[[str], None], writer_timeout_seconds: float, embed: EmbedRecords | None = None
+    ) -> RebuildService:
+        from chalicelib.services.maintenance.rebuild import RebuildService
+
+        return RebuildService(
+            collections=self.every_collection,
+            catalogue=self.adapters.catalogue,
+            store=self.adapters.vectors,
+            report=report,
+            writer_timeout_seconds=writer_timeout_seconds,
+            sleep=self.wait,
+            embed=embed,
         )
 
-    @cached_property
-    def _rationing(self) -> Rationing:
-        from chalicelib.services.rationing import Rationing
-
-        return Rationing(self.adapters.accounts, self.adapters.allowances, _now)
-
-    @cached_property
-    def uploads(self) -> Uploads:
-        from chalicelib.services.uploading import Uploads
-
-        return Uploads(
-            self.adapters.catalogue,
-            self.adapters.allowances,
-            self.adapters.storage,
-            self.adapters.queues,
-            self.finishing,
-            _now,
-        )
-
-    @cached_property
-    def finishing(self) -> Finishing:
-        from chalicelib.services.finishing import Finishing
-
-        return Finishing(
-            self.adapters.catalogue,
-            self.adapters.allowances,
-            self.adapters.storage,
-            self.adapters.embedder,
-            self.indexing,
-            self.adapters.queues,
-            _now,
-        )
-
-    @cached_property
-    def files(self) -> Files:
-        from chalicelib.services.fetching import Files
-
-        return Files(
-            self.collections,
-            self.adapters.catalogue,
-            self.adapters.sources,
-            self.adapters.storage,
-            self.adapters.allowances,
-            self.indexing,
-            self.adapters.queues,
-        )
-
-    @cached_property
-    def examining(self) -> Examining:
-        from chalicelib.services.examining import Examining
-
-        return Examining(self.adapters.catalogue, self.adapters.vectors)
-
-    @cached_property
-    def recounting(self) -> Recounting:
-        from chalicelib.services.recounting import Recounting
-
-        return Recounting(self.adapters.collections, self.adapters.catalogue, self.adapters.syncs, _now)
-
-    @cached_property
-    def sweeping(self) -> Sweeping:
-        from chalicelib.services.sweeping import Sweeping
-
-        return Sweeping(self.adapters.catalogue, self.adapters.storage, _now)
-
-    @cached_property
-    def totals(self) -> Totals:
-        from chalicelib.services.totalling import Totals
-
-        return Totals(self.adapters.collections, self.adapters.allowances, _now)
-
-    @cached_property
-    def adopting(self) -> Adopting:
-        from chalicelib.services.adopting import Adopting
-
-        return Adopting(self.every_collection, self.adapters.catalogue, self.adapters.vectors, _now)
-
-    def rebuilding(self, say: Callable[[str], None], settle_seconds: float, embed: Embed | None = None) -> Rebuilding:
-        from chalicelib.services.rebuilding import Rebuilding
-
-        return Rebuilding(
-            self.every_collection, self.adapters.catalogue, self.adapters.vectors, say, settle_seconds, embed=embed
-        )
-
-    def model(self) -> str:
-        """The stamp of what the embedder makes now."""
-        return self.adapters.embedder.model()
+    def model_version(self) -> str:
+        """The model and decode version of what the embedder makes now."""
+        return self.adapters.embedder.model_version()
 
     def every_collection(self) -> Iterator[Collection]:
-        """Of all accounts, for administration."""
+        """The collections of all accounts, for administration."""
         for account in self.accounts.all():
             yield from self.collections.all(account.uuid)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -2,66 +2,157 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeVar
+
+from chalicelib.domain.errors import ConfigurationError
+from chalicelib.domain.messages import Queue
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+class VectorStoreKind(StrEnum):
+    OPENSEARCH = "opensearch"
+    SQLITE = "sqlite"
+
+
+class OpenSearchProfile(StrEnum):
+    """How an index keeps vectors; ``chalicelib.adapters.opensearch.mappings`` has the mapping of each."""
+
+    LUCENE = "lucene"
+    FAISS = "faiss"
+    ON_DISK = "on-disk"
+    SERVERLESS_CLASSIC = "serverless-classic"
+    SERVERLESS_NEXTGEN = "serverless-nextgen"
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Names of the DynamoDB tables."""
+
+    accounts: str
+    collections: str
+    catalogue: str
+    syncs: str
+
+
+@dataclass(frozen=True, slots=True)
+class SQLiteConfig:
+    """``path`` is the file of the vector store; the functions share its disk."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSearchConfig:
+    """Args:
+    endpoint: the URL of the domain, collection or node.
+    signing: the service that requests are signed for, ``es`` or ``aoss``; None where they are not signed.
+    """
+
+    endpoint: str
+    signing: str | None = None
+    profile: OpenSearchProfile = OpenSearchProfile.LUCENE
+    shards: int = 1
+    replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the template tells the functions; each field is the variable of the same name in capitals.
+    """What the template tells the functions.
 
-    ``public_url`` is where callers reach the API, without a trailing slash; empty, it is taken from each request.
-    ``schedule_spread`` is over how many seconds, 3,600 at most, the syncs of one schedule start; ``tombstone_days``
-    how long a removed object's embedding is kept; ``deletion_grace`` for how many seconds, 900 at most, a deletion
-    waits for workers that may still write, before its last look; ``retry_pause`` for how many seconds, 900 at most, a
-    message stays away that has failed once.
-    ``vector_store`` is ``opensearch`` or ``embedded``; ``opensearch_signing`` the service that requests are signed for,
-    empty where nobody asks for a signature; ``opensearch_profile`` one of ``chalicelib.adapters.opensearch_mappings``.
+    Args:
+        queues: the URL of each queue.
+        public_url: where callers reach the API, without a trailing slash; None: it is taken from each request.
+        schedule_spread: seconds, 0 to 3,600, over which the syncs of one schedule start.
+        tombstone_days: days that a removed object's embedding is kept.
+        deletion_grace: seconds, 0 to 900, that a deletion waits for running workers before its last pass.
+        retry_delay: seconds, 1 to 900, until a message is delivered again that has failed once.
     """
 
     aws_region: str
-    accounts_table: str
-    collections_table: str
-    catalogue_table: str
-    syncs_table: str
-    sync_queue_url: str
-    index_queue_url: str
-    events_queue_url: str
+    tables: Tables
+    queues: Mapping[Queue, str]
     events_queue_arn: str
-    uploads_queue_url: str
-    deletions_queue_url: str
     managed_bucket: str
     thumbnails_bucket: str
     embedder_function: str
-    vector_store: str
-    embedded_store_path: str
-    opensearch_endpoint: str
-    opensearch_signing: str
-    opensearch_profile: str
-    opensearch_shards: str
-    opensearch_replicas: str
-    public_url: str
-    schedule_spread: str
-    tombstone_days: str
-    deletion_grace: str
-    retry_pause: str
+    vector_store: SQLiteConfig | OpenSearchConfig
+    public_url: str | None = None
+    schedule_spread: int = 3600
+    tombstone_days: int = 30
+    deletion_grace: int = 900
+    retry_delay: int = 30
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Config":
-        """Raises KeyError naming a variable that is missing."""
-        optional = {
-            "embedded_store_path": "",
-            "opensearch_endpoint": "",
-            "opensearch_signing": "",
-            "opensearch_profile": "lucene",
-            "opensearch_shards": "1",
-            "opensearch_replicas": "0",
-            "public_url": "",
-            "schedule_spread": "3600",
-            "tombstone_days": "30",
-            "deletion_grace": "900",
-            "retry_pause": "30",
-        }
-        values = {
-            name: environ.get(name.upper(), optional[name]) if name in optional else environ[name.upper()]
-            for name in cls.__dataclass_fields__
-        }
-        return cls(**values)
+        """The settings of an environment.
+
+        Raises:
+            ConfigurationError: a variable is missing or malformed; the message names it.
+        """
+        read = _Reader(environ)
+        return cls(
+            aws_region=read.text("AWS_REGION"),
+            tables=Tables(
+                accounts=read.text("ACCOUNTS_TABLE"),
+                collections=read.text("COLLECTIONS_TABLE"),
+                catalogue=read.text("CATALOGUE_TABLE"),
+                syncs=read.text("SYNCS_TABLE"),
+            ),
+            queues=MappingProxyType({queue: read.text(queue_variable(queue)) for queue in Queue}),
+            events_queue_arn=read.text("EVENTS_QUEUE_ARN"),
+            managed_bucket=read.text("MANAGED_BUCKET"),
+            thumbnails_bucket=read.text("THUMBNAILS_BUCKET"),
+            embedder_function=read.text("EMBEDDER_FUNCTION"),
+            vector_store=read.vector_store(),
+            public_url=read.optional("PUBLIC_URL"),
+            schedule_spread=read.number("SCHEDULE_SPREAD", 0, 3600, default=3600),
+            tombstone_days=read.number("TOMBSTONE_DAYS", 16, 365, default=30),
+            deletion_grace=read.number("DELETION_GRACE", 0, 900, default=900),
+            retry_delay=read.number("RETRY_DELAY", 1, 900, default=30),
+        )
+
+
+def queue_variable(queue: Queue) -> str:
+    """The environment variable that has the queue's URL."""
+    return f"{queue.value.upper()}_QUEUE_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    environ: Mapping[str, str]
+
+    def text(self, name: str) -> str:
+        value = self.environ.get(name, "")
+        if not value:
+            raise ConfigurationError(f"The environment variable {name} is missing or empty.")
+        return value
+
+    def optional(self, name: str) -> str | None:
+        return self.environ.get(name) or None
+
+    def number(self, name: str, lowest: int, highest: int, *, default: int) -> int:
+        value = self.environ.get(name) or str(default)
+        if not (value.isascii() and value.isdigit() and lowest <= int(value) <= highest):
+            raise ConfigurationError(f"{name} is {value!r}; it must be a whole number from {lowest} to {highest}.")
+        return int(value)
+
+    def choice(self, name: str, kind: type[Choice], *, default: Choice | None = None) -> Choice:
+        value = self.text(name) if default is None else self.environ.get(name) or default.value
+        try:
+            return kind(value)
+        except ValueError:
+            raise ConfigurationError(f"{name} is {value!r}; it must be one of {', '.join(kind)}.") from None
+
+    def vector_store(self) -> SQLiteConfig | OpenSearchConfig:
+        if self.choice("VECTOR_STORE", VectorStoreKind) is VectorStoreKind.SQLITE:
+            return SQLiteConfig(self.text("SQLITE_PATH"))
+        return OpenSearchConfig(
+            endpoint=self.text("OPENSEARCH_ENDPOINT"),
+            signing=self.optional("OPENSEARCH_SIGNING"),
+            profile=self.choice("OPENSEARCH_PROFILE", OpenSearchProfile, default=OpenSearchProfile.LUCENE),
+            shards=self.number("OPENSEARCH_SHARDS", 1, 1000, default=1),
+            replicas=self.number("OPENSEARCH_REPLICAS", 0, 10, default=0),
+        )

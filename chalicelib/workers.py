@@ -13,12 +13,11 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.changes import SENT_BACK, DeletionStep, IndexBatch, SyncStep
 from chalicelib.domain.collections import AutoSync
-from chalicelib.domain.news import s3_news
+from chalicelib.domain.messages import REDRIVEN_ATTRIBUTE, DeletionStep, IndexBatch, ReceivedMessage, SyncStep
+from chalicelib.domain.s3_events import parse_s3_events
 from chalicelib.domain.syncs import Tally
-from chalicelib.domain.uploads import uploads_in
-from chalicelib.services.ports import Delivery
+from chalicelib.domain.uploads import uploads_in_message
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -36,18 +35,18 @@ def sync(event: Event, context: Any, services: Services) -> Event:
     """Walk collections; a walk that takes longer than the worker has is handed on."""
 
     def handle(record: "SQSRecord") -> None:
-        services.walks.take_on(SyncStep.from_json(record.body), _seconds_left(context))
+        services.sync_worker.run(SyncStep.from_json(record.body), _seconds_left(context))
 
-    return _each(event, context, services, handle)
+    return _handle_each(event, context, services, handle)
 
 
-def notice(event: Event, context: Any, services: Services) -> Event:
+def route_events(event: Event, context: Any, services: Services) -> Event:
     """Pass S3's news on to the index workers."""
 
     def handle(record: "SQSRecord") -> None:
-        services.notices.pass_on(list(s3_news(record.body)))
+        services.event_router.route(list(parse_s3_events(record.body)))
 
-    return _each(event, context, services, handle)
+    return _handle_each(event, context, services, handle)
 
 
 def index(event: Event, context: Any, services: Services) -> Event:
@@ -55,39 +54,39 @@ def index(event: Event, context: Any, services: Services) -> Event:
 
     def handle(record: "SQSRecord") -> None:
         batch = IndexBatch.from_json(record.body)
-        again = _times(record) > 1 or SENT_BACK in (record["messageAttributes"] or {})
+        again = _receive_count(record) > 1 or REDRIVEN_ATTRIBUTE in (record["messageAttributes"] or {})
         if again:
-            services.walks.keep_alive(batch)
-        tally = services.indexing.apply(batch, again=again)
-        services.walks.batch_done(batch, tally)
+            services.sync_worker.renew_lease(batch)
+        tally = services.indexer.apply(batch, again=again)
+        services.sync_worker.complete_batch(batch, tally)
         _count(tally)
 
-    return _each(event, context, services, handle)
+    return _handle_each(event, context, services, handle)
 
 
-def finish_uploads(event: Event, context: Any, services: Services) -> Event:
+def complete_uploads(event: Event, context: Any, services: Services) -> Event:
     """Look at uploads whose bytes have arrived, or whose time is over."""
 
     def handle(record: "SQSRecord") -> None:
-        for upload in uploads_in(record.body):
-            services.finishing.look(upload)
+        for upload in uploads_in_message(record.body):
+            services.upload_completion.poll(upload)
 
-    return _each(event, context, services, handle)
+    return _handle_each(event, context, services, handle)
 
 
 def delete(event: Event, context: Any, services: Services) -> Event:
     """Clear away what deleted collections held; what takes longer than the worker has is handed on."""
 
     def handle(record: "SQSRecord") -> None:
-        services.deletion.carry_on(DeletionStep.from_json(record.body), _seconds_left(context))
+        services.deletion.run(DeletionStep.from_json(record.body), _seconds_left(context))
 
-    return _each(event, context, services, handle)
+    return _handle_each(event, context, services, handle)
 
 
 def start_due(interval: AutoSync, at: str | None, services: Services) -> Event:
     """Begin the syncs that a schedule asks for; ``at`` is when it fired, in ISO 8601, as far as that is known."""
     fired = datetime.fromisoformat(at) if at else datetime.now(UTC)
-    started = services.sync.start_scheduled(interval, fired.minute)
+    started = services.syncs.start_scheduled(interval, fired.minute)
     logger.info("schedule", interval=interval.value, started=started)
     return {"started": started}
 
@@ -109,12 +108,12 @@ def _seconds_left(context: Any) -> Callable[[], float]:
     return lambda: float(context.get_remaining_time_in_millis()) / 1000 - SPARE_SECONDS
 
 
-def _times(record: "SQSRecord") -> int:
+def _receive_count(record: "SQSRecord") -> int:
     """How often the message has been handed out, this time included."""
     return int(record.attributes.approximate_receive_count or "1")
 
 
-def _each(event: Event, context: Any, services: Services, handle: Callable[["SQSRecord"], None]) -> Event:
+def _handle_each(event: Event, context: Any, services: Services, handle: Callable[["SQSRecord"], None]) -> Event:
     # Not at the top: it brings asyncio, and the function behind the API, which shares this code, never needs it.
     from aws_lambda_powertools.utilities.batch import (  # noqa: PLC0415
         BatchProcessor,
@@ -128,8 +127,8 @@ def _each(event: Event, context: Any, services: Services, handle: Callable[["SQS
         except Exception as error:
             logger.exception("message failed", message_id=record.message_id, body=record.body)
             queue = record.event_source_arn.rpartition(":")[2]
-            delivery = Delivery(record.message_id, queue, record.receipt_handle, _times(record))
-            services.failing.failed(delivery, error)
+            delivery = ReceivedMessage(record.message_id, queue, record.receipt_handle, _receive_count(record))
+            services.retries.handle_failure(delivery, error)
             raise
         logger.info("message done", message_id=record.message_id)
 

@@ -20,16 +20,16 @@ import traceback
 from collections.abc import Callable
 from typing import IO, Any
 
-from embedder_container import limits, pictures, preprocessing
+from embedder_container import images, limits, transforms
 from embedder_container.errors import Code, ItemError
-from embedder_container.models import ImageRule
+from embedder_container.models import PreprocessingConfig
 
 REQUEST = struct.Struct("<?I")
 REPLY = struct.Struct("<III")
 READY, QUESTION, ANSWER = b".", b"?", b"!"
 
 
-def serve(rule: ImageRule, requests: IO[bytes], replies: IO[bytes]) -> None:
+def serve(rule: PreprocessingConfig, requests: IO[bytes], replies: IO[bytes]) -> None:
     """Answer requests until there are no more."""
 
     def permit(pixels: int) -> None:
@@ -51,14 +51,14 @@ def serve(rule: ImageRule, requests: IO[bytes], replies: IO[bytes]) -> None:
 
 
 def _answer(
-    rule: ImageRule, data: bytes, wants_thumbnail: bool, permit: Callable[[int], None]
+    rule: PreprocessingConfig, data: bytes, wants_thumbnail: bool, permit: Callable[[int], None]
 ) -> tuple[dict[str, Any], bytes, bytes]:
     try:
         began = time.perf_counter()
-        picture = pictures.decode(data, 0 if rule.exact else rule.size, permit)
-        square = preprocessing.to_square(picture.image, rule).tobytes()
+        picture = images.decode(data, 0 if rule.exact else rule.size, permit)
+        square = transforms.to_square(picture.image, rule).tobytes()
         decoded = time.perf_counter()
-        jpeg = pictures.thumbnail(picture.image) if wants_thumbnail else b""
+        jpeg = images.thumbnail(picture.image) if wants_thumbnail else b""
     except ItemError as error:
         return {"error": {"code": error.code.value, "message": error.message}}, b"", b""
     except MemoryError:
@@ -83,7 +83,7 @@ def _confine() -> None:
 
 
 def main() -> None:
-    rule = ImageRule.from_json(sys.argv[1])
+    rule = PreprocessingConfig.from_json(sys.argv[1])
     # A library that prints must not speak in between.
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -16,12 +16,12 @@ from embedder_container.models import ModelFile
 
 Say = Callable[[str], None]
 
-CHUNK = 1024 * 1024
+DOWNLOAD_CHUNK_BYTES = 1024 * 1024
 # A server that says nothing for this long is asked again.
 SILENCE_SECONDS = 30.0
 # How often in a row a download may stop without a single further byte.
-TRIES = 5
-PAUSE_SECONDS = 2.0
+DOWNLOAD_ATTEMPTS = 5
+RETRY_DELAY_SECONDS = 2.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -56,7 +56,7 @@ class Download:
     """Fetches files, each to its place, telling of its progress by `say`."""
 
     def __init__(
-        self, say: Say = print, silence_seconds: float = SILENCE_SECONDS, pause_seconds: float = PAUSE_SECONDS
+        self, say: Say = print, silence_seconds: float = SILENCE_SECONDS, pause_seconds: float = RETRY_DELAY_SECONDS
     ) -> None:
         self._say = say
         self._silence = silence_seconds
@@ -101,7 +101,7 @@ class Download:
             except _Unreachable as error:
                 reason = str(error)
             failures = 0 if part.stat().st_size > before else failures + 1
-            if failures >= TRIES:
+            if failures >= DOWNLOAD_ATTEMPTS:
                 raise FetchError(f"{file.name} could not be fetched from {url}: {reason}")
             self._say(f"{file.name}: {reason}; asking for the rest")
             time.sleep(self._pause * failures)
@@ -121,7 +121,7 @@ class Download:
                 whole = have + int(response.headers["Content-Length"]) if response.headers["Content-Length"] else None
                 if whole is not None and whole > file.limit:
                     raise FetchError(f"{file.name}: {whole} bytes are announced, {file.limit} are expected at most")
-                while chunk := response.read1(CHUNK):
+                while chunk := response.read1(DOWNLOAD_CHUNK_BYTES):
                     have += len(chunk)
                     if have > file.limit:
                         raise FetchError(f"{file.name}: more than the {file.limit} bytes that are expected at most")
@@ -152,7 +152,7 @@ class _Progress:
 
     def __call__(self, have: int, whole: int | None) -> None:
         whole = whole or self._file.limit
-        if whole > CHUNK and have * 10 // whole > self._tenths:
+        if whole > DOWNLOAD_CHUNK_BYTES and have * 10 // whole > self._tenths:
             self._tenths = have * 10 // whole
             self._say(f"{self._file.name}: {have / 1e6:.0f} of {whole / 1e6:.0f} MB")
 

@@ -20,10 +20,10 @@ from typing import Any
 from embedder_container.embedder import Embedder
 from embedder_container.errors import Code, ItemError
 from embedder_container.handler import assemble
-from embedder_container.jobs import Result, Stopwatch
 from embedder_container.limits import MAX_BYTES, TOO_LARGE
-from embedder_container.models import CARD, ModelCard, load_bundle, load_card
+from embedder_container.models import DESCRIPTION_FILE, ModelDescription, load_bundle, load_description
 from embedder_container.settings import Settings
+from embedder_container.tasks import Result, Timings
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -53,21 +53,23 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     return int(failed)
 
 
-def _card(model: str, settings: Settings) -> ModelCard:
+def _card(model: str, settings: Settings) -> ModelDescription:
     folder = Path(model)
-    return load_bundle(folder) if (folder / CARD).is_file() else load_card(settings.models_dir, model)
+    return (
+        load_bundle(folder) if (folder / DESCRIPTION_FILE).is_file() else load_description(settings.models_dir, model)
+    )
 
 
 def _results(embedder: Embedder, texts: Sequence[str], files: Sequence[str]) -> Iterator[tuple[str, Result]]:
     for text in texts:
-        yield text, embedder.embed_texts([text], Stopwatch())[0]
+        yield text, embedder.embed_texts([text], Timings())[0]
     for file in files:
         try:
             data = _read(Path(file))
         except (OSError, ItemError) as error:
             yield file, {"error": {"code": Code.SOURCE_NOT_FOUND.value, "message": str(error)}}
         else:
-            yield file, embedder.embed_image(data, Stopwatch())
+            yield file, embedder.embed_image(data, Timings())
 
 
 def _read(path: Path) -> bytes:
@@ -78,8 +80,8 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _told(card: ModelCard, result: Result) -> dict[str, Any]:
-    told: dict[str, Any] = {"model": card.stamp, "dimension": card.dimension}
+def _told(card: ModelDescription, result: Result) -> dict[str, Any]:
+    told: dict[str, Any] = {"model": card.model_version, "dimension": card.dimension}
     if "error" in result:
         return told | {"error": result["error"]}
     vector = base64.b64decode(result["vector"])

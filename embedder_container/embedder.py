@@ -11,12 +11,12 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder_container.decoder_pool import DecoderPool
 from embedder_container.errors import Code, ItemError
 from embedder_container.inference import Model, Vector
-from embedder_container.isolation import DecoderPool
-from embedder_container.jobs import Job, ObjectToEmbed, Result, Stopwatch, guarded
 from embedder_container.limits import MAX_BYTES, TOO_LARGE
 from embedder_container.prefetch import Prefetch
+from embedder_container.tasks import ImageTask, ObjectToEmbed, Result, Timings, capture_item_error
 from embedder_container.transfer import Transfers
 
 # Enough to hide the store's latency behind the model; also the number of whole files in memory at a time.
@@ -38,7 +38,7 @@ class Embedder:
         self._processors = processors
         self._processor = threading.BoundedSemaphore(processors)
 
-    def warm(self, watch: Stopwatch) -> None:
+    def warm(self, watch: Timings) -> None:
         """Load everything that a query by text or by picture, or a batch of objects, would have to wait for."""
         self._decoders.start(self._processors)
         with watch.phase("load"):
@@ -49,30 +49,30 @@ class Embedder:
         """End the processes that decode; a Lambda never calls this, its environment ends as a whole."""
         self._decoders.close()
 
-    def embed_texts(self, texts: Sequence[str], watch: Stopwatch) -> list[Result]:
+    def embed_texts(self, texts: Sequence[str], watch: Timings) -> list[Result]:
         """One result `{"vector"}` per text."""
         # A model that cannot be loaded is nobody's fault among the items: that fails the invocation.
         with watch.phase("load"):
             self.model.load_text()
-        return [guarded(partial(self._text, text, watch)) for text in texts]
+        return [capture_item_error(partial(self._text, text, watch)) for text in texts]
 
-    def embed_image(self, data: bytes, watch: Stopwatch) -> Result:
+    def embed_image(self, data: bytes, watch: Timings) -> Result:
         """The result of one picture: `vector`, `size` (bytes), `md5`, `width`, `height`, `format`; or its error."""
         self._decoders.start(1)
         with watch.phase("load"):
             self.model.load_vision()
-        job = Job(data=data)
+        job = ImageTask(data=data)
         with self._processor:
             job.attempt(partial(self._decode, job, watch))
             self._run([job], watch)
         return job.result
 
-    def embed_objects(self, objects: Sequence[ObjectToEmbed], watch: Stopwatch) -> list[Result]:
+    def embed_objects(self, objects: Sequence[ObjectToEmbed], watch: Timings) -> list[Result]:
         """One result per object, in order, as `embed_image` gives it; thumbnails are stored on the way."""
         if not objects:
             return []
         self._decoders.start(len(objects))
-        jobs = [Job(each.url, each.thumbnail_url) for each in objects]
+        jobs = [ImageTask(each.url, each.thumbnail_url) for each in objects]
         with (
             ThreadPoolExecutor(TRANSFERS, thread_name_prefix="download") as downloads,
             ThreadPoolExecutor(TRANSFERS, thread_name_prefix="upload") as uploads,
@@ -86,7 +86,7 @@ class Embedder:
                 each.result()
         return [job.result for job in jobs]
 
-    def _work(self, files: Prefetch[Job, Job], uploads: ThreadPoolExecutor, watch: Stopwatch) -> None:
+    def _work(self, files: Prefetch[ImageTask, ImageTask], uploads: ThreadPoolExecutor, watch: Timings) -> None:
         """What one processor does until no file is left."""
         while (file := files.take(wait=True)) is not None:
             batch = [file.result()]
@@ -102,11 +102,11 @@ class Embedder:
                 if job.thumbnail_url:
                     uploads.submit(job.attempt, partial(self._upload, job, watch))
 
-    def _text(self, text: str, watch: Stopwatch) -> Result:
+    def _text(self, text: str, watch: Timings) -> Result:
         with watch.phase("inference"):
             return {"vector": _encode(self.model.embed_text(text))}
 
-    def _download(self, job: Job, watch: Stopwatch) -> Job:
+    def _download(self, job: ImageTask, watch: Timings) -> ImageTask:
         def fetch() -> Result:
             with watch.phase("download"):
                 job.data = self._transfers.download(job.url, MAX_BYTES, ItemError(Code.TOO_LARGE, TOO_LARGE))
@@ -115,7 +115,7 @@ class Embedder:
         job.attempt(fetch)
         return job
 
-    def _decode(self, job: Job, watch: Stopwatch) -> Result:
+    def _decode(self, job: ImageTask, watch: Timings) -> Result:
         data, job.data = job.data, b""  # the tensor is all that is needed of it from here on
         decoded = self._decoders.decode(data, thumbnail=job.thumbnail_url is not None)
         job.pixels, job.jpeg = decoded.pixels, decoded.jpeg
@@ -125,12 +125,12 @@ class Embedder:
         size = {"width": decoded.width, "height": decoded.height}
         return {"size": len(data), "md5": digest, **size, "format": decoded.format}
 
-    def _run(self, batch: Sequence[Job], watch: Stopwatch) -> None:
+    def _run(self, batch: Sequence[ImageTask], watch: Timings) -> None:
         """Give the pictures that could be decoded their vectors."""
         ready = [(job, job.pixels) for job in batch if job.pixels is not None]
         if not ready:
             return
-        ran = guarded(partial(self._outputs, [pixels for _, pixels in ready], watch))
+        ran = capture_item_error(partial(self._outputs, [pixels for _, pixels in ready], watch))
         if "error" in ran and len(ready) > 1:
             # Perhaps one picture's doing: alone, each has its own result or its own error.
             for job, _ in ready:
@@ -140,14 +140,14 @@ class Embedder:
             job.pixels = None
             job.attempt((lambda: ran) if "error" in ran else partial(self._vector, ran["outputs"][place]))
 
-    def _outputs(self, tensors: Sequence[NDArray[np.float32]], watch: Stopwatch) -> Result:
+    def _outputs(self, tensors: Sequence[NDArray[np.float32]], watch: Timings) -> Result:
         with watch.phase("inference"):
             return {"outputs": self.model.run_vision(tensors)}
 
     def _vector(self, output: NDArray[np.float32]) -> Result:
         return {"vector": _encode(self.model.unit(output))}
 
-    def _upload(self, job: Job, watch: Stopwatch) -> Result:
+    def _upload(self, job: ImageTask, watch: Timings) -> Result:
         assert job.thumbnail_url is not None
         with watch.phase("upload"):
             self._transfers.upload(job.thumbnail_url, job.jpeg)

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from embedder_container.download import Download, FetchError, Say
-from embedder_container.models import CARD, ModelCard, ModelFile, load_card, registry
+from embedder_container.models import DESCRIPTION_FILE, ModelDescription, ModelFile, load_description, registry
 from embedder_container.settings import Settings
 
 
@@ -26,7 +26,7 @@ def ensure(
     models_dir: Path, name: str, *, accept_unpinned: bool = False, download: Download | None = None, say: Say = print
 ) -> None:
     """Complete and check the folder of a model; raises FetchError, or ValueError when there is no such model."""
-    card = load_card(models_dir, name)
+    card = load_description(models_dir, name)
     download = download or Download(say)
     got_files: dict[str, ModelFile] = {}
     for file in card.files:
@@ -48,7 +48,7 @@ def ensure(
 
 def verify(models_dir: Path, name: str) -> None:
     """Check every file of a model against its pin; raises FetchError naming all that differ."""
-    card = load_card(models_dir, name)
+    card = load_description(models_dir, name)
     faults = [found for file in card.files if (found := fault(card.path(file.name), file))]
     if faults:
         raise FetchError(f"model {name}: " + "; ".join(faults))
@@ -68,14 +68,14 @@ def fault(path: Path, file: ModelFile) -> str | None:
     return None if found == file.sha256 else f"{file.name} has the sha256 {found} instead of {file.sha256}"
 
 
-def _write_card(card: ModelCard, got: Mapping[str, ModelFile]) -> None:
+def _write_card(card: ModelDescription, got: Mapping[str, ModelFile]) -> None:
     """Pin, in the folder itself, what was accepted without a pin: from then on it must stay what it is."""
     files = {}
     for file in card.files:
         fields = asdict(got.get(file.name, file)).items()
         files[file.name] = {name: value for name, value in fields if value is not None and name != "name"}
     described = {"name": card.name, **registry()[card.name], "files": files}
-    (card.folder / CARD).write_text(json.dumps(described, indent=2) + "\n", "utf-8")
+    (card.folder / DESCRIPTION_FILE).write_text(json.dumps(described, indent=2) + "\n", "utf-8")
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -24,12 +24,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from embedder_container.decoder_pool import DecoderPool
 from embedder_container.embedder import Embedder
 from embedder_container.inference import Model
-from embedder_container.isolation import DecoderPool
-from embedder_container.jobs import ObjectToEmbed, Result, Stopwatch
-from embedder_container.models import ModelCard, load_card
+from embedder_container.models import ModelDescription, load_description
 from embedder_container.settings import Settings
+from embedder_container.tasks import ObjectToEmbed, Result, Timings
 from embedder_container.transfer import Transfers
 
 
@@ -41,7 +41,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 def answer(event: Any, embedder: Embedder, request_id: str | None = None) -> dict[str, Any]:
     """Answer one event with the given embedder, and log one line of JSON about it."""
     start = time.perf_counter()
-    watch = Stopwatch()
+    watch = Timings()
     op, results = _dispatch(event, embedder, watch)
     timings = {"inference_ms": 0.0} | watch.milliseconds() | {"total_ms": round((time.perf_counter() - start) * 1e3, 3)}
     codes = Counter(result["error"]["code"] for result in results if "error" in result)
@@ -49,7 +49,7 @@ def answer(event: Any, embedder: Embedder, request_id: str | None = None) -> dic
     line = {
         "service": "embedder",
         "request_id": request_id,
-        "model": card.stamp,
+        "model": card.model_version,
         "op": op,
         "count": len(results),
         "errors": codes.total(),
@@ -57,15 +57,15 @@ def answer(event: Any, embedder: Embedder, request_id: str | None = None) -> dic
         **timings,
     }
     print(json.dumps(line), flush=True)
-    return {"model": card.stamp, "dimension": card.dimension, "results": results, "timings": timings}
+    return {"model": card.model_version, "dimension": card.dimension, "results": results, "timings": timings}
 
 
 def build(settings: Settings) -> Embedder:
     """Put an embedder together; nothing heavy loads yet."""
-    return assemble(load_card(settings.models_dir, settings.model), settings)
+    return assemble(load_description(settings.models_dir, settings.model), settings)
 
 
-def assemble(card: ModelCard, settings: Settings) -> Embedder:
+def assemble(card: ModelDescription, settings: Settings) -> Embedder:
     """Put an embedder of a given model together."""
     if settings.exact:
         card = replace(card, image=replace(card.image, exact=True))
@@ -85,7 +85,7 @@ def _prepare(environ: Mapping[str, str]) -> None:
         handler({"op": "warm"}, None)
 
 
-def _dispatch(event: Any, embedder: Embedder, watch: Stopwatch) -> tuple[str, list[Result]]:
+def _dispatch(event: Any, embedder: Embedder, watch: Timings) -> tuple[str, list[Result]]:
     if not isinstance(event, dict):
         raise ValueError("the event must be an object with an 'op'")
     match event.get("op"):

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_container.models import ModelCard
+from embedder_container.models import ModelDescription
 from embedder_container.texts import clean
 
 Vector = NDArray[np.float32]
@@ -39,7 +39,7 @@ class Model:
     and several may be brought at a time: a session's runs share its weights.
     """
 
-    def __init__(self, card: ModelCard, threads: int) -> None:
+    def __init__(self, card: ModelDescription, threads: int) -> None:
         self.card = card
         self._threads = threads
         # Two requests may arrive for a half that neither has loaded.

@@ -11,7 +11,7 @@ MAX_PIXELS = 110_000_000
 LARGE_PIXELS = 25_000_000
 # A strip a thousand times as long as it is wide shows nobody anything once it is a square; its resized form, which the
 # reference transform makes before it crops, would have a thousand squares.
-MAX_ASPECT = 1_000
+MAX_IMAGE_ASPECT = 1_000
 # Only the first frame is opened. More than this are not a picture but a film, or a way to keep a parser busy.
 MAX_FRAMES = 10_000
 # Each scan of a progressive JPEG is a pass over all of its pixels; encoders write about ten.

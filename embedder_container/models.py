@@ -18,7 +18,7 @@ from embedder_container import DECODE_VERSION
 PACKAGE = Path(__file__).resolve().parent
 MODELS_SHIPPED = PACKAGE / "models"
 REGISTRY = PACKAGE / "models.toml"
-CARD = "model.json"
+DESCRIPTION_FILE = "model.json"
 
 CHOICES = {
     "resize": ("shortest_edge", "squash"),
@@ -51,7 +51,7 @@ class ModelFile:
 
 
 @dataclass(frozen=True)
-class ImageRule:
+class PreprocessingConfig:
     """How a picture becomes a model's tensor; `models.toml` explains each value."""
 
     size: int
@@ -66,13 +66,13 @@ class ImageRule:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, written: str) -> "ImageRule":
+    def from_json(cls, written: str) -> "PreprocessingConfig":
         found = json.loads(written)
         return cls(**found | {"mean": tuple(found["mean"]), "std": tuple(found["std"])})
 
 
 @dataclass(frozen=True)
-class ModelCard:
+class ModelDescription:
     """What preprocessing, tokenizing and the caller must know about a model; `models.toml` explains each value."""
 
     folder: Path
@@ -80,7 +80,7 @@ class ModelCard:
     revision: str
     description: str
     dimension: int
-    image: ImageRule
+    image: PreprocessingConfig
     context_length: int
     clean: str
     pad_id: int
@@ -89,7 +89,7 @@ class ModelCard:
     files: tuple[ModelFile, ...]
 
     @property
-    def stamp(self) -> str:
+    def model_version(self) -> str:
         """The name of the vector space, such as `lite-1+d2`: model, revision, version of the decoding, `x` if exact."""
         return f"{self.name}-{self.revision}+d{DECODE_VERSION}{'x' if self.image.exact else ''}"
 
@@ -100,13 +100,13 @@ class ModelCard:
         return own if shipped is None or own.exists() else PACKAGE / shipped
 
 
-def load_card(models_dir: Path, name: str) -> ModelCard:
+def load_description(models_dir: Path, name: str) -> ModelDescription:
     """The card of the model called `name`; raises ValueError when there is none or it is incomplete."""
     # The name becomes a path: keep it inside the models' directory.
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
         raise ValueError(f"{name!r} is no name of a model")
     folder = models_dir / name
-    if (folder / CARD).exists():
+    if (folder / DESCRIPTION_FILE).exists():
         return load_bundle(folder, name)
     registered = registry().get(name)
     if registered is None:
@@ -116,9 +116,9 @@ def load_card(models_dir: Path, name: str) -> ModelCard:
     return _card(folder, {"name": name, **registered}, REGISTRY)
 
 
-def load_bundle(folder: Path, name: str | None = None) -> ModelCard:
+def load_bundle(folder: Path, name: str | None = None) -> ModelDescription:
     """The card of the model in `folder`, which has a `model.json`; raises ValueError as `load_card` does."""
-    path = folder / CARD
+    path = folder / DESCRIPTION_FILE
     try:
         found = json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, ValueError) as error:
@@ -136,7 +136,7 @@ def registry() -> Mapping[str, Mapping[str, Any]]:
         return tomllib.load(stream)
 
 
-def _card(folder: Path, found: Mapping[str, Any], source: Path) -> ModelCard:
+def _card(folder: Path, found: Mapping[str, Any], source: Path) -> ModelDescription:
     try:
         card = _parse(folder, found)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -152,17 +152,17 @@ def _card(folder: Path, found: Mapping[str, Any], source: Path) -> ModelCard:
     return card
 
 
-def _parse(folder: Path, found: Mapping[str, Any]) -> ModelCard:
+def _parse(folder: Path, found: Mapping[str, Any]) -> ModelDescription:
     image, text = found["image"], found["text"]
     red, green, blue = image["mean"]
     red_std, green_std, blue_std = image["std"]
-    return ModelCard(
+    return ModelDescription(
         folder=folder,
         name=found["name"],
         revision=str(found["revision"]),
         description=found.get("description", ""),
         dimension=int(found["dimension"]),
-        image=ImageRule(
+        image=PreprocessingConfig(
             size=int(image["size"]),
             resize=image["resize"],
             resample=image["resample"],

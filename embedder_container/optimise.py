@@ -19,7 +19,7 @@ import onnxruntime
 from embedder_container.download import FetchError
 from embedder_container.fetch import verify
 from embedder_container.inference import OPTIMISED
-from embedder_container.models import ModelCard, load_card
+from embedder_container.models import ModelDescription, load_description
 from embedder_container.settings import Settings
 
 HALVES = ("vision", "text")
@@ -27,7 +27,7 @@ HALVES = ("vision", "text")
 MIN_EXTERNAL_BYTES = 1024
 
 
-def optimise(card: ModelCard, *, replace: bool = False) -> None:
+def optimise(card: ModelDescription, *, replace: bool = False) -> None:
     """Write the optimised graphs of a model into its folder."""
     onnxruntime.set_default_logger_severity(3)  # it warns that a graph saved at this level is no exchange format
     for half in HALVES:
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     for name in options.names:
         try:
             verify(models_dir, name)
-            optimise(load_card(models_dir, name), replace=options.replace)
+            optimise(load_description(models_dir, name), replace=options.replace)
         except (FetchError, ValueError) as error:
             print(f"optimise: {error}", file=sys.stderr)
             return 1

@@ -5,10 +5,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_container.models import ImageRule
+from embedder_container.models import PreprocessingConfig
 
 
-def normalise(square: NDArray[np.uint8], rule: ImageRule) -> NDArray[np.float32]:
+def normalise(square: NDArray[np.uint8], rule: PreprocessingConfig) -> NDArray[np.float32]:
     """The tensor float32 [1, 3, S, S] of a square [S, S, 3] of sRGB: scaled to 0…1, less the mean, by the deviation."""
     pixels = np.empty((1, 3, rule.size, rule.size), dtype=np.float32)
     for channel, table in enumerate(_table(rule)):
@@ -17,7 +17,7 @@ def normalise(square: NDArray[np.uint8], rule: ImageRule) -> NDArray[np.float32]
 
 
 @cache
-def _table(rule: ImageRule) -> NDArray[np.float32]:
+def _table(rule: PreprocessingConfig) -> NDArray[np.float32]:
     """What each of 256 values becomes, for each of the three channels."""
     mean, std = (np.array(three)[:, np.newaxis] for three in (rule.mean, rule.std))
     table: NDArray[np.float32] = ((np.arange(256) / 255 - mean) / std).astype(np.float32)

@@ -16,7 +16,7 @@ from embedder_container.errors import Code, ItemError
 SILENCE_SECONDS = 10.0
 # A whole transfer: 25 MiB at half a megabyte per second.
 TRANSFER_SECONDS = 50.0
-CHUNK = 256 * 1024
+TRANSFER_CHUNK_BYTES = 256 * 1024
 # S3's hosts, with or without the bucket's name: https://docs.aws.amazon.com/general/latest/gr/s3.html
 STORE_HOSTS = re.compile(
     r"(?:[a-z0-9-]+\.)*s3(?:-accelerate|-fips)?(?:[.-]dualstack)?(?:[.-][a-z]{2}(?:-[a-z]+)+-[0-9]+)?\.amazonaws\.com(?:\.cn)?"
@@ -68,7 +68,7 @@ class Transfers:
                 chunks: list[bytes] = []
                 received = 0
                 # read1() returns what has come; read() would wait for the whole chunk, however slowly it drips.
-                while chunk := response.read1(CHUNK):
+                while chunk := response.read1(TRANSFER_CHUNK_BYTES):
                     received += len(chunk)
                     if received > limit:
                         raise too_large

@@ -12,10 +12,10 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.artifacts import Artifacts
+from infra.cloudformation import CloudFormationStack, DeploymentError, Say
 from infra.embedder import fetched_models, zip_embedder
 from infra.emulator import Emulator
 from infra.package import Package, PackagingError, package
-from infra.stack import DeploymentError, Say, Stack
 from infra.template import definition_digest, with_code, with_zipped_embedder
 
 STACK = "similarix"
@@ -37,7 +37,7 @@ def deploy(
     """
     artifacts = _artifacts(session, None)
     template = with_code(packaged.template, artifacts.add_archive(packaged.code))
-    target = Stack(session.client("cloudformation"), stack, say)
+    target = CloudFormationStack(session.client("cloudformation"), stack, say)
     return target.deploy(artifacts.add_template(json.dumps(template)), parameters)
 
 
@@ -67,7 +67,9 @@ def deploy_locally(
     template = with_zipped_embedder(template, embedder, _runtime(), models_dir)
     api = f"{stack}-{definition_digest(template)}"
     url = emulator.api_url(api)
-    target = Stack(session.client("cloudformation", endpoint_url=emulator.endpoint), stack, say, pause_seconds=0.1)
+    target = CloudFormationStack(
+        session.client("cloudformation", endpoint_url=emulator.endpoint), stack, say, pause_seconds=0.1
+    )
     outputs = target.deploy(
         artifacts.add_template(json.dumps(template)),
         {"PublicUrl": url, "EmbedderModel": model, **parameters},

@@ -15,7 +15,7 @@ import botocore.session
 import requests
 from botocore.config import Config
 
-from infra.loopback import HOST, direct_session, listens
+from infra.localhost import HOST, direct_session, listens
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -74,7 +74,7 @@ class Emulator:
         (self.folder / "tmp").mkdir(parents=True)
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(Path(__file__).with_name("emulated.py"))],
+                [sys.executable, "-P", str(Path(__file__).with_name("emulator_process.py"))],
                 stdin=subprocess.PIPE,  # held open: its end tells the emulator that this process is gone
                 stdout=log,
                 stderr=subprocess.STDOUT,

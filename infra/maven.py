@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TRIES = 3  # at a download that was cut
-AT_ONCE = 8
+DOWNLOAD_ATTEMPTS = 3  # at a download that was cut
+PARALLEL_DOWNLOADS = 8
 DEFAULT_CACHE = Path("~/.cache/similarix")
 
 
@@ -68,7 +68,7 @@ def fetch(artifacts: Sequence[Locked], cache: Path | None = None, *, download: D
         MavenError: one cannot be downloaded, or its bytes are not those that were locked.
     """
     folder = (cache or cache_folder()) / "maven"
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
         return list(pool.map(lambda artifact: _cached(artifact, folder, download or _download), artifacts))
 
 
@@ -110,7 +110,7 @@ def _download(locked: Locked, scratch: Path) -> Path:
     from jgo.maven import MavenContext  # noqa: PLC0415
 
     group, name, version, packaging = locked.parts
-    for attempt in range(TRIES):
+    for attempt in range(DOWNLOAD_ATTEMPTS):
         # A folder of its own for each try: the resolver takes what a cut download has left for the whole.
         context = MavenContext(repo_cache=scratch / str(attempt), local_repos=[], timeout=60)
         try:

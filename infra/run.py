@@ -11,15 +11,15 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.cloudformation import DeploymentError
 from infra.demo import table
 from infra.deploy import LOCAL_MODEL
 from infra.emulator import Emulator, EmulatorError
-from infra.local import Stack, bring_up
-from infra.loopback import free_port
+from infra.local_system import LocalSystem, bring_up
+from infra.localhost import free_port
 from infra.opensearch.node import Node, NodeError
 from infra.package import PackagingError
 from infra.seed import SAMPLES, Api
-from infra.stack import DeploymentError
 
 FOLDER = Path(".local")
 QUERY = "an owl"
@@ -48,8 +48,8 @@ def main() -> int:
     )
     parser.add_argument(
         "--store",
-        choices=["embedded", "opensearch"],
-        default="embedded",
+        choices=["sqlite", "opensearch"],
+        default="sqlite",
         help="where vectors are searched: a file, or a node of OpenSearch (default: %(default)s)",
     )
     parser.add_argument("--once", action="store_true", help="stop after the first answer, as the benchmark does")
@@ -99,7 +99,7 @@ def stop_on_signals() -> threading.Event:
 
 def _folder(model: str, store: str) -> Path:
     """Each model and store has a system of its own."""
-    chosen = [name for name, usual in ((model, LOCAL_MODEL), (store, "embedded")) if name != usual]
+    chosen = [name for name, usual in ((model, LOCAL_MODEL), (store, "sqlite")) if name != usual]
     return Path("-".join([str(FOLDER), *chosen]))
 
 
@@ -113,7 +113,7 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _tell(stack: Stack, seconds: float) -> None:
+def _tell(stack: LocalSystem, seconds: float) -> None:
     api = Api(stack.api_url, stack.token)
     found = api.call("GET", "/search/", params={"query": QUERY, "limit": 3})
     auth = f"-H 'Authorization: Token {stack.token}'"

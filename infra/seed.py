@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from chalicelib.domain.accounts import Scope, Terms
+from chalicelib.domain.accounts import Scope, Subscription
 from infra.admin.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Api:
 def open_demo_account(deployment: Deployment) -> str:
     """A demo account on the largest plan; answers a token for it that may read and write."""
     accounts = deployment.services.accounts
-    account = accounts.open("demo", Terms("business"))
+    account = accounts.open("demo", Subscription("business"))
     secret, _ = accounts.issue_token(account.uuid, "make run", Scope.WRITE)
     return secret
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from infra.emulator import Emulator
-from infra.local import Stack, bring_up
-from infra.loopback import free_port
+from infra.local_system import LocalSystem, bring_up
+from infra.localhost import free_port
 
-pytest_plugins = ["tests.opensearch", "tests.serverless"]
+pytest_plugins = ["tests.embedder.fixtures", "tests.opensearch", "tests.serverless"]
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "samples"
@@ -24,7 +24,7 @@ settings.load_profile("similarix")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slow ones last: what is wrong inside shows before anything is deployed."""
-    order = {"unit": 0, "model": 1, "contract": 1, "e2e": 2}
+    order = {"unit": 0, "integration": 1, "model": 1, "contract": 1, "e2e": 2}
     items.sort(key=lambda item: next((rank for part, rank in order.items() if part in item.path.parts), 0))
 
 
@@ -46,7 +46,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="session")
-def stack(emulator: Emulator) -> Stack:
+def stack(emulator: Emulator) -> LocalSystem:
     """The deployed template with its samples."""
     return bring_up(emulator, say=print)
 

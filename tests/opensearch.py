@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect
-from chalicelib.adapters.opensearch_documents import IdentifiedDocuments
-from chalicelib.adapters.opensearch_indexes import Indexes
-from chalicelib.adapters.opensearch_mappings import Sizing
-from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
-from infra.loopback import free_port
+from chalicelib.adapters.opensearch.client import OpenSearchCalls, connect
+from chalicelib.adapters.opensearch.documents import VersionedDocuments
+from chalicelib.adapters.opensearch.indexes import Indexes
+from chalicelib.adapters.opensearch.mappings import Sizing
+from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
+from infra.localhost import free_port
 from infra.opensearch.node import Node, NodeError
 
 
@@ -29,4 +29,4 @@ def store_on(node: Node, prefix: str, *, refresh_seconds: float = 0.01) -> OpenS
     calls = OpenSearchCalls(connect(node.endpoint))
     sizing = Sizing(refresh_seconds=refresh_seconds)
     indexes = Indexes(calls, prefix=prefix, sizing=sizing, known_seconds=0.3)
-    return OpenSearchVectorStore(calls, indexes, IdentifiedDocuments(calls, indexes))
+    return OpenSearchVectorStore(calls, indexes, VersionedDocuments(calls, indexes))

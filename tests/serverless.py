@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.opensearch_appended import AppendedDocuments
-from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect
-from chalicelib.adapters.opensearch_indexes import Indexes
-from chalicelib.adapters.opensearch_mappings import LUCENE, Profile
-from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
+from chalicelib.adapters.opensearch.append_only import AppendOnlyDocuments
+from chalicelib.adapters.opensearch.client import OpenSearchCalls, connect
+from chalicelib.adapters.opensearch.indexes import Indexes
+from chalicelib.adapters.opensearch.mappings import LUCENE, Profile
+from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
 from infra.opensearch.node import Node
-from tests.faults import Proxy, Refusal, proxy_before
+from tests.fault_proxy import Proxy, Refusal, proxy_before
 
 PROFILE = Profile("serverless-lucene", LUCENE.vector, serverless=True)
 ITS_OWN = {"number_of_shards": 2, "number_of_replicas": 0, "refresh_interval": "10ms"}
@@ -96,7 +96,7 @@ def serverless(node: Node) -> Iterator[tuple[str, Proxy]]:
 def serverless_store_on(
     endpoint: str,
     prefix: str,
-    kind: type[AppendedDocuments] = AppendedDocuments,
+    kind: type[AppendOnlyDocuments] = AppendOnlyDocuments,
     *,
     patience: float = 20.0,
     now: Callable[[], float] = time.time,

@@ -28,11 +28,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder_container.images import decode
 from embedder_container.inference import Model
-from embedder_container.models import CARD, ModelCard, load_bundle, load_card
-from embedder_container.pictures import decode
-from embedder_container.preprocessing import to_pixels
+from embedder_container.models import DESCRIPTION_FILE, ModelDescription, load_bundle, load_description
 from embedder_container.settings import Settings
+from embedder_container.transforms import to_pixels
 
 MIN_SPEEDUP, MIN_RECALL = 1.3, 0.95
 NEIGHBOURS = 10
@@ -49,7 +49,7 @@ class Measured:
     cosine: float
 
 
-def quantise(card: ModelCard, models_dir: Path) -> ModelCard:
+def quantise(card: ModelDescription, models_dir: Path) -> ModelDescription:
     """Write the sibling of a model; answers its card."""
     # Brings onnx, which only builds need.
     from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415
@@ -65,11 +65,11 @@ def quantise(card: ModelCard, models_dir: Path) -> ModelCard:
     )
     for name in ("text.onnx", "tokenizer.json"):
         shutil.copyfile(card.path(name), folder / name)
-    (folder / CARD).write_text(json.dumps(_described(card, folder), indent=2) + "\n", "utf-8")
+    (folder / DESCRIPTION_FILE).write_text(json.dumps(_described(card, folder), indent=2) + "\n", "utf-8")
     return load_bundle(folder)
 
 
-def measure(before: ModelCard, after: ModelCard, pictures: Sequence[bytes]) -> Measured:
+def measure(before: ModelDescription, after: ModelDescription, pictures: Sequence[bytes]) -> Measured:
     """The two models side by side on the same pictures, one thread each."""
     models = [Model(card, threads=1) for card in (before, after)]
     pixels = [to_pixels(decode(data, before.image.size).image, before.image) for data in pictures]
@@ -102,7 +102,7 @@ def _shared_neighbours(before: NDArray[np.float32], after: NDArray[np.float32]) 
     return float(np.mean([len(set(a) & set(b)) / NEIGHBOURS for a, b in zip(*near, strict=True)]))
 
 
-def _described(card: ModelCard, folder: Path) -> dict[str, Any]:
+def _described(card: ModelDescription, folder: Path) -> dict[str, Any]:
     files = {}
     for name in ("vision.onnx", "text.onnx", "tokenizer.json"):
         data = (folder / name).read_bytes()
@@ -131,7 +131,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     models_dir = Settings.from_environ(environ).models_dir
     pictures = [file.read_bytes() for file in sorted(options.pictures.glob("*.jpg"))]
     try:
-        card = load_card(models_dir, options.name)
+        card = load_description(models_dir, options.name)
         sibling = quantise(card, models_dir)
     except (ValueError, FileNotFoundError, FileExistsError) as error:
         print(f"quantise: {error}", file=sys.stderr)

@@ -14,13 +14,13 @@ from chalicelib.domain.errors import InvalidRequest
 LENGTH_LIMIT = 4096  # characters; the longest key of S3 makes about half
 
 
-def cursor(question: object, place: Any) -> str:
-    """The cursor for what follows ``place``, a JSON value, among the answers to ``question``."""
-    body = json.dumps([_digest(question), place], separators=(",", ":"), ensure_ascii=False)
+def encode_cursor(question: object, decode_cursor: Any) -> str:
+    """The cursor for what follows ``decode_cursor``, a JSON value, among the answers to ``question``."""
+    body = json.dumps([_digest(question), decode_cursor], separators=(",", ":"), ensure_ascii=False)
     return base64.urlsafe_b64encode(body.encode()).decode().rstrip("=")
 
 
-def place(text: str | None, question: object) -> Any:
+def decode_cursor(text: str | None, question: object) -> Any:
     """Where a cursor points to; None without one.
 
     Raises:

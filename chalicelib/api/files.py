@@ -5,9 +5,9 @@ from typing import Any
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.api import present
-from chalicelib.api.cursors import cursor, place
-from chalicelib.api.edge import Answer, Call, Edge
+from chalicelib.api import serializers
+from chalicelib.api.cursors import decode_cursor, encode_cursor
+from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.api.requests import limit, parameter
 from chalicelib.domain.errors import InvalidRequest, NotFound
 from chalicelib.domain.files import FileState
@@ -31,48 +31,48 @@ class Jpeg(Response):
         return {**answer, "body": base64.b64encode(self.body).decode(), "isBase64Encoded": True}
 
 
-def blueprint(edge: Edge) -> Blueprint:
+def blueprint(edge: Dispatcher) -> Blueprint:
     files = Blueprint(__name__)
     route = edge.routes(files)
 
     @route("GET", "/api/collections/{uuid}/files")
-    def list_files(call: Call) -> Answer:
+    def list_files(call: RequestContext) -> Result:
         collection = call.services.collections.get(call.account, call.path["uuid"])
         state, count = _state(parameter(call.request, "state")), limit(parameter(call.request, "limit"))
         question = (collection.uuid, "files", state)
-        after = place(parameter(call.request, "cursor"), question)
+        after = decode_cursor(parameter(call.request, "cursor"), question)
         if after is not None and not isinstance(after, str):
             raise InvalidRequest("The cursor is not one of this question's.", field="cursor")
         page = call.services.files.page(collection, state, after=after, limit=count)
-        shown = [present.file(record, collection.bucket, call.base_url) for record in page.records]
-        following = cursor(question, page.after) if page.after is not None else None
-        return Answer({"files": shown}, info={"files_count": len(shown), "next_cursor": following})
+        shown = [serializers.file(record, collection.bucket, call.base_url) for record in page.records]
+        following = encode_cursor(question, page.after) if page.after is not None else None
+        return Result({"files": shown}, info={"files_count": len(shown), "next_cursor": following})
 
     @route("GET", "/api/files/{uuid}")
-    def show_file(call: Call) -> Answer:
+    def show_file(call: RequestContext) -> Result:
         record = call.services.files.get(call.account, call.path["uuid"])
         collection = call.services.collections.get(call.account, record.collection)
-        return Answer({"file": present.file(record, collection.bucket, call.base_url)})
+        return Result({"file": serializers.file(record, collection.bucket, call.base_url)})
 
     @route("DELETE", "/api/files/{uuid}")
-    def delete_file(call: Call) -> Answer:
+    def delete_file(call: RequestContext) -> Result:
         call.services.files.delete(call.account, call.path["uuid"])
-        return Answer({"message": f"File {call.path['uuid']} is deleted."})
+        return Result({"message": f"File {call.path['uuid']} is deleted."})
 
     @route("POST", "/api/files/{uuid}/retry")
-    def retry_file(call: Call) -> Answer:
+    def retry_file(call: RequestContext) -> Result:
         record = call.services.files.retry(call.account, call.path["uuid"])
-        return Answer({"message": f"File {record.uuid} will be looked at again."}, status=202)
+        return Result({"message": f"File {record.uuid} will be looked at again."}, status=202)
 
     @route("GET", "/media/{collection}/{file}")
-    def show_thumbnail(call: Call) -> Response:
+    def show_thumbnail(call: RequestContext) -> Response:
         name, dot, ending = call.path["file"].rpartition(".")
         if not dot or ending != "jpg":
             raise NotFound("There is no such thumbnail.")
         return Jpeg(call.services.files.thumbnail(call.account, call.path["collection"], name))
 
     @route("GET", "/collections/download/{uuid}")
-    def download_file(call: Call) -> Response:
+    def download_file(call: RequestContext) -> Response:
         url = call.services.files.download_url(call.account, call.path["uuid"])
         return Response("", {"Location": url, "Content-Type": "text/plain", "Cache-Control": "no-store"}, 302)
 

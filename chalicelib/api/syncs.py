@@ -6,8 +6,8 @@ from typing import Any
 
 from chalice.app import Blueprint
 
-from chalicelib.api import present
-from chalicelib.api.edge import Answer, Call, Edge
+from chalicelib.api import serializers
+from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.api.requests import json_object, parameter
 from chalicelib.domain.collections import Collection, Trigger
 from chalicelib.domain.errors import InvalidRequest
@@ -16,46 +16,48 @@ PREVIEW_SECONDS = 20  # of the 29 that API Gateway waits
 OPTIONS = ("dry_run", "confirm_removals", "retry_failed")
 
 
-def blueprint(edge: Edge) -> Blueprint:
+def blueprint(edge: Dispatcher) -> Blueprint:
     syncs = Blueprint(__name__)
     route = edge.routes(syncs)
 
     @route("POST", "/api/collections/{uuid}/sync")
-    def sync_collection(call: Call) -> Answer:
+    def sync_collection(call: RequestContext) -> Result:
         collection, wish = _collection(call), _options(call)
         if wish["dry_run"]:
-            return Answer({"preview": present.preview(call.services.sync.preview(collection, _deadline()))})
-        call.services.sync.start(
+            return Result({"preview": serializers.preview(call.services.syncs.preview(collection, _deadline()))})
+        call.services.syncs.start(
             collection,
             Trigger.MANUAL,
             confirm_removals=wish["confirm_removals"],
             retry_failed=wish["retry_failed"],
         )
-        return Answer({"message": f"Sync triggered successfully for collection {collection.uuid}."}, status=202)
+        return Result({"message": f"Sync triggered successfully for collection {collection.uuid}."}, status=202)
 
     @route("DELETE", "/api/collections/{uuid}/sync")
-    def cancel_sync(call: Call) -> Answer:
+    def cancel_sync(call: RequestContext) -> Result:
         collection = _collection(call)
-        call.services.sync.cancel(collection)
-        return Answer({"message": f"Sync cancelled for collection {collection.uuid}."})
+        call.services.syncs.cancel(collection)
+        return Result({"message": f"Sync cancelled for collection {collection.uuid}."})
 
     @route("GET", "/api/collections/{uuid}/sync-status")
-    def show_sync_status(call: Call) -> Answer:
-        return Answer(present.sync_status(_collection(call), call.services.collections.now()))
+    def show_sync_status(call: RequestContext) -> Result:
+        return Result(serializers.sync_status(_collection(call), call.services.now()))
 
     @route("GET", "/api/collections/{uuid}/explain")
-    def explain_file(call: Call) -> Answer:
+    def explain_file(call: RequestContext) -> Result:
         collection = _collection(call)
-        return Answer(present.explanation(call.services.explaining.explain(collection, parameter(call.request, "key"))))
+        return Result(
+            serializers.explanation(call.services.explanations.explain(collection, parameter(call.request, "key")))
+        )
 
     return syncs
 
 
-def _collection(call: Call) -> Collection:
+def _collection(call: RequestContext) -> Collection:
     return call.services.collections.get(call.account, call.path["uuid"])
 
 
-def _options(call: Call) -> dict[str, bool]:
+def _options(call: RequestContext) -> dict[str, bool]:
     """What the body asks for; none is needed.
 
     Raises:

@@ -13,7 +13,7 @@ from chalicelib.domain.plans import PLANS, Plan
 
 TOKEN_PREFIX = "smx_"  # noqa: S105  # lets people and secret scanners recognise one
 TOKENS_LIMIT = 20  # an account; a change of plan writes all of them in one transaction
-NAME_LIMIT = 100
+TOKEN_NAME_LIMIT = 100
 _HEADER = re.compile(r"Token ([A-Za-z0-9_\-]{20,128})")
 
 
@@ -25,7 +25,7 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Subscription:
     """An account's plan by name, and the allowances that were agreed with it beside the plan's own."""
 
     plan: str
@@ -42,7 +42,7 @@ class Account:
 
     uuid: str
     name: str
-    terms: Terms
+    terms: Subscription
     created_at: datetime
     tokens: int = 0
     revision: int = 0
@@ -57,7 +57,7 @@ class Token:
     account: str
     name: str
     scope: Scope
-    terms: Terms
+    terms: Subscription
     created_at: datetime
     expires_at: datetime | None = None
     last_used: datetime | None = None
@@ -73,7 +73,7 @@ def token_digest(token: str) -> str:
     return sha256(token.encode()).hexdigest()
 
 
-def token_in(header: str | None) -> str | None:
+def token_from_header(header: str | None) -> str | None:
     """The token of an ``Authorization: Token …`` header, or None where there is no well-formed one."""
     match = _HEADER.fullmatch(header.strip()) if header else None
     return match.group(1) if match else None
@@ -82,8 +82,8 @@ def token_in(header: str | None) -> str | None:
 def checked_token_name(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InvalidRequest("Give the token a name, such as where it will be used.", field="name")
-    if len(value.strip()) > NAME_LIMIT:
-        raise InvalidRequest(f"The name has at most {NAME_LIMIT} characters.", field="name")
+    if len(value.strip()) > TOKEN_NAME_LIMIT:
+        raise InvalidRequest(f"The name has at most {TOKEN_NAME_LIMIT} characters.", field="name")
     return value.strip()
 
 

@@ -2,11 +2,12 @@
 
 import ipaddress
 import re
+import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.errors import InvalidRequest, NotFound
 from chalicelib.domain.syncs import Progress
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -14,7 +15,7 @@ _BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9](?:[a-z0-9.-]{1,61}
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 # The prefix is what lets our own permission to assume roles be narrower than every role of every customer.
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/(?:[\w+=,.@-]+/)*similarix-[\w+=,.@-]{1,54}")
-NAME_LIMIT = 100
+COLLECTION_NAME_LIMIT = 100
 FOLDER_LIMIT = 900  # bytes; a key has 1,024, and a folder without room for a file name is no use
 
 
@@ -54,7 +55,7 @@ class SyncState:
         confirmed: the user has said that any number of removals is meant.
         retry: what could not be read before is tried again.
         files_before: how many pictures were indexed when it began.
-        parts: of the walk, how many are not at their end.
+        open_key_ranges: key ranges that have not been compared to their end.
         listed: the bucket has been walked to its end, and every batch has been sent.
         outstanding: how many batches are not done.
         reason: why it failed or stopped, in a sentence.
@@ -68,7 +69,7 @@ class SyncState:
     confirmed: bool = False
     retry: bool = False
     files_before: int = 0
-    parts: int = 0
+    open_key_ranges: int = 0
     listed: bool = False
     outstanding: int = 0
     progress: Progress = field(default_factory=Progress)
@@ -132,8 +133,8 @@ class Collection:
 def checked_name(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InvalidRequest("Give the collection a name.", field="name")
-    if len(value.strip()) > NAME_LIMIT:
-        raise InvalidRequest(f"The name has at most {NAME_LIMIT} characters.", field="name")
+    if len(value.strip()) > COLLECTION_NAME_LIMIT:
+        raise InvalidRequest(f"The name has at most {COLLECTION_NAME_LIMIT} characters.", field="name")
     return value.strip()
 
 
@@ -193,3 +194,27 @@ def _is_address(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+MANAGED_PREFIX = "objects"  # the part of the managed bucket whose changes S3 reports
+
+
+def managed_prefix(account: str, collection: str) -> str:
+    return f"{MANAGED_PREFIX}/{account}/{collection}/"
+
+
+def managed_owner(key: str) -> tuple[str, str] | None:
+    """The account and collection that a key of the managed bucket belongs to."""
+    parts = key.split("/")
+    return (parts[1], parts[2]) if len(parts) > 3 and parts[0] == MANAGED_PREFIX else None
+
+
+def checked_uuid(value: str) -> str:
+    """The identifier in its one spelling; what cannot be one is not found, like one that nobody has."""
+    try:
+        parsed = uuid.UUID(value)
+    except ValueError:
+        raise NotFound("There is no such thing here. Check the identifier.") from None
+    if str(parsed) != value.lower():
+        raise NotFound("There is no such thing here. Check the identifier.")
+    return str(parsed)

@@ -25,8 +25,9 @@
             └── SourceDenied          503  it may not be, until its owner changes something
 
     StaleWrite                        never leaves a worker: another writer was first
+    ConfigurationError                never has a caller: a function's settings are wrong, so it does not start
 
-The edge (``chalicelib.api.edge``) turns the tree into the envelope; workers let it rise, and the message comes back.
+The edge (``chalicelib.api.dispatch``) turns the tree into the envelope; workers let it rise, and the message comes back.
 """
 
 
@@ -118,7 +119,7 @@ class UnsupportedMediaType(SimilarixError):
     code = "unsupported_media_type"
 
 
-class AllowanceUsedUp(SimilarixError):
+class QuotaExceeded(SimilarixError):
     status = 429
     code = "allowance_used_up"
 
@@ -146,3 +147,7 @@ class SourceDenied(SourceUnavailable):
 
 class StaleWrite(Exception):
     """Another writer changed the record since it was read."""
+
+
+class ConfigurationError(Exception):
+    """A setting of the deployment is missing or malformed; the message names the variable."""

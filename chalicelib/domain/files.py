@@ -6,10 +6,13 @@ first, the object second, and the record is written only if nobody else has writ
 """
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
+
+from chalicelib.domain.embeddings import ImageEmbedding
 
 OVER_PLAN = "over_plan"  # the reason of an object that was not indexed because the account's plan allows no more
 SEQUENCER_WIDTH = 64  # hexadecimal digits; S3 sends 16 to 18, of varying length
@@ -33,19 +36,6 @@ class ObjectInfo(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """What the embedder read out of an object; ``vector`` is little-endian float32 of unit length."""
-
-    model: str
-    vector: bytes
-    size: int
-    md5: str
-    width: int
-    height: int
-    format: str
-
-
-@dataclass(frozen=True, slots=True)
 class FileRecord:
     """One object of one collection in the catalogue.
 
@@ -64,7 +54,7 @@ class FileRecord:
     size: int
     version: int
     updated_at: datetime
-    picture: Picture | None = None
+    embedding: ImageEmbedding | None = None
     reason: str | None = None
     detail: str | None = None
     sequencer: str | None = None
@@ -104,11 +94,11 @@ def decide(record: FileRecord | None, found: ObjectInfo | None, model: str, *, r
     if record is None or not record.same_object(found) or record.model != model:
         return Action.EMBED
     if record.state is FileState.REMOVED:
-        return Action.RESTORE if record.picture is not None else Action.EMBED
+        return Action.RESTORE if record.embedding is not None else Action.EMBED
     return Action.EMBED if retry and record.state is FileState.FAILED else Action.NOTHING
 
 
-def growth(record: FileRecord, previous: FileRecord | None) -> tuple[int, int]:
+def usage_delta(record: FileRecord, previous: FileRecord | None) -> tuple[int, int]:
     """The files and bytes that a record adds to the statistics, in the place of the one before."""
     files, size = record.counted
     before = previous.counted if previous else (0, 0)
@@ -125,12 +115,12 @@ def next_version(record: FileRecord | None, now: datetime) -> int:
     return max(record.version + 1 if record else 1, int(now.timestamp() * 1000))
 
 
-def following(record: FileRecord, now: datetime) -> FileRecord:
+def next_revision(record: FileRecord, now: datetime) -> FileRecord:
     """What is about to be written over a record, before it is said what has changed."""
     return replace(record, version=next_version(record, now), updated_at=now)
 
 
-def content(account: str, model: str, found: ObjectInfo) -> str:
+def content_key(account: str, model: str, found: ObjectInfo) -> str:
     """A name for what the embedder would make of the object's bytes, the same wherever in the account they lie.
 
     Equal ETags and sizes mean equal bytes, though an ETag need not be a hash of them (it is none of objects in parts
@@ -139,17 +129,17 @@ def content(account: str, model: str, found: ObjectInfo) -> str:
     return f"{account}/{model}/{found.etag}/{found.size}"
 
 
-def new_thumbnail(file: str) -> str:
+def new_thumbnail_key(file: str) -> str:
     """A place for a thumbnail of the file that no other has been, or will be, written to."""
     return f"{file}/{uuid.uuid4().hex[:16]}"
 
 
-def proves(picture: Picture, found: ObjectInfo) -> bool:
+def md5_matches(picture: ImageEmbedding, found: ObjectInfo) -> bool:
     """Whether the picture was certainly made of the very bytes that bear this ETag."""
     return picture.size == found.size and picture.md5 == found.etag
 
 
-def is_old_news(record: FileRecord | None, sequencer: str | None) -> bool:
+def is_stale_event(record: FileRecord | None, sequencer: str | None) -> bool:
     """Whether an S3 event tells no more than one already handled.
 
     Sequencers of one key compare as strings once the shorter is padded on the right with zeros:
@@ -160,16 +150,16 @@ def is_old_news(record: FileRecord | None, sequencer: str | None) -> bool:
     return _padded(sequencer) <= _padded(record.sequencer)
 
 
-def newest(first: str | None, second: str | None) -> str | None:
+def latest_sequencer(first: str | None, second: str | None) -> str | None:
     """The later of two sequencers."""
     return max((s for s in (first, second) if s is not None), key=_padded, default=None)
 
 
-def indexed(record: FileRecord, picture: Picture, thumbnail: str) -> FileRecord:
+def as_indexed(record: FileRecord, picture: ImageEmbedding, thumbnail: str) -> FileRecord:
     return replace(
         record,
         state=FileState.INDEXED,
-        picture=picture,
+        embedding=picture,
         thumbnail=thumbnail,
         model=picture.model,
         reason=None,
@@ -177,24 +167,43 @@ def indexed(record: FileRecord, picture: Picture, thumbnail: str) -> FileRecord:
     )
 
 
-def failed(record: FileRecord, model: str, reason: str, detail: str) -> FileRecord:
+def as_failed(record: FileRecord, model: str, reason: str, detail: str) -> FileRecord:
     return replace(
-        record, state=FileState.FAILED, picture=None, thumbnail=None, model=model, reason=reason, detail=detail
+        record, state=FileState.FAILED, embedding=None, thumbnail=None, model=model, reason=reason, detail=detail
     )
 
 
-def removed(record: FileRecord, reason: str | None = None, detail: str | None = None) -> FileRecord:
+def as_removed(record: FileRecord, reason: str | None = None, detail: str | None = None) -> FileRecord:
     """A tombstone: it keeps the picture, so that the object costs nothing if it comes back."""
     return replace(record, state=FileState.REMOVED, reason=reason, detail=detail)
 
 
-def pending(record: FileRecord) -> FileRecord:
-    return replace(record, state=FileState.PENDING, etag="", picture=None, reason=None, detail=None)
+def as_pending(record: FileRecord) -> FileRecord:
+    return replace(record, state=FileState.PENDING, etag="", embedding=None, reason=None, detail=None)
 
 
-def restored(record: FileRecord) -> FileRecord:
+def as_restored(record: FileRecord) -> FileRecord:
     return replace(record, state=FileState.INDEXED, reason=None, detail=None)
 
 
 def _padded(sequencer: str) -> str:
     return sequencer.upper().ljust(SEQUENCER_WIDTH, "0")
+
+
+@dataclass(frozen=True, slots=True)
+class FilePage:
+    """Records in the order of their keys; ``after`` is where the next page begins, None behind the last.
+
+    A page may be shorter than was asked for and still have one after it.
+    """
+
+    records: Sequence[FileRecord]
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingWrite:
+    """A record to write, and the one it follows."""
+
+    record: FileRecord
+    previous: FileRecord | None

@@ -39,15 +39,15 @@ class Plan:
             ValueError: there is no such allowance, or it is negative.
         """
         for name, value in allowances.items():
-            if name not in ALLOWANCES:
-                raise ValueError(f"There is no allowance {name!r}; there are {', '.join(ALLOWANCES)}.")
+            if name not in LIMITS:
+                raise ValueError(f"There is no allowance {name!r}; there are {', '.join(LIMITS)}.")
             if value < 0:
                 raise ValueError(f"The allowance {name!r} cannot be negative.")
         return replace(self, **allowances)  # type: ignore[arg-type]  # only the names above, all of them numbers
 
 
 @dataclass(slots=True)
-class Room:
+class RemainingQuota:
     """Files and bytes that an account may still take; below nothing where its plan allows less than it has."""
 
     files: int
@@ -61,12 +61,12 @@ class Room:
         self.bytes -= max(0, size)
         return True
 
-    def give_back(self, files: int, size: int) -> None:
+    def refund(self, files: int, size: int) -> None:
         self.files += max(0, files)
         self.bytes += max(0, size)
 
 
-ALLOWANCES = ("collections", "files", "bytes", "managed_bytes", "uploads_a_month")
+LIMITS = ("collections", "files", "bytes", "managed_bytes", "uploads_a_month")
 
 PLANS = {
     plan.name: plan

@@ -5,19 +5,22 @@ when its share becomes that of the stored file, or as failed, when its share goe
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.domain.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
-from chalicelib.domain.news import s3_news
-from chalicelib.domain.pictures import ACCEPTED_TYPES
+from chalicelib.domain.image_files import ACCEPTED_TYPES
+from chalicelib.domain.s3_events import parse_s3_events
 
 # The contract's '20 MB', read so that a file of that size in either unit goes in: docs/decisions/0010.
 UPLOAD_LIMIT = 20 * 2**20
-OPEN_FOR = timedelta(minutes=10)  # that the bytes may be sent
-PRESIGNED, INLINE = "uploads", "incoming"  # folders of the managed bucket; S3 tells of what arrives in the first
+UPLOAD_WINDOW = timedelta(minutes=10)  # that the bytes may be sent
+PRESIGNED_STAGING, INLINE_STAGING = (
+    "uploads",
+    "incoming",
+)  # folders of the managed bucket; S3 tells of what arrives in the first
 
 
 class UploadState(StrEnum):
@@ -88,7 +91,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class FileLock:
     """The right to change one file of a managed collection, held by one worker until ``until``.
 
     ``charged`` are the bytes of the file that is stored there now, None where there is none.
@@ -110,7 +113,7 @@ def month_of(moment: datetime) -> str:
     return f"{moment:%Y-%m}"
 
 
-def uploads_in(text: str) -> Iterator[UploadRef]:
+def uploads_in_message(text: str) -> Iterator[UploadRef]:
     """The uploads that a message asks to look at: one of ours names one, S3's name the objects that have arrived.
 
     Raises:
@@ -123,9 +126,9 @@ def uploads_in(text: str) -> Iterator[UploadRef]:
     if isinstance(body, dict) and "upload" in body:
         yield UploadRef(**body["upload"])
         return
-    for news in s3_news(text):
+    for news in parse_s3_events(text):
         parts = news.change.key.split("/")
-        if len(parts) == 4 and parts[0] == PRESIGNED:
+        if len(parts) == 4 and parts[0] == PRESIGNED_STAGING:
             yield UploadRef(*parts[1:])
 
 
@@ -143,3 +146,29 @@ def checked_mime_type(value: object) -> str:
     if value not in ACCEPTED_TYPES:
         raise UnsupportedMediaType(f"Only pictures are taken: {', '.join(ACCEPTED_TYPES)}.", field="mime_type")
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class UploadForm:
+    """What a client sends a file with: to the URL, as multipart/form-data, these fields first and the file last."""
+
+    url: str
+    fields: Mapping[str, str]
+
+
+EXPIRY_CHECK_SECONDS = 900  # seconds, the most that SQS delays a message; an upload is open for less
+
+
+EXPIRED = ("expired", "The file was not sent in time.")
+
+
+EXISTS = ("file_exists", "There is a file of that name already.")
+
+
+ABANDONED = ("given_up", "The upload failed on our side.")
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedUpload:
+    file_name: str
+    mime_type: str

@@ -1,10 +1,9 @@
 """What the vector store keeps and answers: documents, queries, hits, and the port itself."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from chalicelib.domain.files import FileRecord, Picture
+from chalicelib.domain.embeddings import ImageEmbedding
+from chalicelib.domain.files import FileRecord
 
 # Late writes come from queues, and SQS keeps a message for 14 days at most: an older tombstone has nothing to fend off.
 TOMBSTONE_SECONDS = 15 * 24 * 3600
@@ -33,7 +32,7 @@ class VectorDocument:
     vector: bytes
 
 
-def document_of(record: FileRecord, picture: Picture, bucket: str) -> VectorDocument:
+def vector_document(record: FileRecord, picture: ImageEmbedding, bucket: str) -> VectorDocument:
     """A record's picture as the vector store keeps it."""
     return VectorDocument(
         uuid=record.uuid,
@@ -92,73 +91,11 @@ class Hit:
     distance: float
 
 
-class VectorStore(Protocol):
-    """A projection of the catalogue that answers nearest-neighbour queries.
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """Which part of the answer: the fields of ``VectorQuery`` that a caller may choose."""
 
-    Every method raises ``StoreUnavailable`` when the store cannot be reached; a write that returned is visible to the
-    next search of any process.
-    """
-
-    def upsert(self, documents: Sequence[VectorDocument]) -> None: ...
-
-    def remove(self, removals: Sequence[VectorRemoval]) -> None: ...
-
-    def remove_collection(self, account: str, collection: str) -> None: ...
-
-    def search(self, query: VectorQuery) -> list[Hit]: ...
-
-    def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
-        """Documents of an account; without a model, a picture counts once for each model that it is kept for."""
-
-
-class Rebuild(Protocol):
-    """The vectors of one model, being filled anew beside searches and writes, which go on."""
-
-    def held(self, uuids: Sequence[str]) -> dict[str, int]:
-        """The versions that this rebuild has of these files, tombstones too."""
-
-    def write(self, documents: Sequence[VectorDocument], removals: Sequence[VectorRemoval]) -> None:
-        """Fill in; a lower version than the one that is there loses, as everywhere."""
-
-    def count(self, account: str, collection: str) -> int: ...
-
-    def search(self, query: VectorQuery) -> list[Hit]:
-        """An answer out of what has been filled in."""
-
-    def exact(self, query: VectorQuery) -> list[Hit]:
-        """The same with every vector compared."""
-
-    def serve(self) -> None:
-        """From now on, in one step, searches are answered from what has been filled in, and from nothing else."""
-
-
-class MaintainedStore(VectorStore, Protocol):
-    """What administration asks of a store beside what the application does."""
-
-    def rebuild(self, model: str, dimension: int, *, anew: bool = True) -> Rebuild:
-        """Begin to fill a model's vectors anew, or go on where an earlier rebuild stopped.
-
-        Args:
-            anew: else what is searched now is completed.
-        """
-
-    def exact(self, query: VectorQuery) -> list[Hit]:
-        """As ``search``, with every vector compared."""
-
-    def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
-        """Versions and vectors of those files that the store has a vector of this model of."""
-
-    def retire_others(self, model: str) -> None:
-        """Nobody searches other models' vectors any more: they take no more writes, and wait to be dropped."""
-
-    def examine(self) -> list[str]:
-        """What is wrong with the store itself, each in a sentence that says what to do about it."""
-
-    def drop_old(self) -> list[str]:
-        """Delete what rebuilds have left behind; answers the names."""
-
-    def abandon(self) -> list[str]:
-        """Delete what an unfinished rebuild has filled; answers the names."""
-
-    def purge(self) -> int:
-        """Delete tombstones that nothing can come late for any more; answers how many."""
+    limit: int
+    collections: tuple[str, ...] | None = None
+    max_distance: float | None = None
+    after: tuple[float, str] | None = None

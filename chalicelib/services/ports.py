@@ -1,19 +1,20 @@
 """What the services need of the world outside, as narrow as they use it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from chalicelib.domain.accounts import Account, Terms, Token
-from chalicelib.domain.changes import DeletionStep, IndexBatch, SyncStep
+from chalicelib.domain.accounts import Account, Subscription, Token
+from chalicelib.domain.bucket_access import AccessProblem
 from chalicelib.domain.collections import AutoSync, Collection, SyncState, SyncStatus
-from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, Picture
-from chalicelib.domain.listing import Known
+from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure
+from chalicelib.domain.files import FilePage, FileRecord, FileState, ObjectInfo, PendingWrite
+from chalicelib.domain.messages import DeletionStep, IndexBatch, ReceivedMessage, SyncStep
 from chalicelib.domain.plans import Plan
-from chalicelib.domain.sources import Problem
-from chalicelib.domain.syncs import Part, Progress, Tally
-from chalicelib.domain.uploads import Claim, Upload, UploadRef, Usage
+from chalicelib.domain.sync_diff import CatalogueEntry
+from chalicelib.domain.syncs import BatchRecord, KeyRange, PendingBatch, Progress, Tally
+from chalicelib.domain.uploads import FileLock, Upload, UploadForm, UploadRef, Usage
+from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval
 
 
 class Clock(Protocol):
@@ -30,7 +31,7 @@ class Accounts(Protocol):
 
     def all(self) -> Iterator[Account]: ...
 
-    def set_terms(self, account: Account, terms: Terms) -> None:
+    def set_subscription(self, account: Account, terms: Subscription) -> None:
         """Change the terms, on the account and on all its tokens in one transaction."""
 
     def add_token(self, token: Token, account: Account) -> None: ...
@@ -46,7 +47,7 @@ class Accounts(Protocol):
         """Note that the token was used now, unless one later than ``unless_since`` is noted already."""
 
 
-class Register(Protocol):
+class CollectionRegistry(Protocol):
     """What an account holds: its collections, each a slot of its plan, and the buckets it has connected."""
 
     def external_id(self, account: str, bucket: str, prefix: str) -> str:
@@ -72,7 +73,7 @@ class Register(Protocol):
     def end_deletion(self, account: str, uuid: str) -> None: ...
 
 
-class Allowances(Protocol):
+class QuotaLedger(Protocol):
     """Uploads, and what they take of an account's allowances. Counts neither oversell nor drift, whoever crashes."""
 
     def usage(self, account: str, month: str) -> Usage: ...
@@ -85,28 +86,28 @@ class Allowances(Protocol):
     def expired(self, account: str, now: datetime) -> list[Upload]:
         """Uploads whose time is over and which have not ended."""
 
-    def give_back(self, upload: Upload, reason: str, detail: str, now: datetime) -> bool:
+    def refund(self, upload: Upload, reason: str, detail: str, now: datetime) -> bool:
         """End an upload as failed and return its share; False when it has ended already."""
 
-    def claim(self, upload: UploadRef, key: str, holder: str, now: datetime, until: datetime) -> Claim | None:
+    def lock(self, upload: UploadRef, key: str, holder: str, now: datetime, until: datetime) -> FileLock | None:
         """Take the right to change a file; None while somebody has it."""
 
-    def release(self, claim: Claim) -> None: ...
+    def unlock(self, claim: FileLock) -> None: ...
 
-    def settle(self, upload: Upload, claim: Claim, mime_type: str, now: datetime) -> None:
+    def complete(self, upload: Upload, claim: FileLock, mime_type: str, now: datetime) -> None:
         """End an upload as done, its share that of the file, and end the claim.
 
         Raises:
             Unavailable: the claim is lost, or the upload has ended.
         """
 
-    def discharge(self, claim: Claim) -> None:
+    def refund_file(self, claim: FileLock) -> None:
         """Return the share of a file that is no more, and end the claim; raises Unavailable when the claim is lost."""
 
-    def correct(self, account: str, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
+    def fix_usage(self, account: str, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
         """Have an account state other files and bytes, unless they have moved; answers whether it does."""
 
-    def clear_page(self, account: str, collection: str, now: datetime) -> bool:
+    def delete_page(self, account: str, collection: str, now: datetime) -> bool:
         """End uploads and return shares of a collection that is deleted; False once there are none."""
 
 
@@ -125,39 +126,41 @@ class Collections(Protocol):
 class Syncs(Protocol):
     """How far syncs have come. Nothing here does anything for a sync that was cancelled, taken over or has ended."""
 
-    def begin(self, collection: Collection, sync: SyncState, parts: Sequence[Part], now: datetime) -> bool:
+    def begin(self, collection: Collection, sync: SyncState, parts: Sequence[KeyRange], now: datetime) -> bool:
         """Take the lease, which with all else is in ``sync``; False while another sync holds it at ``now``."""
 
-    def take(self, step: SyncStep, lease: datetime) -> Part | None:
+    def acquire(self, step: SyncStep, lease: datetime) -> KeyRange | None:
         """The part that the step is about, as it stands, and its fence raised: who took it before may write no more.
 
         None once the sync has ended, been cancelled or taken over, or the walk has been handed on to a later leg.
         """
 
-    def advance(self, step: SyncStep, part: Part, made: Progress, opened: Sequence["Opened"], lease: datetime) -> None:
+    def save_progress(
+        self, step: SyncStep, part: KeyRange, made: Progress, opened: Sequence["PendingBatch"], lease: datetime
+    ) -> None:
         """Write where a part stands, open its batches and move the sync's figures by ``made``, in one transaction.
 
         Raises:
             StaleWrite: another worker has taken the part, or the sync goes on no more.
         """
 
-    def unsent(self, step: SyncStep, part: Part) -> list[IndexBatch]:
+    def unsent_batches(self, step: SyncStep, part: KeyRange) -> list[IndexBatch]:
         """The batches that the last ``advance`` opened for sending, without those that are done."""
 
-    def held(self, step: SyncStep, after: str | None) -> Iterator[IndexBatch]:
+    def deferred_batches(self, step: SyncStep, after: str | None) -> Iterator[IndexBatch]:
         """Batches of removals, not yet done, in the order of their marks, above one."""
 
-    def parts(self, sync: str) -> list[Part]: ...
+    def key_ranges(self, sync: str) -> list[KeyRange]: ...
 
-    def on_record(self, sync: str) -> Iterator["OnRecord"]:
+    def batch_records(self, sync: str) -> Iterator["BatchRecord"]:
         """Every batch that the sync has opened; they and the parts are on record for 14 days."""
 
-    def extend(self, account: str, collection: str, sync: str, lease: datetime) -> None: ...
+    def renew_lease(self, account: str, collection: str, sync: str, lease: datetime) -> None: ...
 
-    def set_listed(self, step: SyncStep) -> None:
+    def mark_listed(self, step: SyncStep) -> None:
         """Note that everything has been listed and sent."""
 
-    def close_batch(self, batch: IndexBatch, tally: Tally, lease: datetime) -> None:
+    def complete_batch(self, batch: IndexBatch, tally: Tally, lease: datetime) -> None:
         """Count a batch as done, once however often it is closed."""
 
     def end(
@@ -171,33 +174,6 @@ class Syncs(Protocol):
     def save_splits(self, collection: str, splits: Sequence[str]) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A batch to open; a held one is not sent before the listing has met its end."""
-
-    batch: IndexBatch
-    held: bool
-
-
-@dataclass(frozen=True, slots=True)
-class OnRecord:
-    """A batch that has been opened, and whether it has been closed."""
-
-    batch: IndexBatch
-    done: bool
-
-
-@dataclass(frozen=True, slots=True)
-class FilePage:
-    """Records in the order of their keys; ``after`` is where the next page begins, None behind the last.
-
-    A page may be shorter than was asked for and still have one after it.
-    """
-
-    records: Sequence[FileRecord]
-    after: str | None
-
-
 class Catalogue(Protocol):
     def get(self, collection: str, key: str) -> FileRecord | None: ...
 
@@ -205,10 +181,10 @@ class Catalogue(Protocol):
 
     def find(self, uuid: str) -> FileRecord | None: ...
 
-    def walk(self, collection: str, after: str | None) -> Iterator[Known]:
+    def entries(self, collection: str, after: str | None) -> Iterator[CatalogueEntry]:
         """What is known of each object, in the order of the keys' UTF-8 bytes."""
 
-    def twins(self, contents: Sequence[str]) -> dict[str, FileRecord]:
+    def find_by_content(self, contents: Sequence[str]) -> dict[str, FileRecord]:
         """Records with a picture of the same content (``files.content``), wherever they are known; may lag behind."""
 
     def page(self, collection: str, state: FileState | None, *, after: str | None, limit: int) -> FilePage:
@@ -222,7 +198,7 @@ class Catalogue(Protocol):
             NotFound: the collection is gone.
         """
 
-    def save_all(self, drafts: Sequence["Draft"], plan: Plan | None = None) -> set[str]:
+    def save_all(self, drafts: Sequence["PendingWrite"], plan: Plan | None = None) -> set[str]:
         """Write records of one collection, 50 at most, as ``save`` does; answers the keys that were refused as stale.
 
         Args:
@@ -242,57 +218,24 @@ class Catalogue(Protocol):
     def remove_page(self, collection: str) -> bool:
         """Remove some records of a collection for good; False once there are none."""
 
-    def correct(self, collection: Collection, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
+    def fix_statistics(self, collection: Collection, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
         """Have a collection state other files and bytes, unless they have moved; answers whether it does.
 
-        What its account states is another matter: ``Allowances.correct``.
+        What its account states is another matter: ``QuotaLedger.correct``.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A record to write, and the one it follows."""
-
-    record: FileRecord
-    previous: FileRecord | None
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why the embedder could not read an object; a transient one is not the object's fault."""
-
-    code: str
-    message: str
-    transient: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectToEmbed:
-    """``url`` is a presigned GET of the picture, ``thumbnail_url`` a presigned PUT for its thumbnail."""
-
-    url: str
-    thumbnail_url: str
 
 
 class Embedder(Protocol):
     """Raises EmbedderUnavailable when no answer can be had."""
 
-    def embed_text(self, text: str) -> "Embedding": ...
+    def embed_text(self, text: str) -> "QueryVector": ...
 
-    def embed_image(self, image: bytes) -> "Picture | Failure": ...
+    def embed_image(self, image: bytes) -> "ImageEmbedding | ReadFailure": ...
 
-    def embed_objects(self, objects: Sequence[ObjectToEmbed]) -> "list[Picture | Failure]": ...
+    def embed_objects(self, objects: Sequence[ObjectToEmbed]) -> "list[ImageEmbedding | ReadFailure]": ...
 
-    def model(self) -> str:
+    def model_version(self) -> str:
         """The stamp of model and decode that its answers bear now; may lag behind by a minute."""
-
-
-@dataclass(frozen=True, slots=True)
-class Embedding:
-    """A vector and the stamp of what made it."""
-
-    model: str
-    vector: bytes
 
 
 class Source(Protocol):
@@ -301,10 +244,10 @@ class Source(Protocol):
     Raises SourceDenied when it may not be read, SourceUnavailable when it cannot be read now.
     """
 
-    def walk(self, after: str | None) -> Iterator[ObjectInfo]:
+    def list_objects(self, after: str | None) -> Iterator[ObjectInfo]:
         """The objects below the collection's prefix, in the order of their keys' UTF-8 bytes."""
 
-    def look(self, keys: Sequence[str]) -> Mapping[str, "ObjectInfo | Failure | None"]:
+    def head_objects(self, keys: Sequence[str]) -> Mapping[str, "ObjectInfo | ReadFailure | None"]:
         """Each object as it is now: None where there is none, a Failure where it may not or cannot be read."""
 
     def url(self, key: str, *, seconds: int, file_name: str | None = None) -> str:
@@ -315,17 +258,9 @@ class Sources(Protocol):
     def of(self, collection: Collection) -> Source: ...
 
 
-class Examiner(Protocol):
-    def examine(self, collection: Collection) -> list[Problem]:
+class BucketAccessChecker(Protocol):
+    def check(self, collection: Collection) -> list[AccessProblem]:
         """What keeps a collection's bucket from being read; raises SourceUnavailable when that cannot be told now."""
-
-
-@dataclass(frozen=True, slots=True)
-class UploadForm:
-    """What a client sends a file with: to the URL, as multipart/form-data, these fields first and the file last."""
-
-    url: str
-    fields: Mapping[str, str]
 
 
 class ManagedStorage(Protocol):
@@ -375,24 +310,129 @@ class Queues(Protocol):
 
     def send_upload(self, upload: UploadRef, *, delay: int = 0) -> None: ...
 
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A message as a worker has it: its identifier, its queue and handle there, and how often it was handed out."""
-
-    id: str
-    queue: str
-    handle: str
-    received: int
+    def delay(self, message: ReceivedMessage, seconds: int) -> None:
+        """Have the queue deliver a received message again after so many seconds."""
 
 
-class Troubles(Protocol):
-    """What became of messages whose handling failed."""
+class FailureLog(Protocol):
+    """Why the handling of messages failed."""
 
-    def note(self, delivery: Delivery, reason: str, now: datetime) -> None:
-        """Remember why, for whoever finds the message among the dead letters."""
+    def record(self, message: ReceivedMessage, reason: str, now: datetime) -> None: ...
 
-    def postpone(self, delivery: Delivery, seconds: int) -> None:
-        """Have the queue hand the message out again after so long."""
+    def reason(self, message: str) -> str | None:
+        """The last recorded reason of the message with this identifier."""
 
-    def reason(self, message: str) -> str | None: ...
+
+class VectorStore(Protocol):
+    """A projection of the catalogue that answers nearest-neighbour queries.
+
+    Every method raises ``StoreUnavailable`` when the store cannot be reached; a write that returned is visible to the
+    next search of any process.
+    """
+
+    def upsert(self, documents: Sequence[VectorDocument]) -> None: ...
+
+    def remove(self, removals: Sequence[VectorRemoval]) -> None: ...
+
+    def remove_collection(self, account: str, collection: str) -> None: ...
+
+    def search(self, query: VectorQuery) -> list[Hit]: ...
+
+    def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
+        """Documents of an account; without a model, a picture counts once for each model that it is kept for."""
+
+
+class Rebuild(Protocol):
+    """The vectors of one model, being filled anew beside searches and writes, which go on."""
+
+    def held(self, uuids: Sequence[str]) -> dict[str, int]:
+        """The versions that this rebuild has of these files, tombstones too."""
+
+    def write(self, documents: Sequence[VectorDocument], removals: Sequence[VectorRemoval]) -> None:
+        """Fill in; a lower version than the one that is there loses, as everywhere."""
+
+    def count(self, account: str, collection: str) -> int: ...
+
+    def search(self, query: VectorQuery) -> list[Hit]:
+        """An answer out of what has been filled in."""
+
+    def exact(self, query: VectorQuery) -> list[Hit]:
+        """The same with every vector compared."""
+
+    def serve(self) -> None:
+        """From now on, in one step, searches are answered from what has been filled in, and from nothing else."""
+
+
+class MaintainedVectorStore(VectorStore, Protocol):
+    """What administration asks of a store beside what the application does."""
+
+    def rebuild(self, model: str, dimension: int, *, anew: bool = True) -> Rebuild:
+        """Begin to fill a model's vectors anew, or go on where an earlier rebuild stopped.
+
+        Args:
+            anew: else what is searched now is completed.
+        """
+
+    def exact(self, query: VectorQuery) -> list[Hit]:
+        """As ``search``, with every vector compared."""
+
+    def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+        """Versions and vectors of those files that the store has a vector of this model of."""
+
+    def retire_others(self, model: str) -> None:
+        """Nobody searches other models' vectors any more: they take no more writes, and wait to be dropped."""
+
+    def check_health(self) -> list[str]:
+        """What is wrong with the store itself, each in a sentence that says what to do about it."""
+
+    def drop_old(self) -> list[str]:
+        """Delete what rebuilds have left behind; answers the names."""
+
+    def abandon(self) -> list[str]:
+        """Delete what an unfinished rebuild has filled; answers the names."""
+
+    def purge(self) -> int:
+        """Delete tombstones that nothing can come late for any more; answers how many."""
+
+
+class Adapters(Protocol):
+    """Every port, as ``adapters.factory`` makes them for AWS and the tests make them in memory."""
+
+    @property
+    def accounts(self) -> Accounts: ...
+
+    @property
+    def quota_ledger(self) -> QuotaLedger: ...
+
+    @property
+    def registry(self) -> CollectionRegistry: ...
+
+    @property
+    def collections(self) -> Collections: ...
+
+    @property
+    def syncs(self) -> Syncs: ...
+
+    @property
+    def catalogue(self) -> Catalogue: ...
+
+    @property
+    def sources(self) -> Sources: ...
+
+    @property
+    def access_checker(self) -> BucketAccessChecker: ...
+
+    @property
+    def storage(self) -> ManagedStorage: ...
+
+    @property
+    def queues(self) -> Queues: ...
+
+    @property
+    def failure_log(self) -> FailureLog: ...
+
+    @property
+    def embedder(self) -> Embedder: ...
+
+    @property
+    def vectors(self) -> MaintainedVectorStore: ...

@@ -7,10 +7,10 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.errors import SimilarixError
-from infra.admin import accounts, doctor, migrate, recount, redrive, reindex, sweep, tokens, usage
+from infra.admin import accounts, doctor, migrate, recount, redrive, reindex, thumbnails, tokens, usage
 from infra.admin.deployment import FOLDER, STACK_FILE, Deployment, DeploymentNotFound
 
-COMMANDS = (accounts, tokens, usage, doctor, reindex, migrate, recount, redrive, sweep)
+COMMANDS = (accounts, tokens, usage, doctor, reindex, migrate, recount, redrive, thumbnails)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,8 +3,8 @@
 import argparse
 from typing import Any
 
-from chalicelib.domain.accounts import Terms
-from chalicelib.domain.plans import ALLOWANCES, PLANS
+from chalicelib.domain.accounts import Subscription
+from chalicelib.domain.plans import LIMITS, PLANS
 from infra.admin.deployment import Deployment
 
 
@@ -33,7 +33,7 @@ def list_accounts(deployment: Deployment, _: argparse.Namespace) -> None:
 
 
 def set_plan(deployment: Deployment, options: argparse.Namespace) -> None:
-    deployment.services.accounts.set_terms(options.account, _terms(options))
+    deployment.services.accounts.set_subscription(options.account, _terms(options))
     print(f"{options.account} is on the plan '{options.plan}'.")
 
 
@@ -44,17 +44,17 @@ def _add_terms(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=NUMBER",
-        help=f"an allowance beside the plan's own: {', '.join(ALLOWANCES)}",
+        help=f"an allowance beside the plan's own: {', '.join(LIMITS)}",
     )
 
 
-def _terms(options: argparse.Namespace) -> Terms:
+def _terms(options: argparse.Namespace) -> Subscription:
     allowances = {}
     for setting in options.allow:
         name, _, number = setting.partition("=")
         if not number.isdigit():
             raise ValueError(f"--allow takes NAME=NUMBER, not {setting!r}.")
         allowances[name] = int(number)
-    terms = Terms(options.plan, allowances)
+    terms = Subscription(options.plan, allowances)
     _ = terms.allowed  # refuses what is no allowance
     return terms

@@ -9,10 +9,11 @@ from typing import Any
 
 import boto3
 
+from chalicelib.adapters.factory import AWSAdapters
 from chalicelib.bootstrap import Services
 from chalicelib.config import Config
+from infra.cloudformation import CloudFormationStack
 from infra.emulator import Emulator
-from infra.stack import Stack
 
 FOLDER = Path(".local")
 STACK_FILE = "stack.json"
@@ -34,7 +35,7 @@ class Deployment:
     def on_aws(cls, stack: str, region: str | None) -> "Deployment":
         """With the caller's own AWS credentials."""
         session = boto3.Session(region_name=region)
-        return cls(session, None, Stack(session.client("cloudformation"), stack).outputs())
+        return cls(session, None, CloudFormationStack(session.client("cloudformation"), stack).outputs())
 
     @classmethod
     def local(cls, file: Path = FOLDER / STACK_FILE) -> "Deployment":
@@ -53,4 +54,5 @@ class Deployment:
         """The application's services, set up as the API's function has them, with the administrator's rights."""
         function = self.client("lambda").get_function_configuration(FunctionName=self.outputs["APIHandlerName"])
         environment = function["Environment"]["Variables"] | {"AWS_REGION": self.session.region_name}
-        return Services(Config.read(environment), self.client)
+        config = Config.read(environment)
+        return Services(config, AWSAdapters(config, self.client))

@@ -19,7 +19,7 @@ def doctor(deployment: Deployment, options: argparse.Namespace) -> None:
     services = deployment.services
     if options.purge:
         print(f"{services.adapters.vectors.purge()} old tombstones deleted")
-    findings = services.examining.examine(services.every_collection(), services.model(), say)
+    findings = services.consistency_check.run(services.every_collection(), services.model_version(), say)
     if findings:
         raise ValueError("\n".join(f"- {finding}" for finding in findings))
     print("All is well.")

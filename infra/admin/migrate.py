@@ -3,7 +3,8 @@
 import argparse
 from typing import Any
 
-from chalicelib.services.rebuilding import SETTLE_SECONDS
+from chalicelib.config import SQLiteConfig
+from chalicelib.services.maintenance.rebuild import WRITER_TIMEOUT_SECONDS
 from infra.admin.deployment import Deployment
 from infra.admin.new_model import NewModel
 from infra.admin.reindex import say
@@ -28,7 +29,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument(
         "--settle",
         type=float,
-        default=SETTLE_SECONDS,
+        default=WRITER_TIMEOUT_SECONDS,
         metavar="SECONDS",
         help="after which no worker is left that began before this did (default: %(default)s)",
     )
@@ -37,16 +38,16 @@ def add(subparsers: Any) -> None:
 
 def migrate(deployment: Deployment, options: argparse.Namespace) -> None:
     services = deployment.services
-    if services.config.vector_store != "opensearch":
+    if isinstance(services.config.vector_store, SQLiteConfig):
         raise ValueError(
-            "The embedded store has one vector a picture: deploy the new model and sync; until that has ended, "
+            "The SQLite store has one vector a picture: deploy the new model and sync; until that has ended, "
             "searches find what has been embedded anew."
         )
     if options.finish:
-        adopted = services.adopting.adopt(services.model())
+        adopted = services.model_switch.import_vectors(services.model_version())
         say(f"{adopted.taken:,} records taken over; {adopted.left:,} left for the next sync to embed.")
         say("The old model's index is not searched any more. `infra.admin reindex --drop-old` deletes it.")
         return
     new = NewModel(options.model, services.adapters.sources, say, exact=options.exact)
-    services.rebuilding(say, options.settle, new.embed).rebuild(new.stamp, new.dimension)
+    services.rebuild(say, options.settle, new.embed).rebuild(new.stamp, new.dimension)
     say(NEXT.format(stamp=new.stamp))

@@ -15,7 +15,8 @@ from typing import Any
 import requests
 
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.files import FileRecord, Picture
+from chalicelib.domain.embeddings import ImageEmbedding
+from chalicelib.domain.files import FileRecord
 from chalicelib.services.ports import Sources
 from infra.package import ROOT
 
@@ -43,7 +44,7 @@ class NewModel:
         self.stamp: str = told["model"]
         self.dimension: int = told["dimension"]
 
-    def embed(self, collection: Collection, records: Sequence[FileRecord]) -> dict[str, Picture]:
+    def embed(self, collection: Collection, records: Sequence[FileRecord]) -> dict[str, ImageEmbedding]:
         source = self._sources.of(collection)
         with tempfile.TemporaryDirectory() as folder:
             files = {record.key: Path(folder) / str(place) for place, record in enumerate(records)}
@@ -60,10 +61,10 @@ class NewModel:
             told = self._run([str(files[record.key]) for record in fetched]) if fetched else []
         pictures = {}
         for record, answer in zip(fetched, told, strict=True):
-            assert record.picture is not None
+            assert record.embedding is not None
             if "vector" in answer:
                 vector = struct.pack(f"<{self.dimension}f", *answer["vector"])
-                pictures[record.key] = replace(record.picture, model=self.stamp, vector=vector)
+                pictures[record.key] = replace(record.embedding, model=self.stamp, vector=vector)
         self._embedded += len(pictures)
         self._say(f"{self._embedded:,} pictures embedded by {self.stamp}")
         return pictures

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chalicelib.domain.collections import Collection
-from chalicelib.services.recounting import Figures, Recount
+from chalicelib.services.maintenance.statistics_audit import CollectionAudit, Statistics
 from infra.admin.deployment import Deployment
 
 NOT_RECOUNTED = (
@@ -27,11 +27,11 @@ def recount(deployment: Deployment, options: argparse.Namespace) -> None:
     services, wanted = deployment.services, options.collection
     collections = chosen(deployment, wanted)
     off: list[str] = []
-    for found in services.recounting.recount(collections):
+    for found in services.statistics_audit.recount(collections):
         if wanted:
             print(_in_full(found))
         if options.fix and found.settled and _total(found.stated) != _total(found.counted):
-            if services.recounting.correct(found):
+            if services.statistics_audit.correct(found):
                 print(f"{found.collection.uuid}: {_total(found.stated)} corrected to {_total(found.counted)}")
             else:
                 off.append(f"{found.collection.uuid} has moved since it was counted. Try again.")
@@ -53,7 +53,7 @@ def chosen(deployment: Deployment, wanted: str | None) -> list[Collection]:
     return collections
 
 
-def _off(found: Recount) -> Iterator[str]:
+def _off(found: CollectionAudit) -> Iterator[str]:
     if not found.settled:
         yield f"{found.collection.uuid} changes while it is counted. Try again when it is quiet."
         return
@@ -66,17 +66,17 @@ def _accounts_off(deployment: Deployment, *, fix: bool) -> Iterator[str]:
     """After their collections, which they add up."""
     services = deployment.services
     for account in services.accounts.all():
-        found = services.totals.of(account.uuid)
-        stated, counted = (_total(Figures(*figures)) for figures in (found.stated, found.counted))
-        if found.adds_up:
+        found = services.account_totals.of(account.uuid)
+        stated, counted = (_total(Statistics(*figures)) for figures in (found.stated, found.counted))
+        if found.matches:
             continue
-        if fix and services.totals.correct(found):
+        if fix and services.account_totals.correct(found):
             print(f"account {account.uuid}: {stated} corrected to {counted}")
         else:
             yield f"account {account.uuid} states {stated}, and has {counted}."
 
 
-def _sync_off(found: Recount) -> Iterator[str]:
+def _sync_off(found: CollectionAudit) -> Iterator[str]:
     if found.stated.sync != found.counted.sync:
         yield (
             f"{found.collection.uuid}: its latest sync states {_progress(found.stated)}; its records come to "
@@ -84,7 +84,7 @@ def _sync_off(found: Recount) -> Iterator[str]:
         )
 
 
-def _in_full(found: Recount) -> str:
+def _in_full(found: CollectionAudit) -> str:
     lines = [f"stated:  {_total(found.stated)}", f"counted: {_total(found.counted)}"]
     if found.counted.sync is None:
         return "\n".join([*lines, "no sync whose records are still there"])
@@ -93,12 +93,12 @@ def _in_full(found: Recount) -> str:
     return "\n".join([*lines, NOT_RECOUNTED])
 
 
-def _total(figures: Figures) -> str:
+def _total(figures: Statistics) -> str:
     return f"{figures.files:,} files of {figures.size:,} bytes"
 
 
-def _progress(figures: Figures) -> str:
+def _progress(figures: Statistics) -> str:
     sync = figures.sync
     if sync is None:
         return "nothing"
-    return f"{sync.to_do:,} to do, {sync.finished:,} finished, {sync.outstanding:,} batches and {sync.parts} parts open"
+    return f"{sync.to_do:,} to do, {sync.finished:,} finished, {sync.outstanding:,} batches and {sync.open_key_ranges} parts open"

@@ -4,13 +4,13 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from chalicelib.domain.changes import SENT_BACK
+from chalicelib.domain.messages import REDRIVEN_ATTRIBUTE
 from infra.admin.deployment import Deployment
 
 QUEUES = ("sync", "index", "events", "uploads", "deletions")
 HELD_SECONDS = 120  # that a message is hidden from others while it is shown or sent back
 # A new message for SQS, and yet one that workers have had before.
-ATTRIBUTES = {SENT_BACK: {"DataType": "String", "StringValue": "yes"}}
+ATTRIBUTES = {REDRIVEN_ATTRIBUTE: {"DataType": "String", "StringValue": "yes"}}
 SHOWN = 200  # characters of a message's body
 
 
@@ -28,7 +28,7 @@ def redrive(deployment: Deployment, options: argparse.Namespace) -> None:
         dead = deployment.outputs[f"{name.capitalize()}DeadLettersUrl"]
         shown = []
         for letter in _letters(sqs, dead):
-            reason = deployment.services.adapters.troubles.reason(letter["MessageId"]) or "no reason was noted"
+            reason = deployment.services.adapters.failure_log.reason(letter["MessageId"]) or "no reason was noted"
             print(f"{name} {letter['MessageId']}: {reason}\n  {letter['Body'][:SHOWN]}")
             count += 1
             if options.dry_run:

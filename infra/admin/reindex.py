@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from chalicelib.services.rebuilding import SETTLE_SECONDS
+from chalicelib.services.maintenance.rebuild import WRITER_TIMEOUT_SECONDS
 from infra.admin.deployment import Deployment
 
 
@@ -15,7 +15,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument(
         "--settle",
         type=float,
-        default=SETTLE_SECONDS,
+        default=WRITER_TIMEOUT_SECONDS,
         metavar="SECONDS",
         help="after which no worker is left that began before this did (default: %(default)s)",
     )
@@ -31,7 +31,7 @@ def reindex(deployment: Deployment, options: argparse.Namespace) -> None:
         dropped = services.adapters.vectors.drop_old() if options.drop_old else services.adapters.vectors.abandon()
         print("\n".join(f"{name} is deleted." for name in dropped) or "There is nothing to delete.")
         return
-    services.rebuilding(say, options.settle).rebuild(options.model or services.model())
+    services.rebuild(say, options.settle).rebuild(options.model or services.model_version())
 
 
 def say(line: str) -> None:

@@ -13,7 +13,7 @@ from typing import Self
 import requests
 
 from infra.java import Java, find_java
-from infra.loopback import HOST, direct_session, listens
+from infra.localhost import HOST, direct_session, listens
 from infra.maven import MavenError
 from infra.opensearch.distribution import distribution
 
@@ -84,7 +84,7 @@ class Node:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 # Supervised: the node ends with the process that started it, however that one ends.
-                [sys.executable, "-P", str(Path(__file__).with_name("supervised.py")), *self._command(home, java)],
+                [sys.executable, "-P", str(Path(__file__).with_name("node_process.py")), *self._command(home, java)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.accounts import Scope, Terms
+from chalicelib.domain.accounts import Scope, Subscription
 from chalicelib.domain.collections import Collection
-from chalicelib.services.authenticating import Authentication, Caller
-from chalicelib.services.searching import Wanted
+from chalicelib.domain.vectors import SearchOptions
+from chalicelib.services.authentication import Authentication, Caller
 from infra.admin.deployment import Deployment
 from infra.emulator import Emulator
-from infra.local import bring_up
-from infra.loopback import free_port
+from infra.local_system import bring_up
+from infra.localhost import free_port
 from tests.bench.figures import figure, milliseconds
 
 PICTURES = Path(__file__).parents[2] / "samples" / "photos"
@@ -67,7 +67,7 @@ def main() -> None:
         deployment = Deployment(emulator.session(), emulator.endpoint, stack.outputs)
         counted = Counted(deployment)
         services = Services(deployment.services.config, counted.client)
-        account = services.accounts.open("bench", Terms("business"))
+        account = services.accounts.open("bench", Subscription("business"))
         secret, _ = services.accounts.issue_token(account.uuid, "bench", Scope.WRITE)
         tokens(services, counted, f"Token {secret}")
         caller = services.authentication.caller(f"Token {secret}", writes=True)
@@ -96,7 +96,7 @@ def searches(services: Services, counted: Counted, caller: Caller, header: str) 
 
     def search() -> None:
         asking = services.authentication.caller(header, writes=False)
-        services.search.by_text(asking.account, "an owl", Wanted(16))
+        services.search.by_text(asking.account, "an owl", SearchOptions(16))
 
     services.__dict__.pop("authentication", None)
     with counted.counting() as counts:
@@ -125,8 +125,8 @@ def uploads(services: Services, counted: Counted, caller: Caller, collection: Co
     figure("upload_ms", statistics.median(milliseconds(lambda: upload(f"{next(names)}.jpg"), TIMES)), "ms")
     spent = Spent()
     allowances = spent.watching(services.uploads.allowances)
-    finishing = replace(services.finishing, allowances=allowances)
-    watched = replace(services.uploads, allowances=allowances, finishing=finishing)
+    completion = replace(services.upload_completion, allowances=allowances)
+    watched = replace(services.uploads, allowances=allowances, completion=completion)
     for number in range(TIMES):
         watched.upload(caller, collection, f"watched-{number}.jpg", owl, only_new=False)
     figure("allowance_ms", statistics.median(spent.each(TIMES)), "ms")

@@ -18,21 +18,22 @@ from typing import Any
 import numpy as np
 import requests
 
-from chalicelib.adapters import opensearch_queries as queries
-from chalicelib.adapters.embedded_vectors import EmbeddedVectorStore
-from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect
-from chalicelib.adapters.opensearch_documents import IdentifiedDocuments
-from chalicelib.adapters.opensearch_indexes import Indexes
-from chalicelib.adapters.opensearch_mappings import LUCENE, Sizing, index_body
-from chalicelib.adapters.opensearch_search import EF_SEARCH, SPARE
-from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
-from chalicelib.domain.vectors import VectorDocument, VectorQuery, VectorStore
-from infra.loopback import free_port
+from chalicelib.adapters.opensearch import queries as queries
+from chalicelib.adapters.opensearch.client import OpenSearchCalls, connect
+from chalicelib.adapters.opensearch.documents import VersionedDocuments
+from chalicelib.adapters.opensearch.indexes import Indexes
+from chalicelib.adapters.opensearch.mappings import LUCENE, Sizing, index_body
+from chalicelib.adapters.opensearch.search import EF_SEARCH, SPARE_HITS
+from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
+from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
+from chalicelib.domain.vectors import VectorDocument, VectorQuery
+from chalicelib.services.ports import VectorStore
+from infra.localhost import free_port
 from infra.opensearch.node import Node
-from tests.bench.counting import counting
 from tests.bench.figures import figure, milliseconds, percentile
 from tests.bench.owners import LIMIT, MODEL, OWN, SCATTERED, SHARES, TENANTS, World
 from tests.bench.pictures import Drawn, Vectors, draw, intrinsic_dimension
+from tests.bench.request_counter import counting
 
 BATCH = 500
 WIDTHS = (32, 64, 128, 256, 512, 1_024)
@@ -43,7 +44,7 @@ BULK = 6_000  # documents a way
 def store_on(node: Node, prefix: str, ef: int = EF_SEARCH) -> OpenSearchVectorStore:
     calls = OpenSearchCalls(connect(node.endpoint))
     indexes = Indexes(calls, prefix=prefix, sizing=Sizing(refresh_seconds=1), known_seconds=0.0)
-    return OpenSearchVectorStore(calls, indexes, IdentifiedDocuments(calls, indexes), ef_search=ef)
+    return OpenSearchVectorStore(calls, indexes, VersionedDocuments(calls, indexes), ef_search=ef)
 
 
 def fill(node: Node, prefix: str, world: World) -> float:
@@ -153,7 +154,7 @@ def overhead(node: Node, asked: Vectors, size: str) -> None:
     path, ours, theirs = f"/{store.indexes.read_alias(MODEL)}/_search", [], []
     for turn, vector in enumerate(asked):
         query = VectorQuery(OWN, vector.tobytes(), MODEL, LIMIT)
-        body = queries.nearest(query, queries.floats(query.vector), size=LIMIT + SPARE, k=EF_SEARCH, ef=EF_SEARCH)
+        body = queries.nearest(query, queries.floats(query.vector), size=LIMIT + SPARE_HITS, k=EF_SEARCH, ef=EF_SEARCH)
         ways: list[tuple[list[float], Callable[[], object]]] = [
             (ours, lambda query=query: store.search(query)),
             (theirs, lambda body=body: bare.transport.perform_request("POST", path, body=body)),
@@ -199,14 +200,14 @@ def beside_embedded(node: Node, world: World, asked: Vectors, counts: Sequence[i
         part = world.first(count)
         size = f"{count // 1000}k"
         with tempfile.TemporaryDirectory() as folder:
-            embedded = EmbeddedVectorStore(Path(folder) / "vectors.sqlite")
+            embedded = SQLiteVectorStore(Path(folder) / "vectors.sqlite")
             for first in range(0, count, BATCH):
                 embedded.upsert([part.document(row) for row in range(first, min(first + BATCH, count))])
             if count != len(world.vectors):
                 fill(node, f"bench-{size}", part)
                 settle(node)
             remote = store_on(node, f"bench-{size}")
-            for name, taken in _in_turns({"embedded": embedded, "opensearch": remote}, asked[:100]).items():
+            for name, taken in _in_turns({"sqlite": embedded, "opensearch": remote}, asked[:100]).items():
                 figure(f"{name}_p50_ms_{size}", statistics.median(taken), "ms")
             figure(f"embedded_rss_mb_{size}", _embedded_memory(Path(folder) / "vectors.sqlite", asked[0]), "MB")
 
@@ -225,7 +226,7 @@ def _embedded_memory(path: Path, vector: Vectors) -> float:
     """What a process holds that searches the file, beyond one that has only imported it."""
     code = (
         "import json, os, sys\n"
-        "from chalicelib.adapters.embedded_vectors import EmbeddedVectorStore\n"
+        "from chalicelib.adapters.sqlite.vector_store import EmbeddedVectorStore\n"
         "from chalicelib.domain.vectors import VectorQuery\n"
         "def resident():\n"
         "    listed = os.popen(f'ps -o rss= -p {os.getpid()}').read()\n"

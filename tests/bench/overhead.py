@@ -13,13 +13,13 @@ from zipfile import ZipFile
 
 from chalice.app import Chalice
 
-from chalicelib.api.routing import register
+from chalicelib.api.routes import register_routes
 from chalicelib.config import Config
-from chalicelib.domain.accounts import Scope, Terms, Token
+from chalicelib.domain.accounts import Scope, Subscription, Token
+from chalicelib.domain.embeddings import QueryVector
 from chalicelib.domain.vectors import Hit, VectorQuery
-from chalicelib.services.authenticating import Authentication
-from chalicelib.services.ports import Embedding
-from chalicelib.services.searching import Search
+from chalicelib.services.authentication import Authentication
+from chalicelib.services.search import SearchService
 from infra.package import package
 from tests.bench.figures import figure, milliseconds, percentile
 
@@ -35,10 +35,10 @@ class Known:
     """A table that has the token, an embedder and a store that have the answer: what is left is our own time."""
 
     def token(self, digest: str) -> Token:
-        return Token(digest, "id", "account", "bench", Scope.READ, Terms("pro"), NOW, last_used=NOW)
+        return Token(digest, "id", "account", "bench", Scope.READ, Subscription("pro"), NOW, last_used=NOW)
 
-    def embed_text(self, _: str) -> Embedding:
-        return Embedding("model", b"\0" * 2048)
+    def embed_text(self, _: str) -> QueryVector:
+        return QueryVector("model", b"\0" * 2048)
 
     def search(self, _: VectorQuery) -> list[Hit]:
         return HITS
@@ -48,7 +48,7 @@ class Services:
     def __init__(self) -> None:
         known: Any = Known()
         self.authentication = Authentication(known, lambda: NOW)
-        self.search = Search(known, known)
+        self.search = SearchService(known, known)
         names = dict.fromkeys(Config.__dataclass_fields__, "")
         self.config = Config(**names | {"public_url": "https://similarix.example"})
 
@@ -57,7 +57,7 @@ def own_time() -> None:
     """From API Gateway's event to the answer: routing, token, validation, presenting, one log line."""
     logging.getLogger("similarix").handlers[0].setStream(io.StringIO())  # type: ignore[attr-defined]
     app, services = Chalice("bench"), Services()
-    register(app, lambda: services)  # type: ignore[arg-type, return-value]
+    register_routes(app, lambda: services)  # type: ignore[arg-type, return-value]
     event = {
         "resource": "/api/search",
         "path": "/api/search/",

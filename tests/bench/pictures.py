@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from embedder_container.inference import Model
-from embedder_container.models import load_card
-from embedder_container.preprocessing import to_pixels
+from embedder_container.models import load_description
+from embedder_container.transforms import to_pixels
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples"
@@ -102,7 +102,7 @@ def _embedded(kept: Path) -> Vectors:
     """(2050, D): variants of the samples, the last fifty of one photograph each."""
     file = kept / "variants.npy"
     if not file.exists():
-        model = Model(load_card(ROOT / "embedder_container" / "models", "lite"), threads=1)
+        model = Model(load_description(ROOT / "embedder_container" / "models", "lite"), threads=1)
         model.load_vision()
         with ThreadPoolExecutor(2) as pool:
             found = list(pool.map(lambda image: model.embed_pixels(to_pixels(image, model.card.image)), _variants()))
@@ -114,7 +114,7 @@ def _embedded(kept: Path) -> Vectors:
 
 def _texts() -> Vectors:
     """The samples' titles."""
-    model = Model(load_card(ROOT / "embedder_container" / "models", "lite"), threads=1)
+    model = Model(load_description(ROOT / "embedder_container" / "models", "lite"), threads=1)
     titles = [photo["title"] for photo in json.loads((SAMPLES / "samples.json").read_text())]
     return np.stack([model.embed_text(f"a photo of {title}") for title in titles])
 

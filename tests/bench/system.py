@@ -14,7 +14,7 @@ from time import perf_counter
 import requests
 
 from infra.emulator import Emulator
-from infra.loopback import free_port
+from infra.localhost import free_port
 from infra.seed import FOLDER, Api
 from tests.bench.figures import figure, milliseconds, percentile
 

@@ -1,4 +1,4 @@
-"""How fast the embedded vector store is: ``python -m tests.bench.vectors`` prints a line for each figure.
+"""How fast the SQLite vector store is: ``python -m tests.bench.vectors`` prints a line for each figure.
 
 10,000 unit vectors of 512 in 200 clusters, as pictures of a few hundred kinds would lie; queries lie beside them.
 One tenant holds them all, and a second one, of the filtered figure, holds 1 % of what is there.
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.adapters.embedded_vectors import EmbeddedVectorStore
+from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
 from chalicelib.domain.vectors import VectorDocument, VectorQuery
 from tests.bench.figures import figure, milliseconds
 
@@ -28,7 +28,7 @@ def main() -> None:
     centres = random.standard_normal((CLUSTERS, DIMENSION))
     vectors, queries = _beside(centres, COUNT + OTHERS, random), _beside(centres, QUERIES, random)
     with tempfile.TemporaryDirectory() as folder:
-        store = EmbeddedVectorStore(Path(folder) / "vectors.sqlite")
+        store = SQLiteVectorStore(Path(folder) / "vectors.sqlite")
         documents = [_document(number, vector) for number, vector in enumerate(vectors)]
         start = time.perf_counter()
         for first in range(0, len(documents), BATCH):
@@ -72,9 +72,9 @@ def _query(vector: NDArray[np.float32], account: str = "own") -> VectorQuery:
     return VectorQuery(account, vector.tobytes(), MODEL, LIMIT)
 
 
-def _cold(written: EmbeddedVectorStore, path: Path, vector: NDArray[np.float32]) -> float:
+def _cold(written: SQLiteVectorStore, path: Path, vector: NDArray[np.float32]) -> float:
     """The first search of a process that has nothing in memory, the opening of the file included."""
-    fresh = EmbeddedVectorStore(path)
+    fresh = SQLiteVectorStore(path)
     taken = _once(lambda: fresh.search(_query(vector)))
     if fresh.search(_query(vector)) != written.search(_query(vector)):
         sys.exit("Two stores on one file disagree.")

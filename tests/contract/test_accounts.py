@@ -8,15 +8,15 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.adapters.dynamodb_accounts import DynamoDBAccounts
-from chalicelib.domain.accounts import Account, Scope, Terms, Token
+from chalicelib.adapters.dynamodb.accounts import DynamoDBAccounts
+from chalicelib.domain.accounts import Account, Scope, Subscription, Token
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.services.ports import Accounts
 from tests.contract.tables import make_table
-from tests.contract.things import NOW
+from tests.factories import NOW
 from tests.fakes.accounts import FakeAccounts
 
-PRO = Terms("pro", {"uploads_a_month": 7})
+PRO = Subscription("pro", {"uploads_a_month": 7})
 MINUTE = timedelta(minutes=1)
 
 
@@ -54,8 +54,8 @@ class AccountsContract:
         tokens = [a_token(account) for _ in range(3)]
         for token in tokens:
             store.add_token(token, self.now(store, account))
-        store.set_terms(self.now(store, account), Terms("free"))
-        assert self.now(store, account).terms == Terms("free")
+        store.set_subscription(self.now(store, account), Subscription("free"))
+        assert self.now(store, account).terms == Subscription("free")
         assert {each.terms.plan for each in store.tokens(account.uuid)} == {"free"}
 
     def test_a_change_on_an_account_that_has_changed_is_refused(self, store: Accounts, account: Account):
@@ -63,7 +63,7 @@ class AccountsContract:
         with pytest.raises(StaleWrite):
             store.add_token(a_token(account), account)
         with pytest.raises(StaleWrite):
-            store.set_terms(account, Terms("free"))
+            store.set_subscription(account, Subscription("free"))
         assert self.now(store, account).tokens == 1
 
     def test_a_removed_token_is_gone_and_counted_no_more(self, store: Accounts, account: Account):

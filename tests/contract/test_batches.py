@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters import batches
-from chalicelib.adapters.dynamodb_catalogue import DynamoDBCatalogue
-from chalicelib.adapters.dynamodb_collections import DynamoDBCollections
+from chalicelib.adapters.dynamodb import batches
+from chalicelib.adapters.dynamodb.catalogue import DynamoDBCatalogue
+from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import Unavailable
-from chalicelib.services.ports import Draft
+from chalicelib.domain.files import PendingWrite
 from tests.contract.tables import make_table
-from tests.contract.things import a_collection, a_picture, a_record
+from tests.factories import a_collection, a_record, an_embedding
 
 Split = Callable[[list[Any]], int]
 
@@ -31,7 +31,8 @@ class Stores:
         collection = a_collection()
         self.collections.add(collection)
         drafts = [
-            Draft(a_record(collection, f"{number:03}", picture=a_picture(**picture)), None) for number in range(count)
+            PendingWrite(a_record(collection, f"{number:03}", embedding=an_embedding(**picture)), None)
+            for number in range(count)
         ]
         at_once = 8 if picture else 50  # a transaction has 4 MB at most
         for start in range(0, count, at_once):
@@ -112,7 +113,7 @@ class BatchesContract:
         with partly(stores.client, *WRITING, half) as calls:
             assert stores.catalogue.remove_page(collection.uuid)
         assert calls == [25, 12, 6, 3, 1]
-        assert [known.key for known in stores.catalogue.walk(collection.uuid, None)] == [
+        assert [known.key for known in stores.catalogue.entries(collection.uuid, None)] == [
             f"{number:03}" for number in range(batches.DELETE_LIMIT, batches.DELETE_LIMIT + 5)
         ]
         assert stores.catalogue.remove_page(collection.uuid)

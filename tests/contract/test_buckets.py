@@ -10,14 +10,15 @@ from uuid import uuid4
 import pytest
 import requests
 
-from chalicelib.adapters.s3_sources import S3Sources
-from chalicelib.adapters.s3_storage import S3Storage
+from chalicelib.adapters.factory import S3_CLIENT
+from chalicelib.adapters.s3.sources import S3Sources
+from chalicelib.adapters.s3.storage import S3Storage
 from chalicelib.domain.collections import CollectionType
+from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import SourceDenied
 from chalicelib.domain.files import ObjectInfo
-from chalicelib.outside import S3_CLIENT
-from chalicelib.services.ports import Failure, ManagedStorage, Source, Sources
-from tests.contract.things import AWKWARD_KEYS, a_collection
+from chalicelib.services.ports import ManagedStorage, Source, Sources
+from tests.factories import AWKWARD_KEYS, a_collection
 from tests.fakes.buckets import FakeSources
 from tests.fakes.clock import FakeClock
 from tests.fakes.storage import FakeStorage
@@ -58,36 +59,36 @@ class BucketsContract:
             world.put(key, b"a picture")
         world.put(f"{prefix[:-1]}-beside/x", b"not below it")
         source = world.source(prefix)
-        assert [found.key for found in source.walk(None)] == keys
+        assert [found.key for found in source.list_objects(None)] == keys
         for place, key in enumerate(keys):
-            assert [found.key for found in source.walk(key)] == keys[place + 1 :]
+            assert [found.key for found in source.list_objects(key)] == keys[place + 1 :]
 
     def test_the_walk_passes_over_pages(self, world: World, prefix: str):
         keys = [f"{prefix}{number:04}" for number in range(1005)]
         for key in keys:
             world.put(key, b"")
-        assert [found.key for found in world.source(prefix).walk(None)] == keys
+        assert [found.key for found in world.source(prefix).list_objects(None)] == keys
 
     def test_the_walk_and_a_look_agree_on_what_an_object_is(self, world: World, prefix: str):
         world.put(f"{prefix}a b+ü.jpg", b"a picture")
         source = world.source(prefix)
         expected = ObjectInfo(f"{prefix}a b+ü.jpg", md5(b"a picture", usedforsecurity=False).hexdigest(), 9)
-        assert list(source.walk(None)) == [expected]
-        assert source.look([expected.key, f"{prefix}none"]) == {expected.key: expected, f"{prefix}none": None}
+        assert list(source.list_objects(None)) == [expected]
+        assert source.head_objects([expected.key, f"{prefix}none"]) == {expected.key: expected, f"{prefix}none": None}
 
     def test_an_archived_object_is_listed_and_cannot_be_read(self, world: World, prefix: str):
         world.archive(f"{prefix}a.jpg", b"a picture")
         world.put(f"{prefix}b.jpg", b"a picture")
         source = world.source(prefix)
-        assert [found.key for found in source.walk(None)] == [f"{prefix}a.jpg", f"{prefix}b.jpg"]
-        looked = source.look([f"{prefix}a.jpg", f"{prefix}b.jpg"])
+        assert [found.key for found in source.list_objects(None)] == [f"{prefix}a.jpg", f"{prefix}b.jpg"]
+        looked = source.head_objects([f"{prefix}a.jpg", f"{prefix}b.jpg"])
         refused = looked[f"{prefix}a.jpg"]
-        assert isinstance(refused, Failure) and (refused.code, refused.transient) == ("archived", False)
+        assert isinstance(refused, ReadFailure) and (refused.code, refused.transient) == ("archived", False)
         assert isinstance(looked[f"{prefix}b.jpg"], ObjectInfo), "its neighbour can"
 
     def test_a_bucket_that_is_not_there_cannot_be_listed(self, world: World):
         with pytest.raises(SourceDenied):
-            list(world.source("", bucket=f"missing-{uuid4().hex}").walk(None))
+            list(world.source("", bucket=f"missing-{uuid4().hex}").list_objects(None))
 
     def test_a_url_gives_the_object_to_whoever_has_it(self, world: World, prefix: str):
         key = f"{prefix}a b+ü ?&#%.jpg"
@@ -99,7 +100,7 @@ class BucketsContract:
     def test_what_is_stored_is_there_at_once(self, world: World, prefix: str):
         stored = world.storage.put(f"{prefix}a.jpg", b"a picture", "image/jpeg")
         assert stored == ObjectInfo(f"{prefix}a.jpg", md5(b"a picture", usedforsecurity=False).hexdigest(), 9)
-        assert world.source(prefix, world.storage.bucket).look([stored.key]) == {stored.key: stored}
+        assert world.source(prefix, world.storage.bucket).head_objects([stored.key]) == {stored.key: stored}
 
     def test_a_thumbnail_is_what_was_sent_to_its_url(self, world: World):
         collection, file = str(uuid4()), str(uuid4())

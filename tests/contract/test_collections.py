@@ -5,11 +5,11 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.adapters.dynamodb_collections import DynamoDBCollections
+from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
 from chalicelib.domain.collections import AutoSync, Collection, CollectionType, SyncState, SyncStatus
 from chalicelib.services.ports import Collections
 from tests.contract.tables import make_table
-from tests.contract.things import a_collection
+from tests.factories import a_collection
 from tests.fakes.collections import FakeCollections
 
 

@@ -9,14 +9,14 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.adapters.cached_embedder import CachedEmbedder
-from chalicelib.adapters.lambda_embedder import LambdaEmbedder
-from chalicelib.adapters.s3_storage import S3Storage
+from chalicelib.adapters.embedder.cache import CachedEmbedder
+from chalicelib.adapters.embedder.client import LambdaEmbedder
+from chalicelib.adapters.factory import S3_CLIENT
+from chalicelib.adapters.s3.storage import S3Storage
+from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, ReadFailure
 from chalicelib.domain.errors import EmbedderUnavailable
-from chalicelib.domain.files import Picture
-from chalicelib.outside import S3_CLIENT
-from chalicelib.services.ports import Embedder, Failure, ManagedStorage, ObjectToEmbed
-from infra.local import Stack
+from chalicelib.services.ports import Embedder, ManagedStorage
+from infra.local_system import LocalSystem
 from tests.conftest import SAMPLES
 from tests.fakes.buckets import FakeSources
 from tests.fakes.embedder import FakeEmbedder
@@ -48,8 +48,8 @@ class EmbedderContract:
     def test_a_vector_is_of_length_one_and_its_stamp_says_what_made_it(self, world: World):
         text = world.embedder.embed_text("an owl")
         picture = world.embedder.embed_image(OWL)
-        assert isinstance(picture, Picture)
-        assert picture.model == text.model == world.embedder.model()
+        assert isinstance(picture, ImageEmbedding)
+        assert picture.model == text.model == world.embedder.model_version()
         for vector in (text.vector, picture.vector):
             values = struct.unpack(f"<{len(vector) // 4}f", vector)
             assert math.hypot(*values) == pytest.approx(1, abs=1e-5)
@@ -59,16 +59,16 @@ class EmbedderContract:
         (fetched,) = world.embedder.embed_objects([world.wish(OWL)])
         sent = world.embedder.embed_image(OWL)
         assert fetched == sent
-        assert isinstance(fetched, Picture)
+        assert isinstance(fetched, ImageEmbedding)
         assert (fetched.size, len(fetched.md5)) == (len(OWL), 32)
 
     def test_each_object_has_its_own_outcome_in_order_and_its_thumbnail(self, world: World):
         files = [uuid4().hex for _ in range(4)]
         wishes = [world.wish(body, file) for body, file in zip([OWL, WORDS, None, PIG], files, strict=True)]
         owl, words, missing, pig = world.embedder.embed_objects(wishes)
-        assert isinstance(owl, Picture) and isinstance(pig, Picture)
+        assert isinstance(owl, ImageEmbedding) and isinstance(pig, ImageEmbedding)
         assert (owl.size, pig.size) == (len(OWL), len(PIG))
-        assert isinstance(words, Failure) and isinstance(missing, Failure)
+        assert isinstance(words, ReadFailure) and isinstance(missing, ReadFailure)
         assert (words.code, words.transient) == ("not_an_image", False)
         assert (missing.code, missing.transient) == ("source_not_found", False)
         thumbnails = [world.storage.thumbnail("collection", file) is not None for file in files]
@@ -76,7 +76,7 @@ class EmbedderContract:
 
     def test_an_empty_file_is_no_picture(self, world: World):
         failure = world.embedder.embed_image(b"")
-        assert isinstance(failure, Failure)
+        assert isinstance(failure, ReadFailure)
         assert (failure.code, failure.transient) == ("empty", False)
 
 
@@ -116,7 +116,7 @@ class TestTheCache(EmbedderContract):
 
 class TestTheFunction(EmbedderContract):
     @pytest.fixture
-    def world(self, stack: Stack, aws: Callable[..., Any]) -> World:
+    def world(self, stack: LocalSystem, aws: Callable[..., Any]) -> World:
         s3, outputs = aws("s3", config=S3_CLIENT), stack.outputs
         storage = S3Storage(s3, outputs["ManagedBucketName"], outputs["ThumbnailsBucketName"])
 

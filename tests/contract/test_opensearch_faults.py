@@ -12,19 +12,19 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.adapters import opensearch_queries as queries
-from chalicelib.adapters.circuit import Circuit
-from chalicelib.adapters.opensearch_bulk import DocumentsRefused, Write
-from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect
-from chalicelib.adapters.opensearch_documents import IdentifiedDocuments
-from chalicelib.adapters.opensearch_indexes import Indexes
-from chalicelib.adapters.opensearch_mappings import Sizing
-from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
+from chalicelib.adapters.opensearch import queries as queries
+from chalicelib.adapters.opensearch.bulk import DocumentsRefused, Write
+from chalicelib.adapters.opensearch.circuit_breaker import CircuitBreaker
+from chalicelib.adapters.opensearch.client import OpenSearchCalls, connect
+from chalicelib.adapters.opensearch.documents import VersionedDocuments
+from chalicelib.adapters.opensearch.indexes import Indexes
+from chalicelib.adapters.opensearch.mappings import Sizing
+from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
 from chalicelib.domain.errors import StoreUnavailable
 from chalicelib.domain.vectors import VectorDocument, VectorQuery, VectorRemoval
-from infra.loopback import free_port
+from infra.localhost import free_port
 from infra.opensearch.node import Node
-from tests.faults import Proxy, proxy_before
+from tests.fault_proxy import Proxy, proxy_before
 from tests.opensearch import store_on
 
 MODEL = "faulty-1+d1"
@@ -43,11 +43,11 @@ def numbers(store: OpenSearchVectorStore) -> list[int]:
 
 
 def store_at(
-    endpoint: str, prefix: str, *, seconds: float = 8.0, circuit: Circuit | None = None
+    endpoint: str, prefix: str, *, seconds: float = 8.0, circuit: CircuitBreaker | None = None
 ) -> OpenSearchVectorStore:
     calls = OpenSearchCalls(connect(endpoint), circuit, seconds=seconds)
     indexes = Indexes(calls, prefix=prefix, sizing=Sizing(refresh_seconds=0.01))
-    return OpenSearchVectorStore(calls, indexes, IdentifiedDocuments(calls, indexes))
+    return OpenSearchVectorStore(calls, indexes, VersionedDocuments(calls, indexes))
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ class TestBehindAFaultyNetwork:
     ):
         clock = [0.0]
         proxy = proxied[1]
-        hurt = store_at(proxied[0], prefix, circuit=Circuit(failures=3, pause_seconds=10, now=lambda: clock[0]))
+        hurt = store_at(proxied[0], prefix, circuit=CircuitBreaker(failures=3, pause_seconds=10, now=lambda: clock[0]))
         proxy.faults, proxy.word = [503] * 100, "_search"
         for _ in range(10):
             with pytest.raises(StoreUnavailable):
@@ -220,7 +220,7 @@ class TestOneDocumentAmongOthers:
 class TestANodeThatIsKilled:
     def test_nothing_that_was_written_is_lost_and_every_error_is_one_that_says_later(self, tmp_path: Path, prefix: str):
         node = Node(tmp_path, free_port())
-        store = store_at(node.endpoint, prefix, circuit=Circuit(pause_seconds=0.2))
+        store = store_at(node.endpoint, prefix, circuit=CircuitBreaker(pause_seconds=0.2))
         for act in (
             lambda: store.upsert([picture(0)]),
             lambda: store.remove([VectorRemoval("000000", 1)]),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
+from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
 from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery
 from infra.opensearch.node import Node
 from tests.opensearch import store_on

@@ -1,4 +1,4 @@
-"""What every pair of queues must hold: one suite, run on the fake and on the emulator's SQS."""
+"""What every set of queues must hold: one suite, run on the fake and on the emulator's SQS."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,62 +7,111 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.adapters.sqs_queues import SQSQueues
-from chalicelib.domain.changes import Change, IndexBatch, SyncStep
+from chalicelib.adapters.sqs.queues import SQSQueues
+from chalicelib.domain.messages import DeletionStep, IndexBatch, ObjectHint, Queue, ReceivedMessage, SyncStep
+from chalicelib.domain.uploads import UploadRef
 from chalicelib.services.ports import Queues
-from tests.contract.things import AWKWARD_KEYS, a_batch, a_collection
+from tests.factories import AWKWARD_KEYS, a_batch, a_collection
 from tests.fakes.queues import FakeQueues
 
 
 @dataclass(frozen=True)
-class World:
+class Subject:
+    """``sent`` returns the bodies that a queue has, ``deliver`` sends and receives a message of the sync queue, and
+    ``is_visible`` says whether a received message could be received again now."""
+
     queues: Queues
-    steps: Callable[[], list[SyncStep]]
-    batches: Callable[[], list[IndexBatch]]
+    sent: Callable[[Queue], list[str]]
+    deliver: Callable[[], ReceivedMessage]
+    is_visible: Callable[[ReceivedMessage], bool]
 
 
 class QueuesContract:
     @pytest.fixture
-    def world(self) -> World:
+    def subject(self) -> Subject:
         raise NotImplementedError
 
-    def test_what_is_sent_arrives_as_it_was(self, world: World):
+    def test_each_kind_of_message_arrives_unchanged_on_its_queue(self, subject: Subject):
         collection = a_collection()
-        step = SyncStep(collection.account, collection.uuid, str(uuid4()), part=-1, leg=3)
-        changes = tuple(Change(key, "0A1B") for key in AWKWARD_KEYS[:8]) + tuple(
-            Change(key, None, True, "d41d8cd98f00b204e9800998ecf8427e", 0) for key in AWKWARD_KEYS[8:]
+        step = SyncStep(collection.account, collection.uuid, str(uuid4()), key_range=-1, continuation=3)
+        hints = tuple(ObjectHint(key, "0A1B") for key in AWKWARD_KEYS[:8]) + tuple(
+            ObjectHint(key, None, True, "d41d8cd98f00b204e9800998ecf8427e", 0) for key in AWKWARD_KEYS[8:]
         )
-        with_sync = IndexBatch(collection.account, collection.uuid, changes, step.sync, "sent.000.000000007")
+        with_sync = IndexBatch(collection.account, collection.uuid, hints, step.sync, "sent.000.000000007")
         without = a_batch(collection, "a")
-        world.queues.send_sync(step)
-        world.queues.send_batches([with_sync, without])
-        assert world.steps() == [step]
-        assert sorted(world.batches(), key=lambda batch: len(batch.changes)) == [without, with_sync]
+        deletion = DeletionStep(collection.account, collection.uuid, last=True)
+        upload = UploadRef(collection.account, collection.uuid, str(uuid4()))
+        subject.queues.send_sync(step)
+        subject.queues.send_batches([with_sync, without])
+        subject.queues.send_deletion(deletion)
+        subject.queues.send_upload(upload)
+        assert list(map(SyncStep.from_json, subject.sent(Queue.SYNC))) == [step]
+        batches = map(IndexBatch.from_json, subject.sent(Queue.INDEX))
+        assert sorted(batches, key=lambda batch: len(batch.hints)) == [without, with_sync]
+        assert list(map(DeletionStep.from_json, subject.sent(Queue.DELETIONS))) == [deletion]
+        assert subject.sent(Queue.UPLOADS) == [upload.to_json()]
 
-    def test_nothing_to_send_sends_nothing(self, world: World):
-        world.queues.send_batches([])
-        assert world.batches() == []
+    def test_no_batches_send_no_message(self, subject: Subject):
+        subject.queues.send_batches([])
+        assert subject.sent(Queue.INDEX) == []
+
+    def test_a_received_message_is_delivered_again_after_its_delay(self, subject: Subject):
+        soon, late = subject.deliver(), subject.deliver()
+        subject.queues.delay(soon, 0)
+        subject.queues.delay(late, 900)
+        assert subject.is_visible(soon)
+        assert not subject.is_visible(late)
 
 
-class TestTheFake(QueuesContract):
+class TestFake(QueuesContract):
     @pytest.fixture
-    def world(self) -> World:
+    def subject(self) -> Subject:
         queues = FakeQueues()
-        return World(queues, lambda: [step for step, _ in queues.steps], lambda: queues.batches)
+
+        def sent(queue: Queue) -> list[str]:
+            return {
+                Queue.SYNC: [step.to_json() for step, _ in queues.steps],
+                Queue.INDEX: [batch.to_json() for batch in queues.batches],
+                Queue.DELETIONS: [step.to_json() for step, _ in queues.deletions],
+                Queue.UPLOADS: [upload.to_json() for upload, _ in queues.uploads],
+            }[queue]
+
+        return Subject(
+            queues,
+            sent,
+            lambda: ReceivedMessage(str(uuid4()), "sync", "handle", 1),
+            lambda message: any(seconds == 0 for delayed, seconds in queues.delayed if delayed == message),
+        )
 
 
 class TestSQS(QueuesContract):
     @pytest.fixture
-    def world(self, aws: Callable[..., Any]) -> World:
+    def subject(self, aws: Callable[..., Any]) -> Subject:
         sqs = aws("sqs")
-        urls = [sqs.create_queue(QueueName=f"contract-{uuid4().hex}")["QueueUrl"] for _ in range(2)]
+        names = {queue: f"contract-{queue}-{uuid4().hex}" for queue in Queue}
+        urls = {
+            queue: sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "600"})["QueueUrl"]
+            for queue, name in names.items()
+        }
+        seen: set[str] = set()
 
-        def bodies(url: str) -> list[str]:
-            found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-            return [message["Body"] for message in found]
+        def receive(queue: Queue) -> list[Any]:
+            return list(
+                sqs.receive_message(
+                    QueueUrl=urls[queue], MaxNumberOfMessages=10, AttributeNames=["ApproximateReceiveCount"]
+                ).get("Messages", [])
+            )
 
-        return World(
-            SQSQueues(sqs, *urls),
-            lambda: list(map(SyncStep.from_json, bodies(urls[0]))),
-            lambda: list(map(IndexBatch.from_json, bodies(urls[1]))),
+        def deliver() -> ReceivedMessage:
+            sqs.send_message(QueueUrl=urls[Queue.SYNC], MessageBody="anything")
+            (message,) = receive(Queue.SYNC)
+            received = int(message["Attributes"]["ApproximateReceiveCount"])
+            return ReceivedMessage(message["MessageId"], names[Queue.SYNC], message["ReceiptHandle"], received)
+
+        def is_visible(message: ReceivedMessage) -> bool:
+            seen.update(each["MessageId"] for each in receive(Queue.SYNC))
+            return message.id in seen
+
+        return Subject(
+            SQSQueues(sqs, urls), lambda queue: [each["Body"] for each in receive(queue)], deliver, is_visible
         )

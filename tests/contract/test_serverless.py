@@ -9,27 +9,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.adapters.opensearch_appended import AppendedDocuments
-from chalicelib.adapters.opensearch_client import OpenSearchCalls, connect
-from chalicelib.adapters.opensearch_queries import of
-from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
+from chalicelib.adapters.opensearch.append_only import AppendOnlyDocuments
+from chalicelib.adapters.opensearch.client import OpenSearchCalls, connect
+from chalicelib.adapters.opensearch.queries import of
+from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
 from chalicelib.domain.vectors import TOMBSTONE_SECONDS
 from infra.opensearch.node import Node
 from tests.contract.test_vector_store import DIMENSION, World, at
-from tests.faults import Proxy, Refusal, proxy_before
+from tests.fault_proxy import Proxy, Refusal, proxy_before
 from tests.serverless import door, serverless_store_on
 
 
-class Died(Exception):
+class WorkerKilled(Exception):
     """A writer between its insertion and its cleaning."""
 
 
-class Dying(AppendedDocuments):
+class Dying(AppendOnlyDocuments):
     def tidy(self, *_: object) -> None:
-        raise Died
+        raise WorkerKilled
 
 
-class Untidy(AppendedDocuments):
+class Untidy(AppendOnlyDocuments):
     """Writers of which each dies so, and somebody else goes on."""
 
     def tidy(self, *_: object) -> None:
@@ -92,7 +92,7 @@ class TestAnyOrder:
                     writers[who].remove([world.removal(number, version=version)])
                 else:
                     writers[who].upsert([world.picture(number, at(version / 10 + number / 100), version=version)])
-            except Died:
+            except WorkerKilled:
                 pass
         highest = dict(sorted({place for place, _ in order}))
         standing = {n: v for n, v in highest.items() if (n, v) not in removals}
@@ -200,7 +200,7 @@ class TestWhatIsLeftBehind:
         store = serverless_store_on(endpoint, prefix)
         store.upsert([world.picture(1)])
         assert world.numbers(store.search(world.query())) == [1]
-        assert any(strange in finding for finding in store.examine())
+        assert any(strange in finding for finding in store.check_health())
 
 
 class TestTheDoor:

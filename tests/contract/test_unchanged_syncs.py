@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.dynamodb_allowances import DynamoDBAllowances
-from chalicelib.adapters.dynamodb_catalogue import DynamoDBCatalogue
-from chalicelib.adapters.dynamodb_collections import DynamoDBCollections
-from chalicelib.adapters.dynamodb_syncs import DynamoDBSyncs
-from chalicelib.domain.accounts import Terms
+from chalicelib.adapters.dynamodb.catalogue import DynamoDBCatalogue
+from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
+from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
+from chalicelib.adapters.dynamodb.syncs import DynamoDBSyncs
+from chalicelib.domain.accounts import Subscription
 from chalicelib.domain.collections import Collection, SyncStatus, Trigger
-from chalicelib.domain.listing import STEP
-from chalicelib.services.ports import Draft
-from chalicelib.services.rationing import Rationing
-from chalicelib.services.syncing import Sync
-from chalicelib.services.walking import Walk
+from chalicelib.domain.files import PendingWrite
+from chalicelib.domain.sync_diff import CHUNK_KEYS
+from chalicelib.services.pipeline.quota import QuotaService
+from chalicelib.services.pipeline.sync_worker import SyncWorker
+from chalicelib.services.syncs import SyncService
 from tests.contract.tables import make_table
-from tests.contract.things import a_collection, a_picture, a_record
+from tests.factories import a_collection, a_record, an_embedding
 from tests.fakes.accounts import FakeAccounts
 from tests.fakes.buckets import FakeSources, etag
 from tests.fakes.clock import FakeClock
@@ -36,7 +36,7 @@ class Tables:
     collections: DynamoDBCollections
     syncs: DynamoDBSyncs
     catalogue: DynamoDBCatalogue
-    allowances: DynamoDBAllowances
+    quota_ledger: DynamoDBQuotaLedger
     calls: Counter[str]
 
 
@@ -49,7 +49,7 @@ def on(client: Any) -> Tables:
         DynamoDBCollections(client, collections),
         DynamoDBSyncs(client, collections, syncs),
         DynamoDBCatalogue(client, make_table(client, "CatalogueTable"), collections, accounts),
-        DynamoDBAllowances(client, accounts),
+        DynamoDBQuotaLedger(client, accounts),
         calls,
     )
 
@@ -60,7 +60,7 @@ class UnchangedSyncs:
         raise NotImplementedError
 
     def test_one_of_many_objects_writes_as_often_as_one_of_none(self, tables: Tables):
-        none, many = self.unchanged_sync(tables, 0), self.unchanged_sync(tables, STEP + 100)
+        none, many = self.unchanged_sync(tables, 0), self.unchanged_sync(tables, CHUNK_KEYS + 100)
         assert sum(none.values()) > 0, "a sync notes at least that it ran"
         assert many == none
 
@@ -74,13 +74,13 @@ class UnchangedSyncs:
         for key in keys:
             sources.bucket(collection.bucket).put(key, b"a picture")
         sources.bucket(collection.bucket)
-        self.index(tables, collection, keys, embedder.model())
-        rationing = Rationing(FakeAccounts(Terms("business")), tables.allowances, clock)
-        walk = Walk(tables.collections, tables.syncs, tables.catalogue, sources, embedder, queues, rationing, clock)
+        self.index(tables, collection, keys, embedder.model_version())
+        quota = QuotaService(FakeAccounts(Subscription("business")), tables.quota_ledger, clock)
+        walk = SyncWorker(tables.collections, tables.syncs, tables.catalogue, sources, embedder, queues, quota, clock)
         tables.calls.clear()
-        Sync(tables.collections, tables.syncs, walk, queues, clock).start(collection, Trigger.MANUAL)
+        SyncService(tables.collections, tables.syncs, walk, queues, clock).start(collection, Trigger.MANUAL)
         while queues.steps:
-            walk.take_on(queues.steps.pop(0)[0], lambda: 900.0)
+            walk.run(queues.steps.pop(0)[0], lambda: 900.0)
         found = tables.collections.get(collection.account, collection.uuid)
         assert found is not None
         assert (found.sync.status, found.sync.progress.listed) == (SyncStatus.COMPLETED, objects)
@@ -89,9 +89,10 @@ class UnchangedSyncs:
 
     def index(self, tables: Tables, collection: Collection, keys: list[str], model: str) -> None:
         body = b"a picture"
-        picture = replace(a_picture(), model=model)
+        picture = replace(an_embedding(), model=model)
         drafts = [
-            Draft(a_record(collection, key, etag=etag(body), size=len(body), picture=picture), None) for key in keys
+            PendingWrite(a_record(collection, key, etag=etag(body), size=len(body), embedding=picture), None)
+            for key in keys
         ]
         for start in range(0, len(drafts), AT_ONCE):
             assert tables.catalogue.save_all(drafts[start : start + AT_ONCE]) == set()

@@ -1,4 +1,4 @@
-"""What every vector store must hold: one suite, run on the fake, on the embedded store and on OpenSearch itself.
+"""What every vector store must hold: one suite, run on the fake, on the SQLite store and on OpenSearch itself.
 
 A store joins by a subclass with a fixture ``store``. It may be the same store for all tests: each test has accounts,
 collections and uuids of its own. Distances are compared to 5e-6, because a store may keep its scores in float32.
@@ -21,20 +21,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.adapters.embedded_vectors import EmbeddedVectorStore
-from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
+from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
+from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
 from chalicelib.domain.errors import StoreUnavailable
-from chalicelib.domain.vectors import (
-    TOMBSTONE_SECONDS,
-    Hit,
-    VectorDocument,
-    VectorQuery,
-    VectorRemoval,
-    VectorStore,
-)
+from chalicelib.domain.vectors import TOMBSTONE_SECONDS, Hit, VectorDocument, VectorQuery, VectorRemoval
+from chalicelib.services.ports import VectorStore
 from infra.opensearch.node import Node
 from tests.fakes.vectors import FakeVectorStore
-from tests.faults import Proxy
+from tests.fault_proxy import Proxy
 from tests.opensearch import store_on
 from tests.serverless import serverless_store_on
 
@@ -562,8 +556,8 @@ def path(tmp_path: Path) -> Path:
 
 class TestTheEmbeddedStore(VectorStoreContract):
     @pytest.fixture
-    def store(self, path: Path) -> EmbeddedVectorStore:
-        return EmbeddedVectorStore(path)
+    def store(self, path: Path) -> SQLiteVectorStore:
+        return SQLiteVectorStore(path)
 
 
 class TestTheEmbeddedStoreSeenByAnother(VectorStoreContract):
@@ -571,7 +565,7 @@ class TestTheEmbeddedStoreSeenByAnother(VectorStoreContract):
 
     @pytest.fixture
     def store(self, path: Path) -> VectorStore:
-        return WrittenByOneReadByAnother(EmbeddedVectorStore(path), EmbeddedVectorStore(path))
+        return WrittenByOneReadByAnother(SQLiteVectorStore(path), SQLiteVectorStore(path))
 
 
 class TestOpenSearch(VectorStoreContract):
@@ -629,12 +623,12 @@ class WrittenByOneReadByAnother:
 
 class TestTheFileOfTheEmbeddedStore:
     def test_what_was_written_is_there_after_reopening(self, path: Path, world: World):
-        EmbeddedVectorStore(path).upsert([world.picture(1), world.picture(2, at(0.5))])
-        EmbeddedVectorStore(path).remove([world.removal(1, version=2)])
-        assert world.numbers(EmbeddedVectorStore(path).search(world.query())) == [2]
+        SQLiteVectorStore(path).upsert([world.picture(1), world.picture(2, at(0.5))])
+        SQLiteVectorStore(path).remove([world.removal(1, version=2)])
+        assert world.numbers(SQLiteVectorStore(path).search(world.query())) == [2]
 
     def test_two_stores_on_one_file_see_each_others_writes_at_once(self, path: Path, world: World):
-        one, other = EmbeddedVectorStore(path), EmbeddedVectorStore(path)
+        one, other = SQLiteVectorStore(path), SQLiteVectorStore(path)
         for n in range(20):
             one, other = other, one
             one.upsert([world.picture(n, at(n / 20))])
@@ -642,11 +636,11 @@ class TestTheFileOfTheEmbeddedStore:
             assert world.numbers(one.search(world.query())) == list(range(n + 1))
 
     def test_nothing_is_opened_before_it_is_used(self, path: Path):
-        EmbeddedVectorStore(path)
+        SQLiteVectorStore(path)
         assert not path.exists()
 
     def test_a_picture_embedded_by_another_model_leaves_the_old_ones_results(self, path: Path, world: World):
-        store = EmbeddedVectorStore(path)
+        store = SQLiteVectorStore(path)
         store.upsert([world.picture(1), world.picture(2)])
         assert world.numbers(store.search(world.query())) == [1, 2]
         store.upsert([replace(world.picture(1, version=2), model="wider", vector=unit([1] * 16))])
@@ -655,17 +649,17 @@ class TestTheFileOfTheEmbeddedStore:
         assert store.count(world.account) == 2
 
     def test_a_refused_batch_leaves_nothing_behind(self, path: Path, world: World):
-        store = EmbeddedVectorStore(path)
+        store = SQLiteVectorStore(path)
         store.upsert([world.picture(1)])
         with pytest.raises(ValueError, match="dimension"):
             store.upsert([world.picture(2), world.picture(3, unit([1, 1]))])
-        assert world.numbers(EmbeddedVectorStore(path).search(world.query())) == [1]
+        assert world.numbers(SQLiteVectorStore(path).search(world.query())) == [1]
 
     def test_an_answer_does_not_depend_on_where_a_row_stands(self, path: Path, world: World):
         """Sums of float32 differ in their last bits by a row's place; what is answered must not."""
         vectors = [unit([math.sin(n * (axis + 3) * 0.37 + axis) for axis in range(512)]) for n in range(300)]
         exact = FakeVectorStore()
-        forward, backward = EmbeddedVectorStore(path), EmbeddedVectorStore(path.with_suffix(".backward"))
+        forward, backward = SQLiteVectorStore(path), SQLiteVectorStore(path.with_suffix(".backward"))
         for store in (exact, forward):
             store.upsert([world.picture(n, vector) for n, vector in enumerate(vectors)])
         for n, vector in reversed(list(enumerate(vectors))):
@@ -682,8 +676,8 @@ class TestTheFileOfTheEmbeddedStore:
 
     def test_old_tombstones_go_and_every_reader_still_drops_their_rows(self, path: Path, world: World):
         day = [0.0]
-        store = EmbeddedVectorStore(path, now=lambda: day[0])
-        reader = EmbeddedVectorStore(path)
+        store = SQLiteVectorStore(path, now=lambda: day[0])
+        reader = SQLiteVectorStore(path)
         store.upsert([world.picture(n) for n in range(10)])
         assert len(reader.search(world.query())) == 10
         store.remove([world.removal(n, version=2) for n in range(9)])
@@ -696,7 +690,7 @@ class TestTheFileOfTheEmbeddedStore:
         assert world.numbers(reader.search(world.query())) == [9, 11]
 
     def test_a_file_deleted_meanwhile_is_left_for_the_new_one(self, path: Path, world: World):
-        writer, reader = EmbeddedVectorStore(path), EmbeddedVectorStore(path)
+        writer, reader = SQLiteVectorStore(path), SQLiteVectorStore(path)
         writer.upsert([world.picture(1)])
         assert world.numbers(reader.search(world.query())) == [1]
         for file in path.parent.glob(f"{path.name}*"):
@@ -707,7 +701,7 @@ class TestTheFileOfTheEmbeddedStore:
 
 class TestSeveralProcessesOnOneFile:
     def test_a_search_sees_what_another_process_has_written(self, path: Path, world: World):
-        reader = EmbeddedVectorStore(path)
+        reader = SQLiteVectorStore(path)
         assert reader.search(world.query()) == []
         spawn = multiprocessing.get_context("spawn")
         written, go_on = spawn.Value("i", 0), spawn.Semaphore(0)
@@ -733,13 +727,13 @@ class TestSeveralProcessesOnOneFile:
         for process in processes:
             process.join(60)
         assert [process.exitcode for process in processes] == [0] * 4
-        assert world.numbers(EmbeddedVectorStore(path).search(world.query(limit=500))) == list(range(200))
+        assert world.numbers(SQLiteVectorStore(path).search(world.query(limit=500))) == list(range(200))
 
     def test_threads_that_share_a_store_or_have_their_own_lose_nothing(self, path: Path, world: World):
-        shared, follower = EmbeddedVectorStore(path), EmbeddedVectorStore(path)
+        shared, follower = SQLiteVectorStore(path), SQLiteVectorStore(path)
         failures: list[BaseException] = []
 
-        def write(first: int, store: EmbeddedVectorStore) -> None:
+        def write(first: int, store: SQLiteVectorStore) -> None:
             try:
                 for n in range(first, first + 40):
                     store.upsert([world.picture(n)])
@@ -747,7 +741,7 @@ class TestSeveralProcessesOnOneFile:
             except BaseException as error:
                 failures.append(error)
 
-        stores = [shared, shared, EmbeddedVectorStore(path), EmbeddedVectorStore(path)]
+        stores = [shared, shared, SQLiteVectorStore(path), SQLiteVectorStore(path)]
         threads = [threading.Thread(target=write, args=(40 * n, store)) for n, store in enumerate(stores)]
         for thread in threads:
             thread.start()
@@ -758,7 +752,7 @@ class TestSeveralProcessesOnOneFile:
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
     def test_a_fork_opens_the_file_for_itself(self, path: Path, world: World):
-        store = EmbeddedVectorStore(path)
+        store = SQLiteVectorStore(path)
         store.upsert([world.picture(1)])
         assert world.numbers(store.search(world.query())) == [1]
         process = multiprocessing.get_context("fork").Process(target=write_one_more, args=(store, world))
@@ -770,7 +764,7 @@ class TestSeveralProcessesOnOneFile:
 
 
 def write_slowly(path: Path, world: World, count: int, written, go_on) -> None:
-    store = EmbeddedVectorStore(path)
+    store = SQLiteVectorStore(path)
     for n in range(count):
         go_on.acquire()
         store.upsert([world.picture(n)])
@@ -778,13 +772,13 @@ def write_slowly(path: Path, world: World, count: int, written, go_on) -> None:
 
 
 def write_at_once(path: Path, world: World, first: int, start) -> None:
-    store = EmbeddedVectorStore(path)
+    store = SQLiteVectorStore(path)
     start.wait(60)
     for n in range(first, first + 50):
         store.upsert([world.picture(n)])
 
 
-def write_one_more(store: EmbeddedVectorStore, world: World) -> None:
+def write_one_more(store: SQLiteVectorStore, world: World) -> None:
     store.upsert([world.picture(2)])
     assert world.numbers(store.search(world.query())) == [1, 2]
 
@@ -797,39 +791,39 @@ def tombstones(path: Path) -> int:
 class TestWhenTheFileCannotBeUsed:
     def test_a_file_that_is_no_database_makes_the_store_unavailable(self, path: Path, world: World):
         path.write_bytes(b"this is not a database, though it is long enough to look like one" * 100)
-        assert_unavailable(EmbeddedVectorStore(path), world)
+        assert_unavailable(SQLiteVectorStore(path), world)
 
     def test_a_database_with_a_damaged_page_makes_the_store_unavailable(self, path: Path, world: World):
-        store = EmbeddedVectorStore(path)
+        store = SQLiteVectorStore(path)
         store.upsert([world.picture(n) for n in range(500)])
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         damaged = bytearray(path.read_bytes())
         damaged[16_384:] = b"\xff" * (len(damaged) - 16_384)
         path.write_bytes(damaged)
-        fresh = EmbeddedVectorStore(path)
+        fresh = SQLiteVectorStore(path)
         with pytest.raises(StoreUnavailable):
             fresh.search(world.query())
 
     def test_a_missing_folder_makes_the_store_unavailable_until_it_is_there(self, tmp_path: Path, world: World):
-        store = EmbeddedVectorStore(tmp_path / "later" / "vectors.sqlite")
+        store = SQLiteVectorStore(tmp_path / "later" / "vectors.sqlite")
         assert_unavailable(store, world)
         (tmp_path / "later").mkdir()
         store.upsert([world.picture(1)])
         assert world.numbers(store.search(world.query())) == [1]
 
     def test_a_folder_in_the_files_place_makes_the_store_unavailable(self, tmp_path: Path, world: World):
-        assert_unavailable(EmbeddedVectorStore(tmp_path), world)
+        assert_unavailable(SQLiteVectorStore(tmp_path), world)
 
     def test_a_file_of_another_version_makes_the_store_unavailable(self, path: Path, world: World):
-        EmbeddedVectorStore(path).upsert([world.picture(1)])
+        SQLiteVectorStore(path).upsert([world.picture(1)])
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA user_version = 99")
         with pytest.raises(StoreUnavailable, match="another version"):
-            EmbeddedVectorStore(path).search(world.query())
+            SQLiteVectorStore(path).search(world.query())
 
     def test_a_writer_that_waits_too_long_gives_up_while_searches_go_on(self, path: Path, world: World):
-        store = EmbeddedVectorStore(path, busy_seconds=0.05)
+        store = SQLiteVectorStore(path, busy_seconds=0.05)
         store.upsert([world.picture(1)])
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -841,7 +835,7 @@ class TestWhenTheFileCannotBeUsed:
         assert world.numbers(store.search(world.query())) == [1, 2]
 
 
-def assert_unavailable(store: EmbeddedVectorStore, world: World) -> None:
+def assert_unavailable(store: SQLiteVectorStore, world: World) -> None:
     for act in everything(store, world):
         with pytest.raises(StoreUnavailable) as refused:
             act()

@@ -18,9 +18,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.java import find_java
-from infra.loopback import HOST, free_port
+from infra.localhost import HOST, free_port
 from infra.maven import MavenError, fetch, read_lock
-from infra.opensearch import supervised
+from infra.opensearch import node_process
 
 MAIN = "software.amazon.dynamodb.services.local.main.ServerRunner"
 LOCK = Path(__file__).with_name("lock.json")
@@ -56,7 +56,7 @@ def dynamodb_local(folder: Path) -> Iterator[Any]:
     with (folder / "dynamodb.log").open("wb") as log:
         process = subprocess.Popen(
             # Supervised: it ends with the process that started it, however that one ends.
-            [sys.executable, "-P", supervised.__file__, *command],
+            [sys.executable, "-P", node_process.__file__, *command],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,

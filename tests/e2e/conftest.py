@@ -12,11 +12,11 @@ import pytest
 import requests
 from similarix.client import Similarix
 
-from chalicelib.domain.accounts import Scope, Terms
+from chalicelib.domain.accounts import Scope, Subscription
 from infra import seed
 from infra.admin.deployment import Deployment
 from infra.emulator import Emulator
-from infra.local import Stack
+from infra.local_system import LocalSystem
 
 Found = TypeVar("Found")
 
@@ -46,29 +46,29 @@ class Caller:
 
 
 @pytest.fixture(scope="session")
-def deployment(emulator: Emulator, stack: Stack) -> Deployment:
+def deployment(emulator: Emulator, stack: LocalSystem) -> Deployment:
     """What the administration's commands work on."""
     return Deployment(emulator.session(), emulator.endpoint, stack.outputs)
 
 
 @pytest.fixture(scope="session")
-def api(stack: Stack) -> Caller:
+def api(stack: LocalSystem) -> Caller:
     return Caller(stack.api_url, stack.token)
 
 
 @pytest.fixture(scope="session")
-def stranger(deployment: Deployment, stack: Stack) -> Caller:
+def stranger(deployment: Deployment, stack: LocalSystem) -> Caller:
     """Another account's token."""
     return Caller(stack.api_url, seed.open_demo_account(deployment))
 
 
 @pytest.fixture(scope="session")
-def nobody(stack: Stack) -> Caller:
+def nobody(stack: LocalSystem) -> Caller:
     return Caller(stack.api_url, None)
 
 
 @pytest.fixture(scope="session")
-def official(stack: Stack) -> Similarix:
+def official(stack: LocalSystem) -> Similarix:
     return Similarix(stack.token, base_url=stack.api_url)
 
 
@@ -78,12 +78,12 @@ def customer(aws: Callable[[str], Any]) -> "Customer":
 
 
 @pytest.fixture
-def newcomer(deployment: Deployment, stack: Stack) -> Callable[..., Caller]:
+def newcomer(deployment: Deployment, stack: LocalSystem) -> Callable[..., Caller]:
     """Opens an account, on the largest plan unless told otherwise, with allowances of its own; answers its caller."""
 
     def arrive(plan: str = "business", scope: Scope = Scope.WRITE, **allowances: int) -> Caller:
         accounts = deployment.services.accounts
-        account = accounts.open("a newcomer", Terms(plan, allowances))
+        account = accounts.open("a newcomer", Subscription(plan, allowances))
         secret, _ = accounts.issue_token(account.uuid, "tests", scope)
         return Caller(stack.api_url, secret)
 
@@ -91,7 +91,7 @@ def newcomer(deployment: Deployment, stack: Stack) -> Callable[..., Caller]:
 
 
 @pytest.fixture
-def bucket(stack: Stack, aws: Callable[..., Any]) -> Iterator["Bucket"]:
+def bucket(stack: LocalSystem, aws: Callable[..., Any]) -> Iterator["Bucket"]:
     """The customer's bucket; what a test puts there is gone after it."""
     opened = Bucket(aws("s3"), stack.sample_bucket)
     yield opened
@@ -125,7 +125,7 @@ class Customer:
 
 
 @pytest.fixture
-def sync(api: Caller, stack: Stack) -> Callable[[], dict[str, Any]]:
+def sync(api: Caller, stack: LocalSystem) -> Callable[[], dict[str, Any]]:
     """Sync the sample collection and wait for its end."""
     path = f"/api/collections/{stack.collection}"
 
@@ -138,7 +138,7 @@ def sync(api: Caller, stack: Stack) -> Callable[[], dict[str, Any]]:
 
 
 @pytest.fixture
-def quiet(aws: Callable[[str], Any], stack: Stack) -> Any:
+def quiet(aws: Callable[[str], Any], stack: LocalSystem) -> Any:
     """The customer's bucket tells nothing: only a sync can learn of a change."""
     s3 = aws("s3")
     before = s3.get_bucket_notification_configuration(Bucket=stack.sample_bucket)

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.changes import Change, IndexBatch
+from chalicelib.domain.messages import IndexBatch, ObjectHint
 from infra.admin.__main__ import main
-from infra.local import Stack
+from infra.local_system import LocalSystem
 from tests.e2e.conftest import Caller, eventually, picture
 
 Admin = Callable[..., str]
 
 
 @pytest.fixture
-def admin(stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Admin:
+def admin(stack: LocalSystem, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Admin:
     """Runs a command on this deployment and answers what it printed."""
     (tmp_path / "stack.json").write_text(json.dumps(asdict(stack)))
 
@@ -30,7 +30,7 @@ def admin(stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> A
     return run
 
 
-def test_an_account_is_opened_and_its_token_is_let_in(admin: Admin, stack: Stack) -> None:
+def test_an_account_is_opened_and_its_token_is_let_in(admin: Admin, stack: LocalSystem) -> None:
     account = admin("create-account", "A photographer", "pro")
     token = admin("issue-token", account, "laptop")
     assert Caller(stack.api_url, token)("GET", "/api/collections/").status_code == 200
@@ -39,7 +39,9 @@ def test_an_account_is_opened_and_its_token_is_let_in(admin: Admin, stack: Stack
     assert "0 of" in admin("usage", account)
 
 
-def test_a_plan_without_the_api_is_told_so_and_a_change_of_plan_reaches_every_token(admin: Admin, stack: Stack) -> None:
+def test_a_plan_without_the_api_is_told_so_and_a_change_of_plan_reaches_every_token(
+    admin: Admin, stack: LocalSystem
+) -> None:
     account = admin("create-account", "Somebody who looks around", "free")
     callers = [Caller(stack.api_url, admin("issue-token", account, name)) for name in ("one", "two")]
     for caller in callers:
@@ -52,7 +54,7 @@ def test_a_plan_without_the_api_is_told_so_and_a_change_of_plan_reaches_every_to
         eventually(lambda caller=caller: caller("GET", "/api/collections/").status_code == 200, seconds=10)
 
 
-def test_a_revoked_token_is_let_in_for_five_more_seconds_at_most(admin: Admin, stack: Stack) -> None:
+def test_a_revoked_token_is_let_in_for_five_more_seconds_at_most(admin: Admin, stack: LocalSystem) -> None:
     account = admin("create-account", "Somebody careful", "pro")
     caller = Caller(stack.api_url, admin("issue-token", account, "lost"))
     assert caller("GET", "/api/collections/").status_code == 200
@@ -61,7 +63,7 @@ def test_a_revoked_token_is_let_in_for_five_more_seconds_at_most(admin: Admin, s
     eventually(lambda: caller("GET", "/api/collections/").status_code == 403, seconds=10)
 
 
-def test_a_token_that_may_only_read_searches_and_writes_nothing(admin: Admin, stack: Stack) -> None:
+def test_a_token_that_may_only_read_searches_and_writes_nothing(admin: Admin, stack: LocalSystem) -> None:
     account = admin("create-account", "A dashboard", "pro")
     reader = Caller(stack.api_url, admin("issue-token", account, "wall", "--scope", "read"))
     assert reader("GET", "/api/search/", params={"query": "owl"}).status_code == 200
@@ -70,7 +72,7 @@ def test_a_token_that_may_only_read_searches_and_writes_nothing(admin: Admin, st
     assert answer.json()["info"]["error"] == "read_only_token"
 
 
-def test_an_expired_token_is_refused(admin: Admin, stack: Stack) -> None:
+def test_an_expired_token_is_refused(admin: Admin, stack: LocalSystem) -> None:
     account = admin("create-account", "Yesterday's guest", "pro")
     late = Caller(stack.api_url, admin("issue-token", account, "guest", "--days", "0"))
     answer = late("GET", "/api/collections/")
@@ -86,7 +88,9 @@ def test_what_cannot_be_done_is_said_in_one_line(admin: Admin) -> None:
     assert "NAME=NUMBER" in admin("create-account", "x", "pro", "--allow", "files", fails=True)
 
 
-def test_statistics_that_are_off_are_found_and_mended(admin: Admin, stack: Stack, aws: Callable[..., Any]) -> None:
+def test_statistics_that_are_off_are_found_and_mended(
+    admin: Admin, stack: LocalSystem, aws: Callable[..., Any]
+) -> None:
     admin("recount", "--fix")
     where = {"account": {"S": _account(aws, stack)}, "uuid": {"S": stack.collection}}
     change = {"TableName": stack.outputs["CollectionsTableName"], "Key": where}
@@ -99,7 +103,7 @@ def test_statistics_that_are_off_are_found_and_mended(admin: Admin, stack: Stack
 
 
 def test_the_figures_of_a_sync_are_held_against_its_records(
-    admin: Admin, stack: Stack, aws: Callable[..., Any], sync: Callable[[], Any]
+    admin: Admin, stack: LocalSystem, aws: Callable[..., Any], sync: Callable[[], Any]
 ) -> None:
     sync()
     told = admin("recount", "--collection", stack.collection)
@@ -114,7 +118,9 @@ def test_the_figures_of_a_sync_are_held_against_its_records(
     assert "no collection" in admin("recount", "--collection", "00000000-0000-4000-8000-000000000000", fails=True)
 
 
-def test_a_thumbnail_that_was_just_stored_is_not_swept(admin: Admin, stack: Stack, aws: Callable[..., Any]) -> None:
+def test_a_thumbnail_that_was_just_stored_is_not_swept(
+    admin: Admin, stack: LocalSystem, aws: Callable[..., Any]
+) -> None:
     bucket, key = stack.outputs["ThumbnailsBucketName"], f"{stack.collection}/{'0' * 36}/{'0' * 16}.jpg"
     aws("s3").put_object(Bucket=bucket, Key=key, Body=b"left behind")
     assert admin("sweep", "--collection", stack.collection, "--delete") == "0 thumbnails that no file shows deleted"
@@ -122,10 +128,10 @@ def test_a_thumbnail_that_was_just_stored_is_not_swept(admin: Admin, stack: Stac
 
 
 def test_a_dead_letter_is_shown_with_its_reason_and_sent_back(
-    admin: Admin, stack: Stack, aws: Callable[..., Any]
+    admin: Admin, stack: LocalSystem, aws: Callable[..., Any]
 ) -> None:
     sqs, dead = aws("sqs"), stack.outputs["IndexDeadLettersUrl"]
-    batch = IndexBatch(_account(aws, stack), stack.collection, (Change("photos/owl.jpg"),))
+    batch = IndexBatch(_account(aws, stack), stack.collection, (ObjectHint("photos/owl.jpg"),))
     letter = sqs.send_message(QueueUrl=dead, MessageBody=batch.to_json())["MessageId"]
     reason = {"sync": {"S": f"message/{letter}"}, "item": {"S": "trouble"}, "reason": {"S": "StoreUnavailable: away"}}
     aws("dynamodb").put_item(TableName=stack.outputs["SyncsTableName"], Item=reason)
@@ -142,7 +148,7 @@ def _waiting(sqs: Any, queue: str) -> int:
     return sum(int(counts[name]) for name in names)
 
 
-def _account(aws: Callable[..., Any], stack: Stack) -> str:
+def _account(aws: Callable[..., Any], stack: LocalSystem) -> str:
     items = aws("dynamodb").scan(TableName=stack.outputs["CollectionsTableName"])["Items"]
     return next(item["account"]["S"] for item in items if item["uuid"]["S"] == stack.collection)
 
@@ -163,7 +169,7 @@ class TestAMessageThatKeepsFailing:
         return {**found, "collection": collection["collection"]["uuid"]}
 
     @pytest.fixture
-    def index_queue(self, stack: Stack, aws: Callable[..., Any]) -> Iterator[str]:
+    def index_queue(self, stack: LocalSystem, aws: Callable[..., Any]) -> Iterator[str]:
         """Gives a message up after two tries, not after eight."""
         sqs, url = aws("sqs"), stack.outputs["IndexQueueUrl"]
         asked = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
@@ -176,7 +182,7 @@ class TestAMessageThatKeepsFailing:
     def test_it_ends_among_the_dead_letters_with_its_reason_and_sent_back_after_the_repair_it_is_done(
         self,
         admin: Admin,
-        stack: Stack,
+        stack: LocalSystem,
         aws: Callable[..., Any],
         photographer: Caller,
         file: dict[str, Any],

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local import Stack
+from infra.local_system import LocalSystem
 from tests.e2e.conftest import Caller, picture
 
 MISSING = "00000000-0000-4000-8000-000000000000"
@@ -49,7 +49,9 @@ def test_without_a_valid_token_nothing_is_told(nobody: Caller, path: str, header
     ],
 )
 class TestACollection:
-    def test_of_another_account_is_not_found(self, stranger: Caller, stack: Stack, method: str, path: str) -> None:
+    def test_of_another_account_is_not_found(
+        self, stranger: Caller, stack: LocalSystem, method: str, path: str
+    ) -> None:
         files = {"file": ("a.jpg", picture("owl.jpg"))} if path.endswith("upload/") else None
         info = refusal(stranger(method, path.format(stack.managed_collection), files=files), 404)
         missing = refusal(stranger(method, path.format(MISSING), files=files), 404)
@@ -66,7 +68,7 @@ def test_a_file_of_another_account_is_not_found(api: Caller, stranger: Caller) -
     refusal(stranger("GET", found["thumbnail"]), 404)
 
 
-def test_a_missing_or_malformed_file_is_not_found(api: Caller, stack: Stack) -> None:
+def test_a_missing_or_malformed_file_is_not_found(api: Caller, stack: LocalSystem) -> None:
     for name in (MISSING, "nonsense"):
         refusal(api("GET", f"/collections/download/{name}/"), 404)
         refusal(api("GET", f"/media/{stack.collection}/{name}.jpg"), 404)
@@ -101,7 +103,7 @@ UPLOADS = ["/api/search/", "/api/collections/{managed}/upload/"]
 @pytest.mark.parametrize("path", UPLOADS)
 class TestAnUpload:
     @pytest.fixture
-    def send(self, api: Caller, stack: Stack, path: str) -> Any:
+    def send(self, api: Caller, stack: LocalSystem, path: str) -> Any:
         target = path.format(managed=stack.managed_collection)
         return lambda **options: api("POST", target, **options)
 
@@ -134,7 +136,7 @@ class TestAnUpload:
         assert "4,500,000" in refusal(send(files={"file": ("a.jpg", padded)}), 413, field="file")["message"]
 
 
-def test_a_picture_with_a_wrong_ending_is_taken_for_what_it_is(api: Caller, stack: Stack) -> None:
+def test_a_picture_with_a_wrong_ending_is_taken_for_what_it_is(api: Caller, stack: LocalSystem) -> None:
     path = f"/api/collections/{stack.managed_collection}/upload/"
     made = api.result("POST", path, files={"file": ("notes.txt", picture("pig.jpg"), "text/plain")})
     assert (made["file"], made["mime_type"]) == ("notes.txt", "image/jpeg")
@@ -143,12 +145,12 @@ def test_a_picture_with_a_wrong_ending_is_taken_for_what_it_is(api: Caller, stac
 
 
 @pytest.mark.parametrize("name", ["..", "a/..", "\\", "x" * 256])
-def test_a_file_name_that_is_none_is_refused(api: Caller, stack: Stack, name: str) -> None:
+def test_a_file_name_that_is_none_is_refused(api: Caller, stack: LocalSystem, name: str) -> None:
     path = f"/api/collections/{stack.managed_collection}/upload/"
     refusal(api("POST", path, files={"file": (name, picture("pig.jpg"))}), 400, field="file")
 
 
-def test_a_failed_upload_leaves_the_file_of_that_name_as_it_was(api: Caller, stack: Stack) -> None:
+def test_a_failed_upload_leaves_the_file_of_that_name_as_it_was(api: Caller, stack: LocalSystem) -> None:
     path = f"/api/collections/{stack.managed_collection}/upload/"
     api.result("POST", path, files={"file": ("kept.jpg", picture("hammer.jpg"))})
     refusal(api("POST", path, files={"file": ("kept.jpg", b"no picture")}), 400, field="file")
@@ -156,7 +158,7 @@ def test_a_failed_upload_leaves_the_file_of_that_name_as_it_was(api: Caller, sta
     assert ("kept.jpg", 0.0) in [(file["file_name"], file["distance"]) for file in found]
 
 
-def test_a_customers_collection_takes_no_uploads(api: Caller, stack: Stack) -> None:
+def test_a_customers_collection_takes_no_uploads(api: Caller, stack: LocalSystem) -> None:
     path = f"/api/collections/{stack.collection}/upload/"
     refusal(api("POST", path, files={"file": ("a.jpg", picture("owl.jpg"))}), 400)
 

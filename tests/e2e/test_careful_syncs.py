@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.local import Stack
+from infra.local_system import LocalSystem
 from tests.conftest import SAMPLES
 from tests.e2e.conftest import Bucket, Caller, eventually, picture
 
@@ -14,7 +14,7 @@ LEAVING = sorted(path.name for path in (SAMPLES / "photos").glob("*.jpg"))[:30]
 
 
 @pytest.fixture
-def path(stack: Stack) -> str:
+def path(stack: LocalSystem) -> str:
     return f"/api/collections/{stack.collection}"
 
 
@@ -54,7 +54,7 @@ def test_a_sync_that_would_remove_most_of_a_collection_asks_first_and_a_return_b
     assert LEAVING[0] in api.names_found(LEAVING[0].removesuffix(".jpg").replace("-", " "))
 
 
-def test_a_sync_that_runs_is_called_off_once(api: Caller, aws: Any, stack: Stack, sync: Sync, path: str) -> None:
+def test_a_sync_that_runs_is_called_off_once(api: Caller, aws: Any, stack: LocalSystem, sync: Sync, path: str) -> None:
     functions = aws("lambda")
     source = functions.list_event_source_mappings(FunctionName=stack.outputs["SyncWorkerName"])
     worker = source["EventSourceMappings"][0]["UUID"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.local import Stack
+from infra.local_system import LocalSystem
 from tests.e2e.conftest import Caller, Customer, eventually, picture
 from tests.e2e.test_bad_input import GOOD, MISSING, refusal
 
@@ -125,10 +125,12 @@ class TestChangingOne:
         ("field", "value"),
         [("name", ""), ("name", None), ("auto_sync_interval", "hourly"), ("bucket", "other"), ("type", "s3"), ("x", 1)],
     )
-    def test_what_cannot_be_changed_names_the_field(self, api: Caller, stack: Stack, field: str, value: Any) -> None:
+    def test_what_cannot_be_changed_names_the_field(
+        self, api: Caller, stack: LocalSystem, field: str, value: Any
+    ) -> None:
         refusal(api("PATCH", f"/api/collections/{stack.collection}/", json={field: value}), 400, field=field)
 
-    def test_a_managed_one_has_no_interval(self, api: Caller, stack: Stack) -> None:
+    def test_a_managed_one_has_no_interval(self, api: Caller, stack: LocalSystem) -> None:
         wish = {"auto_sync_interval": "daily"}
         refusal(
             api("PATCH", f"/api/collections/{stack.managed_collection}/", json=wish), 400, field="auto_sync_interval"
@@ -140,7 +142,7 @@ class TestChangingOne:
         # A plan with the API and without schedules does not exist, so the rule is asked by itself.
         from chalicelib.domain.errors import PlanForbids
         from chalicelib.domain.plans import PLANS
-        from chalicelib.services.authenticating import Caller as Asking
+        from chalicelib.services.authentication import Caller as Asking
 
         wish = {**GOOD, "auto_sync_interval": "daily"}
         with pytest.raises(PlanForbids):
@@ -149,7 +151,7 @@ class TestChangingOne:
 
 class TestDeletingOne:
     @pytest.fixture
-    def left(self, aws: Any, stack: Stack, deployment: Any) -> Callable[[str], dict[str, int]]:
+    def left(self, aws: Any, stack: LocalSystem, deployment: Any) -> Callable[[str], dict[str, int]]:
         """What there still is of a managed or a customer's collection, anywhere."""
 
         def look(collection: str) -> dict[str, int]:
@@ -174,7 +176,7 @@ class TestDeletingOne:
 
         return look
 
-    def test_it_is_gone_at_once_and_all_of_it_soon(self, newcomer: Newcomer, left: Any, stack: Stack) -> None:
+    def test_it_is_gone_at_once_and_all_of_it_soon(self, newcomer: Newcomer, left: Any, stack: LocalSystem) -> None:
         caller = newcomer()
         made = caller.result("POST", "/api/collections/", json={"type": "managed", "name": "n"})["collection"]["uuid"]
         path = f"/api/collections/{made}"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local import Stack
+from infra.local_system import LocalSystem
 from tests.conftest import SAMPLES
 from tests.e2e.conftest import Caller, Customer, picture
 
@@ -75,14 +75,14 @@ class TestEveryEndpointAnswersWithAndWithoutTheTrailingSlash:
         assert best["distance"] == 0.0
         assert not str(best["distance"]).startswith("-")
 
-    def test_list_collections(self, api: Caller, stack: Stack, slash: str) -> None:
+    def test_list_collections(self, api: Caller, stack: LocalSystem, slash: str) -> None:
         body = envelope(api("GET", f"/api/collections{slash}"))
         assert body["info"] == {}
         shown = {each["uuid"]: each for each in body["result"]["collections"]}
         assert same_shape(shown[stack.collection], COLLECTION)
         assert shown[stack.managed_collection]["type"] == "managed"
 
-    def test_collection_details(self, api: Caller, stack: Stack, slash: str) -> None:
+    def test_collection_details(self, api: Caller, stack: LocalSystem, slash: str) -> None:
         body = envelope(api("GET", f"/api/collections/{stack.collection}{slash}"))
         assert body["info"] == {}
         shown = body["result"]["collection"]
@@ -91,14 +91,14 @@ class TestEveryEndpointAnswersWithAndWithoutTheTrailingSlash:
         assert datetime.fromisoformat(shown["last_sync"]).tzinfo is not None
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d", shown["last_sync"])
 
-    def test_sync_status(self, api: Caller, stack: Stack, slash: str) -> None:
+    def test_sync_status(self, api: Caller, stack: LocalSystem, slash: str) -> None:
         body = envelope(api("GET", f"/api/collections/{stack.collection}/sync-status{slash}"))
         assert list(body["result"]) == ["status", "last_sync", "last_auto_sync", "progress"]
         progress = body["result"]["progress"]
         assert progress["done"] + progress["failed"] + progress["removed"] + progress["skipped"] == progress["to_do"]
         assert datetime.fromisoformat(body["result"]["last_sync"]).tzinfo is not None
 
-    def test_upload(self, api: Caller, stack: Stack, slash: str) -> None:
+    def test_upload(self, api: Caller, stack: LocalSystem, slash: str) -> None:
         path = f"/api/collections/{stack.managed_collection}/upload{slash}"
         body = envelope(api("POST", path, files={"file": ("example_image.jpg", picture("igloo.jpg"))}), 201)
         assert body["result"] == {
@@ -117,7 +117,7 @@ class TestEveryEndpointAnswersWithAndWithoutTheTrailingSlash:
         assert "crab.jpg" in original.headers["Content-Disposition"]
 
 
-def test_a_file_is_described_as_it_is(api: Caller, stack: Stack) -> None:
+def test_a_file_is_described_as_it_is(api: Caller, stack: LocalSystem) -> None:
     found = api.result("POST", "/api/search/", files={"file": picture("koala.jpg")})["files"][0]
     assert found["file_size"] == len(picture("koala.jpg"))
     assert found["md5"] == hashlib.md5(picture("koala.jpg")).hexdigest()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.local import Stack
+from infra.local_system import LocalSystem
 from tests.conftest import SAMPLES
 from tests.e2e.conftest import Bucket, Caller, eventually, picture
 from tests.e2e.test_bad_input import MISSING, refusal
@@ -33,14 +33,14 @@ def pages(caller: Caller, path: str, **parameters: Any) -> list[list[dict[str, A
 
 
 class TestListing:
-    def test_every_file_comes_once_in_the_order_of_the_keys(self, api: Caller, stack: Stack) -> None:
+    def test_every_file_comes_once_in_the_order_of_the_keys(self, api: Caller, stack: LocalSystem) -> None:
         found = pages(api, f"/api/collections/{stack.collection}/files/", limit=7)
         assert all(len(page) == 7 for page in found[:-1])
         names = [file["file_name"] for page in found for file in page]
         assert names == sorted(names)
         assert set(names) >= {path.name for path in (SAMPLES / "photos").glob("*.jpg")}
 
-    def test_a_file_has_all_that_a_search_shows_of_it_and_its_state(self, api: Caller, stack: Stack) -> None:
+    def test_a_file_has_all_that_a_search_shows_of_it_and_its_state(self, api: Caller, stack: LocalSystem) -> None:
         shown = api.result("GET", f"/api/collections/{stack.collection}/files/", params={"limit": 100})["files"]
         by_name = {file["file_name"]: file for file in shown}
         (found,) = api.result("GET", "/api/search/", params={"query": "owl", "limit": 1})["files"]
@@ -69,7 +69,7 @@ class TestListing:
         assert [file["file_name"] for file in first["result"]["files"]] == ["b.jpg", "d.jpg"]
         assert rest == ["f.jpg", "g.jpg", "h.jpg", "j.jpg"]
 
-    def test_by_state(self, api: Caller, stack: Stack, bucket: Bucket) -> None:
+    def test_by_state(self, api: Caller, stack: LocalSystem, bucket: Bucket) -> None:
         path = f"/api/collections/{stack.collection}/files/"
         for name in ("x", "y", "z"):
             bucket.put(f"photos/listed-{name}.jpg", b"these are words")
@@ -88,12 +88,12 @@ class TestListing:
         [("state", "removed"), ("state", ""), ("limit", "0"), ("cursor", "x"), ("cursor", "WzEsMl0"), ("cursor", "é")],
     )
     def test_what_cannot_be_listed_names_the_parameter(
-        self, api: Caller, stack: Stack, parameter: str, value: str
+        self, api: Caller, stack: LocalSystem, parameter: str, value: str
     ) -> None:
         path = f"/api/collections/{stack.collection}/files/"
         refusal(api("GET", path, params={parameter: value}), 400, field=parameter)
 
-    def test_a_cursor_belongs_to_its_list(self, api: Caller, stack: Stack) -> None:
+    def test_a_cursor_belongs_to_its_list(self, api: Caller, stack: LocalSystem) -> None:
         path = f"/api/collections/{stack.collection}/files/"
         cursor = api("GET", path, params={"limit": 1}).json()["info"]["next_cursor"]
         refusal(api("GET", path, params={"cursor": cursor, "state": "indexed"}), 400, field="cursor")
@@ -103,7 +103,7 @@ class TestListing:
 
 class TestDeleting:
     def test_a_managed_file_is_gone_at_once_and_its_share_comes_back(
-        self, managed: Managed, aws: Any, stack: Stack
+        self, managed: Managed, aws: Any, stack: LocalSystem
     ) -> None:
         managed.send("a.jpg", picture("owl.jpg"))
         file = managed.files()["a.jpg"]
@@ -147,7 +147,9 @@ class TestSimilar:
 
 
 class TestRetrying:
-    def test_a_file_that_failed_is_looked_at_again(self, api: Caller, stack: Stack, bucket: Bucket, aws: Any) -> None:
+    def test_a_file_that_failed_is_looked_at_again(
+        self, api: Caller, stack: LocalSystem, bucket: Bucket, aws: Any
+    ) -> None:
         path = f"/api/collections/{stack.collection}/files/"
         bucket.put("photos/retried.jpg", b"these are words")
         failed = eventually(
@@ -177,7 +179,7 @@ class TestSearching:
         assert in_pages[:40] == whole
         assert len({file["uuid"] for file in in_pages}) == len(in_pages)
 
-    def test_by_picture_too_in_the_query_or_in_the_form(self, api: Caller, stack: Stack) -> None:
+    def test_by_picture_too_in_the_query_or_in_the_form(self, api: Caller, stack: LocalSystem) -> None:
         file = {"file": picture("owl.jpg")}
         narrow: dict[str, Any] = {"limit": 3, "collection": stack.collection, "max_distance": "1.5"}
         first = api("POST", "/api/search/", params=narrow, files=file).json()
@@ -220,7 +222,7 @@ class TestSearching:
     def test_what_cannot_narrow_a_search_names_the_parameter(self, api: Caller, parameter: str, value: str) -> None:
         refusal(api("GET", "/api/search/", params={"query": "owl", parameter: value}), 400, field=parameter)
 
-    def test_a_collection_that_is_not_the_accounts_is_not_found(self, stranger: Caller, stack: Stack) -> None:
+    def test_a_collection_that_is_not_the_accounts_is_not_found(self, stranger: Caller, stack: LocalSystem) -> None:
         for uuid in (stack.collection, MISSING, "nonsense"):
             refusal(stranger("GET", "/api/search/", params={"query": "owl", "collection": uuid}), 404)
 

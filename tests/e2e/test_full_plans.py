@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from chalicelib.domain.accounts import Terms
+from chalicelib.domain.accounts import Subscription
 from infra.admin.deployment import Deployment
 from tests.e2e.conftest import Caller, Customer, eventually, picture
 from tests.e2e.test_bad_input import refusal
@@ -42,7 +42,7 @@ def test_what_the_plan_has_no_room_for_is_listed_and_indexed_once_there_is_some(
     sync()
     assert len(caller.names_found("an animal")) == 2
     account = caller.result("GET", "/api/account/")["account"]["uuid"]
-    deployment.services.accounts.set_terms(account, Terms("business", {"files": 4}))
+    deployment.services.accounts.set_subscription(account, Subscription("business", {"files": 4}))
     sync()
     assert len(caller.names_found("an animal")) == 4
     assert used(caller) == (4, sum(len(picture(f"{name}.jpg")) for name in NAMES))

@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.conftest import Caller, picture
 from tests.e2e.test_bad_input import MISSING, refusal
 from tests.e2e.test_uploads import Managed
-from tests.unit.api.test_reference import routes
+from tests.unit.api.test_openapi import routes
 
 Newcomer = Callable[..., Caller]
 
@@ -55,10 +55,10 @@ class Victim:
 
 @pytest.fixture(scope="module")
 def victim(deployment: Any, stack: Any) -> Victim:
-    from chalicelib.domain.accounts import Scope, Terms
+    from chalicelib.domain.accounts import Scope, Subscription
 
     accounts = deployment.services.accounts
-    account = accounts.open("victim", Terms("business"))
+    account = accounts.open("victim", Subscription("business"))
     return Victim(Caller(stack.api_url, accounts.issue_token(account.uuid, "tests", Scope.WRITE)[0]))
 
 

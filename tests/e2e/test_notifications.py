@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from infra.local import Stack
+from infra.local_system import LocalSystem
 from infra.notifications import notify
 
 
-def test_a_bucket_that_tells_others_goes_on_telling_them(aws: Callable[[str], Any], stack: Stack) -> None:
+def test_a_bucket_that_tells_others_goes_on_telling_them(aws: Callable[[str], Any], stack: LocalSystem) -> None:
     s3, sqs = aws("s3"), aws("sqs")
     allow = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sqs:*", "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})

@@ -13,8 +13,8 @@ import requests
 
 from infra.admin.__main__ import main as administer
 from infra.emulator import Emulator
-from infra.local import Stack, bring_up
-from infra.loopback import free_port
+from infra.local_system import LocalSystem, bring_up
+from infra.localhost import free_port
 from infra.opensearch.node import Node, NodeError
 from tests.conftest import SAMPLES
 from tests.e2e.conftest import Caller, eventually, picture
@@ -29,7 +29,7 @@ class System:
 
     emulator: Emulator
     node: Node
-    stack: Stack
+    stack: LocalSystem
     api: Caller = field(init=False)
 
     def __post_init__(self) -> None:

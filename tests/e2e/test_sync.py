@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from infra.local import Stack
+from infra.local_system import LocalSystem
 from tests.e2e.conftest import Bucket, Caller, eventually, picture
 
 Aws = Callable[..., Any]
 
 
 @pytest.fixture
-def catalogue(aws: Aws, stack: Stack) -> Callable[[str], dict[str, Any] | None]:
+def catalogue(aws: Aws, stack: LocalSystem) -> Callable[[str], dict[str, Any] | None]:
     """What the catalogue says of a key of the sample collection."""
 
     def look(key: str) -> dict[str, Any] | None:
@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_recorded_with_its_reason_and_its_neighbours_are_
     assert [catalogue(f"photos/broken-{name}.jpg")["version"] for name in reasons] == versions, "not tried again"
 
 
-def test_a_sync_that_runs_is_not_begun_twice(api: Caller, aws: Aws, stack: Stack) -> None:
+def test_a_sync_that_runs_is_not_begun_twice(api: Caller, aws: Aws, stack: LocalSystem) -> None:
     functions, path = aws("lambda"), f"/api/collections/{stack.collection}"
     source = functions.list_event_source_mappings(FunctionName=stack.outputs["SyncWorkerName"])
     worker = source["EventSourceMappings"][0]["UUID"]
@@ -107,7 +107,7 @@ def test_a_sync_that_runs_is_not_begun_twice(api: Caller, aws: Aws, stack: Stack
 
 @pytest.mark.usefixtures("quiet")
 def test_a_schedule_syncs_the_collections_that_are_due(
-    api: Caller, bucket: Bucket, aws: Aws, stack: Stack, sync: Any
+    api: Caller, bucket: Bucket, aws: Aws, stack: LocalSystem, sync: Any
 ) -> None:
     path = f"/api/collections/{stack.collection}"
     sync()
@@ -176,7 +176,7 @@ def test_the_three_intervals_each_have_their_rule(aws: Aws) -> None:
 
 
 def test_a_bucket_that_cannot_be_listed_fails_the_sync_and_removes_nothing(
-    api: Caller, aws: Aws, stack: Stack, sync: Any
+    api: Caller, aws: Aws, stack: LocalSystem, sync: Any
 ) -> None:
     path, iam = f"/api/collections/{stack.collection}", aws("iam")
     before = sync()["stats"]

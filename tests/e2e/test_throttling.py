@@ -1,7 +1,7 @@
 """What comes faster than the deployment takes is answered 429 by API Gateway itself.
 
 In the API's words, on AWS: the emulator does not read gateway responses out of an API's definition, where SAM puts
-them. What they say is tested on the template (``tests/unit/infra/test_template.py``).
+them. What they say is tested on the template (``tests/integration/infra/test_template.py``).
 """
 
 from collections.abc import Callable, Iterator
@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from infra.local import Stack
+from infra.local_system import LocalSystem
 from infra.package import STAGE
 from tests.e2e.conftest import Caller, eventually
 
 
 @pytest.fixture
-def throttled(aws: Callable[[str], Any], stack: Stack) -> Iterator[None]:
+def throttled(aws: Callable[[str], Any], stack: LocalSystem) -> Iterator[None]:
     """The stage takes a request a second, as with other parameters of the template, and then as before again."""
     gateway, where = aws("apigateway"), {"restApiId": stack.outputs["RestAPIId"], "stageName": STAGE}
     before = gateway.get_stage(**where)["methodSettings"]["*/*"]
@@ -30,7 +30,7 @@ def throttled(aws: Callable[[str], Any], stack: Stack) -> Iterator[None]:
     limit(before["throttlingRateLimit"], before["throttlingBurstLimit"])
 
 
-def test_the_parameters_limits_are_in_force(aws: Callable[[str], Any], stack: Stack) -> None:
+def test_the_parameters_limits_are_in_force(aws: Callable[[str], Any], stack: LocalSystem) -> None:
     stage = aws("apigateway").get_stage(restApiId=stack.outputs["RestAPIId"], stageName=STAGE)
     setting = stage["methodSettings"]["*/*"]
     assert (setting["throttlingRateLimit"], setting["throttlingBurstLimit"]) == (200, 500)

@@ -14,7 +14,7 @@ import pytest
 import requests
 from PIL import Image
 
-from infra.local import Stack
+from infra.local_system import LocalSystem
 from tests.e2e.conftest import Caller, eventually, picture
 from tests.e2e.test_bad_input import MISSING, refusal
 
@@ -111,7 +111,7 @@ class TestSentAlong:
         assert [managed.used(name) for name in ("files", "managed_bytes", "uploads_a_month")] == [0, 0, 0]
         assert managed.files() == {}
 
-    def test_nothing_is_left_where_the_bytes_arrived(self, managed: Managed, aws: Any, stack: Stack) -> None:
+    def test_nothing_is_left_where_the_bytes_arrived(self, managed: Managed, aws: Any, stack: LocalSystem) -> None:
         managed.send("a.jpg", picture("owl.jpg"))
         managed.send("b.jpg", b"no picture")
         listed = aws("s3").list_objects_v2(Bucket=stack.outputs["ManagedBucketName"], Prefix="incoming/")
@@ -191,7 +191,7 @@ class TestSentToS3:
         assert not post(prepared, body, key="objects/somewhere/else.jpg").ok
         assert post(prepared, body).ok
 
-    def test_what_it_is_comes_from_the_bytes(self, managed: Managed, aws: Any, stack: Stack) -> None:
+    def test_what_it_is_comes_from_the_bytes(self, managed: Managed, aws: Any, stack: LocalSystem) -> None:
         prepared = managed.prepare("a.png", len(picture("owl.jpg")), "image/png")
         assert post(prepared, picture("owl.jpg")).ok
         done = managed.complete(prepared.json()["result"]["upload"]["id"]).json()["result"]
@@ -220,7 +220,7 @@ class TestSentToS3:
         assert managed.used("managed_bytes") == len(picture("owl.jpg"))
 
     def test_one_that_is_abandoned_gives_its_share_back_once_it_expires(
-        self, managed: Managed, aws: Any, stack: Stack
+        self, managed: Managed, aws: Any, stack: LocalSystem
     ) -> None:
         upload = managed.prepare("a.jpg", 5000).json()["result"]["upload"]["id"]
         assert managed.used("managed_bytes") == 5000
@@ -274,7 +274,7 @@ class TestSentToS3:
 
 
 @pytest.fixture
-def narrow(aws: Any, stack: Stack) -> Iterator[None]:
+def narrow(aws: Any, stack: LocalSystem) -> Iterator[None]:
     """As many functions behind the API at once as this machine can bear; callers beyond that are told to come back."""
     functions, name = aws("lambda"), stack.outputs["APIHandlerName"]
     functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=6)

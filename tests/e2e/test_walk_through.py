@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import requests
 
-from chalicelib.domain.accounts import Scope, Terms, new_token, token_digest
-from infra.local import Stack
+from chalicelib.domain.accounts import Scope, Subscription, new_token, token_digest
+from infra.local_system import LocalSystem
 from tests.conftest import SAMPLES
 from tests.e2e.conftest import Caller, Customer, eventually, picture
 from tests.e2e.test_contract import COLLECTION, FILE, same_shape
@@ -22,10 +22,10 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @pytest.fixture(scope="module")
-def pro(deployment: Any, stack: Stack) -> Caller:
+def pro(deployment: Any, stack: LocalSystem) -> Caller:
     """Somebody on a 'Pro' plan, with the token of their user page."""
     accounts = deployment.services.accounts
-    account = accounts.open("A user", Terms("pro"))
+    account = accounts.open("A user", Subscription("pro"))
     return Caller(stack.api_url, accounts.issue_token(account.uuid, "user page", Scope.WRITE)[0])
 
 
@@ -251,7 +251,7 @@ class TestErrorHandling:
     def test_404_for_what_is_not_found(self, pro: Caller) -> None:
         self.refusal(pro("GET", f"/api/collections/{uuid.uuid4()}/"), 404)
 
-    def test_409_while_a_sync_is_in_progress(self, pro: Caller, test: str, aws: Any, stack: Stack) -> None:
+    def test_409_while_a_sync_is_in_progress(self, pro: Caller, test: str, aws: Any, stack: LocalSystem) -> None:
         functions = aws("lambda")
         (mapping,) = functions.list_event_source_mappings(FunctionName=stack.outputs["SyncWorkerName"])[
             "EventSourceMappings"
@@ -266,7 +266,7 @@ class TestErrorHandling:
             functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
         eventually(lambda: pro.result("GET", f"/api/collections/{test}/sync-status/")["status"] == "completed")
 
-    def test_500_for_what_nobody_expected(self, aws: Any, stack: Stack) -> None:
+    def test_500_for_what_nobody_expected(self, aws: Any, stack: LocalSystem) -> None:
         # A token whose record is damaged: nothing that the application could have meant.
         secret = new_token()
         damaged = {"pk": {"S": f"token#{token_digest(secret)}"}, "sk": {"S": "token"}}
@@ -275,7 +275,9 @@ class TestErrorHandling:
         assert self.refusal(answer, 500)["error"] == "internal_error"
         assert "KeyError" not in answer.text
 
-    def test_503_with_retry_after_while_the_model_does_not_answer(self, pro: Caller, aws: Any, stack: Stack) -> None:
+    def test_503_with_retry_after_while_the_model_does_not_answer(
+        self, pro: Caller, aws: Any, stack: LocalSystem
+    ) -> None:
         iam, function = (
             aws("iam"),
             aws("lambda").get_function_configuration(FunctionName=stack.outputs["APIHandlerName"]),

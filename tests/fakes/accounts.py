@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from chalicelib.domain.accounts import Account, Terms, Token
+from chalicelib.domain.accounts import Account, Subscription, Token
 from chalicelib.domain.errors import StaleWrite
 
 
@@ -15,7 +15,7 @@ class FakeAccounts:
         terms: of an account that nobody has opened, where a test cares for none.
     """
 
-    def __init__(self, terms: Terms | None = None) -> None:
+    def __init__(self, terms: Subscription | None = None) -> None:
         self._terms = terms
         self.stored: dict[str, Account] = {}
         self.issued: dict[str, Token] = {}
@@ -31,7 +31,7 @@ class FakeAccounts:
     def all(self) -> Iterator[Account]:
         yield from list(self.stored.values())
 
-    def set_terms(self, account: Account, terms: Terms) -> None:
+    def set_subscription(self, account: Account, terms: Subscription) -> None:
         known = self._unchanged(account)
         self.stored[account.uuid] = replace(known, terms=terms, revision=known.revision + 1)
         for token in self.tokens(account.uuid):

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from chalicelib.domain.collections import Collection
+from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import SourceDenied, SourceUnavailable
 from chalicelib.domain.files import ObjectInfo
-from chalicelib.services.ports import Failure
 
 SCHEME = "fake-s3://"
 
@@ -41,11 +41,11 @@ class FakeBucket:
         body = self.objects.get(key)
         return None if body is None else ObjectInfo(key, etag(body), len(body))
 
-    def look(self, key: str) -> ObjectInfo | Failure | None:
+    def head_object(self, key: str) -> ObjectInfo | ReadFailure | None:
         if key in self.denied:
-            return Failure("access_denied", "The bucket refuses, as the test wants it.", transient=False)
+            return ReadFailure("access_denied", "The bucket refuses, as the test wants it.", transient=False)
         if key in self.archived and key in self.objects:
-            return Failure("archived", "It is in an archive, as the test wants it.", transient=False)
+            return ReadFailure("archived", "It is in an archive, as the test wants it.", transient=False)
         return self.info(key)
 
 
@@ -61,17 +61,17 @@ class FakeSources:
     def of(self, collection: Collection) -> "FakeSource":
         return FakeSource(self, collection.bucket, collection.prefix)
 
-    def fetch(self, url: str) -> bytes | Failure | None:
+    def fetch(self, url: str) -> bytes | ReadFailure | None:
         """What a presigned URL of one of these sources gives whoever follows it."""
         assert url.startswith(SCHEME)
         name, _, key = url.removeprefix(SCHEME).partition("?")[0].partition("/")
         bucket, key = self.bucket(name), unquote(key)
         if bucket.down:
-            return Failure("source_unavailable", "the bucket is down, as the test wants it", transient=True)
+            return ReadFailure("source_unavailable", "the bucket is down, as the test wants it", transient=True)
         if key in bucket.denied | bucket.sealed:
-            return Failure("source_denied", "The bucket refuses, as the test wants it.", transient=False)
+            return ReadFailure("source_denied", "The bucket refuses, as the test wants it.", transient=False)
         if key in bucket.archived:
-            return Failure("archived", "It is in an archive, as the test wants it.", transient=False)
+            return ReadFailure("archived", "It is in an archive, as the test wants it.", transient=False)
         return bucket.objects.get(key)
 
 
@@ -81,7 +81,7 @@ class FakeSource:
     name: str
     prefix: str
 
-    def walk(self, after: str | None) -> Iterator[ObjectInfo]:
+    def list_objects(self, after: str | None) -> Iterator[ObjectInfo]:
         bucket = self._bucket()
         if bucket.unlisted:
             raise SourceDenied("The bucket may not be listed, as the test wants it.")
@@ -94,12 +94,12 @@ class FakeSource:
             if found is not None:  # still
                 yield found
 
-    def look(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo | Failure | None]:
+    def head_objects(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo | ReadFailure | None]:
         try:
             bucket = self._bucket()
         except SourceUnavailable as error:
-            return dict.fromkeys(keys, Failure(error.code, error.message, transient=True))
-        return {key: bucket.look(key) for key in keys}
+            return dict.fromkeys(keys, ReadFailure(error.code, error.message, transient=True))
+        return {key: bucket.head_object(key) for key in keys}
 
     def url(self, key: str, *, seconds: int, file_name: str | None = None) -> str:
         suffix = f"?save-as={quote(file_name, safe='')}" if file_name is not None else ""

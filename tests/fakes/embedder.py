@@ -5,9 +5,8 @@ import math
 import struct
 from collections.abc import Sequence
 
+from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure
 from chalicelib.domain.errors import EmbedderUnavailable
-from chalicelib.domain.files import Picture
-from chalicelib.services.ports import Embedding, Failure, ObjectToEmbed
 from tests.fakes.buckets import FakeSources
 from tests.fakes.storage import FakeStorage
 
@@ -30,43 +29,43 @@ class FakeEmbedder:
         self._sources = sources
         self._storage = storage
 
-    def model(self) -> str:
+    def model_version(self) -> str:
         self._answer()
         return self.stamp
 
-    def embed_text(self, text: str) -> Embedding:
+    def embed_text(self, text: str) -> QueryVector:
         self._answer()
-        return Embedding(self.stamp, vector(text.encode()))
+        return QueryVector(self.stamp, vector(text.encode()))
 
-    def embed_image(self, image: bytes) -> Picture | Failure:
+    def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure:
         self._answer()
         return self._picture(image)
 
-    def embed_objects(self, objects: Sequence[ObjectToEmbed]) -> list[Picture | Failure]:
+    def embed_objects(self, objects: Sequence[ObjectToEmbed]) -> list[ImageEmbedding | ReadFailure]:
         self._answer()
         return [self._object(each) for each in objects]
 
-    def _object(self, each: ObjectToEmbed) -> Picture | Failure:
+    def _object(self, each: ObjectToEmbed) -> ImageEmbedding | ReadFailure:
         found = self._sources.fetch(each.url)
         if found is None:
-            return Failure("source_not_found", "the source does not exist", transient=False)
-        if isinstance(found, Failure):
+            return ReadFailure("source_not_found", "the source does not exist", transient=False)
+        if isinstance(found, ReadFailure):
             return found
         result = self._picture(found)
-        if isinstance(result, Picture):
+        if isinstance(result, ImageEmbedding):
             self._storage.receive(each.thumbnail_url, b"thumbnail of " + found)
         return result
 
-    def _picture(self, body: bytes) -> Picture | Failure:
+    def _picture(self, body: bytes) -> ImageEmbedding | ReadFailure:
         if body in self.hiccups:
-            return Failure("internal", "a hiccup, as the test wants it", transient=True)
+            return ReadFailure("internal", "a hiccup, as the test wants it", transient=True)
         if not body:
-            return Failure("empty", "the file is empty", transient=False)
+            return ReadFailure("empty", "the file is empty", transient=False)
         if body.startswith(UNREADABLE):
-            return Failure("not_an_image", "the file is not an image", transient=False)
+            return ReadFailure("not_an_image", "the file is not an image", transient=False)
         self.embedded.append(body)
         md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
-        return Picture(self.stamp, vector(body), len(body), md5, 640, 480, "JPEG")
+        return ImageEmbedding(self.stamp, vector(body), len(body), md5, 640, 480, "JPEG")
 
     def _answer(self) -> None:
         if self.down:

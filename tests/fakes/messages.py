@@ -30,7 +30,7 @@ class Message:
         return {"Records": [record]}
 
 
-class Post:
+class InMemorySQS:
     """What a test may look at, and reorder, double or lose: ``waiting``, the messages that nobody is done with."""
 
     def __init__(self, queues: FakeQueues) -> None:

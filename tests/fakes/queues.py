@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from chalicelib.domain.changes import DeletionStep, IndexBatch, SyncStep
-from chalicelib.domain.uploads import UploadRef, uploads_in
+from chalicelib.domain.messages import DeletionStep, IndexBatch, ReceivedMessage, SyncStep
+from chalicelib.domain.uploads import UploadRef, uploads_in_message
 
 
 class FakeQueues:
-    """What a test may look at: ``steps``, ``deletions`` and ``uploads`` with their delays, and ``batches``, as sent.
+    """What a test may look at: ``steps``, ``deletions`` and ``uploads`` with their delays, ``batches`` as sent, and ``delayed``, each with its seconds.
 
     What it may set: ``down``, and nothing can be sent.
     """
@@ -17,6 +17,7 @@ class FakeQueues:
         self.batches: list[IndexBatch] = []
         self.deletions: list[tuple[DeletionStep, int]] = []
         self.uploads: list[tuple[UploadRef, int]] = []
+        self.delayed: list[tuple[ReceivedMessage, int]] = []
         self.down = False
 
     def send_sync(self, step: SyncStep, *, delay: int = 0) -> None:
@@ -37,7 +38,11 @@ class FakeQueues:
     def send_upload(self, upload: UploadRef, *, delay: int = 0) -> None:
         self._answer()
         assert 0 <= delay <= 900, "SQS delays a message by 15 minutes at most"
-        self.uploads.extend((ref, delay) for ref in uploads_in(upload.to_json()))
+        self.uploads.extend((ref, delay) for ref in uploads_in_message(upload.to_json()))
+
+    def delay(self, message: ReceivedMessage, seconds: int) -> None:
+        assert 0 <= seconds <= 43_200, "SQS hides a message for twelve hours at most"
+        self.delayed.append((message, seconds))
 
     def _answer(self) -> None:
         if self.down:

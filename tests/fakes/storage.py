@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.files import ObjectInfo
-from chalicelib.services.ports import Clock, UploadForm
+from chalicelib.domain.uploads import UploadForm
+from chalicelib.services.ports import Clock
 from tests.fakes.buckets import SCHEME, FakeSources, etag
 from tests.fakes.clock import FakeClock
 

@@ -5,52 +5,58 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from chalicelib.domain.changes import IndexBatch, SyncStep
 from chalicelib.domain.collections import Collection, SyncState, SyncStatus, Trigger
 from chalicelib.domain.errors import StaleWrite
-from chalicelib.domain.syncs import Part, Progress, Tally
-from chalicelib.services.ports import OnRecord, Opened
+from chalicelib.domain.messages import IndexBatch, SyncStep
+from chalicelib.domain.syncs import BatchRecord, KeyRange, PendingBatch, Progress, Tally
 from tests.fakes.collections import FakeCollections
 
 
 class FakeSyncs:
-    """What a test may look at: ``walked``, the parts by sync and number; ``batches`` by sync and mark, and ``done``."""
+    """What a test may look at: ``walked``, the key_ranges by sync and number; ``batches`` by sync and batch_id, and ``done``."""
 
     def __init__(self, collections: FakeCollections) -> None:
-        self.walked: dict[tuple[str, int], Part] = {}
+        self.walked: dict[tuple[str, int], KeyRange] = {}
         self.batches: dict[tuple[str, str], IndexBatch] = {}
         self.done: set[tuple[str, str]] = set()
         self._splits: dict[str, list[str]] = {}
         self._collections = collections
 
-    def begin(self, collection: Collection, sync: SyncState, parts: Sequence[Part], now: datetime) -> bool:
+    def begin(self, collection: Collection, sync: SyncState, key_ranges: Sequence[KeyRange], now: datetime) -> bool:
         known = self._collections.get(collection.account, collection.uuid)
         if known is None or known.sync.status_at(now) is SyncStatus.IN_PROGRESS:
             return False
         assert sync.id is not None
         kept = {name: getattr(known.sync, name) for name in ("last_sync", "last_manual_sync", "last_auto_sync")}
         self._collections.put(replace(known, sync=replace(sync, files_before=known.total_files, **kept)))
-        self.walked |= {(sync.id, part.number): part for part in parts}
+        self.walked |= {(sync.id, key_range.number): key_range for key_range in key_ranges}
         return True
 
-    def take(self, step: SyncStep, lease: datetime) -> Part | None:
+    def acquire(self, step: SyncStep, lease: datetime) -> KeyRange | None:
         if self._change(step.account, step.collection, step.sync, lease_until=lease) is None:
             return None
-        part = self.walked[step.sync, step.part]
-        if part.leg > step.leg:
+        key_range = self.walked[step.sync, step.key_range]
+        if key_range.continuation > step.continuation:
             return None
-        taken = replace(part, leg=step.leg, fence=part.fence + 1)
-        self.walked[step.sync, step.part] = taken
+        taken = replace(key_range, continuation=step.continuation, fencing_token=key_range.fencing_token + 1)
+        self.walked[step.sync, step.key_range] = taken
         return taken
 
-    def advance(self, step: SyncStep, part: Part, made: Progress, opened: Sequence[Opened], lease: datetime) -> None:
+    def save_progress(
+        self,
+        step: SyncStep,
+        key_range: KeyRange,
+        made: Progress,
+        pending_batches: Sequence[PendingBatch],
+        lease: datetime,
+    ) -> None:
         running = self._running(step.account, step.collection, step.sync)
-        if running is None or self.walked[step.sync, part.number].fence != part.fence:
+        if running is None or self.walked[step.sync, key_range.number].fencing_token != key_range.fencing_token:
             raise StaleWrite
-        self.walked[step.sync, part.number] = part
-        for each in opened:
-            assert each.batch.mark is not None
-            self.batches[step.sync, each.batch.mark] = each.batch
+        self.walked[step.sync, key_range.number] = key_range
+        for each in pending_batches:
+            assert each.batch.batch_id is not None
+            self.batches[step.sync, each.batch.batch_id] = each.batch
         state = running.sync
         progress = replace(
             state.progress,
@@ -64,39 +70,44 @@ class FakeSyncs:
             step.sync,
             lease_until=lease,
             progress=progress,
-            outstanding=state.outstanding + len(opened),
-            parts=state.parts - part.finished,
+            outstanding=state.outstanding + len(pending_batches),
+            open_key_ranges=state.open_key_ranges - key_range.finished,
         )
 
-    def unsent(self, step: SyncStep, part: Part) -> list[IndexBatch]:
-        marks = [f"sent.{part.number:03}.{number:09}" for number in range(part.sent - part.fresh, part.sent)]
-        return [self.batches[step.sync, mark] for mark in marks if (step.sync, mark) not in self.done]
+    def unsent_batches(self, step: SyncStep, key_range: KeyRange) -> list[IndexBatch]:
+        split_samples = [
+            f"sent.{key_range.number:03}.{number:09}"
+            for number in range(key_range.sent - key_range.unsent_count, key_range.sent)
+        ]
+        return [
+            self.batches[step.sync, batch_id] for batch_id in split_samples if (step.sync, batch_id) not in self.done
+        ]
 
-    def held(self, step: SyncStep, after: str | None) -> Iterator[IndexBatch]:
-        for sync, mark in sorted(self.batches):
-            waiting = sync == step.sync and mark.startswith("held.") and (sync, mark) not in self.done
-            if waiting and (after is None or mark > after):
-                yield self.batches[sync, mark]
+    def deferred_batches(self, step: SyncStep, after: str | None) -> Iterator[IndexBatch]:
+        for sync, batch_id in sorted(self.batches):
+            waiting = sync == step.sync and batch_id.startswith("deferred.") and (sync, batch_id) not in self.done
+            if waiting and (after is None or batch_id > after):
+                yield self.batches[sync, batch_id]
 
-    def parts(self, sync: str) -> list[Part]:
-        return [part for (owner, _), part in self.walked.items() if owner == sync]
+    def key_ranges(self, sync: str) -> list[KeyRange]:
+        return [key_range for (owner, _), key_range in self.walked.items() if owner == sync]
 
-    def on_record(self, sync: str) -> Iterator[OnRecord]:
-        for (owner, mark), batch in sorted(self.batches.items()):
+    def batch_records(self, sync: str) -> Iterator[BatchRecord]:
+        for (owner, batch_id), batch in sorted(self.batches.items()):
             if owner == sync:
-                yield OnRecord(batch, (owner, mark) in self.done)
+                yield BatchRecord(batch, (owner, batch_id) in self.done)
 
-    def extend(self, account: str, collection: str, sync: str, lease: datetime) -> None:
+    def renew_lease(self, account: str, collection: str, sync: str, lease: datetime) -> None:
         self._change(account, collection, sync, lease_until=lease)
 
-    def set_listed(self, step: SyncStep) -> None:
+    def mark_listed(self, step: SyncStep) -> None:
         self._change(step.account, step.collection, step.sync, listed=True)
 
-    def close_batch(self, batch: IndexBatch, tally: Tally, lease: datetime) -> None:
-        assert batch.sync is not None and batch.mark is not None
+    def complete_batch(self, batch: IndexBatch, tally: Tally, lease: datetime) -> None:
+        assert batch.sync is not None and batch.batch_id is not None
         counting = (SyncStatus.IN_PROGRESS, SyncStatus.NEEDS_CONFIRMATION)
         running = self._running(batch.account, batch.collection, batch.sync, counting)
-        marker = batch.sync, batch.mark
+        marker = batch.sync, batch.batch_id
         if running is None or marker not in self.batches or marker in self.done:
             return
         self.done.add(marker)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
+from embedder_container.decoder_pool import DecoderPool
 from embedder_container.errors import Code, ItemError
-from embedder_container.isolation import DecoderPool
-from embedder_container.models import MODELS_SHIPPED, load_card
+from embedder_container.models import MODELS_SHIPPED, load_description
 from tests.bench.resident import resident_mb
 from tests.fuzz.corpus import corpus
 from tests.fuzz.mutations import mutated
@@ -35,7 +35,7 @@ def fuzz(inputs: int, seed: int, *, processes: int, seconds: float, batch: int =
     Returns:
         the outcome; `resident_mb` has an entry for each batch after the first.
     """
-    pool = DecoderPool(load_card(MODELS_SHIPPED, "lite").image, processes, seconds)
+    pool = DecoderPool(load_description(MODELS_SHIPPED, "lite").image, processes, seconds)
     outcome = Outcome()
     files = _files(seed)
 

@@ -35,26 +35,26 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "a refused write is taken for done",
-        "chalicelib/services/indexing.py",
+        "chalicelib/services/pipeline/indexer.py",
         "        done.look_again |= stale\n",
         "",
     ),
     Mutant(
         "a look that asks for nothing leaves no trace",
-        "chalicelib/services/indexing.py",
+        "chalicelib/services/pipeline/indexer.py",
         "                done.drafts.append("
         "replace(draft, record=replace(draft.record, updated_at=record.updated_at)))\n",
         "                done.standing.append(record)\n",
     ),
     Mutant(
         "an object that was never on record leaves no tombstone",
-        "chalicelib/services/indexing.py",
+        "chalicelib/services/pipeline/indexer.py",
         "                done.drafts.append(replace(draft, record=removed(draft.record, *VANISHED)))\n",
         "                pass\n",
     ),
     Mutant(
         "a redelivered message does not fill the vector store again",
-        "chalicelib/services/indexing.py",
+        "chalicelib/services/pipeline/indexer.py",
         "            done.drafts += "
         "[Draft(replace(r, version=next_version(r, self.now())), r) for r in done.standing]\n",
         "            pass\n",
@@ -73,35 +73,35 @@ MUTANTS = (
     ),
     Mutant(
         "the model's stamp is not compared",
-        "chalicelib/domain/listing.py",
+        "chalicelib/domain/sync_diff.py",
         "    if record.model != model:\n        return Kind.UPDATE\n",
         "",
     ),
     Mutant(
         "batches are sent before they are on record",
-        "chalicelib/services/walking.py",
-        """        self.syncs.advance(step, part, made, opened, self.now() + LEASE)
+        "chalicelib/services/pipeline/sync_worker.py",
+        """        self.syncs.save_progress(step, part, made, opened, self.now() + LEASE)
         self.queues.send_batches(sent)
 """,
         """        self.queues.send_batches(sent)
-        self.syncs.advance(step, part, made, opened, self.now() + LEASE)
+        self.syncs.save_progress(step, part, made, opened, self.now() + LEASE)
 """,
     ),
     Mutant(
         "what a worker put on record and never sent is forgotten",
-        "chalicelib/services/walking.py",
-        "        self.queues.send_batches(self.syncs.unsent(step, part))\n",
+        "chalicelib/services/pipeline/sync_worker.py",
+        "        self.queues.send_batches(self.syncs.unsent_batches(step, part))\n",
         "",
     ),
     Mutant(
         "what was put on record at the very end of a part and never sent is forgotten",
-        "chalicelib/services/walking.py",
-        "        self.queues.send_batches(self.syncs.unsent(step, part))\n",
-        "        if not part.finished:\n            self.queues.send_batches(self.syncs.unsent(step, part))\n",
+        "chalicelib/services/pipeline/sync_worker.py",
+        "        self.queues.send_batches(self.syncs.unsent_batches(step, part))\n",
+        "        if not key_range.finished:\n            self.queues.send_batches(self.syncs.unsent_batches(step, part))\n",
     ),
     Mutant(
         "removals are sent while the bucket is still being listed",
-        "chalicelib/services/walking.py",
+        "chalicelib/services/pipeline/sync_worker.py",
         "        sent = [each.batch for each in opened if not each.held]\n",
         "        sent = [each.batch for each in opened]\n",
     ),
@@ -119,73 +119,73 @@ MUTANTS = (
     ),
     Mutant(
         "a part that was walked to its end is not looked at again",
-        "chalicelib/services/walking.py",
+        "chalicelib/services/pipeline/sync_worker.py",
         "        self._after_the_walk(step, seconds_left)\n\n    def stretches",
-        "        if not part.finished:\n            self._after_the_walk(step, seconds_left)\n\n    def stretches",
+        "        if not key_range.finished:\n            self._after_the_walk(step, seconds_left)\n\n    def stretches",
     ),
     Mutant(
         "the same bytes are embedded again",
-        "chalicelib/services/embedding.py",
+        "chalicelib/services/pipeline/embeddings.py",
         "        known = self.catalogue.twins(list(dict.fromkeys(names))) if names else {}\n",
         "        known = {}\n",
     ),
     Mutant(
         "an object that was overwritten while it was read is taken for the one that was seen",
-        "chalicelib/services/embedding.py",
+        "chalicelib/services/pipeline/embeddings.py",
         "                yield each, _record(each, result, place) if is_same else None\n",
         "                yield each, _record(each, result, place)\n",
     ),
     Mutant(
         "an object that cannot be read counts as gone",
-        "chalicelib/services/indexing.py",
+        "chalicelib/services/pipeline/indexer.py",
         "        done.standing.append(previous)\n        done.unread.add(previous.key)\n",
         "        done.drafts.append(replace(draft, record=removed(record)))\n",
     ),
     Mutant(
         "a message that failed is taken for done",
         "chalicelib/workers.py",
-        "            services.failing.failed(delivery, error)\n            raise\n",
-        "            services.failing.failed(delivery, error)\n            return\n",
+        "            services.retries.failed(delivery, error)\n            raise\n",
+        "            services.retries.failed(delivery, error)\n            return\n",
     ),
     Mutant(
         "a cancelled sync's batches end another's",
-        "chalicelib/services/indexing.py",
+        "chalicelib/services/pipeline/indexer.py",
         "    return collection.sync.id != batch.sync or collection.sync.status is SyncStatus.CANCELLED\n",
         "    return collection.sync.status is not SyncStatus.COMPLETED\n",
     ),
     Mutant(
         "what a worker left half done in a sync that is no more stays so",
-        "chalicelib/services/indexing.py",
+        "chalicelib/services/pipeline/indexer.py",
         "            if again:  # whoever had it before may have died between the two writes\n",
         "            if False:\n",
     ),
     Mutant(
         "an event is passed on to the first collection of its bucket alone",
-        "chalicelib/services/noticing.py",
+        "chalicelib/services/pipeline/event_router.py",
         "        return [collection for collection in candidates if collection.holds(key)]\n",
         "        return [collection for collection in candidates if collection.holds(key)][:1]\n",
     ),
     Mutant(
         "what a plan has no room for is embedded all the same",
-        "chalicelib/services/indexing.py",
+        "chalicelib/services/pipeline/indexer.py",
         "        admitted, waiting = ration.share_out(done.wanted)\n",
         "        admitted, waiting = done.wanted, []\n",
     ),
     Mutant(
         "a removed object that comes back takes no share",
-        "chalicelib/services/indexing.py",
+        "chalicelib/services/pipeline/indexer.py",
         "        done.drafts = ration.admit(done.drafts, model)\n",
         "",
     ),
     Mutant(
         "what is indexed counts for its collection alone",
-        "chalicelib/services/indexing.py",
+        "chalicelib/services/pipeline/indexer.py",
         "            return self.catalogue.save_all(drafts, ration.plan)\n",
         "            return self.catalogue.save_all(drafts)\n",
     ),
     Mutant(
         "no sync looks again at what a plan had no room for",
-        "chalicelib/domain/listing.py",
+        "chalicelib/domain/sync_diff.py",
         "            if kind is None and record.over_plan and again > 0:\n",
         "            if kind is None and record.over_plan and again < 0:\n",
     ),
@@ -197,7 +197,7 @@ MUTANTS = (
     ),
     Mutant(
         "a thumbnail is not copied with the picture that is reused",
-        "chalicelib/services/embedding.py",
+        "chalicelib/services/pipeline/embeddings.py",
         "        if not self.storage.copy_thumbnail(twin.collection, twin.thumbnail, record.collection, place):\n"
         "            return None\n",
         "",

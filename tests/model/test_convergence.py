@@ -17,9 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from chalicelib import workers
 from chalicelib.domain.collections import Trigger
-from chalicelib.services.walking import LEASE
+from chalicelib.services.pipeline.sync_worker import SYNC_LEASE
 from tests.fakes.embedder import UNREADABLE
-from tests.model.scheduling import WRITES, Worker
+from tests.model.scheduler import WRITES, Worker
 from tests.model.world import World
 
 HISTORIES = int(os.environ.get("MODEL_HISTORIES", "150"))
@@ -34,10 +34,12 @@ KEYS = st.just("b/1") | st.sampled_from(
 BODIES = st.sampled_from([b"one", b"one", b"two", b"two", b"six", UNREADABLE, b""])
 DELIVERIES = st.sampled_from([1, 1, 1, 2, 0])
 PLACES = st.integers(0, 30)
-HELD_BEFORE = st.sampled_from(["upsert", "remove", "save_all", "embed_objects", "close_batch", "advance"])
+HELD_BEFORE = st.sampled_from(["upsert", "remove", "save_all", "embed_objects", "complete_batch", "save_progress"])
 TROUBLES = st.sampled_from(["none"] * 5 + ["the bucket", "its listing", "an object", "the embedder", "the store"])
-DIES_AT = st.sampled_from(["advance", "send_batches", "send_sync", "set_listed", "close_batch", "upsert", "save_all"])
-WALKER_DIES_AT = st.sampled_from(["advance", "advance", "send_batches", "set_listed", "end"])
+DIES_AT = st.sampled_from(
+    ["save_progress", "send_batches", "send_sync", "mark_listed", "complete_batch", "upsert", "save_all"]
+)
+WALKER_DIES_AT = st.sampled_from(["save_progress", "save_progress", "send_batches", "mark_listed", "end"])
 CALLS = st.integers(1, 12)
 MEMBERS = st.integers(0, 2)
 
@@ -159,7 +161,7 @@ class History(RuleBasedStateMachine):
         if called_off:
             world.cancel(number).run()
         else:
-            world.clock.pass_by(LEASE + timedelta(seconds=1))
+            world.clock.pass_by(SYNC_LEASE + timedelta(seconds=1))
             world.begin_sync(number, Trigger.MANUAL).run()
         world.settle()
         if before is None:
@@ -219,7 +221,7 @@ class History(RuleBasedStateMachine):
         # What was refused is not tried again by itself.
         world.news_lost |= bool(bucket.denied)
 
-    @rule(span=st.sampled_from([timedelta(minutes=1), LEASE + timedelta(seconds=1), timedelta(days=40)]))
+    @rule(span=st.sampled_from([timedelta(minutes=1), SYNC_LEASE + timedelta(seconds=1), timedelta(days=40)]))
     def wait(self, span: timedelta) -> None:
         self.world.clock.pass_by(span)
         if span > timedelta(days=16):

@@ -13,19 +13,20 @@ from urllib.parse import quote_plus, unquote
 from uuid import UUID, uuid5
 
 from chalicelib import workers
-from chalicelib.domain.accounts import Account, Terms
-from chalicelib.domain.changes import Change, IndexBatch
+from chalicelib.domain.accounts import Account, Subscription
 from chalicelib.domain.collections import Collection, SyncStatus, Trigger
+from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.errors import SimilarixError
-from chalicelib.domain.files import OVER_PLAN, FileRecord, FileState, ObjectInfo, Picture, content, growth
+from chalicelib.domain.files import OVER_PLAN, FileRecord, FileState, ObjectInfo, content_key, usage_delta
+from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.domain.vectors import VectorDocument
-from chalicelib.services.walking import LEASE
-from tests.contract.things import a_collection
-from tests.fakes.application import Application, Ports
+from chalicelib.services.pipeline.sync_worker import SYNC_LEASE
+from tests.factories import a_collection
+from tests.fakes.application import FakeAdapters, services_on
 from tests.fakes.buckets import etag
 from tests.fakes.embedder import UNREADABLE, vector
-from tests.fakes.messages import Context, Message, Post
-from tests.model.scheduling import Stepped, Worker, current_worker
+from tests.fakes.messages import Context, InMemorySQS, Message
+from tests.model.scheduler import Stepped, Worker, current_worker
 
 BUCKET = "photographs"
 NAMES = UUID("8f6d1fd2-4f5f-4b0b-8e55-0a6f2f0a0c11")
@@ -41,27 +42,27 @@ class World:
     """Two nested collections of one account, whose plan may be too small, and one of another's, all on one bucket."""
 
     def __init__(self) -> None:
-        self.ports = Ports.fakes()
+        self.ports = FakeAdapters.fresh()
         self.clock, self.sources, self.storage = self.ports.clock, self.ports.sources, self.ports.storage
         self.bucket = self.sources.bucket(BUCKET)
         self.collections, self.syncs, self.catalogue = self.ports.collections, self.ports.syncs, self.ports.catalogue
-        self.vectors, self.embedder, self.troubles = self.ports.vectors, self.ports.embedder, self.ports.troubles
-        self.accounts, self.allowances = self.ports.accounts, self.ports.allowances
-        self.post = Post(self.ports.queues)
+        self.vectors, self.embedder, self.failure_log = self.ports.vectors, self.ports.embedder, self.ports.failure_log
+        self.accounts, self.quota_ledger = self.ports.accounts, self.ports.quota_ledger
+        self.post = InMemorySQS(self.ports.queues)
         self.working: list[tuple[Worker, Message | None]] = []
         self.sequence = 0
         self.news_lost = False  # since the last sync of all that ended well, and so only a sync can know
         self.sync_orphaned = False  # somebody began a sync and died before anybody was asked to carry it out
         account, stranger = (str(uuid5(NAMES, name)) for name in ("account", "stranger"))
         for each in (account, stranger):
-            self.accounts.add_account(Account(each, each, Terms("pro"), self.clock()))
+            self.accounts.add_account(Account(each, each, Subscription("pro"), self.clock()))
         self.members = [
             self._member("all", account, ""),
             self._member("nested", account, "b/"),
             self._member("strangers", stranger, "b/"),
         ]
         self.syncs.save_splits(self.members[0].uuid, ["b/"])
-        self.services = Application(self._stepped(), step=2, enough=2, confirm_from=CONFIRM_FROM)
+        self.services = services_on(self._stepped(), step=2, enough=2, confirmation_min_files=CONFIRM_FROM)
 
     @property
     def messages(self) -> list[Message]:
@@ -72,7 +73,7 @@ class World:
         self.collections.add(made)
         return made
 
-    def _stepped(self) -> Ports:
+    def _stepped(self) -> FakeAdapters:
         """The ports as the workers have them, each call a step, and watched."""
         sources = SimpleNamespace(of=lambda collection: Stepped(self.sources.of(collection), self._watch_source))
         return replace(
@@ -85,7 +86,7 @@ class World:
             embedder=Stepped(self.embedder, self._watch_embedder),
             storage=Stepped(self.storage),
             accounts=Stepped(self.accounts, self._watch_shares),
-            allowances=Stepped(self.allowances, self._watch_shares),
+            quota_ledger=Stepped(self.quota_ledger, self._watch_shares),
             sources=sources,
         )
 
@@ -124,23 +125,23 @@ class World:
         collection = self.current(number)
         return self._work(
             "start",
-            lambda: self.services.sync.start(collection, trigger, confirm_removals=confirm, retry_failed=retry),
+            lambda: self.services.syncs.start(collection, trigger, confirm_removals=confirm, retry_failed=retry),
         )
 
     def change_plan(self, files: int) -> None:
         """From now on the first account is allowed so many files; it may have more."""
         account = self.accounts.stored[self.members[0].account]
-        self.accounts.set_terms(account, Terms("pro", {"files": files}))
+        self.accounts.set_subscription(account, Subscription("pro", {"files": files}))
 
     def cancel(self, number: int) -> Worker:
         collection = self.current(number)
-        return self._work("cancel", lambda: self.services.sync.cancel(collection))
+        return self._work("cancel", lambda: self.services.syncs.cancel(collection))
 
     def upload(self, key: str) -> Worker:
         """The call of an API that has just stored an object itself."""
         collection = self.members[0]
-        batch = IndexBatch(collection.account, collection.uuid, (Change(key),))
-        return self._work("upload", lambda: self.services.indexing.apply(batch))
+        batch = IndexBatch(collection.account, collection.uuid, (ObjectHint(key),))
+        return self._work("upload", lambda: self.services.indexer.apply(batch))
 
     def begin_purge(self) -> Worker:
         return self._work("purge", lambda: self.services.purge.run(lambda: 100))
@@ -149,7 +150,7 @@ class World:
         """Hand a message out, to a second worker even if one has it; ``late_after`` looks at the clock time is up."""
         message = self.messages[place % len(self.messages)]
         event, services = message.hand_out(), self.services
-        act = {"sync": workers.sync, "events": workers.notice, "index": workers.index}[message.queue]
+        act = {"sync": workers.sync, "events": workers.route_events, "index": workers.index}[message.queue]
         return self._work(message.queue, lambda: act(event, Context(late_after), services), message)
 
     def _work(self, name: str, act: Any, message: Message | None = None) -> Worker:
@@ -190,12 +191,12 @@ class World:
             self.deliver(0).run()
             self.settle()
         message = self.messages[0]
-        raise Broken(f"There is no end to it: {self.troubles.reason(message.id)}: {message}")
+        raise Broken(f"There is no end to it: {self.failure_log.reason(message.id)}: {message}")
 
     def sync_all(self, *, retry: bool = True) -> None:
         """Sync every collection to its end, from rest."""
         if self.sync_orphaned:
-            self.clock.pass_by(LEASE + timedelta(seconds=1))
+            self.clock.pass_by(SYNC_LEASE + timedelta(seconds=1))
             self.sync_orphaned = False
         for number in range(len(self.members)):
             self._sync_to_its_end(number, retry=retry)
@@ -271,31 +272,33 @@ class World:
             raise Broken(f"{document.key!r} has another thumbnail, or none")
 
     def _check_counters(self) -> None:
-        for found in self.services.recounting.recount([self.current(number) for number, _ in enumerate(self.members)]):
-            if not found.adds_up:
+        for found in self.services.statistics_audit.recount(
+            [self.current(number) for number, _ in enumerate(self.members)]
+        ):
+            if not found.matches:
                 raise Broken(f"Stated is {found.stated}, and a recount comes to {found.counted}")
         for account in self.accounts.stored:
-            total = self.services.totals.of(account)
-            if not total.adds_up:
+            total = self.services.account_totals.of(account)
+            if not total.matches:
                 raise Broken(f"The account is said to have {total.stated}, and has {total.counted}")
 
     def room(self, account: str) -> int:
         """Files that the account's plan still allows."""
         allowed: int = self.accounts.stored[account].terms.allowed.files
-        return allowed - int(self.allowances.usage(account, "").files)
+        return allowed - int(self.quota_ledger.usage(account, "").files)
 
     # What is watched as it happens.
 
     def _watch_source(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
         worker = current_worker()
-        if name == "look" and worker is not None:
+        if name == "head_objects" and worker is not None:
             worker.looked |= answer
             worker.asked = False
             worker.known = defaultdict(list)
             for record in self.catalogue.records.values():
-                if record.picture is not None:
+                if record.embedding is not None:
                     found = ObjectInfo(record.key, record.etag, record.size)
-                    name_of = content(record.account, record.picture.model, found)
+                    name_of = content_key(record.account, record.embedding.model, found)
                     worker.known[name_of].append((record.collection, record.key, record.version))
 
     def _watch_shares(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
@@ -312,12 +315,12 @@ class World:
         if name == "save_all":
             worker = current_worker()
             drafts = [draft for draft in arguments[0] if draft.record.key not in answer]
-            more = sum(growth(draft.record, draft.previous)[0] for draft in drafts)
-            has = self.allowances.usage(arguments[0][0].record.account, "").files
+            more = sum(usage_delta(draft.record, draft.previous)[0] for draft in drafts)
+            has = self.quota_ledger.usage(arguments[0][0].record.account, "").files
             if more > 0 and has > arguments[1].files:  # as the worker has read it: it may have changed since
                 raise Broken("More was indexed than the plan allows")
             for draft in arguments[0]:
-                before, key, picture = draft.previous, draft.record.key, draft.record.picture
+                before, key, picture = draft.previous, draft.record.key, draft.record.embedding
                 removes = draft.record.state is FileState.REMOVED and before is not None
                 goes = removes and before.state is not FileState.REMOVED and worker is not None
                 if goes and worker.looked.get(key, "unseen") is not None:
@@ -327,7 +330,7 @@ class World:
 
     def _watch_embedder(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
         worker = current_worker()
-        if name == "model" and worker is not None:
+        if name == "model_version" and worker is not None:
             worker.stamp = answer
         if name != "embed_objects" or worker is None:
             return
@@ -339,10 +342,14 @@ class World:
             raise Broken(f"{len(new)} new objects were embedded where the plan had room for {worker.room}")
         for wish, result in zip(arguments[0], answer, strict=True):
             seen = worker.looked.get(unquote(wish.url.rpartition("/")[2]))
-            if not isinstance(result, Picture) or not isinstance(seen, ObjectInfo) or result.model != worker.stamp:
+            if (
+                not isinstance(result, ImageEmbedding)
+                or not isinstance(seen, ObjectInfo)
+                or result.model != worker.stamp
+            ):
                 continue  # nothing came of it, or the model was renewed in between
             member = next(m for m in self.members if m.uuid in wish.thumbnail_url)
-            what = content(member.account, result.model, seen)
+            what = content_key(member.account, result.model, seen)
             if first and what in made:
                 raise Broken(f"{seen.key!r} was embedded beside the same bytes")
             made.add(what)
@@ -358,16 +365,16 @@ class World:
         return record.thumbnail is not None and self.storage.thumbnail(collection, record.thumbnail) is not None
 
     def _watch_syncs(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
-        if name == "close_batch":
+        if name == "complete_batch":
             batch = arguments[0]
-            on_record = self.syncs.batches.get((batch.sync, batch.mark))
-            if on_record is not None and on_record.changes != batch.changes:
-                raise Broken(f"{batch.mark} was counted as done, and another batch of that name is on record")
+            batch_records = self.syncs.batches.get((batch.sync, batch.batch_id))
+            if batch_records is not None and batch_records.hints != batch.hints:
+                raise Broken(f"{batch.batch_id} was counted as done, and another batch of that name is on record")
 
     def _watch_queues(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
         if name == "send_batches":
             for batch in arguments[0]:
-                if batch.mark is not None and batch.mark.startswith("held."):
+                if batch.batch_id is not None and batch.batch_id.startswith("held."):
                     self._check_release(batch)
         self.post.collect()
 
@@ -375,7 +382,7 @@ class World:
         collection = self.collections.get(batch.account, batch.collection)
         assert collection is not None
         sync = collection.sync
-        if sync.id == batch.sync and sync.parts:
+        if sync.id == batch.sync and sync.open_key_ranges:
             raise Broken("Removals were sent before the bucket had been listed to its end")
         asks = sync.files_before >= CONFIRM_FROM and sync.progress.to_remove * 2 > sync.files_before
         if sync.id == batch.sync and asks and not sync.confirmed:

@@ -18,10 +18,10 @@ from functools import partial
 from pathlib import Path
 
 from infra.emulator import Emulator
-from infra.local import bring_up
-from infra.loopback import free_port
+from infra.local_system import bring_up
+from infra.localhost import free_port
 from tests.soak.differences import differences
-from tests.soak.killing import Killer
+from tests.soak.kills import Killer
 from tests.soak.system import PATIENCE_SECONDS, System, until
 
 OBJECTS, KILLS = 500, 20

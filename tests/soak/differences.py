@@ -9,7 +9,7 @@ from typing import Any
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.files import FileRecord, FileState
-from chalicelib.services.examining import record_chunks
+from chalicelib.services.maintenance.records import record_chunks
 from infra.admin.deployment import Deployment
 
 _SELECT = """SELECT key, uuid, version, size, md5, model, vector FROM documents
@@ -18,7 +18,7 @@ _SELECT = """SELECT key, uuid, version, size, md5, model, vector FROM documents
 
 @dataclass(frozen=True)
 class Document:
-    """A document of the embedded store's file."""
+    """A document of the SQLite store's file."""
 
     uuid: str
     version: int
@@ -31,7 +31,7 @@ class Document:
 def differences(deployment: Deployment, file: Path) -> Iterator[str]:
     """A sentence each, for every collection: by key, ETag, size, version, model and the vector's own bytes."""
     services = deployment.services
-    s3, model = deployment.client("s3"), services.model()
+    s3, model = deployment.client("s3"), services.model_version()
     for collection in services.every_collection():
         listed = dict(_listed(s3, collection))
         chunks = record_chunks(services.adapters.catalogue, collection.uuid)
@@ -44,8 +44,8 @@ def differences(deployment: Deployment, file: Path) -> Iterator[str]:
         for record in records.values():
             if record.state is FileState.INDEXED and record.thumbnail not in held:
                 yield f"{collection.name}: {record.key!r} has no thumbnail"
-    for found in services.recounting.recount(services.every_collection()):
-        if not found.adds_up:
+    for found in services.statistics_audit.recount(services.every_collection()):
+        if not found.matches:
             yield f"{found.collection.name}: it states {found.stated}, and has {found.counted}"
 
 
@@ -60,7 +60,7 @@ def wrong(
         yield f"is in the bucket, and {record.state if record else 'not'} in the catalogue"
     elif (record.etag, record.size, record.model) != (*listed, model):
         yield f"is {listed} in the bucket, and {(record.etag, record.size, record.model)} in the catalogue"
-    picture = record.picture if record is not None and record.state is FileState.INDEXED else None
+    picture = record.embedding if record is not None and record.state is FileState.INDEXED else None
     if (picture is None) != (document is None):
         yield f"is {'not ' if picture is None else ''}to be in the index, and is {'not ' if document is None else ''}so"
     elif record is not None and picture is not None and document is not None:

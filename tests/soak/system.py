@@ -14,7 +14,7 @@ from infra import seed
 from infra.admin.deployment import Deployment
 from infra.admin.redrive import redrive
 from infra.emulator import Emulator
-from infra.local import Stack
+from infra.local_system import LocalSystem
 
 FOLDER = f"{seed.FOLDER}/soak/"
 HIDDEN_SECONDS = 20  # that a message of a killed worker stays away; the template's 12 to 18 minutes are for real ones
@@ -32,7 +32,7 @@ _NOT_NOW = ("sync_in_progress", "conflict")
 class System:
     """``news_lost``: something was done to the bucket that S3 may not have told of, so only a sync can know."""
 
-    def __init__(self, emulator: Emulator, stack: Stack, dice: random.Random) -> None:
+    def __init__(self, emulator: Emulator, stack: LocalSystem, dice: random.Random) -> None:
         self.emulator, self.stack = emulator, stack
         self._dice = dice
         self.session = emulator.session()

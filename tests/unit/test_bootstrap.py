@@ -1,34 +1,28 @@
-"""What is chosen by the configuration."""
+"""What the configuration chooses."""
 
+from dataclasses import replace
+
+import boto3
 import pytest
 
-from chalicelib.adapters.opensearch_appended import AppendedDocuments
-from chalicelib.adapters.opensearch_documents import IdentifiedDocuments
-from chalicelib.adapters.opensearch_mappings import PROFILES
-from chalicelib.adapters.opensearch_vectors import OpenSearchVectorStore
-from chalicelib.bootstrap import Services
-from chalicelib.config import Config
+from chalicelib.adapters.factory import AWSAdapters
+from chalicelib.adapters.opensearch.append_only import AppendOnlyDocuments
+from chalicelib.adapters.opensearch.documents import VersionedDocuments
+from chalicelib.adapters.opensearch.mappings import PROFILES
+from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
+from chalicelib.config import OpenSearchConfig, OpenSearchProfile
+from tests.fakes.application import CONFIG
 
 
-def services(**settings: str) -> Services:
-    return Services(Config(**dict.fromkeys(Config.__dataclass_fields__, "") | settings))
-
-
-@pytest.mark.parametrize("profile", PROFILES)
-def test_versions_are_kept_apart_as_the_profile_demands(profile: str):
-    store = services(
-        vector_store="opensearch",
-        opensearch_endpoint="http://127.0.0.1:1",
-        opensearch_profile=profile,
-        opensearch_shards="1",
-        opensearch_replicas="0",
-    ).adapters.vectors
+@pytest.mark.parametrize("profile", OpenSearchProfile)
+def test_the_profile_decides_how_versions_of_a_document_are_kept(profile: OpenSearchProfile):
+    opensearch = OpenSearchConfig("http://127.0.0.1:1", profile=profile)
+    store = AWSAdapters(replace(CONFIG, vector_store=opensearch), boto3.client).vectors
     assert isinstance(store, OpenSearchVectorStore)
     assert store.indexes.profile is PROFILES[profile]
-    wanted = AppendedDocuments if profile.startswith("serverless") else IdentifiedDocuments
-    assert type(store.documents) is wanted
+    expected = AppendOnlyDocuments if profile.value.startswith("serverless") else VersionedDocuments
+    assert type(store.documents) is expected
 
 
-def test_a_store_that_there_is_not_is_refused():
-    with pytest.raises(ValueError, match="'nowhere'"):
-        _ = services(vector_store="nowhere").adapters.vectors
+def test_every_profile_has_a_mapping():
+    assert set(PROFILES) == set(OpenSearchProfile)

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 
 from chalicelib import workers
-from chalicelib.domain.changes import SENT_BACK, Change, IndexBatch
 from chalicelib.domain.errors import StoreUnavailable
+from chalicelib.domain.messages import REDRIVEN_ATTRIBUTE, IndexBatch, ObjectHint, ReceivedMessage
 from chalicelib.domain.syncs import Tally
-from chalicelib.services.ports import Delivery
 
 
 @dataclass
-class Indexing:
+class IndexerStub:
     """Applies every batch but those of a collection that is out of order."""
 
     applied: list[tuple[str, bool]] = field(default_factory=list)
@@ -27,30 +26,30 @@ class Indexing:
 
 
 @dataclass
-class Walks:
+class SyncWorkerStub:
     closed: list[str] = field(default_factory=list)
     kept_alive: list[str] = field(default_factory=list)
 
-    def batch_done(self, batch: IndexBatch, tally: Tally) -> None:
+    def complete_batch(self, batch: IndexBatch, tally: Tally) -> None:
         self.closed.append(batch.collection)
 
-    def keep_alive(self, batch: IndexBatch) -> None:
+    def renew_lease(self, batch: IndexBatch) -> None:
         self.kept_alive.append(batch.collection)
 
 
 @dataclass
-class Failing:
-    told: list[tuple[Delivery, Exception]] = field(default_factory=list)
+class RetriesStub:
+    told: list[tuple[ReceivedMessage, Exception]] = field(default_factory=list)
 
-    def failed(self, delivery: Delivery, error: Exception) -> None:
+    def handle_failure(self, delivery: ReceivedMessage, error: Exception) -> None:
         self.told.append((delivery, error))
 
 
 @dataclass
 class Services:
-    indexing: Indexing = field(default_factory=Indexing)
-    walks: Walks = field(default_factory=Walks)
-    failing: Failing = field(default_factory=Failing)
+    indexer: IndexerStub = field(default_factory=IndexerStub)
+    sync_worker: SyncWorkerStub = field(default_factory=SyncWorkerStub)
+    retries: RetriesStub = field(default_factory=RetriesStub)
 
 
 def event(*collections: str, times: int = 1) -> dict[str, Any]:
@@ -60,7 +59,7 @@ def event(*collections: str, times: int = 1) -> dict[str, Any]:
             {
                 "messageId": f"message-{number}",
                 "receiptHandle": f"receipt-{number}",
-                "body": IndexBatch("account", collection, (Change("a.jpg"),)).to_json(),
+                "body": IndexBatch("account", collection, (ObjectHint("a.jpg"),)).to_json(),
                 "attributes": {"ApproximateReceiveCount": str(times)},
                 "messageAttributes": {},
                 "md5OfBody": "",
@@ -89,13 +88,13 @@ def test_a_message_that_fails_comes_back_and_its_neighbours_do_not() -> None:
     services = Services()
     answer = index(services, "one", "out of order", "two")
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
-    assert services.walks.closed == ["one", "two"]
+    assert services.sync_worker.closed == ["one", "two"]
 
 
 def test_the_reason_of_a_failure_goes_where_the_next_delivery_is_decided() -> None:
     services = Services()
     index(services, "out of order", times=3)
-    ((delivery, error),) = services.failing.told
+    ((delivery, error),) = services.retries.told
     assert (delivery.id, delivery.queue, delivery.received) == ("message-0", "similarix-index", 3)
     assert isinstance(error, StoreUnavailable)
 
@@ -108,15 +107,15 @@ def test_a_message_that_was_handed_out_before_is_applied_with_more_care() -> Non
     services = Services()
     index(services, "one")
     index(services, "two", times=2)
-    assert services.indexing.applied == [("one", False), ("two", True)]
-    assert services.walks.kept_alive == ["two"]
+    assert services.indexer.applied == [("one", False), ("two", True)]
+    assert services.sync_worker.kept_alive == ["two"]
 
 
 def test_a_message_that_is_sent_back_from_the_dead_letters_was_handed_out_before() -> None:
     services, sent_back = Services(), event("one")
-    sent_back["Records"][0]["messageAttributes"] = {SENT_BACK: {"dataType": "String", "stringValue": "yes"}}
+    sent_back["Records"][0]["messageAttributes"] = {REDRIVEN_ATTRIBUTE: {"dataType": "String", "stringValue": "yes"}}
     workers.index(sent_back, None, services)  # type: ignore[arg-type]
-    assert services.indexing.applied == [("one", True)]
+    assert services.indexer.applied == [("one", True)]
 
 
 def test_what_became_of_the_files_is_counted_once_for_the_whole_delivery(capsys: pytest.CaptureFixture[str]) -> None:

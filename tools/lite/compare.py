@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
+from embedder_container.images import decode
 from embedder_container.inference import Model
-from embedder_container.models import MODELS_SHIPPED, ModelCard, load_card
-from embedder_container.pictures import decode
-from embedder_container.preprocessing import to_pixels
+from embedder_container.models import MODELS_SHIPPED, ModelDescription, load_description
+from embedder_container.transforms import to_pixels
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
 
 def main() -> None:
-    shipped = load_card(MODELS_SHIPPED, "lite")
+    shipped = load_description(MODELS_SHIPPED, "lite")
     built = replace(shipped, folder=Path(sys.argv[1]))
     samples = json.loads((SAMPLES / "samples.json").read_text("utf-8"))
     found = {name: _embed(card, samples) for name, card in (("shipped", shipped), ("built", built))}
@@ -31,7 +31,7 @@ def main() -> None:
         print(f"{half}: least cosine of the two models' vectors {(one * other).sum(axis=1).min():.4f}")
 
 
-def _embed(card: ModelCard, samples: list[dict[str, str]]) -> tuple[np.ndarray, np.ndarray]:
+def _embed(card: ModelDescription, samples: list[dict[str, str]]) -> tuple[np.ndarray, np.ndarray]:
     model = Model(card, threads=1)
     images = [decode((SAMPLES / sample["file"]).read_bytes(), card.image.size).image for sample in samples]
     pictures = [model.embed_pixels(to_pixels(image, card.image)) for image in images]

@@ -4,8 +4,8 @@ Sides take turns, round after round, so that whatever else the machine does meet
 the rounds' ratios. Pictures are JPEG bytes in memory (ours) or files in the page cache (theirs), and become vectors.
 """
 
+from embedder_container.decoder_pool import DecoderPool
 from embedder_container.inference import Model
-from embedder_container.isolation import DecoderPool
 from tests.bench.embedder.footprint import cold, cost, handler, memory
 from tests.bench.embedder.full_size import full_size_model
 from tests.bench.embedder.peer_process import THREADS, Peer

@@ -10,15 +10,15 @@ from time import perf_counter
 
 from botocore.config import Config
 
+from embedder_container.decoder_pool import DecoderPool
 from embedder_container.embedder import Embedder
 from embedder_container.handler import answer
 from embedder_container.inference import Model
-from embedder_container.isolation import DecoderPool
-from embedder_container.models import ModelCard
+from embedder_container.models import ModelDescription
 from embedder_container.settings import MEGABYTES_PER_CPU
 from embedder_container.transfer import Transfers
 from infra.emulator import Emulator
-from infra.loopback import free_port
+from infra.localhost import free_port
 from tests.bench.embedder.peer_process import THREADS
 from tests.bench.embedder.pictures import ROOT, pictures
 from tests.bench.embedder.speed import seconds_of
@@ -43,9 +43,9 @@ from tests.bench.embedder.full_size import full_size_model
 from tests.bench.embedder.pictures import pictures
 from tests.bench.resident import peak_mb
 from embedder_container.embedder import Embedder
-from embedder_container.jobs import ObjectToEmbed, Stopwatch
+from embedder_container.tasks import ObjectToEmbed, Stopwatch
 from embedder_container.inference import Model
-from embedder_container.isolation import DecoderPool
+from embedder_container.decoder_pool import DecoderPool
 
 card = full_size_model()
 objects = {str(file): file.read_bytes() for file in pictures("3000")}
@@ -79,7 +79,7 @@ def run(script: str) -> str:
     return subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True, text=True).stdout
 
 
-def handler(card: ModelCard, rate: float) -> None:
+def handler(card: ModelDescription, rate: float) -> None:
     """A batch of 64 presigned URLs of the local stack's S3, thumbnails stored there, through the handler."""
     files = pictures("640")
     with tempfile.TemporaryDirectory() as folder, Emulator(Path(folder), free_port()) as emulator:

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from embedder_container.models import PACKAGE, ModelCard, load_bundle, registry
+from embedder_container.models import PACKAGE, ModelDescription, load_bundle, registry
 from embedder_container.optimise import optimise
 
 ROOT = Path(__file__).parents[3]
@@ -34,7 +34,7 @@ PREPROCESSOR = {
 }
 
 
-def full_size_model(folder: Path = FOLDER, seed: int = 0) -> ModelCard:
+def full_size_model(folder: Path = FOLDER, seed: int = 0) -> ModelDescription:
     """The model in `folder`, made there the first time, its graphs optimised as the image's build does."""
     if not (folder / "model.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def full_size_model(folder: Path = FOLDER, seed: int = 0) -> ModelCard:
     return load_bundle(folder)
 
 
-def fastembed_folders(card: ModelCard) -> tuple[Path, Path]:
+def fastembed_folders(card: ModelDescription) -> tuple[Path, Path]:
     """The same weights as fastembed expects them: a folder for pictures, one for texts."""
     folders = []
     rule = registry()["clip-vit-b-32"]["image"]

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from embedder_container.models import ModelCard
+from embedder_container.models import ModelDescription
 from tests.bench.embedder.full_size import fastembed_folders
 from tests.bench.embedder.pictures import ROOT
 
@@ -17,7 +17,7 @@ PEERS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 class Peer:
     """A peer's process; see peers.py."""
 
-    def __init__(self, name: str, card: ModelCard) -> None:
+    def __init__(self, name: str, card: ModelDescription) -> None:
         command = [str(PEERS_PYTHON), str(Path(__file__).with_name("peers.py")), name, str(THREADS)]
         folders = [str(folder) for folder in fastembed_folders(card)]
         self._process = subprocess.Popen(

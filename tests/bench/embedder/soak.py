@@ -13,12 +13,12 @@ import numpy as np
 import pillow_heif
 from PIL import Image
 
+from embedder_container.decoder_pool import DecoderPool
 from embedder_container.embedder import Embedder
 from embedder_container.inference import Model
-from embedder_container.isolation import DecoderPool
-from embedder_container.jobs import ObjectToEmbed, Stopwatch
-from embedder_container.models import MODELS_SHIPPED, load_card
+from embedder_container.models import MODELS_SHIPPED, load_description
 from embedder_container.settings import Settings
+from embedder_container.tasks import ObjectToEmbed, Timings
 from tests.bench.embedder.in_memory import InMemory
 from tests.bench.figures import figure
 from tests.bench.resident import resident_mb
@@ -33,14 +33,14 @@ KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 
 def main() -> int:
     settings = Settings.from_environ(os.environ)
-    card = load_card(MODELS_SHIPPED, "lite")
+    card = load_description(MODELS_SHIPPED, "lite")
     objects = assortment()
     decoders = DecoderPool(card.image, settings.threads)
     embedder = Embedder(Model(card, settings.threads), InMemory(objects), decoders, settings.threads)
     urls = cycle(objects)
     seen, held = 0, []
     for _ in range(PICTURES // BATCH):
-        results = embedder.embed_objects([ObjectToEmbed(url) for url in islice(urls, BATCH)], Stopwatch())
+        results = embedder.embed_objects([ObjectToEmbed(url) for url in islice(urls, BATCH)], Timings())
         seen += len(results)
         if seen % WARM == 0:
             held.append(resident_mb())

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from chalicelib.adapters.cached_embedder import CachedEmbedder
-from chalicelib.services.ports import Embedding
+from chalicelib.adapters.embedder.cache import CachedEmbedder
+from chalicelib.domain.embeddings import QueryVector
+from embedder_container.decoder_pool import DecoderPool
 from embedder_container.embedder import Embedder
+from embedder_container.images import decode
 from embedder_container.inference import Model
-from embedder_container.isolation import DecoderPool
-from embedder_container.jobs import ObjectToEmbed, Stopwatch
-from embedder_container.models import MODELS_SHIPPED, load_card
-from embedder_container.pictures import decode
-from embedder_container.preprocessing import to_pixels
+from embedder_container.models import MODELS_SHIPPED, load_description
+from embedder_container.tasks import ObjectToEmbed, Timings
 from embedder_container.transfer import Transfers
+from embedder_container.transforms import to_pixels
 from tests.bench.embedder.in_memory import InMemory
 from tests.bench.embedder.peer_process import THREADS, Peer
 from tests.bench.embedder.pictures import pictures
@@ -47,7 +47,7 @@ def images(size: str, model: Model, decoders: DecoderPool, peers: dict[str, Peer
     raws = raw_ways(model, tensors)
 
     def ours() -> None:
-        results = embedder.embed_objects(wishes, Stopwatch())
+        results = embedder.embed_objects(wishes, Timings())
         assert all("vector" in result for result in results)
 
     sides: dict[str, Callable[[], float]] = {
@@ -91,7 +91,7 @@ def texts(model: Model, decoders: DecoderPool, peers: dict[str, Peer]) -> float:
     embedder = Embedder(model, Transfers(), decoders, THREADS)
 
     def ours() -> list[float]:
-        return [seconds_of(lambda text=text: embedder.embed_texts([text], Stopwatch())) for text in QUERIES]
+        return [seconds_of(lambda text=text: embedder.embed_texts([text], Timings())) for text in QUERIES]
 
     spent: dict[str, list[float]] = {name: [] for name in ("own", *peers)}
     for turn in range(2 * ROUNDS + 1):
@@ -115,8 +115,8 @@ def remembered(embedder: Embedder) -> None:
     """A text that was embedded before, in the function behind the API."""
 
     class InProcess:
-        def embed_text(self, text: str) -> Embedding:
-            return Embedding("bench", embedder.embed_texts([text], Stopwatch())[0]["vector"].encode())
+        def embed_text(self, text: str) -> QueryVector:
+            return QueryVector("bench", embedder.embed_texts([text], Timings())[0]["vector"].encode())
 
     cached = CachedEmbedder(InProcess())  # type: ignore[arg-type]
     for text in QUERIES:
@@ -127,7 +127,7 @@ def remembered(embedder: Embedder) -> None:
 
 def reduced() -> None:
     """How far a vector moves when a large JPEG is decoded at a reduced size, by the model that has real weights."""
-    card = load_card(MODELS_SHIPPED, "lite")
+    card = load_description(MODELS_SHIPPED, "lite")
     lite, cosines = Model(card, 1), [1.0]
     for file in pictures("3000"):
         data = file.read_bytes()

@@ -2,17 +2,17 @@
 
 import sys
 
-from tests.bench.sync import costs, planning
+from tests.bench.sync import costs, plan
 
 match sys.argv[1:]:
     case ["--turn", keys, order]:
-        planning.take_turn(int(keys), order)
+        plan.take_turn(int(keys), order)
     case ["costs"]:
         costs.main()
     case ["planning"]:
-        planning.main()
+        plan.main()
     case []:
         costs.main()
-        planning.main()
+        plan.main()
     case _:
         sys.exit("usage: python -m tests.bench.sync [costs | planning]")

@@ -15,11 +15,11 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
-from chalicelib.adapters.dynamodb_catalogue import DynamoDBCatalogue
-from chalicelib.adapters.s3_sources import BucketSource
-from chalicelib.domain.changes import IndexBatch
+from chalicelib.adapters.dynamodb.catalogue import DynamoDBCatalogue
+from chalicelib.adapters.s3.sources import BucketSource
 from chalicelib.domain.collections import Collection, CollectionType
-from chalicelib.services.walking import Walk
+from chalicelib.domain.messages import IndexBatch
+from chalicelib.services.pipeline.sync_worker import SyncWorker
 
 PAGE = 1_000  # objects that S3 lists at once
 RECORDS = ((0, 400), (400, 800), (800, 1_000))  # 1 MB of records of 2.6 KB each, of every thousand
@@ -137,11 +137,11 @@ class Queues:
 
     def send_batches(self, batches: Sequence[IndexBatch]) -> None:
         for batch in batches:
-            self.objects += len(batch.changes)
+            self.objects += len(batch.hints)
             batch.to_json()
 
 
-def walk_over(world: World, collections: Any, syncs: Any, queues: Any) -> Walk:
+def walk_over(world: World, collections: Any, syncs: Any, queues: Any) -> SyncWorker:
     catalogue = DynamoDBCatalogue(world.dynamodb, "catalogue", "collections", "accounts")
     sources: Any = Sources(world)
-    return Walk(collections, syncs, catalogue, sources, Embedder(), queues, FullPlan(), lambda: NOW)  # type: ignore[arg-type]
+    return SyncWorker(collections, syncs, catalogue, sources, Embedder(), queues, FullPlan(), lambda: NOW)  # type: ignore[arg-type]

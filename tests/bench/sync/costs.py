@@ -19,12 +19,12 @@ from PIL import Image
 
 from chalicelib import workers
 from chalicelib.bootstrap import Services
-from chalicelib.domain.accounts import Terms
+from chalicelib.domain.accounts import Subscription
 from chalicelib.domain.collections import Collection, SyncState, SyncStatus, Trigger
 from infra import seed
 from infra.admin.deployment import Deployment
-from infra.local import bring_up
-from infra.loopback import free_port
+from infra.local_system import bring_up
+from infra.localhost import free_port
 from tests.bench.figures import figure
 from tests.bench.sync.meters import LoudEmulator, Meters
 from tests.bench.sync.prices import REQUESTS, dollars
@@ -72,7 +72,7 @@ class Bench:
             return meters.watch(made) if service == "sqs" else made
 
         self._services = Services(replace(deployment.services.config, **tables, **urls), client)
-        self._account = self._services.accounts.open("bench", Terms("business")).uuid
+        self._account = self._services.accounts.open("bench", Subscription("business")).uuid
 
     def run(self, model: Collection) -> None:
         """Count syncs of a collection like this one, on the same bucket."""

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.opensearch_bulk import TRIES, Outcome, Write, write
-from chalicelib.adapters.opensearch_client import Refused
-from chalicelib.adapters.opensearch_documents import lines
-from chalicelib.adapters.opensearch_indexes import Index
+from chalicelib.adapters.opensearch.bulk import BULK_ATTEMPTS, Outcome, Write, write
+from chalicelib.adapters.opensearch.client import RequestRejected
+from chalicelib.adapters.opensearch.documents import lines
+from chalicelib.adapters.opensearch.indexes import Index
 from chalicelib.domain.errors import StoreUnavailable
 
 OK = {"status": 201}
@@ -32,7 +32,7 @@ class Calls:
         uuids = [json.loads(line)["index"]["_id"] for line in body.splitlines()[::2]]
         self.requests.append(uuids)
         if "whole" in uuids and len(uuids) >= 1:
-            raise Refused(400, "action_request_validation_exception", "id is too long")
+            raise RequestRejected(400, "action_request_validation_exception", "id is too long")
         return {"items": [{"index": self.outcomes[uuid].pop(0) if uuid in self.outcomes else OK} for uuid in uuids]}
 
     def pause(self, attempt: int) -> None:
@@ -59,10 +59,10 @@ def test_only_what_was_refused_as_too_much_is_sent_again_after_growing_pauses():
 
 
 def test_what_stays_too_much_is_given_up_and_comes_back_with_its_message():
-    calls = Calls(b=[BUSY] * TRIES)
+    calls = Calls(b=[BUSY] * BULK_ATTEMPTS)
     with pytest.raises(StoreUnavailable):
         written(calls, "a", "b")
-    assert len(calls.requests) == TRIES
+    assert len(calls.requests) == BULK_ATTEMPTS
 
 
 def test_a_newer_version_that_is_there_is_no_error():

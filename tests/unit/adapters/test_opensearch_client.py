@@ -10,7 +10,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from requests.adapters import HTTPAdapter
 
-from chalicelib.adapters.opensearch_client import connect
+from chalicelib.adapters.opensearch.client import connect
 
 KEYS = ("AKIDEXAMPLE", "a secret", "a session's token")
 

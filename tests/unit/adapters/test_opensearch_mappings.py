@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib.adapters.opensearch_indexes import slug
-from chalicelib.adapters.opensearch_mappings import (
+from chalicelib.adapters.opensearch.indexes import slug
+from chalicelib.adapters.opensearch.mappings import (
     FAISS,
     LUCENE,
     ON_DISK,

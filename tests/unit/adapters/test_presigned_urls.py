@@ -3,8 +3,8 @@
 import boto3
 import pytest
 
-from chalicelib.adapters.s3_storage import S3Storage
-from chalicelib.outside import S3_CLIENT
+from chalicelib.adapters.factory import S3_CLIENT
+from chalicelib.adapters.s3.storage import S3Storage
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.accounts import new_token, token_digest, token_in
+from chalicelib.domain.accounts import new_token, token_digest, token_from_header
 from chalicelib.domain.errors import InvalidRequest
-from chalicelib.domain.pictures import checked_file_name, mime_type
+from chalicelib.domain.image_files import checked_file_name, mime_type
 
 
 @given(st.text())
@@ -39,12 +39,12 @@ def test_a_format_has_its_media_type() -> None:
 class TestTokens:
     def test_are_read_from_their_header(self) -> None:
         token = new_token()
-        assert token_in(f"Token {token}") == token
-        assert token_in(f"  Token {token} ") == token
+        assert token_from_header(f"Token {token}") == token
+        assert token_from_header(f"  Token {token} ") == token
 
     @given(st.text())
     def test_are_not_read_from_anything_else(self, header: str) -> None:
-        token = token_in(header)
+        token = token_from_header(header)
         assert token is None or header.strip() == f"Token {token}"
 
     def test_never_repeat_and_are_stored_as_their_sha256(self) -> None:

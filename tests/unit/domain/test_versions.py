@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from chalicelib.domain.files import next_version
-from tests.contract.things import NOW, a_collection, a_record
+from tests.factories import NOW, a_collection, a_record
 
 LATER = NOW + timedelta(milliseconds=1)
 

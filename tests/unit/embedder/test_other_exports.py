@@ -10,15 +10,14 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from embedder_container.decoder_pool import DecoderPool
 from embedder_container.embedder import Embedder
 from embedder_container.inference import Model
-from embedder_container.isolation import DecoderPool
-from embedder_container.jobs import ObjectToEmbed, Stopwatch
 from embedder_container.models import MODELS_SHIPPED, load_bundle, registry
-from embedder_container.preprocessing import to_pixels
+from embedder_container.tasks import ObjectToEmbed, Timings
 from embedder_container.transfer import Transfers
-
-from .samples import encoded
+from embedder_container.transforms import to_pixels
+from tests.embedder.samples import encoded
 
 WEIGHTS = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 
@@ -71,7 +70,7 @@ def test_a_graph_that_was_exported_for_one_picture_is_given_one_at_a_time(model:
     decoders = DecoderPool(model.card.image, processes=1)
     colours = ["red", "lime", "blue", "orange", "purple"]
     results = Embedder(model, Photographs(), decoders, processors=1).embed_objects(
-        [ObjectToEmbed(colour) for colour in colours], Stopwatch()
+        [ObjectToEmbed(colour) for colour in colours], Timings()
     )
     decoders.close()
     alone = [model.embed_pixels(to_pixels(Image.new("RGB", (8, 8), colour), model.card.image)) for colour in colours]

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib import workers
-from tests.unit.services.world import World
+from tests.unit.services.harness import Harness
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> Harness:
+    return Harness()
 
 
 @pytest.fixture(autouse=True)

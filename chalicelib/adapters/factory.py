@@ -1,0 +1,175 @@
+"""Adapters for the systems that the configuration names, each imported and made on its first use.
+
+At the top stands what every search needs: the rest would double what a cold start of the API imports of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config as ClientConfig
+
+from chalicelib.adapters.dynamodb.accounts import DynamoDBAccounts
+from chalicelib.adapters.embedder.client import LambdaEmbedder
+from chalicelib.config import Config, OpenSearchConfig
+from chalicelib.services.ports import MaintainedVectorStore
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.client import DynamoDBClient
+    from types_boto3_s3.client import S3Client
+
+    from chalicelib.adapters.dynamodb.catalogue import DynamoDBCatalogue
+    from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
+    from chalicelib.adapters.dynamodb.failure_log import DynamoDBFailureLog
+    from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
+    from chalicelib.adapters.dynamodb.registry import DynamoDBRegistry
+    from chalicelib.adapters.dynamodb.syncs import DynamoDBSyncs
+    from chalicelib.adapters.s3.access_checker import S3AccessChecker
+    from chalicelib.adapters.s3.sources import Credentials, S3Sources
+    from chalicelib.adapters.s3.storage import S3Storage
+    from chalicelib.adapters.sqs.queues import SQSQueues
+
+# S3's older signature does not work for presigned URLs in every region. Addressed so, they name the bucket's region:
+# the global name redirects for a new bucket elsewhere, which neither a signature nor a form survives.
+S3_CLIENT = ClientConfig(
+    signature_version="s3v4", s3={"addressing_style": "virtual"}, retries={"mode": "standard", "max_attempts": 4}
+)
+_STANDARD = ClientConfig(retries={"mode": "standard", "max_attempts": 4})
+# The embedder may take its whole two minutes; asking twice would only double the load.
+_PATIENT = ClientConfig(read_timeout=130, retries={"mode": "standard", "max_attempts": 1})
+
+
+class AWSAdapters:
+    """Every port on AWS services.
+
+    Args:
+        client: makes a client of an AWS service as ``boto3.client`` does; the administration's knows its deployment.
+    """
+
+    def __init__(self, config: Config, client: Callable[..., Any]) -> None:
+        self.config = config
+        self._client = client
+
+    @cached_property
+    def access_checker(self) -> S3AccessChecker:
+        from chalicelib.adapters.s3.access_checker import S3AccessChecker
+
+        return S3AccessChecker(self.sources)
+
+    @cached_property
+    def vectors(self) -> MaintainedVectorStore:
+        config = self.config.vector_store
+        if isinstance(config, OpenSearchConfig):
+            return self._opensearch(config)
+        # Brings numpy, which the packaged API does without.
+        from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
+
+        return SQLiteVectorStore(config.path)
+
+    def _opensearch(self, config: OpenSearchConfig) -> MaintainedVectorStore:
+        # An HTTP client of its own, which functions without OpenSearch need not load.
+        from chalicelib.adapters.opensearch.append_only import AppendOnlyDocuments
+        from chalicelib.adapters.opensearch.client import OpenSearchCalls, connect
+        from chalicelib.adapters.opensearch.documents import VersionedDocuments
+        from chalicelib.adapters.opensearch.indexes import Indexes
+        from chalicelib.adapters.opensearch.mappings import PROFILES, Sizing
+        from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
+
+        credentials = boto3.Session().get_credentials() if config.signing else None
+        client = connect(
+            config.endpoint, service=config.signing or "", region=self.config.aws_region, credentials=credentials
+        )
+        calls = OpenSearchCalls(client)
+        profile = PROFILES[config.profile]
+        indexes = Indexes(calls, profile=profile, sizing=Sizing(shards=config.shards, replicas=config.replicas))
+        documents = AppendOnlyDocuments(calls) if profile.serverless else VersionedDocuments(calls, indexes)
+        return OpenSearchVectorStore(calls, indexes, documents)
+
+    @cached_property
+    def accounts(self) -> DynamoDBAccounts:
+        return DynamoDBAccounts(self._dynamodb, self.config.tables.accounts)
+
+    @cached_property
+    def quota_ledger(self) -> DynamoDBQuotaLedger:
+        from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
+
+        return DynamoDBQuotaLedger(self._dynamodb, self.config.tables.accounts)
+
+    @cached_property
+    def registry(self) -> DynamoDBRegistry:
+        from chalicelib.adapters.dynamodb.registry import DynamoDBRegistry
+
+        return DynamoDBRegistry(self._dynamodb, self.config.tables.accounts, self.config.tables.collections)
+
+    @cached_property
+    def collections(self) -> DynamoDBCollections:
+        from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
+
+        return DynamoDBCollections(self._dynamodb, self.config.tables.collections)
+
+    @cached_property
+    def syncs(self) -> DynamoDBSyncs:
+        from chalicelib.adapters.dynamodb.syncs import DynamoDBSyncs
+
+        return DynamoDBSyncs(self._dynamodb, self.config.tables.collections, self.config.tables.syncs)
+
+    @cached_property
+    def failure_log(self) -> DynamoDBFailureLog:
+        from chalicelib.adapters.dynamodb.failure_log import DynamoDBFailureLog
+
+        return DynamoDBFailureLog(self._dynamodb, self.config.tables.syncs)
+
+    @cached_property
+    def catalogue(self) -> DynamoDBCatalogue:
+        from chalicelib.adapters.dynamodb.catalogue import DynamoDBCatalogue
+
+        config = self.config
+        return DynamoDBCatalogue(
+            self._dynamodb, config.tables.catalogue, config.tables.collections, config.tables.accounts
+        )
+
+    @cached_property
+    def sources(self) -> S3Sources:
+        from chalicelib.adapters.s3.sources import S3Sources
+
+        return S3Sources(self._s3, lambda: self._client("sts", config=_STANDARD), self._customers_client)
+
+    @cached_property
+    def storage(self) -> S3Storage:
+        from chalicelib.adapters.s3.storage import S3Storage
+
+        return S3Storage(self._s3, self.config.managed_bucket, self.config.thumbnails_bucket)
+
+    @cached_property
+    def queues(self) -> SQSQueues:
+        from chalicelib.adapters.sqs.queues import SQSQueues
+
+        return SQSQueues(self._client("sqs", config=_STANDARD), self.config.queues)
+
+    @cached_property
+    def embedder(self) -> LambdaEmbedder:
+        return LambdaEmbedder(self._client("lambda", config=_PATIENT), self.config.embedder_function)
+
+    @cached_property
+    def _dynamodb(self) -> DynamoDBClient:
+        client: DynamoDBClient = self._client("dynamodb", config=_STANDARD)
+        return client
+
+    @cached_property
+    def _s3(self) -> S3Client:
+        client: S3Client = self._client("s3", config=S3_CLIENT)
+        return client
+
+    def _customers_client(self, region: str, credentials: Credentials) -> S3Client:
+        client: S3Client = self._client(
+            "s3",
+            region_name=region,
+            aws_access_key_id=credentials.key,
+            aws_secret_access_key=credentials.secret,
+            aws_session_token=credentials.token,
+            config=S3_CLIENT,
+        )
+        return client

@@ -1,0 +1,102 @@
+"""Trying a customer's bucket out: the role, the bucket and its region, listing, reading."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.adapters.s3.sources import BucketSource, S3Sources
+from chalicelib.domain.bucket_access import AccessProblem
+from chalicelib.domain.collections import Collection
+from chalicelib.domain.errors import SourceUnavailable
+
+MAX_LISTED_OBJECTS = 100  # objects listed, to find one that can be read
+_ELSEWHERE = ("301", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
+_REGION_HEADER = "x-amz-bucket-region"
+
+
+@dataclass(frozen=True, slots=True)
+class S3AccessChecker:
+    sources: S3Sources
+
+    def check(self, collection: Collection) -> list[AccessProblem]:
+        """What keeps the collection's bucket from being read; nothing where all is well.
+
+        Raises:
+            SourceUnavailable: S3 gave no answer that tells.
+        """
+        try:
+            source = self.sources.of(collection)
+        except SourceUnavailable as error:
+            return [_role_problem(collection, error)]
+        try:
+            return list(_bucket_problems(source, collection))
+        except BotoCoreError as error:
+            raise SourceUnavailable(f"S3 did not answer for the bucket {collection.bucket}.") from error
+
+
+def _role_problem(collection: Collection, error: SourceUnavailable) -> AccessProblem:
+    cause = error.__cause__
+    if not isinstance(cause, ClientError) or cause.response["Error"]["Code"] != "AccessDenied":
+        raise error
+    return AccessProblem(
+        "role_not_assumable",
+        f"The role {collection.role_arn} cannot be assumed: it does not exist, or its trust policy does not name this "
+        "service under the external id. A role made a moment ago may need half a minute.",
+        "role_arn",
+    )
+
+
+def _bucket_problems(source: BucketSource, collection: Collection) -> Iterator[AccessProblem]:
+    region: str | None
+    try:
+        region = source.client.head_bucket(Bucket=source.bucket).get("BucketRegion")
+    except ClientError as error:
+        code, headers = error.response["Error"]["Code"], error.response["ResponseMetadata"].get("HTTPHeaders", {})
+        region = headers.get(_REGION_HEADER)
+        if code in ("404", "NoSuchBucket"):
+            yield AccessProblem("no_such_bucket", f"There is no bucket {source.bucket}.", "bucket")
+            return
+        if code not in (*_ELSEWHERE, "400", "403", "AccessDenied"):
+            raise SourceUnavailable(f"S3 did not answer for the bucket {source.bucket}: {code}") from error
+    if region is not None and region != collection.region:
+        yield AccessProblem(
+            "wrong_region", f"The bucket {source.bucket} is in {region}, not {collection.region}.", "region"
+        )
+        return
+    yield from _reading_problems(source)
+
+
+def _reading_problems(source: BucketSource) -> Iterator[AccessProblem]:
+    owner: Any = {"ExpectedBucketOwner": source.owner} if source.owner else {}
+    try:
+        listed = source.client.list_objects_v2(
+            Bucket=source.bucket, Prefix=source.prefix, MaxKeys=MAX_LISTED_OBJECTS, **owner
+        ).get("Contents", [])
+    except ClientError as error:
+        yield _denied(
+            error,
+            "list_denied",
+            f"The role may not list the bucket {source.bucket}: allow s3:ListBucket on it. It must also belong to the "
+            "same AWS account as the role.",
+        )
+        return
+    key = next((entry["Key"] for entry in listed if entry["Size"] and not entry["Key"].endswith("/")), None)
+    if key is None:
+        return  # nothing there yet that could be read
+    try:
+        source.client.get_object(Bucket=source.bucket, Key=key, Range="bytes=0-0", **owner)["Body"].close()
+    except ClientError as error:
+        yield _denied(
+            error,
+            "get_denied",
+            f"The role may not read {key}: allow s3:GetObject on {source.bucket}/{source.prefix}*, and kms:Decrypt on "
+            "the key where the bucket is encrypted with one of yours.",
+        )
+
+
+def _denied(error: ClientError, code: str, message: str) -> AccessProblem:
+    if error.response["Error"]["Code"] not in ("AccessDenied", "403", "AllAccessDisabled"):
+        raise SourceUnavailable(f"S3 did not answer: {error}") from error
+    return AccessProblem(code, message, "role_arn")

@@ -1,0 +1,108 @@
+"""The document as a page to read: one file, no script, nothing that must be loaded from elsewhere."""
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from html import escape
+from typing import Any
+
+from chalicelib.api.openapi.document import document
+from chalicelib.api.openapi.examples import example
+
+STYLE = """
+:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--line:#dde3ea;--paper:#fff;--code:#f4f6f9;--accent:#0b6bcb}
+@media(prefers-color-scheme:dark){:root{--ink:#e4e9f0;--soft:#9aa7b8;--line:#2c3644;--paper:#12171f;--code:#1b222d;--accent:#6cb2ff}}
+*{box-sizing:border-box}body{margin:0;font:16px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--paper)}
+.frame{display:grid;grid-template-columns:17rem minmax(0,1fr);max-width:76rem;margin:auto}
+nav{position:sticky;top:0;height:100vh;overflow:auto;padding:2rem 1rem;border-right:1px solid var(--line);font-size:.875rem}
+nav h2{font-size:.75rem;text-transform:uppercase;letter-spacing:.06em;color:var(--soft);margin:1.25rem 0 .25rem}
+nav a{display:block;padding:.15rem 0;color:inherit;text-decoration:none}nav a:hover{color:var(--accent)}
+main{padding:2rem 2.5rem;min-width:0}h1{margin-top:0}section{border-top:1px solid var(--line);padding:1.5rem 0}
+h3{margin:0 0 .25rem}.call{font:600 .95rem ui-monospace,monospace;overflow-wrap:anywhere}.method{color:var(--accent)}
+table{border-collapse:collapse;width:100%;font-size:.9rem;margin:.5rem 0}td,th{text-align:left;vertical-align:top;padding:.3rem .75rem .3rem 0;border-bottom:1px solid var(--line)}
+pre{background:var(--code);padding:1rem;border-radius:.5rem;overflow:auto;font-size:.8125rem}code{font-family:ui-monospace,monospace;background:var(--code);padding:.1em .3em;border-radius:.25rem}
+pre code{padding:0}summary{cursor:pointer;color:var(--soft)}.soft{color:var(--soft)}
+@media(max-width:50rem){.frame{display:block}nav{position:static;height:auto;border:0}main{padding:1rem}}
+"""
+
+
+@cache
+def page() -> str:
+    described = document()
+    return "".join(
+        (
+            '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
+            f"<title>{escape(described['info']['title'])} API</title><style>{STYLE}</style><div class=frame><nav>",
+            *_contents(described),
+            f"</nav><main><h1>{escape(described['info']['title'])} API</h1>",
+            *(f"<p>{_prose(part)}</p>" for part in described["info"]["description"].strip().split("\n\n")),
+            f'<p class=soft>Version {described["info"]["version"]}. For machines: <a href="../openapi.json">openapi.json</a>.</p>',
+            *(part for path, method, operation in _operations(described) for part in _section(path, method, operation)),
+            *_refusals(described),
+            "</main></div></html>",
+        )
+    )
+
+
+def _operations(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            yield path, method.upper(), operation
+
+
+def _contents(described: dict[str, Any]) -> Iterator[str]:
+    for tag in described["tags"]:
+        yield f"<h2>{escape(tag['name'])}</h2>"
+        for _, _, operation in _operations(described):
+            if operation["tags"] == [tag["name"]]:
+                yield f'<a href="#{operation["operationId"]}">{escape(operation["summary"])}</a>'
+    yield '<h2>Beside these</h2><a href="#errors">Errors</a>'
+
+
+def _section(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
+    yield f'<section id="{operation["operationId"]}"><h3>{escape(operation["summary"])}</h3>'
+    yield f"<p class=call><span class=method>{method}</span> {escape(path)}</p>"
+    yield f"<p>{_prose(operation.get('description', ''))}</p>"
+    parameters = operation.get("parameters", [])
+    if parameters:
+        rows = [(p["name"], f"{p['in']}{', required' if p['required'] else ''}", p["description"]) for p in parameters]
+        yield from _table("Parameters", rows)
+    for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+        properties = content["schema"].get("properties", {})
+        if kind == "application/json":
+            yield f"<p class=soft>Body, {kind}</p>{_json(example(content['schema']))}"
+        else:
+            yield from _table(f"Body, {kind}", [(name, "", part["description"]) for name, part in properties.items()])
+    for status, answer in operation["responses"].items():
+        content = answer.get("content", {}).get("application/json", {})
+        if "example" in content:
+            yield f"<details><summary>{status}: the answer</summary>{_json(content['example'])}</details>"
+    refusals = [status for status, answer in operation["responses"].items() if "$ref" in answer]
+    yield f'<p class=soft>Errors: <a href="#errors">{", ".join(refusals)}</a></p></section>'
+
+
+def _refusals(described: dict[str, Any]) -> Iterator[str]:
+    yield "<section id=errors><h3>Errors</h3>"
+    rows = []
+    for name, answer in described["components"]["responses"].items():
+        content = answer["content"]["application/json"]
+        codes = content["schema"]["allOf"][1]["properties"]["info"]["properties"]["error"]["enum"]
+        rows.append((name.removeprefix("Refusal"), ", ".join(codes), answer["description"]))
+    yield from _table("Status, codes and meaning", rows)
+    yield f"{_json(content['example'])}</section>"
+
+
+def _table(title: str, rows: list[tuple[str, str, str]]) -> Iterator[str]:
+    yield f"<p class=soft>{escape(title)}</p><table>"
+    for name, note, words in rows:
+        yield f"<tr><td><code>{escape(name)}</code><td class=soft>{escape(note)}<td>{_prose(words)}"
+    yield "</table>"
+
+
+def _json(value: Any) -> str:
+    return f"<pre><code>{escape(json.dumps(value, indent=2, ensure_ascii=False))}</code></pre>"
+
+
+def _prose(words: str) -> str:
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(words))

@@ -1,0 +1,85 @@
+"""What contract tests make their cases of."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from chalicelib.domain.collections import Collection, CollectionType
+from chalicelib.domain.embeddings import ImageEmbedding
+from chalicelib.domain.files import FileRecord, FileState
+from chalicelib.domain.messages import IndexBatch, ObjectHint
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LEASE = NOW + timedelta(minutes=20)
+
+
+def a_collection(**fields: Any) -> Collection:
+    wanted: dict[str, Any] = {
+        "uuid": str(uuid4()),
+        "account": str(uuid4()),
+        "name": "Ferien, Öland",
+        "type": CollectionType.S3,
+        "bucket": f"bucket-{uuid4().hex}",
+        "prefix": "pictures/",
+        "region": "eu-west-1",
+        "created_at": NOW,
+        "role_arn": "arn:aws:iam::111122223333:role/similarix-reader",
+        "external_id": "an-external-id",
+    }
+    return Collection(**(wanted | fields))
+
+
+def an_embedding(**fields: Any) -> ImageEmbedding:
+    wanted: dict[str, Any] = {
+        "model": "fake-1+d1",
+        "vector": bytes(range(64)) * 32,
+        "size": 1000,
+        "md5": "0" * 32,
+        "width": 640,
+        "height": 480,
+        "format": "JPEG",
+    }
+    return ImageEmbedding(**(wanted | fields))
+
+
+def a_record(collection: Collection, key: str, **fields: Any) -> FileRecord:
+    wanted: dict[str, Any] = {
+        "account": collection.account,
+        "collection": collection.uuid,
+        "key": key,
+        "state": FileState.INDEXED,
+        "etag": "d41d8cd98f00b204e9800998ecf8427e",
+        "size": 1000,
+        "version": 1,
+        "updated_at": NOW,
+        "embedding": an_embedding(),
+    } | fields
+    return FileRecord(**({"model": wanted["embedding"].model if wanted["embedding"] else None} | wanted))
+
+
+def a_batch(collection: Collection, *keys: str, sync: str | None = None, mark: str | None = None) -> IndexBatch:
+    return IndexBatch(collection.account, collection.uuid, tuple(map(ObjectHint, keys)), sync, mark)
+
+
+# In the order of their UTF-8 bytes, which is neither that of UTF-16 nor that of any language.
+AWKWARD_KEYS = (
+    "\n",
+    " ",
+    "+",
+    "A/B/c d.jpg",
+    "a",
+    "a\nb",
+    "a b",
+    "a%20b",
+    "a+b",
+    "a/",
+    "a//b",
+    "a/b",
+    "e\u0301.jpg",
+    "x" * 1024,
+    "\u00e9.jpg",
+    "\u4e2d\u6587.jpg",
+    "\uff5e",
+    "\U0001f600",
+    "\U0001f600" * 256,
+)

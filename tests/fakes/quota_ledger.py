@@ -1,0 +1,130 @@
+"""Uploads and what they take of an account's allowances, in memory."""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.plans import Plan
+from chalicelib.domain.uploads import FileLock, Upload, UploadRef, UploadState, Usage
+
+
+@dataclass
+class Counts:
+    """``files`` and ``bytes`` are the managed ones, ``all_files`` and ``all_bytes`` what the account has in all."""
+
+    files: int = 0
+    bytes: int = 0
+    all_files: int = 0
+    all_bytes: int = 0
+    uploads: Counter[str] = field(default_factory=Counter)
+
+
+class FakeQuotaLedger:
+    """What a test may look at: ``counts`` by account, ``uploads``, and ``charged`` bytes of each stored file."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Counts] = {}
+        self.uploads: dict[UploadRef, Upload] = {}
+        self.charged: dict[tuple[str, str, str], int] = {}
+        self.claims: dict[tuple[str, str, str], tuple[str, datetime]] = {}
+
+    def usage(self, account: str, month: str) -> Usage:
+        counts = self._of(account)
+        return Usage(0, counts.files, counts.bytes, counts.uploads[month], counts.all_files, counts.all_bytes)
+
+    def reserve(self, upload: Upload, plan: Plan) -> bool:
+        counts = self._of(upload.account)
+        if counts.all_files >= plan.files or counts.all_bytes + upload.size > plan.bytes:
+            return False
+        if counts.bytes + upload.size > plan.managed_bytes or counts.uploads[upload.month] >= plan.uploads_a_month:
+            return False
+        self._count(upload, 1)
+        self.uploads[upload.ref] = upload
+        return True
+
+    def upload(self, ref: UploadRef) -> Upload | None:
+        return self.uploads.get(ref)
+
+    def expired(self, account: str, now: datetime) -> list[Upload]:
+        mine = [upload for upload in self.uploads.values() if upload.account == account]
+        return [upload for upload in mine if upload.state is UploadState.PENDING and upload.expires_at < now]
+
+    def refund(self, upload: Upload, reason: str, detail: str, now: datetime) -> bool:
+        known = self.uploads.get(upload.ref)
+        if known is None or known.state is not UploadState.PENDING:
+            return False
+        self.uploads[upload.ref] = replace(known, state=UploadState.FAILED, reason=reason, detail=detail)
+        self._count(known, -1)
+        return True
+
+    def lock(self, upload: UploadRef, key: str, holder: str, now: datetime, until: datetime) -> FileLock | None:
+        file = (upload.account, upload.collection, key)
+        if file in self.claims and self.claims[file][1] >= now:
+            return None
+        self.claims[file] = holder, until
+        return FileLock(*file, holder, self.charged.get(file))
+
+    def unlock(self, claim: FileLock) -> None:
+        if self._holds(claim):
+            del self.claims[claim.account, claim.collection, claim.key]
+
+    def complete(self, upload: Upload, claim: FileLock, mime_type: str, now: datetime) -> None:
+        known = self.uploads.get(upload.ref)
+        if known is None or known.state is not UploadState.PENDING or not self._holds(claim):
+            raise Unavailable("The file is being changed by another request, as it seems.")
+        self.uploads[upload.ref] = replace(known, state=UploadState.DONE, mime_type=mime_type)
+        self._refund(claim)
+        self.charged[claim.account, claim.collection, claim.key] = upload.size
+        self.unlock(claim)
+
+    def refund_file(self, claim: FileLock) -> None:
+        if not self._holds(claim):
+            raise Unavailable("The file is being changed by another request, as it seems.")
+        self._refund(claim)
+        self.charged.pop((claim.account, claim.collection, claim.key), None)
+        self.unlock(claim)
+
+    def fix_usage(self, account: str, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
+        counts = self._of(account)
+        if (counts.all_files, counts.all_bytes) != stated:
+            return False
+        counts.all_files, counts.all_bytes = counted
+        return True
+
+    def move(self, account: str, files: int, size: int) -> None:
+        """Move what the account has in all, as the fakes of the catalogue and of the register do."""
+        counts = self._of(account)
+        counts.all_files += files
+        counts.all_bytes += size
+
+    def delete_page(self, account: str, collection: str, now: datetime) -> bool:
+        uploads = [u for u in self.uploads.values() if (u.account, u.collection) == (account, collection)]
+        for upload in uploads:
+            self.refund(upload, "collection_deleted", "Its collection was deleted.", now)
+            del self.uploads[upload.ref]
+        files = [file for file in {*self.charged, *self.claims} if file[:2] == (account, collection)]
+        for file in files:
+            self._refund(FileLock(*file, "", self.charged.pop(file, None)))
+            self.claims.pop(file, None)
+        return bool(uploads or files)
+
+    def _of(self, account: str) -> Counts:
+        return self.counts.setdefault(account, Counts())
+
+    def _count(self, upload: Upload, sign: int) -> None:
+        counts = self._of(upload.account)
+        counts.files += sign
+        counts.bytes += sign * upload.size
+        self.move(upload.account, sign, sign * upload.size)
+        counts.uploads[upload.month] += sign
+
+    def _refund(self, claim: FileLock) -> None:
+        if claim.charged is not None:
+            counts = self._of(claim.account)
+            counts.files -= 1
+            counts.bytes -= claim.charged
+            self.move(claim.account, -1, -claim.charged)
+
+    def _holds(self, claim: FileLock) -> bool:
+        return self.claims.get((claim.account, claim.collection, claim.key), ("",))[0] == claim.holder
