@@ -31,7 +31,7 @@ def world() -> Harness:
     return world
 
 
-def audit(world: Harness) -> CollectionAudit:
+def audit_of(world: Harness) -> CollectionAudit:
     return world.app.statistics_audit.audit_collection(world.current())
 
 
@@ -43,22 +43,22 @@ class TestACollection:
     def test_stored_statistics_match_the_catalogue_and_the_syncs_batches(self, world: Harness) -> None:
         sync = SyncFigures(to_do=3, finished=3, outstanding=0, open_key_ranges=0)
         figures = CollectionFigures(Totals(2, 30), sync)
-        assert audit(world) == CollectionAudit(world.current(), figures, figures)
-        assert audit(world).matches
+        assert audit_of(world) == CollectionAudit(world.current(), figures, figures)
+        assert audit_of(world).matches
 
     def test_wrong_totals_are_found_and_fixed(self, world: Harness) -> None:
         add_to_stored_totals(world, 5, 500)
-        found = audit(world)
-        assert (found.stored.totals, found.counted.totals, found.matches) == (Totals(7, 530), Totals(2, 30), False)
-        assert world.app.statistics_audit.fix(found)
-        assert audit(world).matches
+        audit = audit_of(world)
+        assert (audit.stored.totals, audit.counted.totals, audit.matches) == (Totals(7, 530), Totals(2, 30), False)
+        assert world.app.statistics_audit.fix(audit)
+        assert audit_of(world).matches
 
     def test_a_fix_does_not_undo_what_was_counted_since_the_audit(self, world: Harness) -> None:
         add_to_stored_totals(world, 5, 500)
-        found = audit(world)
+        audit = audit_of(world)
         world.put("c")
         world.apply("c")
-        assert not world.app.statistics_audit.fix(found)
+        assert not world.app.statistics_audit.fix(audit)
         assert world.current().total_files == 8
 
     def test_a_collection_that_changes_during_every_count_is_not_stable(self, world: Harness) -> None:
@@ -70,8 +70,8 @@ class TestACollection:
             world.apply(key)
 
         world.interleave("catalogue", "entries", index_another, times=99)
-        found = audit(world)
-        assert (found.stable, found.matches) == (False, False)
+        audit = audit_of(world)
+        assert (audit.stable, audit.matches) == (False, False)
 
 
 class TestTheLatestSync:
@@ -82,16 +82,16 @@ class TestTheLatestSync:
         first, _ = world.post.waiting
         world.deliver(first)
         world.deliver(next(message for message in world.post.waiting if message.queue == "index"))
-        found = audit(world)
-        assert found.counted.sync == SyncFigures(to_do=20, finished=16, outstanding=1, open_key_ranges=1)
-        assert found.matches
+        audit = audit_of(world)
+        assert audit.counted.sync == SyncFigures(to_do=20, finished=16, outstanding=1, open_key_ranges=1)
+        assert audit.matches
 
     def test_removals_that_wait_are_counted_as_to_do(self, world: Harness) -> None:
         world.bucket.delete("a")
         world.start()
         world.work("sync")
-        assert audit(world).counted.sync == SyncFigures(to_do=1, finished=0, outstanding=1, open_key_ranges=0)
-        assert audit(world).matches
+        assert audit_of(world).counted.sync == SyncFigures(to_do=1, finished=0, outstanding=1, open_key_ranges=0)
+        assert audit_of(world).matches
 
     @pytest.mark.parametrize(("to_do", "done"), [(1, 0), (0, 1)])
     def test_wrong_figures_of_a_sync_are_found_and_left_to_the_next_sync(
@@ -101,13 +101,13 @@ class TestTheLatestSync:
         tally = replace(progress.tally, done=progress.tally.done + done)
         wrong = replace(progress, to_do=progress.to_do + to_do, tally=tally)
         world.ports.collections.put(replace(collection, sync=replace(collection.sync, progress=wrong)))
-        found = audit(world)
-        assert not found.matches
-        assert found.counted.sync == SyncFigures(to_do=3, finished=3, outstanding=0, open_key_ranges=0)
-        assert world.app.statistics_audit.fix(found)
-        assert not audit(world).matches
+        audit = audit_of(world)
+        assert not audit.matches
+        assert audit.counted.sync == SyncFigures(to_do=3, finished=3, outstanding=0, open_key_ranges=0)
+        assert world.app.statistics_audit.fix(audit)
+        assert not audit_of(world).matches
         world.sync()
-        assert audit(world).matches
+        assert audit_of(world).matches
 
     def test_figures_of_a_cancelled_sync_match_its_batches(self, world: Harness) -> None:
         world.put("c")
@@ -115,22 +115,22 @@ class TestTheLatestSync:
         world.work("sync")
         world.app.syncs.cancel(world.current())
         world.work()
-        assert audit(world).counted.sync == SyncFigures(to_do=1, finished=0, outstanding=1, open_key_ranges=0)
-        assert audit(world).matches
+        assert audit_of(world).counted.sync == SyncFigures(to_do=1, finished=0, outstanding=1, open_key_ranges=0)
+        assert audit_of(world).matches
 
     def test_skipped_objects_count_as_finished(self, world: Harness) -> None:
         world.put("a", body=b"another picture")
         world.bucket.denied.add("a")
         assert world.sync().progress.tally == Tally(skipped=1)
-        assert audit(world).matches
+        assert audit_of(world).matches
 
     def test_a_sync_whose_records_may_have_expired_is_not_counted(self, world: Harness) -> None:
         world.clock.pass_by(timedelta(days=14))
         world.ports.syncs.batches.clear()
-        assert (audit(world).stored.sync, audit(world).matches) == (None, True)
+        assert (audit_of(world).stored.sync, audit_of(world).matches) == (None, True)
 
     def test_a_collection_without_a_sync_has_no_sync_figures(self) -> None:
-        assert audit(Harness()).stored == CollectionFigures(Totals(0, 0), None)
+        assert audit_of(Harness()).stored == CollectionFigures(Totals(0, 0), None)
 
 
 class TestAnAccount:
@@ -151,14 +151,14 @@ class TestAnAccount:
         return world.app.statistics_audit
 
     def test_wrong_totals_of_an_account_are_found_and_fixed(self, statistics: StatisticsAudit, account: str) -> None:
-        found = statistics.audit_account(account)
-        assert (found.stored, found.counted, found.matches) == (Totals(0, 0), Totals(3, 35), False)
-        assert statistics.fix(found)
+        audit = statistics.audit_account(account)
+        assert (audit.stored, audit.counted, audit.matches) == (Totals(0, 0), Totals(3, 35), False)
+        assert statistics.fix(audit)
         assert statistics.audit_account(account).matches
 
     def test_a_fix_of_an_account_is_refused_when_its_totals_have_changed_since_the_audit(
         self, world: Harness, statistics: StatisticsAudit, account: str
     ) -> None:
-        found = statistics.audit_account(account)
+        audit = statistics.audit_account(account)
         world.ports.quota_ledger.move(account, 1, 5)
-        assert not statistics.fix(found)
+        assert not statistics.fix(audit)

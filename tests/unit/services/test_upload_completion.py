@@ -1,4 +1,4 @@
-"""An upload is completed exactly once, or fails and refunds its quota, whoever tries to complete it and whenever."""
+"""An upload is completed exactly once, or fails and refunds its quota, however often and late completion is tried."""
 
 from datetime import timedelta
 
