@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from chalicelib.services.collections import CollectionService
     from chalicelib.services.explanation import ExplanationService
     from chalicelib.services.files import FileService
-    from chalicelib.services.maintenance.account_totals import AccountTotals
     from chalicelib.services.maintenance.consistency_check import ConsistencyCheck
     from chalicelib.services.maintenance.model_switch import ModelSwitch
     from chalicelib.services.maintenance.orphaned_thumbnails import OrphanedThumbnails
@@ -224,7 +223,7 @@ class Services:
             vectors=self.adapters.vectors,
             queues=self.adapters.queues,
             now=self.now,
-            grace=self.config.deletion_grace,
+            grace_seconds=self.config.deletion_grace,
         )
 
     @cached_property
@@ -252,13 +251,7 @@ class Services:
         from chalicelib.services.maintenance.statistics_audit import StatisticsAudit
 
         a = self.adapters
-        return StatisticsAudit(a.collections, a.catalogue, a.syncs, self.now)
-
-    @cached_property
-    def account_totals(self) -> AccountTotals:
-        from chalicelib.services.maintenance.account_totals import AccountTotals
-
-        return AccountTotals(self.adapters.collections, self.adapters.quota_ledger, self.now)
+        return StatisticsAudit(a.collections, a.catalogue, a.syncs, a.quota_ledger, self.now)
 
     @cached_property
     def orphaned_thumbnails(self) -> OrphanedThumbnails:

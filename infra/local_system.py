@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from infra import seed
 from infra.admin.deployment import Deployment
@@ -10,6 +11,9 @@ from infra.deploy import LOCAL_MODEL, deploy_locally
 from infra.emulator import REGION, Emulator
 from infra.notifications import notify
 from infra.package import package
+
+DEFAULT_FOLDER = Path(".local")
+STACK_FILE = "stack.json"
 
 
 @dataclass(frozen=True, slots=True)

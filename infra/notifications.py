@@ -1,4 +1,4 @@
-"""Have a bucket tell Similarix of its changes, beside whoever else it tells: for the owner of the bucket to run.
+"""Send a bucket's events to Similarix, beside the notifications it has already. The bucket's owner runs it:
 
     python -m infra.notifications --bucket my-bucket --folder images --queue ARN_OF_THE_EVENTS_QUEUE
 
@@ -13,25 +13,25 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.collections import checked_prefix
-from chalicelib.domain.errors import InvalidRequest
-from chalicelib.domain.notifications import AmbiguousNotifications, merged
+from chalicelib.domain.errors import SimilarixError
+from chalicelib.domain.notifications import merge_notifications
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 
 def notify(s3: "S3Client", bucket: str, prefix: str, events_queue: str) -> bool:
-    """Merge what we want into the bucket's settings; answers whether they had to change.
+    """Have the bucket notify our queue of objects below the prefix; returns whether its configuration had to change.
 
     Raises:
-        AmbiguousNotifications: somebody else is told of the same events.
+        AmbiguousNotifications: another destination receives the same events.
     """
     existing: Any = s3.get_bucket_notification_configuration(Bucket=bucket)
     existing.pop("ResponseMetadata", None)
-    wanted: Any = merged(existing, prefix, events_queue)
-    if wanted == existing:
+    merged: Any = merge_notifications(existing, prefix, events_queue)
+    if merged == existing:
         return False
-    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=wanted)
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=merged)
     return True
 
 
@@ -45,10 +45,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         s3 = boto3.Session(region_name=options.region).client("s3")
         changed = notify(s3, options.bucket, checked_prefix(options.folder), options.queue)
-    except (AmbiguousNotifications, BotoCoreError, ClientError, InvalidRequest) as error:
+    except (BotoCoreError, ClientError, SimilarixError) as error:
         print(error, file=sys.stderr)
         return 1
-    print("The bucket tells of its changes from now on." if changed else "The bucket tells of its changes already.")
+    print(
+        "The bucket sends its events to Similarix from now on."
+        if changed
+        else "The bucket sends its events to Similarix already."
+    )
     return 0
 
 

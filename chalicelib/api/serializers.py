@@ -9,7 +9,7 @@ from chalicelib.domain.collections import Collection, SyncStatus
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.files import FileRecord, ObjectInfo
 from chalicelib.domain.image_files import mime_type
-from chalicelib.domain.notifications import configuration
+from chalicelib.domain.notifications import queue_configuration
 from chalicelib.domain.plans import LIMITS, Plan
 from chalicelib.domain.syncs import Preview
 from chalicelib.domain.vectors import Hit
@@ -82,7 +82,7 @@ def examination(examined: AccessReport, events_queue: str) -> dict[str, Any]:
         "external_id": tried.external_id,
         "trust_policy": trust_policy(tried.external_id, events_queue),
         "permissions_policy": permissions_policy(tried.bucket, tried.prefix, events_queue.split(":")[1]),
-        "notification_configuration": {"QueueConfigurations": [configuration(tried.prefix, events_queue)]},
+        "notification_configuration": {"QueueConfigurations": [queue_configuration(tried.prefix, events_queue)]},
     }
 
 

@@ -14,6 +14,7 @@
     │   ├── DuplicateCollection       409  the account has one on the same bucket and folder
     │   ├── FileExists                409  a file of that name, and the caller wanted none replaced
     │   ├── UploadIncomplete          409  the bytes have not arrived
+    │   ├── AmbiguousNotifications    409  a bucket sends the same events to another destination
     │   └── NotRetriable              409  only what has failed can be tried again
     ├── PayloadTooLarge               413
     ├── UnsupportedMediaType          415
@@ -103,6 +104,10 @@ class FileExists(Conflict):
 
 class UploadIncomplete(Conflict):
     code = "upload_incomplete"
+
+
+class AmbiguousNotifications(Conflict):
+    """Raised by ``infra.notifications`` alone, for the owner of a bucket: no route merges notifications."""
 
 
 class NotRetriable(Conflict):

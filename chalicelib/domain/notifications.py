@@ -1,85 +1,88 @@
-"""A bucket's notification settings: ours merged into what is there, nothing of anybody else's touched.
+"""Merges our notifications into a bucket's configuration and leaves those of other destinations as they are.
 
-S3 has one document a bucket, which a call replaces as a whole, and refuses one in which two configurations want the
-same event of the same key: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html
+S3 keeps one configuration for a bucket, which a call replaces as a whole. It refuses one in which two destinations
+receive the same event of the same key:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html
 """
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
-EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
-ID = "similarix"
-_KINDS = {"QueueConfigurations": "QueueArn", "TopicConfigurations": "TopicArn"}
-_KINDS["LambdaFunctionConfigurations"] = "LambdaFunctionArn"
+from chalicelib.domain.errors import AmbiguousNotifications
 
-Settings = dict[str, Any]
+NOTIFIED_EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
+CONFIGURATION_ID = "similarix"
+_DESTINATION_ARNS = {
+    "QueueConfigurations": "QueueArn",
+    "TopicConfigurations": "TopicArn",
+    "LambdaFunctionConfigurations": "LambdaFunctionArn",
+}
+
+Configuration = dict[str, Any]
 
 
-class AmbiguousNotifications(ValueError):
-    """Somebody else is told of the same events already, and S3 tells only one."""
+def merge_notifications(existing: Mapping[str, Any], prefix: str, events_queue: str) -> Configuration:
+    """The bucket's configuration with notifications to our queue for objects below ``prefix`` added.
 
-
-def merged(existing: Mapping[str, Any], prefix: str, events_queue: str) -> Settings:
-    """The bucket's settings, with what has objects below ``prefix`` told to our queue as well.
-
-    What others have is kept to the letter. Our own folders become as few as cover them, since one folder in another
-    would be told twice, which S3 refuses. Merging twice changes nothing.
+    Other destinations are kept unchanged. Our own prefixes are reduced to the fewest that cover them all: one inside
+    another would send the same event twice, which S3 refuses. Merging the same prefix again changes nothing.
 
     Args:
-        existing: as ``get-bucket-notification-configuration`` answers.
+        existing: the response of ``get-bucket-notification-configuration``.
 
     Raises:
-        AmbiguousNotifications: another destination wants the same events of the same keys.
+        AmbiguousNotifications: another destination receives the same events of the same keys.
     """
-    settings = {name: value for name, value in existing.items() if name != "ResponseMetadata"}
-    queues = list(settings.get("QueueConfigurations", []))
-    ours = [each for each in queues if _is_ours(each, events_queue)]
-    theirs = [each for each in queues if not _is_ours(each, events_queue)]
-    prefixes = _covering({prefix, *(_rule(each, "prefix") for each in ours)})
-    for kind, arn in _KINDS.items():
-        for other in theirs if kind == "QueueConfigurations" else settings.get(kind, []):
-            if _share_events(other) and any(_overlap(_rule(other, "prefix"), each) for each in prefixes):
+    merged = {name: value for name, value in existing.items() if name != "ResponseMetadata"}
+    queues = list(merged.get("QueueConfigurations", []))
+    ours = [queue for queue in queues if _is_ours(queue, events_queue)]
+    others = [queue for queue in queues if not _is_ours(queue, events_queue)]
+    prefixes = _covering_prefixes({prefix, *(_filter_value(queue, "prefix") for queue in ours)})
+    for kind, arn in _DESTINATION_ARNS.items():
+        for other in others if kind == "QueueConfigurations" else merged.get(kind, []):
+            if _receives_our_events(other) and any(_overlap(_filter_value(other, "prefix"), p) for p in prefixes):
                 raise AmbiguousNotifications(
-                    f"{other[arn]} is told of the same events of this folder, and S3 tells only one. Turn EventBridge "
-                    "on for the bucket instead: both can be told by it."
+                    f"{other[arn]} receives the same events of this folder, and S3 sends them to one destination only. "
+                    "Turn EventBridge on for the bucket instead: it can pass them on to both."
                 )
-    settings["QueueConfigurations"] = [*theirs, *(configuration(each, events_queue) for each in prefixes)]
-    return settings
+    merged["QueueConfigurations"] = [*others, *(queue_configuration(p, events_queue) for p in prefixes)]
+    return merged
 
 
-def configuration(prefix: str, events_queue: str) -> Settings:
-    """What has our queue told of each object below a prefix that comes or goes; everything, if it is empty."""
-    name = f"{ID}-{sha256(prefix.encode()).hexdigest()[:8]}" if prefix else ID
-    wanted: Settings = {"Id": name, "QueueArn": events_queue, "Events": list(EVENTS)}
+def queue_configuration(prefix: str, events_queue: str) -> Configuration:
+    """Notifies our queue of each object below a prefix that is written or removed; of every object if it is empty."""
+    name = f"{CONFIGURATION_ID}-{sha256(prefix.encode()).hexdigest()[:8]}" if prefix else CONFIGURATION_ID
+    configuration: Configuration = {"Id": name, "QueueArn": events_queue, "Events": list(NOTIFIED_EVENTS)}
     if prefix:
-        wanted["Filter"] = {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}}
-    return wanted
+        configuration["Filter"] = {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}}
+    return configuration
 
 
-def _is_ours(configured: Mapping[str, Any], events_queue: str) -> bool:
-    return bool(configured["QueueArn"] == events_queue and str(configured.get("Id", "")).startswith(ID))
+def _is_ours(queue: Mapping[str, Any], events_queue: str) -> bool:
+    return bool(queue["QueueArn"] == events_queue and str(queue.get("Id", "")).startswith(CONFIGURATION_ID))
 
 
-def _covering(prefixes: Iterable[str]) -> list[str]:
+def _covering_prefixes(prefixes: Iterable[str]) -> list[str]:
     """The prefixes that are below no other, in order."""
-    kept: list[str] = []
+    covering: list[str] = []
     for prefix in sorted(prefixes):
-        if not kept or not prefix.startswith(kept[-1]):
-            kept.append(prefix)
-    return kept
+        if not covering or not prefix.startswith(covering[-1]):
+            covering.append(prefix)
+    return covering
 
 
-def _rule(configured: Mapping[str, Any], name: str) -> str:
-    rules = configured.get("Filter", {}).get("Key", {}).get("FilterRules", [])
+def _filter_value(destination: Mapping[str, Any], name: str) -> str:
+    """The value of a destination's filter rule, empty where it has none."""
+    rules = destination.get("Filter", {}).get("Key", {}).get("FilterRules", [])
     return next((str(rule["Value"]) for rule in rules if rule["Name"].lower() == name), "")
 
 
-def _overlap(one: str, other: str) -> bool:
-    return one.startswith(other) or other.startswith(one)
+def _overlap(prefix: str, other: str) -> bool:
+    return prefix.startswith(other) or other.startswith(prefix)
 
 
-def _share_events(configured: Mapping[str, Any]) -> bool:
-    """Whether any event is wanted that we want: ``s3:ObjectCreated:Put`` is one of ``s3:ObjectCreated:*``."""
-    ours = [event.removesuffix("*") for event in EVENTS]
-    return any(event.startswith(own) for event in configured.get("Events", []) for own in ours)
+def _receives_our_events(destination: Mapping[str, Any]) -> bool:
+    """Whether it receives any event that we need: ``s3:ObjectCreated:Put`` is one of ``s3:ObjectCreated:*``."""
+    ours = [event.removesuffix("*") for event in NOTIFIED_EVENTS]
+    return any(event.startswith(own) for event in destination.get("Events", []) for own in ours)

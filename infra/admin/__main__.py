@@ -8,9 +8,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.errors import SimilarixError
 from infra.admin import accounts, doctor, migrate, recount, redrive, reindex, thumbnails, tokens, usage
-from infra.admin.deployment import FOLDER, STACK_FILE, Deployment, DeploymentNotFound
+from infra.admin.command import ExitStatus
+from infra.admin.deployment import Deployment, DeploymentNotFound
+from infra.local_system import DEFAULT_FOLDER, STACK_FILE
 
 COMMANDS = (accounts, tokens, usage, doctor, reindex, migrate, recount, redrive, thumbnails)
+ERROR_STATUS = 1  # as with findings; an error is printed to standard error, findings to standard output
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,7 +21,9 @@ def main(arguments: list[str] | None = None) -> int:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--local", action="store_true", help="the system that 'make run' started here")
     where.add_argument("--stack", help="the name of a stack on AWS")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the local system (default: %(default)s)")
+    parser.add_argument(
+        "--folder", type=Path, default=DEFAULT_FOLDER, help="of the local system (default: %(default)s)"
+    )
     parser.add_argument("--region", help="the stack's AWS region; by default your profile's")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
@@ -29,11 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
             deployment = Deployment.local(options.folder / STACK_FILE)
         else:
             deployment = Deployment.on_aws(options.stack, options.region)
-        options.run(deployment, options)
+        status: ExitStatus = options.run(deployment, options)
     except (BotoCoreError, ClientError, DeploymentNotFound, SimilarixError, ValueError) as error:
         print(error, file=sys.stderr)
-        return 1
-    return 0
+        return ERROR_STATUS
+    return status
 
 
 if __name__ == "__main__":

@@ -5,56 +5,61 @@ from typing import Any
 
 from chalicelib.domain.accounts import Subscription
 from chalicelib.domain.plans import LIMITS, PLANS
+from infra.admin.command import ExitStatus, report
 from infra.admin.deployment import Deployment
 
 
 def add(subparsers: Any) -> None:
-    create = subparsers.add_parser("create-account", help="open an account; prints its identifier")
-    create.add_argument("name", help="whose it is")
-    _add_terms(create)
+    create = subparsers.add_parser("create-account", help="create an account and print its identifier")
+    create.add_argument("name", help="of the customer")
+    _add_subscription(create)
     create.set_defaults(run=create_account)
 
-    show = subparsers.add_parser("accounts", help="all accounts, a line each")
+    show = subparsers.add_parser("accounts", help="list all accounts, one a line")
     show.set_defaults(run=list_accounts)
 
-    change = subparsers.add_parser("set-plan", help="put an account on a plan")
+    change = subparsers.add_parser("set-plan", help="change an account's plan and limits")
     change.add_argument("account")
-    _add_terms(change)
+    _add_subscription(change)
     change.set_defaults(run=set_plan)
 
 
-def create_account(deployment: Deployment, options: argparse.Namespace) -> None:
-    print(deployment.services.accounts.open(options.name, _terms(options)).uuid)
+def create_account(deployment: Deployment, options: argparse.Namespace) -> ExitStatus:
+    report(deployment.services.accounts.open(options.name, _subscription(options)).uuid)
+    return ExitStatus.OK
 
 
-def list_accounts(deployment: Deployment, _: argparse.Namespace) -> None:
+def list_accounts(deployment: Deployment, _: argparse.Namespace) -> ExitStatus:
     for account in deployment.services.accounts.all():
-        print(f"{account.uuid}  {account.terms.plan:<10} {account.tokens:>2} tokens  {account.name}")
+        report(f"{account.uuid}  {account.terms.plan:<10} {account.tokens:>2} tokens  {account.name}")
+    return ExitStatus.OK
 
 
-def set_plan(deployment: Deployment, options: argparse.Namespace) -> None:
-    deployment.services.accounts.set_subscription(options.account, _terms(options))
-    print(f"{options.account} is on the plan '{options.plan}'.")
+def set_plan(deployment: Deployment, options: argparse.Namespace) -> ExitStatus:
+    deployment.services.accounts.set_subscription(options.account, _subscription(options))
+    report(f"{options.account} is on the plan '{options.plan}'.")
+    return ExitStatus.OK
 
 
-def _add_terms(parser: argparse.ArgumentParser) -> None:
+def _add_subscription(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", choices=PLANS)
     parser.add_argument(
         "--allow",
         action="append",
         default=[],
         metavar="NAME=NUMBER",
-        help=f"an allowance beside the plan's own: {', '.join(LIMITS)}",
+        help=f"an allowance of its own, in place of the plan's: {', '.join(LIMITS)}",
     )
 
 
-def _terms(options: argparse.Namespace) -> Subscription:
+def _subscription(options: argparse.Namespace) -> Subscription:
+    """Raises ValueError for an allowance that does not exist or has no number."""
     allowances = {}
     for setting in options.allow:
         name, _, number = setting.partition("=")
         if not number.isdigit():
             raise ValueError(f"--allow takes NAME=NUMBER, not {setting!r}.")
         allowances[name] = int(number)
-    terms = Subscription(options.plan, allowances)
-    _ = terms.allowed  # refuses what is no allowance
-    return terms
+    subscription = Subscription(options.plan, allowances)
+    _ = subscription.allowed  # checks the names
+    return subscription

@@ -1,4 +1,4 @@
-"""The deployment that a command administers: on AWS by its stack, here by what ``make run`` wrote down."""
+"""The deployment that a command administers: a stack on AWS, or the local system of ``make run``."""
 
 import json
 from collections.abc import Mapping
@@ -12,20 +12,18 @@ import boto3
 from chalicelib.adapters.factory import AWSAdapters
 from chalicelib.bootstrap import Services
 from chalicelib.config import Config
+from chalicelib.domain.messages import Queue
 from infra.cloudformation import CloudFormationStack
 from infra.emulator import Emulator
 
-FOLDER = Path(".local")
-STACK_FILE = "stack.json"
-
 
 class DeploymentNotFound(Exception):
-    """There is nothing to administer; the message says where it was looked for."""
+    """There is no deployment to administer; the message says which file was missing."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """``endpoint`` is the emulator's; None on AWS. ``outputs`` are the stack's."""
+    """``endpoint`` is the emulator's, None on AWS; ``outputs`` are the stack's."""
 
     session: boto3.Session
     endpoint: str | None
@@ -38,7 +36,12 @@ class Deployment:
         return cls(session, None, CloudFormationStack(session.client("cloudformation"), stack).outputs())
 
     @classmethod
-    def local(cls, file: Path = FOLDER / STACK_FILE) -> "Deployment":
+    def local(cls, file: Path) -> "Deployment":
+        """The local system that ``make run`` described in this file.
+
+        Raises:
+            DeploymentNotFound: there is no such file.
+        """
         if not file.exists():
             raise DeploymentNotFound(f"There is no {file}: no local system has been set up here. Start one: make run")
         stack = json.loads(file.read_text())
@@ -46,13 +49,19 @@ class Deployment:
         return cls(emulator.session(), emulator.endpoint, stack["outputs"])
 
     def client(self, service: str, **options: Any) -> Any:
-        """A client of an AWS service, as the deployment's administrator."""
+        """A client of an AWS service, with the administrator's credentials."""
         return self.session.client(service, endpoint_url=self.endpoint, **options)  # type: ignore[call-overload]
 
     @cached_property
     def services(self) -> Services:
-        """The application's services, set up as the API's function has them, with the administrator's rights."""
+        """The application's services with the settings of the API's function and the administrator's credentials."""
         function = self.client("lambda").get_function_configuration(FunctionName=self.outputs["APIHandlerName"])
         environment = function["Environment"]["Variables"] | {"AWS_REGION": self.session.region_name}
         config = Config.read(environment)
         return Services(config, AWSAdapters(config, self.client))
+
+    def queue_url(self, queue: Queue) -> str:
+        return self.outputs[f"{queue.capitalize()}QueueUrl"]
+
+    def dead_letters_url(self, queue: Queue) -> str:
+        return self.outputs[f"{queue.capitalize()}DeadLettersUrl"]

@@ -1,4 +1,4 @@
-"""A model that is not deployed yet, run here: in a process without credentials: it opens strangers' pictures."""
+"""Runs a model that is not deployed yet, in a process without credentials because it opens strangers' pictures."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,68 +18,70 @@ from chalicelib.domain.collections import Collection
 from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.files import FileRecord
 from chalicelib.services.ports import Sources
+from infra.admin.command import Report
 from infra.package import ROOT
 
-DOWNLOADS_AT_ONCE = 8
-URL_SECONDS = 900
-TIMEOUT_SECONDS = 60
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "MODELS_DIR")
-
-Say = Callable[[str], None]
+CONCURRENT_DOWNLOADS = 8
+SOURCE_URL_SECONDS = 900
+DOWNLOAD_TIMEOUT_SECONDS = 60
+PASSED_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "MODELS_DIR")
 
 
 class NewModel:
-    """``embed`` makes a new model's pictures of records; ``stamp`` and ``dimension`` are the model's.
+    """``version`` is the model version of the embeddings, ``dimension`` that of their vectors.
 
     Raises:
-        ValueError: there is no such model; the message has the embedder's words.
+        ValueError: there is no such model; the message is the embedder's.
     """
 
-    def __init__(self, name: str, sources: Sources, say: Say, *, exact: bool = False) -> None:
+    def __init__(self, name: str, sources: Sources, report: Report, *, exact: bool = False) -> None:
         self._command = [sys.executable, "-m", "embedder_container.embed", "--model", name, *["--exact"] * exact]
         self._sources = sources
-        self._say = say
+        self._report = report
         self._embedded = 0
-        (told,) = self._run(["--text", "a picture"])
-        self.stamp: str = told["model"]
-        self.dimension: int = told["dimension"]
+        (sample,) = self._run(["--text", "a picture"])
+        self.version: str = sample["model"]
+        self.dimension: int = sample["dimension"]
 
     def embed(self, collection: Collection, records: Sequence[FileRecord]) -> dict[str, ImageEmbedding]:
+        """The model's embeddings of the records' objects, by key, without those that cannot be read now."""
         source = self._sources.of(collection)
         with tempfile.TemporaryDirectory() as folder:
-            files = {record.key: Path(folder) / str(place) for place, record in enumerate(records)}
+            files = {record.key: Path(folder) / str(number) for number, record in enumerate(records)}
 
-            def fetch(record: FileRecord) -> bool:
-                body = _download(source.url(record.key, seconds=URL_SECONDS))
+            def download(record: FileRecord) -> bool:
+                body = _download(source.url(record.key, seconds=SOURCE_URL_SECONDS))
                 if body is None or len(body) != record.size:
-                    return False  # gone or overwritten: its worker's own write comes
+                    return False  # removed or overwritten: the worker that handles the change embeds it
                 files[record.key].write_bytes(body)
                 return True
 
-            with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
-                fetched = [r for r, there in zip(records, pool.map(fetch, records), strict=True) if there]
-            told = self._run([str(files[record.key]) for record in fetched]) if fetched else []
-        pictures = {}
-        for record, answer in zip(fetched, told, strict=True):
+            with ThreadPoolExecutor(CONCURRENT_DOWNLOADS) as pool:
+                downloads = zip(records, pool.map(download, records), strict=True)
+                downloaded = [record for record, succeeded in downloads if succeeded]
+            results = self._run([str(files[record.key]) for record in downloaded]) if downloaded else []
+        embeddings = {}
+        for record, result in zip(downloaded, results, strict=True):
             assert record.embedding is not None
-            if "vector" in answer:
-                vector = struct.pack(f"<{self.dimension}f", *answer["vector"])
-                pictures[record.key] = replace(record.embedding, model=self.stamp, vector=vector)
-        self._embedded += len(pictures)
-        self._say(f"{self._embedded:,} pictures embedded by {self.stamp}")
-        return pictures
+            if "vector" in result:
+                vector = struct.pack(f"<{self.dimension}f", *result["vector"])
+                embeddings[record.key] = replace(record.embedding, model=self.version, vector=vector)
+        self._embedded += len(embeddings)
+        self._report(f"{self._embedded:,} pictures embedded by {self.version}")
+        return embeddings
 
     def _run(self, arguments: Sequence[str]) -> list[dict[str, Any]]:
-        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        done = subprocess.run(
+        """Run the embedder's command; returns an object for each of its inputs."""
+        environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
+        process = subprocess.run(
             [*self._command, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
         )
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
-        if not lines:
-            raise ValueError(done.stderr.strip() or "The embedder gave no answer.")
-        return lines
+        results = [json.loads(line) for line in process.stdout.splitlines()]
+        if not results:
+            raise ValueError(process.stderr.strip() or "The embedder returned nothing.")
+        return results
 
 
 def _download(url: str) -> bytes | None:
-    answer = requests.get(url, timeout=TIMEOUT_SECONDS)
-    return answer.content if answer.ok else None
+    response = requests.get(url, timeout=DOWNLOAD_TIMEOUT_SECONDS)
+    return response.content if response.ok else None

@@ -1,55 +1,61 @@
-"""``redrive``: what lies in the dead-letter queues and why, and back to its queue with it."""
+"""``redrive``: shows the messages of the dead-letter queues with their reasons, and sends them back to their queues."""
 
 import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from chalicelib.domain.messages import REDRIVEN_ATTRIBUTE
+from chalicelib.domain.messages import REDRIVEN_ATTRIBUTE, Queue
+from infra.admin.command import ExitStatus, report
 from infra.admin.deployment import Deployment
 
-QUEUES = ("sync", "index", "events", "uploads", "deletions")
-HELD_SECONDS = 120  # that a message is hidden from others while it is shown or sent back
-# A new message for SQS, and yet one that workers have had before.
-ATTRIBUTES = {REDRIVEN_ATTRIBUTE: {"DataType": "String", "StringValue": "yes"}}
-SHOWN = 200  # characters of a message's body
+VISIBILITY_TIMEOUT_SECONDS = 120  # that a message is hidden from others while it is shown or sent back
+# Tells workers that the message was handled before, though SQS delivers it as a new one.
+MESSAGE_ATTRIBUTES = {REDRIVEN_ATTRIBUTE: {"DataType": "String", "StringValue": "yes"}}
+MAX_BODY_LENGTH = 200  # characters of a message's body that are shown
 
 
 def add(subparsers: Any) -> None:
-    parser = subparsers.add_parser("redrive", help="send dead letters back to their queues, each with its reason shown")
-    parser.add_argument("--queue", choices=QUEUES, help="only this queue's (default: all)")
+    parser = subparsers.add_parser("redrive", help="show dead letters with their reasons, and send them back")
+    parser.add_argument("--queue", choices=list(Queue), type=Queue, help="only this queue's (default: all)")
     parser.add_argument("--dry-run", action="store_true", help="only show them")
     parser.set_defaults(run=redrive)
 
 
-def redrive(deployment: Deployment, options: argparse.Namespace) -> None:
+def redrive(deployment: Deployment, options: argparse.Namespace) -> ExitStatus:
     sqs, count = deployment.client("sqs"), 0
-    for name in [options.queue] if options.queue else QUEUES:
-        queue = deployment.outputs[f"{name.capitalize()}QueueUrl"]
-        dead = deployment.outputs[f"{name.capitalize()}DeadLettersUrl"]
+    for queue in [options.queue] if options.queue else Queue:
+        dead_letters = deployment.dead_letters_url(queue)
         shown = []
-        for letter in _letters(sqs, dead):
-            reason = deployment.services.adapters.failure_log.reason(letter["MessageId"]) or "no reason was noted"
-            print(f"{name} {letter['MessageId']}: {reason}\n  {letter['Body'][:SHOWN]}")
+        for letter in _dead_letters(sqs, dead_letters):
+            # The port directly: a reason is only looked up.
+            reason = deployment.services.adapters.failure_log.reason(letter["MessageId"]) or "no reason is recorded"
+            report(f"{queue} {letter['MessageId']}: {reason}\n  {letter['Body'][:MAX_BODY_LENGTH]}")
             count += 1
             if options.dry_run:
                 shown.append(letter["ReceiptHandle"])
                 continue
-            # First there, then gone from here: what a crash doubles does no harm, what it loses would.
-            sqs.send_message(QueueUrl=queue, MessageBody=letter["Body"], MessageAttributes=ATTRIBUTES)
-            sqs.delete_message(QueueUrl=dead, ReceiptHandle=letter["ReceiptHandle"])
+            # Sent first, deleted second: after a crash between the two it is delivered twice, which does no harm.
+            sqs.send_message(
+                QueueUrl=deployment.queue_url(queue), MessageBody=letter["Body"], MessageAttributes=MESSAGE_ATTRIBUTES
+            )
+            sqs.delete_message(QueueUrl=dead_letters, ReceiptHandle=letter["ReceiptHandle"])
         for handle in shown:
-            sqs.change_message_visibility(QueueUrl=dead, ReceiptHandle=handle, VisibilityTimeout=0)
-    print(f"{count} dead letters{'' if options.dry_run else ' sent back'}")
+            sqs.change_message_visibility(QueueUrl=dead_letters, ReceiptHandle=handle, VisibilityTimeout=0)
+    report(f"{count} dead letters{'' if options.dry_run else ' sent back'}")
+    return ExitStatus.OK
 
 
-def _letters(sqs: Any, dead: str) -> Iterator[Any]:
-    """Every message of a queue, each once: what has been handed out is hidden from the next look, for a while."""
+def _dead_letters(sqs: Any, queue_url: str) -> Iterator[Any]:
+    """Every message of a queue once; a received one is hidden until its visibility timeout ends."""
     seen: set[str] = set()
     while True:
-        found = sqs.receive_message(
-            QueueUrl=dead, MaxNumberOfMessages=10, VisibilityTimeout=HELD_SECONDS, WaitTimeSeconds=1
+        letters = sqs.receive_message(
+            QueueUrl=queue_url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=VISIBILITY_TIMEOUT_SECONDS,
+            WaitTimeSeconds=1,
         ).get("Messages", [])
-        if not found or seen & {letter["MessageId"] for letter in found}:
+        if not letters or seen & {letter["MessageId"] for letter in letters}:
             return
-        seen |= {letter["MessageId"] for letter in found}
-        yield from found
+        seen |= {letter["MessageId"] for letter in letters}
+        yield from letters

@@ -1,38 +1,31 @@
-"""``reindex``: the vector store anew from the catalogue, while searches and writes go on."""
+"""``reindex``: rebuilds the vector store from the catalogue, while searches and writes go on."""
 
 import argparse
 from typing import Any
 
-from chalicelib.services.maintenance.rebuild import WRITER_TIMEOUT_SECONDS
+from infra.admin.command import ExitStatus, add_writer_timeout, report
 from infra.admin.deployment import Deployment
 
 
 def add(subparsers: Any) -> None:
     parser = subparsers.add_parser(
-        "reindex", help="fill the vector store anew from the catalogue; embeds nothing, and searches go on"
+        "reindex", help="rebuild the vector store from the catalogue; embeds nothing, and searches go on"
     )
-    parser.add_argument("--model", help="the stamp whose vectors are filled in (default: the embedder's)")
-    parser.add_argument(
-        "--settle",
-        type=float,
-        default=WRITER_TIMEOUT_SECONDS,
-        metavar="SECONDS",
-        help="after which no worker is left that began before this did (default: %(default)s)",
-    )
+    parser.add_argument("--model", help="the model version whose vectors are written (default: the embedder's)")
+    add_writer_timeout(parser)
     instead = parser.add_mutually_exclusive_group()
-    instead.add_argument("--drop-old", action="store_true", help="only delete what earlier rebuilds have left behind")
-    instead.add_argument("--abandon", action="store_true", help="only delete what an unfinished rebuild has filled")
+    instead.add_argument("--drop-old", action="store_true", help="only delete the indexes that earlier rebuilds left")
+    instead.add_argument("--abandon", action="store_true", help="only delete the index of an unfinished rebuild")
     parser.set_defaults(run=reindex)
 
 
-def reindex(deployment: Deployment, options: argparse.Namespace) -> None:
+def reindex(deployment: Deployment, options: argparse.Namespace) -> ExitStatus:
     services = deployment.services
     if options.drop_old or options.abandon:
-        dropped = services.adapters.vectors.drop_old() if options.drop_old else services.adapters.vectors.abandon()
-        print("\n".join(f"{name} is deleted." for name in dropped) or "There is nothing to delete.")
-        return
-    services.rebuild(say, options.settle).rebuild(options.model or services.model_version())
-
-
-def say(line: str) -> None:
-    print(line, flush=True)
+        # The port directly: the store alone knows which indexes are left.
+        vectors = services.adapters.vectors
+        deleted = vectors.drop_old() if options.drop_old else vectors.abandon()
+        report("\n".join(f"{name} is deleted." for name in deleted) or "There is nothing to delete.")
+        return ExitStatus.OK
+    services.rebuild(report, options.writer_timeout).rebuild(options.model or services.model_version())
+    return ExitStatus.OK

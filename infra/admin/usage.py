@@ -1,21 +1,23 @@
-"""``usage``: what an account may use, and what it uses."""
+"""``usage``: an account's allowances, and how much of them it uses."""
 
 import argparse
 from typing import Any
 
+from infra.admin.command import ExitStatus, report
 from infra.admin.deployment import Deployment
 
 
 def add(subparsers: Any) -> None:
-    parser = subparsers.add_parser("usage", help="an account's plan, its allowances and what is used of them")
+    parser = subparsers.add_parser("usage", help="show an account's plan, its allowances and how much of them it uses")
     parser.add_argument("account")
     parser.set_defaults(run=show_usage)
 
 
-def show_usage(deployment: Deployment, options: argparse.Namespace) -> None:
+def show_usage(deployment: Deployment, options: argparse.Namespace) -> ExitStatus:
     services = deployment.services
     account = services.accounts.get(options.account)
-    used = services.accounts.usage(account.uuid)
-    print(f"{account.name}, plan '{account.terms.plan}'")
-    for name, number in used.items():
-        print(f"  {name:<16} {number:>16,} of {getattr(account.terms.allowed, name):>18,}")
+    usage = services.accounts.usage(account.uuid)
+    report(f"{account.name}, plan '{account.terms.plan}'")
+    for name, used in usage.items():
+        report(f"  {name:<16} {used:>16,} of {getattr(account.terms.allowed, name):>18,}")
+    return ExitStatus.OK

@@ -1,10 +1,12 @@
-"""Filling a store anew from the catalogue, and telling whether it says the same, on each store that is no fake."""
+"""A vector store is rebuilt from the catalogue and compared with it: every store but the fake one."""
 
 import itertools
 import math
+import sqlite3
 import struct
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +20,11 @@ from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
 from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.embeddings import ImageEmbedding
-from chalicelib.domain.errors import Conflict
+from chalicelib.domain.errors import Conflict, StoreUnavailable
 from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.vectors import VectorDocument, VectorQuery, VectorRemoval, vector_document
 from chalicelib.services.maintenance.consistency_check import ConsistencyCheck
-from chalicelib.services.maintenance.model_switch import ModelSwitch
+from chalicelib.services.maintenance.model_switch import ImportedVectors, ModelSwitch
 from chalicelib.services.maintenance.rebuild import RebuildService
 from chalicelib.services.ports import MaintainedVectorStore, Rebuild
 from infra.opensearch.node import Node
@@ -43,7 +45,7 @@ def vector(number: int) -> bytes:
 
 
 class World:
-    """A catalogue with one collection, and how a worker writes: the store first, the catalogue second."""
+    """A catalogue with one collection, and a worker's writes: the store first, the catalogue second."""
 
     def __init__(self, store: MaintainedVectorStore) -> None:
         self.store = store
@@ -55,10 +57,12 @@ class World:
         self.collections.add(self.collection)
 
     def record(self, number: int, *, seed: int | None = None, model: str = MODEL) -> FileRecord:
-        """Picture number ``number``, with the vector of ``seed``, as the next version of what is known of it."""
+        """Picture number ``number``, with the vector of ``seed``, as the next version of its record."""
         key = f"photos/{number:05}.jpg"
-        known = self.catalogue.get(self.collection.uuid, key)
-        picture = ImageEmbedding(model, vector(number if seed is None else seed), 1_000, f"{number:032x}", 8, 8, "JPEG")
+        stored = self.catalogue.get(self.collection.uuid, key)
+        embedding = ImageEmbedding(
+            model, vector(number if seed is None else seed), 1_000, f"{number:032x}", 8, 8, "JPEG"
+        )
         return FileRecord(
             self.collection.account,
             self.collection.uuid,
@@ -66,19 +70,19 @@ class World:
             FileState.INDEXED,
             "etag",
             1_000,
-            known.version + 1 if known else 1,
+            stored.version + 1 if stored else 1,
             NOW,
-            picture,
+            embedding,
             model=model,
         )
 
     def save(self, *records: FileRecord) -> None:
-        """Into the catalogue alone."""
+        """Write records into the catalogue alone."""
         for record in records:
             self.catalogue.save(record, self.catalogue.get(record.collection, record.key))
 
     def project(self, record: FileRecord) -> None:
-        """Into the store alone."""
+        """Write a record into the store alone."""
         if record.state is FileState.INDEXED:
             assert record.embedding is not None
             self.store.upsert([vector_document(record, record.embedding, "bucket")])
@@ -90,25 +94,24 @@ class World:
         self.save(record)
 
     def fill(self, count: int) -> None:
-        """The first pictures, written at once."""
+        """Write the first pictures in one batch."""
         records = [self.record(n) for n in range(count)]
-        self.store.upsert([vector_document(each, each.embedding, "bucket") for each in records if each.embedding])
+        self.store.upsert([vector_document(r, r.embedding, "bucket") for r in records if r.embedding])
         self.save(*records)
 
-    def rebuilding(self, store: MaintainedVectorStore | None = None) -> RebuildService:
-        said: list[str] = []
+    def rebuild_service(self, store: MaintainedVectorStore | None = None) -> RebuildService:
         return RebuildService(
-            lambda: [self.collection], self.catalogue, store or self.store, said.append, 0.0, lambda _: None
+            lambda: [self.collection], self.catalogue, store or self.store, lambda _: None, 0.0, lambda _: None
         )
 
     def rebuild(self) -> None:
-        self.rebuilding().rebuild(MODEL)
+        self.rebuild_service().rebuild(MODEL)
 
     def findings(self) -> list[str]:
-        return ConsistencyCheck(self.catalogue, self.store).examine([self.collection], MODEL, lambda _: None)
+        return ConsistencyCheck(self.catalogue, self.store).run([self.collection], MODEL, lambda _: None)
 
-    def found(self, number: int) -> dict[str, float]:
-        """Every picture of the collection with its distance from a vector."""
+    def distances(self, number: int) -> dict[str, float]:
+        """Every picture that a search finds, with its distance from a vector."""
         query = VectorQuery(self.collection.account, vector(number), MODEL, limit=1_000)
         return {hit.uuid: hit.distance for hit in self.store.search(query)}
 
@@ -120,8 +123,8 @@ class World:
         }
 
     def assert_equal(self) -> None:
-        """The store says what the catalogue says, vector by vector."""
-        assert set(self.found(0)) == self.expected()
+        """The store has what the catalogue has, vector by vector."""
+        assert set(self.distances(0)) == self.expected()
         for record in list(self.catalogue.records.values())[::7]:
             if record.uuid in self.expected():
                 assert record.embedding is not None
@@ -138,7 +141,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> MaintainedVectorSto
 
 
 def store_with_indexes(request: pytest.FixtureRequest, kind: str) -> OpenSearchVectorStore:
-    """One of its own."""
+    """A store with indexes of its own on the node that the tests share."""
     prefix = f"rebuilt-{uuid4().hex[:8]}"
     if kind == "serverless":
         return serverless_store_on(request.getfixturevalue("serverless")[0], prefix)
@@ -150,8 +153,8 @@ def world(store: MaintainedVectorStore) -> World:
     return World(store)
 
 
-class TestRebuilding:
-    def test_a_lost_store_is_filled_from_the_catalogue_alone(self, world: World):
+class TestRebuild:
+    def test_a_lost_store_is_rebuilt_from_the_catalogue_alone(self, world: World):
         world.save(*(world.record(n) for n in range(250)))
         world.save(replace(world.record(3), state=FileState.REMOVED), world.record(250, model="another-1+d1"))
         world.save(replace(world.record(251), state=FileState.FAILED, embedding=None))
@@ -163,17 +166,17 @@ class TestRebuilding:
             "found. A sync embeds them anew; `infra.admin migrate` does it without a gap."
         ]
 
-    def test_what_is_wrong_missing_or_too_much_is_put_right(self, world: World):
+    def test_a_rebuild_repairs_wrong_missing_and_surplus_vectors(self, world: World):
         world.fill(40)
         wrong = replace(world.record(5), version=1)
-        world.store.upsert([vector_document(wrong, world.record(5, seed=900).picture, "bucket")])  # type: ignore[arg-type]
-        world.project(world.record(700))  # nobody knows it
+        world.store.upsert([vector_document(wrong, world.record(5, seed=900).embedding, "bucket")])  # type: ignore[arg-type]
+        world.project(world.record(700))  # the catalogue does not have it
         world.store.remove([VectorRemoval(world.record(6).uuid, 1)])
         assert len(world.findings()) >= 1
         world.rebuild()
         world.assert_equal()
 
-    def test_a_late_write_loses_against_a_removal_from_before_the_rebuild(self, world: World):
+    def test_a_late_write_is_rejected_by_a_removal_from_before_the_rebuild(self, world: World):
         world.fill(5)
         late = world.record(2)
         world.write(replace(late, version=2, state=FileState.REMOVED))
@@ -181,11 +184,11 @@ class TestRebuilding:
         world.project(replace(late, version=1))
         world.assert_equal()
 
-    def test_nothing_in_the_catalogue_is_nothing_to_fill(self, world: World):
+    def test_a_rebuild_from_an_empty_catalogue_writes_nothing(self, world: World):
         world.rebuild()
-        assert world.found(1) == {}
+        assert world.distances(1) == {}
 
-    def test_searches_and_writes_go_on_throughout_and_nothing_is_lost(self, world: World):
+    def test_searches_and_writes_go_on_during_a_rebuild_and_nothing_is_lost(self, world: World):
         world.fill(150)
         steady = {world.record(n).uuid for n in range(100)}
         failures: list[str] = []
@@ -193,9 +196,9 @@ class TestRebuilding:
 
         def search() -> None:
             while not stop.is_set():
-                missing = steady - set(world.found(1))
+                missing = steady - set(world.distances(1))
                 if missing:
-                    failures.append(f"{len(missing)} of what was never touched were not found")
+                    failures.append(f"{len(missing)} unchanged pictures were not found")
 
         def work() -> None:
             for turn in itertools.count():
@@ -207,10 +210,10 @@ class TestRebuilding:
                 else:
                     record = world.record(n, seed=1_000 + turn)
                     world.write(record)
-                    if record.uuid not in world.found(1_000 + turn):
-                        failures.append("a write that returned was not seen by the next search")
+                    if record.uuid not in world.distances(1_000 + turn):
+                        failures.append("a write that returned was not found by the next search")
 
-        threads = [threading.Thread(target=_noting(each, failures)) for each in (search, work)]
+        threads = [threading.Thread(target=_recording_failures(act, failures)) for act in (search, work)]
         for thread in threads:
             thread.start()
         try:
@@ -224,41 +227,41 @@ class TestRebuilding:
         world.assert_equal()
 
     @pytest.mark.parametrize("state", [FileState.INDEXED, FileState.REMOVED])
-    def test_a_worker_between_its_two_writes_is_no_fault_of_what_was_filled(self, world: World, state: FileState):
-        """The store has the newer version already, the catalogue does not, and the old vector finds nothing."""
+    def test_a_worker_between_its_two_writes_does_not_fail_the_verification(self, world: World, state: FileState):
+        """The store has the newer version before the catalogue, so a search by the old vector finds nothing."""
         world.fill(20)
-        under_way = replace(world.record(3, seed=777), state=state)
-        rebuilding = world.rebuilding(Interrupted(world.store, lambda: world.project(under_way)))
-        rebuilding.rebuild(MODEL)
-        world.save(under_way)
+        pending = replace(world.record(3, seed=777), state=state)
+        service = world.rebuild_service(Interrupted(world.store, lambda: world.project(pending)))
+        service.rebuild(MODEL)
+        world.save(pending)
         world.assert_equal()
 
-    @pytest.mark.parametrize("survived", [0, 1, 2, 5])
-    def test_stopped_at_any_point_it_is_gone_on_with(self, world: World, survived: int):
+    @pytest.mark.parametrize("writes", [0, 1, 2, 5])
+    def test_a_rebuild_that_was_stopped_at_any_point_is_continued_by_the_next_one(self, world: World, writes: int):
         world.fill(30)
         world.save(*(world.record(n) for n in range(30, 250)))
-        before = world.found(1)
+        before = world.distances(1)
         with pytest.raises(ConnectionError):
-            world.rebuilding(Failing(world.store, survived)).rebuild(MODEL)
+            world.rebuild_service(Failing(world.store, writes)).rebuild(MODEL)
         if isinstance(world.store, OpenSearchVectorStore):
-            assert world.found(1) == before, "searches are answered as before"
+            assert world.distances(1) == before, "searches go on as before"
         world.write(world.record(3, seed=777))
         world.rebuild()
         world.assert_equal()
 
-    def test_what_does_not_stand_the_comparison_never_serves(self, world: World):
+    def test_a_rebuild_that_fails_its_verification_never_serves_searches(self, world: World):
         world.fill(10)
         world.save(*(world.record(n) for n in range(10, 400)))
-        before = world.found(1)
+        before = world.distances(1)
         with pytest.raises(Conflict, match="400 pictures in the catalogue"):
-            world.rebuilding(Forgetful(world.store)).rebuild(MODEL)
-        assert set(world.found(1)) == set(before)
+            world.rebuild_service(Forgetful(world.store)).rebuild(MODEL)
+        assert set(world.distances(1)) == set(before)
 
-    def test_a_store_that_says_what_the_catalogue_says_is_well(self, world: World):
+    def test_a_store_that_equals_the_catalogue_has_no_findings(self, world: World):
         world.fill(60)
         assert world.findings() == []
 
-    def test_what_is_missing_and_what_is_too_much_is_told(self, world: World):
+    def test_the_check_finds_missing_and_surplus_pictures(self, world: World):
         world.fill(20)
         world.save(world.record(20), world.record(21))
         (missing, *_) = world.findings()
@@ -268,21 +271,21 @@ class TestRebuilding:
             world.project(world.record(n))
         assert any("5 pictures" in finding and "catalogue does not have" in finding for finding in world.findings())
 
-    def test_a_vector_that_is_not_the_catalogues_is_told(self, world: World):
+    def test_the_check_finds_a_vector_that_differs_from_the_catalogues(self, world: World):
         world.fill(20)
         wrong = replace(world.record(4, seed=555), version=1)
         world.project(wrong)
         assert any("1 of 20 sampled pictures" in finding for finding in world.findings())
 
-    def test_old_tombstones_are_purged_and_young_ones_stay(self, world: World):
+    def test_young_tombstones_are_not_purged_and_reject_late_writes(self, world: World):
         world.write(world.record(1))
         world.write(replace(world.record(1), state=FileState.REMOVED))
         assert world.store.purge() == 0
         world.project(replace(world.record(1), version=1))
-        assert world.found(1) == {}
+        assert world.distances(1) == {}
 
 
-def _noting(act: Callable[[], None], failures: list[str]) -> Callable[[], None]:
+def _recording_failures(act: Callable[[], None], failures: list[str]) -> Callable[[], None]:
     def run() -> None:
         try:
             act()
@@ -293,7 +296,7 @@ def _noting(act: Callable[[], None], failures: list[str]) -> Callable[[], None]:
 
 
 class Wrapped:
-    """A store whose rebuilds go another way."""
+    """A store or rebuild of which a test replaces some methods."""
 
     def __init__(self, store: MaintainedVectorStore) -> None:
         self._store = store
@@ -303,33 +306,33 @@ class Wrapped:
 
 
 class Failing(Wrapped):
-    """A rebuild's process that dies after some writes."""
+    """A store whose rebuilds stop after some writes, as when their process is killed."""
 
-    def __init__(self, store: MaintainedVectorStore, survives: int) -> None:
+    def __init__(self, store: MaintainedVectorStore, writes: int) -> None:
         super().__init__(store)
-        self._survives = survives
+        self._writes = writes
 
     def rebuild(self, model: str, dimension: int, *, anew: bool = True) -> Rebuild:
-        return Dying(self._store.rebuild(model, dimension, anew=anew), self._survives)  # type: ignore[return-value]
+        return Stopping(self._store.rebuild(model, dimension, anew=anew), self._writes)  # type: ignore[return-value]
 
 
-class Dying(Wrapped):
-    def __init__(self, rebuild: Rebuild, survives: int) -> None:
+class Stopping(Wrapped):
+    def __init__(self, rebuild: Rebuild, writes: int) -> None:
         super().__init__(rebuild)  # type: ignore[arg-type]
-        self._left = survives
+        self._writes_left = writes
 
     def write(self, documents: list[VectorDocument], removals: list[VectorRemoval]) -> None:
-        if self._left == 0:
-            raise ConnectionError("the process is gone")
-        self._left -= 1
+        if self._writes_left == 0:
+            raise ConnectionError("the process was killed")
+        self._writes_left -= 1
         self._store.write(documents, removals)  # type: ignore[attr-defined]
 
     def serve(self) -> None:
-        raise ConnectionError("the process is gone")
+        raise ConnectionError("the process was killed")
 
 
 class Interrupted(Wrapped):
-    """Somebody writes just before what was filled is counted and compared."""
+    """A store that a worker writes to just before a rebuild is verified."""
 
     def __init__(self, store: MaintainedVectorStore, write: Callable[[], None]) -> None:
         super().__init__(store)
@@ -339,16 +342,16 @@ class Interrupted(Wrapped):
         target: Any = Wrapped(self._store.rebuild(model, dimension, anew=anew))  # type: ignore[arg-type]
         count = target.count
 
-        def counted(account: str, collection: str) -> int:
+        def write_and_count(account: str, collection: str) -> int:
             self._write()
             return count(account, collection)  # type: ignore[no-any-return]
 
-        target.count = counted
+        target.count = write_and_count
         return target  # type: ignore[no-any-return]
 
 
 class Forgetful(Wrapped):
-    """A rebuild that writes nothing, and says that it did."""
+    """A store whose rebuilds write nothing and report no error."""
 
     def rebuild(self, model: str, dimension: int, *, anew: bool = True) -> Rebuild:
         target = Wrapped(self._store.rebuild(model, dimension, anew=anew))  # type: ignore[arg-type]
@@ -357,11 +360,11 @@ class Forgetful(Wrapped):
         return target  # type: ignore[return-value]
 
 
-NEXT = "next-1+d1"
+NEW_MODEL = "next-1+d1"
 
 
-class TestAnotherModel:
-    """Everything embedded by another model beside the one that answers, and taken over when the embedder has it."""
+class TestModelSwitch:
+    """All pictures are embedded by another model beside the searched one; its vectors are imported at the switch."""
 
     @pytest.fixture(params=["opensearch", "serverless"])
     def world(self, request: pytest.FixtureRequest) -> World:
@@ -370,67 +373,114 @@ class TestAnotherModel:
         return world
 
     def migrate(self, world: World) -> list[str]:
-        """One run of the command; answers the keys that it embedded."""
+        """Run the migration once; returns the keys that it embedded."""
         embedded: list[str] = []
 
         def embed(_: Collection, records: Sequence[FileRecord]) -> dict[str, ImageEmbedding]:
             embedded.extend(record.key for record in records)
-            pictures = {record.key: record.embedding for record in records if record.embedding}
-            return {key: replace(p, model=NEXT, vector=_turned(p.vector)) for key, p in pictures.items()}
+            embeddings = {record.key: record.embedding for record in records if record.embedding}
+            return {
+                key: replace(embedding, model=NEW_MODEL, vector=_vector_of_new_model(embedding.vector))
+                for key, embedding in embeddings.items()
+            }
 
-        replace(world.rebuilding(), embed=embed).rebuild(NEXT, 2 * DIMENSION)
+        replace(world.rebuild_service(), embed=embed).rebuild(NEW_MODEL, 2 * DIMENSION)
         return embedded
 
-    def found_by_the_next(self, world: World, number: int) -> list[str]:
-        query = VectorQuery(world.collection.account, _turned(vector(number)), NEXT, limit=100)
+    def uuids_by_new_model(self, world: World, number: int) -> list[str]:
+        query = VectorQuery(world.collection.account, _vector_of_new_model(vector(number)), NEW_MODEL, limit=100)
         return [hit.uuid for hit in world.store.search(query)]
 
-    def test_both_models_find_everything_until_it_is_finished_and_nothing_is_embedded_twice(self, world: World):
-        before = world.found(1)
+    def test_both_models_find_everything_until_the_switch_and_nothing_is_embedded_twice(self, world: World):
+        before = world.distances(1)
         assert len(self.migrate(world)) == 40
-        assert world.found(1) == before
-        assert set(self.found_by_the_next(world, 1)) == set(before)
-        assert self.found_by_the_next(world, 7)[0] == world.record(7).uuid
+        assert world.distances(1) == before
+        assert set(self.uuids_by_new_model(world, 1)) == set(before)
+        assert self.uuids_by_new_model(world, 7)[0] == world.record(7).uuid
         assert {record.model for record in world.catalogue.records.values()} == {MODEL}
         world.write(world.record(5, seed=500))
         world.write(world.record(77))
         world.write(replace(world.record(6), state=FileState.REMOVED))
         assert self.migrate(world) == ["photos/00005.jpg", "photos/00077.jpg"]
-        assert set(self.found_by_the_next(world, 1)) == world.expected()
+        assert set(self.uuids_by_new_model(world, 1)) == world.expected()
 
-    def test_what_was_made_is_taken_over_and_what_has_changed_since_is_left_to_a_sync(self, world: World):
+    def test_precomputed_vectors_are_imported_and_records_changed_since_are_left_to_a_sync(self, world: World):
         self.migrate(world)
         world.write(world.record(5, seed=500))
-        adopted = ModelSwitch(lambda: [world.collection], world.catalogue, world.store, lambda: NOW).import_vectors(
-            NEXT
-        )
-        assert (adopted.taken, adopted.left) == (39, 1)
+        switch = ModelSwitch(lambda: [world.collection], world.catalogue, world.store, lambda: NOW)
+        assert switch.import_vectors(NEW_MODEL) == ImportedVectors(imported=39, left=1)
         records = world.catalogue.records.values()
-        assert sorted(record.model or "" for record in records) == [NEXT] * 39 + [MODEL]
-        taken = world.catalogue.get(world.collection.uuid, "photos/00007.jpg")
-        assert taken is not None
-        assert taken.picture is not None
-        assert taken.picture.vector == _turned(vector(7))
-        assert world.found(1) == {}, "the old model is not searched any more"
+        assert sorted(record.model or "" for record in records) == [NEW_MODEL] * 39 + [MODEL]
+        record = world.catalogue.get(world.collection.uuid, "photos/00007.jpg")
+        assert record is not None
+        assert record.embedding is not None
+        assert record.embedding.vector == _vector_of_new_model(vector(7))
+        assert world.distances(1) == {}, "the old model is not searched any more"
         assert len(world.store.drop_old()) == 1
-        world.rebuilding().rebuild(NEXT)
-        assert self.found_by_the_next(world, 7)[0] == taken.uuid
+        world.rebuild_service().rebuild(NEW_MODEL)
+        assert self.uuids_by_new_model(world, 7)[0] == record.uuid
 
-    def test_a_removal_meanwhile_is_one_for_both_models(self, world: World):
+    def test_a_removal_before_the_switch_removes_the_picture_for_both_models(self, world: World):
         self.migrate(world)
         world.write(replace(world.record(3), state=FileState.REMOVED))
-        assert world.record(3).uuid not in self.found_by_the_next(world, 3)
-        assert world.record(3).uuid not in world.found(3)
+        assert world.record(3).uuid not in self.uuids_by_new_model(world, 3)
+        assert world.record(3).uuid not in world.distances(3)
 
 
-def _turned(old: bytes) -> bytes:
-    """What another model of twice the dimension makes of the same picture."""
+def _vector_of_new_model(old: bytes) -> bytes:
+    """The vector that a model of twice the dimension has for the same picture."""
     values = struct.unpack(f"<{DIMENSION}f", old)
     return struct.pack(f"<{2 * DIMENSION}f", *[0.0] * DIMENSION, *values)
 
 
-class TestTheIndexesOfOpenSearch:
-    """What only a store with indexes and aliases can have wrong, and is told of it."""
+class TestDeletedSQLiteFile:
+    """The file of the SQLite store can be deleted at any time: ``infra.admin reindex`` restores all searches."""
+
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        return tmp_path / "vectors.sqlite"
+
+    @pytest.fixture
+    def world(self, file: Path) -> World:
+        world = World(SQLiteVectorStore(file))
+        world.fill(40)
+        world.write(replace(world.record(3), state=FileState.REMOVED))
+        return world
+
+    def delete(self, file: Path) -> None:
+        for path in file.parent.glob(f"{file.name}*"):  # with its write-ahead log
+            path.unlink()
+
+    def test_a_rebuild_after_the_file_was_deleted_finds_everything_again_in_every_process(
+        self, world: World, file: Path
+    ):
+        searching = World(SQLiteVectorStore(file))  # as another process has the file open
+        before = world.distances(1)
+        assert len(before) == 39
+        self.delete(file)
+        assert world.distances(1) == {}
+        assert any("39 pictures of 'Ours'" in finding for finding in world.findings())
+        world.rebuild()
+        assert world.distances(1) == before
+        world.assert_equal()
+        assert world.findings() == []
+        searching.collection = world.collection
+        assert searching.distances(1) == before
+
+    def test_a_file_of_another_version_is_replaced_by_deleting_it_and_rebuilding(self, world: World, file: Path):
+        before = world.distances(1)
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA user_version = 99")
+        world.store = SQLiteVectorStore(file)
+        with pytest.raises(StoreUnavailable, match="another version"):
+            world.rebuild()
+        self.delete(file)
+        world.rebuild()
+        assert world.distances(1) == before
+
+
+class TestOpenSearchIndexes:
+    """Findings about indexes, aliases and mappings, which only OpenSearch has."""
 
     @pytest.fixture(params=["opensearch", "serverless"])
     def world(self, request: pytest.FixtureRequest) -> World:
@@ -446,7 +496,7 @@ class TestTheIndexesOfOpenSearch:
         assert isinstance(world.store, OpenSearchVectorStore)
         return world.store.indexes.all(fresh=True)[0].name
 
-    def test_the_old_index_stays_until_it_is_told_to_go(self, world: World):
+    def test_the_old_index_stays_until_it_is_dropped(self, world: World):
         old = self.index(world)
         world.rebuild()
         (finding,) = world.findings()
@@ -456,7 +506,7 @@ class TestTheIndexesOfOpenSearch:
         assert world.findings() == []
         world.assert_equal()
 
-    def test_an_unfinished_rebuild_is_told_and_can_be_abandoned(self, world: World):
+    def test_an_unfinished_rebuild_is_found_and_can_be_abandoned(self, world: World):
         world.store.rebuild(MODEL, DIMENSION)
         (finding,) = world.findings()
         assert "is being filled" in finding
@@ -465,30 +515,30 @@ class TestTheIndexesOfOpenSearch:
         world.write(world.record(9))
         world.assert_equal()
 
-    def test_an_index_that_takes_no_writes_is_told(self, world: World, calls: OpenSearchCalls):
+    def test_an_index_that_takes_no_writes_is_found(self, world: World, calls: OpenSearchCalls):
         name = self.index(world)
         calls.ask("POST", "/_aliases", {"actions": [{"remove": {"index": name, "alias": f"{name}.write"}}]})
         assert any("takes no writes" in finding for finding in world.findings())
 
-    def test_an_index_without_a_reader_is_told(self, world: World, calls: OpenSearchCalls):
+    def test_an_index_that_no_search_reads_is_found(self, world: World, calls: OpenSearchCalls):
         name = self.index(world)
         calls.ask("POST", "/_aliases", {"actions": [{"remove": {"index": name, "alias": name[: -len("-000001")]}}]})
         assert any("No index answers searches" in finding for finding in world.findings())
 
-    def test_another_mapping_than_this_versions_is_told(self, world: World, calls: OpenSearchCalls):
+    def test_an_index_with_the_mapping_of_another_version_is_found(self, world: World, calls: OpenSearchCalls):
         name = self.index(world)
         meta = {"model": MODEL, "dimension": DIMENSION, "layout": 0}
         calls.ask("PUT", f"/{name}/_mapping", {"_meta": meta})
         assert any("mapping" in finding for finding in world.findings())
 
-    def test_a_block_on_writes_is_told(self, world: World, calls: OpenSearchCalls):
+    def test_an_index_that_blocks_writes_is_found(self, world: World, calls: OpenSearchCalls):
         name = self.index(world)
         calls.ask("PUT", f"/{name}/_settings", {"index.blocks.write": True})
         assert any("refuses writes" in finding for finding in world.findings())
         calls.ask("PUT", f"/{name}/_settings", {"index.blocks.write": None})
         assert world.findings() == []
 
-    def test_a_store_that_is_gone_is_told(self, world: World):
+    def test_a_store_without_indexes_is_found(self, world: World):
         assert isinstance(world.store, OpenSearchVectorStore)
         world.store.indexes.drop(world.store.indexes.all()[0])
         assert any("no index yet" in finding for finding in world.findings())

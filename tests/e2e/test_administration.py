@@ -1,16 +1,19 @@
-"""``python -m infra.admin`` on the deployed system: accounts, plans, tokens."""
+"""``python -m infra.admin`` on the deployed system: accounts, statistics, the vector store, dead letters."""
 
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chalicelib.domain.messages import IndexBatch, ObjectHint
+from chalicelib.domain.messages import IndexBatch, ObjectHint, ReceivedMessage
 from infra.admin.__main__ import main
-from infra.local_system import LocalSystem
+from infra.admin.deployment import Deployment
+from infra.emulator import Emulator
+from infra.local_system import STACK_FILE, LocalSystem
 from tests.e2e.conftest import Caller, eventually, picture
 
 Admin = Callable[..., str]
@@ -18,19 +21,20 @@ Admin = Callable[..., str]
 
 @pytest.fixture
 def admin(stack: LocalSystem, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Admin:
-    """Runs a command on this deployment and answers what it printed."""
-    (tmp_path / "stack.json").write_text(json.dumps(asdict(stack)))
+    """Runs a command on this deployment and returns what it printed: an error, or otherwise its output."""
+    (tmp_path / STACK_FILE).write_text(json.dumps(asdict(stack)))
 
-    def run(*arguments: str, fails: bool = False) -> str:
+    def run(*arguments: str, fails: bool = False, findings: bool = False) -> str:
         capsys.readouterr()
-        assert main(["--local", "--folder", str(tmp_path), *arguments]) == int(fails)
+        assert main(["--local", "--folder", str(tmp_path), *arguments]) == int(fails or findings)
         printed = capsys.readouterr()
+        assert bool(printed.err) == fails
         return (printed.err if fails else printed.out).strip()
 
     return run
 
 
-def test_an_account_is_opened_and_its_token_is_let_in(admin: Admin, stack: LocalSystem) -> None:
+def test_a_created_account_can_use_the_api_with_its_token(admin: Admin, stack: LocalSystem) -> None:
     account = admin("create-account", "A photographer", "pro")
     token = admin("issue-token", account, "laptop")
     assert Caller(stack.api_url, token)("GET", "/api/collections/").status_code == 200
@@ -39,10 +43,10 @@ def test_an_account_is_opened_and_its_token_is_let_in(admin: Admin, stack: Local
     assert "0 of" in admin("usage", account)
 
 
-def test_a_plan_without_the_api_is_told_so_and_a_change_of_plan_reaches_every_token(
+def test_a_plan_without_the_api_is_refused_and_a_change_of_plan_reaches_every_token(
     admin: Admin, stack: LocalSystem
 ) -> None:
-    account = admin("create-account", "Somebody who looks around", "free")
+    account = admin("create-account", "A visitor", "free")
     callers = [Caller(stack.api_url, admin("issue-token", account, name)) for name in ("one", "two")]
     for caller in callers:
         answer = caller("GET", "/api/collections/")
@@ -54,8 +58,8 @@ def test_a_plan_without_the_api_is_told_so_and_a_change_of_plan_reaches_every_to
         eventually(lambda caller=caller: caller("GET", "/api/collections/").status_code == 200, seconds=10)
 
 
-def test_a_revoked_token_is_let_in_for_five_more_seconds_at_most(admin: Admin, stack: LocalSystem) -> None:
-    account = admin("create-account", "Somebody careful", "pro")
+def test_a_revoked_token_works_for_five_more_seconds_at_most(admin: Admin, stack: LocalSystem) -> None:
+    account = admin("create-account", "A careful customer", "pro")
     caller = Caller(stack.api_url, admin("issue-token", account, "lost"))
     assert caller("GET", "/api/collections/").status_code == 200
     admin("revoke-token", account, admin("tokens", account).split()[0])
@@ -63,7 +67,7 @@ def test_a_revoked_token_is_let_in_for_five_more_seconds_at_most(admin: Admin, s
     eventually(lambda: caller("GET", "/api/collections/").status_code == 403, seconds=10)
 
 
-def test_a_token_that_may_only_read_searches_and_writes_nothing(admin: Admin, stack: LocalSystem) -> None:
+def test_a_token_with_the_scope_read_can_search_and_cannot_write(admin: Admin, stack: LocalSystem) -> None:
     account = admin("create-account", "A dashboard", "pro")
     reader = Caller(stack.api_url, admin("issue-token", account, "wall", "--scope", "read"))
     assert reader("GET", "/api/search/", params={"query": "owl"}).status_code == 200
@@ -80,62 +84,74 @@ def test_an_expired_token_is_refused(admin: Admin, stack: LocalSystem) -> None:
     assert "expired" in answer.json()["info"]["message"]
 
 
-def test_what_cannot_be_done_is_said_in_one_line(admin: Admin) -> None:
-    nobody = "00000000-0000-4000-8000-000000000000"
-    assert "no such account" in admin("usage", nobody, fails=True)
-    assert "no such account" in admin("issue-token", nobody, "x", fails=True)
+def test_an_error_is_one_line_on_standard_error(admin: Admin) -> None:
+    unknown = "00000000-0000-4000-8000-000000000000"
+    assert "no such account" in admin("usage", unknown, fails=True)
+    assert "no such account" in admin("issue-token", unknown, "x", fails=True)
     assert "no allowance 'cars'" in admin("create-account", "x", "pro", "--allow", "cars=1", fails=True)
     assert "NAME=NUMBER" in admin("create-account", "x", "pro", "--allow", "files", fails=True)
 
 
-def test_statistics_that_are_off_are_found_and_mended(
-    admin: Admin, stack: LocalSystem, aws: Callable[..., Any]
-) -> None:
+def test_recount_finds_and_fixes_wrong_statistics(admin: Admin, stack: LocalSystem, aws: Callable[..., Any]) -> None:
     admin("recount", "--fix")
     where = {"account": {"S": _account(aws, stack)}, "uuid": {"S": stack.collection}}
     change = {"TableName": stack.outputs["CollectionsTableName"], "Key": where}
     aws("dynamodb").update_item(
         **change, UpdateExpression="ADD total_files :n", ExpressionAttributeValues={":n": {"N": "7"}}
     )
-    assert stack.collection in admin("recount", fails=True)
+    assert stack.collection in admin("recount", findings=True)
     assert "corrected" in admin("recount", "--fix")
     assert "counted" in admin("recount")
 
 
-def test_the_figures_of_a_sync_are_held_against_its_records(
+def test_recount_compares_the_figures_of_a_sync_with_its_batches(
     admin: Admin, stack: LocalSystem, aws: Callable[..., Any], sync: Callable[[], Any]
 ) -> None:
     sync()
-    told = admin("recount", "--collection", stack.collection)
-    assert "latest sync: " in told
-    assert "not recounted" in told
+    figures = admin("recount", "--collection", stack.collection)
+    assert "latest sync: " in figures
+    assert "not recounted" in figures
     where = {"account": {"S": _account(aws, stack)}, "uuid": {"S": stack.collection}}
     change = {"TableName": stack.outputs["CollectionsTableName"], "Key": where, "UpdateExpression": "ADD sync_to_do :n"}
     aws("dynamodb").update_item(**change, ExpressionAttributeValues={":n": {"N": "3"}})
-    assert "The next sync counts anew" in admin("recount", "--collection", stack.collection, "--fix", fails=True)
+    assert "The next sync counts anew" in admin("recount", "--collection", stack.collection, "--fix", findings=True)
     sync()
     assert "1 collections counted" in admin("recount", "--collection", stack.collection)
     assert "no collection" in admin("recount", "--collection", "00000000-0000-4000-8000-000000000000", fails=True)
 
 
-def test_a_thumbnail_that_was_just_stored_is_not_swept(
+def test_clean_thumbnails_keeps_a_thumbnail_that_was_just_stored(
     admin: Admin, stack: LocalSystem, aws: Callable[..., Any]
 ) -> None:
     bucket, key = stack.outputs["ThumbnailsBucketName"], f"{stack.collection}/{'0' * 36}/{'0' * 16}.jpg"
     aws("s3").put_object(Bucket=bucket, Key=key, Body=b"left behind")
-    assert admin("sweep", "--collection", stack.collection, "--delete") == "0 thumbnails that no file shows deleted"
+    assert admin("clean-thumbnails", "--collection", stack.collection, "--delete") == "0 orphaned thumbnails deleted"
     aws("s3").delete_object(Bucket=bucket, Key=key)
 
 
-def test_a_dead_letter_is_shown_with_its_reason_and_sent_back(
-    admin: Admin, stack: LocalSystem, aws: Callable[..., Any]
+def test_reindex_restores_searches_after_the_file_of_the_sqlite_store_was_deleted(
+    admin: Admin, api: Caller, emulator: Emulator
+) -> None:
+    before = api.names_found("an owl")
+    assert "owl.jpg" in before
+    for path in emulator.folder.glob("vectors.sqlite*"):  # with its write-ahead log
+        path.unlink()
+    assert api.names_found("an owl") == []
+    assert "are missing from the store" in admin("doctor", findings=True)
+    admin("reindex", "--writer-timeout", "1")
+    assert api.names_found("an owl") == before
+    assert "All is well." in admin("doctor")
+
+
+def test_redrive_shows_a_dead_letter_with_its_reason_and_sends_it_back(
+    admin: Admin, stack: LocalSystem, deployment: Deployment, aws: Callable[..., Any]
 ) -> None:
     sqs, dead = aws("sqs"), stack.outputs["IndexDeadLettersUrl"]
     batch = IndexBatch(_account(aws, stack), stack.collection, (ObjectHint("photos/owl.jpg"),))
     letter = sqs.send_message(QueueUrl=dead, MessageBody=batch.to_json())["MessageId"]
-    reason = {"sync": {"S": f"message/{letter}"}, "item": {"S": "trouble"}, "reason": {"S": "StoreUnavailable: away"}}
-    aws("dynamodb").put_item(TableName=stack.outputs["SyncsTableName"], Item=reason)
-    for _ in range(2):  # what is only shown stays
+    failures = deployment.services.adapters.failure_log
+    failures.record(ReceivedMessage(letter, "index", "handle", 8), "StoreUnavailable: away", datetime.now(UTC))
+    for _ in range(2):  # a dry run leaves it there
         assert f"index {letter}: StoreUnavailable: away" in admin("redrive", "--queue", "index", "--dry-run")
     assert "1 dead letters sent back" in admin("redrive")
     assert admin("redrive") == "0 dead letters sent back"
@@ -154,7 +170,7 @@ def _account(aws: Callable[..., Any], stack: LocalSystem) -> str:
 
 
 class TestAMessageThatKeepsFailing:
-    """A record of the catalogue is damaged, so whoever looks at its object fails, as often as it is tried."""
+    """A record of the catalogue is damaged, so that each worker that indexes its object fails."""
 
     @pytest.fixture
     def photographer(self, newcomer: Callable[..., Caller]) -> Caller:
@@ -165,12 +181,12 @@ class TestAMessageThatKeepsFailing:
         collection = photographer.result("POST", "/api/collections/", json={"type": "managed", "name": "Mine"})
         path = f"/api/collections/{collection['collection']['uuid']}"
         photographer.result("POST", f"{path}/upload/", files={"file": ("changing.jpg", picture("pig.jpg"))})
-        (found,) = photographer.result("GET", f"{path}/files/")["files"]
-        return {**found, "collection": collection["collection"]["uuid"]}
+        (file,) = photographer.result("GET", f"{path}/files/")["files"]
+        return {**file, "collection": collection["collection"]["uuid"]}
 
     @pytest.fixture
     def index_queue(self, stack: LocalSystem, aws: Callable[..., Any]) -> Iterator[str]:
-        """Gives a message up after two tries, not after eight."""
+        """Moves a message to the dead letters after two deliveries, not after eight."""
         sqs, url = aws("sqs"), stack.outputs["IndexQueueUrl"]
         asked = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
         before = asked["Attributes"]["RedrivePolicy"]
@@ -179,7 +195,7 @@ class TestAMessageThatKeepsFailing:
         yield url
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": before})
 
-    def test_it_ends_among_the_dead_letters_with_its_reason_and_sent_back_after_the_repair_it_is_done(
+    def test_a_failing_message_becomes_a_dead_letter_and_succeeds_when_redriven_after_the_repair(
         self,
         admin: Admin,
         stack: LocalSystem,
@@ -192,17 +208,17 @@ class TestAMessageThatKeepsFailing:
         where = {"collection": {"S": file["collection"]}, "key": {"S": _key(dynamodb, table, file["collection"])}}
         etag = dynamodb.get_item(TableName=table, Key=where)["Item"]["etag"]
         dynamodb.update_item(TableName=table, Key=where, UpdateExpression="REMOVE etag")
-        # S3's own event of it is what cannot be handled.
+        # S3 sends an event for the object, which is the message that cannot be handled.
         aws("s3").put_object(Bucket=stack.outputs["ManagedBucketName"], Key=where["key"]["S"], Body=picture("owl.jpg"))
         eventually(lambda: _waiting(aws("sqs"), stack.outputs["IndexDeadLettersUrl"]) == 1)
         shown = admin("redrive", "--queue", "index", "--dry-run")
         assert "KeyError: 'etag'" in shown
         assert file["collection"] in shown
-        mended = {"UpdateExpression": "SET etag = :etag", "ExpressionAttributeValues": {":etag": etag}}
-        dynamodb.update_item(TableName=table, Key=where, **mended)
-        told = admin("redrive", "--queue", "index")
-        assert "KeyError: 'etag'" in told
-        assert "1 dead letters sent back" in told
+        repair = {"UpdateExpression": "SET etag = :etag", "ExpressionAttributeValues": {":etag": etag}}
+        dynamodb.update_item(TableName=table, Key=where, **repair)
+        redriven = admin("redrive", "--queue", "index")
+        assert "KeyError: 'etag'" in redriven
+        assert "1 dead letters sent back" in redriven
         size = len(picture("owl.jpg"))
         eventually(lambda: photographer.result("GET", f"/api/files/{file['uuid']}/")["file"]["file_size"] == size)
         assert _waiting(aws("sqs"), stack.outputs["IndexDeadLettersUrl"]) == 0
@@ -210,7 +226,7 @@ class TestAMessageThatKeepsFailing:
 
 
 def _key(dynamodb: Any, table: str, collection: str) -> str:
-    """Of a collection's only record."""
+    """The key of a collection's only record."""
     names, values = {"#c": "collection"}, {":c": {"S": collection}}
     (item,) = dynamodb.query(
         TableName=table,

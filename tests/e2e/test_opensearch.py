@@ -83,7 +83,7 @@ def test_the_store_says_what_the_catalogue_says(system: System, capsys: pytest.C
 def test_the_store_is_rebuilt_while_searches_go_on(system: System) -> None:
     with Searching(system.api) as searching:
         eventually(lambda: searching.answers > 2)
-        assert system.administer("reindex", "--settle", "1") == 0
+        assert system.administer("reindex", "--writer-timeout", "1") == 0
         reached = searching.answers
         eventually(lambda: searching.answers > reached + 2)
     assert searching.strange == []
@@ -97,7 +97,7 @@ def test_another_model_is_filled_beside_the_one_that_answers(
     system: System, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Searching(system.api) as searching:
-        assert system.administer("migrate", "--model", "lite", "--exact", "--settle", "1") == 0
+        assert system.administer("migrate", "--model", "lite", "--exact", "--writer-timeout", "1") == 0
         reached = searching.answers
         eventually(lambda: searching.answers > reached)
     assert (searching.strange, searching.unavailable) == ([], 0)
@@ -105,7 +105,7 @@ def test_another_model_is_filled_beside_the_one_that_answers(
     assert "find everything from now on" in told
     # No embedder has it: it is given up again, and nobody has noticed.
     assert system.administer("migrate", "--finish") == 0
-    assert "0 records taken over; 0 left" in capsys.readouterr().out
+    assert "0 vectors imported; 0 left" in capsys.readouterr().out
     assert system.administer("reindex", "--drop-old") == 0
     assert system.administer("doctor") == 0
 

@@ -272,15 +272,15 @@ class World:
             raise Broken(f"{document.key!r} has another thumbnail, or none")
 
     def _check_counters(self) -> None:
-        for found in self.services.statistics_audit.recount(
-            [self.current(number) for number, _ in enumerate(self.members)]
-        ):
-            if not found.matches:
-                raise Broken(f"Stated is {found.stated}, and a recount comes to {found.counted}")
-        for account in self.accounts.stored:
-            total = self.services.account_totals.of(account)
-            if not total.matches:
-                raise Broken(f"The account is said to have {total.stated}, and has {total.counted}")
+        audit = self.services.statistics_audit
+        for number, _ in enumerate(self.members):
+            collection = audit.audit_collection(self.current(number))
+            if not collection.matches:
+                raise Broken(f"Stored is {collection.stored}, counted is {collection.counted}")
+        for uuid in self.accounts.stored:
+            account = audit.audit_account(uuid)
+            if not account.matches:
+                raise Broken(f"The account's stored totals are {account.stored}, counted are {account.counted}")
 
     def room(self, account: str) -> int:
         """Files that the account's plan still allows."""

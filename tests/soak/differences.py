@@ -44,9 +44,10 @@ def differences(deployment: Deployment, file: Path) -> Iterator[str]:
         for record in records.values():
             if record.state is FileState.INDEXED and record.thumbnail not in held:
                 yield f"{collection.name}: {record.key!r} has no thumbnail"
-    for found in services.statistics_audit.recount(services.every_collection()):
-        if not found.matches:
-            yield f"{found.collection.name}: it states {found.stated}, and has {found.counted}"
+    for collection in services.every_collection():
+        audit = services.statistics_audit.audit_collection(collection)
+        if not audit.matches:
+            yield f"{collection.name}: stored is {audit.stored}, counted is {audit.counted}"
 
 
 def wrong(

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.domain.bucket_access import session_policy
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import SourceDenied, SourceUnavailable
@@ -65,7 +66,7 @@ class S3Sources:
                 RoleArn=collection.role_arn,
                 RoleSessionName=f"similarix-{collection.uuid}",
                 ExternalId=collection.external_id,
-                Policy=session_policy(collection),
+                Policy=_session_policy(collection),
                 DurationSeconds=3600,
             )["Credentials"]
         except (ClientError, BotoCoreError) as error:
@@ -136,18 +137,7 @@ def _unanswered(bucket: str, error: Exception) -> ReadFailure:
     return ReadFailure("source_unavailable", f"The bucket {bucket} did not answer: {error}", transient=True)
 
 
-def session_policy(collection: Collection) -> str:
-    """What a session may do at most, whatever the customer's role allows: read this collection.
-
-    Listing is not narrowed to the folder: without the right to list the bucket, S3 answers 403 for an object that
-    does not exist, and a removed one could not be told from a forbidden one.
-    """
+def _session_policy(collection: Collection) -> str:
     partition = (collection.role_arn or "arn:aws").split(":")[1]
-    bucket = f"arn:{partition}:s3:::{collection.bucket}"
-    via_s3 = {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}}
-    statements = [
-        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket},
-        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{bucket}/{collection.prefix}*"},
-        {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*", "Condition": via_s3},
-    ]
-    return json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
+    policy = session_policy(collection.bucket, collection.prefix, partition)
+    return json.dumps(policy, separators=(",", ":"))

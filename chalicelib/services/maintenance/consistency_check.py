@@ -1,4 +1,4 @@
-"""Whether the vector store says what the catalogue says: counts, sampled vectors, and recall on the user's own data."""
+"""Compares the vector store with the catalogue: counts, sampled vectors, and recall on the user's own pictures."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.files import FileState
-from chalicelib.services.maintenance.recall import NEIGHBOURS, RECALL_FLOOR, REINDEX, Sample, measure_quality
+from chalicelib.services.maintenance.recall import MIN_RECALL, RECALL_NEIGHBOURS, Quality, Sample, measure_quality
 from chalicelib.services.maintenance.records import is_searchable, record_chunks
 from chalicelib.services.ports import Catalogue, MaintainedVectorStore
+
+REINDEX_COMMAND = "`infra.admin reindex`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,55 +19,60 @@ class ConsistencyCheck:
     store: MaintainedVectorStore
 
     def run(self, collections: Iterable[Collection], model: str, report: Callable[[str], None]) -> list[str]:
-        """Compare the store with the catalogue, collection by collection."""
+        """Returns the findings, each a sentence that says what to do; reports the counts on the way."""
         try:
             findings = self.store.check_health()
         except Unavailable as error:
-            return [f"The store does not answer: {error} Nothing else could be looked at."]
+            return [f"The vector store does not respond: {error} Nothing else could be checked."]
         sample = Sample()
         for collection in collections:
-            findings += self._count(collection, model, sample, report)
+            findings += self._compare_counts(collection, model, sample, report)
 
-        def held(uuids: Sequence[str]) -> dict[str, int]:
+        def indexed_versions(uuids: Sequence[str]) -> dict[str, int]:
             return {uuid: version for uuid, (version, _) in self.store.vectors(model, uuids).items()}
 
-        quality = measure_quality(self.store.search, self.store.exact, held, self.catalogue, sample.records)
-        report(f"{quality.looked_for} sampled pictures, recall@{NEIGHBOURS} {quality.recall:.3f}")
-        if quality.missing:
-            findings.append(
-                f"{len(quality.missing)} of {quality.looked_for} sampled pictures are not found by their own vector, "
-                f"{quality.missing[0]} among them. {REINDEX} fills the store from the catalogue."
-            )
-        if quality.recall < RECALL_FLOOR:
-            findings.append(
-                f"Recall@{NEIGHBOURS} is {quality.recall:.3f} on your own pictures. {REINDEX} builds the graph anew; "
-                "if that does not help, search more widely (EF_SEARCH in opensearch_search.py)."
-            )
-        return findings
+        quality = measure_quality(self.store.search, self.store.exact, indexed_versions, self.catalogue, sample.records)
+        report(f"{quality.sample_size} sampled pictures, recall@{RECALL_NEIGHBOURS} {quality.recall:.3f}")
+        return [*findings, *_quality_findings(quality)]
 
-    def _count(
+    def _compare_counts(
         self, collection: Collection, model: str, sample: Sample, report: Callable[[str], None]
     ) -> Iterator[str]:
-        ours, others = 0, 0
+        expected = other_models = 0
         for records in record_chunks(self.catalogue, collection.uuid):
             for record in records:
                 if is_searchable(record, model):
-                    sample.meet(record)
-                    ours += 1
+                    sample.offer(record)
+                    expected += 1
                 elif record.state is FileState.INDEXED:
-                    others += 1
-        held = self.store.count(collection.account, collection.uuid, model)
-        report(f"{collection.uuid} {collection.name!r}: {ours} in the catalogue, {held} in the store")
+                    other_models += 1
+        stored = self.store.count(collection.account, collection.uuid, model)
+        report(f"{collection.uuid} {collection.name!r}: {expected} in the catalogue, {stored} in the store")
         name = f"{collection.name!r} ({collection.uuid})"
-        if others:
+        if other_models:
             yield (
-                f"{others} pictures of {name} were embedded by another model than {model} and are not found. A sync "
-                "embeds them anew; `infra.admin migrate` does it without a gap."
+                f"{other_models} pictures of {name} were embedded by another model than {model} and are not found. "
+                "A sync embeds them anew; `infra.admin migrate` does it without a gap."
             )
-        if held < ours:
-            yield f"{ours - held} pictures of {name} are missing from the store. {REINDEX} fills them in."
-        if held > ours:
+        if stored < expected:
+            yield f"{expected - stored} pictures of {name} are missing from the store. {REINDEX_COMMAND} adds them."
+        if stored > expected:
             yield (
-                f"The store has {held - ours} pictures of {name} that the catalogue does not have. {REINDEX} leaves "
-                "them out."
+                f"The store has {stored - expected} pictures of {name} that the catalogue does not have. "
+                f"{REINDEX_COMMAND} leaves them out."
             )
+
+
+def _quality_findings(quality: Quality) -> Iterator[str]:
+    if quality.missing:
+        yield (
+            f"{len(quality.missing)} of {quality.sample_size} sampled pictures are not found by their own vector, "
+            f"{quality.missing[0]} among them. {REINDEX_COMMAND} fills the store from the catalogue."
+        )
+    if quality.recall < MIN_RECALL:
+        # Each shard is searched for candidates of its own, so more shards mean more of them. Serverless sets its own.
+        yield (
+            f"Recall@{RECALL_NEIGHBOURS} is {quality.recall:.3f} on your own pictures, below {MIN_RECALL}. "
+            f"{REINDEX_COMMAND} builds the graph anew. If recall stays low, deploy with more OpenSearchShards or "
+            "another OpenSearchProfile and reindex again: docs/opensearch.md."
+        )

@@ -1,6 +1,7 @@
-"""After the embedder has changed its model: the catalogue takes over the vectors that were made beforehand.
+"""Imports precomputed vectors into the catalogue after the embedder has changed its model.
 
-Until then the catalogue keeps the old model's, because a sync embeds anew whatever is not of the embedder's own model.
+Until then the catalogue keeps the old model's vectors, because a sync embeds again whatever has another model version
+than the embedder's own.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,9 +17,9 @@ from chalicelib.services.ports import Catalogue, Clock, MaintainedVectorStore
 
 @dataclass(frozen=True, slots=True)
 class ImportedVectors:
-    """``left`` are records of another model that no vector had been made for, or that have changed since."""
+    """``left`` are records of another model that have no precomputed vector, or have changed since it was computed."""
 
-    taken: int
+    imported: int
     left: int
 
 
@@ -30,27 +31,30 @@ class ModelSwitch:
     now: Clock
 
     def import_vectors(self, model: str) -> ImportedVectors:
-        """Write the store's vectors of the embedder's model into the catalogue; those of other models retire."""
-        taken = left = 0
+        """Write the store's vectors of this model version into the catalogue, and retire those of other models."""
+        imported = left = 0
         for collection in self.collections():
             for records in record_chunks(self.catalogue, collection.uuid):
-                others = [r for r in records if r.state is FileState.INDEXED and r.model != model]
-                vectors = self.store.vectors(model, [record.uuid for record in others]) if others else {}
-                for record in others:
+                outdated = [record for record in records if record.state is FileState.INDEXED and record.model != model]
+                vectors = self.store.vectors(model, [record.uuid for record in outdated]) if outdated else {}
+                for record in outdated:
                     version, vector = vectors.get(record.uuid, (0, b""))
-                    done = version == record.version and self._take(collection, record, model, vector)
-                    taken, left = taken + done, left + (not done)
+                    if version == record.version and self._import_vector(collection, record, model, vector):
+                        imported += 1
+                    else:
+                        left += 1
         self.store.retire_others(model)
-        return ImportedVectors(taken, left)
+        return ImportedVectors(imported, left)
 
-    def _take(self, collection: Collection, record: FileRecord, model: str, vector: bytes) -> bool:
+    def _import_vector(self, collection: Collection, record: FileRecord, model: str, vector: bytes) -> bool:
+        """Returns False when the record has changed since it was read."""
         assert record.embedding is not None
-        picture = replace(record.embedding, model=model, vector=vector)
-        adopted = replace(next_revision(record, self.now()), model=model, embedding=picture)
+        embedding = replace(record.embedding, model=model, vector=vector)
+        revision = replace(next_revision(record, self.now()), model=model, embedding=embedding)
         # The store first, as every writer does: docs/decisions/0002.
-        self.store.upsert([vector_document(adopted, picture, collection.bucket)])
+        self.store.upsert([vector_document(revision, embedding, collection.bucket)])
         try:
-            self.catalogue.save(adopted, record)
+            self.catalogue.save(revision, record)
         except StaleWrite:
-            return False  # whoever was faster has embedded it, with the new model
+            return False  # a worker was faster and has embedded the object with the new model
         return True

@@ -1,4 +1,4 @@
-"""Thumbnails that no file shows: a worker that dies between storing one and saying so leaves it behind."""
+"""Finds and deletes thumbnails that no record names: a worker that crashes between storing both leaves one behind."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from chalicelib.domain.collections import Collection
 from chalicelib.services.maintenance.records import record_chunks
 from chalicelib.services.ports import Catalogue, Clock, ManagedStorage
 
-# Of a thumbnail that is to be swept: no worker that may still be about to say whose it is runs for so long.
+# Only older thumbnails are orphans: no worker runs that long between storing a thumbnail and its record.
 ORPHAN_MIN_AGE = timedelta(days=1)
 
 
@@ -18,31 +18,31 @@ class OrphanedThumbnails:
     storage: ManagedStorage
     now: Clock
 
-    def orphans(self, collection: Collection) -> Iterator[str]:
-        """The places of a collection's thumbnails that are a day old and no record has, a removed one neither.
+    def find(self, collection: Collection) -> Iterator[str]:
+        """Keys of a collection's thumbnails that are older than a day and that no record names, not even a removed one.
 
-        Holds the places of all its files in memory, some 100 bytes each, and reads each record.
+        Reads each record of the collection and keeps the keys of its thumbnails in memory, some 100 bytes each.
         """
-        before = self.now() - ORPHAN_MIN_AGE
-        shown = {
+        stored_before = self.now() - ORPHAN_MIN_AGE
+        named = {
             record.thumbnail
             for records in record_chunks(self.catalogue, collection.uuid)
             for record in records
             if record.thumbnail is not None
         }
-        for place in self.storage.stored_thumbnails(collection.uuid, before):
-            if place not in shown and not self._is_shown(place):
-                yield place
+        for thumbnail in self.storage.stored_thumbnails(collection.uuid, stored_before):
+            if thumbnail not in named and not self._is_named_now(thumbnail):
+                yield thumbnail
 
-    def sweep(self, collection: Collection) -> int:
-        """Delete them; answers how many."""
-        swept = 0
-        for place in self.orphans(collection):
-            self.storage.delete_thumbnail(collection.uuid, place)
-            swept += 1
-        return swept
+    def delete(self, collection: Collection) -> int:
+        """Delete a collection's orphaned thumbnails; returns how many."""
+        deleted = 0
+        for thumbnail in self.find(collection):
+            self.storage.delete_thumbnail(collection.uuid, thumbnail)
+            deleted += 1
+        return deleted
 
-    def _is_shown(self, place: str) -> bool:
-        """Whether the record has it now; it may have changed since all were read."""
-        record = self.catalogue.find(place.partition("/")[0])
-        return record is not None and record.thumbnail == place
+    def _is_named_now(self, thumbnail: str) -> bool:
+        """Whether its file's record names it now: the record may have changed since all were read."""
+        record = self.catalogue.find(thumbnail.partition("/")[0])
+        return record is not None and record.thumbnail == thumbnail

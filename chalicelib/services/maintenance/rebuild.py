@@ -1,9 +1,9 @@
-"""Filling the vector store anew from the catalogue alone, beside searches and writes, and checking it before it serves.
+"""Rebuilds the vector store from the catalogue alone, beside searches and writes, and verifies it before it serves.
 
 A worker writes the vector store first and the catalogue second, so a record may be older than what its worker has
-written to the store meanwhile. Versions take care of that, but for a worker that wrote before it knew of this rebuild
-and saves its record after that was read here: the catalogue is therefore walked twice, the second time when every such
-worker must have ended. Stopped at any point, the next rebuild goes on with what this one has filled.
+already written to the store. Versions settle that, except for a worker that wrote before it knew of this rebuild and
+saves its record after the rebuild has read it. The catalogue is therefore read twice, the second time when every such
+worker must have ended. A rebuild that is stopped at any point continues with what the earlier one has written.
 """
 
 import time
@@ -15,22 +15,28 @@ from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.vectors import VectorRemoval, vector_document
-from chalicelib.services.maintenance.recall import NEIGHBOURS, PENDING_PICTURES, RECALL_FLOOR, Sample, measure_quality
+from chalicelib.services.maintenance.recall import (
+    MAX_PENDING_PICTURES,
+    MIN_RECALL,
+    RECALL_NEIGHBOURS,
+    Sample,
+    measure_quality,
+)
 from chalicelib.services.maintenance.records import is_searchable, record_chunks
 from chalicelib.services.ports import Catalogue, MaintainedVectorStore, Rebuild
 
-WRITER_TIMEOUT_SECONDS = 200.0  # as long as an index worker may run, and some more
+WRITER_TIMEOUT_SECONDS = 200.0  # longer than an index worker runs
 
-# A new model's pictures of records, by key; those that cannot be read now are left out.
+# A new model's embeddings of records, by key, without those whose objects cannot be read now.
 EmbedRecords = Callable[[Collection, Sequence[FileRecord]], Mapping[str, ImageEmbedding]]
 
 
 @dataclass(frozen=True, slots=True)
 class RebuildService:
     """Args:
-    collections: every collection there is.
-    settle_seconds: after which no worker is left that began before the rebuild did.
-    embed: for a new model: makes the vectors that the catalogue does not have.
+    collections: returns every collection of the deployment.
+    writer_timeout_seconds: after it no worker runs any more that began before the rebuild did.
+    embed: computes the vectors of a new model, which the catalogue does not have.
     """
 
     collections: Callable[[], Iterable[Collection]]
@@ -40,94 +46,113 @@ class RebuildService:
     writer_timeout_seconds: float = WRITER_TIMEOUT_SECONDS
     sleep: Callable[[float], None] = time.sleep
     embed: EmbedRecords | None = None
-    _made: Sample = field(default_factory=Sample)
+    _embedded_sample: Sample = field(default_factory=Sample)
 
     def rebuild(self, model: str, dimension: int | None = None) -> None:
-        """Fill the store with the catalogue's vectors of a model; searches change over at the end, in one step.
+        """Fill the store with the catalogue's vectors of a model version, then switch searches over in one step.
 
         Args:
-            dimension: of a new model; that of one which the catalogue has is found there.
+            dimension: required for a new model; otherwise it is read from the catalogue.
 
         Raises:
-            Conflict: what was filled does not stand the comparison with the catalogue; searches go on as before.
-            Unavailable: the store or the catalogue did not answer. Begin again: what is filled stays.
+            Conflict: the rebuilt vectors differ from the catalogue; searches go on as before.
+            Unavailable: the store or the catalogue did not respond. Run it again: what is written stays.
         """
         dimension = dimension or self._dimension(model)
         if dimension is None:
             self.report(f"The catalogue has no vectors of {model}: there is nothing to fill.")
             return
-        # A new model's index is completed rather than filled anew: what is there has cost an inference.
+        # A new model's index is completed rather than filled anew: each vector in it has cost an inference.
         target = self.store.rebuild(model, dimension, anew=self.embed is None)
         began = time.monotonic()
-        self.report(f"{self.fill(target, model):,} records filled in")
+        self.report(f"{self.fill(target, model):,} records written")
         self.sleep(max(0.0, self.writer_timeout_seconds - (time.monotonic() - began)))
-        self.report(f"{self.fill(target, model):,} more that had changed meanwhile")
+        self.report(f"{self.fill(target, model):,} more written that changed meanwhile")
         self.verify(target, model)
         target.serve()
-        self.report(f"Searches for {model} are answered from what was filled in.")
+        self.report(f"Searches for {model} use the rebuilt vectors from now on.")
 
     def fill(self, target: Rebuild, model: str) -> int:
-        """Write what the target lacks; answers how many records that were."""
-        filled = 0
+        """Write the records that the target lacks or has in an older version; returns how many."""
+        written = 0
         for collection in self.collections():
             for records in record_chunks(self.catalogue, collection.uuid):
-                held = target.held([record.uuid for record in records])
-                lacking = [record for record in records if held.get(record.uuid, 0) < record.version]
-                pictures = self._pictures(collection, lacking, model)
+                versions = target.held([record.uuid for record in records])
+                lacking = [record for record in records if versions.get(record.uuid, 0) < record.version]
+                embeddings = self._embeddings(collection, lacking, model)
                 documents = [
-                    vector_document(record, pictures[record.key], collection.bucket)
+                    vector_document(record, embeddings[record.key], collection.bucket)
                     for record in lacking
-                    if record.key in pictures
+                    if record.key in embeddings
                 ]
-                removals = [VectorRemoval(r.uuid, r.version) for r in lacking if r.state is not FileState.INDEXED]
+                removals = [
+                    VectorRemoval(record.uuid, record.version)
+                    for record in lacking
+                    if record.state is not FileState.INDEXED
+                ]
                 target.write(documents, removals)
-                filled += len(documents) + len(removals)
-        return filled
-
-    def _pictures(self, collection: Collection, records: Sequence[FileRecord], model: str) -> dict[str, ImageEmbedding]:
-        pictures = {r.key: r.embedding for r in records if r.embedding is not None and is_searchable(r, model)}
-        others = [r for r in records if r.state is FileState.INDEXED and r.key not in pictures]
-        if self.embed is not None and others:
-            made = self.embed(collection, others)
-            for record in others:
-                if record.key in made:
-                    self._made.meet(replace(record, embedding=made[record.key]))
-            pictures |= made
-        return pictures
+                written += len(documents) + len(removals)
+        return written
 
     def verify(self, target: Rebuild, model: str) -> None:
         """Compare counts, sampled vectors and recall.
 
         Raises:
-            Conflict: they differ by more than what workers may have under way.
+            Conflict: they differ by more than running workers can explain.
         """
         sample = Sample()
         for collection in self.collections():
-            expected = 0
-            for records in record_chunks(self.catalogue, collection.uuid):
-                for record in records:
-                    if is_searchable(record, model):
-                        sample.meet(record)
-                        expected += 1
-                    elif self.embed is not None and record.state is FileState.INDEXED:
-                        expected += 1
-            held = target.count(collection.account, collection.uuid)
-            self.report(f"{collection.uuid} {collection.name!r}: {expected} in the catalogue, {held} filled in")
-            if abs(held - expected) > PENDING_PICTURES:
-                raise Conflict(f"{collection.uuid} has {expected} pictures in the catalogue; {held} were filled in.")
+            expected = self._count_searchable(collection, model, sample)
+            stored = target.count(collection.account, collection.uuid)
+            self.report(f"{collection.uuid} {collection.name!r}: {expected} in the catalogue, {stored} rebuilt")
+            if abs(stored - expected) > MAX_PENDING_PICTURES:
+                raise Conflict(
+                    f"{collection.uuid} has {expected} pictures in the catalogue, but {stored} were rebuilt. Try again."
+                )
         quality = measure_quality(
-            target.search, target.exact, target.held, self.catalogue, sample.records + self._made.records
+            target.search, target.exact, target.held, self.catalogue, sample.records + self._embedded_sample.records
         )
-        self.report(f"{quality.looked_for} sampled pictures, recall@{NEIGHBOURS} {quality.recall:.3f}")
+        self.report(f"{quality.sample_size} sampled pictures, recall@{RECALL_NEIGHBOURS} {quality.recall:.3f}")
         if quality.missing:
             raise Conflict(f"{len(quality.missing)} sampled pictures are not found, {quality.missing[0]} among them.")
-        if quality.recall < RECALL_FLOOR:
-            raise Conflict(f"Recall@{NEIGHBOURS} is {quality.recall:.3f}, below {RECALL_FLOOR}.")
+        if quality.recall < MIN_RECALL:
+            raise Conflict(f"Recall@{RECALL_NEIGHBOURS} is {quality.recall:.3f}, below {MIN_RECALL}.")
+
+    def _embeddings(
+        self, collection: Collection, records: Sequence[FileRecord], model: str
+    ) -> dict[str, ImageEmbedding]:
+        """The records' embeddings of this model version, by key: the catalogue's, or newly computed ones."""
+        embeddings = {
+            record.key: record.embedding
+            for record in records
+            if record.embedding is not None and is_searchable(record, model)
+        }
+        outdated = [r for r in records if r.state is FileState.INDEXED and r.key not in embeddings]
+        if self.embed is not None and outdated:
+            computed = self.embed(collection, outdated)
+            for record in outdated:
+                if record.key in computed:
+                    self._embedded_sample.offer(replace(record, embedding=computed[record.key]))
+            embeddings |= computed
+        return embeddings
+
+    def _count_searchable(self, collection: Collection, model: str, sample: Sample) -> int:
+        """How many pictures of the collection the target must have; offers those of the catalogue to the sample."""
+        searchable = 0
+        for records in record_chunks(self.catalogue, collection.uuid):
+            for record in records:
+                if is_searchable(record, model):
+                    sample.offer(record)
+                    searchable += 1
+                elif self.embed is not None and record.state is FileState.INDEXED:
+                    searchable += 1
+        return searchable
 
     def _dimension(self, model: str) -> int | None:
+        """The dimension of the model version's vectors in the catalogue, None where there are none."""
         for collection in self.collections():
             for records in record_chunks(self.catalogue, collection.uuid):
                 for record in records:
                     if record.embedding is not None and record.embedding.model == model:
-                        return len(record.embedding.vector) // 4
+                        return len(record.embedding.vector) // 4  # float32
         return None

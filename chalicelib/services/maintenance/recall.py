@@ -1,4 +1,4 @@
-"""How well a vector store finds a sample of the pictures that it must have."""
+"""Measures how well a vector store finds a sample of the pictures that it must have."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -8,33 +8,19 @@ from chalicelib.domain.files import FileRecord
 from chalicelib.domain.vectors import Hit, VectorQuery
 from chalicelib.services.ports import Catalogue
 
-SAMPLE_SIZE = 64  # pictures looked for, and used as queries
-
-
-NEIGHBOURS = 16  # of which recall is measured, as many as the API answers unless asked
-
-
-RECALL_FLOOR = 0.95  # below it something is wrong with an index; `make bench-store` shows what to expect
-
-
-SELF_DISTANCE = 1e-5  # distance of a picture from itself, with what float32 may add
-
-
-MAX_DUPLICATES = 100  # of one picture that are looked at; where it has more, it counts as found
-
-
-REINDEX = "`infra.admin reindex`"
-
+SAMPLE_SIZE = 64  # pictures that are searched for, and whose vectors are the queries
+RECALL_NEIGHBOURS = 16  # nearest neighbours that recall is measured over; the API returns as many by default
+MIN_RECALL = 0.95  # below it something is wrong with an index; `make bench-store` shows what to expect
+MAX_SELF_DISTANCE = 1e-5  # of a picture from itself, including float32's rounding
+MAX_DUPLICATES = 100  # of one picture that a search returns; a picture that has more counts as found
 
 # Pictures that workers may have in one store and not yet in the other: 8 batches of 16. A worker writes the vector
-# store first, so while work goes on there is no moment at which both say the same, and a count cannot tell such a
-# picture from a fault. What a fault leaves out is told by versions, in the second walk that fills, and by the sample.
-PENDING_PICTURES = 128
-
+# store first, so during work the two are never equal, and a count cannot tell such a picture from a fault. The versions
+# compared by the second fill, and the sample, find what a fault leaves out.
+MAX_PENDING_PICTURES = 128
 
 SearchFunction = Callable[[VectorQuery], list[Hit]]
-
-
+# The versions that a store has of these files, by uuid.
 VersionLookup = Callable[[Sequence[str]], Mapping[str, int]]
 
 
@@ -44,22 +30,27 @@ class Sample:
 
     size: int = SAMPLE_SIZE
     records: list[FileRecord] = field(default_factory=list)
-    met: int = 0
+    offered: int = 0
     _random: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311  # no secret
 
-    def meet(self, record: FileRecord) -> None:
-        self.met += 1
+    def offer(self, record: FileRecord) -> None:
+        """Consider one more record for the sample."""
+        self.offered += 1
         if len(self.records) < self.size:
             self.records.append(record)
-        elif (place := self._random.randrange(self.met)) < self.size:
-            self.records[place] = record
+        elif (position := self._random.randrange(self.offered)) < self.size:
+            self.records[position] = record
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """``missing`` pictures were not found where they must lie; ``recall`` is the mean share of the true neighbours."""
+    """Args:
+    sample_size: pictures that were searched for.
+    missing: uuids of those that a search by their own vector did not find.
+    recall: mean fraction of the true nearest neighbours that searches found.
+    """
 
-    looked_for: int
+    sample_size: int
     missing: tuple[str, ...]
     recall: float
 
@@ -67,41 +58,52 @@ class Quality:
 def measure_quality(
     search: SearchFunction,
     exact: SearchFunction,
-    held: VersionLookup,
+    indexed_versions: VersionLookup,
     catalogue: Catalogue,
     sample: Sequence[FileRecord],
 ) -> Quality:
-    """Look for sampled pictures by their own vectors, and compare their neighbours with the true ones.
+    """Search for sampled pictures by their own vectors, and compare their neighbours with those of exact search.
 
     Args:
-        held: the versions that the store has of files. A worker writes the store before the catalogue: what is not
-            found may have a newer vector already that the catalogue is about to tell of.
+        indexed_versions: a picture that is not found is not missing when the store has a newer version of it: a worker
+            writes the store before the catalogue.
     """
-    missing, shares = [], []
+    missing, recalls = [], []
     for record in sample:
-        assert record.embedding is not None
-        own = VectorQuery(
-            record.account,
-            record.embedding.vector,
-            record.embedding.model,
-            limit=MAX_DUPLICATES,
-            collections=(record.collection,),
-            max_distance=SELF_DISTANCE,
-        )
-        hits = search(own)
-        found = record.uuid in {hit.uuid for hit in hits} or len(hits) == MAX_DUPLICATES
-        if not found and held([record.uuid]).get(record.uuid, 0) <= record.version and _is_unchanged(catalogue, record):
+        if not _finds_itself(search, record) and not _has_changed(record, indexed_versions, catalogue):
             missing.append(record.uuid)
-        query = VectorQuery(record.account, record.embedding.vector, record.embedding.model, NEIGHBOURS)
-        true = exact(query)
-        # By distance: of pictures that are equally near, any will do.
-        farthest = true[-1].distance if true else 0.0
-        near = [hit for hit in search(query) if hit.distance <= farthest]
-        shares.append(len(near) / len(true) if true else 1.0)
-    return Quality(len(sample), tuple(missing), sum(shares) / len(shares) if shares else 1.0)
+        recalls.append(_recall(search, exact, record))
+    return Quality(len(sample), tuple(missing), sum(recalls) / len(recalls) if recalls else 1.0)
 
 
-def _is_unchanged(catalogue: Catalogue, record: FileRecord) -> bool:
-    """Whether nobody has changed the record since it was sampled."""
-    now = catalogue.get(record.collection, record.key)
-    return now is not None and now.version == record.version
+def _finds_itself(search: SearchFunction, record: FileRecord) -> bool:
+    assert record.embedding is not None
+    query = VectorQuery(
+        record.account,
+        record.embedding.vector,
+        record.embedding.model,
+        limit=MAX_DUPLICATES,
+        collections=(record.collection,),
+        max_distance=MAX_SELF_DISTANCE,
+    )
+    hits = search(query)
+    return record.uuid in {hit.uuid for hit in hits} or len(hits) == MAX_DUPLICATES
+
+
+def _has_changed(record: FileRecord, indexed_versions: VersionLookup, catalogue: Catalogue) -> bool:
+    """Whether the store or the catalogue has a newer version of the record than the sample."""
+    if indexed_versions([record.uuid]).get(record.uuid, 0) > record.version:
+        return True
+    current = catalogue.get(record.collection, record.key)
+    return current is None or current.version != record.version
+
+
+def _recall(search: SearchFunction, exact: SearchFunction, record: FileRecord) -> float:
+    assert record.embedding is not None
+    query = VectorQuery(record.account, record.embedding.vector, record.embedding.model, RECALL_NEIGHBOURS)
+    true_neighbours = exact(query)
+    if not true_neighbours:
+        return 1.0
+    # By distance, not by identity: among pictures that are equally near, any is right.
+    near = [hit for hit in search(query) if hit.distance <= true_neighbours[-1].distance]
+    return len(near) / len(true_neighbours)

@@ -1,26 +1,35 @@
-"""Whether what is counted as it happens adds up: a collection's statistics, and the figures of its latest sync.
+"""Compares stored statistics with counted ones: those of collections, of their latest syncs, and of accounts.
 
-The statistics are held against the catalogue. Of a sync's figures, those can be recounted that its parts and batches
-tell, which stay on record for 14 days: how many objects it has sent to the index workers, how many of them are
-finished, how many batches and parts are not. What cannot: how many objects it has listed, and how many of its removals
-were of indexed pictures, for which the bucket and the catalogue of that moment would be needed; and how the finished
-ones split into done, failed, removed and skipped, because their records may have changed since.
+A collection's files and bytes are counted from the catalogue, an account's from its collections and uploads. The
+figures of a sync are counted from its key ranges and batches, which are kept for 14 days: how many objects it has sent
+to the index workers, how many of them are finished, how many batches and key ranges are open. Three figures cannot be
+counted: how many objects the sync has listed and how many of its removals were of indexed pictures, because both need
+the bucket and the catalogue of that moment; and how the finished objects split into done, failed, removed and skipped,
+because their records may have changed since.
 """
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from chalicelib.domain.collections import Collection
+from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.files import FileState
 from chalicelib.domain.syncs import REMOVAL_PHASE, SYNC_RECORD_RETENTION
-from chalicelib.services.ports import Catalogue, Clock, Collections, Syncs
+from chalicelib.domain.uploads import month_of
+from chalicelib.services.ports import Catalogue, Clock, Collections, QuotaLedger, Syncs
 
-COUNT_ATTEMPTS = 3  # at a collection that changes while it is counted
+COUNT_ATTEMPTS = 3  # for a collection that changes while it is counted
+
+
+class Totals(NamedTuple):
+    """How many files, and how many bytes they have together."""
+
+    files: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class SyncStatistics:
-    """Of the latest sync: objects sent and finished, batches and parts that are not."""
+class SyncFigures:
+    """Of the latest sync: objects sent to the index workers, objects finished, batches and key ranges still open."""
 
     to_do: int
     finished: int
@@ -29,29 +38,41 @@ class SyncStatistics:
 
 
 @dataclass(frozen=True, slots=True)
-class Statistics:
-    """Files and bytes; ``sync`` is None without a sync whose records are still there."""
+class CollectionFigures:
+    """``sync`` is None when the collection has had no sync, or the records of its latest one have expired."""
 
-    files: int
-    size: int
-    sync: SyncStatistics | None = None
+    totals: Totals
+    sync: SyncFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionAudit:
-    """What the collection states, and what a recount comes to.
+    """The collection's stored figures and the counted ones.
 
-    ``settled`` is False where the collection changed each time it was counted.
+    ``stable`` is False when the collection changed during every count: then the two sides cannot be compared.
     """
 
     collection: Collection
-    stated: Statistics
-    counted: Statistics
-    settled: bool = True
+    stored: CollectionFigures
+    counted: CollectionFigures
+    stable: bool = True
 
     @property
     def matches(self) -> bool:
-        return self.settled and self.stated == self.counted
+        return self.stable and self.stored == self.counted
+
+
+@dataclass(frozen=True, slots=True)
+class AccountAudit:
+    """The stored totals of an account, and the sum over its collections and uploads."""
+
+    account: str
+    stored: Totals
+    counted: Totals
+
+    @property
+    def matches(self) -> bool:
+        return self.stored == self.counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,58 +80,69 @@ class StatisticsAudit:
     collections: Collections
     catalogue: Catalogue
     syncs: Syncs
+    quota_ledger: QuotaLedger
     now: Clock
 
-    def recount(self, collections: Iterable[Collection]) -> Iterator[CollectionAudit]:
-        """Read every record of each collection, 650 read units for 1,000 of them, and those of its latest sync."""
-        for collection in collections:
-            yield self._recount(collection)
-
-    def correct(self, found: CollectionAudit) -> bool:
-        """State the files and bytes that were counted, unless they have moved since; answers whether it did.
-
-        A sync's figures are left alone: the next one's begin at nought.
-        """
-        stated, counted = ((figures.files, figures.size) for figures in (found.stated, found.counted))
-        return self.catalogue.fix_statistics(found.collection, stated, counted)
-
-    def _recount(self, collection: Collection) -> CollectionAudit:
-        found = CollectionAudit(collection, Statistics(0, 0), Statistics(0, 0), settled=False)
+    def audit_collection(self, collection: Collection) -> CollectionAudit:
+        """Read every record of the collection and of its latest sync; 1,000 files take 650 read units."""
         for _ in range(COUNT_ATTEMPTS):
-            before, sync = self._stated(collection)
-            counted = self._counted(collection, sync)
-            after, _ = self._stated(collection)
-            found = CollectionAudit(collection, after, counted, settled=before == after)
-            if found.settled:
+            before, sync = self._stored_figures(collection)
+            counted = self._count(collection, sync)
+            after, _ = self._stored_figures(collection)
+            audit = CollectionAudit(collection, after, counted, stable=before == after)
+            if audit.stable:
                 break
-        return found
+        return audit
 
-    def _stated(self, collection: Collection) -> tuple[Statistics, str | None]:
-        """And the identifier of the latest sync, if it can be recounted."""
-        found = self.collections.get(collection.account, collection.uuid)
-        if found is None:
-            return Statistics(0, 0), None
-        sync = found.sync
+    def audit_account(self, account: str) -> AccountAudit:
+        """Sum up the account's collections and uploads. Fix its collections first: the sum takes their totals."""
+        # The stored totals are read first: whatever is indexed during the sum then makes ``fix`` refuse.
+        usage = self.quota_ledger.usage(account, month_of(self.now()))
+        customer_owned = [
+            collection
+            for collection in self.collections.of_account(account)
+            if collection.type is not CollectionType.MANAGED
+        ]
+        files = usage.managed_files + sum(collection.total_files for collection in customer_owned)
+        size = usage.managed_bytes + sum(collection.total_size for collection in customer_owned)
+        return AccountAudit(account, Totals(usage.files, usage.bytes), Totals(files, size))
+
+    def fix(self, audit: CollectionAudit | AccountAudit) -> bool:
+        """Store the counted totals, unless the stored ones have changed since the audit; returns whether it did.
+
+        A sync's figures are left alone: the next sync starts them at zero.
+        """
+        if isinstance(audit, AccountAudit):
+            return self.quota_ledger.fix_usage(audit.account, audit.stored, audit.counted)
+        return self.catalogue.fix_statistics(audit.collection, audit.stored.totals, audit.counted.totals)
+
+    def _stored_figures(self, collection: Collection) -> tuple[CollectionFigures, str | None]:
+        """The figures, and the identifier of the latest sync if its records still exist."""
+        current = self.collections.get(collection.account, collection.uuid)
+        if current is None:
+            return CollectionFigures(Totals(0, 0)), None
+        totals, sync = Totals(current.total_files, current.total_size), current.sync
         if sync.id is None or sync.started_at is None or self.now() - sync.started_at >= SYNC_RECORD_RETENTION:
-            return Statistics(found.total_files, found.total_size), None
-        figures = SyncStatistics(sync.progress.to_do, sync.progress.finished, sync.outstanding, sync.open_key_ranges)
-        return Statistics(found.total_files, found.total_size, figures), sync.id
+            return CollectionFigures(totals), None
+        progress = sync.progress
+        figures = SyncFigures(progress.to_do, progress.finished, sync.outstanding, sync.open_key_ranges)
+        return CollectionFigures(totals, figures), sync.id
 
-    def _counted(self, collection: Collection, sync: str | None) -> Statistics:
+    def _count(self, collection: Collection, sync: str | None) -> CollectionFigures:
         files = size = 0
-        for known in self.catalogue.entries(collection.uuid, None):
-            if known.state is FileState.INDEXED:
-                files, size = files + 1, size + known.size
-        return Statistics(files, size, self._counted_sync(sync) if sync else None)
+        for entry in self.catalogue.entries(collection.uuid, None):
+            if entry.state is FileState.INDEXED:
+                files, size = files + 1, size + entry.size
+        return CollectionFigures(Totals(files, size), self._count_sync(sync) if sync else None)
 
-    def _counted_sync(self, sync: str) -> SyncStatistics:
+    def _count_sync(self, sync: str) -> SyncFigures:
         to_do = finished = outstanding = 0
-        for each in self.syncs.batch_records(sync):
-            objects = len(each.batch.hints)
+        for record in self.syncs.batch_records(sync):
+            objects = len(record.batch.hints)
             to_do += objects
-            finished += objects if each.done else 0
-            outstanding += not each.done
-        parts = sum(
+            finished += objects if record.done else 0
+            outstanding += not record.done
+        open_key_ranges = sum(
             not key_range.finished for key_range in self.syncs.key_ranges(sync) if key_range.number != REMOVAL_PHASE
         )
-        return SyncStatistics(to_do, finished, outstanding, parts)
+        return SyncFigures(to_do, finished, outstanding, open_key_ranges)

@@ -1,8 +1,8 @@
-"""Deleting a collection: gone at once for everybody, cleared away by a worker, leg by leg.
+"""Deletes a collection: hides it at once (a soft delete), then removes its data page by page in a worker.
 
-Each leg removes what it finds, so one that is repeated, or begun again after a crash, does no harm. Workers that were
-at the collection when it was marked may still write for as long as they run; a last look, once none of them can be
-running, removes what they left, and then the mark itself.
+Each message removes whatever it finds, so one that is delivered twice, or begins again after a crash, does no harm.
+Workers that were using the collection when it was hidden may go on writing for as long as they run. A last pass, once
+none of them can be running, removes what they wrote, and then the soft-deleted collection itself.
 """
 
 from collections.abc import Callable
@@ -22,14 +22,17 @@ from chalicelib.services.ports import (
     VectorStore,
 )
 
-EARLY_ATTEMPTS, EARLY_SECONDS = (
-    3,
-    10,
-)  # a message that is there before the mark; the mark follows within a request's time
+# A message may arrive before the collection is hidden, which then happens within the time of a request.
+EARLY_MESSAGE_RETRIES = 3
+EARLY_MESSAGE_DELAY_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
+    """Args:
+    grace_seconds: after it no worker runs any more that began before the collection was hidden; at most 900.
+    """
+
     registry: CollectionRegistry
     catalogue: Catalogue
     storage: ManagedStorage
@@ -37,49 +40,49 @@ class Deletion:
     vectors: VectorStore
     queues: Queues
     now: Clock
-    grace: int  # seconds after which no worker can be at work that began before the mark; at most 900
+    grace_seconds: int
 
     def begin(self, collection: Collection) -> None:
-        """From the moment this returns, the collection is not found any more.
+        """Hide the collection and have its data removed; once this returns, no request finds it.
 
         Raises:
-            NotFound: somebody else has deleted it meanwhile.
+            NotFound: another request has deleted it meanwhile.
         """
-        # The message first: a mark without a message would leave everything lying around for ever.
+        # The message first: a collection that is hidden without a message would keep its data for ever.
         self.queues.send_deletion(DeletionStep(collection.account, collection.uuid))
         self.registry.begin_deletion(collection, self.now())
 
     def run(self, step: DeletionStep, seconds_left: Callable[[], float]) -> None:
-        """Clear away until all is gone or the worker's time runs low; the rest is handed on."""
+        """Remove the collection's data; when the worker's time runs out, the message is sent again for the rest."""
         collection = self.registry.deleted(step.account, step.collection)
         if collection is None:
-            # Not marked yet, never to be marked because the request failed, or cleared away already.
-            if step.early < EARLY_ATTEMPTS:
-                self.queues.send_deletion(replace(step, early=step.early + 1), delay=EARLY_SECONDS)
+            # Not hidden yet, never to be hidden because the request failed, or removed already.
+            if step.early < EARLY_MESSAGE_RETRIES:
+                self.queues.send_deletion(replace(step, early=step.early + 1), delay=EARLY_MESSAGE_DELAY_SECONDS)
             return
         self.vectors.remove_collection(collection.account, collection.uuid)
-        for remove_page in self._pages(collection):
+        for remove_page in self._page_removals(collection):
             while remove_page():
                 if seconds_left() <= 0:
                     self.queues.send_deletion(step)
                     return
         if not step.last:
-            self.queues.send_deletion(replace(step, last=True), delay=self.grace)
+            self.queues.send_deletion(replace(step, last=True), delay=self.grace_seconds)
         else:
             self.registry.end_deletion(collection.account, collection.uuid)
 
-    def _pages(self, collection: Collection) -> list[Callable[[], bool]]:
-        """What removes a page of something and says whether there was one."""
-        pages = [
-            lambda: self.catalogue.remove_page(collection.uuid),
-            lambda: self.storage.remove_thumbnails_page(collection.uuid),
+    def _page_removals(self, collection: Collection) -> list[Callable[[], bool]]:
+        """One function for each kind of data: it removes a page and returns False once none is left."""
+        account, uuid = collection.account, collection.uuid
+        removals = [
+            lambda: self.catalogue.remove_page(uuid),
+            lambda: self.storage.remove_thumbnails_page(uuid),
         ]
         if collection.type is CollectionType.MANAGED:
-            account, uuid = collection.account, collection.uuid
-            pages.append(lambda: self.storage.remove_page(collection.prefix))
-            pages += [
+            removals.append(lambda: self.storage.remove_page(collection.prefix))
+            removals += [
                 partial(self.storage.remove_page, f"{folder}/{account}/{uuid}/")
                 for folder in (PRESIGNED_STAGING, INLINE_STAGING)
             ]
-            pages.append(lambda: self.quota_ledger.delete_page(account, uuid, self.now()))
-        return pages
+            removals.append(lambda: self.quota_ledger.delete_page(account, uuid, self.now()))
+        return removals

@@ -1,8 +1,8 @@
-"""The end of an upload: its bytes opened, put in their place, searchable; or its share given back; and each once.
+"""Completes an upload exactly once: embeds the staged file, moves it to its key and indexes it, or refunds its quota.
 
-Whoever comes first, the caller's ``complete``, S3's event or a later look, claims the file, has the bytes opened, and
-only if they are a picture do they take the place of what was there. A crash leaves the upload pending, and the look
-after its expiry finishes it or gives its share back.
+The caller's request, S3's event and the check after the upload's expiry may all try to complete the same upload. Each
+locks the file first; the others wait or come back later. The staged file replaces the stored one only after the
+embedder could read it. A crash leaves the upload pending, and the check after its expiry completes or fails it.
 """
 
 import time
@@ -47,13 +47,10 @@ from chalicelib.services.pipeline.embeddings import EmbeddedImage
 from chalicelib.services.pipeline.indexer import Indexer
 from chalicelib.services.ports import Catalogue, Clock, Embedder, ManagedStorage, Queues, QuotaLedger
 
-RECHECK_SECONDS = 60
+RETRY_DELAY_SECONDS = 60  # until a locked or half-completed upload is tried again
 WORKER_LOCK_TIME = timedelta(seconds=200)  # longer than a worker runs
-LOCK_WAIT_SECONDS, LOCK_POLL_SECONDS = 15.0, 0.2  # seconds that a request waits for another one with the same file
-
-
-class FileLocked(Exception):
-    """Somebody else is at this file."""
+LOCK_WAIT_SECONDS = 15.0  # that a request waits for a file that is locked
+LOCK_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,108 +65,109 @@ class UploadCompletion:
     wait: Callable[[float], None] = time.sleep
 
     def complete(self, upload: Upload) -> CompletedUpload:
-        """For a caller who waits: another upload of the same name, or S3's event, may be at the file.
+        """Complete an upload for a request, which waits while the file is locked.
 
         Raises:
             UploadIncomplete: the bytes have not arrived.
-            UnreadablePicture: they are no picture.
-            FileExists: there is a file of that name, and the caller wanted only a new one.
-            NotFound: the upload has failed before, or is forgotten.
+            UnreadablePicture: the bytes are not a picture.
+            FileExists: there is a file of that name, and the caller allowed only a new one.
+            NotFound: the upload has failed before, or its record has expired.
+            Unavailable: the file stayed locked, or something did not respond; try again.
         """
         for _ in range(int(LOCK_WAIT_SECONDS / LOCK_POLL_SECONDS)):
-            try:
-                return self._attempt(upload)
-            except FileLocked:
-                self.wait(LOCK_POLL_SECONDS)
+            completed = self._complete_unless_locked(upload)
+            if completed is not None:
+                return completed
+            self.wait(LOCK_POLL_SECONDS)
         if upload.folder == INLINE_STAGING:
             self.fail(upload, *ABANDONED)
         raise Unavailable("A file of that name is being processed. Try again in a moment.")
 
     def poll(self, ref: UploadRef) -> None:
-        """Finish an upload whose bytes are there, or give its share back once its time is over.
+        """Complete an upload whose bytes have arrived, fail one that has expired, or check a pending one again later.
 
         Raises:
-            Unavailable: not possible now; nothing is lost, try again.
+            Unavailable: something did not respond; nothing is lost, try again.
         """
         upload = self.quota_ledger.upload(ref)
         if upload is None or upload.state is not UploadState.PENDING:
             self.storage.remove(staged_key(PRESIGNED_STAGING, ref))
             if upload is not None and upload.state is UploadState.FAILED:
-                self._unlist(upload)  # whoever ended it may have died before this
+                self._unlist(upload)  # the worker that failed the upload may have crashed before this
             return
         try:
-            self._attempt(upload)
+            if self._complete_unless_locked(upload) is None:
+                self.queues.send_upload(ref, delay=RETRY_DELAY_SECONDS)
         except UploadIncomplete:
             if upload.expires_at < self.now():
                 self.fail(upload, *EXPIRED)
             else:
                 self.queues.send_upload(ref, delay=EXPIRY_CHECK_SECONDS)
-        except FileLocked:
-            self.queues.send_upload(ref, delay=RECHECK_SECONDS)
         except (UnreadablePicture, FileExists, NotFound):
-            return  # the upload has ended, and its record says why
+            return  # the upload has failed, and its record has the reason
 
     def fail(self, upload: Upload, reason: str, detail: str) -> None:
-        """End the upload, give its share back, and forget its bytes."""
+        """End the upload as failed: refund its quota and remove its staged file."""
         if not self.quota_ledger.refund(upload, reason, detail, self.now()):
             return
         self.storage.remove(upload.staged_key)
         self._unlist(replace(upload, reason=reason, detail=detail))
 
-    def _attempt(self, upload: Upload) -> CompletedUpload:
+    def _complete_unless_locked(self, upload: Upload) -> CompletedUpload | None:
+        """Lock the file and complete the upload; returns None when the file is locked by another worker."""
         now = self.now()
-        claim = self.quota_ledger.lock(upload.ref, upload.key, str(uuid.uuid4()), now, now + WORKER_LOCK_TIME)
-        if claim is None:
-            raise FileLocked
-        settled = False
+        lock = self.quota_ledger.lock(upload.ref, upload.key, str(uuid.uuid4()), now, now + WORKER_LOCK_TIME)
+        if lock is None:
+            return None
+        unlocked = False
         try:
-            known = self.quota_ledger.upload(upload.ref)
-            if known is None:
+            current = self.quota_ledger.upload(upload.ref)
+            if current is None:
                 raise NotFound("There is no such upload.")
-            if known.state is UploadState.FAILED:
-                raise _failure_of(known)
-            if known.state is UploadState.PENDING:
-                known = self._put_in_place(known, claim)
-                settled = True
+            if current.state is UploadState.FAILED:
+                raise _error_of_failed(current)
+            if current.state is UploadState.PENDING:
+                current = self._complete_locked(current, lock)
+                unlocked = True  # by the ledger, in the transaction that completed the upload
         finally:
-            if not settled:
-                self.quota_ledger.unlock(claim)
-        self.storage.remove(known.staged_key)
-        assert known.mime_type is not None
-        return CompletedUpload(known.file_name, known.mime_type)
+            if not unlocked:
+                self.quota_ledger.unlock(lock)
+        self.storage.remove(current.staged_key)
+        assert current.mime_type is not None
+        return CompletedUpload(current.file_name, current.mime_type)
 
-    def _put_in_place(self, upload: Upload, claim: FileLock) -> Upload:
+    def _complete_locked(self, upload: Upload, lock: FileLock) -> Upload:
         try:
-            made = self._open(upload, claim)
+            embedded = self._embed_staged(upload, lock)
         except (UnreadablePicture, FileExists):
             raise
         except Exception:
-            if upload.folder == INLINE_STAGING:  # the caller is told, and will send it again
+            if upload.folder == INLINE_STAGING:  # the caller gets an error and sends the file again
                 self.fail(upload, *ABANDONED)
             raise
-        kind = mime_type(made.embedding.format)
+        content_type = mime_type(embedded.embedding.format)
         try:
-            self.storage.move(upload.staged_key, upload.key, kind)
+            self.storage.move(upload.staged_key, upload.key, content_type)
             batch = IndexBatch(upload.account, upload.collection, (ObjectHint(upload.key),))
-            self.indexer.apply(batch, opened={upload.key: made})
-            self.quota_ledger.complete(upload, claim, kind, self.now())
+            self.indexer.apply(batch, opened={upload.key: embedded})
+            self.quota_ledger.complete(upload, lock, content_type, self.now())
         except Exception:
-            # The file may be in its place: its share stays taken, and somebody comes back to it.
-            self.queues.send_upload(upload.ref, delay=RECHECK_SECONDS)
+            # The file may have been moved already: its quota stays reserved, and the upload is tried again.
+            self.queues.send_upload(upload.ref, delay=RETRY_DELAY_SECONDS)
             raise
-        return replace(upload, state=UploadState.DONE, mime_type=kind)
+        return replace(upload, state=UploadState.DONE, mime_type=content_type)
 
-    def _open(self, upload: Upload, claim: FileLock) -> EmbeddedImage:
-        """What the embedder reads out of the bytes; the thumbnail is made on the way."""
-        if upload.only_new and claim.charged is not None:
+    def _embed_staged(self, upload: Upload, lock: FileLock) -> EmbeddedImage:
+        """Embed the staged file and store its thumbnail; fails the upload when the file cannot be accepted."""
+        if upload.only_new and lock.charged is not None:
             self.fail(upload, *EXISTS)
             raise FileExists(EXISTS[1], field="file")
-        place = new_thumbnail_key(file_uuid(upload.collection, upload.key))
-        thumbnail = self.storage.thumbnail_upload_url(upload.collection, place, seconds=EMBEDDER_URL_SECONDS)
-        source = self.storage.url(upload.staged_key, seconds=EMBEDDER_URL_SECONDS)
-        (result,) = self.embedder.embed_objects([ObjectToEmbed(source, thumbnail)])
+        thumbnail = new_thumbnail_key(file_uuid(upload.collection, upload.key))
+        thumbnail_url = self.storage.thumbnail_upload_url(upload.collection, thumbnail, seconds=EMBEDDER_URL_SECONDS)
+        source_url = self.storage.url(upload.staged_key, seconds=EMBEDDER_URL_SECONDS)
+        (result,) = self.embedder.embed_objects([ObjectToEmbed(source_url, thumbnail_url)])
         if isinstance(result, ImageEmbedding):
-            return EmbeddedImage(result, place)
+            return EmbeddedImage(result, thumbnail)
         if result.code == "source_not_found":
             raise UploadIncomplete("The file has not arrived yet. Send it to the upload's URL, then complete it.")
         if not result.transient:
@@ -177,20 +175,24 @@ class UploadCompletion:
         raise unreadable_picture(result)
 
     def _unlist(self, upload: Upload) -> None:
-        """Where the file of an upload that has failed is listed as pending, list it as failed, or not at all."""
+        """End the pending record of a failed upload: as removed when the upload has expired, otherwise as failed."""
         record = self.catalogue.get(upload.collection, upload.key)
-        if record is not None and record.state is FileState.PENDING:
-            ended = next_revision(record, self.now())
-            reason, detail = upload.reason or "", upload.detail or ""
-            gone = reason == EXPIRED[0]
-            end = as_removed(ended, reason, detail) if gone else as_failed(ended, "", reason, detail)
-            try:
-                self.catalogue.save(end, record)
-            except StaleWrite:
-                return  # somebody knows better what is there by now
+        if record is None or record.state is not FileState.PENDING:
+            return
+        revision = next_revision(record, self.now())
+        reason, detail = upload.reason or "", upload.detail or ""
+        if reason == EXPIRED[0]:
+            ended = as_removed(revision, reason, detail)
+        else:
+            ended = as_failed(revision, "", reason, detail)
+        try:
+            self.catalogue.save(ended, record)
+        except StaleWrite:
+            return  # another worker has written what is there now
 
 
-def _failure_of(upload: Upload) -> Exception:
+def _error_of_failed(upload: Upload) -> Exception:
+    """The error that tells a caller why the upload has failed."""
     if upload.reason == EXISTS[0]:
         return FileExists(EXISTS[1], field="file")
     if upload.reason == EXPIRED[0]:
@@ -198,5 +200,5 @@ def _failure_of(upload: Upload) -> Exception:
     if upload.reason == ABANDONED[0]:
         return NotFound("This upload has failed. Begin a new one.")
     return unreadable_picture(
-        ReadFailure(upload.reason or "unknown", upload.detail or "no reason is known", transient=False)
+        ReadFailure(upload.reason or "unknown", upload.detail or "no reason is recorded", transient=False)
     )

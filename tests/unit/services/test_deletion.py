@@ -1,11 +1,11 @@
-"""A collection deleted: gone at once, cleared away leg by leg, and once more when no worker can be at it."""
+"""A deleted collection is hidden at once; its data is removed page by page, with a last pass after all workers."""
 
 import pytest
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.messages import DeletionStep
-from chalicelib.services.pipeline.deletion import EARLY_ATTEMPTS, EARLY_SECONDS
+from chalicelib.services.pipeline.deletion import EARLY_MESSAGE_DELAY_SECONDS, EARLY_MESSAGE_RETRIES
 from tests.factories import a_record
 from tests.fakes.application import CONFIG
 from tests.unit.services.harness import Harness, no_time, plenty
@@ -20,7 +20,7 @@ def step(world: Harness) -> DeletionStep:
 
 @pytest.fixture
 def begun(world: Harness) -> Harness:
-    """A world in which the deletion of a collection of five pictures has begun, and its message has been taken."""
+    """The deletion of a collection of five pictures has begun, and its message is taken off the queue."""
     world.put(*KEYS)
     world.sync()
     world.app.deletion.begin(world.current())
@@ -28,51 +28,53 @@ def begun(world: Harness) -> Harness:
     return world
 
 
-def left(world: Harness, collection: Collection) -> list[object]:
-    found: list[object] = [key for owner, key in world.ports.catalogue.records if owner == collection.uuid]
-    found += [place for owner, place in world.ports.storage.thumbnails if owner == collection.uuid]
-    return [*found, *world.searchable(collection)]
+def remaining_data(world: Harness, collection: Collection) -> list[object]:
+    keys: list[object] = [key for owner, key in world.ports.catalogue.records if owner == collection.uuid]
+    thumbnails = [thumbnail for owner, thumbnail in world.ports.storage.thumbnails if owner == collection.uuid]
+    return [*keys, *thumbnails, *world.searchable(collection)]
 
 
-def test_it_is_gone_for_everybody_at_once_and_its_bucket_stays(begun: Harness) -> None:
+def test_a_collection_is_hidden_when_its_deletion_begins_and_its_bucket_is_left_alone(begun: Harness) -> None:
     with pytest.raises(NotFound):
         begun.app.collections.get(begun.collection.account, begun.collection.uuid)
     assert set(begun.bucket.objects) == set(KEYS)
 
 
-def test_two_who_delete_it_do_so_once(world: Harness) -> None:
-    seen = world.current()
-    world.app.deletion.begin(seen)
+def test_a_collection_can_be_deleted_only_once(world: Harness) -> None:
+    collection = world.current()
+    world.app.deletion.begin(collection)
     with pytest.raises(NotFound):
-        world.app.deletion.begin(seen)
+        world.app.deletion.begin(collection)
 
 
-def test_the_message_is_there_before_the_mark_and_waits_for_it_a_few_times(world: Harness, step: DeletionStep) -> None:
+def test_the_message_is_sent_before_the_collection_is_hidden_and_is_retried_a_few_times_until_then(
+    world: Harness, step: DeletionStep
+) -> None:
     world.ports.queues.down = True
     with pytest.raises(ConnectionError):
         world.app.deletion.begin(world.current())
-    assert world.app.collections.get(world.collection.account, world.collection.uuid), "without a message, no mark"
+    assert world.app.collections.get(world.collection.account, world.collection.uuid), "not hidden without a message"
     world.ports.queues.down = False
-    for tries in range(EARLY_ATTEMPTS):
+    for retries in range(EARLY_MESSAGE_RETRIES):
         world.app.deletion.run(step, plenty)
         ((step, delay),) = world.ports.queues.deletions
         world.ports.queues.deletions.clear()
-        assert (step.early, delay) == (tries + 1, EARLY_SECONDS)
+        assert (step.early, delay) == (retries + 1, EARLY_MESSAGE_DELAY_SECONDS)
     world.app.deletion.run(step, plenty)
     assert world.ports.queues.deletions == []
 
 
-def test_all_it_held_is_cleared_away_and_a_last_look_follows_when_no_worker_can_be_left(
+def test_all_data_is_removed_and_a_last_pass_follows_when_no_worker_can_be_running(
     begun: Harness, step: DeletionStep
 ) -> None:
     begun.app.deletion.run(step, plenty)
-    assert left(begun, begun.collection) == []
+    assert remaining_data(begun, begun.collection) == []
     ((last, delay),) = begun.ports.queues.deletions
     assert (last.last, delay) == (True, CONFIG.deletion_grace)
     assert begun.ports.registry.deleted(step.account, step.collection) is not None
 
 
-def test_the_last_look_takes_what_a_slow_worker_has_written_and_then_the_mark(
+def test_the_last_pass_removes_what_a_slow_worker_has_written_and_then_the_collection_itself(
     begun: Harness, step: DeletionStep
 ) -> None:
     begun.app.deletion.run(step, plenty)
@@ -81,34 +83,36 @@ def test_the_last_look_takes_what_a_slow_worker_has_written_and_then_the_mark(
     ((last, _),) = begun.ports.queues.deletions
     begun.ports.queues.deletions.clear()
     begun.app.deletion.run(last, plenty)
-    assert left(begun, begun.collection) == []
+    assert remaining_data(begun, begun.collection) == []
     assert begun.ports.registry.deleted(step.account, step.collection) is None
-    begun.app.deletion.run(last, plenty)  # its message, handed out twice
+    begun.app.deletion.run(last, plenty)  # its message is delivered twice
     assert begun.ports.queues.deletions[0][0].early == 1
 
 
-def test_what_takes_longer_than_a_worker_has_is_handed_on(begun: Harness, step: DeletionStep) -> None:
-    legs = 0
+def test_a_deletion_that_takes_longer_than_a_worker_may_run_is_continued_by_further_messages(
+    begun: Harness, step: DeletionStep
+) -> None:
+    messages = 0
     while not step.last:
         begun.app.deletion.run(step, no_time)
         ((step, _),) = begun.ports.queues.deletions
         begun.ports.queues.deletions.clear()
         assert not step.early
-        legs += 1
-    assert (legs > 3, left(begun, begun.collection)) == (True, [])
+        messages += 1
+    assert (messages > 3, remaining_data(begun, begun.collection)) == (True, [])
 
 
-def test_a_store_that_is_down_leaves_everything_to_the_next_try(begun: Harness, step: DeletionStep) -> None:
+def test_an_outage_of_the_vector_store_leaves_all_data_to_the_next_delivery(begun: Harness, step: DeletionStep) -> None:
     begun.vectors.down = True
     begun.post.send("deletions", step.to_json())
     assert [message.queue for message in begun.work()] == ["deletions"]
     assert len(begun.ports.catalogue.records) == len(KEYS)
     begun.vectors.down = False
     begun.work("deletions")
-    assert left(begun, begun.collection) == []
+    assert remaining_data(begun, begun.collection) == []
 
 
-def test_a_managed_collection_takes_its_pictures_and_their_share_with_it(world: Harness) -> None:
+def test_deleting_a_managed_collection_removes_its_pictures_and_refunds_their_quota(world: Harness) -> None:
     collection, other = world.add_managed(), world.add_managed()
     for owner in (collection, other):
         world.app.uploads.upload(world.caller, owner, "a.jpg", b"a picture", only_new=False)

@@ -1,4 +1,4 @@
-"""Thumbnails that no file shows are found and swept; whatever a file shows, or may be about to, is left."""
+"""Orphaned thumbnails are found and deleted; every thumbnail that a record names, or may name soon, is kept."""
 
 from datetime import timedelta
 
@@ -9,8 +9,8 @@ from tests.unit.services.harness import Harness, WorkerKilled, die
 
 
 @pytest.fixture
-def littered(world: Harness) -> Harness:
-    """Two pictures, one of them gone, and what a worker left that died before it could say what it had stored."""
+def with_orphan(world: Harness) -> Harness:
+    """Two pictures, a removed one, and the thumbnail of a worker that crashed before it saved the record."""
     world.put("a.jpg", "gone.jpg")
     world.sync()
     world.bucket.delete("gone.jpg")
@@ -23,40 +23,44 @@ def littered(world: Harness) -> Harness:
     return world
 
 
-def test_only_what_no_record_has_is_swept_and_what_is_gone_keeps_its_own_for_a_return(littered: Harness) -> None:
-    littered.clock.pass_by(ORPHAN_MIN_AGE + timedelta(seconds=1))
-    assert len(littered.ports.storage.thumbnails) == 4
-    assert littered.app.orphaned_thumbnails.sweep(littered.current()) == 1
-    records = littered.ports.catalogue.records.values()
-    assert set(littered.ports.storage.thumbnails) == {(record.collection, record.thumbnail) for record in records}
-    assert littered.app.orphaned_thumbnails.sweep(littered.current()) == 0
+def make_orphans_old(world: Harness) -> None:
+    world.clock.pass_by(ORPHAN_MIN_AGE + timedelta(seconds=1))
 
 
-def test_what_is_younger_than_a_day_may_be_somebodys_in_a_moment(littered: Harness) -> None:
-    littered.clock.pass_by(ORPHAN_MIN_AGE)
-    assert list(littered.app.orphaned_thumbnails.orphans(littered.current())) == []
+def test_only_a_thumbnail_that_no_record_names_is_deleted_and_removed_records_keep_theirs(with_orphan: Harness) -> None:
+    make_orphans_old(with_orphan)
+    assert len(with_orphan.ports.storage.thumbnails) == 4
+    assert with_orphan.app.orphaned_thumbnails.delete(with_orphan.current()) == 1
+    records = with_orphan.ports.catalogue.records.values()
+    assert set(with_orphan.ports.storage.thumbnails) == {(record.collection, record.thumbnail) for record in records}
+    assert with_orphan.app.orphaned_thumbnails.delete(with_orphan.current()) == 0
 
 
-def test_looking_deletes_nothing(littered: Harness) -> None:
-    littered.clock.pass_by(ORPHAN_MIN_AGE + timedelta(seconds=1))
-    before = littered.everything()
-    assert len(list(littered.app.orphaned_thumbnails.orphans(littered.current()))) == 1
-    assert littered.everything() == before
+def test_a_thumbnail_younger_than_a_day_is_kept_because_its_record_may_follow(with_orphan: Harness) -> None:
+    with_orphan.clock.pass_by(ORPHAN_MIN_AGE)
+    assert list(with_orphan.app.orphaned_thumbnails.find(with_orphan.current())) == []
 
 
-def test_a_record_that_was_not_there_when_all_were_read_is_asked_once_more(littered: Harness) -> None:
-    record = littered.record("a.jpg")
+def test_finding_orphans_deletes_nothing(with_orphan: Harness) -> None:
+    make_orphans_old(with_orphan)
+    before = with_orphan.everything()
+    assert len(list(with_orphan.app.orphaned_thumbnails.find(with_orphan.current()))) == 1
+    assert with_orphan.everything() == before
+
+
+def test_a_record_that_appears_after_all_were_read_keeps_its_thumbnail(with_orphan: Harness) -> None:
+    record = with_orphan.record("a.jpg")
     assert record is not None
-    littered.clock.pass_by(ORPHAN_MIN_AGE + timedelta(seconds=1))
-    records = littered.ports.catalogue.records
+    make_orphans_old(with_orphan)
+    records = with_orphan.ports.catalogue.records
     del records[record.collection, record.key]
-    littered.interleave(
+    with_orphan.interleave(
         "storage", "stored_thumbnails", lambda: records.update({(record.collection, record.key): record})
     )
-    assert record.thumbnail not in list(littered.app.orphaned_thumbnails.orphans(littered.current()))
+    assert record.thumbnail not in list(with_orphan.app.orphaned_thumbnails.find(with_orphan.current()))
 
 
-def test_another_collections_thumbnails_are_its_own(littered: Harness) -> None:
-    other = littered.add("b/")
-    littered.clock.pass_by(ORPHAN_MIN_AGE + timedelta(seconds=1))
-    assert littered.app.orphaned_thumbnails.sweep(other) == 0
+def test_thumbnails_of_another_collection_are_not_its_orphans(with_orphan: Harness) -> None:
+    other = with_orphan.add("b/")
+    make_orphans_old(with_orphan)
+    assert with_orphan.app.orphaned_thumbnails.delete(other) == 0

@@ -1,4 +1,4 @@
-"""What has been gone for long is forgotten; what may come back at no cost is kept."""
+"""Removed records are purged after thirty days, and keep their embeddings and thumbnails until then."""
 
 from datetime import timedelta
 
@@ -6,12 +6,12 @@ import pytest
 
 from tests.unit.services.harness import Harness, no_time, plenty
 
-GRACE = timedelta(days=30)
+TOMBSTONE_TIME = timedelta(days=30)
 
 
 @pytest.fixture
-def gone(world: Harness) -> Harness:
-    """A world with two pictures, one of which went today."""
+def with_removed(world: Harness) -> Harness:
+    """Two pictures, one of which was removed today."""
     world.put("gone.jpg", "stays.jpg")
     world.sync()
     world.bucket.delete("gone.jpg")
@@ -19,52 +19,55 @@ def gone(world: Harness) -> Harness:
     return world
 
 
-def test_what_is_gone_is_kept_for_thirty_days_and_its_return_opens_nothing(gone: Harness) -> None:
-    gone.clock.pass_by(GRACE)
-    assert gone.app.purge.run(plenty) == 0
-    gone.put("gone.jpg")
-    gone.sync()
-    assert len(gone.embedder.embedded) == 2
-
-
-def test_then_its_record_and_its_thumbnail_are_forgotten_and_nothing_else(gone: Harness) -> None:
-    gone.clock.pass_by(GRACE + timedelta(days=1))
-    assert gone.app.purge.run(plenty) == 1
-    stays = gone.record("stays.jpg")
-    assert stays is not None and gone.record("gone.jpg") is None
-    assert list(gone.ports.storage.thumbnails) == [(stays.collection, stays.thumbnail)]
-    assert gone.app.purge.run(plenty) == 0
-
-
-def test_what_came_back_and_went_again_has_its_days_from_the_last_time(gone: Harness) -> None:
-    gone.clock.pass_by(timedelta(days=20))
-    gone.put("gone.jpg")
-    gone.sync()
-    gone.bucket.delete("gone.jpg")
-    gone.sync()
-    gone.clock.pass_by(timedelta(days=20))
-    assert gone.app.purge.run(plenty) == 0
-
-
-def test_an_object_that_comes_back_at_that_moment_keeps_its_picture(gone: Harness) -> None:
-    gone.clock.pass_by(GRACE + timedelta(days=1))
-    gone.put("gone.jpg")
-    gone.interleave("catalogue", "forget", lambda: gone.apply("gone.jpg"))
-    assert gone.app.purge.run(plenty) == 0
-    back = gone.record("gone.jpg")
-    assert back is not None and back.thumbnail is not None
-    assert gone.ports.storage.thumbnail(back.collection, back.thumbnail) == b"thumbnail of picture of gone.jpg"
-
-
-@pytest.mark.parametrize(("late", "forgotten"), [(60, 1), (121, 0)])
-def test_runs_that_did_not_take_place_are_made_up_for_within_ninety_days(
-    gone: Harness, late: int, forgotten: int
+def test_a_record_removed_thirty_days_ago_is_kept_and_its_object_returns_without_embedding(
+    with_removed: Harness,
 ) -> None:
-    gone.clock.pass_by(GRACE + timedelta(days=1 + late))
-    assert gone.app.purge.run(plenty) == forgotten
+    with_removed.clock.pass_by(TOMBSTONE_TIME)
+    assert with_removed.app.purge.run(plenty) == 0
+    with_removed.put("gone.jpg")
+    with_removed.sync()
+    assert len(with_removed.embedder.embedded) == 2
 
 
-def test_without_time_nothing_is_begun(gone: Harness) -> None:
-    gone.clock.pass_by(GRACE + timedelta(days=1))
-    assert gone.app.purge.run(no_time) == 0
-    assert gone.record("gone.jpg") is not None
+def test_a_record_removed_longer_ago_is_purged_with_its_thumbnail_and_nothing_else(with_removed: Harness) -> None:
+    with_removed.clock.pass_by(TOMBSTONE_TIME + timedelta(days=1))
+    assert with_removed.app.purge.run(plenty) == 1
+    stays = with_removed.record("stays.jpg")
+    assert stays is not None and with_removed.record("gone.jpg") is None
+    assert list(with_removed.ports.storage.thumbnails) == [(stays.collection, stays.thumbnail)]
+    assert with_removed.app.purge.run(plenty) == 0
+
+
+def test_the_days_of_a_record_that_was_removed_twice_count_from_the_second_time(with_removed: Harness) -> None:
+    with_removed.clock.pass_by(timedelta(days=20))
+    with_removed.put("gone.jpg")
+    with_removed.sync()
+    with_removed.bucket.delete("gone.jpg")
+    with_removed.sync()
+    with_removed.clock.pass_by(timedelta(days=20))
+    assert with_removed.app.purge.run(plenty) == 0
+
+
+def test_an_object_that_returns_while_its_record_is_purged_keeps_its_thumbnail(with_removed: Harness) -> None:
+    with_removed.clock.pass_by(TOMBSTONE_TIME + timedelta(days=1))
+    with_removed.put("gone.jpg")
+    with_removed.interleave("catalogue", "forget", lambda: with_removed.apply("gone.jpg"))
+    assert with_removed.app.purge.run(plenty) == 0
+    returned = with_removed.record("gone.jpg")
+    assert returned is not None and returned.thumbnail is not None
+    thumbnail = with_removed.ports.storage.thumbnail(returned.collection, returned.thumbnail)
+    assert thumbnail == b"thumbnail of picture of gone.jpg"
+
+
+@pytest.mark.parametrize(("days_late", "purged"), [(60, 1), (121, 0)])
+def test_a_run_makes_up_for_missed_runs_of_the_last_ninety_days(
+    with_removed: Harness, days_late: int, purged: int
+) -> None:
+    with_removed.clock.pass_by(TOMBSTONE_TIME + timedelta(days=1 + days_late))
+    assert with_removed.app.purge.run(plenty) == purged
+
+
+def test_a_run_without_time_left_purges_nothing(with_removed: Harness) -> None:
+    with_removed.clock.pass_by(TOMBSTONE_TIME + timedelta(days=1))
+    assert with_removed.app.purge.run(no_time) == 0
+    assert with_removed.record("gone.jpg") is not None

@@ -1,4 +1,4 @@
-"""Figures that add up are left alone, those that do not are told, and corrected only where nobody has moved them."""
+"""The audit compares stored statistics with counted ones, and fixes only those that have not changed since."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -6,15 +6,23 @@ from itertools import count
 
 import pytest
 
+from chalicelib.domain.collections import CollectionType
 from chalicelib.domain.syncs import Tally
-from chalicelib.services.maintenance.statistics_audit import CollectionAudit, Statistics, SyncStatistics
+from chalicelib.services.maintenance.statistics_audit import (
+    CollectionAudit,
+    CollectionFigures,
+    StatisticsAudit,
+    SyncFigures,
+    Totals,
+)
+from tests.factories import a_collection
 from tests.fakes.embedder import UNREADABLE
 from tests.unit.services.harness import Harness
 
 
 @pytest.fixture
 def world() -> Harness:
-    """Two pictures of 10 and 20 bytes are indexed, and one that is none has failed."""
+    """Two pictures of 10 and 20 bytes are indexed, and an object that is no picture has failed."""
     world = Harness()
     world.put("a", body=b"x" * 10)
     world.put("b", body=b"y" * 20)
@@ -23,106 +31,134 @@ def world() -> Harness:
     return world
 
 
-def recounted(world: Harness) -> CollectionAudit:
-    (found,) = world.app.statistics_audit.recount([world.current()])
-    return found
+def audit_of(world: Harness) -> CollectionAudit:
+    return world.app.statistics_audit.audit_collection(world.current())
 
 
-def drift(world: Harness) -> None:
-    world.ports.collections.count(world.collection.account, world.collection.uuid, 5, 500)
+def add_to_stored_totals(world: Harness, files: int, size: int) -> None:
+    world.ports.collections.count(world.collection.account, world.collection.uuid, files, size)
 
 
-def test_what_is_indexed_and_what_the_sync_has_done_add_up(world: Harness) -> None:
-    expected = Statistics(2, 30, SyncStatistics(to_do=3, finished=3, outstanding=0, open_key_ranges=0))
-    assert recounted(world) == CollectionAudit(world.current(), expected, expected)
-    assert recounted(world).matches
+class TestACollection:
+    def test_stored_statistics_match_the_catalogue_and_the_syncs_batches(self, world: Harness) -> None:
+        sync = SyncFigures(to_do=3, finished=3, outstanding=0, open_key_ranges=0)
+        figures = CollectionFigures(Totals(2, 30), sync)
+        assert audit_of(world) == CollectionAudit(world.current(), figures, figures)
+        assert audit_of(world).matches
 
+    def test_wrong_totals_are_found_and_fixed(self, world: Harness) -> None:
+        add_to_stored_totals(world, 5, 500)
+        audit = audit_of(world)
+        assert (audit.stored.totals, audit.counted.totals, audit.matches) == (Totals(7, 530), Totals(2, 30), False)
+        assert world.app.statistics_audit.fix(audit)
+        assert audit_of(world).matches
 
-def test_statistics_that_are_off_are_told_and_corrected(world: Harness) -> None:
-    drift(world)
-    found = recounted(world)
-    assert (found.stated.files, found.stated.size, found.matches) == (7, 530, False)
-    assert (found.counted.files, found.counted.size) == (2, 30)
-    assert world.app.statistics_audit.correct(found)
-    assert recounted(world).matches
+    def test_a_fix_does_not_undo_what_was_counted_since_the_audit(self, world: Harness) -> None:
+        add_to_stored_totals(world, 5, 500)
+        audit = audit_of(world)
+        world.put("c")
+        world.apply("c")
+        assert not world.app.statistics_audit.fix(audit)
+        assert world.current().total_files == 8
 
+    def test_a_collection_that_changes_during_every_count_is_not_stable(self, world: Harness) -> None:
+        numbers = count()
 
-def test_a_correction_does_not_undo_what_has_been_counted_since(world: Harness) -> None:
-    drift(world)
-    found = recounted(world)
-    world.put("c")
-    world.apply("c")
-    assert not world.app.statistics_audit.correct(found)
-    assert world.current().total_files == 8
+        def index_another() -> None:
+            key = f"new-{next(numbers)}"
+            world.put(key)
+            world.apply(key)
 
-
-def test_a_collection_that_changes_at_every_look_is_said_to_and_not_to_be_off(world: Harness) -> None:
-    numbers = count()
-
-    def change() -> None:
-        key = f"new-{next(numbers)}"
-        world.put(key)
-        world.apply(key)
-
-    world.interleave("catalogue", "entries", change, times=99)
-    found = recounted(world)
-    assert (found.settled, found.matches) == (False, False)
+        world.interleave("catalogue", "entries", index_another, times=99)
+        audit = audit_of(world)
+        assert (audit.stable, audit.matches) == (False, False)
 
 
 class TestTheLatestSync:
-    def test_in_its_middle_it_adds_up_too(self, world: Harness) -> None:
+    def test_figures_of_a_running_sync_match_its_batches(self, world: Harness) -> None:
         world.ports.syncs.save_splits(world.collection.uuid, ["b"])
         world.put(*[f"{number:02}" for number in range(20)], "z")
         world.start()
         first, _ = world.post.waiting
         world.deliver(first)
         world.deliver(next(message for message in world.post.waiting if message.queue == "index"))
-        found = recounted(world)
-        assert found.counted.sync == SyncStatistics(to_do=20, finished=16, outstanding=1, open_key_ranges=1)
-        assert found.matches
+        audit = audit_of(world)
+        assert audit.counted.sync == SyncFigures(to_do=20, finished=16, outstanding=1, open_key_ranges=1)
+        assert audit.matches
 
-    def test_removals_that_wait_are_counted_among_what_is_to_do(self, world: Harness) -> None:
+    def test_removals_that_wait_are_counted_as_to_do(self, world: Harness) -> None:
         world.bucket.delete("a")
         world.start()
         world.work("sync")
-        assert recounted(world).counted.sync == SyncStatistics(to_do=1, finished=0, outstanding=1, open_key_ranges=0)
-        assert recounted(world).matches
+        assert audit_of(world).counted.sync == SyncFigures(to_do=1, finished=0, outstanding=1, open_key_ranges=0)
+        assert audit_of(world).matches
 
     @pytest.mark.parametrize(("to_do", "done"), [(1, 0), (0, 1)])
-    def test_figures_that_are_off_are_told_and_left_to_the_next_sync(
+    def test_wrong_figures_of_a_sync_are_found_and_left_to_the_next_sync(
         self, world: Harness, to_do: int, done: int
     ) -> None:
-        known, was = world.current(), world.state().progress
-        tally = replace(was.tally, done=was.tally.done + done)
-        off = replace(was, to_do=was.to_do + to_do, tally=tally)
-        world.ports.collections.put(replace(known, sync=replace(known.sync, progress=off)))
-        found = recounted(world)
-        assert not found.matches
-        assert found.counted.sync == SyncStatistics(to_do=3, finished=3, outstanding=0, open_key_ranges=0)
-        assert world.app.statistics_audit.correct(found)
-        assert not recounted(world).matches
+        collection, progress = world.current(), world.state().progress
+        tally = replace(progress.tally, done=progress.tally.done + done)
+        wrong = replace(progress, to_do=progress.to_do + to_do, tally=tally)
+        world.ports.collections.put(replace(collection, sync=replace(collection.sync, progress=wrong)))
+        audit = audit_of(world)
+        assert not audit.matches
+        assert audit.counted.sync == SyncFigures(to_do=3, finished=3, outstanding=0, open_key_ranges=0)
+        assert world.app.statistics_audit.fix(audit)
+        assert not audit_of(world).matches
         world.sync()
-        assert recounted(world).matches
+        assert audit_of(world).matches
 
-    def test_one_that_was_called_off_or_taken_over_adds_up(self, world: Harness) -> None:
+    def test_figures_of_a_cancelled_sync_match_its_batches(self, world: Harness) -> None:
         world.put("c")
         world.start()
         world.work("sync")
         world.app.syncs.cancel(world.current())
         world.work()
-        assert recounted(world).counted.sync == SyncStatistics(to_do=1, finished=0, outstanding=1, open_key_ranges=0)
-        assert recounted(world).matches
+        assert audit_of(world).counted.sync == SyncFigures(to_do=1, finished=0, outstanding=1, open_key_ranges=0)
+        assert audit_of(world).matches
 
-    def test_what_was_skipped_is_finished(self, world: Harness) -> None:
+    def test_skipped_objects_count_as_finished(self, world: Harness) -> None:
         world.put("a", body=b"another picture")
         world.bucket.denied.add("a")
         assert world.sync().progress.tally == Tally(skipped=1)
-        assert recounted(world).matches
+        assert audit_of(world).matches
 
-    def test_one_whose_records_may_have_expired_is_not_recounted(self, world: Harness) -> None:
+    def test_a_sync_whose_records_may_have_expired_is_not_counted(self, world: Harness) -> None:
         world.clock.pass_by(timedelta(days=14))
         world.ports.syncs.batches.clear()
-        assert (recounted(world).stated.sync, recounted(world).matches) == (None, True)
+        assert (audit_of(world).stored.sync, audit_of(world).matches) == (None, True)
 
-    def test_without_one_there_is_nothing_to_recount(self) -> None:
-        assert recounted(Harness()).stated == Statistics(0, 0, None)
+    def test_a_collection_without_a_sync_has_no_sync_figures(self) -> None:
+        assert audit_of(Harness()).stored == CollectionFigures(Totals(0, 0), None)
+
+
+class TestAnAccount:
+    @pytest.fixture
+    def account(self, world: Harness) -> str:
+        """Has 3 files of 35 bytes in two customers' buckets that its stored totals do not include."""
+        first = a_collection(total_files=2, total_size=30)
+        second = a_collection(account=first.account, total_files=1, total_size=5)
+        managed = a_collection(
+            account=first.account, type=CollectionType.MANAGED, total_files=7, total_size=70
+        )  # counted by its uploads, of which there are none here
+        for collection in (first, second, managed):
+            world.ports.collections.add(collection)
+        return first.account
+
+    @pytest.fixture
+    def statistics(self, world: Harness) -> StatisticsAudit:
+        return world.app.statistics_audit
+
+    def test_wrong_totals_of_an_account_are_found_and_fixed(self, statistics: StatisticsAudit, account: str) -> None:
+        audit = statistics.audit_account(account)
+        assert (audit.stored, audit.counted, audit.matches) == (Totals(0, 0), Totals(3, 35), False)
+        assert statistics.fix(audit)
+        assert statistics.audit_account(account).matches
+
+    def test_a_fix_of_an_account_is_refused_when_its_totals_have_changed_since_the_audit(
+        self, world: Harness, statistics: StatisticsAudit, account: str
+    ) -> None:
+        audit = statistics.audit_account(account)
+        world.ports.quota_ledger.move(account, 1, 5)
+        assert not statistics.fix(audit)
