@@ -133,7 +133,7 @@ def test_a_dead_letter_is_shown_with_its_reason_and_sent_back(
     sqs, dead = aws("sqs"), stack.outputs["IndexDeadLettersUrl"]
     batch = IndexBatch(_account(aws, stack), stack.collection, (ObjectHint("photos/owl.jpg"),))
     letter = sqs.send_message(QueueUrl=dead, MessageBody=batch.to_json())["MessageId"]
-    reason = {"sync": {"S": f"message/{letter}"}, "item": {"S": "trouble"}, "reason": {"S": "StoreUnavailable: away"}}
+    reason = {"sync": {"S": f"message/{letter}"}, "item": {"S": "failure"}, "reason": {"S": "StoreUnavailable: away"}}
     aws("dynamodb").put_item(TableName=stack.outputs["SyncsTableName"], Item=reason)
     for _ in range(2):  # what is only shown stays
         assert f"index {letter}: StoreUnavailable: away" in admin("redrive", "--queue", "index", "--dry-run")
