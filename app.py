@@ -10,6 +10,7 @@ from chalicelib import workers
 from chalicelib.api.routes import register_routes
 from chalicelib.bootstrap import Services
 from chalicelib.domain.collections import AutoSync
+from chalicelib.domain.messages import Queue
 
 app = Chalice(app_name="similarix")
 services = cache(Services.from_environment)
@@ -20,27 +21,27 @@ if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
 # CloudFormation fills the stack's name in: Chalice writes a queue's name into an Fn::Sub.
 
 
-@app.on_sqs_message(queue="${AWS::StackName}-sync", batch_size=1)
+@app.on_sqs_message(queue=f"${{AWS::StackName}}-{Queue.SYNC}", batch_size=1)
 def sync_worker(event: SQSEvent) -> Any:
     return workers.sync(event.to_dict(), event.context, services())
 
 
-@app.on_sqs_message(queue="${AWS::StackName}-events", batch_size=10)
+@app.on_sqs_message(queue=f"${{AWS::StackName}}-{Queue.EVENTS}", batch_size=10)
 def events_worker(event: SQSEvent) -> Any:
     return workers.route_events(event.to_dict(), event.context, services())
 
 
-@app.on_sqs_message(queue="${AWS::StackName}-index", batch_size=4)
+@app.on_sqs_message(queue=f"${{AWS::StackName}}-{Queue.INDEX}", batch_size=4)
 def index_worker(event: SQSEvent) -> Any:
     return workers.index(event.to_dict(), event.context, services())
 
 
-@app.on_sqs_message(queue="${AWS::StackName}-uploads", batch_size=1)
+@app.on_sqs_message(queue=f"${{AWS::StackName}}-{Queue.UPLOADS}", batch_size=1)
 def uploads_worker(event: SQSEvent) -> Any:
     return workers.complete_uploads(event.to_dict(), event.context, services())
 
 
-@app.on_sqs_message(queue="${AWS::StackName}-deletions", batch_size=1)
+@app.on_sqs_message(queue=f"${{AWS::StackName}}-{Queue.DELETIONS}", batch_size=1)
 def deletions_worker(event: SQSEvent) -> Any:
     return workers.delete(event.to_dict(), event.context, services())
 

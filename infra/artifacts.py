@@ -1,4 +1,4 @@
-"""Where CloudFormation finds what it deploys: a bucket of the account's, its keys named by content."""
+"""The bucket from which CloudFormation reads what it deploys; its keys are named by content."""
 
 import hashlib
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Artifacts:
-    """Uploads once what has not been uploaded before."""
+    """Uploads each content once."""
 
     def __init__(self, s3: "S3Client", account: str, region: str) -> None:
         self._s3 = s3
@@ -21,10 +21,10 @@ class Artifacts:
         self.bucket = f"similarix-artifacts-{account}-{region}"
 
     def prepare(self) -> None:
-        """Make the bucket unless it is there.
+        """Create the bucket unless it exists.
 
         Raises:
-            ClientError: it may not be made or, by its name, is somebody else's.
+            ClientError: it cannot be created, or another account has a bucket of this name.
         """
         try:
             self._s3.head_bucket(Bucket=self.bucket, ExpectedBucketOwner=self._owner)
@@ -33,9 +33,9 @@ class Artifacts:
                 raise
         else:
             return
-        # The one region that must not be named.
-        elsewhere: Any = {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
-        self._s3.create_bucket(Bucket=self.bucket, **({} if self._region == "us-east-1" else elsewhere))
+        # us-east-1 is the one region that may not be named.
+        location: Any = {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
+        self._s3.create_bucket(Bucket=self.bucket, **({} if self._region == "us-east-1" else location))
         self._s3.put_public_access_block(
             Bucket=self.bucket,
             PublicAccessBlockConfiguration={
@@ -47,19 +47,19 @@ class Artifacts:
         )
 
     def add_archive(self, path: Path) -> str:
-        """Upload an archive of code; answers its ``s3://`` URI, the same for the same files."""
+        """Upload an archive of code; returns its ``s3://`` URI, the same for the same files."""
         key = f"code/{_digest_of_archive(path)}.zip"
-        if not self._has(key):
+        if not self._exists(key):
             self._s3.upload_file(str(path), self.bucket, key)
         return f"s3://{self.bucket}/{key}"
 
     def add_template(self, body: str) -> str:
-        """Upload a template, which may be larger than one that is sent along; answers its URL."""
+        """Upload a template, which may be larger than CloudFormation accepts in a request; returns its URL."""
         key = f"templates/{hashlib.sha256(body.encode()).hexdigest()}.json"
         self._s3.put_object(Bucket=self.bucket, Key=key, Body=body.encode(), ContentType="application/json")
         return f"{self._s3.meta.endpoint_url}/{self.bucket}/{key}"
 
-    def _has(self, key: str) -> bool:
+    def _exists(self, key: str) -> bool:
         try:
             self._s3.head_object(Bucket=self.bucket, Key=key)
         except ClientError as error:

@@ -1,4 +1,4 @@
-"""One CloudFormation stack, brought to a template by a change set, with a line for each step on the way."""
+"""Deploys a template as one CloudFormation stack, by a change set, and reports each step."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,41 +9,44 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from types_boto3_cloudformation.client import CloudFormationClient
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]  # is given a line for a person to read
 
 CAPABILITIES: Any = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
-# What CloudFormation says in place of an empty change set.
+# CloudFormation's reasons for refusing an empty change set.
 NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
-# Follow from another failure, whose reason is the one to know.
+# Reasons of failures that follow from another one, whose reason is the one to report.
 CONSEQUENCES = ("cancelled", "The following resource(s) failed")
 
 
 class DeploymentError(Exception):
-    """The stack did not come to the template; the message names the first resource that failed, and why."""
+    """The deployment failed; the message names the first resource that failed, and why.
+
+    Commands print it: ``infra.deploy`` and ``make run``.
+    """
 
 
 class CloudFormationStack:
     def __init__(
-        self, cloudformation: "CloudFormationClient", name: str, say: Say = print, pause_seconds: float = 2
+        self, cloudformation: "CloudFormationClient", name: str, report: Report = print, pause_seconds: float = 2
     ) -> None:
         self._client = cloudformation
-        self._say = say
+        self._report = report
         self._pause_seconds = pause_seconds
         self.name = name
 
     def deploy(
         self, template_url: str, parameters: Mapping[str, str], tags: Mapping[str, str] | None = None
     ) -> dict[str, str]:
-        """Create or update the stack; answers its outputs. Where nothing changes, that is success.
+        """Create or update the stack; returns its outputs. A deployment that changes nothing succeeds, too.
 
-        A parameter that is not given keeps its value, or takes the template's default in a new stack.
+        A parameter that is not given keeps its value; in a new stack it has the template's default.
 
         Raises:
-            DeploymentError: it failed, and CloudFormation has rolled it back or is about to.
+            DeploymentError: the deployment failed, and CloudFormation rolls it back.
         """
         status = self._settled_status()
         if status == "ROLLBACK_COMPLETE":
-            self._say(f"{self.name}: removing what is left of a first deployment that failed")
+            self._report(f"{self.name}: removing the remains of a first deployment that failed")
             self._delete()
             status = None
         is_new = status is None or status == "REVIEW_IN_PROGRESS"
@@ -60,12 +63,12 @@ class CloudFormationStack:
     def _prepare(
         self, template_url: str, parameters: Mapping[str, str], tags: Mapping[str, str], *, is_new: bool
     ) -> str | None:
-        """Make a change set; answers its name, or none where there is nothing to change."""
-        known = self._client.get_template_summary(TemplateURL=template_url).get("Parameters", [])
-        kept = set() if is_new else self._parameters()
+        """Create a change set; returns its name, or None when nothing changes."""
+        declared = self._client.get_template_summary(TemplateURL=template_url).get("Parameters", [])
+        current = set() if is_new else self._parameters()
         values: Any = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
-        for name in (parameter["ParameterKey"] for parameter in known):
-            if name not in parameters and name in kept:
+        for name in (parameter["ParameterKey"] for parameter in declared):
+            if name not in parameters and name in current:
                 values.append({"ParameterKey": name, "UsePreviousValue": True})
         change_set = f"deploy-{time.time_ns()}"
         self._client.create_change_set(
@@ -77,14 +80,14 @@ class CloudFormationStack:
             Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
             Capabilities=CAPABILITIES,
         )
-        while (made := self._describe(change_set))["Status"] in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
+        while (state := self._describe(change_set))["Status"] in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
             time.sleep(self._pause_seconds)
-        if made["Status"] == "CREATE_COMPLETE":
+        if state["Status"] == "CREATE_COMPLETE":
             return change_set
-        reason = made.get("StatusReason", "no reason given")
+        reason = state.get("StatusReason", "no reason given")
         self._client.delete_change_set(StackName=self.name, ChangeSetName=change_set)
-        if any(sign in reason for sign in NO_CHANGES):
-            self._say(f"{self.name}: nothing to change")
+        if any(text in reason for text in NO_CHANGES):
+            self._report(f"{self.name}: nothing to change")
             return None
         raise DeploymentError(f"{self.name}: CloudFormation refused the change: {reason}")
 
@@ -94,11 +97,11 @@ class CloudFormationStack:
         failure = None
         running = True
         while running:
-            # The status first, so that the last look at the events comes after the end.
+            # The status is read first, so that the events are read once more after the end.
             running = (self._status() or "").endswith("IN_PROGRESS")
             for event in reversed([event for event in self._events() if event["EventId"] not in seen]):
                 seen.add(event["EventId"])
-                self._tell(event)
+                self._report_event(event)
                 failure = failure or _cause(event)
             if running:
                 time.sleep(self._pause_seconds)
@@ -106,11 +109,11 @@ class CloudFormationStack:
         if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
             raise DeploymentError(f"{self.name}: {status}. {failure or 'CloudFormation gave no reason.'}")
 
-    def _tell(self, event: Mapping[str, Any]) -> None:
+    def _report_event(self, event: Mapping[str, Any]) -> None:
         status, name, reason = event["ResourceStatus"], event["LogicalResourceId"], event.get("ResourceStatusReason")
-        # That a resource is begun is worth no line, that the stack is rolled back is.
+        # The start of a resource is worth no line, the rollback of the stack is.
         if not status.endswith("IN_PROGRESS") or name == self.name:
-            self._say(f"  {status:<24} {name}{f': {reason}' if reason else ''}")
+            self._report(f"  {status:<24} {name}{f': {reason}' if reason else ''}")
 
     def _delete(self) -> None:
         self._client.delete_stack(StackName=self.name)
@@ -118,9 +121,9 @@ class CloudFormationStack:
             time.sleep(self._pause_seconds)
 
     def _settled_status(self) -> str | None:
-        """The stack's status once no earlier operation is under way; none without a stack."""
+        """The stack's status once no earlier operation is under way; None without a stack."""
         if (status := self._status()) and status.endswith("IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
-            self._say(f"{self.name}: waiting for the end of {status}")
+            self._report(f"{self.name}: waiting for the end of {status}")
             while (status := self._status()) and status.endswith("IN_PROGRESS"):
                 time.sleep(self._pause_seconds)
         return status
@@ -148,8 +151,8 @@ class CloudFormationStack:
 
 
 def _cause(event: Mapping[str, Any]) -> str | None:
-    """What failed and why, if this event tells of a failure that is nobody else's consequence."""
+    """What failed and why, if the event is a failure that does not follow from another one."""
     reason = event.get("ResourceStatusReason", "")
-    if not event["ResourceStatus"].endswith("_FAILED") or any(sign in reason for sign in CONSEQUENCES):
+    if not event["ResourceStatus"].endswith("_FAILED") or any(text in reason for text in CONSEQUENCES):
         return None
     return f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}"

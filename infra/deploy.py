@@ -12,65 +12,70 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.artifacts import Artifacts
-from infra.cloudformation import CloudFormationStack, DeploymentError, Say
+from infra.cloudformation import CloudFormationStack, DeploymentError, Report
 from infra.embedder import fetched_models, zip_embedder
 from infra.emulator import Emulator
-from infra.package import Package, PackagingError, package
-from infra.template import definition_digest, with_code, with_zipped_embedder
+from infra.package import STAGE, Package, PackagingError, package
+from infra.template.edits import definition_digest, with_code, with_zipped_embedder
 
-STACK = "similarix"
-LOCAL_MODEL = "lite"
-# The tag by which the emulator lets an API's identifier be chosen.
+LOCAL_STACK = "similarix"
+DEFAULT_MODEL = "lite"  # of the local system
+# The emulator's tag that chooses an API's identifier.
 _CHOSEN_API_ID = "ms-custom-id"
 
 
 def deploy(
-    session: boto3.Session, packaged: Package, *, stack: str, parameters: Mapping[str, str], say: Say = print
+    session: boto3.Session, packaged: Package, *, stack: str, parameters: Mapping[str, str], report: Report = print
 ) -> dict[str, str]:
-    """Deploy onto AWS; answers the stack's outputs.
+    """Deploy onto AWS; returns the stack's outputs.
 
     Args:
         parameters: of the template, EmbedderImageUri among them when the stack is new; others keep their values.
 
     Raises:
-        DeploymentError: CloudFormation could not.
+        DeploymentError: CloudFormation failed.
     """
     artifacts = _artifacts(session, None)
     template = with_code(packaged.template, artifacts.add_archive(packaged.code))
-    target = CloudFormationStack(session.client("cloudformation"), stack, say)
-    return target.deploy(artifacts.add_template(json.dumps(template)), parameters)
+    cloudformation = CloudFormationStack(session.client("cloudformation"), stack, report)
+    return cloudformation.deploy(artifacts.add_template(json.dumps(template)), parameters)
 
 
 def deploy_locally(
-    emulator: Emulator, packaged: Package, *, stack: str = STACK, parameters: Mapping[str, str], say: Say = print
+    emulator: Emulator,
+    packaged: Package,
+    *,
+    stack: str = LOCAL_STACK,
+    parameters: Mapping[str, str],
+    report: Report = print,
 ) -> dict[str, str]:
-    """Deploy onto the emulator; answers the stack's outputs, and as ``ApiUrl`` where the API is called.
+    """Deploy onto the emulator; returns the stack's outputs, and as ``ApiUrl`` the URL of the API.
 
     The template is the one for AWS but for the embedder, whose handler runs from an archive. The URL is known before
     the deployment, and changes with the API's definition, because the emulator cannot change an API in place.
 
     Args:
-        packaged: thin; the functions find this interpreter's packages.
+        packaged: a thin one; the functions import this interpreter's packages.
         parameters: of the template; PublicUrl is set to the API's URL unless it is given.
 
     Raises:
-        DeploymentError: CloudFormation could not.
+        DeploymentError: CloudFormation failed.
         FileNotFoundError: there is no such model.
     """
     session = emulator.session()
     artifacts = _artifacts(session, emulator.endpoint)
-    model = parameters.get("EmbedderModel", LOCAL_MODEL)
+    model = parameters.get("EmbedderModel", DEFAULT_MODEL)
     template = with_code(packaged.template, artifacts.add_archive(packaged.code))
     embedder = artifacts.add_archive(zip_embedder(model))
-    fetched = fetched_models()
-    models_dir = str(fetched) if (fetched / model).is_dir() else None
+    models = fetched_models()
+    models_dir = str(models) if (models / model).is_dir() else None
     template = with_zipped_embedder(template, embedder, _runtime(), models_dir)
     api = f"{stack}-{definition_digest(template)}"
-    url = emulator.api_url(api)
-    target = CloudFormationStack(
-        session.client("cloudformation", endpoint_url=emulator.endpoint), stack, say, pause_seconds=0.1
+    url = emulator.api_url(api, STAGE)
+    cloudformation = CloudFormationStack(
+        session.client("cloudformation", endpoint_url=emulator.endpoint), stack, report, pause_seconds=0.1
     )
-    outputs = target.deploy(
+    outputs = cloudformation.deploy(
         artifacts.add_template(json.dumps(template)),
         {"PublicUrl": url, "EmbedderModel": model, **parameters},
         {_CHOSEN_API_ID: api},
@@ -91,11 +96,13 @@ def _runtime() -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", description="Deploy Similarix onto AWS.")
-    parser.add_argument("--stack", required=True, help="the stack's name, which its functions and queues bear")
+    parser.add_argument(
+        "--stack", required=True, help="the stack's name, the prefix of its functions' and queues' names"
+    )
     parser.add_argument("--region", required=True, help="the AWS region")
     parser.add_argument("--image", default="", help="the embedder's image URI; a new stack needs it")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of infra/template.yaml"
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of infra/template/parameters.yaml"
     )
     options = parser.parse_args(arguments)
     parameters = dict(setting.split("=", 1) for setting in options.set if "=" in setting)

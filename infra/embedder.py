@@ -1,4 +1,4 @@
-"""The embedder's handler as an archive, for the emulator: containers need Docker there, processes do not."""
+"""The embedder's handler as an archive, for the emulator, where a container would need Docker."""
 
 import hashlib
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ PACKAGE = "embedder_container"
 
 
 def fetched_models(root: Path = ROOT) -> Path:
-    """Where `make run MODEL=…` fetches models to; their hundreds of megabytes are read from there, never archived."""
+    """The folder of models that `make run MODEL=…` fetches; too large to archive, they are read from there."""
     return root / "build" / "models"
 
 
 def zip_embedder(model: str, root: Path = ROOT, out: Path | None = None) -> Path:
-    """Archive the embedder's package, with the model if it ships; at once if nothing has changed since the last time.
+    """Archive the embedder's package, with the model if the package has it; at once if nothing has changed.
 
     Raises:
-        FileNotFoundError: there is no such model, neither in the package nor fetched.
+        FileNotFoundError: the model is neither in the package nor fetched. ``make run`` prints it.
     """
     files = sorted(_files(root / PACKAGE, model))
     digest = hashlib.sha256()
@@ -32,7 +32,7 @@ def zip_embedder(model: str, root: Path = ROOT, out: Path | None = None) -> Path
         for older in archive.parent.glob("*.zip"):
             older.unlink()
         unfinished = archive.with_suffix(".part")
-        # Stored: a model's weights do not compress, and it is unpacked on the same disk.
+        # Uncompressed: a model's weights do not compress, and the archive is unpacked on the same disk.
         with ZipFile(unfinished, "w", ZIP_STORED) as zipped:
             for file in files:
                 entry = ZipInfo(str(file.relative_to(root)))

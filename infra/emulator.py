@@ -19,24 +19,24 @@ from infra.localhost import HOST, direct_session, listens
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
-# Whoever holds these is the account's root there. They guard nothing: the emulator listens on loopback only, and
-# wants them so that it can tell root from the functions' roles, whose permissions it enforces.
+# The credentials of the account's root. They protect nothing, because the emulator listens on loopback only; it needs
+# them to distinguish root from the functions' roles, whose permissions it enforces.
 ROOT_KEY = "similarix-local"
 ROOT_SECRET = "similarix-local"  # noqa: S105
 
 START_SECONDS = 60
-GRACE_SECONDS = 5
-STOP_SECONDS = 15
-# What the emulator may know of the developer's own environment: nothing of their AWS account, proxies or Python.
-INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "SYSTEMROOT", "TZ", "USER")
+GRACE_SECONDS = 5  # for running functions to end by themselves
+STOP_SECONDS = 15  # and then to be ended
+# Variables that the emulator inherits: none of the developer's AWS account, proxies or Python.
+INHERITED_VARIABLES = ("HOME", "LANG", "LC_ALL", "PATH", "SYSTEMROOT", "TZ", "USER")
 
 
 class EmulatorError(Exception):
-    """The emulator cannot do what was asked; the message says why, in one sentence."""
+    """The emulator cannot start; the message says why. ``make run`` prints it."""
 
 
 class PortBusyError(EmulatorError):
-    """Something else listens on the port."""
+    """Another server listens on the port."""
 
 
 class Emulator:
@@ -59,28 +59,28 @@ class Emulator:
         self.stop()
 
     def start(self) -> None:
-        """Answers once the emulator does.
+        """Returns once the emulator responds.
 
         Raises:
-            PortBusyError: something else listens on the port.
-            EmulatorError: it ended at once, or did not answer in time.
+            PortBusyError: another server listens on the port.
+            EmulatorError: it ended at once, or did not respond in time.
         """
         if listens(self.port):
             raise PortBusyError(
-                f"Port {self.port} on {HOST} is in use. Stop what listens there, or choose another port."
+                f"Port {self.port} on {HOST} is in use. Stop the server that listens there, or choose another port."
             )
-        # Where functions were unpacked by an emulator that is no more.
+        # An earlier emulator unpacked its functions there.
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)
         (self.folder / "tmp").mkdir(parents=True)
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", str(Path(__file__).with_name("emulator_process.py"))],
-                stdin=subprocess.PIPE,  # held open: its end tells the emulator that this process is gone
+                stdin=subprocess.PIPE,  # stays open: its end shows the emulator that this process has ended
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
                 env=self._environment(),
-                start_new_session=True,  # the terminal's Ctrl-C is ours alone to answer
+                start_new_session=True,  # the terminal's Ctrl-C is for this process alone
             )
         try:
             self._wait_until_healthy(self._process)
@@ -89,19 +89,19 @@ class Emulator:
             raise
 
     def stop(self) -> None:
-        """Ends the emulator and all it started, once it has written its state; nothing to do if it does not run."""
+        """End the emulator and all its processes, once it has written its state; does nothing if it does not run."""
         process, self._process = self._process, None
         if process is None:
             return
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            # A function in the middle of something holds the emulator up: after a while it is ended, then everything.
-            for patience, then in ((GRACE_SECONDS, signal.SIGTERM), (STOP_SECONDS, signal.SIGKILL)):
+            # The emulator waits for running functions: after a while they are ended, then the whole group.
+            for patience, escalation in ((GRACE_SECONDS, signal.SIGTERM), (STOP_SECONDS, signal.SIGKILL)):
                 try:
                     process.wait(patience)
                     break
                 except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, then)
+                    os.killpg(process.pid, escalation)
             process.wait()
         assert process.stdin is not None
         process.stdin.close()
@@ -116,7 +116,10 @@ class Emulator:
         return self._process.pid if self._process is not None else None
 
     def session(self) -> boto3.Session:
-        """The account's root; pass ``endpoint`` to each of its clients. Deaf to the developer's profile and proxies."""
+        """A session of the account's root, without the developer's profile and proxies.
+
+        Pass ``endpoint`` to each of its clients.
+        """
         unset = (None, None, None, None)
         no_file = (None, None, os.devnull, None)
         core = botocore.session.Session({"profile": unset, "config_file": no_file, "credentials_file": no_file})
@@ -125,12 +128,12 @@ class Emulator:
             aws_access_key_id=ROOT_KEY, aws_secret_access_key=ROOT_SECRET, region_name=REGION, botocore_session=core
         )
 
-    def api_url(self, rest_api: str, stage: str = "live") -> str:
-        """Where a REST API deployed here is called, without a trailing slash."""
+    def api_url(self, rest_api: str, stage: str) -> str:
+        """The URL of a REST API deployed here, without a trailing slash."""
         return f"{self.endpoint}/_aws/execute-api/{rest_api}/{stage}"
 
     def _environment(self) -> dict[str, str]:
-        inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
         return inherited | {
             "BIND_HOST": HOST,
             "MINISTACK_HOST": HOST,
@@ -151,7 +154,7 @@ class Emulator:
             # Functions run as processes; the developer's containers are left alone.
             "LAMBDA_EXECUTOR": "local",
             "DOCKER_HOST": f"unix://{self.folder / 'no-docker'}",
-            # The functions inherit all this; none is to find the developer's own account.
+            # The functions inherit all this, and must not find the developer's own account.
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -165,7 +168,7 @@ class Emulator:
             if _healthy(self.endpoint):
                 return
             time.sleep(0.05)
-        raise EmulatorError(f"The emulator did not answer within {START_SECONDS} s. Its log is {self.log}.")
+        raise EmulatorError(f"The emulator did not respond within {START_SECONDS} s. Its log is {self.log}.")
 
     def _last_lines(self, count: int = 5) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])

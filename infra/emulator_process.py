@@ -1,7 +1,7 @@
-"""The emulator's process, started by infra.emulator: it ends with the process that started it, and ends all it started.
+"""The emulator's process, started by ``infra.emulator``: it ends with its parent, and ends its own children.
 
-The emulator writes its state only when it ends by itself, so a parent that dies, however it dies, must neither leave
-it running unattended nor cut it short.
+The emulator writes its state only when it ends by itself, so the death of the parent must neither leave it running
+nor kill it.
 """
 
 import json
@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-FUNCTIONS_SECONDS = 2  # for the functions' processes to be gone
+FUNCTION_STOP_SECONDS = 2  # for the functions' processes to end
 
 
 def main() -> None:
@@ -30,10 +30,10 @@ def main() -> None:
 
 
 def release_messages(state: Path, now: float) -> None:
-    """Show again the messages that functions held when the emulator ended; those functions are no more.
+    """Make the messages visible again that functions had received when the emulator ended and they with it.
 
-    Else they stay hidden for as long as the queue allows a function that lives: a sync that Ctrl-C interrupted would
-    rest for many minutes.
+    Otherwise they stay hidden for the queue's visibility timeout: a sync that Ctrl-C interrupted would pause for many
+    minutes.
     """
     file = state / "sqs.json"
     if not file.exists():
@@ -41,28 +41,28 @@ def release_messages(state: Path, now: float) -> None:
     saved = json.loads(file.read_text())
     for queue in saved["payload"]["queues"]["data"].values():
         for message in queue["messages"]:
-            if message["receive_count"]:  # not one that is hidden because it was sent with a delay
+            if message["receive_count"]:  # a message sent with a delay has none, and stays hidden
                 message["visible_at"] = min(message["visible_at"], now)
     file.write_text(json.dumps(saved))
 
 
 def _end_with_parent() -> None:
-    # The other end of this pipe closes when the parent ends. Unbuffered: a buffered reader's lock, held by a thread,
-    # is a fatal error to an interpreter that ends meanwhile, and would be all that the log tells of why it did.
+    # The other end of this pipe closes when the parent ends. Read unbuffered: an interpreter that ends while a thread
+    # has a buffered reader's lock aborts, and that error would hide in the log why it ended.
     os.read(0, 1)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end_functions() -> None:
-    """End the functions' processes, which are in this one's group; the state is saved and nobody waits for them."""
+    """End the functions' processes, which are in this one's group; the state is saved and no caller waits for them."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(0, signal.SIGTERM)
-    deadline = time.monotonic() + FUNCTIONS_SECONDS
+    deadline = time.monotonic() + FUNCTION_STOP_SECONDS
     with suppress(ChildProcessError):  # none is left
         while time.monotonic() < deadline:
             if os.waitpid(-1, os.WNOHANG)[0] == 0:
                 time.sleep(0.01)
-    # This process too: threads that still wait for a function must not keep it.
+    # This process, too: threads that still wait for a function must not keep it alive.
     os.killpg(0, signal.SIGKILL)
 
 

@@ -1,19 +1,34 @@
-"""The whole system on one machine: the emulator, the deployed template, and something to search."""
+"""The whole system on one machine: the deployed template on the emulator, and something to search.
+
+Each system has a folder, whose ``stack.json`` says how to reach the system.
+"""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+import requests
 
 from infra import seed
 from infra.admin.deployment import Deployment
-from infra.cloudformation import Say
-from infra.deploy import LOCAL_MODEL, deploy_locally
+from infra.cloudformation import Report
+from infra.deploy import DEFAULT_MODEL, deploy_locally
 from infra.emulator import REGION, Emulator
+from infra.localhost import direct_session
 from infra.notifications import notify
 from infra.package import package
 
 DEFAULT_FOLDER = Path(".local")
 STACK_FILE = "stack.json"
+DEFAULT_STORE = "sqlite"
+RESPONSE_SECONDS = 30  # the first request to a system starts a function
+# Workers here take seconds, not minutes, and a laptop's user does not wait for an hour of retries.
+SHORT_WAITS = {"ScheduleSpread": "0", "DeletionGrace": "5", "RetryDelay": "1"}
+
+
+class LocalSystemNotFound(Exception):
+    """No local system can be chosen; the message says how to start or name one. ``make demo`` prints it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,61 +44,109 @@ class LocalSystem:
     managed_collection: str
     outputs: dict[str, str]
 
+    @classmethod
+    def read(cls, folder: Path) -> "LocalSystem | None":
+        """The system of a folder; None where none has been set up to the end."""
+        file = folder / STACK_FILE
+        return cls(**json.loads(file.read_text())) if file.exists() else None
 
-def bring_up(emulator: Emulator, say: Say, model: str = LOCAL_MODEL, opensearch: str | None = None) -> LocalSystem:
-    """Deploy, and on the first run make the demo account, the sample bucket and the two collections.
+    def write(self, folder: Path) -> None:
+        (folder / STACK_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+
+def bring_up(
+    emulator: Emulator, report: Report, model: str = DEFAULT_MODEL, opensearch: str | None = None
+) -> LocalSystem:
+    """Deploy, and on the first run create the demo account, the sample bucket and the two collections.
 
     Args:
-        opensearch: the URL of the node that vectors are searched on; without one, the SQLite store does it.
+        opensearch: the URL of the node that vectors are searched on; None for the SQLite store.
     """
-    # The grace here is for workers of seconds, not minutes; and nobody sits before a laptop for an hour of retries.
-    parameters = {"ScheduleSpread": "0", "DeletionGrace": "5", "RetryDelay": "1", "EmbedderModel": model}
-    parameters |= _vector_store(emulator, opensearch)
-    say("Deploying the template")
-    outputs = deploy_locally(emulator, package(thin=True), parameters=parameters, say=_only_trouble(say))
-    url = outputs["ApiUrl"]
-    file = emulator.folder / "stack.json"
-    if file.exists():
-        old = json.loads(file.read_text())
-        stack = LocalSystem(**{**old, "api_url": url, "aws_endpoint": emulator.endpoint, "outputs": outputs})
-        api = seed.Api(url, stack.token)
+    parameters = SHORT_WAITS | {"EmbedderModel": model} | _vector_store(emulator, opensearch)
+    report("Deploying the template")
+    outputs = deploy_locally(emulator, package(thin=True), parameters=parameters, report=_failures_only(report))
+    system = LocalSystem.read(emulator.folder)
+    if system is not None:
+        system = replace(system, api_url=outputs["ApiUrl"], aws_endpoint=emulator.endpoint, outputs=outputs)
     else:
-        session = emulator.session()
-        token = seed.open_demo_account(Deployment(session, emulator.endpoint, outputs))
-        api, s3 = seed.Api(url, token), session.client("s3", endpoint_url=emulator.endpoint)
-        say(f"{seed.fill_bucket(s3, REGION)} photographs in the bucket {seed.BUCKET}")
-        collection = seed.connect_bucket(session, emulator.endpoint, api)
-        managed = api.call("POST", "/collections/", json={"type": "managed", "name": "My uploads"})
-        stack = LocalSystem(
-            api_url=url,
-            token=token,
-            aws_endpoint=emulator.endpoint,
-            region=REGION,
-            sample_bucket=seed.BUCKET,
-            collection=collection,
-            managed_collection=managed["collection"]["uuid"],
-            outputs=outputs,
-        )
-        say("Syncing the sample collection")
-        say(f"Synced in {seed.sync_and_wait(api, collection, say):.1f} s")
-        notify(s3, seed.BUCKET, f"{seed.FOLDER}/", outputs["EventsQueueArn"])
-    # Last, so that a first run that was interrupted is begun again, not taken for a whole one.
-    file.write_text(json.dumps(asdict(stack), indent=2) + "\n")
-    return stack
+        system = _seed(emulator, outputs, report)
+    # Last, so that an interrupted first run is started over and not taken for a complete one.
+    system.write(emulator.folder)
+    return system
+
+
+def folder_for(model: str, store: str) -> Path:
+    """The folder of a model's and store's system: vectors of one model are meaningless to another."""
+    suffixes = [name for name, default in ((model, DEFAULT_MODEL), (store, DEFAULT_STORE)) if name != default]
+    return Path("-".join([str(DEFAULT_FOLDER), *suffixes]))
+
+
+def responds(system: LocalSystem) -> bool:
+    """Whether the system runs: two systems may have one URL, but each accepts its own token alone."""
+    headers = {"Authorization": f"Token {system.token}"}
+    try:
+        return direct_session().get(f"{system.api_url}/api/account/", headers=headers, timeout=RESPONSE_SECONDS).ok
+    except requests.RequestException:
+        return False
+
+
+def find_running(
+    folder: Path | None = None, *, parent: Path = Path(), is_running: Callable[[LocalSystem], bool] = responds
+) -> LocalSystem:
+    """The running system of a folder, or the only running one of those below ``parent``.
+
+    Raises:
+        LocalSystemNotFound: none has been set up, none runs, or several run.
+    """
+    folders = [folder] if folder else sorted(file.parent for file in parent.glob(f"{DEFAULT_FOLDER}*/{STACK_FILE}"))
+    systems = {folder: system for folder in folders if (system := LocalSystem.read(folder)) is not None}
+    if not systems:
+        raise LocalSystemNotFound(f"No local system has been set up in {folder or 'this folder'}. Start one: make run")
+    running = {folder: system for folder, system in systems.items() if is_running(system)}
+    if not running:
+        names = " or ".join(map(str, systems))
+        raise LocalSystemNotFound(f"The local system in {names} is not running. Start it in another shell: make run")
+    if len(running) > 1:
+        choices = " or ".join(f"FOLDER={folder}" for folder in running)
+        raise LocalSystemNotFound(f"Several local systems are running. Choose one: {choices}")
+    (system,) = running.values()
+    return system
+
+
+def _seed(emulator: Emulator, outputs: dict[str, str], report: Report) -> LocalSystem:
+    session = emulator.session()
+    token = seed.open_demo_account(Deployment(session, emulator.endpoint, outputs))
+    api, s3 = seed.Api(outputs["ApiUrl"], token), session.client("s3", endpoint_url=emulator.endpoint)
+    report(f"{seed.fill_bucket(s3, REGION)} photographs in the bucket {seed.BUCKET}")
+    collection = seed.connect_bucket(session, emulator.endpoint, api)
+    managed = api.call("POST", "/collections/", json={"type": "managed", "name": "My uploads"})
+    report("Syncing the sample collection")
+    report(f"Synced in {seed.sync_and_wait(api, collection, report):.1f} s")
+    notify(s3, seed.BUCKET, f"{seed.FOLDER}/", outputs["EventsQueueArn"])
+    return LocalSystem(
+        api_url=outputs["ApiUrl"],
+        token=token,
+        aws_endpoint=emulator.endpoint,
+        region=REGION,
+        sample_bucket=seed.BUCKET,
+        collection=collection,
+        managed_collection=managed["collection"]["uuid"],
+        outputs=outputs,
+    )
 
 
 def _vector_store(emulator: Emulator, opensearch: str | None) -> dict[str, str]:
     if opensearch is not None:
         return {"VectorStore": "endpoint", "OpenSearchEndpoint": opensearch, "OpenSearchSigning": "none"}
-    # One disk for all functions: the SQLite store is the right one here.
+    # The functions share one disk here, as the SQLite store requires.
     return {"VectorStore": "sqlite", "SQLitePath": str(emulator.folder / "vectors.sqlite")}
 
 
-def _only_trouble(say: Say) -> Say:
-    """Here a deployment takes a second: its steps are worth a line only where one fails."""
+def _failures_only(report: Report) -> Report:
+    """A local deployment takes a second: its steps are worth a line only where one fails."""
 
-    def tell(line: str) -> None:
+    def report_failure(line: str) -> None:
         if "FAILED" in line or "ROLLBACK" in line:
-            say(line)
+            report(line)
 
-    return tell
+    return report_failure

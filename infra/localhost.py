@@ -1,4 +1,4 @@
-"""Servers on this machine: whether one listens, where one may, and how one is asked."""
+"""Servers on this machine: free ports, whether one listens, and HTTP without proxies."""
 
 import socket
 
@@ -16,13 +16,13 @@ def free_port() -> int:
 
 
 def listens(port: int) -> bool:
-    """Whether anything on loopback does on this port."""
+    """Whether a server on loopback listens on this port."""
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) == 0
 
 
 def direct_session() -> requests.Session:
-    """For requests to loopback: no proxy stands between this machine and itself."""
+    """For requests to loopback, which must not go through a proxy."""
     session = requests.Session()
     session.trust_env = False
     return session

@@ -2,7 +2,7 @@
 
     python -m infra.maven GROUP:NAME:VERSION…
 
-prints the lock of artifacts with all they need. What is fetched lies in a cache that all checkouts share.
+prints the lock of artifacts with all their dependencies. Fetched files lie in a cache that all checkouts share.
 """
 
 import hashlib
@@ -17,13 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DOWNLOAD_ATTEMPTS = 3  # at a download that was cut
+DOWNLOAD_ATTEMPTS = 3  # a download may break off
 PARALLEL_DOWNLOADS = 8
 DEFAULT_CACHE = Path("~/.cache/similarix")
 
 
 class MavenError(Exception):
-    """An artifact could not be had, or is not what was locked; the message says which."""
+    """An artifact cannot be downloaded, or is not the locked one; the message says which.
+
+    Starting a service reports it as its own error: ``infra.opensearch.node.NodeError``, which ``make run`` prints.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +51,24 @@ Download = Callable[[Locked, Path], Path]
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where fetched archives are kept, outside every checkout; SIMILARIX_CACHE chooses another place."""
+    """The folder of fetched archives, outside every checkout; SIMILARIX_CACHE chooses another."""
     return Path(environ.get("SIMILARIX_CACHE") or DEFAULT_CACHE).expanduser()
 
 
 def read_lock(path: Path) -> dict[str, list[Locked]]:
-    """A lock file: the artifacts that belong into each folder, by the folder's name."""
+    """The artifacts that belong into each folder, by the folder's name."""
     raw = json.loads(path.read_text())
-    return {folder: [Locked(each["artifact"], each["sha256"]) for each in listed] for folder, listed in raw.items()}
+    return {folder: [Locked(item["artifact"], item["sha256"]) for item in items] for folder, items in raw.items()}
 
 
 def fetch(artifacts: Sequence[Locked], cache: Path | None = None, *, download: Download | None = None) -> list[Path]:
-    """The archives' files, in order; those that the cache lacks are downloaded.
+    """The artifacts' files, in order; those that the cache lacks are downloaded.
 
     Args:
-        download: puts an artifact below a folder and answers where; from the registry unless given.
+        download: downloads an artifact into a folder and returns its path; by default from the registry.
 
     Raises:
-        MavenError: one cannot be downloaded, or its bytes are not those that were locked.
+        MavenError: one cannot be downloaded, or its bytes are not the locked ones.
     """
     folder = (cache or cache_folder()) / "maven"
     with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
@@ -73,37 +76,38 @@ def fetch(artifacts: Sequence[Locked], cache: Path | None = None, *, download: D
 
 
 def lock(coordinates: Sequence[str], *, transitive: bool = True) -> list[Locked]:
-    """The artifacts and all they need, with the sha256 of what the registry answers now."""
+    """The artifacts and all their dependencies, with the sha256 of the registry's files of now."""
     import jgo  # noqa: PLC0415  # a second to import, and only needed to download
 
     if not transitive:
         return [_lock_of(coordinate, _download(Locked(coordinate, ""), _scratch())) for coordinate in coordinates]
     return [
-        _lock_of(f"{found.groupId}:{found.artifactId}:{found.version}", Path(found.resolve()))
-        for found in jgo.resolve("+".join(coordinates))
+        _lock_of(f"{artifact.groupId}:{artifact.artifactId}:{artifact.version}", Path(artifact.resolve()))
+        for artifact in jgo.resolve("+".join(coordinates))
     ]
 
 
 def to_json(locks: Mapping[str, Iterable[Locked]]) -> str:
-    listed: dict[str, Any] = {
-        folder: sorted(({"artifact": each.artifact, "sha256": each.sha256} for each in group), key=str)
-        for folder, group in locks.items()
+    """The text of a lock file."""
+    items: dict[str, Any] = {
+        folder: sorted(({"artifact": locked.artifact, "sha256": locked.sha256} for locked in artifacts), key=str)
+        for folder, artifacts in locks.items()
     }
-    return json.dumps(listed, indent=1) + "\n"
+    return json.dumps(items, indent=1) + "\n"
 
 
 def _cached(locked: Locked, folder: Path, download: Download) -> Path:
-    # By its digest: what lies there has been checked, and a changed lock never meets an old file.
-    kept = folder / locked.sha256[:16] / locked.file_name
-    if kept.exists():
-        return kept
-    kept.parent.mkdir(parents=True, exist_ok=True)
+    # Named by its digest: files there have been checked, and a changed lock never finds an old file.
+    cached = folder / locked.sha256[:16] / locked.file_name
+    if cached.exists():
+        return cached
+    cached.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix="fetching-") as scratch:
-        found = download(locked, Path(scratch))
-        if (digest := _sha256(found)) != locked.sha256:
-            raise MavenError(f"{locked.artifact} has the sha256 {digest}, and not {locked.sha256} as it was locked.")
-        found.replace(kept)
-    return kept
+        downloaded = download(locked, Path(scratch))
+        if (digest := _sha256(downloaded)) != locked.sha256:
+            raise MavenError(f"{locked.artifact} has the sha256 {digest}; locked is {locked.sha256}.")
+        downloaded.replace(cached)
+    return cached
 
 
 def _download(locked: Locked, scratch: Path) -> Path:
@@ -111,7 +115,7 @@ def _download(locked: Locked, scratch: Path) -> Path:
 
     group, name, version, packaging = locked.parts
     for attempt in range(DOWNLOAD_ATTEMPTS):
-        # A folder of its own for each try: the resolver takes what a cut download has left for the whole.
+        # A folder of its own for each attempt: the resolver takes the rest of a broken download for the whole file.
         context = MavenContext(repo_cache=scratch / str(attempt), local_repos=[], timeout=60)
         try:
             return Path(context.project(group, name).at_version(version).artifact(packaging=packaging).resolve())
@@ -134,7 +138,7 @@ def _sha256(file: Path) -> str:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """The same file at another place, without taking the space twice where the file system can."""
+    """Link or copy a file: a link takes no space, where the file system allows it."""
     try:
         os.link(source, target)
     except OSError:

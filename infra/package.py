@@ -18,27 +18,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import yaml
+from infra.template import read_template
+from infra.template.edits import Template
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGE = "live"
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 
-# Where a region is asked for, none of its answers ends up in the template.
+# Chalice asks for a region and writes it nowhere into the template.
 _ANY_REGION = "us-east-1"
 
 
 class PackagingError(Exception):
-    """Chalice could not package the application; the message has its words."""
+    """Chalice could not package the application; the message has its words.
+
+    Commands print it: ``infra.package``, ``infra.deploy`` and ``make run``.
+    """
 
 
 @dataclass(frozen=True)
 class Package:
     """A packaged application: the template as a value, and the archive that its functions' CodeUri names."""
 
-    template: dict[str, Any]
+    template: Template
     code: Path
 
 
@@ -46,60 +49,62 @@ def package(root: Path = ROOT, out: Path | None = None, *, thin: bool = False) -
     """Package the application in ``root``; at once if nothing has changed since the last time.
 
     Raises:
-        PackagingError: Chalice could not, or this Python is none that Lambda has.
+        PackagingError: Chalice failed, or Lambda does not offer this Python.
     """
     if sys.version_info[:2] not in PYTHONS:
         raise PackagingError("The functions' Python is the one that packages them: use 3.11, 3.12 or 3.13.")
     out = out or root / "build" / ("thin" if thin else "package")
-    template, code, stamp = out / "sam.json", out / "deployment.zip", out / "inputs.sha256"
-    digest = _digest(root, thin=thin)
-    if not (template.exists() and code.exists() and stamp.exists() and stamp.read_text() == digest):
+    template, code, digest_file = out / "sam.json", out / "deployment.zip", out / "inputs.sha256"
+    own_part = json.dumps(read_template(), sort_keys=True)
+    digest = _digest(root, own_part, thin=thin)
+    is_built = template.exists() and code.exists() and digest_file.exists()
+    if not (is_built and digest_file.read_text() == digest):
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
-        _build(root, out, thin=thin)
-        stamp.write_text(digest)
+        _build(root, own_part, out, thin=thin)
+        digest_file.write_text(digest)
     return Package(json.loads(template.read_text()), code)
 
 
-def _build(root: Path, out: Path, *, thin: bool) -> None:
-    # A copy of what belongs to the application: Chalice takes whatever lies around, and leaves its own files behind.
+def _build(root: Path, own_part: str, out: Path, *, thin: bool) -> None:
+    # A copy of the application's files: Chalice packages whatever lies in the folder, and leaves its own files there.
     with tempfile.TemporaryDirectory() as folder:
-        stage = Path(folder)
+        copy = Path(folder)
         for path in _sources(root):
-            copy = stage / path.relative_to(root)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
+            target = copy / path.relative_to(root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
         if thin:
-            (stage / "requirements.txt").write_text("")
-        _chalice(stage, "package", "--stage", STAGE, "--merge-template", "infra/template.yaml", str(stage / "out"))
-        # As JSON: CloudFormation knows no YAML aliases, which is how repeated parts are written there.
-        template = yaml.safe_load((stage / "out" / "sam.yaml").read_text())
+            (copy / "requirements.txt").write_text("")
+        (copy / "template.json").write_text(own_part)
+        _chalice(copy, "package", "--stage", STAGE, "--merge-template", "template.json", str(copy / "out"))
+        template = json.loads((copy / "out" / "sam.json").read_text())
         (out / "sam.json").write_text(json.dumps(template, indent=1, sort_keys=True))
-        shutil.move(stage / "out" / "deployment.zip", out / "deployment.zip")
+        shutil.move(copy / "out" / "deployment.zip", out / "deployment.zip")
 
 
 def _chalice(project: Path, *arguments: str) -> None:
-    # No profile of the developer's: packaging asks AWS nothing. No bytecode: it would be packaged.
+    # Without the developer's AWS profile: packaging calls no AWS service. No bytecode: it would be packaged.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"AWS_DEFAULT_REGION": _ANY_REGION, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())", *arguments]
-    done = subprocess.run(
+    process = subprocess.run(
         command, cwd=project, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
-    # Chalice ends well, with a warning, where it finds no package for Lambda for something required.
-    if done.returncode or "Could not install dependencies" in done.stdout + done.stderr:
-        raise PackagingError(f"Chalice could not package the application:\n{done.stdout}{done.stderr}".rstrip())
+    # Chalice ends with 0 and a warning when a required package has no build for Lambda.
+    output = process.stdout + process.stderr
+    if process.returncode or "Could not install dependencies" in output:
+        raise PackagingError(f"Chalice could not package the application:\n{output}".rstrip())
 
 
 def _sources(root: Path) -> Iterator[Path]:
-    yield from (root / "app.py", root / ".chalice" / "config.json", root / "infra" / "template.yaml")
-    yield root / "requirements.txt"
+    yield from (root / "app.py", root / ".chalice" / "config.json", root / "requirements.txt")
     yield from sorted((root / "chalicelib").rglob("*.py"))
 
 
-def _digest(root: Path, *, thin: bool) -> str:
+def _digest(root: Path, own_part: str, *, thin: bool) -> str:
     digest = hashlib.sha256()
-    digest.update(f"{sys.version_info[:2]} {version('chalice')} {thin}".encode())
+    digest.update(f"{sys.version_info[:2]} {version('chalice')} {thin} {own_part}".encode())
     digest.update(Path(__file__).read_bytes())
     for path in _sources(root):
         digest.update(f"\0{path.relative_to(root)}\0".encode())

@@ -11,21 +11,20 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra import demo
 from infra.cloudformation import DeploymentError
-from infra.demo import table
-from infra.deploy import LOCAL_MODEL
+from infra.deploy import DEFAULT_MODEL
 from infra.emulator import Emulator, EmulatorError
-from infra.local_system import LocalSystem, bring_up
+from infra.local_system import DEFAULT_FOLDER, DEFAULT_STORE, LocalSystem, bring_up, folder_for
 from infra.localhost import free_port
 from infra.opensearch.node import Node, NodeError
 from infra.package import PackagingError
 from infra.seed import SAMPLES, Api
 
-FOLDER = Path(".local")
-QUERY = "an owl"
-STOPPED = "\nStopped. The next 'make run' finds everything as it is now."
-# What is told in a sentence, without where in the code it came up.
-TROUBLE = (
+FIRST_QUERY = "an owl"
+STOPPED = "\nStopped. The next 'make run' continues with the same data."
+# Printed as one sentence, without a traceback.
+EXPECTED_ERRORS = (
     EmulatorError,
     NodeError,
     DeploymentError,
@@ -41,41 +40,42 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make run", description=__doc__)
     parser.add_argument("--port", type=int, default=4566, help="on 127.0.0.1 (default: %(default)s)")
     parser.add_argument(
-        "--folder", type=Path, help="where its data is kept (default: .local, with the model's and the store's name)"
+        "--folder",
+        type=Path,
+        help=f"where its data is kept (default: {DEFAULT_FOLDER}, with the model's and the store's name)",
     )
     parser.add_argument(
-        "--model", default=LOCAL_MODEL, help="the embedder's model, fetched before (default: %(default)s)"
+        "--model", default=DEFAULT_MODEL, help="the embedder's model, fetched before (default: %(default)s)"
     )
     parser.add_argument(
         "--store",
         choices=["sqlite", "opensearch"],
-        default="sqlite",
+        default=DEFAULT_STORE,
         help="where vectors are searched: a file, or a node of OpenSearch (default: %(default)s)",
     )
-    parser.add_argument("--once", action="store_true", help="stop after the first answer, as the benchmark does")
+    parser.add_argument("--once", action="store_true", help="stop after the first search, as the benchmark does")
     options = parser.parse_args()
-    # Vectors of one model say nothing to another: each has its own data.
-    folder = options.folder or _folder(options.model, options.store)
+    folder = options.folder or folder_for(options.model, options.store)
     stopping = stop_on_signals()
-    began = time.monotonic()
+    started = time.monotonic()
     try:
-        _forget_unfinished(folder)
-        with ExitStack() as running:
+        _remove_unfinished(folder)
+        with ExitStack() as processes:
             opensearch = None
             if options.store == "opensearch":
-                print("Starting OpenSearch (the first time, its parts are fetched: 90 MB)", flush=True)
-                opensearch = running.enter_context(Node(folder / "opensearch", free_port())).endpoint
-            print("Starting the AWS emulator", flush=True)
-            emulator = running.enter_context(Emulator(folder, options.port))
-            stack = bring_up(emulator, _say, options.model, opensearch)
-            _tell(stack, time.monotonic() - began)
+                _report("Starting OpenSearch (the first time, its parts are fetched: 90 MB)")
+                opensearch = processes.enter_context(Node(folder / "opensearch", free_port())).endpoint
+            _report("Starting the AWS emulator")
+            emulator = processes.enter_context(Emulator(folder, options.port))
+            system = bring_up(emulator, _report, options.model, opensearch)
+            _introduce(system, folder, time.monotonic() - started)
             if not options.once:
                 stopping.wait()
         if not options.once:
             print(STOPPED)
     except KeyboardInterrupt:
         print(STOPPED)
-    except TROUBLE as error:
+    except EXPECTED_ERRORS as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     return 0
@@ -84,7 +84,7 @@ def main() -> int:
 def stop_on_signals() -> threading.Event:
     """Have Ctrl-C and a service manager's stop interrupt what runs, and set the event.
 
-    The interruption alone may be lost: one that comes while Python finalizes an object is ignored there.
+    The interruption alone may be lost: Python ignores one that comes while it finalizes an object.
     """
     stopping = threading.Event()
 
@@ -97,48 +97,42 @@ def stop_on_signals() -> threading.Event:
     return stopping
 
 
-def _folder(model: str, store: str) -> Path:
-    """Each model and store has a system of its own."""
-    chosen = [name for name, usual in ((model, LOCAL_MODEL), (store, "sqlite")) if name != usual]
-    return Path("-".join([str(FOLDER), *chosen]))
-
-
-def _forget_unfinished(folder: Path) -> None:
-    """A first run that did not get to its end left half a system: begin again."""
-    if folder.exists() and not (folder / "stack.json").exists():
+def _remove_unfinished(folder: Path) -> None:
+    """A first run that was interrupted left half a system: start over."""
+    if folder.exists() and LocalSystem.read(folder) is None:
         shutil.rmtree(folder)
 
 
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     print(line, flush=True)
 
 
-def _tell(stack: LocalSystem, seconds: float) -> None:
-    api = Api(stack.api_url, stack.token)
-    found = api.call("GET", "/search/", params={"query": QUERY, "limit": 3})
-    auth = f"-H 'Authorization: Token {stack.token}'"
+def _introduce(system: LocalSystem, folder: Path, seconds: float) -> None:
+    """Print the results of a first search, and how to go on."""
+    results = demo.search(Api(system.api_url, system.token), FIRST_QUERY, limit=3)
+    auth = f"-H 'Authorization: Token {system.token}'"
     owl = SAMPLES / "owl.jpg"
     picture = owl.relative_to(Path.cwd()) if owl.is_relative_to(Path.cwd()) else owl
-    url, collections = f"{stack.api_url}/api", f"{stack.api_url}/api/collections"
+    url, collections = f"{system.api_url}/api", f"{system.api_url}/api/collections"
     lines = [
         "",
-        *table(QUERY, found["files"]),
+        *results,
         "",
         f"Similarix is running, {seconds:.0f} s after the start. Ctrl-C stops it.",
         "",
-        f"  URL    {stack.api_url}",
-        f"  token  {stack.token}",
-        f"  docs   {stack.api_url}/api/docs/",
+        f"  URL    {system.api_url}",
+        f"  token  {system.token}",
+        f"  docs   {system.api_url}/api/docs/",
         "",
         "Try:",
-        '  make demo QUERY="a hammer"',
+        f"  {demo.command('a hammer', folder)}",
         f"  curl {auth} '{url}/search/?query=dog'",
         f"  curl {auth} -F file=@{picture} '{url}/search/'",
         f"  curl {auth} '{collections}/'",
-        f"  curl {auth} '{collections}/{stack.collection}/'",
-        f"  curl {auth} -X POST '{collections}/{stack.collection}/sync/'",
-        f"  curl {auth} '{collections}/{stack.collection}/sync-status/'",
-        f"  curl {auth} -F file=@{picture} '{collections}/{stack.managed_collection}/upload/'",
+        f"  curl {auth} '{collections}/{system.collection}/'",
+        f"  curl {auth} -X POST '{collections}/{system.collection}/sync/'",
+        f"  curl {auth} '{collections}/{system.collection}/sync-status/'",
+        f"  curl {auth} -F file=@{picture} '{collections}/{system.managed_collection}/upload/'",
     ]
     print("\n".join(lines), flush=True)
 

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import requests
 
 from chalicelib.domain.accounts import Scope, Subscription
 from infra.admin.deployment import Deployment
+from infra.cloudformation import Report
 
 if TYPE_CHECKING:
     import boto3
@@ -19,13 +19,11 @@ SAMPLES = Path(__file__).parent.parent / "samples" / "photos"
 BUCKET = "similarix-samples"
 FOLDER = "photos"
 ROLE = "similarix-samples-reader"
-SYNC_SECONDS = 300  # the longest a first sync of 50 pictures is waited for
-
-Say = Callable[[str], None]
+FIRST_SYNC_SECONDS = 300  # the longest wait for a first sync of 50 pictures
 
 
 class Api:
-    """The few calls that seeding makes; everything goes the way a customer's own code would."""
+    """The few calls that seeding makes; they go the way of a customer's own code."""
 
     def __init__(self, base_url: str, token: str) -> None:
         self.base_url = base_url
@@ -33,20 +31,20 @@ class Api:
         self._session.headers["Authorization"] = f"Token {token}"
 
     def call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        """Answers the envelope's result.
+        """Returns the envelope's result.
 
         Raises:
-            RuntimeError: the API refused, with what it said.
+            RuntimeError: the API refused the request; the message has its response.
         """
         response = self._session.request(method, f"{self.base_url}/api{path}", timeout=60, **options)
         envelope: dict[str, Any] = response.json()
         if not envelope.get("success"):
-            raise RuntimeError(f"{method} {path} answered {response.status_code}: {envelope}")
+            raise RuntimeError(f"{method} {path} returned {response.status_code}: {envelope}")
         return {**envelope["result"], "info": envelope["info"]}
 
 
 def open_demo_account(deployment: Deployment) -> str:
-    """A demo account on the largest plan; answers a token for it that may read and write."""
+    """Open a demo account on the largest plan; returns a token for it that may read and write."""
     accounts = deployment.services.accounts
     account = accounts.open("demo", Subscription("business"))
     secret, _ = accounts.issue_token(account.uuid, "make run", Scope.WRITE)
@@ -54,9 +52,10 @@ def open_demo_account(deployment: Deployment) -> str:
 
 
 def fill_bucket(s3: "S3Client", region: str, pictures: Path = SAMPLES) -> int:
-    """The customer's bucket with the pictures of a folder; answers how many."""
-    where: Any = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-    s3.create_bucket(Bucket=BUCKET, **where)
+    """Create the customer's bucket with the pictures of a folder; returns their number."""
+    # us-east-1 is the one region that may not be named.
+    location: Any = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    s3.create_bucket(Bucket=BUCKET, **location)
     files = sorted(pictures.glob("*.jpg"))
     for file in files:
         s3.put_object(Bucket=BUCKET, Key=f"{FOLDER}/{file.name}", Body=file.read_bytes(), ContentType="image/jpeg")
@@ -64,36 +63,44 @@ def fill_bucket(s3: "S3Client", region: str, pictures: Path = SAMPLES) -> int:
 
 
 def connect_bucket(session: "boto3.Session", endpoint: str | None, api: Api) -> str:
-    """As a customer does it: ask what the role must be like, make it, make the collection; answers the collection."""
+    """Create a collection of the bucket as a customer does; returns its identifier.
+
+    A customer has the API check the bucket, creates the role that the response describes, and then the collection.
+    """
     account = session.client("sts", endpoint_url=endpoint).get_caller_identity()["Account"]
-    source = {"bucket": BUCKET, "folder": f"/{FOLDER}", "region": session.region_name}
-    asked = api.call("POST", "/collections/check/", json=source)
+    bucket = {"bucket": BUCKET, "folder": f"/{FOLDER}", "region": session.region_name}
+    policies = api.call("POST", "/collections/check/", json=bucket)
     iam = session.client("iam", endpoint_url=endpoint)
-    iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(asked["trust_policy"]))
-    iam.put_role_policy(RoleName=ROLE, PolicyName="read", PolicyDocument=json.dumps(asked["permissions_policy"]))
-    role = f"arn:aws:iam::{account}:role/{ROLE}"
-    wish = {**source, "type": "s3", "name": "Sample photographs", "role_arn": role, "auto_sync_interval": "daily"}
-    return str(api.call("POST", "/collections/", json=wish)["collection"]["uuid"])
+    iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(policies["trust_policy"]))
+    iam.put_role_policy(RoleName=ROLE, PolicyName="read", PolicyDocument=json.dumps(policies["permissions_policy"]))
+    collection = {
+        **bucket,
+        "type": "s3",
+        "name": "Sample photographs",
+        "role_arn": f"arn:aws:iam::{account}:role/{ROLE}",
+        "auto_sync_interval": "daily",
+    }
+    return str(api.call("POST", "/collections/", json=collection)["collection"]["uuid"])
 
 
-def sync_and_wait(api: Api, collection: str, say: Say) -> float:
-    """Sync, saying how many pictures are searchable on the way; answers the seconds it took.
+def sync_and_wait(api: Api, collection: str, report: Report) -> float:
+    """Sync, reporting how many pictures are searchable; returns the seconds that it took.
 
     Raises:
         RuntimeError: the sync failed or did not end.
     """
-    began = time.monotonic()
+    started = time.monotonic()
     api.call("POST", f"/collections/{collection}/sync/")
-    shown = -1
-    while time.monotonic() - began < SYNC_SECONDS:
-        now = api.call("GET", f"/collections/{collection}/")["collection"]
-        files = now["stats"]["total_files"]
-        if files != shown:
-            say(f"  {files} pictures searchable")
-            shown = files
-        if now["sync_status"] == "completed":
-            return time.monotonic() - began
-        if now["sync_status"] == "failed":
+    reported = -1
+    while time.monotonic() - started < FIRST_SYNC_SECONDS:
+        state = api.call("GET", f"/collections/{collection}/")["collection"]
+        files = state["stats"]["total_files"]
+        if files != reported:
+            report(f"  {files} pictures searchable")
+            reported = files
+        if state["sync_status"] == "completed":
+            return time.monotonic() - started
+        if state["sync_status"] == "failed":
             break
         time.sleep(0.25)
     raise RuntimeError("The sync did not end; the reason is in the emulator's log.")

@@ -48,7 +48,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 @pytest.fixture(scope="session")
 def stack(emulator: Emulator) -> LocalSystem:
     """The deployed template with its samples."""
-    return bring_up(emulator, say=print)
+    return bring_up(emulator, print)
 
 
 @pytest.fixture(scope="session")

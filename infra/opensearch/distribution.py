@@ -1,7 +1,7 @@
 """OpenSearch with k-NN, assembled from its published parts into the layout that it starts from.
 
 The parts and their checksums are locked in ``lock.json``. k-NN's native library, which its faiss engine needs, is not
-among what is published: an index of that engine ends the node. Lucene's engine, the one we use, needs none.
+published: an index of that engine ends the node. The local system uses Lucene's engine, which needs none.
 """
 
 import fcntl
@@ -37,18 +37,18 @@ has.native.controller=false
 
 
 def distribution(cache: Path | None = None) -> Path:
-    """The assembled folder; at once if it has been assembled before, by whichever checkout.
+    """The assembled folder; at once if any checkout has assembled it before.
 
     Raises:
-        MavenError: a part could not be had.
+        MavenError: a part cannot be downloaded.
     """
     folder = (cache or cache_folder()) / "opensearch"
     home = folder / f"{VERSION}-{_digest()}"
     if home.exists():
         return home
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder / "assembling.lock"):
-        if not home.exists():  # still
+    with _one_process(folder / "assembling.lock"):
+        if not home.exists():  # another process may have assembled it meanwhile
             unfinished = Path(tempfile.mkdtemp(dir=folder, prefix="assembling-"))
             try:
                 _assemble(unfinished, cache)
@@ -60,9 +60,9 @@ def distribution(cache: Path | None = None) -> Path:
 
 
 def _assemble(home: Path, cache: Path | None) -> None:
-    placed = [(folder, locked) for folder, listed in read_lock(LOCK).items() for locked in listed]
-    files = fetch([locked for _, locked in placed], cache)
-    for (folder, locked), file in zip(placed, files, strict=True):
+    parts = [(folder, locked) for folder, artifacts in read_lock(LOCK).items() for locked in artifacts]
+    files = fetch([locked for _, locked in parts], cache)
+    for (folder, locked), file in zip(parts, files, strict=True):
         _place(home / folder, locked, file)
     for name, plugin in MODULES.items():
         descriptor = DESCRIPTOR.format(name=name, version=VERSION, plugin=plugin)
@@ -79,8 +79,8 @@ def _place(folder: Path, locked: Locked, file: Path) -> None:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """One process at a time. The system itself frees the lock of a process that dies, so none can be left behind."""
+def _one_process(path: Path) -> Iterator[None]:
+    """One process at a time. The operating system releases the lock of a process that dies."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Lock what a node is made of: ``python -m infra.opensearch.lock`` writes ``lock.json`` beside this file.
+"""Lock the parts of a node: ``python -m infra.opensearch.lock`` writes ``lock.json`` beside this file.
 
 OpenSearch publishes its parts, not its archive: the folders' contents follow from the parts' own descriptions.
 """
@@ -9,8 +9,9 @@ from infra.maven import Locked, lock, to_json
 from infra.opensearch.distribution import LOCK, MODULES, VERSION
 
 CORE = f"org.opensearch:opensearch:{VERSION}"
-# Needed by the main class and left out of its description. Each by itself: together they would shift other versions.
-BESIDE = (
+# The main class needs these, and its description omits them. Each is locked without its dependencies: together they
+# would change versions of the others.
+UNLISTED = (
     f"org.opensearch:opensearch-plugin-classloader:{VERSION}",
     f"org.opensearch:opensearch-agent-bootstrap:{VERSION}",
     "org.apache.logging.log4j:log4j-core:2.25.3",
@@ -25,14 +26,14 @@ KNN = f"org.opensearch.plugin:opensearch-knn:{VERSION}.0:zip"
 
 
 def write(path: Path = LOCK) -> None:
-    core = lock([CORE]) + lock(BESIDE, transitive=False)
+    core = lock([CORE]) + lock(UNLISTED, transitive=False)
     locks = {"lib": core}
-    shared = {_name(each) for each in core}
+    shared = {_name(artifact) for artifact in core}
     for module in MODULES:
         resolved = lock([f"org.opensearch.plugin:{part}:{VERSION}" for part in PARTS[module]])
-        # A class that is on both paths is refused; drivers of other systems are of no use.
-        useless = shared | {name for name in map(_name, resolved) if "codec-native" in name}
-        locks[f"modules/{module}"] = [each for each in resolved if _name(each) not in useless]
+        # OpenSearch refuses a class that is on both paths; drivers of other systems are useless.
+        excluded = shared | {name for name in map(_name, resolved) if "codec-native" in name}
+        locks[f"modules/{module}"] = [artifact for artifact in resolved if _name(artifact) not in excluded]
     locks["plugins/opensearch-knn"] = lock([KNN], transitive=False)
     path.write_text(to_json(locks))
 

@@ -20,7 +20,7 @@ from infra.opensearch.distribution import distribution
 HEAP_MB = 512
 START_SECONDS = 120
 STOP_SECONDS = 30
-LOGGING = """status=error
+LOG4J_PROPERTIES = """status=error
 appender.console.type=Console
 appender.console.name=console
 appender.console.layout.type=PatternLayout
@@ -28,7 +28,7 @@ appender.console.layout.pattern=[%d][%p][%c{1}] %m%n
 rootLogger.level=warn
 rootLogger.appenderRef.console.ref=console
 """
-SETTINGS = """cluster.name: similarix-local
+OPENSEARCH_YML = """cluster.name: similarix-local
 discovery.type: single-node
 http.host: {host}
 http.port: {port}
@@ -42,7 +42,7 @@ cluster.routing.allocation.disk.threshold_enabled: false
 
 
 class NodeError(Exception):
-    """The node cannot be had or does not start; the message says why."""
+    """The node cannot start; the message says why. ``make run`` prints it, and tests that need a node are skipped."""
 
 
 class Node:
@@ -66,30 +66,30 @@ class Node:
         self.stop()
 
     def start(self) -> None:
-        """Answers once the node does.
+        """Returns once the node responds.
 
         Raises:
-            NodeError: the port is taken, a part could not be had, or the node ended or did not answer in time.
+            NodeError: the port is in use, a part cannot be downloaded, or the node ended or did not respond in time.
         """
         if listens(self.port):
             raise NodeError(f"Port {self.port} on {HOST} is in use.")
         try:
             home, java = distribution(), find_java()
         except (MavenError, ImportError, OSError) as error:
-            raise NodeError(f"OpenSearch is not to be had on this machine: {error}") from error
+            raise NodeError(f"OpenSearch cannot run on this machine: {error}") from error
         config = self.folder / "config"
         config.mkdir(parents=True, exist_ok=True)
-        (config / "log4j2.properties").write_text(LOGGING)
-        (config / "opensearch.yml").write_text(SETTINGS.format(host=HOST, port=self.port, folder=self.folder))
+        (config / "log4j2.properties").write_text(LOG4J_PROPERTIES)
+        (config / "opensearch.yml").write_text(OPENSEARCH_YML.format(host=HOST, port=self.port, folder=self.folder))
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                # Supervised: the node ends with the process that started it, however that one ends.
+                # The node ends with the process that started it, however that one ends.
                 [sys.executable, "-P", str(Path(__file__).with_name("node_process.py")), *self._command(home, java)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
-                start_new_session=True,  # the terminal's Ctrl-C is ours alone to answer
+                start_new_session=True,  # the terminal's Ctrl-C is for this process alone
             )
         try:
             self._wait_until_ready(self._process)
@@ -98,11 +98,11 @@ class Node:
             raise
 
     def stop(self) -> None:
-        """Ends the node, once it has put its data away; nothing to do if it does not run."""
+        """End the node, once it has written its data; does nothing if it does not run."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Ends the node at once, as a machine that fails would."""
+        """End the node at once, as a machine that fails would."""
         self._end(signal.SIGKILL)
 
     @property
@@ -110,19 +110,19 @@ class Node:
         return self._process is not None and self._process.poll() is None
 
     def resident_mb(self) -> float:
-        """Memory that the node's processes hold now, in MB."""
+        """Memory that the node's processes use now, in MB."""
         assert self._process is not None
-        listed = subprocess.run(
+        ps = subprocess.run(
             ["ps", "-o", "rss=", "-g", str(self._process.pid)], capture_output=True, text=True, check=True
         )
-        return sum(map(int, listed.stdout.split())) / 1024
+        return sum(map(int, ps.stdout.split())) / 1024
 
-    def _end(self, how: signal.Signals) -> None:
+    def _end(self, with_signal: signal.Signals) -> None:
         process, self._process = self._process, None
         if process is None:
             return
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, how)
+            os.killpg(process.pid, with_signal)
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -141,7 +141,7 @@ class Node:
             "-XX:+UseSerialGC",
             "-Djava.awt.headless=true",
             "-Dfile.encoding=UTF-8",
-            # Without JNA, whose system calls it would make, the node starts under root too, with one warning.
+            # OpenSearch makes system calls through JNA; without it, the node starts under root, too, with one warning.
             "-Djna.nosys=true",
             "-Djna.nounpack=true",
             "-Djna.boot.library.path=/nonexistent",
@@ -163,7 +163,7 @@ class Node:
             if _ready(self.endpoint):
                 return
             time.sleep(0.1)
-        raise NodeError(f"OpenSearch did not answer within {START_SECONDS} s. Its log is {self.log}.")
+        raise NodeError(f"OpenSearch did not respond within {START_SECONDS} s. Its log is {self.log}.")
 
     def _last_lines(self, count: int = 5) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
@@ -172,8 +172,8 @@ class Node:
 def _ready(endpoint: str) -> bool:
     """Whether every index that the node has can be searched."""
     try:
-        wanted = {"wait_for_status": "yellow", "timeout": "1s"}
-        answer = direct_session().get(f"{endpoint}/_cluster/health", params=wanted, timeout=5)
-        return answer.ok and not answer.json()["timed_out"]
+        condition = {"wait_for_status": "yellow", "timeout": "1s"}
+        response = direct_session().get(f"{endpoint}/_cluster/health", params=condition, timeout=5)
+        return response.ok and not response.json()["timed_out"]
     except (requests.RequestException, ValueError):
         return False

@@ -1,4 +1,4 @@
-"""A command that ends with the process that started this one, whose lifeline is standard input."""
+"""Runs a command that ends with the parent of this process: the parent's death closes standard input."""
 
 import os
 import signal
@@ -6,12 +6,12 @@ import subprocess
 import sys
 import threading
 
-STOP_SECONDS = 25
+STOP_SECONDS = 25  # under those that infra.opensearch.node waits
 
 
 def main(command: list[str]) -> int:
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    # The whole group is told to end, the child with it: here there is only its end to wait for.
+    # A signal goes to the whole group, the child with it: this process only waits for the child's end.
     signal.signal(signal.SIGTERM, lambda *_: None)
     threading.Thread(target=_end_with_parent, args=(child,), daemon=True).start()
     return child.wait()

@@ -63,7 +63,7 @@ def _keys(parameters: dict[str, Any]) -> int:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Emulator(Path(folder), free_port()) as emulator:
-        stack = bring_up(emulator, say=lambda _: None)
+        stack = bring_up(emulator, lambda _: None)
         deployment = Deployment(emulator.session(), emulator.endpoint, stack.outputs)
         counted = Counted(deployment)
         services = Services(deployment.services.config, counted.client)

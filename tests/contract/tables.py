@@ -1,26 +1,17 @@
 """Tables as the template defines them, made on any endpoint that speaks DynamoDB."""
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import yaml
+from infra.template import read_template
 
-TEMPLATE = Path(__file__).parents[2] / "infra" / "template.yaml"
 OF_A_TABLE = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads what matters here; CloudFormation's own tags stay unread."""
-
-
-_Loader.add_multi_constructor("!", lambda loader, tag, node: tag)
 
 
 @cache
 def _resources() -> dict[str, Any]:
-    resources: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=_Loader)["Resources"]
+    resources: dict[str, Any] = read_template()["Resources"]
     return resources
 
 

@@ -47,7 +47,7 @@ def main() -> None:
         LoudEmulator(Path(folder) / "emulator", free_port()) as emulator,
         dynamodb_local(Path(folder)) as dynamodb,
     ):
-        stack = bring_up(emulator, say=lambda _: None)
+        stack = bring_up(emulator, lambda _: None)
         deployment = Deployment(emulator.session(), emulator.endpoint, stack.outputs)
         (model,) = [c for c in deployment.services.every_collection() if c.uuid == stack.collection]
         Bench(deployment, Meters(emulator.log, dynamodb), another(dynamodb)).run(model)

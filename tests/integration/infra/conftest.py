@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from infra.package import Package, package
@@ -25,5 +28,20 @@ def functions(resources) -> dict:
     return of_type(resources, "AWS::Serverless::Function")
 
 
-def of_type(resources: dict, kind: str) -> dict:
+def of_type(resources: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """The properties of the resources of a type, by name."""
     return {name: resource["Properties"] for name, resource in resources.items() if resource["Type"] == kind}
+
+
+def referred(value: Mapping[str, Any]) -> str:
+    """The logical name behind a Ref or Fn::GetAtt."""
+    name: str = value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0]
+    return name
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def statements(role: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]

@@ -1,3 +1,5 @@
+"""What Chalice makes of the application, and the archive of the embedder."""
+
 import shutil
 from zipfile import ZipFile
 
@@ -9,15 +11,15 @@ from infra.package import ROOT, PackagingError, package
 
 @pytest.fixture
 def project(tmp_path):
-    """A copy of what is packaged, free to be changed."""
-    for name in ("app.py", ".chalice/config.json", "infra/template.yaml", "requirements.txt"):
+    """A copy of the application's files, which a test may change."""
+    for name in ("app.py", ".chalice/config.json", "requirements.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "chalicelib", tmp_path / "chalicelib")
     return tmp_path
 
 
-def test_only_the_application_is_packaged(packaged):
+def test_the_package_has_the_applications_python_files_alone(packaged):
     with ZipFile(packaged.code) as archive:
         names = archive.namelist()
 
@@ -25,33 +27,33 @@ def test_only_the_application_is_packaged(packaged):
     assert all(name.endswith(".py") for name in names)
 
 
-def test_nothing_is_done_again_until_something_changes(project):
-    stamp = package(project, thin=True).code.stat().st_mtime_ns
-    assert package(project, thin=True).code.stat().st_mtime_ns == stamp
+def test_an_unchanged_application_is_packaged_once(project):
+    modified = package(project, thin=True).code.stat().st_mtime_ns
+    assert package(project, thin=True).code.stat().st_mtime_ns == modified
 
     (project / "chalicelib" / "new.py").write_text("NEW = 1\n")
     assert "chalicelib/new.py" in ZipFile(package(project, thin=True).code).namelist()
 
 
-def test_a_failure_tells_what_chalice_said(project):
-    (project / "app.py").write_text("import nothing_of_that_name\n")
+def test_the_error_of_a_failed_packaging_has_chalices_words(project):
+    (project / "app.py").write_text("import no_such_module\n")
 
-    with pytest.raises(PackagingError, match="nothing_of_that_name"):
+    with pytest.raises(PackagingError, match="no_such_module"):
         package(project, thin=True)
 
 
-def test_a_failure_leaves_nothing_to_be_taken_for_a_package(project):
-    good = (project / "app.py").read_text()
+def test_a_failed_packaging_leaves_no_package_behind(project):
+    working = (project / "app.py").read_text()
     package(project, thin=True)
     (project / "app.py").write_text("raise SystemExit(3)\n")
     with pytest.raises(PackagingError):
         package(project, thin=True)
-    (project / "app.py").write_text(good)
+    (project / "app.py").write_text(working)
 
     assert package(project, thin=True).code.exists()
 
 
-def test_the_embedder_is_archived_with_one_model(tmp_path):
+def test_the_embedders_archive_has_the_chosen_model(tmp_path):
     with ZipFile(zip_embedder("lite", out=tmp_path)) as archive:
         names = set(archive.namelist())
 
@@ -59,12 +61,12 @@ def test_the_embedder_is_archived_with_one_model(tmp_path):
     assert not any("__pycache__" in name or "Dockerfile" in name for name in names)
 
 
-def test_a_model_that_is_not_there_is_named(tmp_path):
+def test_a_missing_model_is_named_in_the_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="colossal"):
         zip_embedder("colossal", out=tmp_path)
 
 
-def test_a_model_that_was_fetched_stays_out_of_the_archive(tmp_path):
+def test_a_fetched_model_stays_out_of_the_archive(tmp_path):
     root = tmp_path / "root"
     shutil.copytree(ROOT / "embedder_container", root / "embedder_container")
     (root / "build" / "models" / "large").mkdir(parents=True)

@@ -2,43 +2,43 @@
 
 import copy
 
-from infra.template import PACKAGED_CODE, definition_digest, with_code, with_zipped_embedder
+from infra.template.edits import PACKAGED_CODE, definition_digest, with_code, with_zipped_embedder
 
 ARCHIVE = "s3://artifacts/code/embedder.zip"
 
 
-def test_the_embedder_becomes_an_archive_and_keeps_the_rest(template):
+def test_the_zipped_embedder_keeps_all_properties_but_its_image(template):
     before, after = (
-        each["Resources"]["Embedder"]["Properties"]
-        for each in (template, with_zipped_embedder(template, ARCHIVE, "python3.13"))
+        variant["Resources"]["Embedder"]["Properties"]
+        for variant in (template, with_zipped_embedder(template, ARCHIVE, "python3.13"))
     )
     new = {"Runtime": "python3.13", "Handler": "embedder_container.handler.handler", "CodeUri": ARCHIVE}
 
     assert after == {name: value for name, value in before.items() if name not in ("PackageType", "ImageUri")} | new
 
 
-def test_a_model_that_was_fetched_is_read_where_it_lies(template):
+def test_the_zipped_embedder_reads_a_fetched_model_from_its_folder(template):
     local = with_zipped_embedder(template, ARCHIVE, "python3.13", "/models")["Resources"]["Embedder"]["Properties"]
 
     assert local["Environment"]["Variables"] == {"MODEL": {"Ref": "EmbedderModel"}, "MODELS_DIR": "/models"}
 
 
-def test_no_other_part_of_the_template_changes(template):
+def test_zipping_the_embedder_changes_no_other_part_of_the_template(template):
     local = with_zipped_embedder(template, ARCHIVE, "python3.13")
     local["Resources"]["Embedder"]["Properties"] = template["Resources"]["Embedder"]["Properties"]
 
     assert local == template
 
 
-def test_the_template_that_is_given_stays_as_it_is(template):
-    kept = copy.deepcopy(template)
+def test_an_edit_leaves_the_given_template_unchanged(template):
+    before = copy.deepcopy(template)
     with_zipped_embedder(template, ARCHIVE, "python3.13")
     with_code(template, ARCHIVE)
 
-    assert template == kept
+    assert template == before
 
 
-def test_all_the_application_runs_the_same_code(template):
+def test_all_functions_of_the_application_run_the_same_code(template):
     deployed = with_code(template, ARCHIVE)
     functions = {n: r for n, r in deployed["Resources"].items() if r["Type"] == "AWS::Serverless::Function"}
 
@@ -47,7 +47,7 @@ def test_all_the_application_runs_the_same_code(template):
     assert PACKAGED_CODE not in str(deployed)
 
 
-def test_the_digest_of_the_api_follows_its_definition_alone(template):
+def test_the_digest_of_the_api_changes_with_its_definition_alone(template):
     digest = definition_digest(template)
     other = with_code(template, ARCHIVE)
     other["Resources"]["SyncWorker"]["Properties"]["Timeout"] = 7

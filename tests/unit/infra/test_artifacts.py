@@ -1,3 +1,5 @@
+"""The bucket of artifacts, on an S3 in memory."""
+
 from types import SimpleNamespace
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
@@ -54,7 +56,7 @@ def archive(path, names, compression):
         ("eu-central-1", {"CreateBucketConfiguration": {"LocationConstraint": "eu-central-1"}}),
     ],
 )
-def test_the_bucket_is_made_once_and_private(region, location):
+def test_the_bucket_of_artifacts_is_created_once_and_is_private(region, location):
     s3 = FakeS3()
     for _ in range(2):
         Artifacts(s3, "123456789012", region).prepare()
@@ -62,12 +64,12 @@ def test_the_bucket_is_made_once_and_private(region, location):
     assert s3.buckets == {f"similarix-artifacts-123456789012-{region}": location | {"private": True}}
 
 
-def test_somebody_elses_bucket_is_not_used():
+def test_the_bucket_of_another_account_is_not_used():
     with pytest.raises(ClientError, match="403"):
         Artifacts(FakeS3(status="403"), "123456789012", "us-east-1").prepare()
 
 
-def test_the_same_files_are_uploaded_once_however_they_were_packed(tmp_path):
+def test_archives_of_the_same_files_are_uploaded_once_whatever_their_order_and_compression(tmp_path):
     s3 = FakeS3()
     artifacts = Artifacts(s3, "123456789012", "us-east-1")
     first = artifacts.add_archive(archive(tmp_path / "1.zip", ["a.py", "b.py"], ZIP_DEFLATED))
@@ -78,7 +80,7 @@ def test_the_same_files_are_uploaded_once_however_they_were_packed(tmp_path):
     assert s3.uploads == 2
 
 
-def test_a_template_is_found_by_url():
+def test_the_url_of_a_template_names_its_bucket_and_key():
     s3 = FakeS3()
     url = Artifacts(s3, "123456789012", "us-east-1").add_template("{}")
     _, bucket, key = url.removeprefix("https://").split("/", 2)

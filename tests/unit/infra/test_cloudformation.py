@@ -1,4 +1,4 @@
-"""The deployer's conversation with CloudFormation, on a stand-in that holds one."""
+"""Deployments, on a CloudFormation in memory with one stack."""
 
 from dataclasses import dataclass, field
 
@@ -10,14 +10,14 @@ from infra.cloudformation import CloudFormationStack, DeploymentError
 
 @dataclass
 class FakeCloudFormation:
-    """One stack, whose change ends as it is told to."""
+    """One stack, whose change ends in the status ``end`` after the events of ``change_events``, oldest first."""
 
     status: str | None = None
     parameters: list[str] = field(default_factory=list)
     change_set: dict = field(default_factory=lambda: {"Status": "CREATE_COMPLETE"})
     end: str = "CREATE_COMPLETE"
-    told: list[dict] = field(default_factory=list)  # the change's events, oldest first
-    asked: list[tuple[str, dict]] = field(default_factory=list)
+    change_events: list[dict] = field(default_factory=list)
+    calls: list[tuple[str, dict]] = field(default_factory=list)
     events: list[dict] = field(default_factory=list)
 
     def describe_stacks(self, StackName):  # noqa: N803
@@ -31,22 +31,22 @@ class FakeCloudFormation:
     def get_template_summary(self, **_):
         return {"Parameters": [{"ParameterKey": "LogLevel"}, {"ParameterKey": "New"}]}
 
-    def create_change_set(self, **asked):
-        self.asked.append(("create_change_set", asked))
+    def create_change_set(self, **arguments):
+        self.calls.append(("create_change_set", arguments))
         self.status = self.status or "REVIEW_IN_PROGRESS"
 
     def describe_change_set(self, **_):
         return self.change_set
 
-    def delete_change_set(self, **asked):
-        self.asked.append(("delete_change_set", asked))
+    def delete_change_set(self, **arguments):
+        self.calls.append(("delete_change_set", arguments))
 
     def execute_change_set(self, **_):
         self.status = self.end
-        self.events = self.told
+        self.events = self.change_events
 
-    def delete_stack(self, **asked):
-        self.asked.append(("delete_stack", asked))
+    def delete_stack(self, **arguments):
+        self.calls.append(("delete_stack", arguments))
         self.status = None
 
     def get_paginator(self, _):
@@ -60,42 +60,44 @@ def event(name: str, status: str, reason: str = "") -> dict:
     return {
         "EventId": f"{name}-{status}",
         "LogicalResourceId": name,
-        "ResourceType": "AWS::Some::Thing",
+        "ResourceType": "AWS::SQS::Queue",
         "ResourceStatus": status,
         "ResourceStatusReason": reason,
     }
 
 
 @pytest.fixture
-def said():
+def lines():
     return []
 
 
-def deploy(cloudformation, said, **parameters):
-    return CloudFormationStack(cloudformation, "similarix", said.append, pause_seconds=0).deploy(
+def deploy(cloudformation, lines, **parameters):
+    return CloudFormationStack(cloudformation, "similarix", lines.append, pause_seconds=0).deploy(
         "https://template", parameters
     )
 
 
-def asked(cloudformation, what):
-    return [arguments for name, arguments in cloudformation.asked if name == what]
+def calls_of(cloudformation, operation):
+    return [arguments for name, arguments in cloudformation.calls if name == operation]
 
 
-def test_a_new_stack_is_created_and_its_outputs_answered(said):
-    cloudformation = FakeCloudFormation(told=[event("Queue", "CREATE_IN_PROGRESS"), event("Queue", "CREATE_COMPLETE")])
+def test_a_new_stack_is_created_and_its_outputs_are_returned(lines):
+    cloudformation = FakeCloudFormation(
+        change_events=[event("Queue", "CREATE_IN_PROGRESS"), event("Queue", "CREATE_COMPLETE")]
+    )
 
-    assert deploy(cloudformation, said, LogLevel="INFO") == {"Url": "https://example.com"}
-    (change,) = asked(cloudformation, "create_change_set")
+    assert deploy(cloudformation, lines, LogLevel="INFO") == {"Url": "https://example.com"}
+    (change,) = calls_of(cloudformation, "create_change_set")
     assert change["ChangeSetType"] == "CREATE"
     assert change["Parameters"] == [{"ParameterKey": "LogLevel", "ParameterValue": "INFO"}]
-    assert [line.split() for line in said] == [["CREATE_COMPLETE", "Queue"]]
+    assert [line.split() for line in lines] == [["CREATE_COMPLETE", "Queue"]]
 
 
-def test_parameters_that_are_not_given_keep_their_values(said):
+def test_parameters_that_a_deployment_does_not_give_keep_their_values(lines):
     cloudformation = FakeCloudFormation(status="CREATE_COMPLETE", end="UPDATE_COMPLETE", parameters=["LogLevel"])
-    deploy(cloudformation, said)
+    deploy(cloudformation, lines)
 
-    (change,) = asked(cloudformation, "create_change_set")
+    (change,) = calls_of(cloudformation, "create_change_set")
     assert change["ChangeSetType"] == "UPDATE"
     assert change["Parameters"] == [{"ParameterKey": "LogLevel", "UsePreviousValue": True}]
 
@@ -103,37 +105,37 @@ def test_parameters_that_are_not_given_keep_their_values(said):
 @pytest.mark.parametrize(
     "reason", ["The submitted information didn't contain changes. Submit…", "No updates are to be performed."]
 )
-def test_nothing_to_change_is_success(said, reason):
+def test_a_deployment_without_changes_succeeds(lines, reason):
     unchanged = {"Status": "FAILED", "StatusReason": reason}
     cloudformation = FakeCloudFormation(status="CREATE_COMPLETE", change_set=unchanged)
 
-    assert deploy(cloudformation, said) == {"Url": "https://example.com"}
-    assert said == ["similarix: nothing to change"]
-    assert asked(cloudformation, "delete_change_set")
+    assert deploy(cloudformation, lines) == {"Url": "https://example.com"}
+    assert lines == ["similarix: nothing to change"]
+    assert calls_of(cloudformation, "delete_change_set")
 
 
-def test_a_change_that_is_refused_says_why(said):
+def test_the_error_of_a_refused_change_has_the_reason(lines):
     refused = {"Status": "FAILED", "StatusReason": "Transform AWS::Serverless failed"}
 
     with pytest.raises(DeploymentError, match="Transform AWS::Serverless failed"):
-        deploy(FakeCloudFormation(change_set=refused), said)
+        deploy(FakeCloudFormation(change_set=refused), lines)
 
 
-def test_a_failure_names_the_resource_that_caused_it(said):
-    told = [
+def test_the_error_of_a_failed_deployment_names_the_resource_that_caused_it(lines):
+    events = [
         event("Table", "CREATE_FAILED", "Resource creation cancelled"),
         event("Queue", "CREATE_FAILED", "the queue's name is too long"),
-        event("Bucket", "CREATE_FAILED", "the bucket is there already"),
+        event("Bucket", "CREATE_FAILED", "the bucket exists"),
         event("similarix", "ROLLBACK_IN_PROGRESS", "The following resource(s) failed to create: [Queue]"),
     ]
-    with pytest.raises(DeploymentError, match=r"ROLLBACK_COMPLETE.*Queue \(AWS::Some::Thing\).*too long"):
-        deploy(FakeCloudFormation(end="ROLLBACK_COMPLETE", told=told), said)
-    assert any("ROLLBACK_IN_PROGRESS" in line for line in said)
+    with pytest.raises(DeploymentError, match=r"ROLLBACK_COMPLETE.*Queue \(AWS::SQS::Queue\).*too long"):
+        deploy(FakeCloudFormation(end="ROLLBACK_COMPLETE", change_events=events), lines)
+    assert any("ROLLBACK_IN_PROGRESS" in line for line in lines)
 
 
-def test_what_a_failed_first_deployment_left_is_removed(said):
+def test_the_remains_of_a_failed_first_deployment_are_removed(lines):
     cloudformation = FakeCloudFormation(status="ROLLBACK_COMPLETE")
-    deploy(cloudformation, said)
+    deploy(cloudformation, lines)
 
-    assert asked(cloudformation, "delete_stack")
-    assert asked(cloudformation, "create_change_set")[0]["ChangeSetType"] == "CREATE"
+    assert calls_of(cloudformation, "delete_stack")
+    assert calls_of(cloudformation, "create_change_set")[0]["ChangeSetType"] == "CREATE"

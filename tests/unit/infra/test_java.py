@@ -1,4 +1,4 @@
-"""Which Java runs the services of this machine."""
+"""The choice of a Java runtime."""
 
 from pathlib import Path
 
@@ -9,30 +9,30 @@ def runtime(folder: Path, version: str, modules: str = "java.base jdk.incubator.
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "java").write_text("#!/bin/sh\n")
     (folder / "bin" / "java").chmod(0o755)
-    (folder / "release").write_text(f'IMPLEMENTOR="somebody"\nJAVA_VERSION="{version}"\nMODULES="{modules}"\n')
+    (folder / "release").write_text(f'IMPLEMENTOR="vendor"\nJAVA_VERSION="{version}"\nMODULES="{modules}"\n')
     return folder
 
 
-def test_an_installed_one_with_the_vector_module_is_preferred(tmp_path: Path):
+def test_an_installed_java_with_the_vector_module_is_preferred(tmp_path: Path):
     runtime(tmp_path / "old", "17.0.15")
-    good = runtime(tmp_path / "new", "21.0.2")
-    found = find_java({"PATH": ""}, ((str(tmp_path), "*"),))
-    assert (found.command, found.version, found.vectors) == (good / "bin" / "java", 21, True)
-    assert found.options == ["--add-modules=jdk.incubator.vector"]
+    new = runtime(tmp_path / "new", "21.0.2")
+    java = find_java({"PATH": ""}, ((str(tmp_path), "*"),))
+    assert (java.command, java.version, java.vectors) == (new / "bin" / "java", 21, True)
+    assert java.options == ["--add-modules=jdk.incubator.vector"]
 
 
-def test_java_home_comes_first(tmp_path: Path):
+def test_the_java_of_java_home_comes_first(tmp_path: Path):
     chosen = runtime(tmp_path / "chosen", "25")
-    runtime(tmp_path / "places" / "other", "24")
-    found = find_java({"PATH": "", "JAVA_HOME": str(chosen)}, ((str(tmp_path / "places"), "*"),))
-    assert found.command == chosen / "bin" / "java"
+    runtime(tmp_path / "installed" / "other", "24")
+    java = find_java({"PATH": "", "JAVA_HOME": str(chosen)}, ((str(tmp_path / "installed"), "*"),))
+    assert java.command == chosen / "bin" / "java"
 
 
-def test_one_that_is_too_old_or_lacks_the_module_or_is_none_gives_way_to_the_wheels(tmp_path: Path):
+def test_the_java_of_the_wheel_is_used_where_installed_ones_are_too_old_or_lack_the_module(tmp_path: Path):
     runtime(tmp_path / "old", "17.0.15")
     runtime(tmp_path / "small", "21.0.1", modules="java.base")
     (tmp_path / "empty").mkdir()
-    found = find_java({"PATH": "", "JAVA_HOME": str(tmp_path / "nowhere")}, ((str(tmp_path), "*"),))
-    assert found.command.is_file()
-    assert found.version >= 21
-    assert found.options == []
+    java = find_java({"PATH": "", "JAVA_HOME": str(tmp_path / "absent")}, ((str(tmp_path), "*"),))
+    assert java.command.is_file()
+    assert java.version >= 21
+    assert java.options == []

@@ -1,4 +1,4 @@
-"""``make run`` ends when it is told to, whatever Python does at that moment."""
+"""``make run`` ends on a signal, whatever Python does at that moment."""
 
 import subprocess
 import sys
@@ -24,16 +24,16 @@ print(stopping.wait(10))
 
 
 @pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
-def test_a_signal_that_comes_while_an_object_is_finalized_is_not_lost(signal: str):
-    said = subprocess.run(
+def test_a_signal_during_the_finalization_of_an_object_is_not_lost(signal: str):
+    process = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(signal=signal)], capture_output=True, text=True, check=True
     )
-    assert "Exception ignored" in said.stderr
-    assert said.stdout.splitlines() == ["True"]
+    assert "Exception ignored" in process.stderr
+    assert process.stdout.splitlines() == ["True"]
 
 
 @pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
-def test_a_signal_interrupts_what_runs(signal: str):
+def test_a_signal_interrupts_the_running_code(signal: str):
     script = SCRIPT.format(signal=signal).replace("Finalized()", f"os.kill(os.getpid(), signal.{signal})")
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert said.stdout.splitlines() == ["interrupted", "True"]
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert process.stdout.splitlines() == ["interrupted", "True"]

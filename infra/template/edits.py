@@ -1,4 +1,4 @@
-"""What a packaged template is given before it is deployed; each function answers a new template."""
+"""Changes to a packaged template before it is deployed; each function returns a new template."""
 
 import copy
 import hashlib
@@ -24,7 +24,7 @@ def with_zipped_embedder(template: Template, uri: str, runtime: str, models_dir:
     """The template with the embedder's handler from an archive, where no container can run; all else is the same.
 
     Args:
-        models_dir: where its model lies on this machine, unless it is in the archive.
+        models_dir: the folder of its model on this machine, unless the archive contains the model.
     """
     changed = copy.deepcopy(template)
     properties = changed["Resources"][EMBEDDER]["Properties"]

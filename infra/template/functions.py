@@ -1,0 +1,174 @@
+"""The resources of each function: rows of ``infra.workers`` written out as CloudFormation."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from chalicelib.config import queue_variable
+from infra.template.edits import Template
+from infra.workers import DEAD_LETTER_DAYS, MAX_DELIVERIES, Function, Worker
+
+Resource = dict[str, Any]
+Statements = Sequence[Mapping[str, Any]]
+
+LAMBDA_ASSUMES = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+WRITE_LOG = ["logs:CreateLogStream", "logs:PutLogEvents"]
+RECEIVE = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"]
+
+
+def lambda_function(row: Function, statements: Statements) -> Template:
+    """A function's name, size, log group, role, alarm and output.
+
+    Args:
+        statements: what its role may do, beside writing its log.
+    """
+    log_group = f"{row.name}Logs"
+    function = {
+        # The log group first: a function that logs without one creates its own, which never expires.
+        "DependsOn": log_group,
+        "Properties": {
+            "FunctionName": _in_stack(row.lambda_name),
+            "MemorySize": {"Ref": row.memory} if isinstance(row.memory, str) else row.memory,
+            "Timeout": row.timeout,
+            "Role": _arn(f"{row.name}Role"),
+        },
+    }
+    resources = {
+        row.name: function,
+        log_group: {
+            "Type": "AWS::Logs::LogGroup",
+            "Properties": {
+                "LogGroupName": {"Fn::Sub": f"/aws/lambda/${{AWS::StackName}}-{row.lambda_name}"},
+                "RetentionInDays": {"Ref": "LogRetentionDays"},
+            },
+        },
+        f"{row.name}Role": _role(row.lambda_name, [_allow(WRITE_LOG, log_group), *statements]),
+        f"{row.name}ErrorsAlarm": _alarm(
+            row.alarm,
+            Namespace="AWS/Lambda",
+            MetricName="Errors",
+            Dimensions=[{"Name": "FunctionName", "Value": {"Ref": row.name}}],
+            Statistic="Sum",
+        ),
+    }
+    return {"Resources": resources, "Outputs": {f"{row.name}Name": {"Value": {"Ref": row.name}}}}
+
+
+def application_function(
+    row: Function, statements: Statements, environment: Mapping[str, Any], events: Mapping[str, Any] | None = None
+) -> Template:
+    """A function whose code and triggers are app.py's, with the application's environment."""
+    template = lambda_function(row, statements)
+    properties = template["Resources"][row.name]["Properties"]
+    properties["Environment"] = {"Variables": dict(environment)}
+    if events is not None:
+        properties["Events"] = {name: {"Properties": settings} for name, settings in events.items()}
+    return template
+
+
+def scheduled(row: Function, statements: Statements, environment: Mapping[str, Any]) -> Template:
+    """A function that app.py runs on a schedule."""
+    return application_function(row, statements, environment, {f"{row.name}Event": {"Enabled": True}})
+
+
+def worker(row: Worker, statements: Statements, environment: Mapping[str, Any]) -> Template:
+    """A function that receives from a queue, with the queue, its dead-letter queue and their alarms.
+
+    Chalice names the queue in the event source and does not refer to it; the environment's reference to the queue is
+    what has CloudFormation create it first.
+    """
+    function = row.function
+    receive = _allow(RECEIVE, row.queue_resource)
+    # A failed message is delivered again without the others of its batch.
+    source: dict[str, Any] = {"FunctionResponseTypes": ["ReportBatchItemFailures"], "BatchSize": row.batch_size}
+    if row.max_concurrency is not None:
+        source["ScalingConfig"] = {"MaximumConcurrency": row.max_concurrency}
+    template = application_function(
+        function, [receive, *statements], environment, {f"{function.name}SqsEventSource": source}
+    )
+    template["Resources"] |= _queues(row) | _queue_alarms(row)
+    template["Outputs"] |= {
+        f"{name}Url": {"Value": {"Ref": name}} for name in (row.queue_resource, row.dead_letters_resource)
+    }
+    return template
+
+
+def queue_urls(workers: Iterable[Worker]) -> dict[str, Any]:
+    """The environment variables that have the queues' URLs."""
+    return {queue_variable(row.queue): {"Ref": row.queue_resource} for row in workers}
+
+
+def _queues(row: Worker) -> dict[str, Resource]:
+    # The names are fixed because app.py names the queues.
+    redrive = {"deadLetterTargetArn": _arn(row.dead_letters_resource), "maxReceiveCount": MAX_DELIVERIES}
+    queue = _queue(row.queue, VisibilityTimeout=row.visibility_timeout, RedrivePolicy=redrive)
+    dead_letters = _queue(f"{row.queue}-dlq", MessageRetentionPeriod=DEAD_LETTER_DAYS * 24 * 3600)
+    return {row.queue_resource: queue, row.dead_letters_resource: dead_letters}
+
+
+def _queue(name: str, **properties: Any) -> Resource:
+    return {
+        "Type": "AWS::SQS::Queue",
+        "Properties": {"QueueName": _in_stack(name), "SqsManagedSseEnabled": True, **properties},
+    }
+
+
+def _queue_alarms(row: Worker) -> dict[str, Resource]:
+    dead_letters = _alarm(
+        f"{row.messages} failed {MAX_DELIVERIES} times and are in the dead-letter queue. See why with "
+        f"`infra.admin redrive --dry-run`, or in the {row.queue} worker's log.",
+        **_metric_of_queue("ApproximateNumberOfMessagesVisible", row.dead_letters_resource),
+    )
+    age = _alarm(
+        f"{row.messages} wait for {row.backlog_seconds // 60} minutes and more. {row.backlog_advice}".rstrip(),
+        **_metric_of_queue("ApproximateAgeOfOldestMessage", row.queue_resource),
+        Threshold=row.backlog_seconds,
+    )
+    return {f"{row.dead_letters_resource}Alarm": dead_letters, f"{row.queue.capitalize()}AgeAlarm": age}
+
+
+def _metric_of_queue(metric: str, queue: str) -> dict[str, Any]:
+    name = {"Fn::GetAtt": [queue, "QueueName"]}
+    return {"Namespace": "AWS/SQS", "MetricName": metric, "Dimensions": [{"Name": "QueueName", "Value": name}]}
+
+
+def _alarm(description: str, **properties: Any) -> Resource:
+    return {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmDescription": description,
+            "Statistic": "Maximum",
+            "Period": 300,
+            "EvaluationPeriods": 1,
+            "Threshold": 0,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "TreatMissingData": "notBreaching",
+            "AlarmActions": {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]},
+            **properties,
+        },
+    }
+
+
+def _role(policy: str, statements: Statements) -> Resource:
+    document = {"Version": "2012-10-17", "Statement": list(statements)}
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": LAMBDA_ASSUMES,
+            "Policies": [{"PolicyName": policy, "PolicyDocument": document}],
+        },
+    }
+
+
+def _allow(actions: Sequence[str], resource: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": _arn(resource)}
+
+
+def _arn(resource: str) -> dict[str, list[str]]:
+    return {"Fn::GetAtt": [resource, "Arn"]}
+
+
+def _in_stack(name: str) -> dict[str, str]:
+    return {"Fn::Sub": f"${{AWS::StackName}}-{name}"}

@@ -1,0 +1,145 @@
+"""The functions of the application, a row each: ``infra.template.functions`` makes their resources from these.
+
+A new worker is a row here, its permissions in ``infra/template/permissions.yaml``, a queue in
+``chalicelib.domain.messages.Queue`` and a handler in app.py.
+"""
+
+from dataclasses import dataclass
+
+from chalicelib.domain.messages import Queue
+
+# Deliveries of a message until it goes to the dead-letter queue. A failed message is delivered again after a delay that
+# grows (``chalicelib.services.pipeline.retries``), so the eight take something over an hour.
+MAX_DELIVERIES = 8
+DEAD_LETTER_DAYS = 14  # the longest that SQS keeps a message
+# A message stays hidden for so many times the time that its function may run, so that a batch that waits for a free
+# function is not delivered twice: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+VISIBILITY_FACTOR = 6
+BACKLOG_SECONDS = 1800  # age of the oldest message at which an alarm goes off, unless the row says otherwise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A Lambda function.
+
+    Args:
+        name: of its resource; those of Chalice's functions are made of the function's name in app.py.
+        lambda_name: its name on Lambda, after the stack's.
+        memory: in MB, or the name of the parameter that has it.
+        timeout: seconds that it may run.
+        alarm: what has happened when it raises an error.
+    """
+
+    name: str
+    lambda_name: str
+    memory: int | str
+    timeout: int
+    alarm: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """A function that receives from a queue, and the queue.
+
+    Args:
+        messages: the plural of what the queue contains, for the alarms.
+        batch_size: messages that an invocation receives at most; the decorator in app.py has the same.
+        max_concurrency: invocations at once, at most; None where the account's limit is enough. It is no parameter of
+            the template, because the emulator would read a parameter's value as a string.
+        backlog_seconds: age of the oldest message at which an alarm goes off.
+        backlog_advice: a sentence for that alarm.
+    """
+
+    queue: Queue
+    messages: str
+    timeout: int
+    batch_size: int
+    memory: int | str = "WorkerMemory"
+    max_concurrency: int | None = None
+    backlog_seconds: int = BACKLOG_SECONDS
+    backlog_advice: str = ""
+
+    @property
+    def function(self) -> Function:
+        return Function(
+            name=f"{self.queue.capitalize()}Worker",
+            lambda_name=f"{self.queue}-worker",
+            memory=self.memory,
+            timeout=self.timeout,
+            alarm=f"The {self.queue} worker fails.",
+        )
+
+    @property
+    def queue_resource(self) -> str:
+        """The queue's name in the template; ``…Url`` is the output that has its URL."""
+        return f"{self.queue.capitalize()}Queue"
+
+    @property
+    def dead_letters_resource(self) -> str:
+        """The dead-letter queue's name in the template; ``…Url`` is the output that has its URL."""
+        return f"{self.queue.capitalize()}DeadLetters"
+
+    @property
+    def visibility_timeout(self) -> int:
+        return VISIBILITY_FACTOR * self.timeout
+
+
+API = Function(
+    name="APIHandler",
+    lambda_name="api",
+    memory="ApiMemory",
+    timeout=29,  # as long as API Gateway waits
+    alarm="The function behind the API fails.",
+)
+EMBEDDER = Function(
+    name="Embedder",
+    lambda_name="embedder",
+    memory="EmbedderMemory",
+    timeout=120,
+    alarm="The embedder fails.",
+)
+WORKERS = (
+    Worker(queue=Queue.SYNC, messages="Syncs", timeout=120, batch_size=1),
+    Worker(queue=Queue.EVENTS, messages="S3 events", timeout=60, batch_size=10, memory=256),
+    Worker(
+        queue=Queue.INDEX,
+        messages="Batches of objects",
+        timeout=180,
+        batch_size=4,
+        max_concurrency=8,  # and as many embedders, which index workers call
+        backlog_seconds=7200,
+        backlog_advice="A higher max_concurrency of the index worker (infra/workers.py) may help.",
+    ),
+    Worker(queue=Queue.UPLOADS, messages="Uploads", timeout=180, batch_size=1, max_concurrency=8),
+    Worker(queue=Queue.DELETIONS, messages="Deletions", timeout=120, batch_size=1, backlog_seconds=3600),
+)
+SCHEDULED = (
+    Function(
+        name="DailySync",
+        lambda_name="daily-sync",
+        memory=256,
+        timeout=60,
+        alarm="The daily syncs were not started.",
+    ),
+    Function(
+        name="WeeklySync",
+        lambda_name="weekly-sync",
+        memory=256,
+        timeout=60,
+        alarm="The weekly syncs were not started.",
+    ),
+    Function(
+        name="MonthlySync",
+        lambda_name="monthly-sync",
+        memory=256,
+        timeout=60,
+        alarm="The monthly syncs were not started.",
+    ),
+    Function(
+        name="Purge",
+        lambda_name="purge",
+        memory=256,
+        timeout=300,
+        alarm="Files that were removed longer ago than TombstoneDays were not purged.",
+    ),
+)
