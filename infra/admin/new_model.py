@@ -36,7 +36,7 @@ class NewModel:
     """
 
     def __init__(self, name: str, sources: Sources, say: Say, *, exact: bool = False) -> None:
-        self._command = [sys.executable, "-m", "embedder_container.embed", "--model", name, *["--exact"] * exact]
+        self._command = [sys.executable, "-m", "embedder_container.embed", "--model", name, *["--full-decode"] * exact]
         self._sources = sources
         self._say = say
         self._embedded = 0
