@@ -29,7 +29,7 @@ class Code(StrEnum):
     INTERNAL = "internal"
 
 
-TRANSIENT_CODES = frozenset({Code.SOURCE_UNAVAILABLE, Code.THUMBNAIL_FAILED, Code.INTERNAL})
+TRANSIENT = frozenset({Code.SOURCE_UNAVAILABLE, Code.THUMBNAIL_FAILED, Code.INTERNAL})
 
 
 class ItemError(Exception):
@@ -43,4 +43,4 @@ class ItemError(Exception):
     @property
     def transient(self) -> bool:
         """Whether the same item may succeed when it is tried again, unchanged."""
-        return self.code in TRANSIENT_CODES
+        return self.code in TRANSIENT
