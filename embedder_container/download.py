@@ -137,8 +137,8 @@ class Download:
                     # The part is at least as long as the file: the digest decides whether it is the file.
                     return True
                 if error.code < http.HTTPStatus.INTERNAL_SERVER_ERROR and error.code != 429:
-                    raise FetchError(f"{file.name}: {url} answered {error.code}") from None
-                raise _RetryableFailure(f"the server answered {error.code}") from None
+                    raise FetchError(f"{file.name}: {url} returned status {error.code}") from None
+                raise _RetryableFailure(f"the server returned status {error.code}") from None
         except (OSError, http.client.HTTPException) as error:
             raise _RetryableFailure(str(error) or type(error).__name__) from None
         finally:

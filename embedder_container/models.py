@@ -102,13 +102,13 @@ def load_description(models_dir: Path, name: str) -> ModelDescription:
     """Return the description of the model called `name`; raises ValueError if there is none or it is incomplete."""
     # The name becomes a path: keep it inside the models' directory.
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
-        raise ValueError(f"{name!r} is no name of a model")
+        raise ValueError(f"{name!r} is not a valid name of a model")
     folder = models_dir / name
     if (folder / DESCRIPTION_FILE).exists():
         return read_description(folder, name)
     registered = registry().get(name)
     if registered is None:
-        raise ValueError(f"there is no model {name!r}: known are {', '.join(registry())}")
+        raise ValueError(f"there is no model {name!r}; known models: {', '.join(registry())}")
     if registered.get("shipped") and not folder.is_dir():
         folder = SHIPPED_MODELS / name
     return _checked_description(folder, {"name": name, **registered}, REGISTRY_FILE)

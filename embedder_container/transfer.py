@@ -100,7 +100,7 @@ class Transfers:
                 pass
         except urllib.error.HTTPError as error:
             with error:
-                raise ItemError(Code.THUMBNAIL_FAILED, f"the thumbnail's store answered {error.code}") from None
+                raise ItemError(Code.THUMBNAIL_FAILED, f"the thumbnail's store returned status {error.code}") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise ItemError(Code.THUMBNAIL_FAILED, f"the thumbnail could not be stored: {_reason(error)}") from None
 
@@ -153,10 +153,10 @@ def _http_failure(status: int, body: str) -> ItemError:
     if status == 400 and code in KMS_KEY_ERRORS:
         return ItemError(Code.SOURCE_DENIED, f"the source cannot be decrypted: {code}")
     if status in (401, 403) and "expired" not in body.lower():
-        return ItemError(Code.SOURCE_DENIED, f"the source answered {status}: access denied")
+        return ItemError(Code.SOURCE_DENIED, f"the source returned status {status}: access denied")
     if 300 <= status < 400:
-        return _unavailable(f"the source answered {status}: redirects are not followed")
-    return _unavailable(f"the source answered {status}")
+        return _unavailable(f"the source returned status {status}: redirects are not followed")
+    return _unavailable(f"the source returned status {status}")
 
 
 def _unavailable(message: str) -> ItemError:
