@@ -1,10 +1,10 @@
-"""The embedder: turns texts and pictures into vectors, with an ONNX model, inside one Lambda function.
+"""The embedder: turns texts and images into vectors with an ONNX model, inside one Lambda function.
 
-It opens strangers' pictures, so it can do nothing else: it receives presigned URLs and holds no permission of its own.
+It opens untrusted files, so its function may do nothing else: it receives presigned URLs and has no permissions.
 It stands alone: nothing here imports the rest of the application.
 """
 
-# The version of everything between a file's bytes and the tensor (`pictures.py`, `colours.py`, `preprocessing.py`).
-# Raise it with any change there that moves a vector: it is stamped on each vector, and vectors of different stamps are
-# never compared. It lives here so that a text query need not import Pillow to know it.
+# The version of all steps from a file's bytes to the tensor (`images`, `colours`, `transforms`, `tensors`).
+# Raise it with any change there that moves a vector: it is part of each vector's model version, and vectors of
+# different model versions are never compared. It is defined here so that a text query need not import Pillow.
 DECODE_VERSION = 2

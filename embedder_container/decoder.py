@@ -1,94 +1,87 @@
-"""The process that opens strangers' pictures: `python -m embedder_container.decoder RULE`, started by `isolation`.
+"""The process that opens untrusted files: `python -m embedder_container.decoder CONFIG`, started by `decoder_pool`.
 
-It has no credentials, cannot open another file for writing or start a process, and dies when its time, memory or parent
-ends. It says `.` when it is ready, then reads requests and writes replies, both framed:
-
-    request   `<?I`: is a thumbnail wanted, how many bytes; the bytes of the file
-    question  `?`: a large picture is about to be decoded; the answer is any one byte, when it may be
-    reply     `!`, `<III`: lengths of the JSON, the square (RGB) and the thumbnail (JPEG); these three
-
-The JSON is `{"width", "height", "format"}`, or `{"error": {"code", "message"}}`, or `{"defect": TRACEBACK}`.
+It has no credentials, cannot write a file or start a process, and ends when its time, its memory or its parent ends.
+It reads requests from its input and writes replies to its output; `decoder_protocol` describes the frames.
 """
 
 import json
 import os
 import resource
-import struct
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from typing import IO, Any
 
+from embedder_container import decoder_protocol as protocol
 from embedder_container import images, limits, transforms
 from embedder_container.errors import Code, ItemError
 from embedder_container.models import PreprocessingConfig
 
-REQUEST = struct.Struct("<?I")
-REPLY = struct.Struct("<III")
-READY, QUESTION, ANSWER = b".", b"?", b"!"
+# Seconds of processor time, far beyond what DECODES_PER_PROCESS ordinary images take: the parent ends a slow decode,
+# and this limit counts only if the parent is stopped.
+MAX_PROCESSOR_SECONDS = 3600
 
 
-def serve(rule: PreprocessingConfig, requests: IO[bytes], replies: IO[bytes]) -> None:
-    """Answer requests until there are no more."""
+def serve(config: PreprocessingConfig, requests: IO[bytes], replies: IO[bytes]) -> None:
+    """Reply to requests until the input ends."""
 
-    def permit(pixels: int) -> None:
+    def wait_for_permission(pixels: int) -> None:
         if pixels > limits.LARGE_PIXELS:
-            replies.write(QUESTION)
+            replies.write(protocol.LARGE_IMAGE)
             replies.flush()
-            if not requests.read(1):
+            if not requests.read(len(protocol.PERMISSION)):
                 sys.exit(0)
 
-    replies.write(READY)
+    replies.write(protocol.READY)
     replies.flush()
-    while header := requests.read(REQUEST.size):
-        wants_thumbnail, length = REQUEST.unpack(header)
-        found, square, jpeg = _answer(rule, requests.read(length), wants_thumbnail, permit)
-        body = json.dumps(found).encode()
-        replies.write(ANSWER + REPLY.pack(len(body), len(square), len(jpeg)))
-        replies.writelines((body, square, jpeg))
+    while header := requests.read(protocol.REQUEST_HEADER.size):
+        needs_thumbnail, length = protocol.REQUEST_HEADER.unpack(header)
+        properties, square, thumbnail = _decode(config, requests.read(length), needs_thumbnail, wait_for_permission)
+        body = json.dumps(properties).encode()
+        replies.write(protocol.REPLY + protocol.REPLY_HEADER.pack(len(body), len(square), len(thumbnail)))
+        replies.writelines((body, square, thumbnail))
         replies.flush()
 
 
-def _answer(
-    rule: PreprocessingConfig, data: bytes, wants_thumbnail: bool, permit: Callable[[int], None]
+def _decode(
+    config: PreprocessingConfig, data: bytes, needs_thumbnail: bool, wait_for_permission: Callable[[int], None]
 ) -> tuple[dict[str, Any], bytes, bytes]:
+    """Return the reply's JSON, square and thumbnail."""
     try:
-        began = time.perf_counter()
-        picture = images.decode(data, 0 if rule.exact else rule.size, permit)
-        square = transforms.to_square(picture.image, rule).tobytes()
-        decoded = time.perf_counter()
-        jpeg = images.thumbnail(picture.image) if wants_thumbnail else b""
+        start = time.perf_counter()
+        decoded = images.decode(data, 0 if config.full_decode else config.size, wait_for_permission)
+        square = transforms.to_square(decoded.image, config).tobytes()
+        square_done = time.perf_counter()
+        thumbnail = images.thumbnail(decoded.image) if needs_thumbnail else b""
     except ItemError as error:
         return {"error": {"code": error.code.value, "message": error.message}}, b"", b""
     except MemoryError:
         message = "decoding the picture takes more memory than a picture may"
         return {"error": {"code": Code.TOO_COSTLY.value, "message": message}}, b"", b""
-    except Exception:  # the parent logs it, and keeps it this one picture's
+    except Exception:  # the parent logs it as a defect that concerns this image alone
         return {"defect": traceback.format_exc()}, b"", b""
-    spent = {"decode": decoded - began, "thumbnail": time.perf_counter() - decoded}
-    facts = {"width": picture.width, "height": picture.height, "format": picture.format, "seconds": spent}
-    return facts, square, jpeg
+    seconds = {"decode": square_done - start, "thumbnail": time.perf_counter() - square_done}
+    properties = {"width": decoded.width, "height": decoded.height, "format": decoded.format, "seconds": seconds}
+    return properties, square, thumbnail
 
 
-def _confine() -> None:
-    """Give up what decoding does not need."""
-    if sys.platform == "linux":  # macOS, where somebody may develop, refuses to limit it
+def _limit_resources() -> None:
+    """Limit memory and processor time, and forbid writing files and core dumps."""
+    if sys.platform == "linux":  # macOS, where developers may run this, refuses to limit it
         resource.setrlimit(resource.RLIMIT_AS, (limits.DECODE_MEMORY_BYTES, limits.DECODE_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Seconds of processor, far beyond what DECODES_PER_PROCESS honest pictures take: the parent has the clock, and this
-    # holds only where the parent is stopped.
-    resource.setrlimit(resource.RLIMIT_CPU, (3600, 3600))
+    resource.setrlimit(resource.RLIMIT_CPU, (MAX_PROCESSOR_SECONDS, MAX_PROCESSOR_SECONDS))
 
 
 def main() -> None:
-    rule = PreprocessingConfig.from_json(sys.argv[1])
-    # A library that prints must not speak in between.
+    config = PreprocessingConfig.from_json(sys.argv[1])
+    # Replies get a descriptor of their own, so that a library that prints cannot break a frame.
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    _confine()
-    serve(rule, sys.stdin.buffer, replies)
+    _limit_resources()
+    serve(config, sys.stdin.buffer, replies)
 
 
 if __name__ == "__main__":

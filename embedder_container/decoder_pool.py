@@ -1,6 +1,6 @@
-"""Decodes pictures in processes of their own, so that whatever a picture does to its decoder happens to nobody else.
+"""Decodes images in processes of their own, so that a file which breaks its decoder harms nothing else.
 
-A codec that crashes, loops or allocates without end cannot be stopped within a process; another process can be.
+A codec that crashes, loops or allocates without end cannot be stopped within a process; another process can be ended.
 """
 
 import fcntl
@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import queue
-import struct
 import subprocess
 import sys
 import threading
@@ -21,82 +20,79 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# Not `decoder`: it would bring Pillow into this process, which never needs it.
+from embedder_container import decoder_protocol as protocol
 from embedder_container import limits
 from embedder_container.errors import Code, ItemError
 from embedder_container.models import PreprocessingConfig
 from embedder_container.tensors import normalise
 
-# As `decoder` has them; importing it would bring Pillow into this process, which never needs it.
-REQUEST = struct.Struct("<?I")
-REPLY = struct.Struct("<III")
-QUESTION = b"?"
-
-# A picture passes in one go instead of some ten switches from one process to the other.
+# An image fits into the pipe at once, which saves some ten switches between the two processes.
 PIPE_BYTES = 1024 * 1024
 
-# Without credentials or anything else of the function's environment.
-KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
+# The decoder gets neither credentials nor any other variable of the function's environment.
+DECODER_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """What is left of a picture: the model's tensor [1, 3, S, S], its thumbnail (empty unless asked for), its facts."""
+class PreparedImage:
+    """The model's tensor [1, 3, S, S], the thumbnail (empty unless requested) and the properties of the file."""
 
     pixels: NDArray[np.float32]
-    jpeg: bytes
+    thumbnail: bytes
     width: int
     height: int
     format: str
     seconds: dict[str, float]
 
 
-class _Died(Exception):
-    """The process is gone, and with it the picture."""
+class _DecoderEnded(Exception):
+    """The process ended before it replied."""
 
 
 class DecoderPool:
-    """As many decoder processes as pictures may be decoded at a time; each is started when it is first needed."""
+    """One decoder process for each image that may be decoded at a time; each starts when it is first needed."""
 
-    def __init__(self, rule: PreprocessingConfig, processes: int, seconds: float = limits.DECODE_SECONDS) -> None:
+    def __init__(self, config: PreprocessingConfig, processes: int, seconds: float = limits.DECODE_SECONDS) -> None:
         self._idle: queue.LifoQueue[_Decoder] = queue.LifoQueue()
-        # Two pictures at the limit would not fit into the function's memory.
-        large = threading.Lock()
+        # Two images at the limit would not fit into the function's memory.
+        large_image = threading.Lock()
         for _ in range(processes):
-            self._idle.put(_Decoder(rule, seconds, large))
+            self._idle.put(_Decoder(config, seconds, large_image))
 
-    def start(self, pictures: int) -> None:
-        """Start the processes for so many pictures without waiting for them: they come up while the model loads."""
-        with self._all() as decoders:
-            for decoder in decoders[:pictures]:
+    def start(self, images: int) -> None:
+        """Start the processes for this many images without waiting, so that they start while the model loads."""
+        with self._idle_decoders() as decoders:
+            for decoder in decoders[:images]:
                 decoder.start()
 
     def close(self) -> None:
         """End the processes."""
-        with self._all() as decoders:
+        with self._idle_decoders() as decoders:
             for decoder in decoders:
                 decoder.stop()
 
-    def decode(self, data: bytes, *, thumbnail: bool) -> Decoded:
-        """Decode a picture; raises ItemError where it is at fault."""
+    def decode(self, data: bytes, *, thumbnail: bool) -> PreparedImage:
+        """Decode an image; raises ItemError if the image is at fault."""
         decoder = self._idle.get()
         try:
             try:
                 return decoder.decode(data, thumbnail=thumbnail)
-            except _Died:
-                # Perhaps the system was short of memory, and this picture happened to be the one. Once more.
+            except _DecoderEnded:
+                # The system may have been short of memory, and this image is not to blame: try once more.
                 logger.warning("a decoder process ended; its picture is tried once more")
             try:
                 return decoder.decode(data, thumbnail=thumbnail)
-            except _Died:
+            except _DecoderEnded:
                 raise ItemError(Code.DECODER_CRASHED, "the picture ends the process that decodes it") from None
         finally:
             self._idle.put(decoder)
 
     @contextmanager
-    def _all(self) -> Iterator["list[_Decoder]"]:
-        """Those that are idle now."""
+    def _idle_decoders(self) -> Iterator["list[_Decoder]"]:
+        """Borrow all decoders that are idle now."""
         decoders = []
         while not self._idle.empty():
             decoders.append(self._idle.get())
@@ -108,78 +104,84 @@ class DecoderPool:
 
 
 class _Decoder:
-    """One decoder process, replaced when it has to be ended and after DECODES_PER_PROCESS pictures."""
+    """One decoder process; a new one replaces it after a failure and after DECODES_PER_PROCESS images."""
 
-    def __init__(self, rule: PreprocessingConfig, seconds: float, large: threading.Lock) -> None:
-        self._rule = rule
+    def __init__(self, config: PreprocessingConfig, seconds: float, large_image: threading.Lock) -> None:
+        self._config = config
         self._seconds = seconds
-        self._large = large
+        self._large_image = large_image
         self._process: subprocess.Popen[bytes] | None = None
-        self._left = 0
-        self._ready = False
+        self._decodes_left = 0
+        self._is_ready = False
 
     def start(self) -> None:
         if self._process is not None:
             return
-        environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-        package = str(Path(__file__).resolve().parents[1])
-        environment["PYTHONPATH"] = os.pathsep.join([package, *filter(None, sys.path)])
-        # Numpy's own threads, which nothing here uses, would reserve address space that the limit counts.
+        environment = {name: os.environ[name] for name in DECODER_VARIABLES if name in os.environ}
+        package_parent = str(Path(__file__).resolve().parents[1])
+        environment["PYTHONPATH"] = os.pathsep.join([package_parent, *filter(None, sys.path)])
+        # Numpy's own threads, which the decoder does not use, would reserve address space that its limit counts.
         environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "embedder_container.decoder", self._rule.to_json()],
+            [sys.executable, "-m", "embedder_container.decoder", self._config.to_json()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # libtiff tells its complaints to whoever listens
+            stderr=subprocess.DEVNULL,  # libtiff prints its warnings there
             env=environment,
-            cwd=package,
+            cwd=package_parent,
         )
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
-            # Only Linux has it, and it may grant less: it works all the same.
+            # Only Linux can do this, and it may refuse the size: a smaller pipe works too.
             with suppress(OSError, AttributeError):
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        self._left, self._ready = limits.DECODES_PER_PROCESS, False
+        self._decodes_left, self._is_ready = limits.DECODES_PER_PROCESS, False
 
     def stop(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             process.kill()
-            with suppress(OSError), process:  # closing a pipe writes what is left to a process that is gone
+            with suppress(OSError), process:  # closing a pipe writes what is buffered to a process that has ended
                 pass
             process.wait()
 
-    def decode(self, data: bytes, *, thumbnail: bool) -> Decoded:
-        """Raises ItemError as `pictures.decode` does, TOO_COSTLY after the time is over, and _Died."""
-        if self._left <= 0:
+    def decode(self, data: bytes, *, thumbnail: bool) -> PreparedImage:
+        """Decode one image.
+
+        Raises:
+            ItemError: as `images.decode` does, and TOO_COSTLY when the time is over.
+            _DecoderEnded: the process ended by itself.
+        """
+        if self._decodes_left <= 0:
             self.stop()
         self.start()
-        self._left -= 1
+        self._decodes_left -= 1
         try:
             self._wait_until_ready()
-            found, square, jpeg = self._exchange(data, thumbnail)
+            properties, square, jpeg = self._exchange(data, thumbnail)
         except BaseException:
-            self.stop()  # whatever it was about to say, nobody waits for it any more
+            self.stop()  # it may still reply to this request, and the next one must not read that reply
             raise
-        if "defect" in found:
-            raise RuntimeError(f"the decoder failed:\n{found['defect']}")
-        if "error" in found:
-            raise ItemError(Code(found["error"]["code"]), found["error"]["message"])
-        side = self._rule.size
-        pixels = normalise(np.frombuffer(square, np.uint8).reshape(side, side, 3), self._rule)
-        return Decoded(pixels, jpeg, **found)
+        if "defect" in properties:
+            raise RuntimeError(f"the decoder failed:\n{properties['defect']}")
+        if "error" in properties:
+            raise ItemError(Code(properties["error"]["code"]), properties["error"]["message"])
+        side = self._config.size
+        pixels = normalise(np.frombuffer(square, np.uint8).reshape(side, side, 3), self._config)
+        return PreparedImage(pixels, jpeg, **properties)
 
     def _wait_until_ready(self) -> None:
-        """A new process takes its time, on a busy machine seconds; that is no picture's fault."""
-        if not self._ready:
+        """Wait for a new process, which may take seconds on a busy machine: that time is not the image's."""
+        if not self._is_ready:
             assert self._process is not None
             assert self._process.stdout is not None
-            with self._within(limits.START_SECONDS, self._process):
-                if not self._process.stdout.read(1):
-                    raise _Died
-            self._ready = True
+            with self._time_limit(limits.DECODER_START_SECONDS, self._process):
+                if not self._process.stdout.read(len(protocol.READY)):
+                    raise _DecoderEnded
+            self._is_ready = True
 
     def _exchange(self, data: bytes, thumbnail: bool) -> tuple[dict[str, Any], bytes, bytes]:
+        """Send a request and return the JSON, the square and the thumbnail of its reply."""
         assert self._process is not None
         requests, replies = self._process.stdin, self._process.stdout
         assert requests is not None
@@ -188,30 +190,31 @@ class _Decoder:
         def read(length: int) -> bytes:
             received = replies.read(length)
             if len(received) < length:
-                raise _Died
+                raise _DecoderEnded
             return received
 
-        with self._within(self._seconds, self._process):
-            requests.write(REQUEST.pack(thumbnail, len(data)))
+        with self._time_limit(self._seconds, self._process):
+            requests.write(protocol.REQUEST_HEADER.pack(thumbnail, len(data)))
             requests.write(data)
             requests.flush()
-            asks = read(1) == QUESTION
-        # The wait for another large picture is not this one's fault.
-        with self._large if asks else nullcontext(), self._within(self._seconds, self._process):
-            if asks:
-                requests.write(QUESTION)
+            is_large = read(1) == protocol.LARGE_IMAGE
+        # The wait for another large image does not count as this one's time.
+        with self._large_image if is_large else nullcontext(), self._time_limit(self._seconds, self._process):
+            if is_large:
+                requests.write(protocol.PERMISSION)
                 requests.flush()
-                read(1)
-            body, square, jpeg = (read(length) for length in REPLY.unpack(read(REPLY.size)))
+                read(len(protocol.REPLY))
+            lengths = protocol.REPLY_HEADER.unpack(read(protocol.REPLY_HEADER.size))
+            body, square, jpeg = (read(length) for length in lengths)
         return json.loads(body), square, jpeg
 
     @contextmanager
-    def _within(self, seconds: float, process: "subprocess.Popen[bytes]") -> Iterator[None]:
-        """End the process when so many seconds are over; raises TOO_COSTLY then, and _Died when it ended by itself."""
-        late = threading.Event()
+    def _time_limit(self, seconds: float, process: "subprocess.Popen[bytes]") -> Iterator[None]:
+        """End the process after this many seconds; raises TOO_COSTLY then, and _DecoderEnded if it ended by itself."""
+        expired = threading.Event()
 
         def end() -> None:
-            late.set()
+            expired.set()
             process.kill()
 
         timer = threading.Timer(seconds, end)
@@ -219,10 +222,10 @@ class _Decoder:
         timer.start()
         try:
             yield
-        except (OSError, _Died):
-            if late.is_set():
+        except (OSError, _DecoderEnded):
+            if expired.is_set():
                 message = f"decoding the picture takes longer than {seconds:g} s"
                 raise ItemError(Code.TOO_COSTLY, message) from None
-            raise _Died from None
+            raise _DecoderEnded from None
         finally:
             timer.cancel()

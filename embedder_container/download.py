@@ -1,4 +1,4 @@
-"""Downloads one large file: what came stays for the next try, and only what was pinned gets its place."""
+"""Downloads one large file: an interrupted download resumes, and only a file that matches its pin gets into place."""
 
 import fcntl
 import hashlib
@@ -14,27 +14,27 @@ from urllib.parse import urlsplit
 
 from embedder_container.models import ModelFile
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 DOWNLOAD_CHUNK_BYTES = 1024 * 1024
-# A server that says nothing for this long is asked again.
-SILENCE_SECONDS = 30.0
-# How often in a row a download may stop without a single further byte.
+# A request is repeated when the server sends nothing for this long.
+DOWNLOAD_READ_TIMEOUT_SECONDS = 30.0
+# The download fails after this many requests in a row that brought no further byte.
 DOWNLOAD_ATTEMPTS = 5
-RETRY_DELAY_SECONDS = 2.0
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+DOWNLOAD_RETRY_SECONDS = 2.0
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 class FetchError(Exception):
     """A model's file is missing, differs from its pin or could not be fetched."""
 
 
-class _Unreachable(Exception):
-    """This try failed, another may not."""
+class _RetryableFailure(Exception):
+    """This request failed; the next one may succeed."""
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, as model hubs send them to their stores, but never out of https."""
+    """Follows redirects, which model hubs use to point to their stores, but never from https to anything else."""
 
     max_redirections = 5
 
@@ -53,21 +53,24 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
 
 
 class Download:
-    """Fetches files, each to its place, telling of its progress by `say`."""
+    """Downloads files to their paths and reports the progress."""
 
     def __init__(
-        self, say: Say = print, silence_seconds: float = SILENCE_SECONDS, pause_seconds: float = RETRY_DELAY_SECONDS
+        self,
+        report: Report = print,
+        read_timeout_seconds: float = DOWNLOAD_READ_TIMEOUT_SECONDS,
+        retry_seconds: float = DOWNLOAD_RETRY_SECONDS,
     ) -> None:
-        self._say = say
-        self._silence = silence_seconds
-        self._pause = pause_seconds
+        self._report = report
+        self._read_timeout = read_timeout_seconds
+        self._retry_seconds = retry_seconds
         self._opener = urllib.request.build_opener(_SafeRedirects)
 
     def __call__(self, file: ModelFile, path: Path) -> ModelFile:
-        """Fetch `file` from its URL to `path`, and answer it with its size and digest; raises FetchError.
+        """Download `file` from its URL to `path`, and return it with its size and digest; raises FetchError.
 
-        What has come so far lies in `.NAME.part` beside it, so that a download that was cut, in this process or in an
-        earlier one, goes on from there. Only a file that is whole and has its digest is moved to its place, at once.
+        The bytes received so far are in `.NAME.part` beside it, so that an interrupted download resumes, in this
+        process or in a later one. Only a file that is complete and has its digest is moved into place, atomically.
         """
         url = file.url or ""
         if not _is_safe(url):
@@ -79,9 +82,9 @@ class Download:
             except OSError:
                 raise FetchError(f"{file.name} is being fetched by another process") from None
             if file.sha256 is None:
-                target.truncate(0)  # nothing would show that two halves do not fit
+                target.truncate(0)  # without a digest, nothing shows whether an old part and a new rest belong together
             self._fill(file, url, part, target)
-            fetched = replace(file, size=part.stat().st_size, sha256=_digest(part))
+            fetched = replace(file, size=part.stat().st_size, sha256=sha256_of(part))
             if file.sha256 not in (None, fetched.sha256) or file.size not in (None, fetched.size):
                 part.unlink()
                 raise FetchError(f"{file.name}: {fetched.size} bytes of sha256 {fetched.sha256} are not what is pinned")
@@ -90,71 +93,78 @@ class Download:
         return fetched
 
     def _fill(self, file: ModelFile, url: str, part: Path, target: IO[bytes]) -> None:
-        """Bring the part to its whole length, in as many requests as it takes."""
-        failures, progress = 0, _Progress(file, self._say)
+        """Complete the part, in as many requests as it takes."""
+        failures, progress = 0, _Progress(file, self._report)
         while True:
-            before = part.stat().st_size
+            size_before = part.stat().st_size
             try:
-                if self._request(file, url, target, before, progress):
+                if self._request(file, url, target, size_before, progress):
                     return
                 reason = "the server closed the connection early"
-            except _Unreachable as error:
+            except _RetryableFailure as error:
                 reason = str(error)
-            failures = 0 if part.stat().st_size > before else failures + 1
+            failures = 0 if part.stat().st_size > size_before else failures + 1
             if failures >= DOWNLOAD_ATTEMPTS:
                 raise FetchError(f"{file.name} could not be fetched from {url}: {reason}")
-            self._say(f"{file.name}: {reason}; asking for the rest")
-            time.sleep(self._pause * failures)
+            self._report(f"{file.name}: {reason}; asking for the rest")
+            time.sleep(self._retry_seconds * failures)
 
-    def _request(self, file: ModelFile, url: str, target: IO[bytes], have: int, progress: "_Progress") -> bool:
-        """Append what one request gives; answers whether the file is whole, as far as the server says."""
-        if file.size is not None and have >= file.size:
+    def _request(self, file: ModelFile, url: str, target: IO[bytes], received: int, progress: "_Progress") -> bool:
+        """Append the body of one request; returns whether the file is complete according to the server."""
+        if file.size is not None and received >= file.size:
             return True
         request = urllib.request.Request(url)  # noqa: S310 - see _is_safe
-        if have:
-            request.add_header("Range", f"bytes={have}-")
+        if received:
+            request.add_header("Range", f"bytes={received}-")
         try:
-            with self._opener.open(request, timeout=self._silence) as response:
+            with self._opener.open(request, timeout=self._read_timeout) as response:
                 if response.status != http.HTTPStatus.PARTIAL_CONTENT:
                     target.truncate(0)
-                    have = 0
-                whole = have + int(response.headers["Content-Length"]) if response.headers["Content-Length"] else None
-                if whole is not None and whole > file.limit:
-                    raise FetchError(f"{file.name}: {whole} bytes are announced, {file.limit} are expected at most")
+                    received = 0
+                length = response.headers["Content-Length"]
+                total = received + int(length) if length else None
+                if total is not None and total > file.limit:
+                    raise FetchError(f"{file.name}: {total} bytes are announced, {file.limit} are expected at most")
                 while chunk := response.read1(DOWNLOAD_CHUNK_BYTES):
-                    have += len(chunk)
-                    if have > file.limit:
+                    received += len(chunk)
+                    if received > file.limit:
                         raise FetchError(f"{file.name}: more than the {file.limit} bytes that are expected at most")
                     target.write(chunk)
-                    progress(have, whole)
+                    progress(received, total)
         except urllib.error.HTTPError as error:
             with error:
-                if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-                    # More is here than there is to fetch: of a whole file, the digest will tell.
+                if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and received:
+                    # The part is at least as long as the file: the digest decides whether it is the file.
                     return True
                 if error.code < http.HTTPStatus.INTERNAL_SERVER_ERROR and error.code != 429:
-                    raise FetchError(f"{file.name}: {url} answered {error.code}") from None
-                raise _Unreachable(f"the server answered {error.code}") from None
+                    raise FetchError(f"{file.name}: {url} returned status {error.code}") from None
+                raise _RetryableFailure(f"the server returned status {error.code}") from None
         except (OSError, http.client.HTTPException) as error:
-            raise _Unreachable(str(error) or type(error).__name__) from None
+            raise _RetryableFailure(str(error) or type(error).__name__) from None
         finally:
             target.flush()
-        return (whole or file.size or have) == have
+        return (total or file.size or received) == received
 
 
 class _Progress:
-    """A line for each tenth of a file."""
+    """Reports a line for each tenth of a file."""
 
-    def __init__(self, file: ModelFile, say: Say) -> None:
+    def __init__(self, file: ModelFile, report: Report) -> None:
         self._file = file
-        self._say = say
-        self._tenths = 0
+        self._report = report
+        self._reported_tenths = 0
 
-    def __call__(self, have: int, whole: int | None) -> None:
-        whole = whole or self._file.limit
-        if whole > DOWNLOAD_CHUNK_BYTES and have * 10 // whole > self._tenths:
-            self._tenths = have * 10 // whole
-            self._say(f"{self._file.name}: {have / 1e6:.0f} of {whole / 1e6:.0f} MB")
+    def __call__(self, received: int, total: int | None) -> None:
+        total = total or self._file.limit
+        if total > DOWNLOAD_CHUNK_BYTES and received * 10 // total > self._reported_tenths:
+            self._reported_tenths = received * 10 // total
+            self._report(f"{self._file.name}: {received / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _is_safe(url: str) -> bool:
@@ -162,9 +172,4 @@ def _is_safe(url: str) -> bool:
         parts: Any = urlsplit(url)
     except ValueError:
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS)

@@ -1,17 +1,17 @@
-"""What may be wrong with one item of a batch.
+"""Errors of one item of a batch.
 
 Exception
-├── ItemError     this item cannot be embedded; its neighbours can. Becomes the item's own `error` in the answer
-└── ValueError    the event itself is wrong (not one item of it): the invocation fails
+├── ItemError     this item cannot be embedded; its neighbours can. Becomes the item's own `error` in the response
+└── ValueError    the event itself is malformed: the invocation fails
 """
 
 from enum import StrEnum
 
 
 class Code(StrEnum):
-    """The codes of an item's `error`, as they stand on the wire."""
+    """The codes of an item's `error`; the application relies on them."""
 
-    # The object's own fault: asking again gives the same answer until the object changes.
+    # The object is at fault: another try fails in the same way until the object changes.
     EMPTY = "empty"
     NOT_AN_IMAGE = "not_an_image"
     TRUNCATED_IMAGE = "truncated_image"
@@ -23,7 +23,7 @@ class Code(StrEnum):
     SOURCE_NOT_FOUND = "source_not_found"
     SOURCE_DENIED = "source_denied"
     ARCHIVED = "archived"
-    # Worth another try later.
+    # Transient: a later try may succeed.
     SOURCE_UNAVAILABLE = "source_unavailable"
     THUMBNAIL_FAILED = "thumbnail_failed"
     INTERNAL = "internal"
@@ -33,7 +33,7 @@ TRANSIENT = frozenset({Code.SOURCE_UNAVAILABLE, Code.THUMBNAIL_FAILED, Code.INTE
 
 
 class ItemError(Exception):
-    """One item cannot be embedded. The message is for people and never holds a URL: presigned ones are secrets."""
+    """One item cannot be embedded. The message is for people and never contains a URL: presigned ones are secrets."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)

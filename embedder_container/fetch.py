@@ -1,15 +1,15 @@
-"""Makes sure that a model's folder is complete, at the build of the image or by hand.
+"""Completes and checks a model's folder, at the build of the image or by hand.
 
     python -m embedder_container.fetch NAME…              fetch what is missing, check every file
     python -m embedder_container.fetch --verify NAME…     only check
     python -m embedder_container.fetch --accept-unpinned NAME…
 
-Folders are in MODELS_DIR, or else beside this package. Each file is pinned by its SHA-256 in `models.toml`. One that is
-not is refused, or with the last form fetched, and its digest is printed and pinned in the folder's own `model.json`.
+Folders are in MODELS_DIR, by default in this package. Each file is pinned by its SHA-256 in `models.toml`. A file
+without a pin is refused; with the last form it is fetched, and its digest is printed and pinned in the folder's own
+`model.json`.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import sys
@@ -17,45 +17,55 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from embedder_container.download import Download, FetchError, Say
+from embedder_container.download import Download, FetchError, Report, sha256_of
 from embedder_container.models import DESCRIPTION_FILE, ModelDescription, ModelFile, load_description, registry
 from embedder_container.settings import Settings
 
 
-def ensure(
-    models_dir: Path, name: str, *, accept_unpinned: bool = False, download: Download | None = None, say: Say = print
+def fetch(
+    models_dir: Path,
+    name: str,
+    *,
+    accept_unpinned: bool = False,
+    download: Download | None = None,
+    report: Report = print,
 ) -> None:
-    """Complete and check the folder of a model; raises FetchError, or ValueError when there is no such model."""
-    card = load_description(models_dir, name)
-    download = download or Download(say)
-    got_files: dict[str, ModelFile] = {}
-    for file in card.files:
-        if file.url is None or not fault(card.path(file.name), file):
+    """Complete and check a model's folder.
+
+    Raises:
+        FetchError: a file could not be fetched, is not pinned or differs from its pin.
+        ValueError: there is no such model.
+    """
+    description = load_description(models_dir, name)
+    download = download or Download(report)
+    fetched_files: dict[str, ModelFile] = {}
+    for file in description.files:
+        if file.url is None or not find_problem(description.path(file.name), file):
             continue
         if file.sha256 is None and not accept_unpinned:
             raise FetchError(
                 f"{file.name} of {name} is not pinned: nothing says what it should be. --accept-unpinned takes what"
                 f" {file.url} gives, and prints the digest to pin"
             )
-        card.folder.mkdir(parents=True, exist_ok=True)
-        got = got_files[file.name] = download(file, card.folder / file.name)
+        description.folder.mkdir(parents=True, exist_ok=True)
+        fetched = fetched_files[file.name] = download(file, description.folder / file.name)
         if file.sha256 is None:
-            say(f'to be pinned in models.toml: {file.name} size = {got.size} sha256 = "{got.sha256}"')
-    if any(file.sha256 is None for file in card.files):
-        _write_card(card, got_files)
+            report(f'to be pinned in models.toml: {file.name} size = {fetched.size} sha256 = "{fetched.sha256}"')
+    if any(file.sha256 is None for file in description.files):
+        _write_description(description, fetched_files)
     verify(models_dir, name)
 
 
 def verify(models_dir: Path, name: str) -> None:
     """Check every file of a model against its pin; raises FetchError naming all that differ."""
-    card = load_description(models_dir, name)
-    faults = [found for file in card.files if (found := fault(card.path(file.name), file))]
-    if faults:
-        raise FetchError(f"model {name}: " + "; ".join(faults))
+    description = load_description(models_dir, name)
+    problems = [problem for file in description.files if (problem := find_problem(description.path(file.name), file))]
+    if problems:
+        raise FetchError(f"model {name}: " + "; ".join(problems))
 
 
-def fault(path: Path, file: ModelFile) -> str | None:
-    """What is wrong with a file that should be a model's, if anything."""
+def find_problem(path: Path, file: ModelFile) -> str | None:
+    """Return why the file at `path` is not the model's file, or None if it is."""
     if not path.is_file():
         return f"{file.name} is missing"
     if file.sha256 is None:
@@ -63,23 +73,22 @@ def fault(path: Path, file: ModelFile) -> str | None:
     size = path.stat().st_size
     if file.size is not None and size != file.size:
         return f"{file.name} has {size} bytes instead of {file.size}"
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    return None if found == file.sha256 else f"{file.name} has the sha256 {found} instead of {file.sha256}"
+    digest = sha256_of(path)
+    return None if digest == file.sha256 else f"{file.name} has the sha256 {digest} instead of {file.sha256}"
 
 
-def _write_card(card: ModelDescription, got: Mapping[str, ModelFile]) -> None:
-    """Pin, in the folder itself, what was accepted without a pin: from then on it must stay what it is."""
+def _write_description(description: ModelDescription, fetched_files: Mapping[str, ModelFile]) -> None:
+    """Pin accepted files in the folder's own `model.json`: from then on they must not change."""
     files = {}
-    for file in card.files:
-        fields = asdict(got.get(file.name, file)).items()
-        files[file.name] = {name: value for name, value in fields if value is not None and name != "name"}
-    described = {"name": card.name, **registry()[card.name], "files": files}
-    (card.folder / DESCRIPTION_FILE).write_text(json.dumps(described, indent=2) + "\n", "utf-8")
+    for file in description.files:
+        fields = asdict(fetched_files.get(file.name, file)).items()
+        files[file.name] = {key: value for key, value in fields if value is not None and key != "name"}
+    content = {"name": description.name, **registry()[description.name], "files": files}
+    (description.folder / DESCRIPTION_FILE).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run the command; the exit status is 0 when every named model is complete, 1 when not, 2 for wrong usage."""
+    """Run the command; the exit status is 0 if every named model is complete, 1 if not, 2 for wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m embedder_container.fetch", description="Fetch models.")
     parser.add_argument("--verify", action="store_true", help="only check, fetch nothing")
     parser.add_argument("--accept-unpinned", action="store_true", help="take files whose digest is not known yet")
@@ -91,7 +100,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
             if options.verify:
                 verify(models_dir, name)
             else:
-                ensure(models_dir, name, accept_unpinned=options.accept_unpinned)
+                fetch(models_dir, name, accept_unpinned=options.accept_unpinned)
         except (FetchError, ValueError) as error:
             print(f"fetch: {error}", file=sys.stderr)
             return 1

@@ -1,13 +1,13 @@
-"""What kind of file this is, by its first bytes: to refuse by name, before any decoder has seen it."""
+"""Recognises file formats by their first bytes, so that a file can be refused by name before a decoder opens it."""
 
 import struct
 
-# Everything else that Pillow can open stays shut: fewer decoders, fewer holes.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
+# Pillow can open many more: fewer decoders mean fewer security holes.
+SUPPORTED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 # A multi-picture JPEG (3-D cameras, phones) is a JPEG followed by others.
-FORMAT_NAMES = {"MPO": "JPEG"}
+FORMAT_ALIASES = {"MPO": "JPEG"}
 
-SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"RIFF")
+IMAGE_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"RIFF")
 UNSUPPORTED_SIGNATURES = {
     b"8BPS": "Photoshop",
     b"%PDF": "PDF",
@@ -29,8 +29,8 @@ UNSUPPORTED_SIGNATURES = {
     b"FOVb": "camera raw (X3F)",
     b"II\x1a\0\0\0HEAPCCDR": "camera raw (CRW)",
 }
-# https://mp4ra.org/registered-types/brands
-BRANDS = {
+# Brands of the `ftyp` box: https://mp4ra.org/registered-types/brands
+FTYP_BRANDS = {
     b"heic": "HEIF",
     b"heix": "HEIF",
     b"heim": "HEIF",
@@ -47,45 +47,45 @@ BRANDS = {
 _SUBFILE, _COMPRESSION, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 254, 259, 262, 330, 50706
 _MAKER_COMPRESSIONS = (32767, 32769, 32770, 34713, 65000, 65535)  # Sony, Epson, Samsung, Nikon, Kodak, Pentax
 _COLOUR_FILTER_ARRAY = 32803
-_MAX_TAGS = 512
+_MAX_TIFF_TAGS = 512
 
 
-def refused_kind(data: bytes) -> str | None:
-    """The name of a kind of file that is known and not supported; None for anything else."""
+def unsupported_format(data: bytes) -> str | None:
+    """Return the name of a known format that is not supported; None for any other file."""
     head = data[:1024]
-    kind = next((name for start, name in UNSUPPORTED_SIGNATURES.items() if head.startswith(start)), None)
-    if kind is None and head[4:8] == b"ftyp":
-        kind = BRANDS.get(head[8:12], "video")
-        return None if kind in FORMATS else kind
-    if kind is None and b"<svg" in head.lower():
+    name = next((name for start, name in UNSUPPORTED_SIGNATURES.items() if head.startswith(start)), None)
+    if name is None and head[4:8] == b"ftyp":
+        name = FTYP_BRANDS.get(head[8:12], "video")
+        return None if name in SUPPORTED_FORMATS else name
+    if name is None and b"<svg" in head.lower():
         return "SVG"
-    return kind or _raw_kind(data)
+    return name or _raw_format(data)
 
 
-def is_beginning_of_a_picture(data: bytes) -> bool:
-    """Whether the first bytes are those of a supported kind."""
+def has_image_signature(data: bytes) -> bool:
+    """Return whether the first bytes are those of a supported format."""
     head = data[:16]
     if head[4:8] == b"ftyp":
-        return BRANDS.get(head[8:12]) in FORMATS
-    return head.startswith(SIGNATURES) and (head[:4] != b"RIFF" or head[8:12] in (b"WEBP", b""))
+        return FTYP_BRANDS.get(head[8:12]) in SUPPORTED_FORMATS
+    return head.startswith(IMAGE_SIGNATURES) and (head[:4] != b"RIFF" or head[8:12] in (b"WEBP", b""))
 
 
 def webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height of a WebP's canvas from its header; (0, 0) for anything else."""
+    """Return width and height of a WebP's canvas from its header; (0, 0) for any other file."""
     if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) < 30:
         return 0, 0
-    kind = data[12:16]
-    if kind == b"VP8X":
+    chunk_type = data[12:16]
+    if chunk_type == b"VP8X":
         return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
-    if kind == b"VP8L":
+    if chunk_type == b"VP8L":
         bits = int.from_bytes(data[21:25], "little")
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
     width, height = struct.unpack("<HH", data[26:30])
     return width & 0x3FFF, height & 0x3FFF
 
 
-def _raw_kind(data: bytes) -> str | None:
-    """The camera's raw format that calls itself TIFF, if it is one: what opens in it is a preview, not the picture."""
+def _raw_format(data: bytes) -> str | None:
+    """Return the name of a camera's raw format based on TIFF: a decoder would open the preview in it."""
     if data[:4] not in (b"II*\0", b"MM\0*"):
         return None
     if data[8:10] == b"CR":
@@ -100,16 +100,16 @@ def _raw_kind(data: bytes) -> str | None:
 
 
 def _first_directory(data: bytes) -> dict[int, int]:
-    """Tag to value of a TIFF's first directory, for values of one number; a damaged one has no tags."""
-    order = "<" if data[:2] == b"II" else ">"
+    """Return tag to value of a TIFF's first directory, for values of one number; empty if it is damaged."""
+    byte_order = "<" if data[:2] == b"II" else ">"
     try:
-        (start,) = struct.unpack_from(order + "I", data, 4)
-        (count,) = struct.unpack_from(order + "H", data, start)
+        (start,) = struct.unpack_from(byte_order + "I", data, 4)
+        (count,) = struct.unpack_from(byte_order + "H", data, start)
         tags = {}
-        for number in range(min(count, _MAX_TAGS)):
-            at = start + 2 + 12 * number
-            tag, kind = struct.unpack_from(order + "HH", data, at)
-            (tags[tag],) = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, at + 8)
+        for number in range(min(count, _MAX_TIFF_TAGS)):
+            entry = start + 2 + 12 * number
+            tag, value_type = struct.unpack_from(byte_order + "HH", data, entry)
+            (tags[tag],) = struct.unpack_from(byte_order + ("H" if value_type == 3 else "I"), data, entry + 8)
     except struct.error:
         return {}
     return tags

@@ -1,4 +1,4 @@
-"""The Lambda's entry: one event in, one answer out.
+"""The Lambda function's entry point: one event in, one response out.
 
     {"op": "embed_texts", "texts": [TEXT, …]}
     {"op": "embed_image", "image": BASE64}
@@ -8,7 +8,7 @@
 
     → {"model": "lite-1+d2", "dimension": 512, "results": [RESULT, …], "timings": {"total_ms": …, "inference_ms": …, …}}
 
-RESULT is `{"vector": base64 of little-endian float32, unit length}`, for pictures with `size`, `md5`, `width`, `height`
+RESULT is `{"vector": base64 of little-endian float32, unit length}`, for images with `size`, `md5`, `width`, `height`
 and `format`; or `{"error": {"code", "message", "transient"}}`, which concerns that item alone. A transient error may
 vanish when the item is tried again; any other is the item's own fault. Any other event raises ValueError.
 """
@@ -34,84 +34,91 @@ from embedder_container.transfer import Transfers
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    """Answer one invocation; see the module's own words for both shapes."""
-    return answer(event, _embedder(), request_id=getattr(context, "aws_request_id", None))
+    """Handle one invocation; the module's docstring has the shapes of event and response."""
+    return handle_event(event, _embedder(), request_id=getattr(context, "aws_request_id", None))
 
 
-def answer(event: Any, embedder: Embedder, request_id: str | None = None) -> dict[str, Any]:
-    """Answer one event with the given embedder, and log one line of JSON about it."""
+def handle_event(event: Any, embedder: Embedder, request_id: str | None = None) -> dict[str, Any]:
+    """Handle one event with the given embedder, and log one line of JSON about it."""
     start = time.perf_counter()
-    watch = Timings()
-    op, results = _dispatch(event, embedder, watch)
-    timings = {"inference_ms": 0.0} | watch.milliseconds() | {"total_ms": round((time.perf_counter() - start) * 1e3, 3)}
+    timings = Timings()
+    op, results = _dispatch(event, embedder, timings)
+    total = {"total_ms": round((time.perf_counter() - start) * 1e3, 3)}
+    milliseconds = {"inference_ms": 0.0} | timings.milliseconds() | total
     codes = Counter(result["error"]["code"] for result in results if "error" in result)
-    card = embedder.model.card
+    description = embedder.model.description
     line = {
         "service": "embedder",
         "request_id": request_id,
-        "model": card.model_version,
+        "model": description.model_version,
         "op": op,
         "count": len(results),
         "errors": codes.total(),
         "codes": codes,
-        **timings,
+        **milliseconds,
     }
     print(json.dumps(line), flush=True)
-    return {"model": card.model_version, "dimension": card.dimension, "results": results, "timings": timings}
+    return {
+        "model": description.model_version,
+        "dimension": description.dimension,
+        "results": results,
+        "timings": milliseconds,
+    }
 
 
-def build(settings: Settings) -> Embedder:
-    """Put an embedder together; nothing heavy loads yet."""
-    return assemble(load_description(settings.models_dir, settings.model), settings)
+def embedder_from_settings(settings: Settings) -> Embedder:
+    """Create the embedder of the model that the settings name; nothing heavy loads yet."""
+    return create_embedder(load_description(settings.models_dir, settings.model), settings)
 
 
-def assemble(card: ModelDescription, settings: Settings) -> Embedder:
-    """Put an embedder of a given model together."""
-    if settings.exact:
-        card = replace(card, image=replace(card.image, exact=True))
-    decoders = DecoderPool(card.image, settings.threads)
-    return Embedder(Model(card, settings.threads), Transfers(settings.endpoint), decoders, settings.threads)
+def create_embedder(description: ModelDescription, settings: Settings) -> Embedder:
+    """Create the embedder of a model; nothing heavy loads yet."""
+    if settings.full_decode:
+        description = replace(description, image=replace(description.image, full_decode=True))
+    model, decoders = Model(description, settings.threads), DecoderPool(description.image, settings.threads)
+    return Embedder(model, Transfers(settings.endpoint), decoders, settings.threads)
 
 
 @functools.cache
 def _embedder() -> Embedder:
-    """The process's embedder, made at the first event and kept while the Lambda is warm."""
-    return build(Settings.from_environ(os.environ))
+    """Return the process's embedder, created at the first event and kept while the Lambda is warm."""
+    return embedder_from_settings(Settings.from_environ(os.environ))
 
 
-def _prepare(environ: Mapping[str, str]) -> None:
-    """Load the model before the first event where that is paid for: provisioned instances are kept ready to be so."""
+def _warm_if_provisioned(environ: Mapping[str, str]) -> None:
+    """Load the model before the first event on a provisioned instance, which is paid for so that it is ready."""
     if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "provisioned-concurrency":
         handler({"op": "warm"}, None)
 
 
-def _dispatch(event: Any, embedder: Embedder, watch: Timings) -> tuple[str, list[Result]]:
+def _dispatch(event: Any, embedder: Embedder, timings: Timings) -> tuple[str, list[Result]]:
+    """Return the event's op and the results of its items."""
     if not isinstance(event, dict):
         raise ValueError("the event must be an object with an 'op'")
     match event.get("op"):
         case "embed_texts" as op:
-            return op, embedder.embed_texts(_texts(event), watch)
+            return op, embedder.embed_texts(_parse_texts(event), timings)
         case "embed_image" as op:
-            return op, [embedder.embed_image(_image(event), watch)]
+            return op, [embedder.embed_image(_parse_image(event), timings)]
         case "embed_objects" as op:
-            return op, embedder.embed_objects(_objects(event), watch)
+            return op, embedder.embed_objects(_parse_objects(event), timings)
         case "describe" as op:
             return op, []
         case "warm" as op:
-            embedder.warm(watch)
+            embedder.warm(timings)
             return op, []
         case op:
             raise ValueError(f"unknown op {op!r}: use embed_texts, embed_image, embed_objects, describe or warm")
 
 
-def _texts(event: dict[str, Any]) -> list[str]:
+def _parse_texts(event: dict[str, Any]) -> list[str]:
     texts = event.get("texts")
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise ValueError("'texts' must be a list of strings")
     return texts
 
 
-def _image(event: dict[str, Any]) -> bytes:
+def _parse_image(event: dict[str, Any]) -> bytes:
     image = event.get("image")
     if not isinstance(image, str):
         raise ValueError("'image' must be a string of base64")
@@ -121,19 +128,19 @@ def _image(event: dict[str, Any]) -> bytes:
         raise ValueError(f"'image' must be a string of base64: {error}") from error
 
 
-def _objects(event: dict[str, Any]) -> list[ObjectToEmbed]:
+def _parse_objects(event: dict[str, Any]) -> list[ObjectToEmbed]:
     objects = event.get("objects")
     if not isinstance(objects, list):
         raise ValueError("'objects' must be a list")
-    return [_object(each) for each in objects]
+    return [_parse_object(fields) for fields in objects]
 
 
-def _object(each: Any) -> ObjectToEmbed:
-    url = each.get("url") if isinstance(each, dict) else None
-    thumbnail_url = each.get("thumbnail_url") if isinstance(each, dict) else None
+def _parse_object(fields: Any) -> ObjectToEmbed:
+    url = fields.get("url") if isinstance(fields, dict) else None
+    thumbnail_url = fields.get("thumbnail_url") if isinstance(fields, dict) else None
     if not isinstance(url, str) or not (thumbnail_url is None or isinstance(thumbnail_url, str)):
         raise ValueError("each of 'objects' must have a 'url' and may have a 'thumbnail_url', both strings")
     return ObjectToEmbed(url, thumbnail_url)
 
 
-_prepare(os.environ)
+_warm_if_provisioned(os.environ)

@@ -1,7 +1,7 @@
-"""The one decoding of a picture: from a stranger's bytes to an upright 8-bit sRGB image, and to its thumbnail.
+"""Decodes an untrusted file to an upright 8-bit sRGB image, once, and makes its thumbnail.
 
-What changes the pixels raises `DECODE_VERSION`. What may take the process along (a codec's crash, a decode without end)
-is `isolation`'s to survive: nothing else should call `decode` on a stranger's bytes in a process that must live.
+A change here that changes pixels raises `DECODE_VERSION`. A codec may crash or decode without end: only `decoder`,
+which runs in a process of its own, may call `decode` on an untrusted file.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from functools import cache
 from io import BytesIO
 from typing import Any
 
-# Each plugin by name: Pillow imports all forty of them when it is asked for one that it has not seen.
+# Each plugin by name: Pillow imports all forty of them when it is asked for one that it does not know.
 from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
@@ -26,16 +26,16 @@ from embedder_container import limits
 from embedder_container.colours import flatten
 from embedder_container.errors import Code, ItemError
 from embedder_container.formats import (
-    FORMAT_NAMES,
-    FORMATS,
-    is_beginning_of_a_picture,
-    refused_kind,
+    FORMAT_ALIASES,
+    SUPPORTED_FORMATS,
+    has_image_signature,
+    unsupported_format,
     webp_size,
 )
 
-# Pillow's own guard, set to the same limit: what it warns of, our check refuses.
+# Pillow's own guard, set to the same limit: `_check_size` refuses what it only warns of.
 Image.MAX_IMAGE_PIXELS = limits.MAX_PIXELS
-CONTAINER_FORMATS = ("HEIF", "AVIF")  # both begin with a size and 'ftyp'
+FTYP_FORMATS = ("HEIF", "AVIF")  # both begin with a size and 'ftyp'
 _PLUGINS = (
     BmpImagePlugin,
     GifImagePlugin,
@@ -45,9 +45,10 @@ _PLUGINS = (
     TiffImagePlugin,
     WebPImagePlugin,
 )
-OTHER_FORMATS = tuple(name for name in FORMATS if name not in CONTAINER_FORMATS)
+OTHER_FORMATS = tuple(name for name in SUPPORTED_FORMATS if name not in FTYP_FORMATS)
 
-UPRIGHT = {
+# EXIF orientation to the transposition that turns the image upright.
+UPRIGHT_TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -56,16 +57,16 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-TURNED = (5, 6, 7, 8)  # width and height change places
+SIDE_SWAPPING_ORIENTATIONS = (5, 6, 7, 8)
 EXIF_ORIENTATION = 0x0112
-TIFF_TILE = (322, 323)
+TIFF_TILE_TAGS = (322, 323)
 
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """A decoded picture: an upright image in mode RGB (sRGB, 8 bits, no metadata), and what it was in its file.
+    """An upright image in mode RGB (sRGB, 8 bits, no metadata) with the format and size of its file.
 
-    `width` and `height` are the file's, upright; the image is smaller where a JPEG was decoded at a reduced size.
+    `width` and `height` are the file's, upright; the image is smaller if a JPEG was decoded at a reduced size.
     """
 
     image: Image.Image
@@ -74,24 +75,28 @@ class DecodedImage:
     height: int
 
 
-def decode(data: bytes, shortest: int = 0, permit: Callable[[int], object] = lambda _: None) -> DecodedImage:
-    """Decode the first frame of a picture; raises ItemError for whatever is not one, is broken or beyond the limits.
+def decode(data: bytes, shortest: int = 0, wait_for_memory: Callable[[int], object] = lambda _: None) -> DecodedImage:
+    """Decode the first frame of an image.
 
     Args:
-        shortest: what the caller will make of the shorter side; a large JPEG is then decoded at 1/2, 1/4 or 1/8, no
-            smaller than REDUCED_MARGIN times that. 0 decodes at full size.
-        permit: called with the number of pixels before they are allocated; returns when that may be.
+        data: the bytes of the file.
+        shortest: the length that the caller needs of the shorter side; a large JPEG is then decoded at 1/2, 1/4 or 1/8,
+            no smaller than REDUCED_DECODE_MARGIN times that. 0 decodes at full size.
+        wait_for_memory: called with the number of pixels before they are allocated; returns when they may be.
+
+    Raises:
+        ItemError: the file is not an image, is broken or exceeds a limit.
     """
     if not data:
         raise ItemError(Code.EMPTY, "the file is empty")
-    if len(data) > limits.MAX_BYTES:
-        raise ItemError(Code.TOO_LARGE, limits.TOO_LARGE)
-    if kind := refused_kind(data):
-        raise _unsupported(kind)
-    # Pillow allocates a WebP's canvas while opening it, before anyone can ask for its size.
+    if len(data) > limits.MAX_FILE_BYTES:
+        raise ItemError(Code.TOO_LARGE, limits.TOO_LARGE_MESSAGE)
+    if format_name := unsupported_format(data):
+        raise _unsupported(format_name)
+    # Pillow allocates a WebP's canvas while opening it, before its size can be read from the image.
     _check_size(*webp_size(data))
     try:
-        image = Image.open(BytesIO(data), formats=_candidates(data))
+        image = Image.open(BytesIO(data), formats=_candidate_formats(data))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_many_pixels() from None
     except Exception as error:  # not only UnidentifiedImageError: a decoder on hostile bytes may raise anything
@@ -103,48 +108,49 @@ def decode(data: bytes, shortest: int = 0, permit: Callable[[int], object] = lam
         try:
             if shortest:
                 _reduce(image, shortest)
-            permit(image.width * image.height)
+            wait_for_memory(image.width * image.height)
             image.load()
-            upright, turned = _orient(flatten(image), image)
+            upright, sides_swapped = _orient(flatten(image), image)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise _too_many_pixels() from None
         except MemoryError:
             raise
         except Exception as error:  # as above
-            if "out of memory" in str(error):  # in the words of Pillow's decoders
+            if "out of memory" in str(error):  # the message of Pillow's decoders
                 raise MemoryError from error
             raise _broken(error) from error
         name = image.format or "unknown"
-    # The pixels are all that goes on: no comment, profile or position may reach the thumbnail.
+    # Only the pixels go on: no comment, profile or position may reach the thumbnail.
     upright.info.clear()
-    return DecodedImage(upright, FORMAT_NAMES.get(name, name), *((height, width) if turned else (width, height)))
+    size = (height, width) if sides_swapped else (width, height)
+    return DecodedImage(upright, FORMAT_ALIASES.get(name, name), *size)
 
 
 def thumbnail(image: Image.Image) -> bytes:
-    """A JPEG of the picture, longest side at most 512 pixels (never enlarged), without metadata."""
+    """Return a JPEG of the image, longest side at most 512 pixels (never enlarged), without metadata."""
     longest = max(image.size)
     if longest > limits.THUMBNAIL_SIDE:
         scale = limits.THUMBNAIL_SIDE / longest
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
-    target = BytesIO()
-    # Huffman tables of its own would make the file 2 % smaller and take three times as long.
-    image.save(target, "JPEG", quality=limits.THUMBNAIL_QUALITY)
-    return target.getvalue()
+    jpeg = BytesIO()
+    # Optimised Huffman tables would make the file 2 % smaller and take three times as long.
+    image.save(jpeg, "JPEG", quality=limits.THUMBNAIL_QUALITY)
+    return jpeg.getvalue()
 
 
 @cache
-def _know_avif() -> None:
+def _load_avif_plugin() -> None:
     """Load AVIF's decoder for the first file that needs it."""
     from PIL import AvifImagePlugin  # noqa: PLC0415 - see above
 
-    # One picture, one thread: there are as many pictures at a time as processors.
+    # One thread an image: each processor decodes an image of its own.
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
 @cache
-def _knows_heif() -> bool:
-    """Whether HEIF can be opened; its libraries, 26 MB, are loaded for the first file that needs them."""
+def _load_heif_plugin() -> bool:
+    """Load HEIF's libraries, 26 MB, for the first file that needs them; returns whether they are installed."""
     try:
         import pillow_heif  # noqa: PLC0415 - see above
     except ImportError:  # left out of an image because of its wheel's licences: HEIF is then refused by name
@@ -153,19 +159,20 @@ def _knows_heif() -> bool:
     return True
 
 
-def _candidates(data: bytes) -> tuple[str, ...]:
+def _candidate_formats(data: bytes) -> tuple[str, ...]:
+    """Return the formats that Pillow may try, with their plugins loaded."""
     if data[4:8] != b"ftyp":
         return OTHER_FORMATS
-    _know_avif()
+    _load_avif_plugin()
     if data[8:12] in (b"avif", b"avis"):
         return ("AVIF",)
-    return CONTAINER_FORMATS if _knows_heif() else ("AVIF",)
+    return FTYP_FORMATS if _load_heif_plugin() else ("AVIF",)
 
 
 def _reduce(image: Image.Image, shortest: int) -> None:
-    """Have a JPEG decoded at the smallest size that still serves the vector and the thumbnail."""
+    """Set a JPEG to be decoded at the smallest size that is enough for the vector and the thumbnail."""
     scale = min(
-        min(image.size) // (limits.REDUCED_MARGIN * shortest),
+        min(image.size) // (limits.REDUCED_DECODE_MARGIN * shortest),
         max(image.size) // limits.THUMBNAIL_SIDE,
     )
     if scale > 1 and image.format in ("JPEG", "MPO"):
@@ -174,16 +181,17 @@ def _reduce(image: Image.Image, shortest: int) -> None:
 
 
 def _orient(flat: Image.Image, source: Image.Image) -> tuple[Image.Image, bool]:
-    """Turn the picture upright once, and say whether that swapped its sides.
+    """Return the image upright, and whether that swapped its sides.
 
-    Pillow turns a TIFF itself while loading it and drops the tag; so does pillow-heif with a HEIF.
+    Pillow orients a TIFF while loading it and drops the tag; so does pillow-heif with a HEIF.
     """
     try:
         orientation = source.getexif().get(EXIF_ORIENTATION)
-    except Exception:  # damaged metadata is no damaged picture, and its parser may raise anything
+    except Exception:  # the pixels are sound even if the metadata is damaged, and its parser may raise anything
         return flat, False
-    method = UPRIGHT.get(orientation) if isinstance(orientation, int) else None
-    return (flat if method is None else flat.transpose(method)), orientation in TURNED
+    transposition = UPRIGHT_TRANSPOSITIONS.get(orientation) if isinstance(orientation, int) else None
+    upright = flat if transposition is None else flat.transpose(transposition)
+    return upright, orientation in SIDE_SWAPPING_ORIENTATIONS
 
 
 def _check_size(width: int, height: int) -> None:
@@ -196,17 +204,20 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _check_structure(image: Image.Image, data: bytes) -> None:
-    """Refuse what makes its decoder work or allocate far beyond what the size of the picture says."""
+    """Refuse an image whose decoder would work or allocate far beyond what its size implies."""
     frames: Any = None
     if image.format == "TIFF":
         tags: Any = getattr(image, "tag_v2", {})
-        tile = [tags.get(tag, 0) for tag in TIFF_TILE]
-        if not all(isinstance(side, int) for side in tile) or tile[0] * tile[1] > limits.MAX_TILE_PIXELS:
+        tile_sides = [tags.get(tag, 0) for tag in TIFF_TILE_TAGS]
+        if (
+            not all(isinstance(side, int) for side in tile_sides)
+            or tile_sides[0] * tile_sides[1] > limits.MAX_TILE_PIXELS
+        ):
             raise _too_many_pixels()
     elif image.format in ("AVIF", "WEBP", "HEIF"):
-        frames = getattr(image, "n_frames", 1)  # in these it stands in the header, in others it must be counted
-    elif "progressive" in image.info and data.count(b"\xff\xda") > limits.MAX_SCANS:
-        raise ItemError(Code.TOO_COSTLY, f"the picture has more than {limits.MAX_SCANS} scans")
+        frames = getattr(image, "n_frames", 1)  # their header says it; in other formats frames must be counted
+    elif "progressive" in image.info and data.count(b"\xff\xda") > limits.MAX_JPEG_SCANS:
+        raise ItemError(Code.TOO_COSTLY, f"the picture has more than {limits.MAX_JPEG_SCANS} scans")
     if frames is not None and frames > limits.MAX_FRAMES:
         raise ItemError(Code.TOO_COSTLY, f"the file has more than {limits.MAX_FRAMES:,} frames")
 
@@ -219,15 +230,17 @@ def _broken(error: Exception) -> ItemError:
     return ItemError(Code.TRUNCATED_IMAGE, f"the picture is damaged or cut short: {str(error)[:200]}")
 
 
-def _unsupported(kind: str) -> ItemError:
-    known = ", ".join(FORMATS)
-    return ItemError(Code.UNSUPPORTED_FORMAT, f"files of the kind {kind} are not supported; these are: {known}")
+def _unsupported(format_name: str) -> ItemError:
+    supported = ", ".join(SUPPORTED_FORMATS)
+    return ItemError(
+        Code.UNSUPPORTED_FORMAT, f"files of the kind {format_name} are not supported; these are: {supported}"
+    )
 
 
 def _unopened(data: bytes) -> ItemError:
-    """Say why nothing could be opened: the beginning of a picture, or no picture."""
-    if data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis") and not _knows_heif():
+    """Return the reason why Pillow could open nothing: a broken header, or not an image."""
+    if data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis") and not _load_heif_plugin():
         return _unsupported("HEIF (left out of this installation)")
-    if is_beginning_of_a_picture(data):
+    if has_image_signature(data):
         return ItemError(Code.TRUNCATED_IMAGE, "the picture is damaged or cut short: its header cannot be read")
     return ItemError(Code.NOT_AN_IMAGE, "the file is not a picture")

@@ -1,7 +1,7 @@
 """The registry of models: `models.toml` beside this file, and folders with a `model.json` of the same shape.
 
 A model is a folder with its tokenizer and two ONNX graphs. `vision.onnx` maps pixels float32 [1, 3, S, S] to an
-embedding [1, D]; `text.onnx` maps token ids [1, L], with an attention mask where it asks for one, to one.
+embedding [1, D]; `text.onnx` maps token ids [1, L], and an attention mask if it has that input, to an embedding [1, D].
 """
 
 import json
@@ -16,23 +16,21 @@ from typing import Any
 from embedder_container import DECODE_VERSION
 
 PACKAGE = Path(__file__).resolve().parent
-MODELS_SHIPPED = PACKAGE / "models"
-REGISTRY = PACKAGE / "models.toml"
+SHIPPED_MODELS = PACKAGE / "models"
+REGISTRY_FILE = PACKAGE / "models.toml"
 DESCRIPTION_FILE = "model.json"
 
-CHOICES = {
-    "resize": ("shortest_edge", "squash"),
-    "resample": ("bicubic", "bilinear", "lanczos"),
-    "clean": ("none", "repair", "canonical"),
-    "pad_to": ("longest", "context_length"),
-}
+RESIZE_METHODS = ("shortest_edge", "squash")
+RESAMPLE_METHODS = ("bicubic", "bilinear", "lanczos")
+TEXT_CLEANINGS = ("none", "repair", "canonical")
+PADDINGS = ("longest", "context_length")
 
 
 @dataclass(frozen=True)
 class ModelFile:
     """One file of a model: downloaded from `url`, or shipped with this package, at `shipped` or in the model's folder.
 
-    `size` is None where only `max_size`, a bound, is known; `sha256` is None where the file is not pinned.
+    `size` is None if only `max_size`, an upper bound, is known; `sha256` is None if the file is not pinned.
     """
 
     name: str
@@ -52,28 +50,28 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class PreprocessingConfig:
-    """How a picture becomes a model's tensor; `models.toml` explains each value."""
+    """How an image becomes a model's tensor; `models.toml` explains each value."""
 
     size: int
     resize: str
     resample: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    exact: bool = False
+    full_decode: bool = False
 
     def to_json(self) -> str:
-        """For `from_json`, in another process."""
+        """Serialise for `from_json`, in another process."""
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, written: str) -> "PreprocessingConfig":
-        found = json.loads(written)
-        return cls(**found | {"mean": tuple(found["mean"]), "std": tuple(found["std"])})
+    def from_json(cls, text: str) -> "PreprocessingConfig":
+        fields = json.loads(text)
+        return cls(**fields | {"mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
 
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What preprocessing, tokenizing and the caller must know about a model; `models.toml` explains each value."""
+    """What preprocessing, the tokenizer and callers need to know about a model; `models.toml` explains each value."""
 
     folder: Path
     name: str
@@ -82,98 +80,104 @@ class ModelDescription:
     dimension: int
     image: PreprocessingConfig
     context_length: int
-    clean: str
+    text_cleaning: str
     pad_id: int
-    pad_to: str
+    padding: str
     licence: str
     files: tuple[ModelFile, ...]
 
     @property
     def model_version(self) -> str:
-        """The name of the vector space, such as `lite-1+d2`: model, revision, version of the decoding, `x` if exact."""
-        return f"{self.name}-{self.revision}+d{DECODE_VERSION}{'x' if self.image.exact else ''}"
+        """The name of the vector space, such as `lite-1+d2`: model, revision, decode version, `x` for full decoding."""
+        return f"{self.name}-{self.revision}+d{DECODE_VERSION}{'x' if self.image.full_decode else ''}"
 
     def path(self, name: str) -> Path:
-        """Where the file called `name` lies, or would: in the model's folder, else where this package ships it."""
+        """Return where a file is, or would be: in the model's folder, otherwise where this package ships it."""
         own = self.folder / name
         shipped = next((file.shipped for file in self.files if file.name == name), None)
         return own if shipped is None or own.exists() else PACKAGE / shipped
 
 
 def load_description(models_dir: Path, name: str) -> ModelDescription:
-    """The card of the model called `name`; raises ValueError when there is none or it is incomplete."""
+    """Return the description of the model called `name`; raises ValueError if there is none or it is incomplete."""
     # The name becomes a path: keep it inside the models' directory.
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
-        raise ValueError(f"{name!r} is no name of a model")
+        raise ValueError(f"{name!r} is not a valid name of a model")
     folder = models_dir / name
     if (folder / DESCRIPTION_FILE).exists():
-        return load_bundle(folder, name)
+        return read_description(folder, name)
     registered = registry().get(name)
     if registered is None:
-        raise ValueError(f"there is no model {name!r}: known are {', '.join(registry())}")
+        raise ValueError(f"there is no model {name!r}; known models: {', '.join(registry())}")
     if registered.get("shipped") and not folder.is_dir():
-        folder = MODELS_SHIPPED / name
-    return _card(folder, {"name": name, **registered}, REGISTRY)
+        folder = SHIPPED_MODELS / name
+    return _checked_description(folder, {"name": name, **registered}, REGISTRY_FILE)
 
 
-def load_bundle(folder: Path, name: str | None = None) -> ModelDescription:
-    """The card of the model in `folder`, which has a `model.json`; raises ValueError as `load_card` does."""
+def read_description(folder: Path, name: str | None = None) -> ModelDescription:
+    """Return the description in a folder's `model.json`; raises ValueError as `load_description` does."""
     path = folder / DESCRIPTION_FILE
     try:
-        found = json.loads(path.read_text("utf-8"))
+        fields = json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, ValueError) as error:
-        raise ValueError(f"{path} is not a model's card: {error}") from None
-    card = _card(folder, found, path)
-    if name is not None and card.name != name:
-        raise ValueError(f"{path} describes {card.name!r}, not {name!r}")
-    return card
+        raise ValueError(f"{path} is not a model's description: {error}") from None
+    description = _checked_description(folder, fields, path)
+    if name is not None and description.name != name:
+        raise ValueError(f"{path} describes {description.name!r}, not {name!r}")
+    return description
 
 
 @cache
 def registry() -> Mapping[str, Mapping[str, Any]]:
-    """The models of `models.toml`, as they stand there."""
-    with REGISTRY.open("rb") as stream:
+    """Return the models of `models.toml`, by name."""
+    with REGISTRY_FILE.open("rb") as stream:
         return tomllib.load(stream)
 
 
-def _card(folder: Path, found: Mapping[str, Any], source: Path) -> ModelDescription:
+def _checked_description(folder: Path, fields: Mapping[str, Any], source: Path) -> ModelDescription:
+    """Parse a description; raises ValueError naming its source if it is incomplete or a value is not allowed."""
     try:
-        card = _parse(folder, found)
+        description = _parse(folder, fields)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{source} is not a model's card: {error!r}") from error
-    for field, choices in CHOICES.items():
-        if (chosen := getattr(card.image if field.startswith("res") else card, field)) not in choices:
-            raise ValueError(f"{source}: {field} is {chosen!r}, and may be {', '.join(choices)}")
-    for file in card.files:
+        raise ValueError(f"{source} is not a model's description: {error!r}") from error
+    for key, value, allowed in (
+        ("image.resize", description.image.resize, RESIZE_METHODS),
+        ("image.resample", description.image.resample, RESAMPLE_METHODS),
+        ("text.clean", description.text_cleaning, TEXT_CLEANINGS),
+        ("text.pad.to", description.padding, PADDINGS),
+    ):
+        if value not in allowed:
+            raise ValueError(f"{source}: {key} is {value!r}, and may be {', '.join(allowed)}")
+    for file in description.files:
         if Path(file.name).name != file.name or not (PACKAGE / (file.shipped or "")).resolve().is_relative_to(PACKAGE):
             raise ValueError(f"{source} names a file outside its folder")
         if file.size is None and file.max_size is None:
-            raise ValueError(f"{source}: {file.name} has neither a size nor a bound of it")
-    return card
+            raise ValueError(f"{source}: {file.name} has neither a size nor a max_size")
+    return description
 
 
-def _parse(folder: Path, found: Mapping[str, Any]) -> ModelDescription:
-    image, text = found["image"], found["text"]
+def _parse(folder: Path, fields: Mapping[str, Any]) -> ModelDescription:
+    image, text = fields["image"], fields["text"]
     red, green, blue = image["mean"]
     red_std, green_std, blue_std = image["std"]
     return ModelDescription(
         folder=folder,
-        name=found["name"],
-        revision=str(found["revision"]),
-        description=found.get("description", ""),
-        dimension=int(found["dimension"]),
+        name=fields["name"],
+        revision=str(fields["revision"]),
+        description=fields.get("description", ""),
+        dimension=int(fields["dimension"]),
         image=PreprocessingConfig(
             size=int(image["size"]),
             resize=image["resize"],
             resample=image["resample"],
             mean=(red, green, blue),
             std=(red_std, green_std, blue_std),
-            exact=bool(image.get("exact", False)),
+            full_decode=bool(image.get("full_decode", False)),
         ),
         context_length=int(text["context_length"]),
-        clean=text.get("clean", "none"),
+        text_cleaning=text.get("clean", "none"),
         pad_id=int(text["pad"]["id"]),
-        pad_to=text["pad"]["to"],
-        licence=found["licence"],
-        files=tuple(ModelFile(name, **file) for name, file in found["files"].items()),
+        padding=text["pad"]["to"],
+        licence=fields["licence"],
+        files=tuple(ModelFile(name, **file) for name, file in fields["files"].items()),
     )

@@ -1,4 +1,4 @@
-"""Fetches ahead of those who want what is fetched, a bounded number at a time; what is here first goes first."""
+"""Fetches items ahead of their consumers, a bounded number at a time; the first to arrive is consumed first."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -10,33 +10,33 @@ Fetched = TypeVar("Fetched")
 
 
 class Prefetch(Generic[Item, Fetched]):
-    """Fetches of `items` in a pool, never more than `ahead` under way or waiting to be taken."""
+    """Fetches `items` in a pool; at most `ahead` of them are running or finished and not yet popped."""
 
     def __init__(self, pool: Executor, fetch: Callable[[Item], Fetched], items: Iterable[Item], ahead: int) -> None:
         self._pool = pool
         self._fetch = fetch
         self._lock = threading.Lock()
-        self._later = list(reversed(list(items)))
-        self._ahead: list[Future[Fetched]] = []
-        while self._later and len(self._ahead) < ahead:
-            self._next()
+        self._unsubmitted = list(reversed(list(items)))
+        self._submitted: list[Future[Fetched]] = []
+        while self._unsubmitted and len(self._submitted) < ahead:
+            self._submit_next()
 
-    def take(self, *, wait: bool) -> Future[Fetched] | None:
-        """One that is here; else, if told to wait, the one that is longest under way. None when there is none."""
+    def pop(self, *, wait: bool) -> Future[Fetched] | None:
+        """Remove and return a finished fetch, or None; with `wait`, the one that has run longest instead of None."""
         with self._lock:
-            taken = next((each for each in self._ahead if each.done()), None)
-            if taken is None and wait and self._ahead:
-                taken = self._ahead[0]
-            if taken is not None:
-                self._ahead.remove(taken)
-                if self._later:
-                    self._next()
-            return taken
+            future = next((future for future in self._submitted if future.done()), None)
+            if future is None and wait and self._submitted:
+                future = self._submitted[0]
+            if future is not None:
+                self._submitted.remove(future)
+                if self._unsubmitted:
+                    self._submit_next()
+            return future
 
-    def left(self) -> int:
-        """How many nobody has taken yet."""
+    def remaining(self) -> int:
+        """Return how many items have not been popped."""
         with self._lock:
-            return len(self._later) + len(self._ahead)
+            return len(self._unsubmitted) + len(self._submitted)
 
-    def _next(self) -> None:
-        self._ahead.append(self._pool.submit(self._fetch, self._later.pop()))
+    def _submit_next(self) -> None:
+        self._submitted.append(self._pool.submit(self._fetch, self._unsubmitted.pop()))

@@ -1,11 +1,11 @@
-"""The embedder's settings: the only place that looks at the environment."""
+"""The embedder's settings: only this module reads the environment."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedder_container.models import MODELS_SHIPPED
+from embedder_container.models import SHIPPED_MODELS
 
 # Lambda grants one vCPU per 1,769 MB of memory.
 MEGABYTES_PER_CPU = 1769
@@ -13,32 +13,32 @@ MEGABYTES_PER_CPU = 1769
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment decides.
+    """The values of the environment's variables.
 
-    `MODEL`, `MODELS_DIR`, `EMBEDDER_THREADS`, `EMBEDDER_EXACT` (`1`: no JPEG is decoded at a reduced size, see
+    `MODEL`, `MODELS_DIR`, `EMBEDDER_THREADS`, `EMBEDDER_FULL_DECODE` (`1`: no JPEG is decoded at a reduced size, see
     limits.py), and in local runs only `AWS_ENDPOINT_URL`.
     """
 
     model: str
     models_dir: Path
     threads: int
-    exact: bool
+    full_decode: bool
     endpoint: str | None
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read the settings; raises ValueError for a number of threads that is none."""
+        """Read the settings; raises ValueError if the number of threads is not a number."""
         cpus = os.cpu_count() or 1
-        if asked := environ.get("EMBEDDER_THREADS"):
-            threads = int(asked)
+        if requested := environ.get("EMBEDDER_THREADS"):
+            threads = int(requested)
         elif memory := environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
             threads = min(cpus, round(int(memory) / MEGABYTES_PER_CPU))
         else:
             threads = cpus
         return cls(
             model=environ.get("MODEL") or "lite",
-            models_dir=Path(environ.get("MODELS_DIR") or MODELS_SHIPPED),
+            models_dir=Path(environ.get("MODELS_DIR") or SHIPPED_MODELS),
             threads=max(1, threads),
-            exact=environ.get("EMBEDDER_EXACT") == "1",
+            full_decode=environ.get("EMBEDDER_FULL_DECODE") == "1",
             endpoint=environ.get("AWS_ENDPOINT_URL") or None,
         )

@@ -1,4 +1,4 @@
-"""One thing to embed on its way through the embedder: its steps, its time, its result or its own error."""
+"""One image on its way through the embedder: its steps, its result or its own error; and the time of each phase."""
 
 import logging
 import threading
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ObjectToEmbed:
-    """One object: where its bytes are (presigned GET) and where its thumbnail goes (presigned PUT), if anywhere."""
+    """One object: the presigned GET of its bytes, and the presigned PUT of its thumbnail if it gets one."""
 
     url: str
     thumbnail_url: str | None = None
@@ -32,7 +32,7 @@ class Timings:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._spent: Counter[str] = Counter()
+        self._nanoseconds: Counter[str] = Counter()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -44,41 +44,41 @@ class Timings:
             self.add(name, (time.perf_counter_ns() - start) / 1e9)
 
     def add(self, name: str, seconds: float) -> None:
-        """Add time that was spent elsewhere."""
+        """Add time that was measured elsewhere."""
         with self._lock:
-            self._spent[name] += round(seconds * 1e9)
+            self._nanoseconds[name] += round(seconds * 1e9)
 
     def milliseconds(self) -> dict[str, float]:
-        """`{"inference_ms": 9.5, …}` for the phases that took place."""
+        """Return `{"inference_ms": 9.5, …}` for the phases that took place."""
         with self._lock:
-            return {f"{name}_ms": round(spent / 1e6, 3) for name, spent in self._spent.items()}
+            return {f"{name}_ms": round(spent / 1e6, 3) for name, spent in self._nanoseconds.items()}
 
 
 class ImageTask:
-    """One picture on its way. Once it has failed, nothing more is done about it."""
+    """One image to embed. After a step has failed, the following steps are skipped."""
 
     def __init__(self, url: str = "", thumbnail_url: str | None = None, data: bytes = b"") -> None:
         self.url = url
         self.thumbnail_url = thumbnail_url
         self.data = data
         self.pixels: NDArray[np.float32] | None = None
-        self.jpeg = b""
+        self.thumbnail = b""
         self.result: Result = {}
 
-    def attempt(self, step: Callable[[], Result]) -> None:
-        """Take a step unless an earlier one failed, and keep what it finds, or its error alone."""
+    def run_step(self, step: Callable[[], Result]) -> None:
+        """Run a step unless an earlier one failed; add its fields to the result, or replace the result by its error."""
         if "error" not in self.result:
-            found = capture_item_error(step)
-            self.result = found if "error" in found else self.result | found
+            fields = capture_item_error(step)
+            self.result = fields if "error" in fields else self.result | fields
 
 
 def capture_item_error(step: Callable[[], Result]) -> Result:
-    """What a step finds, or the error of the one item that it was about."""
+    """Return the step's result, or its exception as the `error` of the one item that it concerns."""
     try:
         return step()
     except ItemError as error:
         failure = error
-    except Exception:  # a defect met by one item must not take its neighbours along; the log has the trace
+    except Exception:  # a defect that one item meets must not fail its neighbours; the log has the trace
         logger.exception("an item failed unexpectedly")
         failure = ItemError(Code.INTERNAL, "the embedder failed on this item; its log says why")
     return {

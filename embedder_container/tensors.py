@@ -1,4 +1,4 @@
-"""From a square's bytes to the model's tensor: all that is left to do where no picture may be opened any more."""
+"""Turns the bytes of a square into the model's tensor, without Pillow: the embedder's own process opens no image."""
 
 from functools import cache
 
@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 from embedder_container.models import PreprocessingConfig
 
 
-def normalise(square: NDArray[np.uint8], rule: PreprocessingConfig) -> NDArray[np.float32]:
-    """The tensor float32 [1, 3, S, S] of a square [S, S, 3] of sRGB: scaled to 0…1, less the mean, by the deviation."""
-    pixels = np.empty((1, 3, rule.size, rule.size), dtype=np.float32)
-    for channel, table in enumerate(_table(rule)):
+def normalise(square: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray[np.float32]:
+    """Return the tensor float32 [1, 3, S, S] of an sRGB square [S, S, 3]: scaled to 0…1, less mean, divided by std."""
+    pixels = np.empty((1, 3, config.size, config.size), dtype=np.float32)
+    for channel, table in enumerate(_lookup_tables(config)):
         np.take(table, square[:, :, channel], out=pixels[0, channel], mode="clip")
     return pixels
 
 
 @cache
-def _table(rule: PreprocessingConfig) -> NDArray[np.float32]:
-    """What each of 256 values becomes, for each of the three channels."""
-    mean, std = (np.array(three)[:, np.newaxis] for three in (rule.mean, rule.std))
-    table: NDArray[np.float32] = ((np.arange(256) / 255 - mean) / std).astype(np.float32)
-    return table
+def _lookup_tables(config: PreprocessingConfig) -> NDArray[np.float32]:
+    """Return the normalised value of each of 256 values, for each of the three channels: [3, 256]."""
+    mean, std = (np.array(channels)[:, np.newaxis] for channels in (config.mean, config.std))
+    tables: NDArray[np.float32] = ((np.arange(256) / 255 - mean) / std).astype(np.float32)
+    return tables

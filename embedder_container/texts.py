@@ -1,33 +1,33 @@
-"""What is done to a text before its tokenizer sees it; each model was trained on texts cleaned in its own way."""
+"""Cleans a text before it is tokenized; each model was trained on texts that were cleaned in its own way."""
 
 import html
 import re
 import string
 
-# Far beyond any context length; what a tokenizer would throw away anyway need not be cleaned and tokenized first.
-MAX_CHARACTERS = 10_000
+# Far beyond any context length: a longer text would be cleaned and tokenized only to be truncated.
+MAX_TEXT_CHARACTERS = 10_000
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
-def clean(text: str, how: str) -> str:
-    """A text as the model was trained to read it; `how` is the card's `clean`, see models.toml.
+def clean(text: str, cleaning: str) -> str:
+    """Return a text as the model was trained to read it; `cleaning` is the description's, see models.toml.
 
     'repair' is open_clip's `basic_clean`, 'canonical' its `canonicalize_text` after that:
     https://github.com/mlfoundations/open_clip/blob/main/src/open_clip/tokenizer.py
     """
-    # A lone surrogate is legal in JSON and in Python, and in no tokenizer.
-    text = text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
-    if how == "none":
+    # A lone surrogate is legal in JSON and in Python, but no tokenizer accepts it.
+    text = text[:MAX_TEXT_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+    if cleaning == "none":
         return text
     text = _repair(text)
-    if how == "canonical":
+    if cleaning == "canonical":
         return re.sub(r"\s+", " ", text.replace("_", " ").translate(_PUNCTUATION).lower()).strip()
     return text
 
 
 def _repair(text: str) -> str:
-    # Most queries are plain words: there is nothing to mend, and ftfy need not be imported (20 ms of a cold start).
+    # Most queries are plain words that need no repair, and importing ftfy takes 20 ms of a cold start.
     if text.isascii() and text.isprintable() and "&" not in text:
         return text.strip()
     import ftfy  # noqa: PLC0415 - see above

@@ -26,7 +26,7 @@ def add(subparsers: Any) -> None:
         action="store_true",
         help="after the embedder was deployed with the new model: import its vectors into the catalogue",
     )
-    parser.add_argument("--exact", action="store_true", help="the model decodes large JPEGs at full size")
+    parser.add_argument("--full-decode", action="store_true", help="the model decodes large JPEGs at full size")
     add_writer_timeout(parser)
     parser.set_defaults(run=migrate)
 
@@ -44,7 +44,7 @@ def migrate(deployment: Deployment, options: argparse.Namespace) -> ExitStatus:
         report("The old model's index is not searched any more. `infra.admin reindex --drop-old` deletes it.")
         return ExitStatus.OK
     # The port directly: the model runs in this process, and reads the pictures as a worker would.
-    model = NewModel(options.model, services.adapters.sources, report, exact=options.exact)
+    model = NewModel(options.model, services.adapters.sources, report, full_decode=options.full_decode)
     services.rebuild(report, options.writer_timeout, model.embed).rebuild(model.version, model.dimension)
     report(NEXT_STEPS.format(model=model.version))
     return ExitStatus.OK

@@ -34,8 +34,9 @@ class NewModel:
         ValueError: there is no such model; the message is the embedder's.
     """
 
-    def __init__(self, name: str, sources: Sources, report: Report, *, exact: bool = False) -> None:
-        self._command = [sys.executable, "-m", "embedder_container.embed", "--model", name, *["--exact"] * exact]
+    def __init__(self, name: str, sources: Sources, report: Report, *, full_decode: bool = False) -> None:
+        options = ["--full-decode"] if full_decode else []
+        self._command = [sys.executable, "-m", "embedder_container.embed", "--model", name, *options]
         self._sources = sources
         self._report = report
         self._embedded = 0

@@ -104,8 +104,9 @@ def _embedded(kept: Path) -> Vectors:
     if not file.exists():
         model = Model(load_description(ROOT / "embedder_container" / "models", "lite"), threads=1)
         model.load_vision()
+        config = model.description.image
         with ThreadPoolExecutor(2) as pool:
-            found = list(pool.map(lambda image: model.embed_pixels(to_pixels(image, model.card.image)), _variants()))
+            found = list(pool.map(lambda image: model.embed_pixels(to_pixels(image, config)), _variants()))
         kept.mkdir(parents=True, exist_ok=True)
         np.save(file, np.stack(found))
     embedded: Vectors = np.load(file)[: VARIANTS + PICTURES]

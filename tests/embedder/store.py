@@ -1,4 +1,4 @@
-"""A stand-in for the object store: GET and PUT on loopback, with every way to misbehave."""
+"""An object store on loopback: GET and PUT, and every failure that a test needs."""
 
 import contextlib
 import threading
@@ -6,15 +6,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+EXPIRED_URL_BODY = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
 
 
-class Store:
-    """Objects by path. A path such as /status/503 answers that status, /status/503/SlowDown with S3's XML; /stalls,
-    /drips, /lies misbehave by name.
+class ObjectStore:
+    """Objects by path. A path such as /status/503 returns that status, /status/503/SlowDown with S3's XML; /stalls,
+    /drips and others fail in the way of their name.
 
-    `ranges` are the Range headers of the requests for objects that are there, in order. An object below /cuts,
-    /cuts-silently or /stalls-midway comes a third at a time; one below /no-ranges comes whole whatever is asked for.
+    `ranges` are the Range headers of the requests for existing objects, in order. An object below /cuts,
+    /cuts-silently or /stalls-midway is sent a third at a time; one below /no-ranges is always sent whole.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Store:
         self._closing = threading.Event()
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
 
-    def __enter__(self) -> "Store":
+    def __enter__(self) -> "ObjectStore":
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -38,12 +38,12 @@ class Store:
         self._server.server_close()
 
     def put(self, name: str, data: bytes) -> str:
-        """Store an object and return a URL that looks presigned."""
+        """Add an object and return a URL that looks presigned."""
         self.objects[f"/{name}"] = data
         return self.url(name)
 
     def url(self, name: str) -> str:
-        """The URL of an object, there or not."""
+        """Return the URL of an object, which need not exist."""
         return f"{self.endpoint}/{name}?X-Amz-Signature=secret"
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -55,9 +55,9 @@ class Store:
                 if path.startswith("/status/"):
                     _, _, status, *code = path.split("/")
                     xml = f"<?xml version='1.0'?><Error><Code>{code[0]}</Code></Error>".encode() if code else b""
-                    self._answer(int(status), xml, Location=f"{store.endpoint}/owl.jpg")
+                    self._respond(int(status), xml, Location=f"{store.endpoint}/owl.jpg")
                 elif path == "/expired":
-                    self._answer(403, EXPIRED)
+                    self._respond(403, EXPIRED_URL_BODY)
                 elif path == "/stalls":
                     store._closing.wait(3)
                 elif path == "/drips":
@@ -65,44 +65,44 @@ class Store:
                     while not store._closing.wait(0.1):
                         self.wfile.write(b".")
                 elif path == "/lies":
-                    self._answer(200, b"cut", length=1000)
+                    self._respond(200, b"cut", length=1000)
                 elif path == "/announces-too-much":
                     self._announce(10**12)
                 elif path == "/sends-too-much":
                     self._send_endlessly()
                 elif path.startswith("/redirects"):
-                    self._answer(302, b"", Location=self._astray(path))
+                    self._respond(302, b"", Location=self._redirect_target(path))
                 elif path in store.objects:
                     self._send(path, store.objects[path])
                 else:
-                    self._answer(404, b"")
+                    self._respond(404, b"")
 
-            def _astray(self, path: str) -> str:
-                places = {
+            def _redirect_target(self, path: str) -> str:
+                targets = {
                     "/redirects-to-file": "file:///etc/hostname",
                     "/redirects-to-plain-http": "http://hub.example/vision.onnx",
                     "/redirects-to-itself": self.path,
                 }
-                return places.get(path) or f"{store.endpoint}/{path.removeprefix('/redirects/')}"
+                return targets.get(path) or f"{store.endpoint}/{path.removeprefix('/redirects/')}"
 
             def _send(self, path: str, body: bytes) -> None:
-                """An object, or the rest of it that is asked for, or as much of that as its folder's manners allow."""
-                asked, first = self.headers["Range"], 0
-                store.ranges.append(asked)
-                manners = path.split("/")[1]
-                if asked and manners != "no-ranges":
-                    first = int(asked.removeprefix("bytes=").rstrip("-"))
+                """Send an object, or the requested rest of it, or only a part of that if its folder says so."""
+                requested_range, first = self.headers["Range"], 0
+                store.ranges.append(requested_range)
+                behaviour = path.split("/")[1]
+                if requested_range and behaviour != "no-ranges":
+                    first = int(requested_range.removeprefix("bytes=").rstrip("-"))
                 rest = body[first:]
                 third = len(body) // 3 + 1
-                if manners not in ("cuts", "cuts-silently", "stalls-midway") or len(rest) <= third:
-                    self._answer(206 if first else 200, rest)
+                if behaviour not in ("cuts", "cuts-silently", "stalls-midway") or len(rest) <= third:
+                    self._respond(206 if first else 200, rest)
                     return
                 self.send_response(206 if first else 200)
-                if manners != "cuts-silently":
+                if behaviour != "cuts-silently":
                     self.send_header("Content-Length", str(len(rest)))
                 self.end_headers()
                 self.wfile.write(rest[:third])
-                if manners == "stalls-midway":
+                if behaviour == "stalls-midway":
                     self.wfile.flush()
                     store._closing.wait(1)
 
@@ -110,10 +110,10 @@ class Store:
                 path = self.path.partition("?")[0]
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if path.startswith("/status/"):
-                    self._answer(int(path.rpartition("/")[2]), b"")
+                    self._respond(int(path.rpartition("/")[2]), b"")
                     return
                 store.uploads[path] = (self.headers["Content-Type"], body)
-                self._answer(200, b"")
+                self._respond(200, b"")
 
             def _send_endlessly(self) -> None:
                 self.send_response(200)
@@ -126,7 +126,7 @@ class Store:
                 self.send_header("Content-Length", str(length))
                 self.end_headers()
 
-            def _answer(self, status: int, body: bytes, length: int | None = None, **headers: str) -> None:
+            def _respond(self, status: int, body: bytes, length: int | None = None, **headers: str) -> None:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body) if length is None else length))
                 for name, value in headers.items():
@@ -135,7 +135,7 @@ class Store:
                 self.wfile.write(body)
 
             def handle(self) -> None:
-                # The client may have had enough, as it should.
+                # Some tests expect the client to disconnect early.
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     super().handle()
 

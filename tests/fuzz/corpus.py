@@ -1,4 +1,4 @@
-"""Small pictures of every kind that is opened, and some that are refused: where mutation begins."""
+"""Small images of every supported format, and some files that are refused: the fuzzer mutates them."""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -7,8 +7,8 @@ import numpy as np
 import pillow_heif
 from PIL import Image, ImageCms
 
-KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
-REFUSED = (
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
+REFUSED_FILES = (
     b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
     b"8BPS\0\1" + bytes(20),
     b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>',
@@ -18,38 +18,38 @@ REFUSED = (
 )
 
 
-def corpus() -> list[bytes]:
-    """About sixty files, each a few hundred bytes to some kilobytes, the same ones every time."""
+def build_corpus() -> list[bytes]:
+    """Return about sixty files of a few hundred bytes to some kilobytes, the same ones every time."""
     pillow_heif.register_heif_opener()
-    return [*_pictures(), *REFUSED]
+    return [*_images(), *REFUSED_FILES]
 
 
-def _pictures() -> Iterator[bytes]:
+def _images() -> Iterator[bytes]:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes().replace(b"IEC", b"XYZ")
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "a description"
-    plain, other = _noise(40, 30), _noise(40, 30, seed=2)
-    for kind in KINDS:
-        yield _file(plain, kind)
-        if kind != "BMP":
-            yield _file(plain, kind, exif=exif.tobytes(), icc_profile=profile)
-    for kind in ("GIF", "PNG", "WEBP", "TIFF", "AVIF"):
-        yield _file(plain, kind, save_all=True, append_images=[other, plain], duration=40)
-    for kind in ("PNG", "WEBP", "TIFF", "AVIF", "HEIF"):
-        yield _file(plain.convert("RGBA"), kind)
-    yield _file(plain, "MPO", save_all=True, append_images=[other])
-    yield _file(plain, "JPEG", progressive=True)
-    yield _file(plain.convert("CMYK"), "JPEG")
+    image, other_image = _noise(40, 30), _noise(40, 30, seed=2)
+    for format_name in FORMATS:
+        yield _file(image, format_name)
+        if format_name != "BMP":
+            yield _file(image, format_name, exif=exif.tobytes(), icc_profile=profile)
+    for format_name in ("GIF", "PNG", "WEBP", "TIFF", "AVIF"):
+        yield _file(image, format_name, save_all=True, append_images=[other_image, image], duration=40)
+    for format_name in ("PNG", "WEBP", "TIFF", "AVIF", "HEIF"):
+        yield _file(image.convert("RGBA"), format_name)
+    yield _file(image, "MPO", save_all=True, append_images=[other_image])
+    yield _file(image, "JPEG", progressive=True)
+    yield _file(image.convert("CMYK"), "JPEG")
     yield _file(_noise(600, 450), "JPEG", quality=20)
-    yield _file(plain, "WEBP", lossless=True)
+    yield _file(image, "WEBP", lossless=True)
     for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "zstd", "lzma"):
-        yield _file(plain, "TIFF", compression=compression)
-    yield _file(plain.convert("1"), "TIFF", compression="group4")
+        yield _file(image, "TIFF", compression=compression)
+    yield _file(image.convert("1"), "TIFF", compression="group4")
     for mode in ("1", "L", "LA", "P", "I;16", "I", "F", "CMYK", "YCbCr", "LAB"):
-        image = Image.new(mode, (20, 10)) if mode in ("I;16", "LA", "LAB") else plain.convert(mode)
-        yield _file(image, "TIFF")
+        converted = Image.new(mode, (20, 10)) if mode in ("I;16", "LA", "LAB") else image.convert(mode)
+        yield _file(converted, "TIFF")
         if mode in ("1", "L", "LA", "P", "I;16"):
-            yield _file(image, "PNG")
+            yield _file(converted, "PNG")
 
 
 def _noise(width: int, height: int, seed: int = 1) -> Image.Image:
@@ -57,7 +57,7 @@ def _noise(width: int, height: int, seed: int = 1) -> Image.Image:
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def _file(image: Image.Image, kind: str, **options: object) -> bytes:
+def _file(image: Image.Image, format_name: str, **options: object) -> bytes:
     target = BytesIO()
-    image.save(target, kind, **options)
+    image.save(target, format_name, **options)
     return target.getvalue()

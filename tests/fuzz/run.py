@@ -1,4 +1,4 @@
-"""Feeds damaged files to the decoders as the embedder does, and watches what becomes of them."""
+"""Sends damaged files to the decoders as the embedder does, and counts the results."""
 
 import random
 from collections import Counter
@@ -10,18 +10,18 @@ from time import perf_counter
 
 from embedder_container.decoder_pool import DecoderPool
 from embedder_container.errors import Code, ItemError
-from embedder_container.models import MODELS_SHIPPED, load_description
+from embedder_container.models import SHIPPED_MODELS, load_description
 from tests.bench.resident import resident_mb
-from tests.fuzz.corpus import corpus
-from tests.fuzz.mutations import mutated
+from tests.fuzz.corpus import build_corpus
+from tests.fuzz.mutations import mutate
 
-# What no damage to a file may lead to: these say something of the decoder, not of the file.
-FINDINGS = frozenset({Code.DECODER_CRASHED, Code.INTERNAL})
+# No damage to a file may lead to these codes: they are faults of the decoder, not of the file.
+FINDING_CODES = frozenset({Code.DECODER_CRASHED, Code.INTERNAL})
 
 
 @dataclass
-class Outcome:
-    """What became of all inputs: how many of each code (and 'decoded'), what was found, how memory and time went."""
+class FuzzReport:
+    """How many inputs had each code (and 'decoded'), the findings (code and file), time and memory."""
 
     counts: Counter[str] = field(default_factory=Counter)
     findings: list[tuple[str, bytes]] = field(default_factory=list)
@@ -29,52 +29,53 @@ class Outcome:
     resident_mb: list[float] = field(default_factory=list)
 
 
-def fuzz(inputs: int, seed: int, *, processes: int, seconds: float, batch: int = 500) -> Outcome:
-    """Decode so many damaged files; one that takes longer than `seconds` is a finding.
+def fuzz(inputs: int, seed: int, *, processes: int, seconds: float, batch: int = 500) -> FuzzReport:
+    """Decode this many damaged files; one that takes longer than `seconds` is a finding.
 
     Returns:
-        the outcome; `resident_mb` has an entry for each batch after the first.
+        the report; `resident_mb` has an entry for each batch after the first.
     """
-    pool = DecoderPool(load_description(MODELS_SHIPPED, "lite").image, processes, seconds)
-    outcome = Outcome()
-    files = _files(seed)
+    pool = DecoderPool(load_description(SHIPPED_MODELS, "lite").image, processes, seconds)
+    report = FuzzReport()
+    files = _damaged_files(seed)
 
     def decode(data: bytes) -> tuple[str, float, bytes]:
-        began = perf_counter()
+        start = perf_counter()
         try:
             pool.decode(data, thumbnail=True)
             code = "decoded"
         except ItemError as error:
-            hung = error.code is Code.TOO_COSTLY and "longer than" in error.message
-            code = "hung" if hung else error.code.value
-        except Exception as error:  # a defect of ours, which the fuzzer exists to find
+            timed_out = error.code is Code.TOO_COSTLY and "longer than" in error.message
+            code = "hung" if timed_out else error.code.value
+        except Exception as error:  # a defect of the decoder, which the fuzzer is meant to find
             code = f"defect: {error}"
-        return code, perf_counter() - began, data
+        return code, perf_counter() - start, data
 
     try:
         with ThreadPoolExecutor(processes) as workers:
             for done in range(0, inputs, batch):
-                for code, spent, data in workers.map(decode, [next(files) for _ in range(min(batch, inputs - done))]):
-                    outcome.counts[code.split(":")[0]] += 1
-                    outcome.slowest_seconds = max(outcome.slowest_seconds, spent)
-                    if code in FINDINGS or code == "hung" or code.startswith("defect"):
-                        outcome.findings.append((code, data))
+                batch_files = [next(files) for _ in range(min(batch, inputs - done))]
+                for code, spent, data in workers.map(decode, batch_files):
+                    report.counts[code.split(":")[0]] += 1
+                    report.slowest_seconds = max(report.slowest_seconds, spent)
+                    if code in FINDING_CODES or code == "hung" or code.startswith("defect"):
+                        report.findings.append((code, data))
                 if done:
-                    outcome.resident_mb.append(resident_mb())
+                    report.resident_mb.append(resident_mb())
     finally:
         pool.close()
-    return outcome
+    return report
 
 
-def keep(findings: list[tuple[str, bytes]], folder: Path) -> None:
-    """Write each input that was a finding, for a closer look."""
+def save_findings(findings: list[tuple[str, bytes]], folder: Path) -> None:
+    """Write each file that is a finding, and its code."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, (code, data) in enumerate(findings):
         (folder / f"{number:03}-{code.split(':')[0]}.bin").write_bytes(data)
         (folder / f"{number:03}-{code.split(':')[0]}.txt").write_text(code)
 
 
-def _files(seed: int) -> Iterator[bytes]:
-    known, chance = corpus(), random.Random(seed)
+def _damaged_files(seed: int) -> Iterator[bytes]:
+    corpus, rng = build_corpus(), random.Random(seed)
     while True:
-        yield mutated(known, chance)
+        yield mutate(corpus, rng)

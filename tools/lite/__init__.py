@@ -1,4 +1,4 @@
-"""Builds the model that ships, `embedder_container/models/lite`, from its inputs: `python -m tools.lite`.
+"""Builds the shipped model, `embedder_container/models/lite`, from its inputs: `python -m tools.lite`.
 
-What it is, what it can and cannot do, and the licences of its inputs: `embedder_container/models/lite/CARD.md`.
+Its model card describes it, its limits and the licences of its inputs: `embedder_container/models/lite/CARD.md`.
 """

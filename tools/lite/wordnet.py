@@ -1,16 +1,17 @@
-"""The nouns of WordNet 3.0 and what they are kinds of. File format: wndb(5WN)."""
+"""The nouns of WordNet 3.0 and their hypernyms. File format: wndb(5WN)."""
 
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-# lexnames(5WN): what can be photographed, and of that, what stands alone in pictures
-PHYSICAL = frozenset({5, 6, 8, 13, 14, 15, 17, 18, 19, 20, 25, 27})
-PICTURED = (5, 6, 13, 20, 17, 8, 19)
-LIVING_AND_MADE = (5, 6, 13, 20)
+# Numbers of lexicographer files, lexnames(5WN): things that can be photographed; of these, the ones that are the main
+# subject of photographs; of these, animals, artifacts, food and plants, whose words get tokens of their own.
+PHYSICAL_FILES = frozenset({5, 6, 8, 13, 14, 15, 17, 18, 19, 20, 25, 27})
+PICTURED_FILES = (5, 6, 13, 20, 17, 8, 19)
+VOCABULARY_FILES = (5, 6, 13, 20)
 
-# Ancestors that say nothing of a thing.
-GENERIC = frozenset(
+# Ancestors that describe nothing.
+GENERIC_LEMMAS = frozenset(
     "entity/physical entity/object/whole/living thing/organism/matter/artifact/instrumentality/chordate/solid"
     "/abstraction/placental/physical object/causal agent/thing/natural object/unit".split("/")
 )
@@ -18,7 +19,7 @@ GENERIC = frozenset(
 
 @dataclass(frozen=True)
 class Synset:
-    """One meaning: its words, its lexicographer file, its gloss and what it is a kind of (offsets)."""
+    """One meaning: its words, its lexicographer file, its gloss and the offsets of its hypernyms."""
 
     lemmas: tuple[str, ...]
     file: int
@@ -27,11 +28,11 @@ class Synset:
 
     @property
     def is_generic(self) -> bool:
-        return self.lemmas[0] in GENERIC
+        return self.lemmas[0] in GENERIC_LEMMAS
 
 
 class WordNet:
-    """Nouns only, by offset, such as `n02121620`."""
+    """The nouns, by offset such as `n02121620`."""
 
     def __init__(self, folder: Path) -> None:
         self.synsets = dict(map(_synset, _lines(folder / "data.noun")))
@@ -39,16 +40,16 @@ class WordNet:
         """Lemma to the offsets of its meanings, most frequent first."""
 
     def ancestors(self, offset: str) -> dict[str, int]:
-        """What a meaning is a kind of, each with the least number of steps up to it, nearest first."""
-        found: dict[str, int] = {}
-        ahead = deque([(offset, 0)])
-        while ahead:
-            at, depth = ahead.popleft()
-            for above in self.synsets[at].hypernyms:
-                if above not in found or found[above] > depth + 1:
-                    found[above] = depth + 1
-                    ahead.append((above, depth + 1))
-        return found
+        """Return all hypernyms of a meaning, each with the least number of steps up to it, nearest first."""
+        depths: dict[str, int] = {}
+        queue = deque([(offset, 0)])
+        while queue:
+            current, depth = queue.popleft()
+            for hypernym in self.synsets[current].hypernyms:
+                if hypernym not in depths or depths[hypernym] > depth + 1:
+                    depths[hypernym] = depth + 1
+                    queue.append((hypernym, depth + 1))
+        return depths
 
 
 def _lines(path: Path) -> list[str]:
@@ -59,9 +60,9 @@ def _lines(path: Path) -> list[str]:
 def _synset(line: str) -> tuple[str, Synset]:
     data, gloss = line.split(" | ", 1)
     fields = data.split()
-    words = int(fields[3], 16)
-    lemmas = tuple(fields[4 + 2 * number].replace("_", " ") for number in range(words))
-    first = 4 + 2 * words
+    word_count = int(fields[3], 16)
+    lemmas = tuple(fields[4 + 2 * number].replace("_", " ") for number in range(word_count))
+    first = 4 + 2 * word_count
     pointers = [fields[first + 1 + 4 * number : first + 5 + 4 * number] for number in range(int(fields[first]))]
     hypernyms = tuple(f"n{target}" for symbol, target, kind, _ in pointers if symbol in ("@", "@i") and kind == "n")
     return f"n{fields[0]}", Synset(lemmas, int(fields[1]), gloss.strip(), hypernyms)

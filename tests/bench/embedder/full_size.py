@@ -1,10 +1,9 @@
 """CLIP ViT-B/32 at full size without its weights: the public exports' graphs, filled with seeded random numbers.
 
-Speed, memory and sizes are the real model's (vision 352 MB, text 254 MB); what it computes means nothing. The graphs in
-`tests/models/vit-b-32-graph` say in each initializer's `doc_string` how its numbers are spread.
+Speed, memory and sizes are the real model's (vision 352 MB, text 254 MB); its vectors mean nothing. The graphs in
+`tests/models/vit-b-32-graph` have the standard deviation of each initializer in its `doc_string`.
 """
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -13,15 +12,16 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from embedder_container.models import PACKAGE, ModelDescription, load_bundle, registry
-from embedder_container.optimise import optimise
+from embedder_container.download import sha256_of
+from embedder_container.models import PACKAGE, ModelDescription, read_description, registry
+from embedder_container.optimise import ENCODERS, optimise
 
 ROOT = Path(__file__).parents[3]
-GRAPHS = ROOT / "tests" / "models" / "vit-b-32-graph"
-FOLDER = ROOT / "build" / "models" / "vit-b-32-random"
-SPREAD = "std="
-# What fastembed wants of a model's folder beside the graph.
-PREPROCESSOR = {
+GRAPH_FOLDER = ROOT / "tests" / "models" / "vit-b-32-graph"
+MODEL_FOLDER = ROOT / "build" / "models" / "vit-b-32-random"
+STD_PREFIX = "std="
+# fastembed needs this in a model's folder beside the graph.
+PREPROCESSOR_CONFIG = {
     "do_resize": True,
     "size": {"shortest_edge": 224},
     "resample": 3,
@@ -34,31 +34,31 @@ PREPROCESSOR = {
 }
 
 
-def full_size_model(folder: Path = FOLDER, seed: int = 0) -> ModelDescription:
-    """The model in `folder`, made there the first time, its graphs optimised as the image's build does."""
+def full_size_model(folder: Path = MODEL_FOLDER, seed: int = 0) -> ModelDescription:
+    """Return the model in `folder`, made there the first time, its graphs optimised as the image's build does."""
     if not (folder / "model.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(PACKAGE / "tokenizers" / "clip.json", folder / "tokenizer.json")
-        for half in ("vision", "text"):
-            _fill(GRAPHS / f"{half}_graph.onnx", folder / f"{half}.onnx", seed)
-        _describe(folder)
-        optimise(load_bundle(folder))
-    return load_bundle(folder)
+        for encoder in ENCODERS:
+            _fill(GRAPH_FOLDER / f"{encoder}_graph.onnx", folder / f"{encoder}.onnx", seed)
+        _write_description(folder)
+        optimise(read_description(folder))
+    return read_description(folder)
 
 
-def fastembed_folders(card: ModelDescription) -> tuple[Path, Path]:
-    """The same weights as fastembed expects them: a folder for pictures, one for texts."""
+def fastembed_folders(model: ModelDescription) -> tuple[Path, Path]:
+    """Write the same weights as fastembed expects them, and return the folders for images and for texts."""
     folders = []
-    rule = registry()["clip-vit-b-32"]["image"]
-    described = PREPROCESSOR | {"image_mean": rule["mean"], "image_std": rule["std"]}
-    for half in ("vision", "text"):
-        folder = card.folder / f"fastembed-{half}"
+    image = registry()["clip-vit-b-32"]["image"]
+    preprocessor_config = PREPROCESSOR_CONFIG | {"image_mean": image["mean"], "image_std": image["std"]}
+    for encoder in ENCODERS:
+        folder = model.folder / f"fastembed-{encoder}"
         folder.mkdir(exist_ok=True)
         link = folder / "model.onnx"
         link.unlink(missing_ok=True)
-        link.symlink_to(card.folder / f"{half}.onnx")
-        (folder / "preprocessor_config.json").write_text(json.dumps(described))
-        shutil.copyfile(card.folder / "tokenizer.json", folder / "tokenizer.json")
+        link.symlink_to(model.folder / f"{encoder}.onnx")
+        (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor_config))
+        shutil.copyfile(model.folder / "tokenizer.json", folder / "tokenizer.json")
         end = "<|endoftext|>"
         (folder / "config.json").write_text(json.dumps({"pad_token_id": 0}))
         (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 77, "pad_token": end}))
@@ -68,21 +68,21 @@ def fastembed_folders(card: ModelDescription) -> tuple[Path, Path]:
 
 
 def _fill(graph: Path, target: Path, seed: int) -> None:
+    """Write a graph with random weights."""
     model = onnx.load(graph)
     rng = np.random.default_rng(seed)
     for tensor in model.graph.initializer:
-        if tensor.doc_string.startswith(SPREAD):
-            spread = float(tensor.doc_string.removeprefix(SPREAD))
-            weights = rng.normal(0, spread, tuple(tensor.dims)).astype(np.float32)
+        if tensor.doc_string.startswith(STD_PREFIX):
+            std = float(tensor.doc_string.removeprefix(STD_PREFIX))
+            weights = rng.normal(0, std, tuple(tensor.dims)).astype(np.float32)
             tensor.CopyFrom(numpy_helper.from_array(weights, tensor.name))
     onnx.save(model, target)
 
 
-def _describe(folder: Path) -> None:
-    files = {}
-    for name in ("vision.onnx", "text.onnx", "tokenizer.json"):
-        with (folder / name).open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        files[name] = {"size": (folder / name).stat().st_size, "sha256": digest}
-    described = {**registry()["clip-vit-b-32"], "name": folder.name, "files": files}
-    (folder / "model.json").write_text(json.dumps(described, indent=2))
+def _write_description(folder: Path) -> None:
+    files = {
+        name: {"size": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
+        for name in ("vision.onnx", "text.onnx", "tokenizer.json")
+    }
+    description = {**registry()["clip-vit-b-32"], "name": folder.name, "files": files}
+    (folder / "model.json").write_text(json.dumps(description, indent=2))

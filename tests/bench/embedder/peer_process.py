@@ -1,4 +1,4 @@
-"""A peer's process, from our side; see peers.py."""
+"""Starts a peer's process and talks to it; `peers.py` runs in it."""
 
 import json
 import os
@@ -8,32 +8,33 @@ from typing import Any
 
 from embedder_container.models import ModelDescription
 from tests.bench.embedder.full_size import fastembed_folders
-from tests.bench.embedder.pictures import ROOT
+from tests.bench.embedder.image_files import ROOT
 
 THREADS = os.cpu_count() or 1
 PEERS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 
 
 class Peer:
-    """A peer's process; see peers.py."""
+    """A process that embeds with another library."""
 
-    def __init__(self, name: str, card: ModelDescription) -> None:
+    def __init__(self, name: str, model: ModelDescription) -> None:
         command = [str(PEERS_PYTHON), str(Path(__file__).with_name("peers.py")), name, str(THREADS)]
-        folders = [str(folder) for folder in fastembed_folders(card)]
+        folders = [str(folder) for folder in fastembed_folders(model)]
         self._process = subprocess.Popen(
             [*command, *folders], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL
         )
-        assert self._ask() == "ready", f"{name} did not start"
+        assert self._read_line() == "ready", f"{name} did not start"
 
-    def seconds(self, **asked: Any) -> list[float]:
+    def seconds(self, **request: Any) -> list[float]:
+        """Send a request and return the seconds that the peer measured."""
         assert self._process.stdin is not None
-        print(json.dumps(asked), file=self._process.stdin, flush=True)
-        return list(json.loads(self._ask()))
+        print(json.dumps(request), file=self._process.stdin, flush=True)
+        return list(json.loads(self._read_line()))
 
     def stop(self) -> None:
         self._process.kill()
         self._process.wait()
 
-    def _ask(self) -> str:
+    def _read_line(self) -> str:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()

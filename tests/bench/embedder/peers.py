@@ -1,9 +1,9 @@
-"""A peer in a process and an environment of its own, doing what it is told, one line at a time.
+"""Embeds with another library, in a process and an environment of its own; one request and one reply a line.
 
     PYTHON tests/bench/embedder/peers.py fastembed|open_clip THREADS VISION_FOLDER TEXT_FOLDER
 
-A line of JSON comes in, `{"images": [FILE, …]}` or `{"texts": [TEXT, …]}` (each text by itself), and one goes out:
-seconds, one number for all the images, or one for each text.
+A request is a line of JSON, `{"images": [FILE, …]}` or `{"texts": [TEXT, …]}` (each text by itself). The reply is a
+list of seconds, one number for all the images, or one for each text.
 """
 
 import json
@@ -11,19 +11,22 @@ import sys
 from collections.abc import Callable
 from time import perf_counter
 
-Peer = tuple[Callable[[list[str]], object], Callable[[str], object]]
-BATCH = 16
+EmbedFunctions = tuple[Callable[[list[str]], object], Callable[[str], object]]  # of files, and of one text
+PEER_BATCH = 16
 
 
-def fastembed(threads: int, vision: str, text: str) -> Peer:
+def fastembed(threads: int, vision: str, text: str) -> EmbedFunctions:
     from fastembed import ImageEmbedding, TextEmbedding
 
-    images = ImageEmbedding("Qdrant/clip-ViT-B-32-vision", threads=threads, specific_model_path=vision)
-    texts = TextEmbedding("Qdrant/clip-ViT-B-32-text", threads=threads, specific_model_path=text)
-    return (lambda files: list(images.embed(files, batch_size=BATCH))), (lambda one: list(texts.embed([one])))
+    image_model = ImageEmbedding("Qdrant/clip-ViT-B-32-vision", threads=threads, specific_model_path=vision)
+    text_model = TextEmbedding("Qdrant/clip-ViT-B-32-text", threads=threads, specific_model_path=text)
+    return (
+        lambda files: list(image_model.embed(files, batch_size=PEER_BATCH)),
+        lambda query: list(text_model.embed([query])),
+    )
 
 
-def open_clip(threads: int, *_: str) -> Peer:
+def open_clip(threads: int, *_: str) -> EmbedFunctions:
     import open_clip
     import torch
     from PIL import Image
@@ -34,35 +37,35 @@ def open_clip(threads: int, *_: str) -> Peer:
     model.eval()
     tokenizer = open_clip.get_tokenizer("ViT-B-32-quickgelu")
 
-    def images(files: list[str]) -> None:
+    def embed_images(files: list[str]) -> None:
         with torch.no_grad():
-            for first in range(0, len(files), BATCH):
-                pictures = [preprocess(Image.open(file)) for file in files[first : first + BATCH]]
-                model.encode_image(torch.stack(pictures), normalize=True).numpy()
+            for first in range(0, len(files), PEER_BATCH):
+                images = [preprocess(Image.open(file)) for file in files[first : first + PEER_BATCH]]
+                model.encode_image(torch.stack(images), normalize=True).numpy()
 
-    def text(one: str) -> None:
+    def embed_text(query: str) -> None:
         with torch.no_grad():
-            model.encode_text(tokenizer([one]), normalize=True).numpy()
+            model.encode_text(tokenizer([query]), normalize=True).numpy()
 
-    return images, text
+    return embed_images, embed_text
 
 
 def main() -> None:
     name, threads, vision, text = sys.argv[1:]
-    images, one_text = {"fastembed": fastembed, "open_clip": open_clip}[name](int(threads), vision, text)
+    embed_images, embed_text = {"fastembed": fastembed, "open_clip": open_clip}[name](int(threads), vision, text)
     print("ready", flush=True)
     for line in sys.stdin:
-        asked = json.loads(line)
-        spent = []
-        if "images" in asked:
-            began = perf_counter()
-            images(asked["images"])
-            spent.append(perf_counter() - began)
-        for one in asked.get("texts", []):
-            began = perf_counter()
-            one_text(one)
-            spent.append(perf_counter() - began)
-        print(json.dumps(spent), flush=True)
+        request = json.loads(line)
+        seconds = []
+        if "images" in request:
+            start = perf_counter()
+            embed_images(request["images"])
+            seconds.append(perf_counter() - start)
+        for query in request.get("texts", []):
+            start = perf_counter()
+            embed_text(query)
+            seconds.append(perf_counter() - start)
+        print(json.dumps(seconds), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A picture that takes its decoder along, loops or devours memory is an error of its own; the next one is decoded."""
+"""An image whose decoder crashes, loops or runs out of memory is an error of its own; the next image is decoded."""
 
 import contextlib
 import os
@@ -19,13 +19,13 @@ from embedder_container.errors import Code, ItemError
 from embedder_container.images import decode
 from embedder_container.inference import Model
 from embedder_container.transforms import to_pixels
-from tests.embedder.samples import encoded, photo, two_halves
+from tests.embedder.samples import encode, photo, two_halves
 
 
 @pytest.fixture
 def pool(lite: Model) -> Iterator[DecoderPool]:
-    """One process, so that what is asserted next is asserted of the one that was ended."""
-    pool = DecoderPool(lite.card.image, processes=1, seconds=5)
+    """A pool of one process, so that assertions concern the process that was ended."""
+    pool = DecoderPool(lite.description.image, processes=1, seconds=5)
     yield pool
     pool.close()
 
@@ -42,16 +42,16 @@ def refusal(pool: DecoderPool, data: bytes) -> ItemError:
     return caught.value
 
 
-def test_the_pixels_are_those_of_the_same_decode_in_this_process(pool: DecoderPool, lite: Model) -> None:
+def test_the_pool_gives_the_pixels_of_a_decode_in_this_process(pool: DecoderPool, lite: Model) -> None:
     decoded = pool.decode(photo(), thumbnail=True)
-    picture = decode(photo(), lite.card.image.size)
-    np.testing.assert_array_equal(decoded.pixels, to_pixels(picture.image, lite.card.image))
-    assert (decoded.width, decoded.height, decoded.format) == (picture.width, picture.height, "JPEG")
-    assert decoded.jpeg.startswith(b"\xff\xd8")
-    assert pool.decode(photo(), thumbnail=False).jpeg == b""
+    expected = decode(photo(), lite.description.image.size)
+    np.testing.assert_array_equal(decoded.pixels, to_pixels(expected.image, lite.description.image))
+    assert (decoded.width, decoded.height, decoded.format) == (expected.width, expected.height, "JPEG")
+    assert decoded.thumbnail.startswith(b"\xff\xd8")
+    assert pool.decode(photo(), thumbnail=False).thumbnail == b""
 
 
-def test_a_refusal_comes_through_and_the_process_lives_on(pool: DecoderPool) -> None:
+def test_a_refused_file_does_not_end_the_decoder_process(pool: DecoderPool) -> None:
     pool.decode(photo(), thumbnail=False)
     before = process_of(pool)
     assert refusal(pool, b"hello").code == Code.NOT_AN_IMAGE
@@ -59,7 +59,7 @@ def test_a_refusal_comes_through_and_the_process_lives_on(pool: DecoderPool) -> 
     assert process_of(pool) == before
 
 
-def test_a_process_that_ends_is_replaced_and_the_picture_tried_once_more(pool: DecoderPool) -> None:
+def test_a_decoder_process_that_ends_is_replaced_and_its_image_tried_again(pool: DecoderPool) -> None:
     pool.decode(photo(), thumbnail=False)
     before = process_of(pool)
     os.kill(before, signal.SIGSEGV)
@@ -67,95 +67,95 @@ def test_a_process_that_ends_is_replaced_and_the_picture_tried_once_more(pool: D
     assert process_of(pool) != before
 
 
-def test_a_picture_that_ends_two_processes_is_at_fault(pool: DecoderPool) -> None:
-    assassin = threading.Event()
+def test_an_image_that_ends_two_decoder_processes_is_refused(pool: DecoderPool) -> None:
+    stopped = threading.Event()
 
-    def kill_whatever_decodes() -> None:
-        while not assassin.wait(0.001):
+    def kill_repeatedly() -> None:
+        while not stopped.wait(0.001):
             kill_decoders()
 
-    thread = threading.Thread(target=kill_whatever_decodes)
+    thread = threading.Thread(target=kill_repeatedly)
     thread.start()
     try:
         error = refusal(pool, photo())
     finally:
-        assassin.set()
+        stopped.set()
         thread.join()
     assert (error.code, error.transient) == (Code.DECODER_CRASHED, False)
     assert pool.decode(photo(), thumbnail=False).format == "JPEG"
 
 
 def kill_decoders() -> None:
-    """Kill this process's decoders, wherever they are in their work."""
+    """Kill this process's decoders at an arbitrary point of their work."""
     for task in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(OSError):  # the thread or the process ended meanwhile
+        with contextlib.suppress(OSError):  # the thread or the process has ended
             for child in (task / "children").read_text().split():
                 if b"embedder_container.decoder" in Path(f"/proc/{child}/cmdline").read_bytes():
                     os.kill(int(child), signal.SIGKILL)
 
 
-def test_a_decode_without_end_is_ended(lite: Model) -> None:
-    pool = DecoderPool(lite.card.image, processes=1, seconds=3)
+def test_a_decode_that_takes_too_long_is_ended(lite: Model) -> None:
+    pool = DecoderPool(lite.description.image, processes=1, seconds=3)
     pool.decode(photo(), thumbnail=False)
     stopped = process_of(pool)
-    os.kill(stopped, signal.SIGSTOP)  # as good as a codec that loops
-    began = time.monotonic()
+    os.kill(stopped, signal.SIGSTOP)  # acts like a codec that loops
+    start = time.monotonic()
     error = refusal(pool, photo())
     assert (error.code, error.transient) == (Code.TOO_COSTLY, False)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - start < 30
     assert pool.decode(photo(), thumbnail=False).format == "JPEG"
     assert process_of(pool) != stopped
     pool.close()
 
 
-def test_a_picture_that_needs_more_memory_than_a_picture_may_is_refused(
-    lite: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_image_that_needs_too_much_memory_is_refused(lite: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     # The limit is lowered where the process reads it, in its own copy of the module.
     script = (
         "import resource, sys; from embedder_container import decoder, limits; "
         "limits.DECODE_MEMORY_BYTES = 400 * 1024**2; sys.argv = ['decoder', sys.argv[1]]; decoder.main()"
     )
-    started = subprocess.Popen
+    popen = subprocess.Popen
 
-    def with_less(command: list[str], **options: object) -> "subprocess.Popen[bytes]":
-        return started([sys.executable, "-c", script, command[-1]], **options)  # type: ignore[call-overload]
+    def start_with_less_memory(command: list[str], **options: object) -> "subprocess.Popen[bytes]":
+        return popen([sys.executable, "-c", script, command[-1]], **options)  # type: ignore[call-overload]
 
-    monkeypatch.setattr("embedder_container.decoder_pool.subprocess.Popen", with_less)
-    pool = DecoderPool(lite.card.image, processes=1, seconds=30)
-    flat = Image.new("RGB", (10_000, 10_000))
-    error = refusal(pool, encoded(flat, "PNG", compress_level=1))
+    monkeypatch.setattr("embedder_container.decoder_pool.subprocess.Popen", start_with_less_memory)
+    pool = DecoderPool(lite.description.image, processes=1, seconds=30)
+    black = Image.new("RGB", (10_000, 10_000))
+    error = refusal(pool, encode(black, "PNG", compress_level=1))
     assert (error.code, error.transient) == (Code.TOO_COSTLY, False)
     assert pool.decode(photo(), thumbnail=False).format == "JPEG"
     pool.close()
 
 
-def test_large_pictures_are_decoded_one_at_a_time(lite: Model) -> None:
-    pool = DecoderPool(lite.card.image, processes=2)
-    large = encoded(two_halves(6000, 5000), "PNG", compress_level=1)
-    with pool._all() as decoders:
-        lock = decoders[0]._large
+def test_large_images_are_decoded_one_at_a_time(lite: Model) -> None:
+    pool = DecoderPool(lite.description.image, processes=2)
+    large = encode(two_halves(6000, 5000), "PNG", compress_level=1)
+    with pool._idle_decoders() as decoders:
+        lock = decoders[0]._large_image
     results = []
-    with lock:  # as if one were under way
+    with lock:  # as if another large image were being decoded
         waiting = threading.Thread(target=lambda: results.append(pool.decode(large, thumbnail=False)))
         waiting.start()
-        assert pool.decode(photo(), thumbnail=False).format == "JPEG"  # small ones go on
+        assert pool.decode(photo(), thumbnail=False).format == "JPEG"  # small ones do not wait
         assert results == []
     waiting.join()
     assert (results[0].width, results[0].height) == (6000, 5000)
     pool.close()
 
 
-def test_the_process_that_decodes_has_no_credentials(pool: DecoderPool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_decoder_process_has_no_credentials(pool: DecoderPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     pool.decode(photo(), thumbnail=False)
     assert b"AWS_" not in Path(f"/proc/{process_of(pool)}/environ").read_bytes()
 
 
-def test_a_decoder_is_replaced_before_what_it_leaks_adds_up(pool: DecoderPool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_process_is_replaced_after_its_number_of_images(
+    pool: DecoderPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("embedder_container.decoder_pool.limits.DECODES_PER_PROCESS", 2)
-    seen = []
+    processes = []
     for _ in range(4):
         pool.decode(photo(), thumbnail=False)
-        seen.append(process_of(pool))
-    assert seen[0] == seen[1] != seen[2] == seen[3]
+        processes.append(process_of(pool))
+    assert processes[0] == processes[1] != processes[2] == processes[3]

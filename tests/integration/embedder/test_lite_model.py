@@ -1,4 +1,4 @@
-"""The model that ships finds the sample photographs by their captions, and its numbers do not drift."""
+"""The shipped model finds the sample photographs by their captions, and its vectors do not change."""
 
 import base64
 
@@ -6,49 +6,52 @@ import numpy as np
 import pytest
 
 from embedder_container.embedder import Embedder
-from embedder_container.handler import answer
+from embedder_container.handler import handle_event
 from embedder_container.inference import Model
-from tests.embedder.samples import captions, photo, vector
+from tests.embedder.samples import captioned_photos, decode_vector, photo
 
-# The first values of known vectors: a change here is a change of the vector space, and asks for a new stamp.
+# The first values of known vectors: if they change, the vector space has changed and needs a new model version.
 OWL_TEXT = [-0.62055, -0.15042, -0.02842, 0.18121, 0.02335, -0.04982]
-BISON_PICTURE = [-0.64112, -0.28141, 0.09353, 0.14499, 0.05174, -0.0535]
+BISON_IMAGE = [-0.64112, -0.28141, 0.09353, 0.14499, 0.05174, -0.0535]
 
 
-def picture_event(data: bytes) -> dict[str, str]:
+def image_event(data: bytes) -> dict[str, str]:
     return {"op": "embed_image", "image": base64.b64encode(data).decode()}
 
 
 def test_captions_find_their_photographs(embedder: Embedder) -> None:
-    pairs = captions()
-    texts = answer({"op": "embed_texts", "texts": [caption for _, caption in pairs]}, embedder)["results"]
-    pictures = [answer(picture_event(path.read_bytes()), embedder)["results"][0] for path, _ in pairs]
-    similarity = np.stack([vector(text) for text in texts]) @ np.stack([vector(picture) for picture in pictures]).T
+    pairs = captioned_photos()
+    texts = handle_event({"op": "embed_texts", "texts": [caption for _, caption in pairs]}, embedder)["results"]
+    images = [handle_event(image_event(path.read_bytes()), embedder)["results"][0] for path, _ in pairs]
+    text_vectors, image_vectors = (
+        np.stack([decode_vector(result) for result in results]) for results in (texts, images)
+    )
+    similarity = text_vectors @ image_vectors.T
     ranks = (similarity > similarity.diagonal()[:, np.newaxis]).sum(axis=1)
     assert (ranks < 1).mean() >= 0.76
     assert (ranks < 5).mean() >= 0.94
 
 
 def test_a_text_has_its_golden_vector(embedder: Embedder) -> None:
-    found = vector(answer({"op": "embed_texts", "texts": ["an owl"]}, embedder)["results"][0])
-    np.testing.assert_allclose(found[:6], OWL_TEXT, atol=1e-4)
+    vector = decode_vector(handle_event({"op": "embed_texts", "texts": ["an owl"]}, embedder)["results"][0])
+    np.testing.assert_allclose(vector[:6], OWL_TEXT, atol=1e-4)
 
 
-def test_a_picture_has_its_golden_vector(embedder: Embedder) -> None:
-    found = vector(answer(picture_event(photo()), embedder)["results"][0])
-    # The decoders of JPEG differ a little between processors.
-    np.testing.assert_allclose(found[:6], BISON_PICTURE, atol=1e-3)
+def test_a_photograph_has_its_golden_vector(embedder: Embedder) -> None:
+    vector = decode_vector(handle_event(image_event(photo()), embedder)["results"][0])
+    # JPEG decoders differ slightly between processors.
+    np.testing.assert_allclose(vector[:6], BISON_IMAGE, atol=1e-3)
 
 
-def test_every_vector_has_length_one(embedder: Embedder) -> None:
-    texts = answer({"op": "embed_texts", "texts": ["", "an owl", "é 猫 🦉", "x" * 50_000]}, embedder)["results"]
-    picture = answer(picture_event(photo()), embedder)["results"]
-    for result in texts + picture:
-        assert np.linalg.norm(vector(result)) == pytest.approx(1.0, abs=1e-6)
+def test_the_vectors_of_texts_and_images_have_length_one(embedder: Embedder) -> None:
+    texts = handle_event({"op": "embed_texts", "texts": ["", "an owl", "é 猫 🦉", "x" * 50_000]}, embedder)["results"]
+    images = handle_event(image_event(photo()), embedder)["results"]
+    for result in texts + images:
+        assert np.linalg.norm(decode_vector(result)) == pytest.approx(1.0, abs=1e-6)
 
 
-def test_a_text_is_cut_at_the_context_length(lite: Model) -> None:
-    words = "owl " * lite.card.context_length
+def test_a_text_is_truncated_at_the_context_length(lite: Model) -> None:
+    words = "owl " * lite.description.context_length
     np.testing.assert_array_equal(lite.embed_text(words), lite.embed_text(words + "a bicycle in the rain"))
 
 
@@ -56,13 +59,13 @@ def test_a_lone_surrogate_is_embedded_like_any_unknown_character(lite: Model) ->
     assert np.linalg.norm(lite.embed_text("an owl \ud83e")) == pytest.approx(1.0, abs=1e-6)
 
 
-def test_a_text_has_the_same_vector_alone_and_in_company(embedder: Embedder) -> None:
-    alone = answer({"op": "embed_texts", "texts": ["an owl"]}, embedder)["results"][0]
-    company = ["a much longer text about many things", "an owl", "x"]
-    assert answer({"op": "embed_texts", "texts": company}, embedder)["results"][1] == alone
+def test_a_text_has_the_same_vector_alone_and_among_others(embedder: Embedder) -> None:
+    alone = handle_event({"op": "embed_texts", "texts": ["an owl"]}, embedder)["results"][0]
+    texts = ["a much longer text about many things", "an owl", "x"]
+    assert handle_event({"op": "embed_texts", "texts": texts}, embedder)["results"][1] == alone
 
 
-def test_the_number_of_threads_does_not_move_a_vector(lite: Model) -> None:
+def test_the_number_of_threads_does_not_change_a_vector(lite: Model) -> None:
     pixels = np.random.default_rng(0).normal(size=(1, 3, 224, 224)).astype(np.float32)
-    two = Model(lite.card, threads=2).embed_pixels(pixels)
+    two = Model(lite.description, threads=2).embed_pixels(pixels)
     assert 1 - float(lite.embed_pixels(pixels).astype(np.float64) @ two) < 5e-7

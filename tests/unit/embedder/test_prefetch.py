@@ -1,4 +1,4 @@
-"""Files are fetched a few ahead; what is here first goes first, and each goes once."""
+"""Items are fetched a few ahead; the first to arrive is popped first, and each is popped once."""
 
 import threading
 from collections.abc import Iterator
@@ -10,78 +10,80 @@ from hypothesis import strategies as st
 
 from embedder_container.prefetch import Prefetch
 
+ITEMS = 20
+
 
 @pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(16) as running:
-        yield running
+    with ThreadPoolExecutor(16) as pool:
+        yield pool
 
 
-class Store:
-    """Fetches end when they are told to."""
+class BlockedSource:
+    """A source whose fetches end when the test sets their events."""
 
     def __init__(self) -> None:
-        self.asked: list[int] = []
-        self.ends: dict[int, threading.Event] = {number: threading.Event() for number in range(20)}
+        self.requested: list[int] = []
+        self.ends: dict[int, threading.Event] = {number: threading.Event() for number in range(ITEMS)}
         self._changed = threading.Condition()
 
     def fetch(self, number: int) -> int:
         with self._changed:
-            self.asked.append(number)
+            self.requested.append(number)
             self._changed.notify_all()
         self.ends[number].wait()
         return number
 
-    def wait_until_asked_for(self, count: int) -> None:
+    def wait_for_requests(self, count: int) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self.asked) >= count, timeout=30)
+            assert self._changed.wait_for(lambda: len(self.requested) >= count, timeout=30)
 
 
-@given(items=st.lists(st.integers()), ahead=st.integers(1, 9), takers=st.integers(1, 3))
-def test_each_is_taken_once_however_many_take(items: list[int], ahead: int, takers: int) -> None:
-    def take_all() -> list[int]:
-        taken = []
-        while (future := files.take(wait=True)) is not None:
-            taken.append(future.result())
-        return taken
+@given(items=st.lists(st.integers()), ahead=st.integers(1, 9), consumers=st.integers(1, 3))
+def test_each_item_is_popped_once_by_any_number_of_consumers(items: list[int], ahead: int, consumers: int) -> None:
+    def pop_all() -> list[int]:
+        popped = []
+        while (future := prefetch.pop(wait=True)) is not None:
+            popped.append(future.result())
+        return popped
 
-    with ThreadPoolExecutor(4) as fetching, ThreadPoolExecutor(takers) as taking:
-        files: Prefetch[int, int] = Prefetch(fetching, lambda item: item, items, ahead)
-        shares = [taking.submit(take_all) for _ in range(takers)]
-        assert sorted(item for share in shares for item in share.result()) == sorted(items)
-    assert files.left() == 0
+    with ThreadPoolExecutor(4) as fetch_pool, ThreadPoolExecutor(consumers) as consumer_pool:
+        prefetch: Prefetch[int, int] = Prefetch(fetch_pool, lambda item: item, items, ahead)
+        futures = [consumer_pool.submit(pop_all) for _ in range(consumers)]
+        assert sorted(item for future in futures for item in future.result()) == sorted(items)
+    assert prefetch.remaining() == 0
 
 
-def test_no_more_are_fetched_ahead_than_there_is_room_for(pool: ThreadPoolExecutor) -> None:
-    store = Store()
-    files: Prefetch[int, int] = Prefetch(pool, store.fetch, range(20), ahead=3)
-    store.wait_until_asked_for(3)
-    assert sorted(store.asked) == [0, 1, 2]
-    store.ends[0].set()
-    assert taken(files) == 0
-    store.wait_until_asked_for(4)
-    assert sorted(store.asked) == [0, 1, 2, 3]
-    for end in store.ends.values():
+def test_no_more_items_are_fetched_ahead_than_allowed(pool: ThreadPoolExecutor) -> None:
+    source = BlockedSource()
+    prefetch: Prefetch[int, int] = Prefetch(pool, source.fetch, range(ITEMS), ahead=3)
+    source.wait_for_requests(3)
+    assert sorted(source.requested) == [0, 1, 2]
+    source.ends[0].set()
+    assert pop_finished(prefetch) == 0
+    source.wait_for_requests(4)
+    assert sorted(source.requested) == [0, 1, 2, 3]
+    for end in source.ends.values():
         end.set()
 
 
-def test_a_slow_one_holds_nobody_up(pool: ThreadPoolExecutor) -> None:
-    store = Store()
-    files: Prefetch[int, int] = Prefetch(pool, store.fetch, range(3), ahead=3)
-    assert files.take(wait=False) is None
+def test_a_slow_fetch_does_not_delay_the_others(pool: ThreadPoolExecutor) -> None:
+    source = BlockedSource()
+    prefetch: Prefetch[int, int] = Prefetch(pool, source.fetch, range(3), ahead=3)
+    assert prefetch.pop(wait=False) is None
     for number in (2, 1):
-        store.ends[number].set()
-        assert taken(files) == number
-    slow = files.take(wait=True)
-    store.ends[0].set()
+        source.ends[number].set()
+        assert pop_finished(prefetch) == number
+    slow = prefetch.pop(wait=True)
+    source.ends[0].set()
     assert slow is not None
     assert slow.result() == 0
-    assert files.take(wait=True) is None
+    assert prefetch.pop(wait=True) is None
 
 
-def taken(files: Prefetch[int, int]) -> int:
-    """The next that is here, as soon as it is."""
+def pop_finished(prefetch: Prefetch[int, int]) -> int:
+    """Return the next finished item as soon as there is one."""
     future: Future[int] | None = None
     while future is None:
-        future = files.take(wait=False)
+        future = prefetch.pop(wait=False)
     return future.result()

@@ -1,4 +1,4 @@
-"""WordNet's files are read as wndb(5WN) describes them."""
+"""WordNet's files are parsed as wndb(5WN) describes them."""
 
 from pathlib import Path
 
@@ -28,22 +28,22 @@ def wordnet(tmp_path: Path) -> WordNet:
     return WordNet(tmp_path)
 
 
-def test_a_meaning_has_its_words_its_file_its_gloss_and_its_kinds(wordnet: WordNet) -> None:
+def test_a_synset_has_its_lemmas_file_gloss_and_hypernyms(wordnet: WordNet) -> None:
     cat = wordnet.synsets["n00005000"]
     assert (cat.lemmas, cat.file, cat.gloss) == (("house cat",), 5, "a cat that lives in a house")
     assert cat.hypernyms == ("n00004000", "n00003000")
     assert wordnet.synsets["n00004000"].lemmas == ("pet", "favourite")
 
 
-def test_ancestors_come_with_the_shortest_way_up(wordnet: WordNet) -> None:
+def test_ancestors_have_their_least_number_of_steps(wordnet: WordNet) -> None:
     assert wordnet.ancestors("n00005000") == {"n00004000": 1, "n00003000": 1, "n00002000": 2, "n00001740": 3}
     assert wordnet.ancestors("n00001740") == {}
 
 
-def test_a_word_leads_to_its_meanings_in_order(wordnet: WordNet) -> None:
+def test_a_word_has_its_meanings_by_frequency(wordnet: WordNet) -> None:
     assert wordnet.senses == {"house cat": ["n00005000"], "pet": ["n00004000", "n00002000"]}
 
 
-def test_what_says_nothing_is_generic(wordnet: WordNet) -> None:
+def test_synsets_that_describe_nothing_are_generic(wordnet: WordNet) -> None:
     generic = [offset for offset, synset in wordnet.synsets.items() if synset.is_generic]
     assert generic == ["n00001740", "n00002000"]

@@ -1,4 +1,4 @@
-"""The pictures that are measured with: photographs as phones and cameras write them."""
+"""The photographs that the benchmarks use, made as phones and cameras write them."""
 
 from io import BytesIO
 from pathlib import Path
@@ -7,17 +7,18 @@ import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).parents[3]
-FOLDER = ROOT / "build" / "bench-pictures"
+IMAGE_FOLDER = ROOT / "build" / "bench-pictures"
 SIZES = {"640": (640, 427), "3000": (3000, 2000)}
-COUNT = 16
-GRAIN = 3  # standard deviation of the noise, a sensor's: the files have 0.2 bytes a pixel, as phones write them
+IMAGE_COUNT = 16
+# Standard deviation of the noise that a sensor adds: the files then have 0.2 bytes a pixel, as phones write them.
+GRAIN = 3
 
 
-def pictures(size: str) -> list[Path]:
-    """COUNT JPEGs of one of SIZES, made from the samples the first time."""
-    folder = FOLDER / size
+def image_files(size: str) -> list[Path]:
+    """Return IMAGE_COUNT JPEGs of one of SIZES, made from the samples the first time."""
+    folder = IMAGE_FOLDER / size
     folder.mkdir(parents=True, exist_ok=True)
-    samples = sorted((ROOT / "samples" / "photos").glob("*.jpg"))[:COUNT]
+    samples = sorted((ROOT / "samples" / "photos").glob("*.jpg"))[:IMAGE_COUNT]
     rng = np.random.default_rng(0)
     for sample in samples:
         if not (folder / sample.name).exists():

@@ -1,0 +1,19 @@
+"""The frames that the embedder and a decoder process exchange over the process's pipes.
+
+The decoder writes READY once it has started. For each image follow:
+
+    request   `<?I`: whether a thumbnail is needed, length of the file; the bytes of the file
+    question  `?`, only before a large image is decoded: the decoder waits for PERMISSION
+    reply     `!`, `<III`: lengths of the JSON, the square (RGB) and the thumbnail (JPEG); then these three
+
+The JSON is `{"width", "height", "format", "seconds"}`, or `{"error": {"code", "message"}}`, or `{"defect": TRACEBACK}`.
+
+Both sides import this module, so it imports nothing but `struct`: the embedder must not load Pillow, and the decoder
+must start fast.
+"""
+
+import struct
+
+REQUEST_HEADER = struct.Struct("<?I")
+REPLY_HEADER = struct.Struct("<III")
+READY, LARGE_IMAGE, PERMISSION, REPLY = b".", b"?", b"+", b"!"
