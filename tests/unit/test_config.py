@@ -22,6 +22,18 @@ ENVIRONMENT = {
 }
 
 
+class Recording(dict[str, str]):
+    """An environment that records which variables are read."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        super().__init__(values)
+        self.read: set[str] = set()
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        self.read.add(name)
+        return super().get(name, default)
+
+
 def test_settings_have_their_types_and_defaults():
     config = Config.read(ENVIRONMENT)
     assert config.vector_store == SQLiteConfig("/vectors.sqlite")

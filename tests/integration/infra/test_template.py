@@ -9,7 +9,7 @@ import pytest
 from chalicelib.api.dispatch import API_VERSION, RETRY_AFTER_SECONDS
 from chalicelib.config import Config
 from tests.integration.infra.conftest import of_type
-from tests.unit.test_config import ENVIRONMENT
+from tests.unit.test_config import ENVIRONMENT, Recording
 
 SCHEDULED = {"DailySync", "WeeklySync", "MonthlySync", "Purge"}
 WORKERS = {
@@ -41,18 +41,6 @@ def test_every_function_of_the_application_is_there(functions):
 
 def test_cfn_lint_finds_nothing(template):
     assert [str(found) for found in cfnlint.lint(json.dumps(template))] == []
-
-
-class Recording(dict[str, str]):
-    """An environment that records which variables are read."""
-
-    def __init__(self, values: dict[str, str]) -> None:
-        super().__init__(values)
-        self.read: set[str] = set()
-
-    def get(self, name: str, default: str | None = None) -> str | None:
-        self.read.add(name)
-        return super().get(name, default)
 
 
 class TestFunctions:
