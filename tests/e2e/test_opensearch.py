@@ -97,7 +97,7 @@ def test_another_model_is_filled_beside_the_one_that_answers(
     system: System, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Searching(system.api) as searching:
-        assert system.administer("migrate", "--model", "lite", "--exact", "--writer-timeout", "1") == 0
+        assert system.administer("migrate", "--model", "lite", "--full-decode", "--writer-timeout", "1") == 0
         reached = searching.answers
         eventually(lambda: searching.answers > reached)
     assert (searching.strange, searching.unavailable) == ([], 0)
