@@ -11,7 +11,7 @@ import pytest
 from chalicelib.domain.messages import IndexBatch, ObjectHint
 from infra.admin.__main__ import main
 from infra.local_system import LocalSystem
-from tests.e2e.conftest import Caller, eventually, picture
+from tests.e2e.harness import Caller, eventually, picture
 
 Admin = Callable[..., str]
 
@@ -157,8 +157,8 @@ class TestAMessageThatKeepsFailing:
     """A record of the catalogue is damaged, so whoever looks at its object fails, as often as it is tried."""
 
     @pytest.fixture
-    def photographer(self, newcomer: Callable[..., Caller]) -> Caller:
-        return newcomer()
+    def photographer(self, new_account: Callable[..., Caller]) -> Caller:
+        return new_account()
 
     @pytest.fixture
     def file(self, photographer: Caller) -> dict[str, Any]:
@@ -206,7 +206,7 @@ class TestAMessageThatKeepsFailing:
         size = len(picture("owl.jpg"))
         eventually(lambda: photographer.result("GET", f"/api/files/{file['uuid']}/")["file"]["file_size"] == size)
         assert _waiting(aws("sqs"), stack.outputs["IndexDeadLettersUrl"]) == 0
-        assert photographer.names_found("an owl") == ["changing.jpg"]
+        assert photographer.search_names("an owl") == ["changing.jpg"]
 
 
 def _key(dynamodb: Any, table: str, collection: str) -> str:

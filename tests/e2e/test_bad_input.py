@@ -15,7 +15,9 @@ from tests.e2e.harness import MISSING_ID, NEW_COLLECTION, Caller, error_info, pi
     [None, "", "Token", "Token ", "Token x", "Bearer smx_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "Token smx_" + "a" * 43],
     ids=["none", "empty", "no token", "blank token", "too short", "another scheme", "unknown"],
 )
-@pytest.mark.parametrize("path", ["/api/search/?query=dog", "/api/collections/", f"/collections/download/{MISSING_ID}/"])
+@pytest.mark.parametrize(
+    "path", ["/api/search/?query=dog", "/api/collections/", f"/collections/download/{MISSING_ID}/"]
+)
 def test_a_request_without_a_valid_token_is_forbidden(anonymous: Caller, path: str, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header}
     assert error_info(anonymous("GET", path, headers=headers), 403)["error"] == "forbidden"

@@ -110,9 +110,7 @@ def test_a_files_fields_are_those_of_its_object(api: Caller, stack: LocalSystem)
     assert koala["download_url"] == f"{stack.api_url}/collections/download/{koala['uuid']}/"
 
 
-@pytest.mark.parametrize(
-    "accept", [None, "*/*", "image/avif,image/webp,*/*;q=0.8", "text/html,application/xhtml+xml"]
-)
+@pytest.mark.parametrize("accept", [None, "*/*", "image/avif,image/webp,*/*;q=0.8", "text/html,application/xhtml+xml"])
 def test_a_thumbnail_is_a_jpeg_whatever_the_browser_accepts(api: Caller, accept: str | None) -> None:
     koala = api.result("GET", "/api/search/", params={"query": "koala", "limit": 1})["files"][0]
     answer = api("GET", koala["thumbnail"], headers={"Accept": accept} if accept else {})
@@ -129,9 +127,7 @@ def test_a_search_returns_as_many_files_as_its_limit(api: Caller, limit: int) ->
     assert len(by_picture["files"]) == limit
 
 
-def test_a_collection_on_a_customers_bucket_is_created(
-    api: Caller, other_account: Caller, customer: Customer
-) -> None:
+def test_a_collection_on_a_customers_bucket_is_created(api: Caller, other_account: Caller, customer: Customer) -> None:
     source = bucket_source(customer.create_bucket("eu-west-1"), "/2024/", "eu-west-1")
     role = customer.create_role(other_account.result("POST", "/api/collections/check/", json=source))
     payload = {**source, "type": "s3", "name": "  Ours ", "role_arn": role, "auto_sync_interval": "weekly"}

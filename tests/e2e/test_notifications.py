@@ -19,9 +19,7 @@ def test_notifying_us_keeps_a_buckets_other_notifications(aws: Callable[[str], A
     s3.create_bucket(Bucket=BUCKET)
     theirs = {"Id": "theirs", "QueueArn": their_arn, "Events": ["s3:ObjectCreated:*"]}
     theirs["Filter"] = {"Key": {"FilterRules": [{"Name": "prefix", "Value": "incoming/"}]}}
-    s3.put_bucket_notification_configuration(
-        Bucket=BUCKET, NotificationConfiguration={"QueueConfigurations": [theirs]}
-    )
+    s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={"QueueConfigurations": [theirs]})
     our_arn = stack.outputs["EventsQueueArn"]
     assert notify(s3, BUCKET, "images/", our_arn)
     assert not notify(s3, BUCKET, "images/", our_arn), "nothing is left to change"

@@ -25,9 +25,7 @@ def explain(api: Caller, path: str) -> Explain:
 
 
 @pytest.mark.usefixtures("without_events")
-def test_a_dry_run_reports_the_changes_and_makes_none(
-    api: Caller, bucket: SampleBucket, sync: Sync, path: str
-) -> None:
+def test_a_dry_run_reports_the_changes_and_makes_none(api: Caller, bucket: SampleBucket, sync: Sync, path: str) -> None:
     before = sync()
     bucket.put("photos/preview.jpg", picture("cow.jpg"))
     preview = api.result("POST", f"{path}/sync/", json={"dry_run": True})["preview"]
