@@ -1,97 +1,106 @@
-# The commands of the project. Each sets up what it needs; nothing but Python 3.11 to 3.13 and make comes before them.
+# The project's commands. Each installs what it needs; before them, only make and Python 3.11 to 3.13 must be there.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor test test-unit check format bench bench-api bench-embed bench-store faults fuzz soak package deploy lock clean soak-embed mutants soak-stack bench-sync
+.PHONY: help run demo doctor test test-unit check format bench stress package deploy lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 4566
-STORE ?= sqlite
-FOLDER ?= .local
-QUERY ?= an owl
 MODEL ?= lite
+STORE ?= sqlite
+QUERY ?= an owl
 HISTORIES ?= 3000
+MINUTES ?= 5
+SEED ?= 1
+PIP_COMPILE := $(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras \
+	--no-annotate --no-header --allow-unsafe
+NO_BENCH_SUITE = @echo "Choose a suite: make bench SUITE=main, api, sync, store or embed" >&2; exit 2
+NO_STRESS_SUITE = @echo "Choose a suite: make stress SUITE=model, mutants, stack, store, fuzz or embed" >&2; exit 2
 export PYTHONDONTWRITEBYTECODE :=
 
-help:  ## these words
+help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@echo
+	@sed -nE 's/^## ([^:]+): /\1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
-run: $(VENV)/.local-ready $(if $(filter opensearch,$(STORE)),$(VENV)/.java-ready)  ## the whole system on this machine, with sample pictures indexed (PORT=4566 MODEL=lite STORE=sqlite or opensearch); Ctrl-C stops it
+STORE_READY = $(if $(filter opensearch,$(STORE)),$(VENV)/.java-ready)
+run: $(VENV)/.local-ready $(STORE_READY)  ## start the whole system here (PORT=4566 MODEL=lite STORE=sqlite or opensearch)
 	@[ "$(MODEL)" = lite ] || MODELS_DIR=build/models $(BIN)/python -m embedder_container.fetch $(FETCH_FLAGS) "$(MODEL)"
 	@exec $(BIN)/python -m infra.run --port $(PORT) --model "$(MODEL)" --store $(STORE)
 
-demo: $(VENV)/.local-ready  ## search the running system: make demo QUERY="an owl"
-	@$(BIN)/python -m infra.demo "$(QUERY)"
+demo: $(VENV)/.local-ready  ## search the running system (QUERY="an owl", FOLDER of its data)
+	@$(BIN)/python -m infra.demo $(if $(FOLDER),--folder "$(FOLDER)") "$(QUERY)"
 
-test: $(VENV)/.dev-ready  ## all tests: unit, contract, end to end on the deployed template
+doctor: $(VENV)/.local-ready  ## compare the running system's vector store with its catalogue (FOLDER=.local)
+	@$(BIN)/python -m infra.admin --local --folder "$(or $(FOLDER),.local)" doctor
+
+test: $(VENV)/.dev-ready  ## run all tests, from units to the deployed template
 	$(BIN)/python -m pytest
 
-test-unit: $(VENV)/.dev-ready  ## the fast ones
+test-unit: $(VENV)/.dev-ready  ## run the tests that start no process and no server
 	$(BIN)/python -m pytest tests/unit
 
-soak: $(VENV)/.dev-ready  ## the model test of syncs for longer: make soak HISTORIES=3000
-	MODEL_HISTORIES=$(HISTORIES) MODEL_STEPS=100 $(BIN)/python -m pytest tests/model --timeout=7200
-
-soak-stack: $(VENV)/.dev-ready  ## workers of the deployed system killed in one sync of 500 objects, then a bucket stirred: make soak-stack MINUTES=60 SEED=1
-	$(BIN)/python -m tests.soak
-
-mutants: $(VENV)/.dev-ready  ## bugs put in by hand, each of which the model test must find
-	$(BIN)/python -m tests.model.mutants
-
-check: $(VENV)/.dev-ready  ## lint, formatting, types, import rules
+check: $(VENV)/.dev-ready  ## check lint, formatting, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-format: $(VENV)/.dev-ready  ## put the code into shape
+format: $(VENV)/.dev-ready  ## format the code and fix what the linter can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev-ready  ## the figures of the README, a line each
-	$(BIN)/python -m tests.bench
+# Each suite: what `make help` says of it, and its command. An unknown suite installs nothing.
+## bench SUITE=main: startup, indexing, search, events: a figure a line
+bench.main = $(BIN)/python -m tests.bench
+## bench SUITE=api: what a token and a quota cost in milliseconds and DynamoDB calls
+bench.api = $(BIN)/python -m tests.bench.api
+## bench SUITE=sync: speed and price of a sync, beside a bare listing; ten minutes
+bench.sync = $(BIN)/python -m tests.bench.sync
+## bench SUITE=store: OpenSearch beside the SQLite store: recall, latency, bulk
+bench.store = $(BIN)/python -m tests.bench.opensearch
+## bench SUITE=embed: the embedder on full-size CLIP beside its peers (6 GB)
+bench.embed = $(BIN)/python -m tests.bench.embedder
 
-bench-api: $(VENV)/.dev-ready  ## what a token and an allowance cost: milliseconds, reads and writes of DynamoDB
-	$(BIN)/python -m tests.bench.api
+BENCH_READY = $(if $(bench.$(or $(SUITE),main)),$(VENV)/.dev-ready) $(if $(filter embed,$(SUITE)),.venv-bench/.ready)
+bench: $(BENCH_READY)  ## measure (SUITE=main, api, sync, store or embed)
+	$(or $(bench.$(or $(SUITE),main)),$(NO_BENCH_SUITE))
 
-bench-sync: $(VENV)/.dev-ready  ## how fast a sync plans beside a bare reading of the same pages, and what one costs; ten minutes
-	$(BIN)/python -m tests.bench.sync
+## stress SUITE=model: random histories of syncs, uploads and failures (HISTORIES=3000)
+stress.model = MODEL_HISTORIES=$(HISTORIES) MODEL_STEPS=100 $(BIN)/python -m pytest tests/model --timeout=7200
+## stress SUITE=mutants: bugs put in by hand, each of which the model test must find
+stress.mutants = $(BIN)/python -m tests.model.mutants
+## stress SUITE=stack: kill the deployed system's workers (MINUTES=5 SEED=1)
+stress.stack = MINUTES=$(MINUTES) SEED=$(SEED) $(BIN)/python -m tests.stress.stack
+## stress SUITE=store: OpenSearch slow, refusing, and killed during a sync of 2,000 objects
+stress.store = SIMILARIX_OBJECTS=2000 $(BIN)/python -m pytest \
+	tests/contract/test_opensearch_faults.py tests/e2e/test_opensearch.py
+## stress SUITE=fuzz: 100,000 damaged files through the decoders: no crash, no hang (SEED=1)
+stress.fuzz = $(BIN)/python -m tests.fuzz --seed $(SEED)
+## stress SUITE=embed: 10,000 pictures through the embedder: its memory stays flat
+stress.embed = $(BIN)/python -m tests.bench.embedder.soak
 
-bench-embed: $(VENV)/.dev-ready .venv-bench/.ready  ## the embedder on full-size CLIP, beside the bare model, fastembed and open_clip
-	$(BIN)/python -m tests.bench.embedder
+STRESS_READY = $(if $(stress.$(SUITE)),$(VENV)/.dev-ready)
+stress: $(STRESS_READY)  ## try to break it (SUITE=model, mutants, stack, store, fuzz or embed)
+	$(or $(stress.$(SUITE)),$(NO_STRESS_SUITE))
 
-fuzz: $(VENV)/.dev-ready  ## 100,000 damaged files through the decoders (SEED=1): no crash, no hang, no growth
-	$(BIN)/python -m tests.fuzz --seed $(or $(SEED),1)
-
-soak-embed: $(VENV)/.dev-ready  ## 10,000 pictures through the embedder: does its memory stay flat?
-	$(BIN)/python -m tests.bench.embedder.soak
-
-faults: $(VENV)/.dev-ready  ## OpenSearch busy, slow, refusing, and killed in the middle of a sync of 2,000 objects
-	SIMILARIX_OBJECTS=2000 $(BIN)/python -m pytest tests/contract/test_opensearch_faults.py tests/e2e/test_opensearch.py
-
-bench-store: $(VENV)/.dev-ready  ## vectors on OpenSearch: recall, latency, bulk, beside bare requests and the SQLite store
-	$(BIN)/python -m tests.bench.opensearch
-
-doctor: $(VENV)/.local-ready  ## whether the running system's vector store says what its catalogue says (FOLDER=.local)
-	@$(BIN)/python -m infra.admin --local --folder "$(FOLDER)" doctor
-
-package: $(VENV)/.local-ready  ## the SAM template and the functions' code, into build/
+package: $(VENV)/.local-ready  ## write the SAM template and the functions' code into build/
 	$(BIN)/python -m infra.package
 
-deploy: $(VENV)/.local-ready  ## onto AWS: make deploy STACK=similarix REGION=eu-central-1 IMAGE=uri-of-the-embedder
+deploy: $(VENV)/.local-ready  ## deploy onto AWS (STACK=similarix REGION=eu-central-1 IMAGE=the embedder's)
 	$(BIN)/python -m infra.deploy --stack "$(STACK)" --region "$(REGION)" --image "$(IMAGE)"
 
-lock: $(VENV)/.dev-ready  ## pin what the .in files ask for
-	$(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras --no-annotate --no-header --allow-unsafe requirements-local.in
-	$(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras --no-annotate --no-header --allow-unsafe requirements-java.in
-	$(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras --no-annotate --no-header --allow-unsafe requirements-dev.in
-	$(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras --no-annotate --no-header --allow-unsafe requirements-bench.in
+lock: $(VENV)/.dev-ready  ## pin the requirements in the .in files
+	$(PIP_COMPILE) requirements-local.in
+	$(PIP_COMPILE) requirements-java.in
+	$(PIP_COMPILE) requirements-dev.in
+	$(PIP_COMPILE) requirements-bench.in
 
-clean:  ## forget the virtual environment, builds and the local system's data
+clean:  ## delete the virtual environments, builds, caches and .local
 	rm -rf $(VENV) .venv-bench build .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# What the embedder is measured against: some gigabytes, for the benchmark alone.
+# The peers that the embedder is measured against: some gigabytes, for SUITE=embed alone.
 .venv-bench/.ready: requirements-bench.txt | $(VENV)/bin/python
 	@echo "Installing the peers (PyTorch among them: several minutes, 6 GB)"
 	@$(BIN)/python -m venv .venv-bench

@@ -1,4 +1,4 @@
-"""``make bench``: every figure of the README, a line each."""
+"""``make bench``: prints every figure of its main suite, a line each."""
 
 from tests.bench import overhead, system, vectors
 

@@ -1,4 +1,4 @@
-"""How a figure is printed and what is taken from a row of timings."""
+"""Prints figures, and takes timings and their percentiles."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from time import perf_counter
 
 
 def figure(name: str, value: float, unit: str) -> None:
-    """Three digits, and no exponent."""
+    """Prints a figure with three digits, without an exponent."""
     print(
         f"figure {name} {value:.3g} {unit}" if abs(value) < 1_000 else f"figure {name} {value:.0f} {unit}", flush=True
     )
@@ -17,11 +17,11 @@ def percentile(values: Sequence[float], percent: int) -> float:
 
 
 def milliseconds(act: Callable[[], object], times: int, *, warm: int = 5) -> list[float]:
-    """How long ``act`` takes, ``times`` times, after some that do not count."""
-    taken = []
+    """The durations of ``times`` calls of ``act``, after ``warm`` calls that are not counted."""
+    durations = []
     for turn in range(warm + times):
-        began = perf_counter()
+        started = perf_counter()
         act()
         if turn >= warm:
-            taken.append((perf_counter() - began) * 1000)
-    return taken
+            durations.append((perf_counter() - started) * 1000)
+    return durations

@@ -1,4 +1,4 @@
-"""The system as a newcomer meets it: from a fresh clone to the first answer, and how fast it answers then."""
+"""The system as a newcomer meets it: the time from a fresh clone to the first answer, and of searches after that."""
 
 import json
 import os
@@ -21,10 +21,11 @@ from tests.bench.figures import figure, milliseconds, percentile
 ROOT = Path(__file__).parents[2]
 SEARCHES = 100
 EVENTS = 50  # objects that are put, and deleted
+EVENT_TIMEOUT_SECONDS = 60
 
 
-class Running:
-    """``make run`` in a clone, as a person types it."""
+class RunningSystem:
+    """``make run`` in a clone, as at a shell."""
 
     def __init__(self, clone: Path, port: int) -> None:
         # The clone makes its own virtual environment, whatever the shell of this one has.
@@ -33,13 +34,13 @@ class Running:
             ["make", "run", f"PORT={port}"], cwd=clone, env=environment, stdout=subprocess.PIPE, text=True
         )
         self.folder = clone / ".local"
-        self.synced_seconds = 0.0
+        self.sync_seconds = 0.0
 
-    def until_first_answer(self) -> None:
+    def wait_until_ready(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if synced := re.match(r"Synced in ([\d.]+) s", line):
-                self.synced_seconds = float(synced.group(1))
+            if match := re.match(r"Synced in ([\d.]+) s", line):
+                self.sync_seconds = float(match.group(1))
             if "is running" in line:
                 return
         raise RuntimeError("make run ended before its first answer")
@@ -53,88 +54,89 @@ class Running:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clone, port = Path(folder) / "similarix", free_port()
-        began = perf_counter()
+        started = perf_counter()
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-        running = Running(clone, port)
-        running.until_first_answer()
-        figure("fresh_to_first_result_s", perf_counter() - began, "s")
-        running.stop()
-        indexing(running)
-        began = perf_counter()
-        running = Running(clone, port)
+        system = RunningSystem(clone, port)
+        system.wait_until_ready()
+        figure("fresh_to_first_result_s", perf_counter() - started, "s")
+        system.stop()
+        measure_indexing(system)
+        started = perf_counter()
+        system = RunningSystem(clone, port)
         try:
-            running.until_first_answer()
-            figure("second_run_s", perf_counter() - began, "s")
-            stack = json.loads((running.folder / "stack.json").read_text())
-            searches(stack, clone / "samples")
-            quality(Api(stack["api_url"], stack["token"]), clone / "samples")
-            events(stack, clone / "samples", running.folder)
+            system.wait_until_ready()
+            figure("second_run_s", perf_counter() - started, "s")
+            stack = json.loads((system.folder / "stack.json").read_text())
+            measure_searches(stack, clone / "samples")
+            measure_quality(Api(stack["api_url"], stack["token"]), clone / "samples")
+            measure_events(stack, clone / "samples", system.folder)
         finally:
-            running.stop()
+            system.stop()
 
 
-def events(stack: dict[str, str], samples: Path, folder: Path) -> None:
+def measure_events(stack: dict[str, str], samples: Path, folder: Path) -> None:
     """From S3's answer to a put, or a delete, until a search through HTTP shows it, one object after the other."""
     api = Api(stack["api_url"], stack["token"])
     emulator = Emulator(folder, int(stack["aws_endpoint"].rpartition(":")[2]))
     s3 = emulator.session().client("s3", endpoint_url=emulator.endpoint)
-    body, taken = (samples / "photos" / "owl.jpg").read_bytes(), []
+    body, durations = (samples / "photos" / "owl.jpg").read_bytes(), []
+
+    def is_found(name: str) -> bool:
+        files = api.call("POST", "/search/", files={"file": body})["files"]
+        return name in [file["file_name"] for file in files]
+
     for number in range(EVENTS):
         name = f"event-{number}.jpg"
-        put = {"Bucket": stack["sample_bucket"], "Key": f"{FOLDER}/{name}"}
-        s3.put_object(**put, Body=body + bytes([number]))  # bytes of its own, so that it is decoded and embedded
-        taken.append(_until(lambda name=name: name in _found(api, body)))
-        s3.delete_object(**put)
-        taken.append(_until(lambda name=name: name not in _found(api, body)))
-    figure("event_seconds_p50", statistics.median(taken), "s")
-    figure("event_seconds_p95", percentile(taken, 95), "s")
+        address = {"Bucket": stack["sample_bucket"], "Key": f"{FOLDER}/{name}"}
+        s3.put_object(**address, Body=body + bytes([number]))  # bytes of its own, so that it is decoded and embedded
+        durations.append(_seconds_until(lambda name=name: is_found(name)))
+        s3.delete_object(**address)
+        durations.append(_seconds_until(lambda name=name: not is_found(name)))
+    figure("event_seconds_p50", statistics.median(durations), "s")
+    figure("event_seconds_p95", percentile(durations, 95), "s")
 
 
-def _found(api: Api, body: bytes) -> list[str]:
-    return [file["file_name"] for file in api.call("POST", "/search/", files={"file": body})["files"]]
+def _seconds_until(probe: Callable[[], bool]) -> float:
+    started = perf_counter()
+    while not probe():
+        if perf_counter() - started > EVENT_TIMEOUT_SECONDS:
+            raise TimeoutError(f"No search has shown the event within {EVENT_TIMEOUT_SECONDS} s.")
+    return perf_counter() - started
 
 
-def _until(look: Callable[[], bool]) -> float:
-    began = perf_counter()
-    while not look():
-        if perf_counter() - began > 60:
-            raise TimeoutError("the event did not arrive")
-    return perf_counter() - began
-
-
-def searches(stack: dict[str, str], samples: Path) -> None:
+def measure_searches(stack: dict[str, str], samples: Path) -> None:
     """Through HTTP, warm, one after the other; the emulator's own time is in them."""
     session, url = requests.Session(), f"{stack['api_url']}/api/search/"
     session.headers["Authorization"] = f"Token {stack['token']}"
     owl = (samples / "photos" / "owl.jpg").read_bytes()
-    ways = {
+    searches = {
         "text_search": lambda: session.get(url, params={"query": "an owl"}, timeout=30).raise_for_status(),
         "image_search": lambda: session.post(url, files={"file": owl}, timeout=30).raise_for_status(),
     }
-    for name, search in ways.items():
-        taken = milliseconds(search, SEARCHES)
-        figure(f"{name}_p50_ms", statistics.median(taken), "ms")
-        figure(f"{name}_p95_ms", percentile(taken, 95), "ms")
+    for name, search in searches.items():
+        durations = milliseconds(search, SEARCHES)
+        figure(f"{name}_p50_ms", statistics.median(durations), "ms")
+        figure(f"{name}_p95_ms", percentile(durations, 95), "ms")
 
 
-def quality(api: Api, samples: Path) -> None:
+def measure_quality(api: Api, samples: Path) -> None:
     """Captions as queries: how often the picture itself comes first, and among the first five."""
-    described, ranks = json.loads((samples / "samples.json").read_text()), []
-    for sample in described:
-        found = api.call("GET", "/search/", params={"query": sample["title"], "limit": 100})["files"]
-        names = [file["file_name"] for file in found]
+    ranks = []
+    for sample in json.loads((samples / "samples.json").read_text()):
+        files = api.call("GET", "/search/", params={"query": sample["title"], "limit": 100})["files"]
+        names = [file["file_name"] for file in files]
         ranks.append(names.index(sample["file"].rpartition("/")[2]))
     figure("sample_r1", 100 * sum(rank < 1 for rank in ranks) / len(ranks), "%")
     figure("sample_r5", 100 * sum(rank < 5 for rank in ranks) / len(ranks), "%")
 
 
-def indexing(running: Running) -> None:
+def measure_indexing(system: RunningSystem) -> None:
     """The first sync: 50 pictures from the call to searchable, every function started for it."""
-    figure("index_50_s", running.synced_seconds, "s")
-    log = (running.folder / "emulator.log").read_text(errors="replace")
+    figure("index_50_s", system.sync_seconds, "s")
+    log = (system.folder / "emulator.log").read_text(errors="replace")
     inference = sum(float(ms) for ms in re.findall(r'"embed_objects".*?"inference_ms": ([\d.]+)', log)) / 1000
     # Several embedders work at once: their sum is set against what all processors could do in that time.
-    figure("index_50_model_share", 100 * inference / (running.synced_seconds * (os.cpu_count() or 1)), "%")
+    figure("index_50_model_share", 100 * inference / (system.sync_seconds * (os.cpu_count() or 1)), "%")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from infra.admin.__main__ import main
 from infra.admin.deployment import Deployment
 from infra.emulator import Emulator
 from infra.local_system import STACK_FILE, LocalSystem
-from tests.e2e.conftest import Caller, eventually, picture
+from tests.e2e.harness import Caller, eventually, picture
 
 Admin = Callable[..., str]
 
@@ -132,14 +132,14 @@ def test_clean_thumbnails_keeps_a_thumbnail_that_was_just_stored(
 def test_reindex_restores_searches_after_the_file_of_the_sqlite_store_was_deleted(
     admin: Admin, api: Caller, emulator: Emulator
 ) -> None:
-    before = api.names_found("an owl")
+    before = api.search_names("an owl")
     assert "owl.jpg" in before
     for path in emulator.folder.glob("vectors.sqlite*"):  # with its write-ahead log
         path.unlink()
-    assert api.names_found("an owl") == []
+    assert api.search_names("an owl") == []
     assert "are missing from the store" in admin("doctor", findings=True)
     admin("reindex", "--writer-timeout", "1")
-    assert api.names_found("an owl") == before
+    assert api.search_names("an owl") == before
     assert "All is well." in admin("doctor")
 
 
@@ -173,8 +173,8 @@ class TestAMessageThatKeepsFailing:
     """A record of the catalogue is damaged, so that each worker that indexes its object fails."""
 
     @pytest.fixture
-    def photographer(self, newcomer: Callable[..., Caller]) -> Caller:
-        return newcomer()
+    def photographer(self, new_account: Callable[..., Caller]) -> Caller:
+        return new_account()
 
     @pytest.fixture
     def file(self, photographer: Caller) -> dict[str, Any]:
@@ -222,7 +222,7 @@ class TestAMessageThatKeepsFailing:
         size = len(picture("owl.jpg"))
         eventually(lambda: photographer.result("GET", f"/api/files/{file['uuid']}/")["file"]["file_size"] == size)
         assert _waiting(aws("sqs"), stack.outputs["IndexDeadLettersUrl"]) == 0
-        assert photographer.names_found("an owl") == ["changing.jpg"]
+        assert photographer.search_names("an owl") == ["changing.jpg"]
 
 
 def _key(dynamodb: Any, table: str, collection: str) -> str:

@@ -7,47 +7,48 @@ from similarix.client import Similarix, SimilarixAPIError
 
 from infra.local_system import LocalSystem
 from tests.conftest import SAMPLES
-from tests.e2e.conftest import Caller, eventually, picture
+from tests.e2e.harness import Caller, eventually, picture
 
 OWL = SAMPLES / "photos" / "owl.jpg"
 
 
-def test_text_search(official: Similarix) -> None:
-    answer = official.text_search("a giant panda")
+def test_the_client_searches_by_text(official_client: Similarix) -> None:
+    answer = official_client.text_search("a giant panda")
     assert answer["info"]["search_type"] == "text"
     assert answer["result"]["files"][0]["file_name"] == "giant-panda.jpg"
 
 
-def test_image_search_with_an_open_file(official: Similarix) -> None:
+def test_the_client_searches_by_an_open_file(official_client: Similarix) -> None:
     with OWL.open("rb") as file:
-        answer = official.image_search(file)
+        answer = official_client.image_search(file)
     assert answer["result"]["files"][0]["distance"] == 0.0
 
 
-def test_image_search_with_bytes_in_memory(official: Similarix) -> None:
-    assert official.image_search(io.BytesIO(picture("owl.jpg")))["result"]["files"][0]["file_name"] == "owl.jpg"
+def test_the_client_searches_by_bytes_in_memory(official_client: Similarix) -> None:
+    answer = official_client.image_search(io.BytesIO(picture("owl.jpg")))
+    assert answer["result"]["files"][0]["file_name"] == "owl.jpg"
 
 
-def test_collections(official: Similarix, stack: LocalSystem) -> None:
-    listed = official.list_collections()["result"]["collections"]
-    assert official.get_collection(stack.collection)["result"]["collection"] in listed
+def test_the_client_lists_collections_and_gets_one(official_client: Similarix, stack: LocalSystem) -> None:
+    collections = official_client.list_collections()["result"]["collections"]
+    assert official_client.get_collection(stack.collection)["result"]["collection"] in collections
 
 
-def test_a_sync_is_triggered_and_completes(official: Similarix, stack: LocalSystem) -> None:
-    answer = official.trigger_sync(stack.collection)
+def test_the_client_triggers_a_sync_and_sees_it_complete(official_client: Similarix, stack: LocalSystem) -> None:
+    answer = official_client.trigger_sync(stack.collection)
     message = f"Sync triggered successfully for collection {stack.collection}."
     assert answer["result"] == {"message": message}
-    eventually(lambda: official.check_sync_status(stack.collection)["result"]["status"] == "completed")
+    eventually(lambda: official_client.check_sync_status(stack.collection)["result"]["status"] == "completed")
 
 
-def test_upload(official: Similarix, stack: LocalSystem, api: Caller) -> None:
+def test_the_client_uploads_a_picture(official_client: Similarix, stack: LocalSystem, api: Caller) -> None:
     with (SAMPLES / "photos" / "drums.jpg").open("rb") as file:
-        answer = official.upload_to_managed_collection(stack.managed_collection, file)
+        answer = official_client.upload_to_managed_collection(stack.managed_collection, file)
     assert answer["result"]["file"] == "drums.jpg"
-    found = api.result("POST", "/api/search/", files={"file": picture("drums.jpg")})["files"]
-    assert [file["distance"] for file in found[:2]] == [0.0, 0.0]
+    files = api.result("POST", "/api/search/", files={"file": picture("drums.jpg")})["files"]
+    assert [file["distance"] for file in files[:2]] == [0.0, 0.0]
 
 
-def test_an_error_is_the_clients_own(stack: LocalSystem) -> None:
+def test_the_client_raises_its_own_error_where_the_api_refuses(stack: LocalSystem) -> None:
     with pytest.raises(SimilarixAPIError, match="403"):
         Similarix("smx_" + "a" * 43, base_url=stack.api_url).text_search("dog")

@@ -10,8 +10,7 @@ import pytest
 
 from chalicelib.domain.accounts import Scope
 from infra.local_system import LocalSystem
-from tests.e2e.conftest import Caller, picture
-from tests.e2e.test_uploads import Managed
+from tests.e2e.harness import Caller, ManagedCollection, picture
 
 SEED = "20261124"
 # Not asked: whether a request without a token is answered 401. The contract says 403, and test_isolation asks for it.
@@ -55,10 +54,10 @@ def schemathesis(tmp_path: Path, stack: LocalSystem) -> Callable[..., str]:
 
 
 def test_whoever_may_do_everything_gets_only_answers_of_the_document(
-    schemathesis: Callable[..., str], newcomer: Callable[..., Caller]
+    schemathesis: Callable[..., str], new_account: Callable[..., Caller]
 ) -> None:
-    managed = Managed(newcomer())
-    managed.send("owl.jpg", picture("owl.jpg"))
+    managed = ManagedCollection(new_account())
+    managed.upload("owl.jpg", picture("owl.jpg"))
     file = managed.files()["owl.jpg"]["uuid"]
     things = [
         ("/api/collections/\\\\{uuid\\\\}", f'"path.uuid" = "{managed.uuid}"'),
@@ -83,14 +82,14 @@ def test_whoever_has_no_token_is_refused_in_words_of_the_document(schemathesis: 
 
 
 def test_whoever_may_only_read_gets_only_answers_of_the_document(
-    schemathesis: Callable[..., str], newcomer: Callable[..., Caller]
+    schemathesis: Callable[..., str], new_account: Callable[..., Caller]
 ) -> None:
-    reader = newcomer(scope=Scope.READ)
+    reader = new_account(scope=Scope.READ)
     schemathesis(f"--header=Authorization: Token {reader.token}", "--phases=examples,fuzzing", "--max-examples=3")
 
 
-def test_the_document_is_for_everybody_and_names_where_it_is(nobody: Caller, stack: LocalSystem) -> None:
-    answer = nobody("GET", "/api/openapi.json")
+def test_the_document_is_for_everybody_and_names_where_it_is(anonymous: Caller, stack: LocalSystem) -> None:
+    answer = anonymous("GET", "/api/openapi.json")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.json()["openapi"] == "3.1.0"
@@ -121,11 +120,11 @@ class Page(HTMLParser):
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
-def test_the_page_has_every_call_and_needs_nothing_from_elsewhere(nobody: Caller, slash: str) -> None:
-    answer = nobody("GET", f"/api/docs{slash}", headers={"Accept": "text/html"})
+def test_the_page_has_every_call_and_needs_nothing_from_elsewhere(anonymous: Caller, slash: str) -> None:
+    answer = anonymous("GET", f"/api/docs{slash}", headers={"Accept": "text/html"})
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-    page, document = Page(answer.text), nobody("GET", "/api/openapi.json").json()
+    page, document = Page(answer.text), anonymous("GET", "/api/openapi.json").json()
     assert page.loaded == []
     assert "@import" not in answer.text
     assert "url(" not in answer.text

@@ -1,77 +1,86 @@
 """Buckets change, and the index follows: by sync, by S3's events, by schedule."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from infra.local_system import LocalSystem
-from tests.e2e.conftest import Bucket, Caller, eventually, picture
+from tests.e2e.harness import Caller, SampleBucket, error_info, eventually, paused_sync_worker, picture
 
-Aws = Callable[..., Any]
+READER_ROLE = "similarix-samples-reader"  # of the sample bucket
+
+AWS = Callable[..., Any]
+Sync = Callable[[], dict[str, Any]]
 
 
 @pytest.fixture
-def catalogue(aws: Aws, stack: LocalSystem) -> Callable[[str], dict[str, Any] | None]:
-    """What the catalogue says of a key of the sample collection."""
+def path(stack: LocalSystem) -> str:
+    return f"/api/collections/{stack.collection}"
 
-    def look(key: str) -> dict[str, Any] | None:
-        where = {"collection": {"S": stack.collection}, "key": {"S": key}}
-        item = aws("dynamodb").get_item(TableName=stack.outputs["CatalogueTableName"], Key=where).get("Item")
+
+@pytest.fixture
+def catalogue_record(aws: AWS, stack: LocalSystem) -> Callable[[str], dict[str, Any] | None]:
+    """Reads the catalogue's record of a key of the sample collection."""
+
+    def read(key: str) -> dict[str, Any] | None:
+        primary_key = {"collection": {"S": stack.collection}, "key": {"S": key}}
+        item = aws("dynamodb").get_item(TableName=stack.outputs["CatalogueTableName"], Key=primary_key).get("Item")
         return {name: next(iter(value.values())) for name, value in item.items()} if item else None
 
-    return look
+    return read
 
 
-def test_a_picture_put_into_the_bucket_is_found_without_a_sync(api: Caller, bucket: Bucket) -> None:
+def test_a_picture_put_into_the_bucket_is_found_without_a_sync(api: Caller, bucket: SampleBucket) -> None:
     bucket.put("photos/new arrival+1 ü.jpg", picture("owl.jpg"))
-    eventually(lambda: "new arrival+1 ü.jpg" in api.names_found("owl"))
+    eventually(lambda: "new arrival+1 ü.jpg" in api.search_names("owl"))
 
 
-def test_a_picture_taken_out_of_the_bucket_is_no_longer_found(api: Caller, bucket: Bucket) -> None:
+def test_a_picture_deleted_from_the_bucket_is_no_longer_found(api: Caller, bucket: SampleBucket) -> None:
     bucket.put("photos/leaving.jpg", picture("pig.jpg"))
-    eventually(lambda: "leaving.jpg" in api.names_found("pig"))
+    eventually(lambda: "leaving.jpg" in api.search_names("pig"))
     bucket.delete("photos/leaving.jpg")
-    eventually(lambda: "leaving.jpg" not in api.names_found("pig"))
+    eventually(lambda: "leaving.jpg" not in api.search_names("pig"))
 
 
-def test_a_picture_that_is_replaced_is_found_as_what_it_is_now(api: Caller, bucket: Bucket) -> None:
-    def nearest(name: str) -> list[str]:
-        found = api.result("POST", "/api/search/", files={"file": picture(name)})["files"]
-        return [file["file_name"] for file in found if file["distance"] == 0.0]
+def test_a_picture_that_is_overwritten_is_found_by_its_new_content_only(api: Caller, bucket: SampleBucket) -> None:
+    def exact_matches(name: str) -> list[str]:
+        files = api.result("POST", "/api/search/", files={"file": picture(name)})["files"]
+        return [file["file_name"] for file in files if file["distance"] == 0.0]
 
     bucket.put("photos/changing.jpg", picture("pig.jpg"))
-    eventually(lambda: "changing.jpg" in nearest("pig.jpg"))
+    eventually(lambda: "changing.jpg" in exact_matches("pig.jpg"))
     bucket.put("photos/changing.jpg", picture("cow.jpg"))
-    eventually(lambda: "changing.jpg" in nearest("cow.jpg"))
-    assert "changing.jpg" not in nearest("pig.jpg")
+    eventually(lambda: "changing.jpg" in exact_matches("cow.jpg"))
+    assert "changing.jpg" not in exact_matches("pig.jpg")
 
 
-def test_an_object_outside_the_folder_is_left_alone(api: Caller, bucket: Bucket, sync: Any) -> None:
+def test_an_object_outside_the_folder_is_not_indexed(api: Caller, bucket: SampleBucket, sync: Sync) -> None:
     bucket.put("elsewhere/outside.jpg", picture("owl.jpg"))
     sync()
-    assert "outside.jpg" not in api.names_found("owl")
+    assert "outside.jpg" not in api.search_names("owl")
 
 
-@pytest.mark.usefixtures("quiet")
-def test_a_sync_brings_the_collection_in_line_with_its_bucket(api: Caller, bucket: Bucket, sync: Any) -> None:
+@pytest.mark.usefixtures("without_events")
+def test_a_sync_brings_the_collection_in_line_with_its_bucket(api: Caller, bucket: SampleBucket, sync: Sync) -> None:
     before = sync()["stats"]
     bucket.put("photos/folder/", b"")
     bucket.put("photos/added.jpg", picture("cow.jpg"))
     after = sync()["stats"]
     assert after["total_files"] == before["total_files"] + 1
     assert after["total_size"] == before["total_size"] + len(picture("cow.jpg"))
-    assert "added.jpg" in api.names_found("cow")
+    assert "added.jpg" in api.search_names("cow")
     bucket.delete("photos/added.jpg")
     assert sync()["stats"] == before
-    assert "added.jpg" not in api.names_found("cow")
+    assert "added.jpg" not in api.search_names("cow")
 
 
-@pytest.mark.usefixtures("quiet")
-def test_what_cannot_be_read_is_recorded_with_its_reason_and_its_neighbours_are_indexed(
-    api: Caller, bucket: Bucket, sync: Any, catalogue: Any
+@pytest.mark.usefixtures("without_events")
+def test_an_unreadable_object_fails_alone_with_its_reason_and_is_not_tried_by_the_next_sync(
+    api: Caller, bucket: SampleBucket, sync: Sync, catalogue_record: Any
 ) -> None:
     before = sync()["stats"]["total_files"]
     bucket.put("photos/broken-words.jpg", b"these are words")
@@ -79,54 +88,50 @@ def test_what_cannot_be_read_is_recorded_with_its_reason_and_its_neighbours_are_
     bucket.put("photos/broken-empty.jpg", b"")
     bucket.put("photos/broken-not.jpg", picture("cow.jpg"))
     assert sync()["stats"]["total_files"] == before + 1
-    assert "broken-not.jpg" in api.names_found("cow")
-    reasons = {name: catalogue(f"photos/broken-{name}.jpg") for name in ("words", "half", "empty")}
-    assert {record["state"] for record in reasons.values()} == {"failed"}
-    assert [reasons[name]["reason"] for name in reasons] == ["not_an_image", "truncated_image", "empty"]
-    versions = [record["version"] for record in reasons.values()]
+    assert "broken-not.jpg" in api.search_names("cow")
+    keys = [f"photos/broken-{name}.jpg" for name in ("words", "half", "empty")]
+    records = [catalogue_record(key) for key in keys]
+    assert {record["state"] for record in records} == {"failed"}
+    assert [record["reason"] for record in records] == ["not_an_image", "truncated_image", "empty"]
     sync()
-    assert [catalogue(f"photos/broken-{name}.jpg")["version"] for name in reasons] == versions, "not tried again"
+    assert [catalogue_record(key)["version"] for key in keys] == [record["version"] for record in records]
 
 
-def test_a_sync_that_runs_is_not_begun_twice(api: Caller, aws: Aws, stack: LocalSystem) -> None:
-    functions, path = aws("lambda"), f"/api/collections/{stack.collection}"
-    source = functions.list_event_source_mappings(FunctionName=stack.outputs["SyncWorkerName"])
-    worker = source["EventSourceMappings"][0]["UUID"]
-    functions.update_event_source_mapping(UUID=worker, Enabled=False)
-    try:
+def test_a_second_sync_is_refused_while_one_is_in_progress(
+    api: Caller, aws: AWS, stack: LocalSystem, path: str
+) -> None:
+    with paused_sync_worker(aws, stack):
         assert api("POST", f"{path}/sync/").status_code == 202
-        again = api("POST", f"{path}/sync/")
-        assert again.status_code == 409
-        assert again.json()["info"]["error"] == "sync_in_progress"
+        assert error_info(api("POST", f"{path}/sync/"), 409)["error"] == "sync_in_progress"
         assert api.result("GET", f"{path}/sync-status/")["status"] == "in_progress"
         assert api.result("GET", f"{path}/")["collection"]["sync_status"] == "in_progress"
-    finally:
-        functions.update_event_source_mapping(UUID=worker, Enabled=True)
     eventually(lambda: api.result("GET", f"{path}/sync-status/")["status"] == "completed")
 
 
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.usefixtures("without_events")
 def test_a_schedule_syncs_the_collections_that_are_due(
-    api: Caller, bucket: Bucket, aws: Aws, stack: LocalSystem, sync: Any
+    api: Caller, bucket: SampleBucket, aws: AWS, stack: LocalSystem, sync: Sync, path: str
 ) -> None:
-    path = f"/api/collections/{stack.collection}"
+    def status_once_completed() -> dict[str, Any] | None:
+        status = api.result("GET", f"{path}/sync-status/")
+        return status if status["status"] == "completed" else None
+
     sync()
-    manual = api.result("GET", f"{path}/sync-status/")["last_sync"]
+    manual_sync = api.result("GET", f"{path}/sync-status/")["last_sync"]
     bucket.put("photos/scheduled.jpg", picture("cow.jpg"))
-    # A one-time schedule of EventBridge's, on the function that the daily rule names.
+    # Instead of the daily rule fires a one-time schedule, on the function that the rule names.
     rules = aws("events").list_rules()["Rules"]
-    targets = [aws("events").list_targets_by_rule(Rule=rule["Name"])["Targets"] for rule in rules]
-    daily = next(t["Arn"] for each in targets for t in each if stack.outputs["DailySyncName"] in t["Arn"])
-    with _one_time_schedule(aws, daily):
-        eventually(lambda: "scheduled.jpg" in api.names_found("cow"))
-    status = eventually(
-        lambda: (now := api.result("GET", f"{path}/sync-status/")) and now["status"] == "completed" and now
-    )
-    assert status["last_sync"] == manual, "last_sync is of the last manual sync"
-    assert status["last_auto_sync"] > manual
+    targets = [target for rule in rules for target in aws("events").list_targets_by_rule(Rule=rule["Name"])["Targets"]]
+    daily_sync = next(target["Arn"] for target in targets if stack.outputs["DailySyncName"] in target["Arn"])
+    with one_time_schedule(aws, daily_sync):
+        eventually(lambda: "scheduled.jpg" in api.search_names("cow"))
+    status = eventually(status_once_completed)
+    assert status is not None
+    assert status["last_sync"] == manual_sync, "last_sync is of the last manual sync"
+    assert status["last_auto_sync"] > manual_sync
 
 
-# What an EventBridge rule sends to its target when its time has come.
+# What an EventBridge rule sends to its target when it fires.
 SCHEDULED_EVENT = {
     "version": "0",
     "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
@@ -140,54 +145,51 @@ SCHEDULED_EVENT = {
 }
 
 
-class _one_time_schedule:  # noqa: N801  # reads as a statement
-    def __init__(self, aws: Aws, function: str) -> None:
-        self._scheduler, self._iam, self._function = aws("scheduler"), aws("iam"), function
-
-    def __enter__(self) -> None:
-        trust = (
-            '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",'
-            ' "Principal": {"Service": "scheduler.amazonaws.com"}}]}'
-        )
-        allow = (
-            '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "lambda:InvokeFunction",'
-            f' "Resource": "{self._function}"}}]}}'
-        )
-        role = self._iam.create_role(RoleName="test-scheduler", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-        self._iam.put_role_policy(RoleName="test-scheduler", PolicyName="invoke", PolicyDocument=allow)
-        at = datetime.now(UTC) + timedelta(seconds=1)
-        self._scheduler.create_schedule(
-            Name="test-once",
-            ScheduleExpression=f"at({at:%Y-%m-%dT%H:%M:%S})",
-            FlexibleTimeWindow={"Mode": "OFF"},
-            Target={"Arn": self._function, "RoleArn": role, "Input": json.dumps(SCHEDULED_EVENT)},
-        )
-
-    def __exit__(self, *_: object) -> None:
-        self._scheduler.delete_schedule(Name="test-once")
-        self._iam.delete_role_policy(RoleName="test-scheduler", PolicyName="invoke")
-        self._iam.delete_role(RoleName="test-scheduler")
+@contextmanager
+def one_time_schedule(aws: AWS, function: str) -> Iterator[None]:
+    """EventBridge invokes the function once, in a second."""
+    scheduler, iam = aws("scheduler"), aws("iam")
+    principal = {"Service": "scheduler.amazonaws.com"}
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}
+    allow = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function}
+    role = iam.create_role(RoleName="test-scheduler", AssumeRolePolicyDocument=policy_of(trust))["Role"]["Arn"]
+    iam.put_role_policy(RoleName="test-scheduler", PolicyName="invoke", PolicyDocument=policy_of(allow))
+    scheduler.create_schedule(
+        Name="test-once",
+        ScheduleExpression=f"at({datetime.now(UTC) + timedelta(seconds=1):%Y-%m-%dT%H:%M:%S})",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": function, "RoleArn": role, "Input": json.dumps(SCHEDULED_EVENT)},
+    )
+    try:
+        yield
+    finally:
+        scheduler.delete_schedule(Name="test-once")
+        iam.delete_role_policy(RoleName="test-scheduler", PolicyName="invoke")
+        iam.delete_role(RoleName="test-scheduler")
 
 
-def test_the_three_intervals_each_have_their_rule(aws: Aws) -> None:
+def policy_of(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def test_the_three_intervals_and_the_nightly_purge_each_have_their_rule(aws: AWS) -> None:
     rules = [rule for rule in aws("events").list_rules()["Rules"] if rule["State"] == "ENABLED"]
     crons = {rule.get("ScheduleExpression") for rule in rules}
     assert crons >= {"cron(0/15 3 * * ? *)", "cron(0/15 4 ? * SUN *)", "cron(0/15 5 1 * ? *)", "cron(30 2 * * ? *)"}
 
 
 def test_a_bucket_that_cannot_be_listed_fails_the_sync_and_removes_nothing(
-    api: Caller, aws: Aws, stack: LocalSystem, sync: Any
+    api: Caller, aws: AWS, sync: Sync, path: str
 ) -> None:
-    path, iam = f"/api/collections/{stack.collection}", aws("iam")
-    before = sync()["stats"]
-    policy = iam.get_role_policy(RoleName="similarix-samples-reader", PolicyName="read")["PolicyDocument"]
-    iam.delete_role_policy(RoleName="similarix-samples-reader", PolicyName="read")
+    iam, before = aws("iam"), sync()["stats"]
+    policy = iam.get_role_policy(RoleName=READER_ROLE, PolicyName="read")["PolicyDocument"]
+    iam.delete_role_policy(RoleName=READER_ROLE, PolicyName="read")
     try:
         assert api("POST", f"{path}/sync/").status_code == 202
         eventually(lambda: api.result("GET", f"{path}/sync-status/")["status"] == "failed")
         assert api.result("GET", f"{path}/")["collection"]["stats"] == before
-        assert "owl.jpg" in api.names_found("owl")
+        assert "owl.jpg" in api.search_names("owl")
     finally:
-        text = policy if isinstance(policy, str) else json.dumps(policy)
-        iam.put_role_policy(RoleName="similarix-samples-reader", PolicyName="read", PolicyDocument=text)
+        document = policy if isinstance(policy, str) else json.dumps(policy)
+        iam.put_role_policy(RoleName=READER_ROLE, PolicyName="read", PolicyDocument=document)
     assert sync()["stats"] == before

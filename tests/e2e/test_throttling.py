@@ -1,7 +1,7 @@
-"""What comes faster than the deployment takes is answered 429 by API Gateway itself.
+"""API Gateway itself answers 429 to requests beyond the stage's rate limit.
 
-In the API's words, on AWS: the emulator does not read gateway responses out of an API's definition, where SAM puts
-them. What they say is tested on the template (``tests/integration/infra/test_template.py``).
+On AWS the answer is in the API's envelope. The emulator does not read gateway responses from an API's definition, where
+SAM puts them, so ``tests/integration/infra/test_template.py`` tests their text on the template.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,34 +11,37 @@ import pytest
 
 from infra.local_system import LocalSystem
 from infra.package import STAGE
-from tests.e2e.conftest import Caller, eventually
+from tests.e2e.harness import Caller, eventually
 
 
 @pytest.fixture
-def throttled(aws: Callable[[str], Any], stack: LocalSystem) -> Iterator[None]:
-    """The stage takes a request a second, as with other parameters of the template, and then as before again."""
-    gateway, where = aws("apigateway"), {"restApiId": stack.outputs["RestAPIId"], "stageName": STAGE}
-    before = gateway.get_stage(**where)["methodSettings"]["*/*"]
+def one_request_a_second(aws: Callable[[str], Any], stack: LocalSystem) -> Iterator[None]:
+    """Lowers the stage's limits, as other parameters of the template would; restores them after the test."""
+    gateway, names = aws("apigateway"), {"restApiId": stack.outputs["RestAPIId"], "stageName": STAGE}
+    before = gateway.get_stage(**names)["methodSettings"]["*/*"]
 
-    def limit(rate: float, burst: int) -> None:
+    def set_limits(rate: float, burst: int) -> None:
         values = {"rateLimit": str(rate), "burstLimit": str(burst)}
-        patches = [{"op": "replace", "path": f"/*/*/throttling/{name}", "value": v} for name, v in values.items()]
-        gateway.update_stage(**where, patchOperations=patches)
+        patches = [
+            {"op": "replace", "path": f"/*/*/throttling/{name}", "value": value} for name, value in values.items()
+        ]
+        gateway.update_stage(**names, patchOperations=patches)
 
-    limit(1, 1)
+    set_limits(1, 1)
     yield
-    limit(before["throttlingRateLimit"], before["throttlingBurstLimit"])
+    set_limits(before["throttlingRateLimit"], before["throttlingBurstLimit"])
 
 
-def test_the_parameters_limits_are_in_force(aws: Callable[[str], Any], stack: LocalSystem) -> None:
+def test_the_stage_has_the_rate_limits_of_the_templates_parameters(
+    aws: Callable[[str], Any], stack: LocalSystem
+) -> None:
     stage = aws("apigateway").get_stage(restApiId=stack.outputs["RestAPIId"], stageName=STAGE)
     setting = stage["methodSettings"]["*/*"]
     assert (setting["throttlingRateLimit"], setting["throttlingBurstLimit"]) == (200, 500)
 
 
-def test_too_many_requests_at_once_are_told_to_come_back(throttled: None, api: Caller) -> None:
-    answers = [api("GET", "/api/collections/") for _ in range(10)]
-    refused = [answer for answer in answers if answer.status_code != 200]
-    assert refused
-    assert {answer.status_code for answer in refused} == {429}
+@pytest.mark.usefixtures("one_request_a_second")
+def test_requests_beyond_the_rate_limit_are_answered_429_and_later_ones_succeed(api: Caller) -> None:
+    statuses = [api("GET", "/api/collections/").status_code for _ in range(10)]
+    assert set(statuses) - {200} == {429}
     eventually(lambda: api("GET", "/api/collections/").status_code == 200)
