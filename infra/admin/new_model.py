@@ -50,7 +50,7 @@ class NewModel:
             files = {record.key: Path(folder) / str(place) for place, record in enumerate(records)}
 
             def fetch(record: FileRecord) -> bool:
-                body = _download(source.url(record.key, seconds=URL_SECONDS))
+                body = _download(source.presigned_get(record.key, seconds=URL_SECONDS))
                 if body is None or len(body) != record.size:
                     return False  # gone or overwritten: its worker's own write comes
                 files[record.key].write_bytes(body)

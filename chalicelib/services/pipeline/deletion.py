@@ -71,14 +71,14 @@ class Deletion:
     def _pages(self, collection: Collection) -> list[Callable[[], bool]]:
         """What removes a page of something and says whether there was one."""
         pages = [
-            lambda: self.catalogue.remove_page(collection.uuid),
-            lambda: self.storage.remove_thumbnails_page(collection.uuid),
+            lambda: self.catalogue.delete_page(collection.uuid),
+            lambda: self.storage.delete_thumbnails_page(collection.uuid),
         ]
         if collection.type is CollectionType.MANAGED:
             account, uuid = collection.account, collection.uuid
-            pages.append(lambda: self.storage.remove_page(collection.prefix))
+            pages.append(lambda: self.storage.delete_page(collection.prefix))
             pages += [
-                partial(self.storage.remove_page, f"{folder}/{account}/{uuid}/")
+                partial(self.storage.delete_page, f"{folder}/{account}/{uuid}/")
                 for folder in (PRESIGNED_STAGING, INLINE_STAGING)
             ]
             pages.append(lambda: self.quota_ledger.delete_page(account, uuid, self.now()))

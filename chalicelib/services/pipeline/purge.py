@@ -32,7 +32,7 @@ class Purge:
             if purged == MAX_PURGED_RECORDS or seconds_left() <= 0:
                 break
             # The record first: its object may come back at this moment, and then both are kept.
-            if self.catalogue.forget(record):
+            if self.catalogue.delete(record):
                 purged += 1
                 if record.thumbnail is not None:
                     self.storage.delete_thumbnail(record.collection, record.thumbnail)

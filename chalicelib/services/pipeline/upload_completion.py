@@ -93,7 +93,7 @@ class UploadCompletion:
         """
         upload = self.quota_ledger.upload(ref)
         if upload is None or upload.state is not UploadState.PENDING:
-            self.storage.remove(staged_key(PRESIGNED_STAGING, ref))
+            self.storage.delete(staged_key(PRESIGNED_STAGING, ref))
             if upload is not None and upload.state is UploadState.FAILED:
                 self._unlist(upload)  # whoever ended it may have died before this
             return
@@ -113,7 +113,7 @@ class UploadCompletion:
         """End the upload, give its share back, and forget its bytes."""
         if not self.quota_ledger.refund(upload, reason, detail, self.now()):
             return
-        self.storage.remove(upload.staged_key)
+        self.storage.delete(upload.staged_key)
         self._unlist(replace(upload, reason=reason, detail=detail))
 
     def _attempt(self, upload: Upload) -> CompletedUpload:
@@ -134,7 +134,7 @@ class UploadCompletion:
         finally:
             if not settled:
                 self.quota_ledger.unlock(claim)
-        self.storage.remove(known.staged_key)
+        self.storage.delete(known.staged_key)
         assert known.mime_type is not None
         return CompletedUpload(known.file_name, known.mime_type)
 
@@ -149,7 +149,7 @@ class UploadCompletion:
             raise
         kind = mime_type(made.embedding.format)
         try:
-            self.storage.move(upload.staged_key, upload.key, kind)
+            self.storage.copy(upload.staged_key, upload.key, kind)
             batch = IndexBatch(upload.account, upload.collection, (ObjectHint(upload.key),))
             self.indexer.apply(batch, opened={upload.key: made})
             self.quota_ledger.complete(upload, claim, kind, self.now())
@@ -166,7 +166,7 @@ class UploadCompletion:
             raise FileExists(EXISTS[1], field="file")
         place = new_thumbnail_key(file_uuid(upload.collection, upload.key))
         thumbnail = self.storage.thumbnail_upload_url(upload.collection, place, seconds=EMBEDDER_URL_SECONDS)
-        source = self.storage.url(upload.staged_key, seconds=EMBEDDER_URL_SECONDS)
+        source = self.storage.presigned_get(upload.staged_key, seconds=EMBEDDER_URL_SECONDS)
         (result,) = self.embedder.embed_objects([ObjectToEmbed(source, thumbnail)])
         if isinstance(result, ImageEmbedding):
             return EmbeddedImage(result, place)

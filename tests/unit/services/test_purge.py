@@ -49,7 +49,7 @@ def test_what_came_back_and_went_again_has_its_days_from_the_last_time(gone: Har
 def test_an_object_that_comes_back_at_that_moment_keeps_its_picture(gone: Harness) -> None:
     gone.clock.pass_by(GRACE + timedelta(days=1))
     gone.put("gone.jpg")
-    gone.interleave("catalogue", "forget", lambda: gone.apply("gone.jpg"))
+    gone.interleave("catalogue", "delete", lambda: gone.apply("gone.jpg"))
     assert gone.app.purge.run(plenty) == 0
     back = gone.record("gone.jpg")
     assert back is not None and back.thumbnail is not None
