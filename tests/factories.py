@@ -57,8 +57,8 @@ def a_record(collection: Collection, key: str, **fields: Any) -> FileRecord:
     return FileRecord(**({"model": wanted["embedding"].model if wanted["embedding"] else None} | wanted))
 
 
-def a_batch(collection: Collection, *keys: str, sync: str | None = None, mark: str | None = None) -> IndexBatch:
-    return IndexBatch(collection.account, collection.uuid, tuple(map(ObjectHint, keys)), sync, mark)
+def a_batch(collection: Collection, *keys: str, sync: str | None = None, batch_id: str | None = None) -> IndexBatch:
+    return IndexBatch(collection.account, collection.uuid, tuple(map(ObjectHint, keys)), sync, batch_id)
 
 
 # In the order of their UTF-8 bytes, which is neither that of UTF-16 nor that of any language.

@@ -1,6 +1,6 @@
-"""Adapters for the systems that the configuration names, each imported and made on its first use.
+"""The factory of the adapters for AWS: each is imported and created on its first use.
 
-At the top stands what every search needs: the rest would double what a cold start of the API imports of ours.
+Only what every search needs is imported at the top: the rest would double what a cold start of the API imports of ours.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
     from chalicelib.adapters.s3.storage import S3Storage
     from chalicelib.adapters.sqs.queues import SQSQueues
 
-# S3's older signature does not work for presigned URLs in every region. Addressed so, they name the bucket's region:
-# the global name redirects for a new bucket elsewhere, which neither a signature nor a form survives.
+# S3's older signature does not work for presigned URLs in every region. The virtual style makes URLs name the bucket's
+# region: the global name redirects to a new bucket in another region, which breaks signatures and forms.
 S3_CLIENT = ClientConfig(
     signature_version="s3v4", s3={"addressing_style": "virtual"}, retries={"mode": "standard", "max_attempts": 4}
 )
-_STANDARD = ClientConfig(retries={"mode": "standard", "max_attempts": 4})
-# The embedder may take its whole two minutes; asking twice would only double the load.
-_PATIENT = ClientConfig(read_timeout=130, retries={"mode": "standard", "max_attempts": 1})
+STANDARD_CLIENT = ClientConfig(retries={"mode": "standard", "max_attempts": 4})
+# The embedder may take its whole two minutes; a second attempt would only double the load.
+EMBEDDER_CLIENT = ClientConfig(read_timeout=130, retries={"mode": "standard", "max_attempts": 1})
 
 
 class AWSAdapters:
-    """Every port on AWS services.
+    """Every port (``services.ports.Adapters``) on AWS.
 
     Args:
-        client: makes a client of an AWS service as ``boto3.client`` does; the administration's knows its deployment.
+        client: creates the client of an AWS service as ``boto3.client`` does; administration passes its deployment's.
     """
 
     def __init__(self, config: Config, client: Callable[..., Any]) -> None:
@@ -64,13 +64,13 @@ class AWSAdapters:
         config = self.config.vector_store
         if isinstance(config, OpenSearchConfig):
             return self._opensearch(config)
-        # Brings numpy, which the packaged API does without.
+        # It imports numpy, which the API's package does not have.
         from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
 
         return SQLiteVectorStore(config.path)
 
     def _opensearch(self, config: OpenSearchConfig) -> MaintainedVectorStore:
-        # An HTTP client of its own, which functions without OpenSearch need not load.
+        # They import an HTTP client that functions without OpenSearch do not need.
         from chalicelib.adapters.opensearch.append_only import AppendOnlyDocuments
         from chalicelib.adapters.opensearch.client import OpenSearchCalls, connect
         from chalicelib.adapters.opensearch.documents import VersionedDocuments
@@ -126,16 +126,14 @@ class AWSAdapters:
     def catalogue(self) -> DynamoDBCatalogue:
         from chalicelib.adapters.dynamodb.catalogue import DynamoDBCatalogue
 
-        config = self.config
-        return DynamoDBCatalogue(
-            self._dynamodb, config.tables.catalogue, config.tables.collections, config.tables.accounts
-        )
+        tables = self.config.tables
+        return DynamoDBCatalogue(self._dynamodb, tables.catalogue, tables.collections, tables.accounts)
 
     @cached_property
     def sources(self) -> S3Sources:
         from chalicelib.adapters.s3.sources import S3Sources
 
-        return S3Sources(self._s3, lambda: self._client("sts", config=_STANDARD), self._customers_client)
+        return S3Sources(self._s3, lambda: self._client("sts", config=STANDARD_CLIENT), self._customer_s3)
 
     @cached_property
     def storage(self) -> S3Storage:
@@ -147,15 +145,15 @@ class AWSAdapters:
     def queues(self) -> SQSQueues:
         from chalicelib.adapters.sqs.queues import SQSQueues
 
-        return SQSQueues(self._client("sqs", config=_STANDARD), self.config.queues)
+        return SQSQueues(self._client("sqs", config=STANDARD_CLIENT), self.config.queues)
 
     @cached_property
     def embedder(self) -> LambdaEmbedder:
-        return LambdaEmbedder(self._client("lambda", config=_PATIENT), self.config.embedder_function)
+        return LambdaEmbedder(self._client("lambda", config=EMBEDDER_CLIENT), self.config.embedder_function)
 
     @cached_property
     def _dynamodb(self) -> DynamoDBClient:
-        client: DynamoDBClient = self._client("dynamodb", config=_STANDARD)
+        client: DynamoDBClient = self._client("dynamodb", config=STANDARD_CLIENT)
         return client
 
     @cached_property
@@ -163,7 +161,7 @@ class AWSAdapters:
         client: S3Client = self._client("s3", config=S3_CLIENT)
         return client
 
-    def _customers_client(self, region: str, credentials: Credentials) -> S3Client:
+    def _customer_s3(self, region: str, credentials: Credentials) -> S3Client:
         client: S3Client = self._client(
             "s3",
             region_name=region,

@@ -60,7 +60,7 @@ class FileService:
         """A URL that serves the original for five minutes."""
         record = self.indexed(account, file)
         source = self.sources.of(self.collections.get(account, record.collection))
-        return source.url(record.key, seconds=DOWNLOAD_SECONDS, file_name=record.key.rpartition("/")[2])
+        return source.presigned_get(record.key, seconds=DOWNLOAD_SECONDS, file_name=record.key.rpartition("/")[2])
 
     def retry(self, account: str, file: str) -> FileRecord:
         """Have a file that could not be read looked at once more.
@@ -99,7 +99,7 @@ class FileService:
             # A deletion that did not get to its end left the file removed, and its share taken.
             if record.state is FileState.REMOVED and claim.charged is None:
                 raise NotFound("There is no such file.")
-            self.storage.remove(record.key)
+            self.storage.delete(record.key)
             self.indexer.apply(IndexBatch(account, collection.uuid, (ObjectHint(record.key),)))
             if record.thumbnail is not None:
                 self.storage.delete_thumbnail(collection.uuid, record.thumbnail)

@@ -1,4 +1,4 @@
-"""What the services need of the world outside, as narrow as they use it."""
+"""The ports: what the services need of the systems outside, no wider than they use them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -19,223 +19,208 @@ from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRe
 
 class Clock(Protocol):
     def __call__(self) -> datetime:
-        """The time now, with its zone."""
+        """Return the time now, with its zone."""
 
 
 class Accounts(Protocol):
-    """A write that names an account as it was read raises StaleWrite when it has changed since."""
+    """Accounts and their tokens. A write raises StaleWrite when its ``account`` has changed since it was read."""
 
     def add_account(self, account: Account) -> None: ...
-
     def account(self, uuid: str) -> Account | None: ...
-
     def all(self) -> Iterator[Account]: ...
-
-    def set_subscription(self, account: Account, terms: Subscription) -> None:
-        """Change the terms, on the account and on all its tokens in one transaction."""
+    def set_subscription(self, account: Account, subscription: Subscription) -> None:
+        """Change the subscription of the account and of all its tokens, in one transaction."""
 
     def add_token(self, token: Token, account: Account) -> None: ...
-
     def token(self, digest: str) -> Token | None: ...
-
     def tokens(self, account: str) -> list[Token]: ...
-
     def remove_token(self, account: str, token: str) -> str | None:
-        """Answers the digest of the token that was removed, None where there was none."""
+        """Return the digest of the removed token, or None if there is no such token."""
 
-    def touch_token(self, digest: str, now: datetime, unless_since: datetime) -> None:
-        """Note that the token was used now, unless one later than ``unless_since`` is noted already."""
+    def touch_token(self, digest: str, now: datetime, unless_used_since: datetime) -> None:
+        """Record that the token is used now, unless a use at ``unless_used_since`` or later is recorded."""
 
 
 class CollectionRegistry(Protocol):
-    """What an account holds: its collections, each a slot of its plan, and the buckets it has connected."""
+    """Creates, changes and deletes collections within the plan, and keeps the external ids of connected buckets."""
 
     def external_id(self, account: str, bucket: str, prefix: str) -> str:
-        """The account's external id for a folder of a bucket, made when it is first asked for."""
+        """Return the account's external id for a folder of a bucket; the first call creates it."""
 
     def add(self, collection: Collection, limit: int) -> None:
         """Store a new collection.
 
         Raises:
-            AllowanceUsedUp: the account has ``limit`` of them.
-            DuplicateCollection: it has one on the same folder of the same bucket.
+            QuotaExceeded: the account has ``limit`` collections.
+            DuplicateCollection: the account has a collection on the same folder of the same bucket.
         """
 
     def change(self, collection: Collection, changes: Mapping[str, Any]) -> Collection:
-        """Write ``name``, ``role_arn`` or ``auto_sync_interval``; raises NotFound once the collection is gone."""
+        """Write ``name``, ``role_arn`` or ``auto_sync_interval``; raises NotFound if the collection is deleted."""
 
     def begin_deletion(self, collection: Collection, now: datetime) -> None:
-        """From now on the collection is gone for everybody; raises NotFound when it was already."""
+        """Hide the collection from all readers but ``deleted``; raises NotFound if it is hidden already."""
 
     def deleted(self, account: str, uuid: str) -> Collection | None:
-        """A collection whose deletion has begun."""
+        """Return a collection whose deletion has begun."""
 
     def end_deletion(self, account: str, uuid: str) -> None: ...
 
 
 class QuotaLedger(Protocol):
-    """Uploads, and what they take of an account's allowances. Counts neither oversell nor drift, whoever crashes."""
+    """Uploads and the quota they reserve. The counts never exceed the plan and never drift, even after crashes."""
 
     def usage(self, account: str, month: str) -> Usage: ...
-
     def reserve(self, upload: Upload, plan: Plan) -> bool:
-        """Count a new upload, unless that makes more files, bytes or uploads of the month than the plan allows."""
+        """Count a new upload; False if the plan does not allow its file, its bytes or one more upload this month."""
 
     def upload(self, ref: UploadRef) -> Upload | None: ...
-
     def expired(self, account: str, now: datetime) -> list[Upload]:
-        """Uploads whose time is over and which have not ended."""
+        """Return the pending uploads that have expired."""
 
     def refund(self, upload: Upload, reason: str, detail: str, now: datetime) -> bool:
-        """End an upload as failed and return its share; False when it has ended already."""
+        """End an upload as failed and release its quota; False if it has ended already."""
 
-    def lock(self, upload: UploadRef, key: str, holder: str, now: datetime, until: datetime) -> FileLock | None:
-        """Take the right to change a file; None while somebody has it."""
+    def lock(self, upload: UploadRef, key: str, owner: str, now: datetime, expires_at: datetime) -> FileLock | None:
+        """Lock a file for changes; None while another owner has it locked."""
 
-    def unlock(self, claim: FileLock) -> None: ...
-
-    def complete(self, upload: Upload, claim: FileLock, mime_type: str, now: datetime) -> None:
-        """End an upload as done, its share that of the file, and end the claim.
+    def unlock(self, lock: FileLock) -> None: ...
+    def complete(self, upload: Upload, lock: FileLock, mime_type: str, now: datetime) -> None:
+        """End an upload as done, charge its quota to the file, and unlock the file.
 
         Raises:
-            Unavailable: the claim is lost, or the upload has ended.
+            Unavailable: the lock is lost, or the upload has ended.
         """
 
-    def refund_file(self, claim: FileLock) -> None:
-        """Return the share of a file that is no more, and end the claim; raises Unavailable when the claim is lost."""
+    def refund_file(self, lock: FileLock) -> None:
+        """Release the quota of a deleted file and unlock it; raises Unavailable if the lock is lost."""
 
     def fix_usage(self, account: str, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
-        """Have an account state other files and bytes, unless they have moved; answers whether it does."""
+        """Replace an account's files and bytes by the counted ones; False if they are no longer the stated ones."""
 
     def delete_page(self, account: str, collection: str, now: datetime) -> bool:
-        """End uploads and return shares of a collection that is deleted; False once there are none."""
+        """Delete some uploads of a deleted collection and release their quota; False if none were left."""
 
 
 class Collections(Protocol):
-    """Reads see every write that returned. A write that names a sync does nothing once another has taken over."""
+    """Reads see every write that has returned."""
 
     def get(self, account: str, uuid: str) -> Collection | None: ...
-
     def of_account(self, account: str) -> list[Collection]: ...
-
     def on_bucket(self, bucket: str) -> list[Collection]: ...
-
     def due(self, interval: AutoSync) -> Iterator[Collection]: ...
 
 
 class Syncs(Protocol):
-    """How far syncs have come. Nothing here does anything for a sync that was cancelled, taken over or has ended."""
+    """The progress of syncs. Every method ignores a sync that was cancelled, has ended or was replaced by another."""
 
-    def begin(self, collection: Collection, sync: SyncState, parts: Sequence[KeyRange], now: datetime) -> bool:
-        """Take the lease, which with all else is in ``sync``; False while another sync holds it at ``now``."""
+    def begin(self, collection: Collection, sync: SyncState, key_ranges: Sequence[KeyRange], now: datetime) -> bool:
+        """Store a new sync with its lease; False while another sync has the lease at ``now``."""
 
     def acquire(self, step: SyncStep, lease: datetime) -> KeyRange | None:
-        """The part that the step is about, as it stands, and its fence raised: who took it before may write no more.
+        """Return the step's key range with a new fencing token, so that earlier workers can no longer write it.
 
-        None once the sync has ended, been cancelled or taken over, or the walk has been handed on to a later leg.
+        None if the sync does not run any more, or a later continuation of the range has begun.
         """
 
     def save_progress(
-        self, step: SyncStep, part: KeyRange, made: Progress, opened: Sequence["PendingBatch"], lease: datetime
+        self,
+        step: SyncStep,
+        key_range: KeyRange,
+        progress: Progress,
+        pending_batches: Sequence[PendingBatch],
+        lease: datetime,
     ) -> None:
-        """Write where a part stands, open its batches and move the sync's figures by ``made``, in one transaction.
+        """Write the key range, store its batches and add ``progress`` to the sync's figures, in one transaction.
 
         Raises:
-            StaleWrite: another worker has taken the part, or the sync goes on no more.
+            StaleWrite: another worker has acquired the key range, or the sync does not run any more.
         """
 
-    def unsent_batches(self, step: SyncStep, part: KeyRange) -> list[IndexBatch]:
-        """The batches that the last ``advance`` opened for sending, without those that are done."""
+    def unsent_batches(self, step: SyncStep, key_range: KeyRange) -> list[IndexBatch]:
+        """Return the unfinished batches among those that the last ``save_progress`` stored for sending."""
 
     def deferred_batches(self, step: SyncStep, after: str | None) -> Iterator[IndexBatch]:
-        """Batches of removals, not yet done, in the order of their marks, above one."""
+        """Return the unfinished batches of removals, ordered by batch id, that come after the given id."""
 
     def key_ranges(self, sync: str) -> list[KeyRange]: ...
-
-    def batch_records(self, sync: str) -> Iterator["BatchRecord"]:
-        """Every batch that the sync has opened; they and the parts are on record for 14 days."""
+    def batch_records(self, sync: str) -> Iterator[BatchRecord]:
+        """Return every batch of the sync; batches and key ranges are stored for 14 days."""
 
     def renew_lease(self, account: str, collection: str, sync: str, lease: datetime) -> None: ...
-
     def mark_listed(self, step: SyncStep) -> None:
-        """Note that everything has been listed and sent."""
+        """Record that the bucket is listed to its end and that every batch is sent."""
 
     def complete_batch(self, batch: IndexBatch, tally: Tally, lease: datetime) -> None:
-        """Count a batch as done, once however often it is closed."""
+        """Count a batch as done; later calls for the same batch change nothing."""
 
     def end(
         self, account: str, collection: str, sync: str, now: datetime, status: SyncStatus, reason: str | None = None
     ) -> bool:
-        """Answers whether it had not ended before."""
+        """End the sync; False if it has ended already."""
 
     def splits(self, collection: str) -> list[str]:
-        """Where to cut the collection's keys, as its last sync found them to lie; none before."""
+        """Return the keys that divide the collection evenly, as its last sync saw them; none before the first."""
 
     def save_splits(self, collection: str, splits: Sequence[str]) -> None: ...
 
 
 class Catalogue(Protocol):
     def get(self, collection: str, key: str) -> FileRecord | None: ...
-
     def get_many(self, collection: str, keys: Sequence[str]) -> dict[str, FileRecord]: ...
-
     def find(self, uuid: str) -> FileRecord | None: ...
-
     def entries(self, collection: str, after: str | None) -> Iterator[CatalogueEntry]:
-        """What is known of each object, in the order of the keys' UTF-8 bytes."""
+        """Return what a sync compares of each record, in the order of the keys' UTF-8 bytes."""
 
-    def find_by_content(self, contents: Sequence[str]) -> dict[str, FileRecord]:
-        """Records with a picture of the same content (``files.content``), wherever they are known; may lag behind."""
+    def find_by_content(self, content_keys: Sequence[str]) -> dict[str, FileRecord]:
+        """Return records with an embedding of the same content (``files.content_key``); the index may lag behind."""
 
     def page(self, collection: str, state: FileState | None, *, after: str | None, limit: int) -> FilePage:
-        """Records of one state, or of all but the removed; their pictures come with an empty vector."""
+        """Return records of one state, or of all but the removed ones; the vectors of their embeddings are empty."""
 
     def save(self, record: FileRecord, previous: FileRecord | None) -> None:
-        """Write ``record`` and move its collection's statistics in one transaction.
+        """Write ``record`` and update its collection's statistics in one transaction.
 
         Raises:
             StaleWrite: the stored record is no longer ``previous``.
-            NotFound: the collection is gone.
+            NotFound: the collection is deleted.
         """
 
-    def save_all(self, drafts: Sequence["PendingWrite"], plan: Plan | None = None) -> set[str]:
-        """Write records of one collection, 50 at most, as ``save`` does; answers the keys that were refused as stale.
+    def save_all(self, writes: Sequence[PendingWrite], plan: Plan | None = None) -> set[str]:
+        """Write records of one collection, 50 at most, as ``save`` does; returns the keys of the stale ones.
 
         Args:
-            plan: of the account, whose files and bytes move with the collection's; None: they are counted elsewhere.
+            plan: of the account, whose usage changes with the statistics; None if its usage is counted elsewhere.
 
         Raises:
-            NotFound: the collection is gone.
-            AllowanceUsedUp: the plan does not allow what they add; none is written.
+            NotFound: the collection is deleted.
+            QuotaExceeded: the plan does not allow what the records add; none is written.
         """
 
     def removed_on(self, day: date) -> Iterator[FileRecord]:
-        """Records whose objects were found to be gone on that day, as they stand now; may lag behind."""
+        """Return the present records of objects that were found removed on that day; the index may lag behind."""
 
-    def forget(self, record: FileRecord) -> bool:
-        """Delete the record unless somebody has written it since; answers whether it did."""
+    def delete(self, record: FileRecord) -> bool:
+        """Delete the record; False if it has been written since it was read."""
 
-    def remove_page(self, collection: str) -> bool:
-        """Remove some records of a collection for good; False once there are none."""
+    def delete_page(self, collection: str) -> bool:
+        """Delete some records of a collection; False if none were left."""
 
     def fix_statistics(self, collection: Collection, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
-        """Have a collection state other files and bytes, unless they have moved; answers whether it does.
+        """Replace a collection's files and bytes by the counted ones; False if they are no longer the stated ones.
 
-        What its account states is another matter: ``QuotaLedger.correct``.
+        The usage of the account is apart: ``QuotaLedger.fix_usage``.
         """
 
 
 class Embedder(Protocol):
-    """Raises EmbedderUnavailable when no answer can be had."""
+    """Raises EmbedderUnavailable when the model cannot be reached or fails."""
 
-    def embed_text(self, text: str) -> "QueryVector": ...
-
-    def embed_image(self, image: bytes) -> "ImageEmbedding | ReadFailure": ...
-
-    def embed_objects(self, objects: Sequence[ObjectToEmbed]) -> "list[ImageEmbedding | ReadFailure]": ...
-
+    def embed_text(self, text: str) -> QueryVector: ...
+    def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure: ...
+    def embed_objects(self, objects: Sequence[ObjectToEmbed]) -> list[ImageEmbedding | ReadFailure]: ...
     def model_version(self) -> str:
-        """The stamp of model and decode that its answers bear now; may lag behind by a minute."""
+        """Return the model version of new embeddings; may lag behind by a minute."""
 
 
 class Source(Protocol):
@@ -245,13 +230,13 @@ class Source(Protocol):
     """
 
     def list_objects(self, after: str | None) -> Iterator[ObjectInfo]:
-        """The objects below the collection's prefix, in the order of their keys' UTF-8 bytes."""
+        """Return the objects under the collection's prefix, in the order of their keys' UTF-8 bytes."""
 
-    def head_objects(self, keys: Sequence[str]) -> Mapping[str, "ObjectInfo | ReadFailure | None"]:
-        """Each object as it is now: None where there is none, a Failure where it may not or cannot be read."""
+    def head_objects(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo | ReadFailure | None]:
+        """Return each object as it is now: None if it does not exist, a ReadFailure if it cannot be read."""
 
-    def url(self, key: str, *, seconds: int, file_name: str | None = None) -> str:
-        """A presigned GET; with ``file_name`` a browser saves what it gets under that name."""
+    def presigned_get(self, key: str, *, seconds: int, file_name: str | None = None) -> str:
+        """Return a presigned URL; with ``file_name`` a browser saves the object under that name."""
 
 
 class Sources(Protocol):
@@ -260,67 +245,54 @@ class Sources(Protocol):
 
 class BucketAccessChecker(Protocol):
     def check(self, collection: Collection) -> list[AccessProblem]:
-        """What keeps a collection's bucket from being read; raises SourceUnavailable when that cannot be told now."""
+        """Return what prevents reading the bucket; raises SourceUnavailable if S3 cannot tell now."""
 
 
 class ManagedStorage(Protocol):
-    """The bucket behind managed collections, and the one for thumbnails, each at a place of its collection's."""
+    """The bucket of all managed collections, and the bucket of thumbnails, ordered by collection."""
 
     @property
     def bucket(self) -> str: ...
-
     def put(self, key: str, body: bytes, content_type: str) -> ObjectInfo: ...
+    def copy(self, key: str, target: str, content_type: str) -> None:
+        """Copy an object within the bucket; raises NotFound if it does not exist."""
 
-    def move(self, key: str, to: str, content_type: str) -> None:
-        """Copy an object within the bucket; raises NotFound when it is not there."""
+    def delete(self, key: str) -> None: ...
+    def presigned_get(self, key: str, *, seconds: int) -> str: ...
+    def presigned_form(self, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
+        """Return a presigned POST that accepts exactly this size and type."""
 
-    def remove(self, key: str) -> None: ...
+    def delete_page(self, prefix: str) -> bool:
+        """Delete some objects of the managed bucket; False if none were left."""
 
-    def url(self, key: str, *, seconds: int) -> str:
-        """A presigned GET."""
+    def delete_thumbnails_page(self, collection: str) -> bool:
+        """Delete some thumbnails of a collection; False if none were left."""
 
-    def form(self, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
-        """A presigned POST that takes just so many bytes under just that type."""
+    def thumbnail(self, collection: str, thumbnail_key: str) -> bytes | None: ...
+    def thumbnail_upload_url(self, collection: str, thumbnail_key: str, *, seconds: int) -> str: ...
+    def copy_thumbnail(self, collection: str, thumbnail_key: str, to_collection: str, to_key: str) -> bool:
+        """Copy a thumbnail; False if it does not exist."""
 
-    def remove_page(self, prefix: str) -> bool:
-        """Remove some objects of the managed bucket; False once there are none."""
-
-    def remove_thumbnails_page(self, collection: str) -> bool:
-        """Remove some thumbnails of a collection; False once there are none."""
-
-    def thumbnail(self, collection: str, place: str) -> bytes | None: ...
-
-    def thumbnail_upload_url(self, collection: str, place: str, *, seconds: int) -> str: ...
-
-    def copy_thumbnail(self, collection: str, place: str, to_collection: str, to_place: str) -> bool:
-        """False where there is none to copy."""
-
-    def delete_thumbnail(self, collection: str, place: str) -> None: ...
-
+    def delete_thumbnail(self, collection: str, thumbnail_key: str) -> None: ...
     def stored_thumbnails(self, collection: str, before: datetime) -> Iterator[str]:
-        """The places of a collection's thumbnails that were stored before that time."""
+        """Return the keys of a collection's thumbnails that were stored before that time."""
 
 
 class Queues(Protocol):
     def send_sync(self, step: SyncStep, *, delay: int = 0) -> None: ...
-
     def send_batches(self, batches: Sequence[IndexBatch]) -> None: ...
-
     def send_deletion(self, step: DeletionStep, *, delay: int = 0) -> None: ...
-
     def send_upload(self, upload: UploadRef, *, delay: int = 0) -> None: ...
-
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
-        """Have the queue deliver a received message again after so many seconds."""
+        """Redeliver a received message after so many seconds."""
 
 
 class FailureLog(Protocol):
-    """Why the handling of messages failed."""
+    """Why messages failed."""
 
     def record(self, message: ReceivedMessage, reason: str, now: datetime) -> None: ...
-
     def reason(self, message: str) -> str | None:
-        """The last recorded reason of the message with this identifier."""
+        """Return the last recorded reason of the message with this id."""
 
 
 class VectorStore(Protocol):
@@ -396,43 +368,31 @@ class MaintainedVectorStore(VectorStore, Protocol):
 
 
 class Adapters(Protocol):
-    """Every port, as ``adapters.factory`` makes them for AWS and the tests make them in memory."""
+    """Every port: ``adapters.factory`` provides them on AWS, the tests in memory."""
 
     @property
     def accounts(self) -> Accounts: ...
-
     @property
     def quota_ledger(self) -> QuotaLedger: ...
-
     @property
     def registry(self) -> CollectionRegistry: ...
-
     @property
     def collections(self) -> Collections: ...
-
     @property
     def syncs(self) -> Syncs: ...
-
     @property
     def catalogue(self) -> Catalogue: ...
-
     @property
     def sources(self) -> Sources: ...
-
     @property
     def access_checker(self) -> BucketAccessChecker: ...
-
     @property
     def storage(self) -> ManagedStorage: ...
-
     @property
     def queues(self) -> Queues: ...
-
     @property
     def failure_log(self) -> FailureLog: ...
-
     @property
     def embedder(self) -> Embedder: ...
-
     @property
     def vectors(self) -> MaintainedVectorStore: ...

@@ -100,7 +100,7 @@ class UploadService:
             raise
         self._announce(upload, record)
         seconds = int(UPLOAD_WINDOW.total_seconds())
-        form = self.storage.form(upload.staged_key, size=size, content_type=kind, seconds=seconds)
+        form = self.storage.presigned_form(upload.staged_key, size=size, content_type=kind, seconds=seconds)
         return PreparedUpload(upload, form, kind)
 
     def complete(self, collection: Collection, upload_id: str) -> CompletedUpload:

@@ -51,7 +51,7 @@ class NewModel:
             files = {record.key: Path(folder) / str(number) for number, record in enumerate(records)}
 
             def download(record: FileRecord) -> bool:
-                body = _download(source.url(record.key, seconds=SOURCE_URL_SECONDS))
+                body = _download(source.presigned_get(record.key, seconds=SOURCE_URL_SECONDS))
                 if body is None or len(body) != record.size:
                     return False  # removed or overwritten: the worker that handles the change embeds it
                 files[record.key].write_bytes(body)

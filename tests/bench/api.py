@@ -1,8 +1,8 @@
-"""What a token and an allowance cost: milliseconds, and reads and writes of DynamoDB, counted call by call.
+"""What token checks and quota cost: milliseconds, and reads and writes of DynamoDB, counted call by call.
 
-``make bench-api`` deploys onto the emulator and asks the application's own services, wired as the function behind the
-API has them. Milliseconds hold the emulator's time, not DynamoDB's; reads and writes are the same on AWS: an item of a
-transaction is one write here, and two write units there.
+``make bench SUITE=api`` deploys to the emulator and calls the application's own services, wired as in the function
+behind the API. Milliseconds include the emulator's time instead of DynamoDB's. Reads and writes are the same on AWS: an
+item of a transaction is one write here, and two write units there.
 """
 
 import statistics
@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from chalicelib.adapters.factory import AWSAdapters
 from chalicelib.bootstrap import Services
 from chalicelib.domain.accounts import Scope, Subscription
 from chalicelib.domain.collections import Collection
@@ -27,24 +28,26 @@ from infra.localhost import free_port
 from tests.bench.figures import figure, milliseconds
 
 PICTURES = Path(__file__).parents[2] / "samples" / "photos"
-TIMES = 50
-READS = {"GetItem": lambda _: 1, "Query": lambda _: 1, "BatchGetItem": lambda p: _keys(p)}
+REPETITIONS = 50
+CACHED_REPETITIONS = 1000
+# Reads and writes of each operation, by its parameters.
+READS = {"GetItem": lambda _: 1, "Query": lambda _: 1, "BatchGetItem": lambda parameters: _keys(parameters)}
 WRITES = {"PutItem": lambda _: 1, "UpdateItem": lambda _: 1, "DeleteItem": lambda _: 1}
 WRITES["TransactWriteItems"] = lambda parameters: len(parameters["TransactItems"])
 
 
-class Counted:
-    """Makes clients as the deployment does; those of DynamoDB count what they read and write."""
+class CountingClients:
+    """Creates clients as the deployment does, and counts the reads and writes of those of DynamoDB."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
         self.counts: Counter[str] = Counter()
 
     def client(self, service: str, **options: Any) -> Any:
-        made = self._deployment.client(service, **options)
+        client = self._deployment.client(service, **options)
         if service == "dynamodb":
-            made.meta.events.register("before-parameter-build.dynamodb.*", self._count)
-        return made
+            client.meta.events.register("before-parameter-build.dynamodb.*", self._count)
+        return client
 
     @contextmanager
     def counting(self) -> Iterator[Counter[str]]:
@@ -52,108 +55,109 @@ class Counted:
         yield self.counts
 
     def _count(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        for kind, ways in (("reads", READS), ("writes", WRITES)):
-            if model.name in ways:
-                self.counts[kind] += ways[model.name](params)
+        for kind, operations in (("reads", READS), ("writes", WRITES)):
+            if model.name in operations:
+                self.counts[kind] += operations[model.name](params)
 
 
 def _keys(parameters: dict[str, Any]) -> int:
-    return sum(len(each["Keys"]) for each in parameters["RequestItems"].values())
+    return sum(len(table["Keys"]) for table in parameters["RequestItems"].values())
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Emulator(Path(folder), free_port()) as emulator:
         stack = bring_up(emulator, lambda _: None)
         deployment = Deployment(emulator.session(), emulator.endpoint, stack.outputs)
-        counted = Counted(deployment)
-        services = Services(deployment.services.config, counted.client)
+        clients = CountingClients(deployment)
+        config = deployment.services.config
+        services = Services(config, AWSAdapters(config, clients.client))
         account = services.accounts.open("bench", Subscription("business"))
         secret, _ = services.accounts.issue_token(account.uuid, "bench", Scope.WRITE)
-        tokens(services, counted, f"Token {secret}")
+        measure_token_checks(services, clients, f"Token {secret}")
         caller = services.authentication.caller(f"Token {secret}", writes=True)
         collection = services.collections.create(caller, {"type": "managed", "name": "bench"})
-        searches(services, counted, caller, f"Token {secret}")
-        uploads(services, counted, caller, collection)
+        measure_searches(services, clients, f"Token {secret}")
+        measure_uploads(services, clients, caller, collection)
 
 
-def tokens(services: Services, counted: Counted, header: str) -> None:
-    """The check of a token that was seen within five seconds, and of one that was not."""
+def measure_token_checks(services: Services, clients: CountingClients, header: str) -> None:
+    """Measure the check of a token that is in the process's cache, and of one that is not."""
     check = partial(services.authentication.caller, header, writes=False)
-    figure("token_check_believed_ms", statistics.median(milliseconds(check, 1000)), "ms")
+    figure("token_check_believed_ms", statistics.median(milliseconds(check, CACHED_REPETITIONS)), "ms")
 
-    def afresh() -> Caller:
-        return Authentication(services.adapters.accounts, services.accounts.now).caller(header, writes=False)
+    def check_uncached() -> Caller:
+        return Authentication(services.adapters.accounts, services.now).caller(header, writes=False)
 
-    figure("token_check_read_ms", statistics.median(milliseconds(afresh, TIMES)), "ms")
-    with counted.counting() as counts:
-        afresh()
+    figure("token_check_read_ms", statistics.median(milliseconds(check_uncached, REPETITIONS)), "ms")
+    with clients.counting() as counts:
+        check_uncached()
     figure("token_check_reads", counts["reads"], "reads")
     figure("token_check_writes", counts["writes"], "writes")
 
 
-def searches(services: Services, counted: Counted, caller: Caller, header: str) -> None:
-    """A text search with its token check; once with the token unknown to the process, then many times."""
+def measure_searches(services: Services, clients: CountingClients, header: str) -> None:
+    """Measure a text search with its token check: once with a token that is not cached, then many times."""
 
     def search() -> None:
-        asking = services.authentication.caller(header, writes=False)
-        services.search.by_text(asking.account, "an owl", SearchOptions(16))
+        caller = services.authentication.caller(header, writes=False)
+        services.search.by_text(caller.account, "an owl", SearchOptions(limit=16))
 
     services.__dict__.pop("authentication", None)
-    with counted.counting() as counts:
+    with clients.counting() as counts:
         search()
     figure("first_search_reads", counts["reads"], "reads")
     figure("first_search_writes", counts["writes"], "writes")
-    with counted.counting() as counts:
-        milliseconds(search, TIMES, warm=0)
-    figure("search_reads", counts["reads"] / TIMES, "reads")
-    figure("search_writes", counts["writes"] / TIMES, "writes")
+    with clients.counting() as counts:
+        milliseconds(search, REPETITIONS, warm=0)
+    figure("search_reads", counts["reads"] / REPETITIONS, "reads")
+    figure("search_writes", counts["writes"] / REPETITIONS, "writes")
 
 
-def uploads(services: Services, counted: Counted, caller: Caller, collection: Collection) -> None:
-    """A picture sent along, and of it what counting alone takes."""
+def measure_uploads(services: Services, clients: CountingClients, caller: Caller, collection: Collection) -> None:
+    """Measure the upload of a picture through the API, and the part of it that the quota takes."""
     owl = (PICTURES / "owl.jpg").read_bytes()
 
     def upload(name: str) -> object:
         return services.uploads.upload(caller, collection, name, owl, only_new=False)
 
     upload("first.jpg")
-    with counted.counting() as counts:
+    with clients.counting() as counts:
         upload("counted.jpg")
     figure("upload_reads", counts["reads"], "reads")
     figure("upload_writes", counts["writes"], "writes")
-    names = iter(range(TIMES + 5))
-    figure("upload_ms", statistics.median(milliseconds(lambda: upload(f"{next(names)}.jpg"), TIMES)), "ms")
-    spent = Spent()
-    allowances = spent.watching(services.uploads.allowances)
-    completion = replace(services.upload_completion, allowances=allowances)
-    watched = replace(services.uploads, allowances=allowances, completion=completion)
-    for number in range(TIMES):
-        watched.upload(caller, collection, f"watched-{number}.jpg", owl, only_new=False)
-    figure("allowance_ms", statistics.median(spent.each(TIMES)), "ms")
+    names = iter(range(REPETITIONS + 5))  # five of them warm up
+    figure("upload_ms", statistics.median(milliseconds(lambda: upload(f"{next(names)}.jpg"), REPETITIONS)), "ms")
+    ledger_time = CallTime()
+    quota_ledger = ledger_time.measured(services.uploads.quota_ledger)
+    completion = replace(services.upload_completion, quota_ledger=quota_ledger)
+    measured_uploads = replace(services.uploads, quota_ledger=quota_ledger, completion=completion)
+    for number in range(REPETITIONS):
+        measured_uploads.upload(caller, collection, f"measured-{number}.jpg", owl, only_new=False)
+    figure("allowance_ms", statistics.median(ledger_time.per_upload(REPETITIONS)), "ms")
 
 
-class Spent:
-    """How long calls of a port took, by the order of their uploads."""
+class CallTime:
+    """Measures the calls of a port; ``milliseconds`` are their durations in order."""
 
     def __init__(self) -> None:
         self.milliseconds: list[float] = []
 
-    def watching(self, port: Any) -> Any:
-        spent = self
+    def measured(self, port: Any) -> Any:
+        durations = self.milliseconds
 
-        class Watched:
+        class MeasuredPort:
             def __getattr__(self, name: str) -> Callable[..., Any]:
-                def call(*arguments: Any, **named: Any) -> Any:
-                    answers: list[Any] = []
-                    act = partial(getattr(port, name), *arguments, **named)
-                    spent.milliseconds += milliseconds(lambda: answers.append(act()), 1, warm=0)
-                    return answers[0]
+                def call(*arguments: Any, **keywords: Any) -> Any:
+                    results: list[Any] = []
+                    act = partial(getattr(port, name), *arguments, **keywords)
+                    durations.extend(milliseconds(lambda: results.append(act()), 1, warm=0))
+                    return results[0]
 
                 return call
 
-        return Watched()
+        return MeasuredPort()
 
-    def each(self, uploads: int) -> list[float]:
+    def per_upload(self, uploads: int) -> list[float]:
         calls = len(self.milliseconds) // uploads
         return [sum(self.milliseconds[n * calls : (n + 1) * calls]) for n in range(uploads)]
 

@@ -1,4 +1,4 @@
-"""The API function by itself: its own time for a search, the size of its package, and how long its import takes."""
+"""The API function alone: its own time for a search, the size of its package, and the time of its import."""
 
 import io
 import json
@@ -6,6 +6,7 @@ import logging
 import statistics
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from zipfile import ZipFile
 from chalice.app import Chalice
 
 from chalicelib.api.routes import register_routes
-from chalicelib.config import Config
 from chalicelib.domain.accounts import Scope, Subscription, Token
 from chalicelib.domain.embeddings import QueryVector
 from chalicelib.domain.vectors import Hit, VectorQuery
@@ -22,17 +22,18 @@ from chalicelib.services.authentication import Authentication
 from chalicelib.services.search import SearchService
 from infra.package import package
 from tests.bench.figures import figure, milliseconds, percentile
+from tests.fakes.application import CONFIG
 
 ROOT = Path(__file__).parents[2]
-# What the Lambda runtime ships: https://docs.aws.amazon.com/lambda/latest/dg/python-package.html
-RUNTIME_SHIPS = ("boto3/", "botocore/", "s3transfer/", "jmespath/", "dateutil/", "urllib3/", "six")
-SEARCHES, IMPORTS = 500, 11
+# In the Lambda runtime already: https://docs.aws.amazon.com/lambda/latest/dg/python-package.html
+RUNTIME_PACKAGES = ("boto3/", "botocore/", "s3transfer/", "jmespath/", "dateutil/", "urllib3/", "six")
+SEARCHES, IMPORTS = 500, 11  # repetitions
 NOW = datetime.now(UTC)
 HITS = [Hit(f"uuid-{n}", "collection", "bucket", f"folder/{n}.jpg", n, "0" * 32, n / 100) for n in range(16)]
 
 
-class Known:
-    """A table that has the token, an embedder and a store that have the answer: what is left is our own time."""
+class InstantPorts:
+    """Accounts, an embedder and a vector store that return constants, so that only our own time is measured."""
 
     def token(self, digest: str) -> Token:
         return Token(digest, "id", "account", "bench", Scope.READ, Subscription("pro"), NOW, last_used=NOW)
@@ -44,19 +45,20 @@ class Known:
         return HITS
 
 
-class Services:
+class SearchServices:
+    """The services that a search needs."""
+
     def __init__(self) -> None:
-        known: Any = Known()
-        self.authentication = Authentication(known, lambda: NOW)
-        self.search = SearchService(known, known)
-        names = dict.fromkeys(Config.__dataclass_fields__, "")
-        self.config = Config(**names | {"public_url": "https://similarix.example"})
+        ports: Any = InstantPorts()
+        self.authentication = Authentication(ports, lambda: NOW)
+        self.search = SearchService(ports, ports)
+        self.config = replace(CONFIG, public_url="https://similarix.example")
 
 
-def own_time() -> None:
-    """From API Gateway's event to the answer: routing, token, validation, presenting, one log line."""
+def measure_own_time() -> None:
+    """Measure from API Gateway's event to the response: routing, token, validation, serializing, one log line."""
     logging.getLogger("similarix").handlers[0].setStream(io.StringIO())  # type: ignore[attr-defined]
-    app, services = Chalice("bench"), Services()
+    app, services = Chalice("bench"), SearchServices()
     register_routes(app, lambda: services)  # type: ignore[arg-type, return-value]
     event = {
         "resource": "/api/search",
@@ -72,38 +74,39 @@ def own_time() -> None:
         "isBase64Encoded": False,
     }
     assert len(json.loads(app(event, None)["body"])["result"]["files"]) == 16
-    taken = milliseconds(lambda: app(event, None), SEARCHES)
-    figure("own_overhead_ms", statistics.median(taken), "ms")
-    figure("own_overhead_p95_ms", percentile(taken, 95), "ms")
+    durations = milliseconds(lambda: app(event, None), SEARCHES)
+    figure("own_overhead_ms", statistics.median(durations), "ms")
+    figure("own_overhead_p95_ms", percentile(durations, 95), "ms")
 
 
-def package_size() -> None:
+def measure_package() -> None:
     with ZipFile(package().code) as archive:
         sizes = [(entry.filename, entry.file_size) for entry in archive.infolist()]
-    own = sum(size for name, size in sizes if not name.startswith(RUNTIME_SHIPS))
+    own = sum(size for name, size in sizes if not name.startswith(RUNTIME_PACKAGES))
     figure("api_package_mb", own / 1e6, "MB")
 
 
-def import_ratio() -> None:
-    """The application's import against that of its two largest parts, in turn, each in a new interpreter."""
-    ours, theirs = [], []
+def measure_import() -> None:
+    """Compare the application's import with that of its two largest dependencies, in turns, in new interpreters."""
+    application, dependencies = [], []
     for _ in range(IMPORTS):
-        theirs.append(_import_seconds("chalice, boto3"))
-        ours.append(_import_seconds("app"))
-    figure("api_import_ms", statistics.median(ours) * 1000, "ms")
-    figure("api_import_ratio", statistics.median(a / b for a, b in zip(ours, theirs, strict=True)), "x")
+        dependencies.append(_import_seconds("chalice, boto3"))
+        application.append(_import_seconds("app"))
+    figure("api_import_ms", statistics.median(application) * 1000, "ms")
+    ratios = (ours / theirs for ours, theirs in zip(application, dependencies, strict=True))
+    figure("api_import_ratio", statistics.median(ratios), "x")
 
 
 def _import_seconds(modules: str) -> float:
-    code = f"import time; began = time.perf_counter(); import {modules}; print(time.perf_counter() - began)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    return float(done.stdout)
+    code = f"import time; start = time.perf_counter(); import {modules}; print(time.perf_counter() - start)"
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return float(process.stdout)
 
 
 def main() -> None:
-    own_time()
-    package_size()
-    import_ratio()
+    measure_own_time()
+    measure_package()
+    measure_import()
 
 
 if __name__ == "__main__":

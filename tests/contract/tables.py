@@ -1,12 +1,14 @@
-"""Tables as the template defines them, made on any endpoint that speaks DynamoDB."""
+"""Tables as the template defines them, created on any endpoint that speaks DynamoDB."""
 
 from functools import cache
 from typing import Any
 from uuid import uuid4
 
+from chalicelib.adapters.dynamodb.collections import collection_to_item
+from chalicelib.domain.collections import Collection
 from infra.template import read_template
 
-OF_A_TABLE = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
 
 
 @cache
@@ -16,9 +18,14 @@ def _resources() -> dict[str, Any]:
 
 
 def make_table(client: Any, resource: str) -> str:
-    """Make the table of this name in the template; answers its name, which is new."""
+    """Create the template's table under a new name, and return the name."""
     properties = _resources()[resource]["Properties"]
     name = f"{resource}-{uuid4().hex[:12]}"
-    client.create_table(TableName=name, **{key: properties[key] for key in OF_A_TABLE if key in properties})
+    client.create_table(TableName=name, **{key: properties[key] for key in TABLE_PROPERTIES if key in properties})
     client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
     return name
+
+
+def put_collection(client: Any, table: str, collection: Collection) -> None:
+    """Store a collection as it is, without the checks of the registry."""
+    client.put_item(TableName=table, Item=collection_to_item(collection))

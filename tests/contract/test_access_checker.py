@@ -1,4 +1,4 @@
-"""What whoever tries a bucket out must say: one suite, run on the fake and on the emulator's S3."""
+"""The contract of every check of a bucket's access: one suite, run on the fake and on the emulator's S3."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,42 +18,48 @@ from tests.fakes.buckets import FakeSources
 
 
 @dataclass(frozen=True)
-class World:
+class Subject:
+    """A checker, an existing bucket, and ``put``, which stores an object in it."""
+
     access_checker: BucketAccessChecker
     bucket: str
     put: Callable[[str, bytes], None]
 
     def problems(self, bucket: str) -> list[tuple[str, str]]:
-        # A managed one is read with our own permission: what a customer's role may lack, tests/e2e tries.
-        tried = a_collection(type=CollectionType.MANAGED, bucket=bucket, region="us-east-1", role_arn=None)
-        return [(problem.code, problem.field) for problem in self.access_checker.check(tried)]
+        # A managed collection is read with our own permission; tests/e2e checks what a customer's role may lack.
+        collection = a_collection(type=CollectionType.MANAGED, bucket=bucket, region="us-east-1", role_arn=None)
+        return [(problem.code, problem.field) for problem in self.access_checker.check(collection)]
 
 
-class ExaminerContract:
+class AccessCheckerContract:
     @pytest.fixture
-    def world(self) -> World:
+    def subject(self) -> Subject:
         raise NotImplementedError
 
-    def test_a_bucket_that_can_be_read_has_no_problem_empty_or_not(self, world: World):
-        assert world.problems(world.bucket) == []
-        world.put("pictures/a.jpg", b"a picture")
-        assert world.problems(world.bucket) == []
+    def test_a_readable_bucket_has_no_problem_whether_it_is_empty_or_not(self, subject: Subject):
+        assert subject.problems(subject.bucket) == []
+        subject.put("pictures/a.jpg", b"a picture")
+        assert subject.problems(subject.bucket) == []
 
-    def test_a_bucket_that_is_not_there_is_named(self, world: World):
-        assert world.problems(f"missing-{uuid4().hex}") == [("no_such_bucket", "bucket")]
+    def test_a_bucket_that_does_not_exist_is_reported(self, subject: Subject):
+        assert subject.problems(f"missing-{uuid4().hex}") == [("no_such_bucket", "bucket")]
 
 
-class TestTheFake(ExaminerContract):
+class TestFake(AccessCheckerContract):
     @pytest.fixture
-    def world(self) -> World:
+    def subject(self) -> Subject:
         sources = FakeSources()
-        return World(FakeAccessChecker(sources), "a-bucket", sources.bucket("a-bucket").put)
+        return Subject(FakeAccessChecker(sources), "a-bucket", sources.bucket("a-bucket").put)
 
 
-class TestS3(ExaminerContract):
+class TestS3OnTheEmulator(AccessCheckerContract):
     @pytest.fixture
-    def world(self, aws: Callable[..., Any]) -> World:
-        s3, name = aws("s3", config=S3_CLIENT), f"examined-{uuid4().hex}"
-        s3.create_bucket(Bucket=name)
+    def subject(self, aws: Callable[..., Any]) -> Subject:
+        s3, bucket = aws("s3", config=S3_CLIENT), f"checked-{uuid4().hex}"
+        s3.create_bucket(Bucket=bucket)
         sources = S3Sources(s3, lambda: aws("sts"), lambda region, credentials: s3)
-        return World(S3AccessChecker(sources), name, lambda key, body: s3.put_object(Bucket=name, Key=key, Body=body))
+
+        def put(key: str, body: bytes) -> None:
+            s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+        return Subject(S3AccessChecker(sources), bucket, put)

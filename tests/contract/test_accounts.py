@@ -1,4 +1,4 @@
-"""What every store of accounts must hold: one suite, run on the fake and on the emulator's DynamoDB."""
+"""The contract of every store of accounts: one suite, run on the fake and on the emulator's DynamoDB."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,8 +21,8 @@ MINUTE = timedelta(minutes=1)
 
 
 def a_token(account: Account, **fields: Any) -> Token:
-    wanted: dict[str, Any] = {"name": "laptop", "scope": Scope.READ, "created_at": NOW, "terms": account.terms}
-    return Token(digest=uuid4().hex, id=str(uuid4()), account=account.uuid, **(wanted | fields))
+    defaults: dict[str, Any] = {"name": "laptop", "scope": Scope.READ, "created_at": NOW, "terms": account.terms}
+    return Token(digest=uuid4().hex, id=str(uuid4()), account=account.uuid, **(defaults | fields))
 
 
 class AccountsContract:
@@ -32,11 +32,11 @@ class AccountsContract:
 
     @pytest.fixture
     def account(self, store: Accounts) -> Account:
-        made = Account(str(uuid4()), "Åsa", PRO, NOW)
-        store.add_account(made)
-        return made
+        account = Account(str(uuid4()), "Åsa", PRO, NOW)
+        store.add_account(account)
+        return account
 
-    def test_what_is_stored_comes_back(self, store: Accounts, account: Account):
+    def test_a_stored_account_and_its_token_are_returned(self, store: Accounts, account: Account):
         assert store.account(account.uuid) == account
         assert account in list(store.all())
         token = a_token(account, expires_at=NOW + MINUTE)
@@ -44,64 +44,63 @@ class AccountsContract:
         assert store.token(token.digest) == token
         assert store.tokens(account.uuid) == [token]
 
-    def test_what_is_not_there_is_none(self, store: Accounts, account: Account):
+    def test_an_unknown_account_or_token_is_none(self, store: Accounts, account: Account):
         assert store.account(str(uuid4())) is None
         assert store.token("0" * 64) is None
         assert store.tokens(account.uuid) == []
         assert store.remove_token(account.uuid, str(uuid4())) is None
 
-    def test_new_terms_reach_the_account_and_all_its_tokens(self, store: Accounts, account: Account):
+    def test_a_new_subscription_reaches_the_account_and_all_its_tokens(self, store: Accounts, account: Account):
         tokens = [a_token(account) for _ in range(3)]
         for token in tokens:
-            store.add_token(token, self.now(store, account))
-        store.set_subscription(self.now(store, account), Subscription("free"))
-        assert self.now(store, account).terms == Subscription("free")
-        assert {each.terms.plan for each in store.tokens(account.uuid)} == {"free"}
+            store.add_token(token, self.stored(store, account))
+        store.set_subscription(self.stored(store, account), Subscription("free"))
+        assert self.stored(store, account).terms == Subscription("free")
+        assert {token.terms.plan for token in store.tokens(account.uuid)} == {"free"}
 
-    def test_a_change_on_an_account_that_has_changed_is_refused(self, store: Accounts, account: Account):
+    def test_a_write_to_an_account_that_has_changed_is_refused(self, store: Accounts, account: Account):
         store.add_token(a_token(account), account)
         with pytest.raises(StaleWrite):
             store.add_token(a_token(account), account)
         with pytest.raises(StaleWrite):
             store.set_subscription(account, Subscription("free"))
-        assert self.now(store, account).tokens == 1
+        assert self.stored(store, account).tokens == 1
 
-    def test_a_removed_token_is_gone_and_counted_no_more(self, store: Accounts, account: Account):
+    def test_a_removed_token_is_gone_and_no_longer_counted(self, store: Accounts, account: Account):
         token = a_token(account)
         store.add_token(token, account)
         assert store.remove_token(str(uuid4()), token.id) is None, "not by another account"
         assert store.remove_token(account.uuid, token.id) == token.digest
         assert store.remove_token(account.uuid, token.id) is None
         assert store.token(token.digest) is None
-        assert self.now(store, account).tokens == 0
+        assert self.stored(store, account).tokens == 0
 
-    def test_the_last_use_is_noted_once_in_a_while_and_never_of_a_removed_token(
+    def test_the_last_use_of_a_token_is_recorded_once_a_minute_and_never_of_a_removed_token(
         self, store: Accounts, account: Account
     ):
         token = a_token(account)
         store.add_token(token, account)
-        for seconds, noted in [(0, 0), (30, 0), (61, 61)]:
+        for seconds, recorded in [(0, 0), (30, 0), (61, 61)]:
             now = NOW + timedelta(seconds=seconds)
             store.touch_token(token.digest, now, now - MINUTE)
-            found = store.token(token.digest)
-            assert found == replace(token, last_used=NOW + timedelta(seconds=noted))
+            assert store.token(token.digest) == replace(token, last_used=NOW + timedelta(seconds=recorded))
         store.remove_token(account.uuid, token.id)
         store.touch_token(token.digest, NOW, NOW - MINUTE)
         assert store.token(token.digest) is None
 
-    def now(self, store: Accounts, account: Account) -> Account:
-        found = store.account(account.uuid)
-        assert found is not None
-        return found
+    def stored(self, store: Accounts, account: Account) -> Account:
+        stored = store.account(account.uuid)
+        assert stored is not None
+        return stored
 
 
-class TestFakeAccounts(AccountsContract):
+class TestFake(AccountsContract):
     @pytest.fixture
     def store(self) -> FakeAccounts:
         return FakeAccounts()
 
 
-class TestDynamoDBAccounts(AccountsContract):
+class TestDynamoDBOnTheEmulator(AccountsContract):
     @pytest.fixture
     def store(self, aws: Callable[..., Any]) -> DynamoDBAccounts:
         return DynamoDBAccounts(aws("dynamodb"), make_table(aws("dynamodb"), "AccountsTable"))

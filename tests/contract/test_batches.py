@@ -1,4 +1,4 @@
-"""Batches of which DynamoDB does a part and names the rest: nothing is lost, on the emulator and on DynamoDB Local."""
+"""Batches that DynamoDB processes in part: the rest is repeated, on the emulator and on DynamoDB Local."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,91 +9,90 @@ import pytest
 
 from chalicelib.adapters.dynamodb import batches
 from chalicelib.adapters.dynamodb.catalogue import DynamoDBCatalogue
-from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.files import PendingWrite
-from tests.contract.tables import make_table
+from tests.contract.tables import make_table, put_collection
 from tests.factories import a_collection, a_record, an_embedding
 
-Split = Callable[[list[Any]], int]
+ProcessedCount = Callable[[list[Any]], int]
 
 
 @dataclass(frozen=True)
 class Stores:
     client: Any
     table: str
+    collections_table: str
     catalogue: DynamoDBCatalogue
-    collections: DynamoDBCollections
 
-    def filled(self, count: int, **picture: Any) -> Collection:
-        """A collection with so many records, named by their numbers."""
+    def collection_of(self, count: int, **embedding: Any) -> Collection:
+        """Store a collection with so many records, whose keys are their numbers."""
         collection = a_collection()
-        self.collections.add(collection)
-        drafts = [
-            PendingWrite(a_record(collection, f"{number:03}", embedding=an_embedding(**picture)), None)
+        put_collection(self.client, self.collections_table, collection)
+        writes = [
+            PendingWrite(a_record(collection, f"{number:03}", embedding=an_embedding(**embedding)), None)
             for number in range(count)
         ]
-        at_once = 8 if picture else 50  # a transaction has 4 MB at most
-        for start in range(0, count, at_once):
-            assert self.catalogue.save_all(drafts[start : start + at_once]) == set()
+        chunk = 8 if embedding else 50  # a transaction has 4 MB at most
+        for start in range(0, count, chunk):
+            assert self.catalogue.save_all(writes[start : start + chunk]) == set()
         return collection
 
 
-def on(client: Any) -> Stores:
+def make_stores(client: Any) -> Stores:
     collections, table = make_table(client, "CollectionsTable"), make_table(client, "CatalogueTable")
-    return Stores(
-        client,
-        table,
-        DynamoDBCatalogue(client, table, collections, "accounts"),
-        DynamoDBCollections(client, collections),
-    )
+    return Stores(client, table, collections, DynamoDBCatalogue(client, table, collections, "accounts"))
 
 
 @contextmanager
-def partly(client: Any, operation: str, rest: str, does: Split) -> Iterator[list[int]]:
-    """The server is asked for so many of each batch as ``does`` says, and said to have left out the others.
+def partly_processed(
+    client: Any, operation: str, unprocessed_field: str, count_processed: ProcessedCount
+) -> Iterator[list[int]]:
+    """Have only the first requests of each batch processed, and the others reported as unprocessed.
 
-    Yields how many were asked for, call by call.
+    Yields the sizes of the batches, call by call.
     """
-    withheld: list[Any] = []
-    calls: list[int] = []
+    unprocessed: list[Any] = []
+    sizes: list[int] = []
 
-    def before(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+    def truncate_batch(params: dict[str, Any], **_: Any) -> dict[str, Any]:
         ((table, batch),) = params["RequestItems"].items()
-        wanted = batch.get("Keys") if isinstance(batch, dict) else batch
-        done = does(wanted)
-        calls.append(len(wanted))
+        requests = batch.get("Keys") if isinstance(batch, dict) else batch
+        processed = count_processed(requests)
+        sizes.append(len(requests))
 
-        def some(part: list[Any]) -> Any:
+        def batch_of(part: list[Any]) -> Any:
             return {table: {**batch, "Keys": part} if isinstance(batch, dict) else part}
 
-        withheld[:] = [some(wanted[done:]) if wanted[done:] else {}]
-        # An empty batch is an error: whoever does nothing is asked for one thing, and said not to have done it.
-        return {**params, "RequestItems": some(wanted[: max(1, done)])}
+        unprocessed[:] = [batch_of(requests[processed:]) if requests[processed:] else {}]
+        # An empty batch is an error: where nothing is to be processed, one request is sent and reported all the same.
+        return {**params, "RequestItems": batch_of(requests[: max(1, processed)])}
 
-    def after(parsed: dict[str, Any], **_: Any) -> None:
-        parsed[rest] = withheld[0]
+    def report_unprocessed(parsed: dict[str, Any], **_: Any) -> None:
+        parsed[unprocessed_field] = unprocessed[0]
 
-    events = client.meta.events
-    events.register_last(f"before-parameter-build.dynamodb.{operation}", before, unique_id="partly-before")
-    events.register_last(f"after-call.dynamodb.{operation}", after, unique_id="partly-after")
+    hooks = {
+        f"before-parameter-build.dynamodb.{operation}": truncate_batch,
+        f"after-call.dynamodb.{operation}": report_unprocessed,
+    }
+    for event, hook in hooks.items():
+        client.meta.events.register_last(event, hook, unique_id=event)
     try:
-        yield calls
+        yield sizes
     finally:
-        events.unregister(f"before-parameter-build.dynamodb.{operation}", unique_id="partly-before")
-        events.unregister(f"after-call.dynamodb.{operation}", unique_id="partly-after")
+        for event in hooks:
+            client.meta.events.unregister(event, unique_id=event)
 
 
-def half(batch: list[Any]) -> int:
-    return (len(batch) + 1) // 2
+def half(requests: list[Any]) -> int:
+    return (len(requests) + 1) // 2
 
 
-def nothing(batch: list[Any]) -> int:
+def nothing(requests: list[Any]) -> int:
     return 0
 
 
-READING, WRITING = ("BatchGetItem", "UnprocessedKeys"), ("BatchWriteItem", "UnprocessedItems")
+READ, WRITE = ("BatchGetItem", "UnprocessedKeys"), ("BatchWriteItem", "UnprocessedItems")
 
 
 class BatchesContract:
@@ -101,55 +100,56 @@ class BatchesContract:
     def stores(self) -> Stores:
         raise NotImplementedError
 
-    def test_a_hundred_keys_are_all_read_although_half_are_left_out_each_time(self, stores: Stores):
-        collection = stores.filled(100)
+    def test_a_hundred_keys_are_all_read_although_each_call_leaves_out_half(self, stores: Stores):
+        collection = stores.collection_of(100)
         keys = [f"{number:03}" for number in range(100)]
-        with partly(stores.client, *READING, half) as calls:
+        with partly_processed(stores.client, *READ, half) as sizes:
             assert sorted(stores.catalogue.get_many(collection.uuid, keys)) == keys
-        assert calls == [100, 50, 25, 12, 6, 3, 1]
+        assert sizes == [100, 50, 25, 12, 6, 3, 1]
 
-    def test_a_page_of_deletions_is_done_whole_although_half_are_left_out_each_time(self, stores: Stores):
-        collection = stores.filled(batches.DELETE_LIMIT + 5)
-        with partly(stores.client, *WRITING, half) as calls:
-            assert stores.catalogue.remove_page(collection.uuid)
-        assert calls == [25, 12, 6, 3, 1]
-        assert [known.key for known in stores.catalogue.entries(collection.uuid, None)] == [
-            f"{number:03}" for number in range(batches.DELETE_LIMIT, batches.DELETE_LIMIT + 5)
-        ]
-        assert stores.catalogue.remove_page(collection.uuid)
-        assert not stores.catalogue.remove_page(collection.uuid)
+    def test_a_page_is_deleted_entirely_although_each_call_leaves_out_half(self, stores: Stores):
+        page = batches.MAX_DELETIONS_PER_WRITE
+        collection = stores.collection_of(page + 5)
+        with partly_processed(stores.client, *WRITE, half) as sizes:
+            assert stores.catalogue.delete_page(collection.uuid)
+        assert sizes == [25, 12, 6, 3, 1]
+        remaining = [entry.key for entry in stores.catalogue.entries(collection.uuid, None)]
+        assert remaining == [f"{number:03}" for number in range(page, page + 5)]
+        assert stores.catalogue.delete_page(collection.uuid)
+        assert not stores.catalogue.delete_page(collection.uuid)
 
 
-class TestTheEmulator(BatchesContract):
+class TestDynamoDBOnTheEmulator(BatchesContract):
     @pytest.fixture
-    def stores(self, emulated: Stores) -> Stores:
-        return emulated
+    def stores(self, emulator_stores: Stores) -> Stores:
+        return emulator_stores
 
 
-class TestAmazonsDynamoDB(BatchesContract):
+class TestDynamoDBLocal(BatchesContract):
     @pytest.fixture
-    def stores(self, amazons: Stores) -> Stores:
-        return amazons
+    def stores(self, dynamodb_local_stores: Stores) -> Stores:
+        return dynamodb_local_stores
 
-    def test_more_than_an_answer_holds_is_read_in_several(self, stores: Stores):
-        """The server itself leaves keys out: 45 records of 390 KB, and an answer has 16 MB."""
-        collection = stores.filled(45, vector=b"\7" * 390_000)
-        left_out: list[int] = []
+    def test_records_that_exceed_one_response_are_read_by_several_calls(self, stores: Stores):
+        """The server itself leaves out keys: 45 records have 390 KB each, and a response has 16 MB at most."""
+        collection = stores.collection_of(45, vector=b"\7" * 390_000)
+        unprocessed: list[int] = []
 
-        def note(parsed: dict[str, Any], **_: Any) -> None:
-            left_out.append(len(parsed.get("UnprocessedKeys", {}).get(stores.table, {}).get("Keys", [])))
+        def count_unprocessed(parsed: dict[str, Any], **_: Any) -> None:
+            unprocessed.append(len(parsed.get("UnprocessedKeys", {}).get(stores.table, {}).get("Keys", [])))
 
-        stores.client.meta.events.register("after-call.dynamodb.BatchGetItem", note, unique_id="note")
+        event = "after-call.dynamodb.BatchGetItem"
+        stores.client.meta.events.register(event, count_unprocessed, unique_id="count-unprocessed")
         try:
-            found = stores.catalogue.get_many(collection.uuid, [f"{number:03}" for number in range(45)])
+            records = stores.catalogue.get_many(collection.uuid, [f"{number:03}" for number in range(45)])
         finally:
-            stores.client.meta.events.unregister("after-call.dynamodb.BatchGetItem", unique_id="note")
-        assert len(found) == 45
-        assert len(left_out) > 1 and left_out[0] > 0 and left_out[-1] == 0
+            stores.client.meta.events.unregister(event, unique_id="count-unprocessed")
+        assert len(records) == 45
+        assert len(unprocessed) > 1 and unprocessed[0] > 0 and unprocessed[-1] == 0
 
-    def test_a_server_that_leaves_out_everything_is_said_to_be_busy_and_nothing_counts_as_done(self, stores: Stores):
-        collection = stores.filled(3)
-        with partly(stores.client, *READING, nothing), pytest.raises(Unavailable):
+    def test_a_server_that_processes_nothing_makes_the_call_fail_as_unavailable(self, stores: Stores):
+        collection = stores.collection_of(3)
+        with partly_processed(stores.client, *READ, nothing), pytest.raises(Unavailable):
             stores.catalogue.get_many(collection.uuid, ["000", "001", "002"])
-        with partly(stores.client, *WRITING, nothing), pytest.raises(Unavailable):
-            stores.catalogue.remove_page(collection.uuid)
+        with partly_processed(stores.client, *WRITE, nothing), pytest.raises(Unavailable):
+            stores.catalogue.delete_page(collection.uuid)

@@ -1,4 +1,4 @@
-"""What every source, and our own storage, must hold: one suite, run on the fakes and on the emulator's S3."""
+"""The contract of every source and of the managed storage: one suite, run on the fakes and on the emulator's S3."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,15 +25,19 @@ from tests.fakes.storage import FakeStorage
 
 
 @dataclass(frozen=True)
-class World:
-    """Sources and storage, and what a test does to buckets from outside."""
+class Subject:
+    """Sources and storage, and what a test does to buckets without them.
+
+    ``put`` and ``archive`` store an object in ``bucket``, ``download`` and ``upload`` use presigned URLs, and ``now``
+    is the clock of the storage.
+    """
 
     sources: Sources
     storage: ManagedStorage
     bucket: str
     put: Callable[[str, bytes], None]
-    fetch: Callable[[str], bytes]
-    send: Callable[[str, bytes], None]
+    download: Callable[[str], bytes]
+    upload: Callable[[str, bytes], None]
     archive: Callable[[str, bytes], None]
     now: Callable[[], datetime]
 
@@ -46,140 +50,137 @@ class World:
 
 class BucketsContract:
     @pytest.fixture
-    def world(self) -> World:
+    def subject(self) -> Subject:
         raise NotImplementedError
 
     @pytest.fixture
     def prefix(self) -> str:
         return f"{uuid4().hex}/"
 
-    def test_the_walk_goes_by_the_bytes_of_the_keys_below_the_prefix(self, world: World, prefix: str):
+    def test_a_listing_has_the_keys_under_the_prefix_in_the_order_of_their_bytes(self, subject: Subject, prefix: str):
         keys = [prefix + key for key in AWKWARD_KEYS if len((prefix + key).encode()) <= 1024]
         for key in reversed(keys):
-            world.put(key, b"a picture")
-        world.put(f"{prefix[:-1]}-beside/x", b"not below it")
-        source = world.source(prefix)
-        assert [found.key for found in source.list_objects(None)] == keys
-        for place, key in enumerate(keys):
-            assert [found.key for found in source.list_objects(key)] == keys[place + 1 :]
+            subject.put(key, b"a picture")
+        subject.put(f"{prefix[:-1]}-beside/x", b"not under the prefix")
+        source = subject.source(prefix)
+        assert [listed.key for listed in source.list_objects(None)] == keys
+        for position, key in enumerate(keys):
+            assert [listed.key for listed in source.list_objects(key)] == keys[position + 1 :]
 
-    def test_the_walk_passes_over_pages(self, world: World, prefix: str):
+    def test_a_listing_continues_over_pages(self, subject: Subject, prefix: str):
         keys = [f"{prefix}{number:04}" for number in range(1005)]
         for key in keys:
-            world.put(key, b"")
-        assert [found.key for found in world.source(prefix).list_objects(None)] == keys
+            subject.put(key, b"")
+        assert [listed.key for listed in subject.source(prefix).list_objects(None)] == keys
 
-    def test_the_walk_and_a_look_agree_on_what_an_object_is(self, world: World, prefix: str):
-        world.put(f"{prefix}a b+ü.jpg", b"a picture")
-        source = world.source(prefix)
+    def test_a_listing_and_a_head_return_the_same_object(self, subject: Subject, prefix: str):
+        subject.put(f"{prefix}a b+ü.jpg", b"a picture")
+        source = subject.source(prefix)
         expected = ObjectInfo(f"{prefix}a b+ü.jpg", md5(b"a picture", usedforsecurity=False).hexdigest(), 9)
         assert list(source.list_objects(None)) == [expected]
         assert source.head_objects([expected.key, f"{prefix}none"]) == {expected.key: expected, f"{prefix}none": None}
 
-    def test_an_archived_object_is_listed_and_cannot_be_read(self, world: World, prefix: str):
-        world.archive(f"{prefix}a.jpg", b"a picture")
-        world.put(f"{prefix}b.jpg", b"a picture")
-        source = world.source(prefix)
-        assert [found.key for found in source.list_objects(None)] == [f"{prefix}a.jpg", f"{prefix}b.jpg"]
-        looked = source.head_objects([f"{prefix}a.jpg", f"{prefix}b.jpg"])
-        refused = looked[f"{prefix}a.jpg"]
-        assert isinstance(refused, ReadFailure) and (refused.code, refused.transient) == ("archived", False)
-        assert isinstance(looked[f"{prefix}b.jpg"], ObjectInfo), "its neighbour can"
+    def test_an_archived_object_is_listed_but_cannot_be_read(self, subject: Subject, prefix: str):
+        subject.archive(f"{prefix}a.jpg", b"a picture")
+        subject.put(f"{prefix}b.jpg", b"a picture")
+        source = subject.source(prefix)
+        assert [listed.key for listed in source.list_objects(None)] == [f"{prefix}a.jpg", f"{prefix}b.jpg"]
+        heads = source.head_objects([f"{prefix}a.jpg", f"{prefix}b.jpg"])
+        failure = heads[f"{prefix}a.jpg"]
+        assert isinstance(failure, ReadFailure) and (failure.code, failure.transient) == ("archived", False)
+        assert isinstance(heads[f"{prefix}b.jpg"], ObjectInfo), "its neighbour can be read"
 
-    def test_a_bucket_that_is_not_there_cannot_be_listed(self, world: World):
+    def test_listing_a_bucket_that_does_not_exist_is_denied(self, subject: Subject):
         with pytest.raises(SourceDenied):
-            list(world.source("", bucket=f"missing-{uuid4().hex}").list_objects(None))
+            list(subject.source("", bucket=f"missing-{uuid4().hex}").list_objects(None))
 
-    def test_a_url_gives_the_object_to_whoever_has_it(self, world: World, prefix: str):
+    def test_a_presigned_url_serves_the_object(self, subject: Subject, prefix: str):
         key = f"{prefix}a b+ü ?&#%.jpg"
-        world.put(key, b"a picture")
-        source = world.source(prefix)
-        assert world.fetch(source.url(key, seconds=60)) == b"a picture"
-        assert world.fetch(source.url(key, seconds=60, file_name='a "b" ü.jpg')) == b"a picture"
+        subject.put(key, b"a picture")
+        source = subject.source(prefix)
+        assert subject.download(source.presigned_get(key, seconds=60)) == b"a picture"
+        assert subject.download(source.presigned_get(key, seconds=60, file_name='a "b" ü.jpg')) == b"a picture"
 
-    def test_what_is_stored_is_there_at_once(self, world: World, prefix: str):
-        stored = world.storage.put(f"{prefix}a.jpg", b"a picture", "image/jpeg")
+    def test_a_stored_object_can_be_read_at_once(self, subject: Subject, prefix: str):
+        stored = subject.storage.put(f"{prefix}a.jpg", b"a picture", "image/jpeg")
         assert stored == ObjectInfo(f"{prefix}a.jpg", md5(b"a picture", usedforsecurity=False).hexdigest(), 9)
-        assert world.source(prefix, world.storage.bucket).head_objects([stored.key]) == {stored.key: stored}
+        assert subject.source(prefix, subject.storage.bucket).head_objects([stored.key]) == {stored.key: stored}
 
-    def test_a_thumbnail_is_what_was_sent_to_its_url(self, world: World):
-        collection, file = str(uuid4()), str(uuid4())
-        assert world.storage.thumbnail(collection, file) is None
-        world.send(world.storage.thumbnail_upload_url(collection, file, seconds=60), b"a small picture")
-        assert world.storage.thumbnail(collection, file) == b"a small picture"
-        assert world.storage.thumbnail(str(uuid4()), file) is None
+    def test_a_thumbnail_is_the_body_uploaded_to_its_url(self, subject: Subject):
+        collection, key = str(uuid4()), str(uuid4())
+        assert subject.storage.thumbnail(collection, key) is None
+        subject.upload(subject.storage.thumbnail_upload_url(collection, key, seconds=60), b"a small picture")
+        assert subject.storage.thumbnail(collection, key) == b"a small picture"
+        assert subject.storage.thumbnail(str(uuid4()), key) is None
 
-    def test_a_thumbnail_is_copied_and_deleted(self, world: World):
-        collection, file, copy = (str(uuid4()) for _ in range(3))
-        world.send(world.storage.thumbnail_upload_url(collection, file, seconds=60), b"a small picture")
-        assert world.storage.copy_thumbnail(collection, file, collection, copy)
-        world.storage.delete_thumbnail(collection, file)
-        assert world.storage.thumbnail(collection, file) is None
-        assert world.storage.thumbnail(collection, copy) == b"a small picture"
-        assert not world.storage.copy_thumbnail(collection, file, collection, copy)
-        world.storage.delete_thumbnail(collection, file)
+    def test_a_thumbnail_is_copied_and_deleted(self, subject: Subject):
+        collection, key, copy = (str(uuid4()) for _ in range(3))
+        subject.upload(subject.storage.thumbnail_upload_url(collection, key, seconds=60), b"a small picture")
+        assert subject.storage.copy_thumbnail(collection, key, collection, copy)
+        subject.storage.delete_thumbnail(collection, key)
+        assert subject.storage.thumbnail(collection, key) is None
+        assert subject.storage.thumbnail(collection, copy) == b"a small picture"
+        assert not subject.storage.copy_thumbnail(collection, key, collection, copy)
+        subject.storage.delete_thumbnail(collection, key)
 
-    def test_thumbnails_are_told_by_collection_and_age(self, world: World):
-        collection, places = str(uuid4()), [f"{uuid4()}/{number:016x}" for number in range(3)]
-        for owner, place in ((collection, places[0]), (collection, places[1]), (str(uuid4()), places[2])):
-            world.send(world.storage.thumbnail_upload_url(owner, place, seconds=60), b"a small picture")
-        later = world.now() + timedelta(minutes=1)
-        assert sorted(world.storage.stored_thumbnails(collection, later)) == sorted(places[:2])
-        assert list(world.storage.stored_thumbnails(collection, later - timedelta(days=1))) == []
-        assert list(world.storage.stored_thumbnails(str(uuid4()), later)) == []
+    def test_stored_thumbnails_are_listed_by_collection_and_age(self, subject: Subject):
+        collection, keys = str(uuid4()), [f"{uuid4()}/{number:016x}" for number in range(3)]
+        for owner, key in ((collection, keys[0]), (collection, keys[1]), (str(uuid4()), keys[2])):
+            subject.upload(subject.storage.thumbnail_upload_url(owner, key, seconds=60), b"a small picture")
+        later = subject.now() + timedelta(minutes=1)
+        assert sorted(subject.storage.stored_thumbnails(collection, later)) == sorted(keys[:2])
+        assert list(subject.storage.stored_thumbnails(collection, later - timedelta(days=1))) == []
+        assert list(subject.storage.stored_thumbnails(str(uuid4()), later)) == []
 
 
-class TestTheFakes(BucketsContract):
+class TestFakes(BucketsContract):
     @pytest.fixture
-    def world(self) -> World:
+    def subject(self) -> Subject:
         sources = FakeSources()
         storage = FakeStorage(sources)
+        bucket = sources.bucket("a-bucket")
 
-        def fetch(url: str) -> bytes:
-            found = sources.fetch(url)
-            assert isinstance(found, bytes)
-            return found
-
-        customers = sources.bucket("a-bucket")
+        def download(url: str) -> bytes:
+            body = sources.fetch(url)
+            assert isinstance(body, bytes)
+            return body
 
         def archive(key: str, body: bytes) -> None:
-            customers.put(key, body)
-            customers.archived.add(key)
+            bucket.put(key, body)
+            bucket.archived.add(key)
 
-        return World(sources, storage, "a-bucket", customers.put, fetch, storage.receive, archive, FakeClock())
+        return Subject(sources, storage, "a-bucket", bucket.put, download, storage.receive, archive, FakeClock())
 
 
 @pytest.fixture(scope="module")
-def s3_world(aws: Callable[..., Any]) -> World:
-    s3, names = (
-        aws("s3", config=S3_CLIENT),
-        [f"{kind}-{uuid4().hex}" for kind in ("customers", "managed", "thumbnails")],
-    )
-    for name in names:
-        s3.create_bucket(Bucket=name)
+def s3_subject(aws: Callable[..., Any]) -> Subject:
+    s3 = aws("s3", config=S3_CLIENT)
+    connected, managed, thumbnails = (f"{kind}-{uuid4().hex}" for kind in ("connected", "managed", "thumbnails"))
+    for bucket in (connected, managed, thumbnails):
+        s3.create_bucket(Bucket=bucket)
 
     def put(key: str, body: bytes) -> None:
-        s3.put_object(Bucket=names[0], Key=key, Body=body)
+        s3.put_object(Bucket=connected, Key=key, Body=body)
+
+    def archive(key: str, body: bytes) -> None:
+        s3.put_object(Bucket=connected, Key=key, Body=body, StorageClass="GLACIER")
 
     def now() -> datetime:
         return datetime.now(UTC)
 
-    def archive(key: str, body: bytes) -> None:
-        s3.put_object(Bucket=names[0], Key=key, Body=body, StorageClass="GLACIER")
+    def download(url: str) -> bytes:
+        response = requests.get(url, timeout=10)
+        response.raise_for_status()
+        return response.content
 
-    def fetch(url: str) -> bytes:
-        answer = requests.get(url, timeout=10)
-        answer.raise_for_status()
-        return answer.content
-
-    def send(url: str, body: bytes) -> None:
+    def upload(url: str, body: bytes) -> None:
         requests.put(url, data=body, headers={"Content-Type": "image/jpeg"}, timeout=10).raise_for_status()
 
     sources = S3Sources(s3, lambda: aws("sts"), lambda region, credentials: s3)
-    return World(sources, S3Storage(s3, names[1], names[2]), names[0], put, fetch, send, archive, now)
+    return Subject(sources, S3Storage(s3, managed, thumbnails), connected, put, download, upload, archive, now)
 
 
-class TestS3(BucketsContract):
+class TestS3OnTheEmulator(BucketsContract):
     @pytest.fixture
-    def world(self, s3_world: World) -> World:
-        return s3_world
+    def subject(self, s3_subject: Subject) -> Subject:
+        return s3_subject

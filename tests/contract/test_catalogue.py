@@ -1,7 +1,9 @@
-"""What every catalogue must hold: one suite, run on the fake, on the emulator and on Amazon's DynamoDB Local."""
+"""The contract of every catalogue: one suite, run on the fake, the emulator's DynamoDB and DynamoDB Local."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +18,7 @@ from chalicelib.domain.files import OVER_PLAN, FileState, ObjectInfo, PendingWri
 from chalicelib.domain.plans import PLANS
 from chalicelib.domain.sync_diff import CatalogueEntry
 from chalicelib.services.ports import Catalogue, Collections, QuotaLedger
-from tests.contract.tables import make_table
+from tests.contract.tables import make_table, put_collection
 from tests.factories import AWKWARD_KEYS, NOW, a_collection, a_record, an_embedding
 from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.collections import FakeCollections
@@ -25,6 +27,9 @@ from tests.fakes.quota_ledger import FakeQuotaLedger
 
 @dataclass(frozen=True)
 class Stores:
+    """The catalogue, what it updates, and ``add``, which stores a collection."""
+
+    add: Callable[[Collection], None]
     collections: Collections
     catalogue: Catalogue
     quota_ledger: QuotaLedger
@@ -41,16 +46,20 @@ class CatalogueContract:
 
     @pytest.fixture
     def collection(self, stores: Stores) -> Collection:
-        made = a_collection()
-        stores.collections.add(made)
-        return made
+        collection = a_collection()
+        stores.add(collection)
+        return collection
 
-    def stats(self, stores: Stores, collection: Collection) -> tuple[int, int]:
-        found = stores.collections.get(collection.account, collection.uuid)
-        assert found is not None
-        return found.total_files, found.total_size
+    def statistics(self, stores: Stores, collection: Collection) -> tuple[int, int]:
+        stored = stores.collections.get(collection.account, collection.uuid)
+        assert stored is not None
+        return stored.total_files, stored.total_size
 
-    def test_a_record_comes_back_as_it_was_saved(self, catalogue: Catalogue, collection: Collection):
+    def usage(self, stores: Stores, collection: Collection) -> tuple[int, int]:
+        usage = stores.quota_ledger.usage(collection.account, "2026-03")
+        return usage.files, usage.bytes
+
+    def test_a_saved_record_is_returned_unchanged(self, catalogue: Catalogue, collection: Collection):
         indexed = a_record(
             collection, "pictures/ä b+c.jpg", sequencer="0A1B2C3D4E5F6071", event_at=NOW, thumbnail="a/1"
         )
@@ -62,32 +71,34 @@ class CatalogueContract:
             assert catalogue.get(collection.uuid, record.key) == record
             assert catalogue.find(record.uuid) == record
 
-    def test_what_is_not_there_is_none(self, catalogue: Catalogue, collection: Collection):
+    def test_an_unknown_record_is_none(self, catalogue: Catalogue, collection: Collection):
         assert catalogue.get(collection.uuid, "nothing") is None
         assert catalogue.find(str(uuid4())) is None
         assert catalogue.get_many(collection.uuid, ["nothing"]) == {}
         assert list(catalogue.entries(collection.uuid, None)) == []
 
-    def test_many_are_read_at_once_each_key_named_once_or_twice(self, catalogue: Catalogue, collection: Collection):
+    def test_many_records_are_read_at_once_although_a_key_is_repeated(
+        self, catalogue: Catalogue, collection: Collection
+    ):
         keys = [f"pictures/{number:03}" for number in range(130)]
         for key in keys:
             catalogue.save(a_record(collection, key, embedding=an_embedding(vector=b"\0" * 16)), None)
-        found = catalogue.get_many(collection.uuid, [*keys, keys[0], "missing"])
-        assert sorted(found) == keys
-        assert found[keys[7]].key == keys[7]
+        records = catalogue.get_many(collection.uuid, [*keys, keys[0], "missing"])
+        assert sorted(records) == keys
+        assert records[keys[7]].key == keys[7]
 
-    def test_the_walk_goes_by_the_bytes_of_the_keys(self, catalogue: Catalogue, collection: Collection):
+    def test_entries_are_in_the_order_of_the_keys_bytes(self, catalogue: Catalogue, collection: Collection):
         for key in reversed(AWKWARD_KEYS):
             catalogue.save(a_record(collection, key), None)
-        assert [record.key for record in catalogue.entries(collection.uuid, None)] == list(AWKWARD_KEYS)
-        for place, key in enumerate(AWKWARD_KEYS):
-            after = [record.key for record in catalogue.entries(collection.uuid, key)]
-            assert after == list(AWKWARD_KEYS[place + 1 :])
+        assert [entry.key for entry in catalogue.entries(collection.uuid, None)] == list(AWKWARD_KEYS)
+        for position, key in enumerate(AWKWARD_KEYS):
+            after = [entry.key for entry in catalogue.entries(collection.uuid, key)]
+            assert after == list(AWKWARD_KEYS[position + 1 :])
 
-    def test_the_walk_passes_over_pages_and_tells_what_a_sync_compares(
+    def test_entries_continue_over_pages_and_have_what_a_sync_compares(
         self, catalogue: Catalogue, collection: Collection
     ):
-        # 3 MB of vectors: more than one page of DynamoDB's.
+        # 3 MB of vectors: a page of DynamoDB has 1 MB.
         records = [
             a_record(collection, f"{number:04}", embedding=an_embedding(vector=bytes([number % 251]) * 100_000))
             for number in range(30)
@@ -97,61 +108,59 @@ class CatalogueContract:
         expected = [CatalogueEntry(r.key, r.state, r.etag, r.size, r.model) for r in records]
         assert list(catalogue.entries(collection.uuid, None)) == expected
 
-    def test_collections_keep_to_themselves(self, stores: Stores, catalogue: Catalogue, collection: Collection):
+    def test_each_collection_has_its_own_records_and_statistics(
+        self, stores: Stores, catalogue: Catalogue, collection: Collection
+    ):
         other = a_collection(account=collection.account)
-        stores.collections.add(other)
+        stores.add(other)
         catalogue.save(a_record(collection, "a"), None)
         catalogue.save(a_record(other, "a", size=7), None)
-        assert [record.size for record in catalogue.entries(other.uuid, None)] == [7]
-        assert (self.stats(stores, collection), self.stats(stores, other)) == ((1, 1000), (1, 7))
+        assert [entry.size for entry in catalogue.entries(other.uuid, None)] == [7]
+        assert (self.statistics(stores, collection), self.statistics(stores, other)) == ((1, 1000), (1, 7))
 
-    def test_statistics_follow_what_is_indexed(self, stores: Stores, catalogue: Catalogue, collection: Collection):
+    def test_statistics_count_indexed_records(self, stores: Stores, catalogue: Catalogue, collection: Collection):
         first = a_record(collection, "a", size=10)
         larger = replace(first, size=30, version=2)
         failed = replace(larger, state=FileState.FAILED, embedding=None, version=3)
-        back = replace(first, version=4)
-        gone = replace(back, state=FileState.REMOVED, version=5)
-        seen, previous = [], None
-        for record in (first, larger, failed, back, gone):
+        restored = replace(first, version=4)
+        removed = replace(restored, state=FileState.REMOVED, version=5)
+        statistics, previous = [], None
+        for record in (first, larger, failed, restored, removed):
             catalogue.save(record, previous)
-            seen.append(self.stats(stores, collection))
+            statistics.append(self.statistics(stores, collection))
             previous = record
-        assert seen == [(1, 10), (1, 30), (0, 0), (1, 10), (0, 0)]
+        assert statistics == [(1, 10), (1, 30), (0, 0), (1, 10), (0, 0)]
 
-    def test_statistics_are_corrected_unless_they_have_moved(
+    def test_statistics_are_fixed_unless_they_have_changed(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
     ):
         catalogue.save(a_record(collection, "a", size=10), None)
         assert catalogue.fix_statistics(collection, (1, 10), (3, 30))
-        assert self.stats(stores, collection) == (3, 30)
+        assert self.statistics(stores, collection) == (3, 30)
         assert not catalogue.fix_statistics(collection, (1, 10), (9, 90))
         assert not catalogue.fix_statistics(a_collection(), (0, 0), (1, 1))
-        assert self.stats(stores, collection) == (3, 30)
+        assert self.statistics(stores, collection) == (3, 30)
 
-    def used(self, stores: Stores, collection: Collection) -> tuple[int, int]:
-        usage = stores.quota_ledger.usage(collection.account, "2026-03")
-        return usage.files, usage.bytes
-
-    def test_what_an_account_has_moves_with_what_is_indexed_where_a_plan_is_named(
+    def test_the_usage_of_the_account_counts_indexed_records_where_a_plan_is_given(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
     ):
         plan, first = PLANS["pro"], a_record(collection, "a", size=10)
         larger, failed = replace(first, size=30, version=2), replace(first, state=FileState.FAILED, version=3)
-        seen, previous = [], None
+        usages, previous = [], None
         for record in (first, larger, failed):
             assert catalogue.save_all([PendingWrite(record, previous)], plan) == set()
-            seen.append(self.used(stores, collection))
+            usages.append(self.usage(stores, collection))
             previous = record
         catalogue.save_all([PendingWrite(a_record(collection, "b"), None)])
-        assert [*seen, self.used(stores, collection)] == [(1, 10), (1, 30), (0, 0), (0, 0)]
+        assert [*usages, self.usage(stores, collection)] == [(1, 10), (1, 30), (0, 0), (0, 0)]
 
-    @pytest.mark.parametrize("allowed", [{"files": 2}, {"bytes": 25}, {"bytes": 29}])
-    def test_what_a_plan_does_not_allow_is_not_written_and_all_that_grows_no_more_is(
-        self, stores: Stores, catalogue: Catalogue, collection: Collection, allowed: dict[str, int]
+    @pytest.mark.parametrize("limit", [{"files": 2}, {"bytes": 25}, {"bytes": 29}])
+    def test_a_batch_over_the_plan_is_not_written_but_one_that_does_not_grow_is(
+        self, stores: Stores, catalogue: Catalogue, collection: Collection, limit: dict[str, int]
     ):
         other = a_collection(account=collection.account)
-        stores.collections.add(other)
-        plan = PLANS["pro"].changed(allowed)
+        stores.add(other)
+        plan = PLANS["pro"].changed(limit)
         first = a_record(collection, "a", size=10)
         catalogue.save_all([PendingWrite(first, None)], plan)
         catalogue.save_all([PendingWrite(a_record(other, "a", size=10), None)], plan)
@@ -159,35 +168,35 @@ class CatalogueContract:
         with pytest.raises(QuotaExceeded):
             catalogue.save_all([PendingWrite(failed, None), PendingWrite(more, None)], plan)
         assert (catalogue.get(collection.uuid, "b"), catalogue.get(collection.uuid, "c")) == (None, None)
-        assert self.used(stores, collection) == (2, 20)
-        again = replace(first, version=2, size=9)
+        assert self.usage(stores, collection) == (2, 20)
+        smaller = replace(first, version=2, size=9)
         catalogue.save_all(
-            [PendingWrite(failed, None), PendingWrite(again, first)], plan.changed({"files": 0, "bytes": 0})
+            [PendingWrite(failed, None), PendingWrite(smaller, first)], plan.changed({"files": 0, "bytes": 0})
         )
-        assert self.used(stores, collection) == (2, 19)
+        assert self.usage(stores, collection) == (2, 19)
 
-    @pytest.mark.parametrize("nothing", [{"files": 0}, {"bytes": 0}])
-    def test_of_a_plan_of_nothing_nothing_is_had(
-        self, stores: Stores, catalogue: Catalogue, collection: Collection, nothing: dict[str, int]
+    @pytest.mark.parametrize("limit", [{"files": 0}, {"bytes": 0}])
+    def test_a_plan_of_zero_allows_not_even_the_first_record(
+        self, stores: Stores, catalogue: Catalogue, collection: Collection, limit: dict[str, int]
     ):
         with pytest.raises(QuotaExceeded):
-            catalogue.save_all([PendingWrite(a_record(collection, "a"), None)], PLANS["pro"].changed(nothing))
-        assert self.used(stores, collection) == (0, 0)
+            catalogue.save_all([PendingWrite(a_record(collection, "a"), None)], PLANS["pro"].changed(limit))
+        assert self.usage(stores, collection) == (0, 0)
 
-    def test_a_stale_record_takes_no_share(self, stores: Stores, catalogue: Catalogue, collection: Collection):
+    def test_a_stale_record_takes_no_quota(self, stores: Stores, catalogue: Catalogue, collection: Collection):
         plan, first = PLANS["pro"].changed({"files": 2}), a_record(collection, "a", size=10)
         catalogue.save_all([PendingWrite(first, None)], plan)
-        drafts = [PendingWrite(first, None), PendingWrite(a_record(collection, "b", size=5), None)]
-        assert catalogue.save_all(drafts, plan) == {"a"}
-        assert self.used(stores, collection) == (2, 15)
+        writes = [PendingWrite(first, None), PendingWrite(a_record(collection, "b", size=5), None)]
+        assert catalogue.save_all(writes, plan) == {"a"}
+        assert self.usage(stores, collection) == (2, 15)
 
-    def test_the_walk_tells_what_a_plan_had_no_room_for(self, catalogue: Catalogue, collection: Collection):
+    def test_an_entry_says_whether_its_file_was_over_the_plan(self, catalogue: Catalogue, collection: Collection):
         for key, reason in (("a", OVER_PLAN), ("b", "truncated_image")):
             failed = a_record(collection, key, state=FileState.FAILED, embedding=None, reason=reason, detail="so")
             catalogue.save(failed, None)
-        assert [known.over_plan for known in catalogue.entries(collection.uuid, None)] == [True, False]
+        assert [entry.over_plan for entry in catalogue.entries(collection.uuid, None)] == [True, False]
 
-    def test_a_write_that_was_overtaken_is_refused_and_counts_nothing(
+    def test_a_stale_write_is_refused_and_counts_nothing(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
     ):
         first = a_record(collection, "a", size=10)
@@ -200,115 +209,117 @@ class CatalogueContract:
         with pytest.raises(StaleWrite):
             catalogue.save(a_record(collection, "never", version=2), a_record(collection, "never"))
         assert catalogue.get(collection.uuid, "a") == second
-        assert self.stats(stores, collection) == (1, 20)
+        assert self.statistics(stores, collection) == (1, 20)
 
-    def test_a_record_of_a_collection_that_is_gone_is_refused(self, catalogue: Catalogue):
-        gone = a_collection()
+    def test_a_record_of_a_deleted_collection_is_refused(self, catalogue: Catalogue):
+        deleted = a_collection()
         with pytest.raises(NotFound):
-            catalogue.save(a_record(gone, "a"), None)
-        assert catalogue.get(gone.uuid, "a") is None
+            catalogue.save(a_record(deleted, "a"), None)
+        assert catalogue.get(deleted.uuid, "a") is None
 
-    def test_many_are_written_at_once_and_those_that_were_overtaken_are_told(
+    def test_many_records_are_written_at_once_and_the_stale_keys_are_returned(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
     ):
-        overtaken = a_record(collection, "b", size=5)
-        catalogue.save(overtaken, None)
-        drafts = [PendingWrite(a_record(collection, key, size=10), None) for key in ("a", "b", "c")]
-        assert catalogue.save_all(drafts) == {"b"}
-        assert catalogue.get(collection.uuid, "b") == overtaken
-        assert self.stats(stores, collection) == (3, 25)
-        gone = [
-            PendingWrite(replace(draft.record, state=FileState.REMOVED, version=2), draft.record)
-            for draft in drafts[::2]
+        stored = a_record(collection, "b", size=5)
+        catalogue.save(stored, None)
+        writes = [PendingWrite(a_record(collection, key, size=10), None) for key in ("a", "b", "c")]
+        assert catalogue.save_all(writes) == {"b"}
+        assert catalogue.get(collection.uuid, "b") == stored
+        assert self.statistics(stores, collection) == (3, 25)
+        removals = [
+            PendingWrite(replace(write.record, state=FileState.REMOVED, version=2), write.record)
+            for write in writes[::2]
         ]
-        assert catalogue.save_all(gone) == set()
-        assert self.stats(stores, collection) == (1, 5)
+        assert catalogue.save_all(removals) == set()
+        assert self.statistics(stores, collection) == (1, 5)
         with pytest.raises(NotFound):
             catalogue.save_all([PendingWrite(a_record(a_collection(), "a"), None)])
 
     def test_fifty_of_the_largest_records_are_written_at_once(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
     ):
-        drafts = [
+        writes = [
             PendingWrite(a_record(collection, f"{number:02}" * 512, embedding=an_embedding(vector=b"\1" * 4096)), None)
             for number in range(50)
         ]
-        assert catalogue.save_all(drafts) == set()
-        assert self.stats(stores, collection) == (50, 50_000)
+        assert catalogue.save_all(writes) == set()
+        assert self.statistics(stores, collection) == (50, 50_000)
 
-    def test_a_record_of_hundreds_of_kilobytes_is_kept(self, catalogue: Catalogue, collection: Collection):
+    def test_a_record_of_hundreds_of_kilobytes_is_stored(self, catalogue: Catalogue, collection: Collection):
         record = a_record(collection, "a", embedding=an_embedding(vector=b"\7" * 390_000))
         catalogue.save(record, None)
         assert catalogue.get(collection.uuid, "a") == record
 
-    def test_the_same_content_is_found_wherever_the_account_has_it(self, stores: Stores, catalogue: Catalogue):
+    def test_a_record_with_the_same_content_is_found_in_all_collections_of_the_account(
+        self, stores: Stores, catalogue: Catalogue
+    ):
         account = str(uuid4())
-        one, other, strangers = a_collection(account=account), a_collection(account=account), a_collection()
-        for made in (one, other, strangers):
-            stores.collections.add(made)
+        one, other, foreign = a_collection(account=account), a_collection(account=account), a_collection()
+        for collection in (one, other, foreign):
+            stores.add(collection)
         etag = uuid4().hex
         record = a_record(one, "a", etag=etag)
         catalogue.save(record, None)
         catalogue.save(a_record(other, "failed", etag=etag, size=1, state=FileState.FAILED, embedding=None), None)
-        name = content_key(account, "fake-1+d1", ObjectInfo("elsewhere", etag, record.size))
+        content = content_key(account, "fake-1+d1", ObjectInfo("elsewhere", etag, record.size))
         unknown = [
-            content_key(strangers.account, "fake-1+d1", ObjectInfo("a", etag, record.size)),
+            content_key(foreign.account, "fake-1+d1", ObjectInfo("a", etag, record.size)),
             content_key(account, "fake-2+d1", ObjectInfo("a", etag, record.size)),
             content_key(account, "fake-1+d1", ObjectInfo("a", etag, record.size + 1)),
             content_key(account, "fake-1+d1", ObjectInfo("a", etag, 1)),
         ]
-        assert catalogue.find_by_content([name, *unknown]) == {name: record}
-        gone = replace(record, state=FileState.REMOVED, version=2)
-        catalogue.save(gone, record)
-        assert catalogue.find_by_content([name]) == {name: gone}, "what is gone keeps its picture"
+        assert catalogue.find_by_content([content, *unknown]) == {content: record}
+        removed = replace(record, state=FileState.REMOVED, version=2)
+        catalogue.save(removed, record)
+        assert catalogue.find_by_content([content]) == {content: removed}, "a removed record keeps its embedding"
         changed = replace(record, etag=uuid4().hex, version=3)
-        catalogue.save(changed, gone)
-        assert catalogue.find_by_content([name]) == {}
+        catalogue.save(changed, removed)
+        assert catalogue.find_by_content([content]) == {}
 
-    def test_what_is_gone_is_found_by_the_day_and_forgotten_unless_it_came_back(
+    def test_removed_records_are_found_by_day_and_deleted_unless_they_were_restored(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
     ):
         long_ago = NOW - timedelta(days=3650 + int(uuid4().hex[:4], 16))
-        gone = [a_record(collection, key, state=FileState.REMOVED, updated_at=long_ago) for key in ("a", "b")]
-        for record in (*gone, a_record(collection, "c", updated_at=long_ago)):
+        removed = [a_record(collection, key, state=FileState.REMOVED, updated_at=long_ago) for key in ("a", "b")]
+        for record in (*removed, a_record(collection, "c", updated_at=long_ago)):
             catalogue.save(record, None)
-        assert sorted(catalogue.removed_on(long_ago.date()), key=lambda r: r.key) == gone
+        assert sorted(catalogue.removed_on(long_ago.date()), key=lambda r: r.key) == removed
         assert list(catalogue.removed_on(long_ago.date() + timedelta(days=1))) == []
-        back = replace(gone[0], state=FileState.INDEXED, version=2)
-        catalogue.save(back, gone[0])
-        assert not catalogue.forget(gone[0])
-        assert not catalogue.forget(back)
-        assert catalogue.forget(gone[1])
+        restored = replace(removed[0], state=FileState.INDEXED, version=2)
+        catalogue.save(restored, removed[0])
+        assert not catalogue.delete(removed[0])
+        assert not catalogue.delete(restored)
+        assert catalogue.delete(removed[1])
         assert catalogue.get(collection.uuid, "b") is None
-        assert catalogue.get(collection.uuid, "a") == back
+        assert catalogue.get(collection.uuid, "a") == restored
         assert list(catalogue.removed_on(long_ago.date())) == []
-        assert self.stats(stores, collection) == (2, 2000)
+        assert self.statistics(stores, collection) == (2, 2000)
 
 
-class TestTheFake(CatalogueContract):
+class TestFake(CatalogueContract):
     @pytest.fixture
     def stores(self) -> Stores:
-        collections = FakeCollections()
-        allowances = FakeQuotaLedger()
-        return Stores(collections, FakeCatalogue(collections, allowances), allowances)
+        collections, quota_ledger = FakeCollections(), FakeQuotaLedger()
+        return Stores(collections.add, collections, FakeCatalogue(collections, quota_ledger), quota_ledger)
 
 
-def on(client: Any) -> Stores:
+def make_stores(client: Any) -> Stores:
     collections, accounts = make_table(client, "CollectionsTable"), make_table(client, "AccountsTable")
     return Stores(
+        partial(put_collection, client, collections),
         DynamoDBCollections(client, collections),
         DynamoDBCatalogue(client, make_table(client, "CatalogueTable"), collections, accounts),
         DynamoDBQuotaLedger(client, accounts),
     )
 
 
-class TestTheEmulator(CatalogueContract):
+class TestDynamoDBOnTheEmulator(CatalogueContract):
     @pytest.fixture
-    def stores(self, emulated: Stores) -> Stores:
-        return emulated
+    def stores(self, emulator_stores: Stores) -> Stores:
+        return emulator_stores
 
 
-class TestAmazonsDynamoDB(CatalogueContract):
+class TestDynamoDBLocal(CatalogueContract):
     @pytest.fixture
-    def stores(self, amazons: Stores) -> Stores:
-        return amazons
+    def stores(self, dynamodb_local_stores: Stores) -> Stores:
+        return dynamodb_local_stores

@@ -1,4 +1,4 @@
-"""What every embedder must hold: one suite, run on the fake and on the deployed function behind its wire."""
+"""The contract of every embedder: one suite, run on the fake, on the cache before it, and on the deployed function."""
 
 import math
 import struct
@@ -24,63 +24,67 @@ from tests.fakes.storage import FakeStorage
 
 OWL = (SAMPLES / "photos" / "owl.jpg").read_bytes()
 PIG = (SAMPLES / "photos" / "pig.jpg").read_bytes()
-WORDS = b"not a picture but words"
+TEXT_FILE = b"not a picture but words"
 
 
 @dataclass(frozen=True)
-class World:
-    """An embedder, the storage that takes its thumbnails, and presigned URLs of what a test puts into a bucket."""
+class Subject:
+    """An embedder and the storage that takes its thumbnails.
+
+    ``url_of`` stores a body, if one is given, and returns a presigned URL of it.
+    """
 
     embedder: Embedder
     storage: ManagedStorage
     url_of: Callable[[bytes | None], str]
 
-    def wish(self, body: bytes | None, file: str = "file") -> ObjectToEmbed:
-        upload = self.storage.thumbnail_upload_url("collection", file, seconds=300)
-        return ObjectToEmbed(self.url_of(body), upload)
+    def object_to_embed(self, body: bytes | None, thumbnail_key: str = "file") -> ObjectToEmbed:
+        upload_url = self.storage.thumbnail_upload_url("collection", thumbnail_key, seconds=300)
+        return ObjectToEmbed(self.url_of(body), upload_url)
 
 
 class EmbedderContract:
     @pytest.fixture
-    def world(self) -> World:
+    def subject(self) -> Subject:
         raise NotImplementedError
 
-    def test_a_vector_is_of_length_one_and_its_stamp_says_what_made_it(self, world: World):
-        text = world.embedder.embed_text("an owl")
-        picture = world.embedder.embed_image(OWL)
+    def test_a_vector_has_length_one_and_names_its_model_version(self, subject: Subject):
+        text = subject.embedder.embed_text("an owl")
+        picture = subject.embedder.embed_image(OWL)
         assert isinstance(picture, ImageEmbedding)
-        assert picture.model == text.model == world.embedder.model_version()
+        assert picture.model == text.model == subject.embedder.model_version()
         for vector in (text.vector, picture.vector):
             values = struct.unpack(f"<{len(vector) // 4}f", vector)
             assert math.hypot(*values) == pytest.approx(1, abs=1e-5)
         assert len(text.vector) == len(picture.vector)
 
-    def test_a_picture_is_the_same_sent_along_and_fetched(self, world: World):
-        (fetched,) = world.embedder.embed_objects([world.wish(OWL)])
-        sent = world.embedder.embed_image(OWL)
+    def test_a_picture_has_the_same_embedding_whether_it_is_sent_or_fetched(self, subject: Subject):
+        (fetched,) = subject.embedder.embed_objects([subject.object_to_embed(OWL)])
+        sent = subject.embedder.embed_image(OWL)
         assert fetched == sent
         assert isinstance(fetched, ImageEmbedding)
         assert (fetched.size, len(fetched.md5)) == (len(OWL), 32)
 
-    def test_each_object_has_its_own_outcome_in_order_and_its_thumbnail(self, world: World):
-        files = [uuid4().hex for _ in range(4)]
-        wishes = [world.wish(body, file) for body, file in zip([OWL, WORDS, None, PIG], files, strict=True)]
-        owl, words, missing, pig = world.embedder.embed_objects(wishes)
+    def test_each_object_has_its_own_result_in_order_and_each_picture_a_thumbnail(self, subject: Subject):
+        keys = [uuid4().hex for _ in range(4)]
+        bodies = [OWL, TEXT_FILE, None, PIG]
+        objects = [subject.object_to_embed(body, key) for body, key in zip(bodies, keys, strict=True)]
+        owl, text_file, missing, pig = subject.embedder.embed_objects(objects)
         assert isinstance(owl, ImageEmbedding) and isinstance(pig, ImageEmbedding)
         assert (owl.size, pig.size) == (len(OWL), len(PIG))
-        assert isinstance(words, ReadFailure) and isinstance(missing, ReadFailure)
-        assert (words.code, words.transient) == ("not_an_image", False)
+        assert isinstance(text_file, ReadFailure) and isinstance(missing, ReadFailure)
+        assert (text_file.code, text_file.transient) == ("not_an_image", False)
         assert (missing.code, missing.transient) == ("source_not_found", False)
-        thumbnails = [world.storage.thumbnail("collection", file) is not None for file in files]
+        thumbnails = [subject.storage.thumbnail("collection", key) is not None for key in keys]
         assert thumbnails == [True, False, False, True]
 
-    def test_an_empty_file_is_no_picture(self, world: World):
-        failure = world.embedder.embed_image(b"")
+    def test_an_empty_file_cannot_be_read(self, subject: Subject):
+        failure = subject.embedder.embed_image(b"")
         assert isinstance(failure, ReadFailure)
         assert (failure.code, failure.transient) == ("empty", False)
 
 
-def fake_world() -> World:
+def fake_subject() -> Subject:
     sources = FakeSources()
     storage = FakeStorage(sources)
 
@@ -90,44 +94,42 @@ def fake_world() -> World:
             sources.bucket("a-bucket").put(key, body)
         return f"fake-s3://a-bucket/{key}"
 
-    return World(FakeEmbedder(sources, storage), storage, url_of)
+    return Subject(FakeEmbedder(sources, storage), storage, url_of)
 
 
-class TestTheFake(EmbedderContract):
+class TestFake(EmbedderContract):
     @pytest.fixture
-    def world(self) -> World:
-        return fake_world()
+    def subject(self) -> Subject:
+        return fake_subject()
 
-    def test_one_that_is_down_says_so(self, world: World):
-        assert isinstance(world.embedder, FakeEmbedder)
-        world.embedder.down = True
+    def test_an_embedder_that_is_down_is_unavailable(self, subject: Subject):
+        assert isinstance(subject.embedder, FakeEmbedder)
+        subject.embedder.down = True
         with pytest.raises(EmbedderUnavailable):
-            world.embedder.embed_text("an owl")
+            subject.embedder.embed_text("an owl")
 
 
-class TestTheCache(EmbedderContract):
-    """In front of the fake."""
-
+class TestCachedFake(EmbedderContract):
     @pytest.fixture
-    def world(self) -> World:
-        world = fake_world()
-        return World(CachedEmbedder(world.embedder), world.storage, world.url_of)
+    def subject(self) -> Subject:
+        fake = fake_subject()
+        return Subject(CachedEmbedder(fake.embedder), fake.storage, fake.url_of)
 
 
-class TestTheFunction(EmbedderContract):
+class TestDeployedFunction(EmbedderContract):
     @pytest.fixture
-    def world(self, stack: LocalSystem, aws: Callable[..., Any]) -> World:
+    def subject(self, stack: LocalSystem, aws: Callable[..., Any]) -> Subject:
         s3, outputs = aws("s3", config=S3_CLIENT), stack.outputs
         storage = S3Storage(s3, outputs["ManagedBucketName"], outputs["ThumbnailsBucketName"])
 
         def url_of(body: bytes | None) -> str:
-            where = {"Bucket": outputs["ManagedBucketName"], "Key": f"contract/{uuid4().hex}"}
+            address = {"Bucket": outputs["ManagedBucketName"], "Key": f"contract/{uuid4().hex}"}
             if body is not None:
-                s3.put_object(**where, Body=body)
-            return str(s3.generate_presigned_url("get_object", Params=where))
+                s3.put_object(**address, Body=body)
+            return str(s3.generate_presigned_url("get_object", Params=address))
 
-        return World(LambdaEmbedder(aws("lambda"), outputs["EmbedderName"]), storage, url_of)
+        return Subject(LambdaEmbedder(aws("lambda"), outputs["EmbedderName"]), storage, url_of)
 
-    def test_one_that_is_not_there_says_so(self, aws: Callable[..., Any]):
+    def test_a_function_that_does_not_exist_is_unavailable(self, aws: Callable[..., Any]):
         with pytest.raises(EmbedderUnavailable):
             LambdaEmbedder(aws("lambda"), "no-such-function").embed_text("an owl")

@@ -1,4 +1,4 @@
-"""What every failure log must hold: one suite, run on the fake and on either DynamoDB."""
+"""The contract of every failure log: one suite, run on the fake, the emulator's DynamoDB and DynamoDB Local."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,8 +15,8 @@ from tests.factories import NOW
 from tests.fakes.failure_log import FakeFailureLog
 
 
-def a_message(received: int = 1, identifier: str | None = None) -> ReceivedMessage:
-    return ReceivedMessage(identifier or str(uuid4()), "a-queue", "handle", received)
+def a_message(received: int = 1, message_id: str | None = None) -> ReceivedMessage:
+    return ReceivedMessage(message_id or str(uuid4()), "a-queue", "handle", received)
 
 
 class FailureLogContract:
@@ -24,20 +24,20 @@ class FailureLogContract:
     def log(self) -> FailureLog:
         raise NotImplementedError
 
-    def test_a_reason_is_found_by_the_messages_identifier(self, log: FailureLog):
+    def test_a_reason_is_found_by_the_message_id(self, log: FailureLog):
         one, other = a_message(), a_message()
         log.record(one, "StoreUnavailable: Das Verzeichnis antwortet nicht – \U0001f600", NOW)
         assert log.reason(one.id) == "StoreUnavailable: Das Verzeichnis antwortet nicht – \U0001f600"
         assert log.reason(other.id) is None
         assert log.reason(str(uuid4())) is None
 
-    def test_the_last_reason_counts(self, log: FailureLog):
+    def test_a_second_failure_replaces_the_recorded_reason(self, log: FailureLog):
         message = a_message()
         log.record(message, "first", NOW)
         log.record(a_message(2, message.id), "then", NOW + timedelta(minutes=1))
         assert log.reason(message.id) == "then"
 
-    def test_a_reason_of_two_thousand_characters_is_kept_whole(self, log: FailureLog):
+    def test_a_reason_of_two_thousand_characters_is_recorded_entirely(self, log: FailureLog):
         message = a_message()
         log.record(message, "é" * 2000, NOW)
         assert log.reason(message.id) == "é" * 2000
@@ -54,7 +54,7 @@ class TestDynamoDBOnTheEmulator(FailureLogContract):
     def log(self, aws: Callable[[str], Any], emulator_table: str) -> FailureLog:
         return DynamoDBFailureLog(aws("dynamodb"), emulator_table)
 
-    def test_a_reason_expires_when_no_queue_can_have_the_message_any_more(
+    def test_a_reason_expires_when_the_dead_letter_queue_has_deleted_the_message(
         self, log: FailureLog, aws: Callable[[str], Any], emulator_table: str
     ):
         message = a_message()
@@ -66,8 +66,8 @@ class TestDynamoDBOnTheEmulator(FailureLogContract):
 
 class TestDynamoDBLocal(FailureLogContract):
     @pytest.fixture
-    def log(self, amazons_dynamodb: Any) -> FailureLog:
-        return DynamoDBFailureLog(amazons_dynamodb, make_table(amazons_dynamodb, "SyncsTable"))
+    def log(self, dynamodb_local_client: Any) -> FailureLog:
+        return DynamoDBFailureLog(dynamodb_local_client, make_table(dynamodb_local_client, "SyncsTable"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What every set of queues must hold: one suite, run on the fake and on the emulator's SQS."""
+"""The contract of every implementation of the queues: one suite, run on the fake and on the emulator's SQS."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +17,11 @@ from tests.fakes.queues import FakeQueues
 
 @dataclass(frozen=True)
 class Subject:
-    """``sent`` returns the bodies that a queue has, ``deliver`` sends and receives a message of the sync queue, and
-    ``is_visible`` says whether a received message could be received again now."""
+    """The queues, and what a test does without them.
+
+    ``sent`` returns the bodies that a queue has, ``deliver`` sends and receives a message of the sync queue, and
+    ``is_visible`` says whether a received message could be received again now.
+    """
 
     queues: Queues
     sent: Callable[[Queue], list[str]]
@@ -55,7 +58,7 @@ class QueuesContract:
         subject.queues.send_batches([])
         assert subject.sent(Queue.INDEX) == []
 
-    def test_a_received_message_is_delivered_again_after_its_delay(self, subject: Subject):
+    def test_a_delayed_message_is_redelivered_after_its_delay_and_not_before(self, subject: Subject):
         soon, late = subject.deliver(), subject.deliver()
         subject.queues.delay(soon, 0)
         subject.queues.delay(late, 900)
@@ -84,7 +87,7 @@ class TestFake(QueuesContract):
         )
 
 
-class TestSQS(QueuesContract):
+class TestSQSOnTheEmulator(QueuesContract):
     @pytest.fixture
     def subject(self, aws: Callable[..., Any]) -> Subject:
         sqs = aws("sqs")
@@ -109,9 +112,9 @@ class TestSQS(QueuesContract):
             return ReceivedMessage(message["MessageId"], names[Queue.SYNC], message["ReceiptHandle"], received)
 
         def is_visible(message: ReceivedMessage) -> bool:
-            seen.update(each["MessageId"] for each in receive(Queue.SYNC))
+            seen.update(received["MessageId"] for received in receive(Queue.SYNC))
             return message.id in seen
 
         return Subject(
-            SQSQueues(sqs, urls), lambda queue: [each["Body"] for each in receive(queue)], deliver, is_visible
+            SQSQueues(sqs, urls), lambda queue: [received["Body"] for received in receive(queue)], deliver, is_visible
         )

@@ -1,4 +1,4 @@
-"""What every count of allowances must hold: one suite, run on the fake and on the emulator's DynamoDB."""
+"""The contract of every quota ledger: one suite, run on the fake and on the emulator's DynamoDB."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +18,12 @@ from tests.contract.tables import make_table
 from tests.factories import NOW
 from tests.fakes.quota_ledger import FakeQuotaLedger
 
-UNTIL = NOW + timedelta(minutes=3)
+LOCK_EXPIRY = NOW + timedelta(minutes=3)
 PLENTY = PLANS["pro"].changed({"files": 1000, "bytes": 10**9, "managed_bytes": 10**9, "uploads_a_month": 1000})
 
 
 def an_upload(**fields: Any) -> Upload:
-    wanted: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "id": str(uuid4()),
         "account": str(uuid4()),
         "collection": str(uuid4()),
@@ -34,107 +34,107 @@ def an_upload(**fields: Any) -> Upload:
         "created_at": NOW,
         "expires_at": NOW + timedelta(minutes=10),
     }
-    return Upload(**(wanted | fields))
+    return Upload(**(defaults | fields))
 
 
-class AllowancesContract:
+class QuotaLedgerContract:
     @pytest.fixture
     def store(self) -> QuotaLedger:
         raise NotImplementedError
 
-    def settle(self, store: QuotaLedger, upload: Upload) -> None:
-        claim = store.lock(upload.ref, upload.key, "me", NOW, UNTIL)
-        assert claim is not None
-        store.complete(upload, claim, "image/jpeg", NOW)
+    def complete(self, store: QuotaLedger, upload: Upload) -> None:
+        lock = store.lock(upload.ref, upload.key, "me", NOW, LOCK_EXPIRY)
+        assert lock is not None
+        store.complete(upload, lock, "image/jpeg", NOW)
 
-    def test_an_upload_comes_back_as_it_was_reserved(self, store: QuotaLedger):
+    def test_a_reserved_upload_is_returned_unchanged(self, store: QuotaLedger):
         upload = an_upload(only_new=True)
         assert store.reserve(upload, PLENTY)
         assert store.upload(upload.ref) == upload
         assert store.upload(replace(upload.ref, account=str(uuid4()))) is None
 
-    def test_a_reservation_counts_until_it_is_given_back_once(self, store: QuotaLedger):
+    def test_a_reservation_counts_until_its_only_refund(self, store: QuotaLedger):
         upload = an_upload()
         assert store.usage(upload.account, upload.month) == Usage()
         store.reserve(upload, PLENTY)
         assert store.usage(upload.account, upload.month) == Usage(0, 1, 100, 1, 1, 100)
         assert store.usage(upload.account, "2026-04") == Usage(0, 1, 100, 0, 1, 100)
-        assert store.refund(upload, "not_an_image", "It is none.", NOW)
-        assert not store.refund(upload, "not_an_image", "It is none.", NOW)
+        assert store.refund(upload, "not_an_image", "It is not an image.", NOW)
+        assert not store.refund(upload, "not_an_image", "It is not an image.", NOW)
         assert store.usage(upload.account, upload.month) == Usage()
         ended = store.upload(upload.ref)
         assert ended is not None
-        assert (ended.state, ended.reason, ended.detail) == (UploadState.FAILED, "not_an_image", "It is none.")
+        assert (ended.state, ended.reason, ended.detail) == (UploadState.FAILED, "not_an_image", "It is not an image.")
 
-    @pytest.mark.parametrize("short", [{"files": 1}, {"bytes": 199}, {"managed_bytes": 199}, {"uploads_a_month": 1}])
-    def test_what_is_over_any_allowance_is_not_reserved(self, store: QuotaLedger, short: dict[str, int]):
+    @pytest.mark.parametrize("limit", [{"files": 1}, {"bytes": 199}, {"managed_bytes": 199}, {"uploads_a_month": 1}])
+    def test_an_upload_over_any_limit_is_not_reserved(self, store: QuotaLedger, limit: dict[str, int]):
         first = an_upload()
-        assert store.reserve(first, PLENTY.changed(short))
+        assert store.reserve(first, PLENTY.changed(limit))
         second = an_upload(account=first.account)
-        assert not store.reserve(second, PLENTY.changed(short))
+        assert not store.reserve(second, PLENTY.changed(limit))
         assert store.upload(second.ref) is None
         assert store.usage(first.account, first.month) == Usage(0, 1, 100, 1, 1, 100)
 
-    @pytest.mark.parametrize("none", [{"files": 0}, {"bytes": 0}, {"managed_bytes": 0}, {"uploads_a_month": 0}])
-    def test_of_an_allowance_of_nothing_nothing_is_reserved(self, store: QuotaLedger, none: dict[str, int]):
-        assert not store.reserve(an_upload(), PLENTY.changed(none))
+    @pytest.mark.parametrize("limit", [{"files": 0}, {"bytes": 0}, {"managed_bytes": 0}, {"uploads_a_month": 0}])
+    def test_a_limit_of_zero_allows_not_even_the_first_upload(self, store: QuotaLedger, limit: dict[str, int]):
+        assert not store.reserve(an_upload(), PLENTY.changed(limit))
 
-    def test_what_is_settled_stays_counted_and_its_upload_is_done(self, store: QuotaLedger):
+    def test_a_completed_upload_stays_counted_and_cannot_be_refunded(self, store: QuotaLedger):
         upload = an_upload()
         store.reserve(upload, PLENTY)
-        self.settle(store, upload)
+        self.complete(store, upload)
         assert store.usage(upload.account, upload.month) == Usage(0, 1, 100, 1, 1, 100)
         done = store.upload(upload.ref)
         assert done is not None
         assert (done.state, done.mime_type) == (UploadState.DONE, "image/jpeg")
         assert not store.refund(upload, "late", "Too late.", NOW)
 
-    def test_a_new_version_takes_the_place_of_the_old_ones_share(self, store: QuotaLedger):
+    def test_a_new_version_of_a_file_counts_instead_of_the_old_one(self, store: QuotaLedger):
         first = an_upload()
         second = replace(an_upload(size=30), account=first.account, collection=first.collection)
         for upload in (first, second):
             store.reserve(upload, PLENTY)
-            self.settle(store, upload)
+            self.complete(store, upload)
         assert store.usage(first.account, first.month) == Usage(0, 1, 30, 2, 1, 30)
 
-    def test_a_file_is_claimed_by_one_at_a_time(self, store: QuotaLedger):
+    def test_a_file_has_one_lock_at_a_time(self, store: QuotaLedger):
         upload = an_upload()
         store.reserve(upload, PLENTY)
-        mine = store.lock(upload.ref, upload.key, "me", NOW, UNTIL)
+        mine = store.lock(upload.ref, upload.key, "me", NOW, LOCK_EXPIRY)
         assert mine is not None
         assert mine.charged is None
-        assert store.lock(upload.ref, upload.key, "another", NOW, UNTIL) is None
+        assert store.lock(upload.ref, upload.key, "another", NOW, LOCK_EXPIRY) is None
         store.unlock(mine)
-        theirs = store.lock(upload.ref, upload.key, "another", NOW, UNTIL)
+        theirs = store.lock(upload.ref, upload.key, "another", NOW, LOCK_EXPIRY)
         assert theirs is not None
         with pytest.raises(Unavailable):
             store.complete(upload, mine, "image/jpeg", NOW)
         store.unlock(mine)
         store.complete(upload, theirs, "image/jpeg", NOW)
 
-    def test_a_claim_that_ran_out_is_taken_over(self, store: QuotaLedger):
+    def test_an_expired_lock_is_lost_to_the_next_owner(self, store: QuotaLedger):
         upload = an_upload()
         store.reserve(upload, PLENTY)
-        mine = store.lock(upload.ref, upload.key, "me", NOW, UNTIL)
+        mine = store.lock(upload.ref, upload.key, "me", NOW, LOCK_EXPIRY)
         assert mine is not None
-        later = UNTIL + timedelta(seconds=1)
+        later = LOCK_EXPIRY + timedelta(seconds=1)
         assert store.lock(upload.ref, upload.key, "another", later, later + timedelta(minutes=3)) is not None
         with pytest.raises(Unavailable):
             store.complete(upload, mine, "image/jpeg", later)
 
-    def test_a_file_that_is_discharged_gives_its_share_back(self, store: QuotaLedger):
+    def test_a_deleted_file_is_refunded_once(self, store: QuotaLedger):
         upload = an_upload()
         store.reserve(upload, PLENTY)
-        self.settle(store, upload)
-        claim = store.lock(upload.ref, upload.key, "me", NOW, UNTIL)
-        assert claim is not None
-        assert claim.charged == 100
-        store.refund_file(claim)
+        self.complete(store, upload)
+        lock = store.lock(upload.ref, upload.key, "me", NOW, LOCK_EXPIRY)
+        assert lock is not None
+        assert lock.charged == 100
+        store.refund_file(lock)
         assert store.usage(upload.account, upload.month) == Usage(0, 0, 0, 1)
         with pytest.raises(Unavailable):
-            store.refund_file(claim)
+            store.refund_file(lock)
 
-    def test_what_an_account_states_is_corrected_unless_it_has_moved(self, store: QuotaLedger):
+    def test_the_usage_of_an_account_is_fixed_unless_it_has_changed(self, store: QuotaLedger):
         upload = an_upload()
         assert store.fix_usage(upload.account, (0, 0), (5, 500))
         assert not store.fix_usage(upload.account, (0, 0), (1, 1))
@@ -143,25 +143,25 @@ class AllowancesContract:
         assert store.fix_usage(upload.account, (6, 600), (1, 100))
         assert store.usage(upload.account, upload.month) == Usage(0, 1, 100, 1, 1, 100)
 
-    def test_uploads_whose_time_is_over_are_found_until_they_end(self, store: QuotaLedger):
-        late, later = an_upload(), an_upload(expires_at=NOW + timedelta(days=1))
-        later = replace(later, account=late.account)
-        for upload in (late, later):
+    def test_expired_uploads_are_found_until_they_end(self, store: QuotaLedger):
+        expired = an_upload()
+        open_upload = an_upload(account=expired.account, expires_at=NOW + timedelta(days=1))
+        for upload in (expired, open_upload):
             store.reserve(upload, PLENTY)
-        at = late.expires_at + timedelta(seconds=1)
-        assert store.expired(late.account, NOW) == []
-        assert store.expired(late.account, at) == [late]
-        store.refund(late, "expired", "It has expired.", at)
-        assert store.expired(late.account, at) == []
+        later = expired.expires_at + timedelta(seconds=1)
+        assert store.expired(expired.account, NOW) == []
+        assert store.expired(expired.account, later) == [expired]
+        store.refund(expired, "expired", "It has expired.", later)
+        assert store.expired(expired.account, later) == []
 
-    def test_a_collection_that_is_cleared_gives_everything_back(self, store: QuotaLedger):
+    def test_deleting_a_collection_refunds_all_its_uploads_and_files(self, store: QuotaLedger):
         account, collection = str(uuid4()), str(uuid4())
         uploads = [an_upload(account=account, collection=collection, key=f"objects/{n}.jpg") for n in range(40)]
         other = an_upload(account=account)
         for upload in [*uploads, other]:
             assert store.reserve(upload, PLENTY)
         for upload in [*uploads[:30], other]:
-            self.settle(store, upload)
+            self.complete(store, upload)
         pages = 0
         while store.delete_page(account, collection, NOW):
             pages += 1
@@ -170,18 +170,18 @@ class AllowancesContract:
         assert all(store.upload(upload.ref) is None for upload in uploads)
 
 
-class TestFakeAllowances(AllowancesContract):
+class TestFake(QuotaLedgerContract):
     @pytest.fixture
     def store(self) -> FakeQuotaLedger:
         return FakeQuotaLedger()
 
 
-class TestDynamoDBAllowances(AllowancesContract):
+class TestDynamoDBOnTheEmulator(QuotaLedgerContract):
     @pytest.fixture
     def store(self, aws: Callable[..., Any]) -> DynamoDBQuotaLedger:
         return DynamoDBQuotaLedger(aws("dynamodb"), make_table(aws("dynamodb"), "AccountsTable"))
 
-    def test_of_a_hundred_reservations_at_once_just_as_many_succeed_as_are_allowed(self, store: DynamoDBQuotaLedger):
+    def test_of_a_hundred_parallel_reservations_exactly_the_allowed_number_succeed(self, store: DynamoDBQuotaLedger):
         account = str(uuid4())
         uploads = [an_upload(account=account) for _ in range(100)]
 
@@ -190,9 +190,9 @@ class TestDynamoDBAllowances(AllowancesContract):
                 try:
                     return store.reserve(upload, PLENTY.changed({"uploads_a_month": 60}))
                 except Unavailable:
-                    continue  # what the API answers 503, and a caller asks again
+                    continue  # the API returns 503, and callers repeat the request
 
         with ThreadPoolExecutor(32) as pool:
-            succeeded = list(pool.map(reserve, uploads))
-        assert sum(succeeded) == 60
+            reserved = list(pool.map(reserve, uploads))
+        assert sum(reserved) == 60
         assert store.usage(account, "2026-03") == Usage(0, 60, 6000, 60, 60, 6000)

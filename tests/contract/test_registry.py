@@ -1,8 +1,8 @@
-"""What every register of collections must hold: one suite, run on the fake and on the emulator's DynamoDB."""
+"""The contract of every registry of collections: one suite, run on the fake and on the emulator's DynamoDB."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +13,7 @@ from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
 from chalicelib.adapters.dynamodb.registry import DynamoDBRegistry
 from chalicelib.domain.collections import AutoSync, Collection, CollectionType
 from chalicelib.domain.errors import DuplicateCollection, NotFound, QuotaExceeded
+from chalicelib.services.ports import CollectionRegistry, Collections, QuotaLedger
 from tests.contract.tables import make_table
 from tests.factories import NOW, a_collection
 from tests.fakes.collections import FakeCollections
@@ -20,161 +21,184 @@ from tests.fakes.quota_ledger import FakeQuotaLedger
 from tests.fakes.registry import FakeRegistry
 
 
-class RegisterContract:
+@dataclass(frozen=True)
+class Stores:
+    """A registry, the collections that it writes, and the quota ledger that it updates."""
+
+    registry: CollectionRegistry
+    collections: Collections
+    quota_ledger: QuotaLedger
+
+
+class RegistryContract:
     @pytest.fixture
-    def stores(self) -> Any:
-        """A register, the collections that it writes to, and the allowances of their accounts."""
+    def stores(self) -> Stores:
         raise NotImplementedError
 
     @pytest.fixture
-    def register(self, stores: Any) -> Any:
-        return stores[0]
+    def registry(self, stores: Stores) -> CollectionRegistry:
+        return stores.registry
 
     @pytest.fixture
-    def collections(self, stores: Any) -> Any:
-        return stores[1]
+    def collections(self, stores: Stores) -> Collections:
+        return stores.collections
 
     @pytest.fixture
-    def allowances(self, stores: Any) -> Any:
-        return stores[2]
+    def quota_ledger(self, stores: Stores) -> QuotaLedger:
+        return stores.quota_ledger
 
     @pytest.fixture
-    def collection(self, register: Any) -> Collection:
-        made = a_collection(auto_sync=AutoSync.DAILY)
-        register.add(made, 3)
-        return made
+    def collection(self, registry: CollectionRegistry) -> Collection:
+        collection = a_collection(auto_sync=AutoSync.DAILY)
+        registry.add(collection, 3)
+        return collection
 
-    def test_what_is_added_is_there(self, collections: Any, collection: Collection):
+    def test_an_added_collection_can_be_read(self, collections: Collections, collection: Collection):
         assert collections.get(collection.account, collection.uuid) == collection
 
-    def test_an_external_id_is_the_accounts_own_for_a_folder_and_stays(self, register: Any):
+    def test_an_account_keeps_its_external_id_for_a_folder(self, registry: CollectionRegistry):
         account, bucket = str(uuid4()), f"bucket-{uuid4().hex}"
-        first = register.external_id(account, bucket, "a/")
-        assert register.external_id(account, bucket, "a/") == first
+        first = registry.external_id(account, bucket, "a/")
+        assert registry.external_id(account, bucket, "a/") == first
         others = [(account, bucket, ""), (account, bucket, "b/"), (str(uuid4()), bucket, "a/")]
-        assert first not in [register.external_id(*other) for other in others]
-        made = a_collection(account=account, bucket=bucket, prefix="a/")
-        register.add(made, 1)
-        register.begin_deletion(made, NOW)
-        assert register.external_id(account, bucket, "a/") == first
+        assert first not in [registry.external_id(*other) for other in others]
+        collection = a_collection(account=account, bucket=bucket, prefix="a/")
+        registry.add(collection, 1)
+        registry.begin_deletion(collection, NOW)
+        assert registry.external_id(account, bucket, "a/") == first
 
-    def test_no_more_are_added_than_the_plan_allows(self, register: Any, collections: Any):
+    def test_no_more_collections_are_added_than_the_limit(self, registry: CollectionRegistry, collections: Collections):
         account = str(uuid4())
-        register.add(a_collection(account=account), 1)
+        registry.add(a_collection(account=account), 1)
         with pytest.raises(QuotaExceeded):
-            register.add(a_collection(account=account), 1)
+            registry.add(a_collection(account=account), 1)
         with pytest.raises(QuotaExceeded):
-            register.add(a_collection(), 0)
-        register.add(a_collection(account=account), 2)
+            registry.add(a_collection(), 0)
+        registry.add(a_collection(account=account), 2)
         assert len(collections.of_account(account)) == 2
 
-    def test_a_folder_has_one_collection_of_an_account(self, register: Any, collection: Collection):
-        again = replace(collection, uuid=str(uuid4()))
+    def test_an_account_has_one_collection_on_a_folder(self, registry: CollectionRegistry, collection: Collection):
+        duplicate = replace(collection, uuid=str(uuid4()))
         with pytest.raises(DuplicateCollection):
-            register.add(again, 3)
-        register.add(replace(again, uuid=str(uuid4()), prefix="elsewhere/"), 3)
-        register.add(replace(again, uuid=str(uuid4()), account=str(uuid4())), 3)
-        register.begin_deletion(collection, NOW)
-        register.add(again, 3)
+            registry.add(duplicate, 3)
+        registry.add(replace(duplicate, uuid=str(uuid4()), prefix="elsewhere/"), 3)
+        registry.add(replace(duplicate, uuid=str(uuid4()), account=str(uuid4())), 3)
+        registry.begin_deletion(collection, NOW)
+        registry.add(duplicate, 3)
 
-    def test_managed_ones_share_their_bucket(self, register: Any, collections: Any):
+    def test_managed_collections_are_all_on_one_bucket(self, registry: CollectionRegistry, collections: Collections):
         account = str(uuid4())
         for _ in range(2):
-            register.add(a_collection(account=account, type=CollectionType.MANAGED, role_arn=None, external_id=None), 3)
+            registry.add(a_collection(account=account, type=CollectionType.MANAGED, role_arn=None, external_id=None), 3)
         assert len(collections.of_account(account)) == 2
 
-    def test_what_is_changed_is_answered_and_stays(self, register: Any, collections: Any, collection: Collection):
+    def test_a_change_is_stored_and_returned(
+        self, registry: CollectionRegistry, collections: Collections, collection: Collection
+    ):
         for changes in (
             {"name": "New"},
             {"auto_sync_interval": AutoSync.MANUAL},
             {"auto_sync_interval": AutoSync.WEEKLY},
         ):
-            changed = register.change(collection, changes)
+            changed = registry.change(collection, changes)
             assert collections.get(collection.account, collection.uuid) == changed
         assert changed == replace(collection, name="New", auto_sync=AutoSync.WEEKLY)
         assert changed in list(collections.due(AutoSync.WEEKLY))
         assert changed not in list(collections.due(AutoSync.DAILY))
 
-    def test_a_deleted_one_is_gone_for_all_but_its_deletion(
-        self, register: Any, collections: Any, collection: Collection
+    def test_several_changes_at_once_are_all_stored(
+        self, registry: CollectionRegistry, collections: Collections, collection: Collection
     ):
-        assert register.deleted(collection.account, collection.uuid) is None
-        register.begin_deletion(collection, NOW)
+        changes = {"auto_sync_interval": AutoSync.MANUAL, "name": "New", "role_arn": "arn:aws:iam::1:role/similarix-b"}
+        changed = registry.change(collection, changes)
+        assert collections.get(collection.account, collection.uuid) == changed
+        assert changed == replace(collection, auto_sync=AutoSync.MANUAL, name="New", role_arn=changes["role_arn"])
+
+    def test_a_deleted_collection_is_visible_to_its_deletion_only(
+        self, registry: CollectionRegistry, collections: Collections, collection: Collection
+    ):
+        assert registry.deleted(collection.account, collection.uuid) is None
+        registry.begin_deletion(collection, NOW)
         assert collections.get(collection.account, collection.uuid) is None
         assert collections.of_account(collection.account) == []
         assert collections.on_bucket(collection.bucket) == []
-        assert collection.uuid not in [each.uuid for each in collections.due(AutoSync.DAILY)]
-        marked = register.deleted(collection.account, collection.uuid)
-        assert marked is not None
-        assert (marked.uuid, marked.prefix) == (collection.uuid, collection.prefix)
-        for change in (
-            lambda: register.begin_deletion(collection, NOW),
-            lambda: register.change(collection, {"name": "x"}),
-        ):
-            with pytest.raises(NotFound):
-                change()
-        register.end_deletion(collection.account, collection.uuid)
-        register.end_deletion(collection.account, collection.uuid)
-        assert register.deleted(collection.account, collection.uuid) is None
-
-    def test_a_deleted_one_makes_room_once(self, register: Any):
-        account = str(uuid4())
-        made = a_collection(account=account)
-        register.add(made, 1)
-        register.begin_deletion(made, NOW)
-        register.add(a_collection(account=account), 1)
-        with pytest.raises(QuotaExceeded):
-            register.add(a_collection(account=account), 1)
-
-    def test_what_a_deleted_one_had_is_the_accounts_no_more(self, register: Any, allowances: Any):
-        account = str(uuid4())
-        made = a_collection(account=account, total_files=3, total_size=30)
-        register.add(made, 1)
-        allowances.fix_usage(account, (0, 0), (5, 50))
-        read_before_a_sync = replace(made, total_files=1, total_size=10)
-        register.begin_deletion(read_before_a_sync, NOW)
+        assert collection.uuid not in [due.uuid for due in collections.due(AutoSync.DAILY)]
+        deleted = registry.deleted(collection.account, collection.uuid)
+        assert deleted is not None
+        assert (deleted.uuid, deleted.prefix) == (collection.uuid, collection.prefix)
         with pytest.raises(NotFound):
-            register.begin_deletion(made, NOW)
-        usage = allowances.usage(account, "2026-03")
-        assert (usage.files, usage.bytes) == (2, 20)
+            registry.begin_deletion(collection, NOW)
+        with pytest.raises(NotFound):
+            registry.change(collection, {"name": "x"})
+        registry.end_deletion(collection.account, collection.uuid)
+        registry.end_deletion(collection.account, collection.uuid)
+        assert registry.deleted(collection.account, collection.uuid) is None
 
-    def test_the_files_of_a_managed_one_are_the_accounts_until_they_are_cleared_away(
-        self, register: Any, allowances: Any
+    def test_a_deleted_collection_frees_one_place_of_the_plan(self, registry: CollectionRegistry):
+        account = str(uuid4())
+        collection = a_collection(account=account)
+        registry.add(collection, 1)
+        registry.begin_deletion(collection, NOW)
+        registry.add(a_collection(account=account), 1)
+        with pytest.raises(QuotaExceeded):
+            registry.add(a_collection(account=account), 1)
+
+    def test_deleting_a_connected_collection_releases_the_quota_of_its_files_once(
+        self, registry: CollectionRegistry, quota_ledger: QuotaLedger
     ):
         account = str(uuid4())
-        made = a_collection(account=account, total_files=3, total_size=30, type=CollectionType.MANAGED)
-        register.add(made, 1)
-        allowances.fix_usage(account, (0, 0), (5, 50))
-        register.begin_deletion(made, NOW)
-        assert allowances.usage(account, "2026-03").files == 5
+        collection = a_collection(account=account, total_files=3, total_size=30)
+        registry.add(collection, 1)
+        quota_ledger.fix_usage(account, (0, 0), (5, 50))
+        read_before_a_sync = replace(collection, total_files=1, total_size=10)
+        registry.begin_deletion(read_before_a_sync, NOW)
+        with pytest.raises(NotFound):
+            registry.begin_deletion(collection, NOW)
+        usage = quota_ledger.usage(account, "2026-03")
+        assert (usage.files, usage.bytes) == (2, 20)
+
+    def test_deleting_a_managed_collection_leaves_the_quota_of_its_files_to_the_worker(
+        self, registry: CollectionRegistry, quota_ledger: QuotaLedger
+    ):
+        account = str(uuid4())
+        collection = a_collection(account=account, total_files=3, total_size=30, type=CollectionType.MANAGED)
+        registry.add(collection, 1)
+        quota_ledger.fix_usage(account, (0, 0), (5, 50))
+        registry.begin_deletion(collection, NOW)
+        assert quota_ledger.usage(account, "2026-03").files == 5
 
 
-class TestFakeRegister(RegisterContract):
+class TestFake(RegistryContract):
     @pytest.fixture
-    def stores(self) -> tuple[FakeRegistry, FakeCollections, FakeQuotaLedger]:
-        collections, allowances = FakeCollections(), FakeQuotaLedger()
-        return FakeRegistry(collections, allowances), collections, allowances
+    def stores(self) -> Stores:
+        collections, quota_ledger = FakeCollections(), FakeQuotaLedger()
+        return Stores(FakeRegistry(collections, quota_ledger), collections, quota_ledger)
 
 
-class TestDynamoDBRegister(RegisterContract):
+class TestDynamoDBOnTheEmulator(RegistryContract):
     @pytest.fixture
-    def stores(self, aws: Callable[..., Any]) -> tuple[DynamoDBRegistry, DynamoDBCollections, DynamoDBQuotaLedger]:
+    def stores(self, aws: Callable[..., Any]) -> Stores:
         client = aws("dynamodb")
         accounts, collections = make_table(client, "AccountsTable"), make_table(client, "CollectionsTable")
-        register, kept = DynamoDBRegistry(client, accounts, collections), DynamoDBCollections(client, collections)
-        return register, kept, DynamoDBQuotaLedger(client, accounts)
+        return Stores(
+            DynamoDBRegistry(client, accounts, collections),
+            DynamoDBCollections(client, collections),
+            DynamoDBQuotaLedger(client, accounts),
+        )
 
-    def test_of_many_at_once_on_one_folder_one_is_added(self, register: Any, collections: Any):
-        wanted = [a_collection(account=str(uuid4()))]
-        wanted += [replace(wanted[0], uuid=str(uuid4())) for _ in range(9)]
+    def test_of_several_parallel_additions_on_one_folder_one_succeeds(
+        self, registry: CollectionRegistry, collections: Collections
+    ):
+        first = a_collection(account=str(uuid4()))
+        duplicates = [first, *(replace(first, uuid=str(uuid4())) for _ in range(9))]
 
         def add(collection: Collection) -> bool:
             try:
-                register.add(collection, 100)
+                registry.add(collection, 100)
             except DuplicateCollection:
                 return False
             return True
 
         with ThreadPoolExecutor(10) as pool:
-            assert sum(pool.map(add, wanted)) == 1
-        assert len(collections.of_account(wanted[0].account)) == 1
+            assert sum(pool.map(add, duplicates)) == 1
+        assert len(collections.of_account(first.account)) == 1

@@ -1,7 +1,9 @@
-"""What every record of syncs must hold: one suite, run on the fake, on the emulator and on Amazon's DynamoDB Local."""
+"""The contract of every store of syncs: one suite, run on the fake, the emulator's DynamoDB and DynamoDB Local."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -14,16 +16,19 @@ from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.messages import SyncStep
 from chalicelib.domain.syncs import REMOVAL_PHASE, KeyRange, PendingBatch, Progress, Tally, key_ranges_between
 from chalicelib.services.ports import Collections, Syncs
-from tests.contract.tables import make_table
+from tests.contract.tables import make_table, put_collection
 from tests.factories import LEASE, NOW, a_batch, a_collection
 from tests.fakes.collections import FakeCollections
 from tests.fakes.syncs import FakeSyncs
 
-LATE = LEASE + timedelta(seconds=1)
+AFTER_LEASE = LEASE + timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
 class Stores:
+    """The syncs, the collections whose state they write, and ``add``, which stores a collection."""
+
+    add: Callable[[Collection], None]
     collections: Collections
     syncs: Syncs
 
@@ -39,9 +44,9 @@ class SyncsContract:
 
     @pytest.fixture
     def collection(self, stores: Stores) -> Collection:
-        made = a_collection(total_files=7)
-        stores.collections.add(made)
-        return made
+        collection = a_collection(total_files=7)
+        stores.add(collection)
+        return collection
 
     def begin(
         self,
@@ -60,44 +65,47 @@ class SyncsContract:
             lease_until=now + (LEASE - NOW),
             started_at=now,
             retry=True,
-            key_ranges=len(key_ranges) - 1,
+            open_key_ranges=len(key_ranges) - 1,
         )
         began = syncs.begin(collection, state, key_ranges, now)
         return SyncStep(collection.account, collection.uuid, str(state.id)) if began else None
 
-    def state(self, stores: Stores, collection: Collection) -> SyncState:
-        found = stores.collections.get(collection.account, collection.uuid)
-        assert found is not None
-        return found.sync
+    def begun(self, syncs: Syncs, collection: Collection, **options: Any) -> SyncStep:
+        step = self.begin(syncs, collection, **options)
+        assert step is not None
+        return step
 
-    def pending_batches(
+    def acquired(self, syncs: Syncs, step: SyncStep) -> KeyRange:
+        key_range = syncs.acquire(step, LEASE)
+        assert key_range is not None
+        return key_range
+
+    def state(self, stores: Stores, collection: Collection) -> SyncState:
+        stored = stores.collections.get(collection.account, collection.uuid)
+        assert stored is not None
+        return stored.sync
+
+    def pending_batch(
         self, collection: Collection, step: SyncStep, batch_id: str, *keys: str, deferred: bool = False
     ) -> PendingBatch:
         return PendingBatch(a_batch(collection, *keys, sync=step.sync, batch_id=batch_id), deferred)
 
-    def scanned(
+    def begun_with_batches(
         self, syncs: Syncs, collection: Collection
     ) -> tuple[SyncStep, KeyRange, list[PendingBatch], PendingBatch]:
-        """A sync, its key_range as a worker has it, and three batches and a removal that are to be pending_batches."""
-        step = self.begin(syncs, collection)
-        assert step is not None
-        key_range = syncs.acquire(step, LEASE)
-        assert key_range is not None
-        pending_batches = [self.pending_batches(collection, step, f"sent.000.00000000{n}", f"k{n}") for n in range(3)]
-        return (
-            step,
-            key_range,
-            pending_batches,
-            self.pending_batches(collection, step, "deferred.000.000000000", "gone", deferred=True),
-        )
+        """Begin a sync; return its acquired key range, and three batches and a deferred removal to save."""
+        step = self.begun(syncs, collection)
+        key_range = self.acquired(syncs, step)
+        to_send = [self.pending_batch(collection, step, f"sent.000.00000000{n}", f"k{n}") for n in range(3)]
+        removal = self.pending_batch(collection, step, "deferred.000.000000000", "gone", deferred=True)
+        return step, key_range, to_send, removal
 
-    def test_a_sync_begins_with_its_parts_and_its_figures_at_nought(
+    def test_a_sync_begins_with_its_key_ranges_and_all_figures_zero(
         self, stores: Stores, syncs: Syncs, collection: Collection
     ):
-        step = self.begin(syncs, collection, splits=("ä", "\U0001f600"))
-        assert step is not None
+        step = self.begun(syncs, collection, splits=("ä", "\U0001f600"))
         state = self.state(stores, collection)
-        assert (state.status, state.id, state.key_ranges, state.files_before) == (
+        assert (state.status, state.id, state.open_key_ranges, state.files_before) == (
             SyncStatus.IN_PROGRESS,
             step.sync,
             3,
@@ -113,199 +121,186 @@ class SyncsContract:
         ]
         assert sorted(syncs.key_ranges(step.sync), key=lambda key_range: key_range.number) == expected
 
-    def test_a_collection_that_is_not_there_cannot_be_synced(self, syncs: Syncs):
+    def test_a_collection_that_does_not_exist_cannot_be_synced(self, syncs: Syncs):
         assert self.begin(syncs, a_collection()) is None
 
-    def test_one_sync_at_a_time_until_its_lease_runs_out(self, stores: Stores, syncs: Syncs, collection: Collection):
-        first = self.begin(syncs, collection)
-        assert first is not None
+    def test_a_sync_is_the_only_one_until_its_lease_expires(self, stores: Stores, syncs: Syncs, collection: Collection):
+        first = self.begun(syncs, collection)
         assert self.begin(syncs, collection) is None
         assert self.begin(syncs, collection, now=LEASE) is None
-        second = self.begin(syncs, collection, now=LATE)
-        assert second is not None
+        second = self.begun(syncs, collection, now=AFTER_LEASE)
         assert self.state(stores, collection).id == second.sync
-        assert syncs.acquire(first, LATE) is None
-        syncs.renew_lease(first.account, first.collection, first.sync, LATE + timedelta(days=1))
-        assert self.state(stores, collection).lease_until == LATE + (LEASE - NOW)
+        assert syncs.acquire(first, AFTER_LEASE) is None
+        syncs.renew_lease(first.account, first.collection, first.sync, AFTER_LEASE + timedelta(days=1))
+        assert self.state(stores, collection).lease_until == AFTER_LEASE + (LEASE - NOW)
 
-    def test_a_lease_that_is_extended_holds_longer(self, syncs: Syncs, collection: Collection):
-        step = self.begin(syncs, collection)
-        assert step is not None
-        syncs.renew_lease(step.account, step.collection, step.sync, LATE + timedelta(minutes=5))
-        assert self.begin(syncs, collection, now=LATE) is None
+    def test_a_renewed_lease_expires_later(self, syncs: Syncs, collection: Collection):
+        step = self.begun(syncs, collection)
+        syncs.renew_lease(step.account, step.collection, step.sync, AFTER_LEASE + timedelta(minutes=5))
+        assert self.begin(syncs, collection, now=AFTER_LEASE) is None
 
-    def test_whoever_takes_a_part_bars_whoever_had_it(self, stores: Stores, syncs: Syncs, collection: Collection):
-        step = self.begin(syncs, collection)
-        assert step is not None
-        slow, quick = syncs.acquire(step, LEASE), syncs.acquire(step, LEASE)
-        assert slow is not None and quick is not None
-        moved, late = quick.moved("k", 5), self.pending_batches(collection, step, "sent.000.000000000", "z")
+    def test_a_worker_that_acquires_a_key_range_stops_the_writes_of_the_one_before(
+        self, stores: Stores, syncs: Syncs, collection: Collection
+    ):
+        step = self.begun(syncs, collection)
+        slow, quick = self.acquired(syncs, step), self.acquired(syncs, step)
+        moved, late = quick.moved("k", 5), self.pending_batch(collection, step, "sent.000.000000000", "z")
         syncs.save_progress(step, moved, Progress(listed=5), [], LEASE)
         with pytest.raises(StaleWrite):
             syncs.save_progress(step, slow.moved("z", 9), Progress(listed=9), [late], LEASE)
         state = self.state(stores, collection)
         assert (state.progress.listed, state.outstanding) == (5, 0)
-        taken = syncs.acquire(step, LEASE)
-        assert taken is not None
-        assert (taken.cursor, taken.scanned) == ("k", 5)
+        acquired = self.acquired(syncs, step)
+        assert (acquired.cursor, acquired.scanned) == ("k", 5)
 
-    def test_a_leg_that_has_been_handed_on_is_not_walked_again(self, syncs: Syncs, collection: Collection):
-        step = self.begin(syncs, collection)
-        assert step is not None
+    def test_a_step_of_an_earlier_continuation_does_not_acquire_the_key_range(
+        self, syncs: Syncs, collection: Collection
+    ):
+        step = self.begun(syncs, collection)
         assert syncs.acquire(replace(step, continuation=2), LEASE) is not None
         assert syncs.acquire(replace(step, continuation=1), LEASE) is None
         assert syncs.acquire(replace(step, continuation=2), LEASE) is not None
 
-    def test_a_part_says_where_it_stands_with_all_that_it_noted(self, syncs: Syncs, collection: Collection):
-        step = self.begin(syncs, collection)
-        assert step is not None
-        key_range = syncs.acquire(step, LEASE)
-        assert key_range is not None
+    def test_the_progress_of_a_key_range_is_stored_with_all_its_fields(self, syncs: Syncs, collection: Collection):
+        step = self.begun(syncs, collection)
+        key_range = self.acquired(syncs, step)
         moved = replace(key_range.moved("ä\n+", 20_000), sent=3, unsent_count=2, deferred=1)
         assert moved.split_samples == ("ä\n+",)
         syncs.save_progress(step, moved, Progress(), [], LEASE)
-        taken = syncs.acquire(step, LEASE)
-        assert taken is not None
-        assert replace(taken, fencing_token=moved.fencing_token) == moved
+        assert replace(self.acquired(syncs, step), fencing_token=moved.fencing_token) == moved
 
-    def test_batches_count_once_however_often_they_are_closed(
+    def test_a_batch_counts_once_however_often_it_is_completed(
         self, stores: Stores, syncs: Syncs, collection: Collection
     ):
-        step, key_range, pending_batches, removal = self.scanned(syncs, collection)
+        step, key_range, to_send, removal = self.begun_with_batches(syncs, collection)
         key_range = replace(key_range, sent=3, unsent_count=2, deferred=1)
-        syncs.save_progress(step, key_range, Progress(9, 4, 1), [*pending_batches, removal], LATE)
+        syncs.save_progress(step, key_range, Progress(9, 4, 1), [*to_send, removal], AFTER_LEASE)
         state = self.state(stores, collection)
-        assert (state.outstanding, state.progress, state.lease_until) == (4, Progress(9, 4, 1), LATE)
-        assert syncs.unsent_batches(step, key_range) == [pending_batches[1].batch, pending_batches[2].batch]
+        assert (state.outstanding, state.progress, state.lease_until) == (4, Progress(9, 4, 1), AFTER_LEASE)
+        assert syncs.unsent_batches(step, key_range) == [to_send[1].batch, to_send[2].batch]
         for _ in range(2):
-            syncs.complete_batch(pending_batches[1].batch, Tally(done=1), LATE)
-        syncs.complete_batch(
-            a_batch(collection, "x", sync=step.sync, batch_id="sent.000.000000099"), Tally(9, 9, 9, 9), LATE
-        )
-        assert syncs.unsent_batches(step, key_range) == [pending_batches[2].batch]
-        syncs.complete_batch(removal.batch, Tally(removed=1), LATE)
-        syncs.complete_batch(pending_batches[2].batch, Tally(failed=1, skipped=2), LATE)
+            syncs.complete_batch(to_send[1].batch, Tally(done=1), AFTER_LEASE)
+        unknown = a_batch(collection, "x", sync=step.sync, batch_id="sent.000.000000099")
+        syncs.complete_batch(unknown, Tally(9, 9, 9, 9), AFTER_LEASE)
+        assert syncs.unsent_batches(step, key_range) == [to_send[2].batch]
+        syncs.complete_batch(removal.batch, Tally(removed=1), AFTER_LEASE)
+        syncs.complete_batch(to_send[2].batch, Tally(failed=1, skipped=2), AFTER_LEASE)
         state = self.state(stores, collection)
         assert (state.outstanding, state.progress.tally) == (1, Tally(1, 1, 1, 2))
 
-    def test_every_batch_stays_on_record_closed_or_not(self, syncs: Syncs, collection: Collection):
-        step, key_range, pending_batches, removal = self.scanned(syncs, collection)
+    def test_every_batch_has_a_record_whether_it_is_done_or_not(self, syncs: Syncs, collection: Collection):
+        step, key_range, to_send, removal = self.begun_with_batches(syncs, collection)
+        all_batches = [*to_send, removal]
         syncs.save_progress(
-            step, replace(key_range, sent=3, unsent_count=3, deferred=1), Progress(), [*pending_batches, removal], LEASE
+            step, replace(key_range, sent=3, unsent_count=3, deferred=1), Progress(), all_batches, LEASE
         )
-        syncs.complete_batch(pending_batches[1].batch, Tally(done=1), LEASE)
+        syncs.complete_batch(to_send[1].batch, Tally(done=1), LEASE)
         syncs.complete_batch(removal.batch, Tally(removed=1), LEASE)
-        found = {each.batch.batch_id: (each.batch, each.done) for each in syncs.batch_records(step.sync)}
-        assert found == {
-            each.batch.batch_id: (each.batch, each in (pending_batches[1], removal))
-            for each in [*pending_batches, removal]
+        records = {record.batch.batch_id: (record.batch, record.done) for record in syncs.batch_records(step.sync)}
+        assert records == {
+            pending.batch.batch_id: (pending.batch, pending in (to_send[1], removal)) for pending in all_batches
         }
         assert list(syncs.batch_records(str(uuid4()))) == []
 
-    def test_removals_are_held_in_order_until_they_are_done(self, syncs: Syncs, collection: Collection):
-        step = self.begin(syncs, collection, splits=("m",))
-        assert step is not None
-        batches = []
+    def test_unfinished_removals_are_returned_in_order(self, syncs: Syncs, collection: Collection):
+        step = self.begun(syncs, collection, splits=("m",))
+        removals = []
         for number in (1, 0):
-            key_range = syncs.acquire(replace(step, key_range=number), LEASE)
-            assert key_range is not None
+            key_range = self.acquired(syncs, replace(step, key_range=number))
             deferred = [
-                self.pending_batches(collection, step, f"deferred.00{number}.00000000{n}", f"{n}", deferred=True)
+                self.pending_batch(collection, step, f"deferred.00{number}.00000000{n}", f"{n}", deferred=True)
                 for n in range(2)
             ]
-            sent = self.pending_batches(collection, step, f"sent.00{number}.000000000", "s")
+            sent = self.pending_batch(collection, step, f"sent.00{number}.000000000", "s")
             syncs.save_progress(
                 step, replace(key_range, deferred=2, sent=1, unsent_count=1), Progress(), [*deferred, sent], LEASE
             )
-            batches = [each.batch for each in deferred] + batches
-        assert list(syncs.deferred_batches(step, None)) == batches
-        assert list(syncs.deferred_batches(step, batches[0].batch_id)) == batches[1:]
-        assert list(syncs.deferred_batches(step, batches[3].batch_id)) == []
-        syncs.complete_batch(batches[1], Tally(), LEASE)
-        assert list(syncs.deferred_batches(step, None)) == [batches[0], *batches[2:]]
+            removals = [pending.batch for pending in deferred] + removals
+        assert list(syncs.deferred_batches(step, None)) == removals
+        assert list(syncs.deferred_batches(step, removals[0].batch_id)) == removals[1:]
+        assert list(syncs.deferred_batches(step, removals[3].batch_id)) == []
+        syncs.complete_batch(removals[1], Tally(), LEASE)
+        assert list(syncs.deferred_batches(step, None)) == [removals[0], *removals[2:]]
 
-    def test_parts_that_end_are_counted_down(self, stores: Stores, syncs: Syncs, collection: Collection):
-        step = self.begin(syncs, collection, splits=("m",))
-        assert step is not None
-        for number, left in ((1, 1), (0, 0)):
-            key_range = syncs.acquire(replace(step, key_range=number), LEASE)
-            assert key_range is not None
+    def test_finished_key_ranges_are_counted_down(self, stores: Stores, syncs: Syncs, collection: Collection):
+        step = self.begun(syncs, collection, splits=("m",))
+        for number, open_key_ranges in ((1, 1), (0, 0)):
+            key_range = self.acquired(syncs, replace(step, key_range=number))
             syncs.save_progress(step, replace(key_range, finished=True), Progress(), [], LEASE)
-            assert self.state(stores, collection).key_ranges == left
+            assert self.state(stores, collection).open_key_ranges == open_key_ranges
         syncs.mark_listed(step)
         state = self.state(stores, collection)
         assert state.listed and state.all_done
 
     @pytest.mark.parametrize(
-        ("trigger", "which", "other"),
+        ("trigger", "set_time", "other_time"),
         [
             (Trigger.MANUAL, "last_manual_sync", "last_auto_sync"),
             (Trigger.AUTO, "last_auto_sync", "last_manual_sync"),
         ],
     )
-    def test_a_sync_that_succeeds_leaves_its_time(
-        self, stores: Stores, syncs: Syncs, collection: Collection, trigger: Trigger, which: str, other: str
+    def test_a_completed_sync_sets_the_time_of_its_trigger(
+        self, stores: Stores, syncs: Syncs, collection: Collection, trigger: Trigger, set_time: str, other_time: str
     ):
-        step = self.begin(syncs, collection, trigger=trigger)
-        assert step is not None
-        assert syncs.end(step.account, step.collection, step.sync, LATE, SyncStatus.COMPLETED)
-        assert not syncs.end(step.account, step.collection, step.sync, LATE, SyncStatus.FAILED, "late")
+        step = self.begun(syncs, collection, trigger=trigger)
+        assert syncs.end(step.account, step.collection, step.sync, AFTER_LEASE, SyncStatus.COMPLETED)
+        assert not syncs.end(step.account, step.collection, step.sync, AFTER_LEASE, SyncStatus.FAILED, "late")
         state = self.state(stores, collection)
-        assert (state.status, state.last_sync, getattr(state, which)) == (SyncStatus.COMPLETED, LATE, LATE)
-        assert (getattr(state, other), state.reason) == (None, None)
+        times = (state.last_sync, getattr(state, set_time))
+        assert (state.status, *times) == (SyncStatus.COMPLETED, AFTER_LEASE, AFTER_LEASE)
+        assert (getattr(state, other_time), state.reason) == (None, None)
         assert self.begin(syncs, collection) is not None
-        assert getattr(self.state(stores, collection), which) == LATE
+        assert getattr(self.state(stores, collection), set_time) == AFTER_LEASE
 
     @pytest.mark.parametrize("status", [SyncStatus.FAILED, SyncStatus.CANCELLED, SyncStatus.NEEDS_CONFIRMATION])
-    def test_a_sync_that_stops_leaves_its_reason_and_no_time(
+    def test_a_sync_that_stops_has_a_reason_and_no_time(
         self, stores: Stores, syncs: Syncs, collection: Collection, status: SyncStatus
     ):
-        step = self.begin(syncs, collection)
-        assert step is not None
-        key_range = syncs.acquire(step, LEASE)
-        assert key_range is not None
-        pending_batches = self.pending_batches(collection, step, "sent.000.000000000", "a")
-        syncs.save_progress(step, replace(key_range, sent=1, unsent_count=1), Progress(), [pending_batches], LEASE)
+        step = self.begun(syncs, collection)
+        key_range = self.acquired(syncs, step)
+        sent = self.pending_batch(collection, step, "sent.000.000000000", "a")
+        syncs.save_progress(step, replace(key_range, sent=1, unsent_count=1), Progress(), [sent], LEASE)
         syncs.end(step.account, step.collection, step.sync, NOW, status, "because")
         state = self.state(stores, collection)
         assert (state.status, state.last_sync, state.last_manual_sync, state.reason) == (status, None, None, "because")
         assert syncs.acquire(step, LEASE) is None
         with pytest.raises(StaleWrite):
             syncs.save_progress(step, key_range, Progress(listed=1), [], LEASE)
-        syncs.complete_batch(pending_batches.batch, Tally(done=1), LEASE)
+        syncs.complete_batch(sent.batch, Tally(done=1), LEASE)
         counted = 1 if status is SyncStatus.NEEDS_CONFIRMATION else 0
-        assert self.state(stores, collection).progress.tally.done == counted, "what was sent before is still done"
-        again = self.begin(syncs, collection)
-        assert again is not None
+        assert self.state(stores, collection).progress.tally.done == counted, "a batch sent before is still done"
+        assert self.begin(syncs, collection) is not None
         assert self.state(stores, collection).reason is None
 
-    def test_splits_are_kept_for_the_next_sync(self, syncs: Syncs, collection: Collection):
+    def test_splits_are_stored_for_the_next_sync(self, syncs: Syncs, collection: Collection):
         assert syncs.splits(collection.uuid) == []
         syncs.save_splits(collection.uuid, ["ä", "\U0001f600"])
         assert syncs.splits(collection.uuid) == ["ä", "\U0001f600"]
 
 
-class TestTheFake(SyncsContract):
+class TestFake(SyncsContract):
     @pytest.fixture
     def stores(self) -> Stores:
         collections = FakeCollections()
-        return Stores(collections, FakeSyncs(collections))
+        return Stores(collections.add, collections, FakeSyncs(collections))
 
 
-def on(client: Any) -> Stores:
+def make_stores(client: Any) -> Stores:
     collections = make_table(client, "CollectionsTable")
     return Stores(
-        DynamoDBCollections(client, collections), DynamoDBSyncs(client, collections, make_table(client, "SyncsTable"))
+        partial(put_collection, client, collections),
+        DynamoDBCollections(client, collections),
+        DynamoDBSyncs(client, collections, make_table(client, "SyncsTable")),
     )
 
 
-class TestTheEmulator(SyncsContract):
+class TestDynamoDBOnTheEmulator(SyncsContract):
     @pytest.fixture
-    def stores(self, emulated: Stores) -> Stores:
-        return emulated
+    def stores(self, emulator_stores: Stores) -> Stores:
+        return emulator_stores
 
 
-class TestAmazonsDynamoDB(SyncsContract):
+class TestDynamoDBLocal(SyncsContract):
     @pytest.fixture
-    def stores(self, amazons: Stores) -> Stores:
-        return amazons
+    def stores(self, dynamodb_local_stores: Stores) -> Stores:
+        return dynamodb_local_stores

@@ -1,7 +1,9 @@
-"""A sync that finds nothing changed writes nothing for an object, on the emulator's DynamoDB and on Amazon's own."""
+"""A sync that finds nothing changed writes nothing per object, on the emulator's DynamoDB and on DynamoDB Local."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,29 +12,23 @@ from chalicelib.adapters.dynamodb.catalogue import DynamoDBCatalogue
 from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
 from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
 from chalicelib.adapters.dynamodb.syncs import DynamoDBSyncs
-from chalicelib.domain.accounts import Subscription
 from chalicelib.domain.collections import Collection, SyncStatus, Trigger
 from chalicelib.domain.files import PendingWrite
 from chalicelib.domain.sync_diff import CHUNK_KEYS
-from chalicelib.services.pipeline.quota import QuotaService
-from chalicelib.services.pipeline.sync_worker import SyncWorker
-from chalicelib.services.syncs import SyncService
-from tests.contract.tables import make_table
+from tests.contract.tables import make_table, put_collection
 from tests.factories import a_collection, a_record, an_embedding
-from tests.fakes.accounts import FakeAccounts
-from tests.fakes.buckets import FakeSources, etag
-from tests.fakes.clock import FakeClock
-from tests.fakes.embedder import FakeEmbedder
-from tests.fakes.queues import FakeQueues
-from tests.fakes.storage import FakeStorage
+from tests.fakes.application import FakeAdapters, services_on
+from tests.fakes.buckets import etag
 
-AT_ONCE = 50  # records that one transaction writes
+RECORDS_PER_TRANSACTION = 50
+BODY = b"a picture"
 
 
 @dataclass(frozen=True)
-class Tables:
-    """Stores on one client; ``calls`` counts what is asked of it, by the name of the operation."""
+class Stores:
+    """Stores on one client; ``add`` stores a collection, and ``calls`` counts the client's calls by operation."""
 
+    add: Callable[[Collection], None]
     collections: DynamoDBCollections
     syncs: DynamoDBSyncs
     catalogue: DynamoDBCatalogue
@@ -40,12 +36,13 @@ class Tables:
     calls: Counter[str]
 
 
-def on(client: Any) -> Tables:
+def make_stores(client: Any) -> Stores:
     collections, syncs = make_table(client, "CollectionsTable"), make_table(client, "SyncsTable")
     accounts = make_table(client, "AccountsTable")
     calls: Counter[str] = Counter()
     client.meta.events.register("before-call.dynamodb.*", lambda model, **_: calls.update([model.name]))
-    return Tables(
+    return Stores(
+        partial(put_collection, client, collections),
         DynamoDBCollections(client, collections),
         DynamoDBSyncs(client, collections, syncs),
         DynamoDBCatalogue(client, make_table(client, "CatalogueTable"), collections, accounts),
@@ -54,57 +51,60 @@ def on(client: Any) -> Tables:
     )
 
 
-class UnchangedSyncs:
+class UnchangedSyncsContract:
     @pytest.fixture
-    def tables(self) -> Tables:
+    def stores(self) -> Stores:
         raise NotImplementedError
 
-    def test_one_of_many_objects_writes_as_often_as_one_of_none(self, tables: Tables):
-        none, many = self.unchanged_sync(tables, 0), self.unchanged_sync(tables, CHUNK_KEYS + 100)
-        assert sum(none.values()) > 0, "a sync notes at least that it ran"
+    def test_an_unchanged_sync_of_many_objects_writes_as_often_as_one_of_none(self, stores: Stores):
+        none, many = self.unchanged_sync(stores, 0), self.unchanged_sync(stores, CHUNK_KEYS + 100)
+        assert sum(none.values()) > 0, "a sync records at least that it ran"
         assert many == none
 
-    def unchanged_sync(self, tables: Tables, objects: int) -> Counter[str]:
-        """Writes, by operation, of a sync over a collection whose objects are all indexed already."""
-        sources, queues, clock = FakeSources(), FakeQueues(), FakeClock()
-        embedder = FakeEmbedder(sources, FakeStorage(sources))
+    def unchanged_sync(self, stores: Stores, objects: int) -> Counter[str]:
+        """Sync a collection whose objects are all indexed already; returns the writes by operation."""
+        adapters = replace(
+            FakeAdapters.fresh(),
+            collections=stores.collections,
+            syncs=stores.syncs,
+            catalogue=stores.catalogue,
+            quota_ledger=stores.quota_ledger,
+        )
+        services = services_on(adapters)
         collection = a_collection()
-        tables.collections.add(collection)
+        stores.add(collection)
         keys = [f"{collection.prefix}{number:06}.jpg" for number in range(objects)]
+        bucket = adapters.sources.bucket(collection.bucket)
         for key in keys:
-            sources.bucket(collection.bucket).put(key, b"a picture")
-        sources.bucket(collection.bucket)
-        self.index(tables, collection, keys, embedder.model_version())
-        quota = QuotaService(FakeAccounts(Subscription("business")), tables.quota_ledger, clock)
-        walk = SyncWorker(tables.collections, tables.syncs, tables.catalogue, sources, embedder, queues, quota, clock)
-        tables.calls.clear()
-        SyncService(tables.collections, tables.syncs, walk, queues, clock).start(collection, Trigger.MANUAL)
-        while queues.steps:
-            walk.run(queues.steps.pop(0)[0], lambda: 900.0)
-        found = tables.collections.get(collection.account, collection.uuid)
-        assert found is not None
-        assert (found.sync.status, found.sync.progress.listed) == (SyncStatus.COMPLETED, objects)
-        assert queues.batches == []
-        return Counter({name: times for name, times in tables.calls.items() if name not in ("GetItem", "Query")})
+            bucket.put(key, BODY)
+        self.index(stores, collection, keys, services.model_version())
+        stores.calls.clear()
+        services.syncs.start(collection, Trigger.MANUAL)
+        while adapters.queues.steps:
+            services.sync_worker.run(adapters.queues.steps.pop(0)[0], lambda: 900.0)
+        synced = stores.collections.get(collection.account, collection.uuid)
+        assert synced is not None
+        assert (synced.sync.status, synced.sync.progress.listed) == (SyncStatus.COMPLETED, objects)
+        assert adapters.queues.batches == []
+        return Counter({name: calls for name, calls in stores.calls.items() if name not in ("GetItem", "Query")})
 
-    def index(self, tables: Tables, collection: Collection, keys: list[str], model: str) -> None:
-        body = b"a picture"
-        picture = replace(an_embedding(), model=model)
-        drafts = [
-            PendingWrite(a_record(collection, key, etag=etag(body), size=len(body), embedding=picture), None)
+    def index(self, stores: Stores, collection: Collection, keys: list[str], model: str) -> None:
+        embedding = replace(an_embedding(), model=model)
+        writes = [
+            PendingWrite(a_record(collection, key, etag=etag(BODY), size=len(BODY), embedding=embedding), None)
             for key in keys
         ]
-        for start in range(0, len(drafts), AT_ONCE):
-            assert tables.catalogue.save_all(drafts[start : start + AT_ONCE]) == set()
+        for start in range(0, len(writes), RECORDS_PER_TRANSACTION):
+            assert stores.catalogue.save_all(writes[start : start + RECORDS_PER_TRANSACTION]) == set()
 
 
-class TestTheEmulator(UnchangedSyncs):
+class TestDynamoDBOnTheEmulator(UnchangedSyncsContract):
     @pytest.fixture
-    def tables(self, emulated: Tables) -> Tables:
-        return emulated
+    def stores(self, emulator_stores: Stores) -> Stores:
+        return emulator_stores
 
 
-class TestAmazonsDynamoDB(UnchangedSyncs):
+class TestDynamoDBLocal(UnchangedSyncsContract):
     @pytest.fixture
-    def tables(self, amazons: Tables) -> Tables:
-        return amazons
+    def stores(self, dynamodb_local_stores: Stores) -> Stores:
+        return dynamodb_local_stores

@@ -1,7 +1,8 @@
-"""Amazon's own DynamoDB for one machine, in memory on loopback, as a child process.
+"""Amazon's DynamoDB Local, in memory on localhost, as a child process.
 
-``lock.json`` is ``python -m infra.maven software.amazon.dynamodb:DynamoDBLocal:3.3.1 com.amazon.ion:ion-java:1.11.9``,
-its native library told apart; ion-java is given because the version that DynamoDB Local asks for lacks what it calls.
+``lock.json`` is the output of ``python -m infra.maven software.amazon.dynamodb:DynamoDBLocal:3.3.1
+com.amazon.ion:ion-java:1.11.9`` with the native library in a list of its own. ion-java is named because the version
+that DynamoDB Local requires lacks a method that it calls.
 """
 
 import os
@@ -22,40 +23,40 @@ from infra.localhost import HOST, free_port
 from infra.maven import MavenError, fetch, read_lock
 from infra.opensearch import node_process
 
-MAIN = "software.amazon.dynamodb.services.local.main.ServerRunner"
-LOCK = Path(__file__).with_name("lock.json")
-START_SECONDS = 60
+MAIN_CLASS = "software.amazon.dynamodb.services.local.main.ServerRunner"
+LOCK_FILE = Path(__file__).with_name("lock.json")
+START_TIMEOUT_SECONDS = 60
 
 
-class NotToBeHad(Exception):
-    """It cannot run on this machine; the message says why."""
+class DynamoDBLocalUnavailable(Exception):
+    """DynamoDB Local cannot run on this machine; the message says why."""
 
 
 @contextmanager
 def dynamodb_local(folder: Path) -> Iterator[Any]:
-    """A client of a DynamoDB that is there for as long as the ``with`` lasts.
+    """Start DynamoDB Local for the ``with`` block and yield a client of it.
 
     Raises:
-        NotToBeHad: there is no Java, an archive cannot be fetched, or it did not answer in time.
+        DynamoDBLocalUnavailable: there is no Java, an archive cannot be fetched, or it did not start in time.
     """
     port = free_port()
     try:
-        lock, java = read_lock(LOCK), find_java()
+        lock, java = read_lock(LOCK_FILE), find_java()
         jars, natives = fetch(lock["lib"]), fetch(lock["native"])
     except (MavenError, ImportError, OSError) as error:
-        raise NotToBeHad(f"DynamoDB Local is not to be had on this machine: {error}") from error
+        raise DynamoDBLocalUnavailable(f"DynamoDB Local cannot be fetched: {error}") from error
     native = folder / "native"
     native.mkdir()
     for library in natives:
-        # It is looked for under the name without its version.
+        # The loader searches for the name without its version.
         (native / f"{library.name.rpartition('-')[0]}{library.suffix}").write_bytes(library.read_bytes())
     command = [
-        str(java.command), f"-Djava.library.path={native}", "-cp", os.pathsep.join(map(str, jars)), MAIN,
+        str(java.command), f"-Djava.library.path={native}", "-cp", os.pathsep.join(map(str, jars)), MAIN_CLASS,
         "-inMemory", "-port", str(port), "-disableTelemetry",
     ]  # fmt: skip
     with (folder / "dynamodb.log").open("wb") as log:
         process = subprocess.Popen(
-            # Supervised: it ends with the process that started it, however that one ends.
+            # node_process ends the server when the process that started it ends, even by a crash.
             [sys.executable, "-P", node_process.__file__, *command],
             stdin=subprocess.PIPE,
             stdout=log,
@@ -65,7 +66,7 @@ def dynamodb_local(folder: Path) -> Iterator[Any]:
         )
     try:
         client = _client(f"http://{HOST}:{port}")
-        _wait(client, process, folder / "dynamodb.log")
+        _wait_until_ready(client, process, folder / "dynamodb.log")
         yield client
     finally:
         assert process.stdin is not None
@@ -73,8 +74,8 @@ def dynamodb_local(folder: Path) -> Iterator[Any]:
         process.wait(30)
 
 
-def another(client: Any) -> Any:
-    """A second client of the same DynamoDB, that shares nothing with the first."""
+def second_client(client: Any) -> Any:
+    """Return a client of the same DynamoDB that shares nothing with the first."""
     return _client(client.meta.endpoint_url)
 
 
@@ -84,12 +85,12 @@ def _client(endpoint: str) -> Any:
     )
 
 
-def _wait(client: Any, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
+def _wait_until_ready(client: Any, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
             client.list_tables()
             return
         except (BotoCoreError, ClientError):
             time.sleep(0.2)
-    raise NotToBeHad(f"DynamoDB Local did not start: {log.read_text(errors='replace')[-2000:]}")
+    raise DynamoDBLocalUnavailable(f"DynamoDB Local did not start: {log.read_text(errors='replace')[-2000:]}")

@@ -101,7 +101,7 @@ class FakeSource:
             return dict.fromkeys(keys, ReadFailure(error.code, error.message, transient=True))
         return {key: bucket.head_object(key) for key in keys}
 
-    def url(self, key: str, *, seconds: int, file_name: str | None = None) -> str:
+    def presigned_get(self, key: str, *, seconds: int, file_name: str | None = None) -> str:
         suffix = f"?save-as={quote(file_name, safe='')}" if file_name is not None else ""
         return f"{SCHEME}{self.name}/{quote(key, safe='')}{suffix}"
 

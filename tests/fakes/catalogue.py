@@ -67,7 +67,7 @@ class FakeCatalogue:
         wanted = [_without_vector(record) for record in found if record.state in states]
         return FilePage(wanted[:limit], wanted[limit - 1].key if len(wanted) > limit else None)
 
-    def remove_page(self, collection: str) -> bool:
+    def delete_page(self, collection: str) -> bool:
         found = [where for where in self.records if where[0] == collection][:PAGE]
         for where in found:
             del self.records[where]
@@ -103,7 +103,7 @@ class FakeCatalogue:
             if record.state is FileState.REMOVED and record.updated_at.date() == day:
                 yield record
 
-    def forget(self, record: FileRecord) -> bool:
+    def delete(self, record: FileRecord) -> bool:
         if self._version(record) != record.version or record.state is not FileState.REMOVED:
             return False
         del self.records[record.collection, record.key]

@@ -1,4 +1,4 @@
-"""Reasons of failed messages, in memory."""
+"""The failure log in memory."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from chalicelib.domain.messages import ReceivedMessage
 
 
 class FakeFailureLog:
-    """What a test may look at: ``reasons`` by message."""
+    """Keeps ``reasons`` by message id."""
 
     def __init__(self) -> None:
         self.reasons: dict[str, str] = {}

@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from chalicelib.domain.messages import DeletionStep, IndexBatch, ReceivedMessage, SyncStep
 from chalicelib.domain.uploads import UploadRef, uploads_in_message
 
+MAX_SQS_DELAY_SECONDS = 900
+MAX_SQS_INVISIBLE_SECONDS = 43_200
+
 
 class FakeQueues:
-    """What a test may look at: ``steps``, ``deletions`` and ``uploads`` with their delays, ``batches`` as sent, and ``delayed``, each with its seconds.
+    """Keeps what was sent: ``steps``, ``deletions`` and ``uploads`` with their delays, and ``batches``.
 
-    What it may set: ``down``, and nothing can be sent.
+    ``delayed`` are the received messages that were delayed, with the seconds. While a test sets ``down``, each send
+    fails.
     """
 
     def __init__(self) -> None:
@@ -21,29 +25,27 @@ class FakeQueues:
         self.down = False
 
     def send_sync(self, step: SyncStep, *, delay: int = 0) -> None:
-        self._answer()
-        assert 0 <= delay <= 900, "SQS delays a message by 15 minutes at most"
+        self._check_send(delay)
         self.steps.append((SyncStep.from_json(step.to_json()), delay))
 
     def send_batches(self, batches: Sequence[IndexBatch]) -> None:
         for batch in batches:
-            self._answer()
+            self._check_send()
             self.batches.append(IndexBatch.from_json(batch.to_json()))
 
     def send_deletion(self, step: DeletionStep, *, delay: int = 0) -> None:
-        self._answer()
-        assert 0 <= delay <= 900, "SQS delays a message by 15 minutes at most"
+        self._check_send(delay)
         self.deletions.append((DeletionStep.from_json(step.to_json()), delay))
 
     def send_upload(self, upload: UploadRef, *, delay: int = 0) -> None:
-        self._answer()
-        assert 0 <= delay <= 900, "SQS delays a message by 15 minutes at most"
+        self._check_send(delay)
         self.uploads.extend((ref, delay) for ref in uploads_in_message(upload.to_json()))
 
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
-        assert 0 <= seconds <= 43_200, "SQS hides a message for twelve hours at most"
+        assert 0 <= seconds <= MAX_SQS_INVISIBLE_SECONDS, "SQS hides a message for twelve hours at most"
         self.delayed.append((message, seconds))
 
-    def _answer(self) -> None:
+    def _check_send(self, delay: int = 0) -> None:
         if self.down:
-            raise ConnectionError("The queue is down, as the test wants it.")
+            raise ConnectionError("The test has set the queues down.")
+        assert 0 <= delay <= MAX_SQS_DELAY_SECONDS, "SQS delays a message by 15 minutes at most"

@@ -1,4 +1,4 @@
-"""Our own buckets in memory: managed pictures, and thumbnails."""
+"""The application's own buckets in memory: managed pictures, and thumbnails."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,12 +11,12 @@ from chalicelib.services.ports import Clock
 from tests.fakes.buckets import SCHEME, FakeSources, etag
 from tests.fakes.clock import FakeClock
 
-PAGE = 2  # objects that one call removes
-THUMBNAILS = "fake-thumbnails://"
+MAX_KEYS_PER_DELETION = 2
+THUMBNAIL_SCHEME = "fake-thumbnails://"
 
 
 class FakeStorage:
-    """What a test may look at: ``thumbnails`` by collection and place; the managed bucket is one of ``sources``."""
+    """Keeps ``thumbnails`` by collection and thumbnail key; the managed bucket is one of ``sources``."""
 
     def __init__(self, sources: FakeSources, bucket: str = "managed", now: Clock | None = None) -> None:
         self.thumbnails: dict[tuple[str, str], bytes] = {}
@@ -34,61 +34,61 @@ class FakeStorage:
         self._sources.bucket(self._bucket).put(key, body)
         return ObjectInfo(key, etag(body), len(body))
 
-    def move(self, key: str, to: str, content_type: str) -> None:
+    def copy(self, key: str, target: str, content_type: str) -> None:
         assert "/" in content_type
         managed = self._sources.bucket(self._bucket)
         if key not in managed.objects:
-            raise NotFound("The bytes are gone.")
-        managed.put(to, managed.objects[key])
+            raise NotFound("The uploaded file no longer exists.")
+        managed.put(target, managed.objects[key])
 
-    def remove(self, key: str) -> None:
+    def delete(self, key: str) -> None:
         self._sources.bucket(self._bucket).delete(key)
 
-    def url(self, key: str, *, seconds: int) -> str:
+    def presigned_get(self, key: str, *, seconds: int) -> str:
         return f"{SCHEME}{self._bucket}/{quote(key, safe='')}"
 
-    def form(self, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
+    def presigned_form(self, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
         return UploadForm(f"{SCHEME}{self._bucket}", {"key": key, "size": str(size), "Content-Type": content_type})
 
-    def remove_page(self, prefix: str) -> bool:
+    def delete_page(self, prefix: str) -> bool:
         managed = self._sources.bucket(self._bucket)
-        found = [key for key in managed.objects if key.startswith(prefix)][:PAGE]
-        for key in found:
+        keys = [key for key in managed.objects if key.startswith(prefix)][:MAX_KEYS_PER_DELETION]
+        for key in keys:
             managed.delete(key)
-        return bool(found)
+        return bool(keys)
 
-    def remove_thumbnails_page(self, collection: str) -> bool:
-        found = [each for each in self.thumbnails if each[0] == collection][:PAGE]
-        for each in found:
-            del self.thumbnails[each]
-        return bool(found)
+    def delete_thumbnails_page(self, collection: str) -> bool:
+        keys = [key for key in self.thumbnails if key[0] == collection][:MAX_KEYS_PER_DELETION]
+        for key in keys:
+            del self.thumbnails[key]
+        return bool(keys)
 
-    def thumbnail(self, collection: str, place: str) -> bytes | None:
-        return self.thumbnails.get((collection, place))
+    def thumbnail(self, collection: str, thumbnail_key: str) -> bytes | None:
+        return self.thumbnails.get((collection, thumbnail_key))
 
-    def thumbnail_upload_url(self, collection: str, place: str, *, seconds: int) -> str:
-        return f"{THUMBNAILS}{collection}/{place}"
+    def thumbnail_upload_url(self, collection: str, thumbnail_key: str, *, seconds: int) -> str:
+        return f"{THUMBNAIL_SCHEME}{collection}/{thumbnail_key}"
 
     def receive(self, url: str, jpeg: bytes) -> None:
-        """What a presigned PUT does for whoever follows it."""
-        assert url.startswith(THUMBNAILS)
-        collection, _, place = url.removeprefix(THUMBNAILS).partition("/")
-        self._store(collection, place, jpeg)
+        """Store a thumbnail, as a PUT to its presigned URL does."""
+        assert url.startswith(THUMBNAIL_SCHEME)
+        collection, _, thumbnail_key = url.removeprefix(THUMBNAIL_SCHEME).partition("/")
+        self._store(collection, thumbnail_key, jpeg)
 
-    def copy_thumbnail(self, collection: str, place: str, to_collection: str, to_place: str) -> bool:
-        if (collection, place) not in self.thumbnails:
+    def copy_thumbnail(self, collection: str, thumbnail_key: str, to_collection: str, to_key: str) -> bool:
+        if (collection, thumbnail_key) not in self.thumbnails:
             return False
-        self._store(to_collection, to_place, self.thumbnails[collection, place])
+        self._store(to_collection, to_key, self.thumbnails[collection, thumbnail_key])
         return True
 
-    def delete_thumbnail(self, collection: str, place: str) -> None:
-        self.thumbnails.pop((collection, place), None)
+    def delete_thumbnail(self, collection: str, thumbnail_key: str) -> None:
+        self.thumbnails.pop((collection, thumbnail_key), None)
 
     def stored_thumbnails(self, collection: str, before: datetime) -> Iterator[str]:
-        for owner, place in sorted(self.thumbnails):
-            if owner == collection and self._stored_at[owner, place] < before:
-                yield place
+        for owner, thumbnail_key in sorted(self.thumbnails):
+            if owner == collection and self._stored_at[owner, thumbnail_key] < before:
+                yield thumbnail_key
 
-    def _store(self, collection: str, place: str, jpeg: bytes) -> None:
-        self.thumbnails[collection, place] = jpeg
-        self._stored_at[collection, place] = self._now()
+    def _store(self, collection: str, thumbnail_key: str, jpeg: bytes) -> None:
+        self.thumbnails[collection, thumbnail_key] = jpeg
+        self._stored_at[collection, thumbnail_key] = self._now()

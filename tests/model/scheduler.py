@@ -12,7 +12,7 @@ from typing import Any
 from greenlet import getcurrent, greenlet
 
 WRITES = {
-    "save_progress", "begin", "complete_batch", "copy_thumbnail", "delete_thumbnail", "embed_objects", "end", "renew_lease", "forget",
+    "save_progress", "begin", "complete_batch", "copy_thumbnail", "delete_thumbnail", "embed_objects", "end", "renew_lease", "delete",
     "remove", "save_all", "save_splits", "send_batches", "send_sync", "mark_listed", "acquire", "upsert",
 }  # fmt: skip
 

@@ -1,14 +1,15 @@
 """Accounts and tokens in DynamoDB.
 
-One item an account (``account#UUID``/``account``). Two a token: ``token#SHA256``/``token`` has it all, its account's
-terms too, so that checking a token is one read by key; ``account#UUID``/``token#ID`` finds it from its account.
+An account is one item (``account#UUID``/``account``), a token is two. ``token#SHA256``/``token`` has everything, the
+account's subscription too, so that checking a token takes one read by key; ``account#UUID``/``token#ID`` leads from the
+account to the token.
 """
 
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.adapters.dynamodb.items import from_item, time, to_attribute, to_item
+from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_attribute, to_item
 from chalicelib.adapters.dynamodb.transactions import transact
 from chalicelib.domain.accounts import Account, Scope, Subscription, Token
 from chalicelib.domain.errors import StaleWrite
@@ -30,7 +31,7 @@ class DynamoDBAccounts:
             "created_at": account.created_at,
             "tokens": account.tokens,
             "revision": account.revision,
-            **_terms_values(account.terms),
+            **_subscription_values(account.terms),
         }
         self._client.put_item(TableName=self._table, Item=to_item(values))
 
@@ -47,17 +48,17 @@ class DynamoDBAccounts:
         for page in pages:
             yield from (_account(from_item(item)) for item in page["Items"])
 
-    def set_subscription(self, account: Account, terms: Subscription) -> None:
-        values = _terms_values(terms)
+    def set_subscription(self, account: Account, subscription: Subscription) -> None:
+        values = _subscription_values(subscription)
         change = {":plan": values["plan"], ":allowances": values["allowances"]}
-        update = {
+        account_update = {
             "Key": to_item(_account_key(account.uuid, "account")),
             "UpdateExpression": "SET #p = :plan, allowances = :allowances ADD revision :one",
             "ConditionExpression": "revision = :revision",
             "ExpressionAttributeNames": {"#p": "plan"},
             "ExpressionAttributeValues": to_item({**change, ":one": 1, ":revision": account.revision}),
         }
-        tokens = [
+        token_updates = [
             {
                 "Key": to_item(_token_key(digest)),
                 "UpdateExpression": "SET #p = :plan, allowances = :allowances",
@@ -67,7 +68,9 @@ class DynamoDBAccounts:
             }
             for digest in self._digests(account.uuid)
         ]
-        self._transact([{"Update": {"TableName": self._table, **each}} for each in (update, *tokens)])
+        updates = (account_update, *token_updates)
+        if transact(self._client, [{"Update": {"TableName": self._table, **update}} for update in updates]):
+            raise StaleWrite
 
     def add_token(self, token: Token, account: Account) -> None:
         values = {
@@ -78,7 +81,7 @@ class DynamoDBAccounts:
             "scope": token.scope,
             "created_at": token.created_at,
             "expires_at": token.expires_at,
-            **_terms_values(account.terms),
+            **_subscription_values(account.terms),
         }
         pointer = {**_account_key(account.uuid, f"token#{token.id}"), "digest": token.digest}
         count = {
@@ -89,46 +92,46 @@ class DynamoDBAccounts:
             "ExpressionAttributeValues": to_item({":one": 1, ":revision": account.revision}),
         }
         puts = [{"Put": {"TableName": self._table, "Item": to_item(item)}} for item in (values, pointer)]
-        self._transact([*puts, {"Update": count}])
+        if transact(self._client, [*puts, {"Update": count}]):
+            raise StaleWrite
 
     def token(self, digest: str) -> Token | None:
         values = self._get(_token_key(digest))
         return _token(values) if values else None
 
     def tokens(self, account: str) -> list[Token]:
-        found = (self.token(digest) for digest in self._digests(account))
-        return [token for token in found if token is not None]
+        tokens = (self.token(digest) for digest in self._digests(account))
+        return [token for token in tokens if token is not None]
 
     def remove_token(self, account: str, token: str) -> str | None:
-        pointer = self._get(_account_key(account, f"token#{token}"))
+        pointer_key = _account_key(account, f"token#{token}")
+        pointer = self._get(pointer_key)
         if pointer is None:
             return None
-        keys = (_token_key(pointer["digest"]), _account_key(account, f"token#{token}"))
         count = {
             "TableName": self._table,
             "Key": to_item(_account_key(account, "account")),
             "UpdateExpression": "ADD tokens :less, revision :one",
             "ExpressionAttributeValues": to_item({":less": -1, ":one": 1}),
         }
-        there = {"TableName": self._table, "ConditionExpression": "attribute_exists(pk)"}
-        deletes = [{"Delete": {**there, "Key": to_item(key)}} for key in keys]
-        try:
-            self._transact([*deletes, {"Update": count}])
-        except StaleWrite:
-            return None  # revoked by somebody else meanwhile
+        if_exists = {"TableName": self._table, "ConditionExpression": "attribute_exists(pk)"}
+        keys = (_token_key(pointer["digest"]), pointer_key)
+        deletes = [{"Delete": {**if_exists, "Key": to_item(key)}} for key in keys]
+        if transact(self._client, [*deletes, {"Update": count}]):
+            return None  # another request has revoked it in the meantime
         return str(pointer["digest"])
 
-    def touch_token(self, digest: str, now: datetime, unless_since: datetime) -> None:
+    def touch_token(self, digest: str, now: datetime, unless_used_since: datetime) -> None:
         try:
             self._client.update_item(
                 TableName=self._table,
                 Key=to_item(_token_key(digest)),
                 UpdateExpression="SET last_used = :now",
                 ConditionExpression="attribute_exists(pk) AND (attribute_not_exists(last_used) OR last_used < :since)",
-                ExpressionAttributeValues=to_item({":now": now, ":since": unless_since}),
+                ExpressionAttributeValues=to_item({":now": now, ":since": unless_used_since}),
             )
         except self._client.exceptions.ConditionalCheckFailedException:
-            return  # revoked, or somebody else has written it within the minute
+            return  # revoked, or another process has recorded a use within the minute
 
     def _digests(self, account: str) -> list[str]:
         pages = self._client.get_paginator("query").paginate(
@@ -140,47 +143,42 @@ class DynamoDBAccounts:
         return [from_item(item)["digest"] for page in pages for item in page["Items"]]
 
     def _get(self, key: dict[str, str]) -> dict[str, Any] | None:
-        found = self._client.get_item(TableName=self._table, Key=to_item(key), ConsistentRead=True).get("Item")
-        return from_item(found) if found else None
-
-    def _transact(self, parts: list[Any]) -> None:
-        if transact(self._client, parts):
-            raise StaleWrite
+        item = self._client.get_item(TableName=self._table, Key=to_item(key), ConsistentRead=True).get("Item")
+        return from_item(item) if item else None
 
 
-def _account_key(account: str, what: str) -> dict[str, str]:
-    return {"pk": f"account#{account}", "sk": what}
+def _account_key(account: str, sort_key: str) -> dict[str, str]:
+    return {"pk": f"account#{account}", "sk": sort_key}
 
 
 def _token_key(digest: str) -> dict[str, str]:
     return {"pk": f"token#{digest}", "sk": "token"}
 
 
-def _terms_values(terms: Subscription) -> dict[str, Any]:
-    return {"plan": terms.plan, "allowances": dict(terms.allowances)}
+def _subscription_values(subscription: Subscription) -> dict[str, Any]:
+    return {"plan": subscription.plan, "allowances": dict(subscription.allowances)}
 
 
-def _terms(values: dict[str, Any]) -> Subscription:
+def _subscription(values: dict[str, Any]) -> Subscription:
     return Subscription(values["plan"], {name: int(value) for name, value in values["allowances"].items()})
 
 
 def _account(values: dict[str, Any]) -> Account:
-    created = time(values["created_at"])
-    assert created is not None
-    return Account(values["uuid"], values["name"], _terms(values), created, values["tokens"], values["revision"])
+    created_at = datetime.fromisoformat(values["created_at"])
+    return Account(
+        values["uuid"], values["name"], _subscription(values), created_at, values["tokens"], values["revision"]
+    )
 
 
 def _token(values: dict[str, Any]) -> Token:
-    created = time(values["created_at"])
-    assert created is not None
     return Token(
         digest=values["pk"].removeprefix("token#"),
         id=values["id"],
         account=values["account"],
         name=values["name"],
         scope=Scope(values["scope"]),
-        terms=_terms(values),
-        created_at=created,
-        expires_at=time(values.get("expires_at")),
-        last_used=time(values.get("last_used")),
+        terms=_subscription(values),
+        created_at=datetime.fromisoformat(values["created_at"]),
+        expires_at=optional_time(values.get("expires_at")),
+        last_used=optional_time(values.get("last_used")),
     )

@@ -1,45 +1,45 @@
-"""DynamoDB's batches: what one did not do, for want of room or capacity, is asked for again until it is done.
+"""Batch reads and deletions in DynamoDB, repeated until nothing is left unprocessed.
 
-https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html: an answer has 16 MB at most, and
-names the keys that it left out.
+A response has 16 MB at most and names the keys that it left out, for their size or for want of capacity:
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 """
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.adapters.dynamodb.retries import attempts
+from chalicelib.adapters.dynamodb.retries import DATABASE_BUSY, attempts
 from chalicelib.domain.errors import Unavailable
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
-GET_LIMIT = 100  # keys a BatchGetItem takes
-DELETE_LIMIT = 25  # items a BatchWriteItem takes
+MAX_KEYS_PER_READ = 100  # of a BatchGetItem
+MAX_DELETIONS_PER_WRITE = 25  # of a BatchWriteItem
 
 
 def read(client: "DynamoDBClient", table: str, keys: Sequence[Any]) -> Iterator[Any]:
-    """The items of these keys that there are, in no order, as they stand now; each key is named once.
+    """Return the items with these keys, in no order, by consistent reads. The keys must be distinct.
 
     Raises:
-        Unavailable: DynamoDB left keys out however often it was asked.
+        Unavailable: DynamoDB left out some keys in each attempt.
     """
-    for start in range(0, len(keys), GET_LIMIT):
-        wanted: Any = {table: {"Keys": keys[start : start + GET_LIMIT], "ConsistentRead": True}}
+    for start in range(0, len(keys), MAX_KEYS_PER_READ):
+        request: Any = {table: {"Keys": keys[start : start + MAX_KEYS_PER_READ], "ConsistentRead": True}}
         for _ in attempts():
-            answer = client.batch_get_item(RequestItems=wanted)
-            yield from answer["Responses"].get(table, [])
-            wanted = answer.get("UnprocessedKeys")
-            if not wanted:
+            response = client.batch_get_item(RequestItems=request)
+            yield from response["Responses"].get(table, [])
+            request = response.get("UnprocessedKeys")
+            if not request:
                 break
         else:
-            raise Unavailable("The database is busy. Try again in a moment.")
+            raise Unavailable(DATABASE_BUSY)
 
 
 def delete(client: "DynamoDBClient", table: str, keys: Sequence[Any]) -> None:
-    """Delete the items of these keys, 25 at most; raises Unavailable as ``read`` does."""
-    wanted: Any = {table: [{"DeleteRequest": {"Key": key}} for key in keys]}
+    """Delete the items with these keys, 25 at most; raises Unavailable as ``read`` does."""
+    request: Any = {table: [{"DeleteRequest": {"Key": key}} for key in keys]}
     for _ in attempts():
-        wanted = client.batch_write_item(RequestItems=wanted).get("UnprocessedItems")
-        if not wanted:
+        request = client.batch_write_item(RequestItems=request).get("UnprocessedItems")
+        if not request:
             return
-    raise Unavailable("The database is busy. Try again in a moment.")
+    raise Unavailable(DATABASE_BUSY)

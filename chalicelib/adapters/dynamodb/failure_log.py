@@ -1,4 +1,4 @@
-"""Why the handling of messages failed, kept for as long as dead letters are."""
+"""Why messages failed, in DynamoDB, kept as long as the dead-letter queues keep messages."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ FAILURE_RETENTION = timedelta(days=14)  # as the dead-letter queues keep message
 
 
 class DynamoDBFailureLog:
-    """A message keeps its identifier when SQS moves it to the dead letters, so its reason is found by that."""
+    """The message id is the key, because SQS keeps it when it moves a message to the dead-letter queue."""
 
     def __init__(self, client: "DynamoDBClient", syncs_table: str) -> None:
         self._client = client
@@ -30,8 +30,8 @@ class DynamoDBFailureLog:
         self._client.put_item(TableName=self._table, Item=to_item(values))
 
     def reason(self, message: str) -> str | None:
-        found = self._client.get_item(TableName=self._table, Key=to_item(_key(message)), ConsistentRead=True)
-        return str(from_item(found["Item"])["reason"]) if "Item" in found else None
+        response = self._client.get_item(TableName=self._table, Key=to_item(_key(message)), ConsistentRead=True)
+        return str(from_item(response["Item"])["reason"]) if "Item" in response else None
 
 
 def _key(message: str) -> dict[str, str]:

@@ -1,10 +1,10 @@
-"""Uploads and what they take of an account's allowances, in DynamoDB.
+"""Uploads and the quota they reserve, in DynamoDB.
 
-In the account's partition (``account#UUID``): ``usage`` counts collections, managed files and bytes, each month's
-uploads, and ``files`` and ``bytes`` of all that it has, which the catalogue moves too; ``upload#COLLECTION#ID`` is an
-upload; ``object#COLLECTION#HASH`` is a stored file, with the bytes charged for it and who is changing it at the
-moment. What moves together is written in one transaction, under conditions, so counts neither oversell nor drift,
-whoever crashes.
+In the account's partition (``account#UUID``), ``usage`` counts collections, managed files and bytes, each month's
+uploads, and ``files`` and ``bytes`` of everything the account has, which the catalogue updates too.
+``upload#COLLECTION#ID`` is an upload. ``object#COLLECTION#HASH`` is a stored file, with the bytes charged for it and
+its lock. What changes together is written in one conditional transaction, so that counts neither exceed the plan nor
+drift, even after crashes.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.adapters.dynamodb.items import from_item, time, to_item
+from chalicelib.adapters.dynamodb.items import from_item, to_item
 from chalicelib.adapters.dynamodb.transactions import transact
 from chalicelib.adapters.dynamodb.usage import ADD_TOTALS, TOTAL_NAMES, usage_key
 from chalicelib.domain.errors import Unavailable
@@ -22,11 +22,9 @@ from chalicelib.domain.uploads import FileLock, Upload, UploadRef, UploadState, 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
-UPLOAD_RECORD_RETENTION = timedelta(
-    days=1
-)  # an upload that has ended: whoever asks for its completion is told how it did
-UPLOADS_PER_PAGE = 25
-_OPEN = "#state = :pending"
+# How long an ended upload is kept, so that repeated requests to complete it return the same outcome.
+UPLOAD_RECORD_RETENTION = timedelta(days=1)
+ITEMS_PER_DELETED_PAGE = 25
 
 
 class DynamoDBQuotaLedger:
@@ -36,27 +34,27 @@ class DynamoDBQuotaLedger:
 
     def usage(self, account: str, month: str) -> Usage:
         values = self._get(account, "usage") or {}
-        names = ("collections", "managed_files", "managed_bytes", _month(month), "files", "bytes")
+        names = ("collections", "managed_files", "managed_bytes", _month_counter(month), "files", "bytes")
         return Usage(*(values.get(name, 0) for name in names))
 
     def reserve(self, upload: Upload, plan: Plan) -> bool:
         if plan.files < 1 or min(plan.managed_bytes, plan.bytes) < upload.size or plan.uploads_a_month < 1:
             return False
-        usage = self._usage(upload, 1)
+        usage = self._upload_usage(upload, 1)
         usage["ConditionExpression"] = (
-            "(attribute_not_exists(#month) OR #month < :uploads) AND "
-            "(attribute_not_exists(#files) OR #files < :files) AND "
-            "(attribute_not_exists(#bytes) OR #bytes <= :room) AND "
-            "(attribute_not_exists(managed_bytes) OR managed_bytes <= :managed)"
+            "(attribute_not_exists(#month) OR #month < :max_uploads) AND "
+            "(attribute_not_exists(#files) OR #files < :max_files) AND "
+            "(attribute_not_exists(#bytes) OR #bytes <= :max_bytes_before) AND "
+            "(attribute_not_exists(managed_bytes) OR managed_bytes <= :max_managed_before)"
         )
         limits = {
-            ":uploads": plan.uploads_a_month,
-            ":files": plan.files,
-            ":room": plan.bytes - upload.size,
-            ":managed": plan.managed_bytes - upload.size,
+            ":max_uploads": plan.uploads_a_month,
+            ":max_files": plan.files,
+            ":max_bytes_before": plan.bytes - upload.size,
+            ":max_managed_before": plan.managed_bytes - upload.size,
         }
         usage["ExpressionAttributeValues"] |= to_item(limits)
-        put = {"TableName": self._table, "Item": _item(upload)}
+        put = {"TableName": self._table, "Item": _upload_to_item(upload)}
         return not transact(self._client, [{"Update": usage}, {"Put": put}])
 
     def upload(self, ref: UploadRef) -> Upload | None:
@@ -69,80 +67,57 @@ class DynamoDBQuotaLedger:
 
     def refund(self, upload: Upload, reason: str, detail: str, now: datetime) -> bool:
         values = {":state": UploadState.FAILED, ":reason": reason, ":detail": detail}
-        ended = self._ended(upload, "reason = :reason, detail = :detail", values, now)
-        return not transact(self._client, [{"Update": ended}, {"Update": self._usage(upload, -1)}])
+        end = self._end(upload, "reason = :reason, detail = :detail", values, now)
+        return not transact(self._client, [{"Update": end}, {"Update": self._upload_usage(upload, -1)}])
 
-    def lock(self, upload: UploadRef, key: str, holder: str, now: datetime, until: datetime) -> FileLock | None:
+    def lock(self, upload: UploadRef, key: str, owner: str, now: datetime, expires_at: datetime) -> FileLock | None:
         try:
-            answer = self._client.update_item(
+            response = self._client.update_item(
                 TableName=self._table,
                 Key=_object_key(upload.account, upload.collection, key),
-                UpdateExpression="SET held_by = :holder, held_until = :until",
-                ConditionExpression="attribute_not_exists(held_until) OR held_until < :now",
-                ExpressionAttributeValues=to_item({":holder": holder, ":until": until, ":now": now}),
+                UpdateExpression="SET locked_by = :owner, locked_until = :expires_at",
+                ConditionExpression="attribute_not_exists(locked_until) OR locked_until < :now",
+                ExpressionAttributeValues=to_item({":owner": owner, ":expires_at": expires_at, ":now": now}),
                 ReturnValues="ALL_NEW",
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return None
-        charged = from_item(answer["Attributes"]).get("charged")
-        return FileLock(upload.account, upload.collection, key, holder, charged)
+        charged = from_item(response["Attributes"]).get("charged")
+        return FileLock(upload.account, upload.collection, key, owner, charged)
 
-    def unlock(self, claim: FileLock) -> None:
-        key, held = _object_key(claim.account, claim.collection, claim.key), {":holder": claim.holder}
-        if claim.charged is None:  # there is nothing to remember of the file
-            act: Any = self._client.delete_item
-            update = {}
-        else:
-            act, update = self._client.update_item, {"UpdateExpression": "REMOVE held_by, held_until"}
+    def unlock(self, lock: FileLock) -> None:
+        locked = self._locked(lock)
         try:
-            act(
-                TableName=self._table,
-                Key=key,
-                ConditionExpression="held_by = :holder",
-                ExpressionAttributeValues=to_item(held),
-                **update,
-            )
+            if lock.charged is None:  # no file is stored: without its lock, the item has nothing to say
+                self._client.delete_item(**locked)
+            else:
+                self._client.update_item(**locked, UpdateExpression="REMOVE locked_by, locked_until")
         except self._client.exceptions.ConditionalCheckFailedException:
-            return  # it ran out, and another worker has it
+            return  # the lock has expired, and another worker has it
 
-    def complete(self, upload: Upload, claim: FileLock, mime_type: str, now: datetime) -> None:
-        ended = self._ended(upload, "mime_type = :kind", {":state": UploadState.DONE, ":kind": mime_type}, now)
-        stored = {
-            "TableName": self._table,
-            "Key": _object_key(claim.account, claim.collection, claim.key),
-            "UpdateExpression": "SET charged = :size REMOVE held_by, held_until",
-            "ConditionExpression": "held_by = :holder",
-            "ExpressionAttributeValues": to_item({":size": upload.size, ":holder": claim.holder}),
-        }
-        parts: list[Any] = [{"Update": ended}, {"Update": stored}]
-        if claim.charged is not None:  # the version that was there before is no more
-            parts.append({"Update": self._refund(claim.account, 1, claim.charged)})
-        self._insist(parts)
+    def complete(self, upload: Upload, lock: FileLock, mime_type: str, now: datetime) -> None:
+        values = {":state": UploadState.DONE, ":mime_type": mime_type}
+        end = self._end(upload, "mime_type = :mime_type", values, now)
+        stored = self._locked(lock)
+        stored["UpdateExpression"] = "SET charged = :size REMOVE locked_by, locked_until"
+        stored["ExpressionAttributeValues"] |= to_item({":size": upload.size})
+        # The upload's own quota now counts for the file, so that of the version it replaces is released.
+        self._write_locked([{"Update": end}, {"Update": stored}, *self._file_refund(lock)])
 
-    def refund_file(self, claim: FileLock) -> None:
-        key = _object_key(claim.account, claim.collection, claim.key)
-        delete = {
-            "TableName": self._table,
-            "Key": key,
-            "ConditionExpression": "held_by = :holder",
-            "ExpressionAttributeValues": to_item({":holder": claim.holder}),
-        }
-        parts: list[Any] = [{"Delete": delete}]
-        if claim.charged is not None:
-            parts.append({"Update": self._refund(claim.account, 1, claim.charged)})
-        self._insist(parts)
+    def refund_file(self, lock: FileLock) -> None:
+        self._write_locked([{"Delete": self._locked(lock)}, *self._file_refund(lock)])
 
     def fix_usage(self, account: str, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
-        names = (":was_files", ":was_bytes", ":files", ":bytes")
-        as_stated = "#files = :was_files AND #bytes = :was_bytes"
-        if stated == (0, 0):  # perhaps of an account from before they were counted
-            as_stated = f"attribute_not_exists(#files) OR ({as_stated})"
+        names = (":stated_files", ":stated_bytes", ":files", ":bytes")
+        condition = "#files = :stated_files AND #bytes = :stated_bytes"
+        if stated == (0, 0):  # nothing has been counted yet
+            condition = f"attribute_not_exists(#files) OR ({condition})"
         try:
             self._client.update_item(
                 TableName=self._table,
                 Key=usage_key(account),
                 UpdateExpression="SET #files = :files, #bytes = :bytes",
-                ConditionExpression=as_stated,
+                ConditionExpression=condition,
                 ExpressionAttributeNames=TOTAL_NAMES,
                 ExpressionAttributeValues=to_item(dict(zip(names, (*stated, *counted), strict=True))),
             )
@@ -160,25 +135,30 @@ class DynamoDBQuotaLedger:
         if objects:
             size = sum(values.get("charged", 0) for values in objects)
             files = sum("charged" in values for values in objects)
-            deletes = [{"Delete": self._as_it_was(values)} for values in objects]
-            self._insist([*deletes, {"Update": self._refund(account, files, size)}])
+            deletes = [{"Delete": self._delete_unchanged(values)} for values in objects]
+            self._write_locked([*deletes, {"Update": self._refund(account, files, size)}])
         return bool(uploads or objects)
 
-    def _as_it_was(self, values: dict[str, Any]) -> Any:
+    def _delete_unchanged(self, values: dict[str, Any]) -> Any:
+        """Return the deletion of an object's item, on condition that the same bytes are charged for it."""
         delete: dict[str, Any] = {"TableName": self._table, "Key": to_item({"pk": values["pk"], "sk": values["sk"]})}
         if "charged" not in values:
             return {**delete, "ConditionExpression": "attribute_not_exists(charged)"}
         charged = to_item({":charged": values["charged"]})
         return {**delete, "ConditionExpression": "charged = :charged", "ExpressionAttributeValues": charged}
 
-    def _usage(self, upload: Upload, sign: int) -> dict[str, Any]:
+    def _upload_usage(self, upload: Upload, sign: int) -> dict[str, Any]:
         return {
             "TableName": self._table,
             "Key": usage_key(upload.account),
             "UpdateExpression": "ADD managed_files :one, managed_bytes :size, #files :one, #bytes :size, #month :one",
-            "ExpressionAttributeNames": {"#month": _month(upload.month), **TOTAL_NAMES},
+            "ExpressionAttributeNames": {"#month": _month_counter(upload.month), **TOTAL_NAMES},
             "ExpressionAttributeValues": to_item({":one": sign, ":size": sign * upload.size}),
         }
+
+    def _file_refund(self, lock: FileLock) -> list[Any]:
+        """Return the part of a transaction that releases the quota of the stored file, if there is one."""
+        return [] if lock.charged is None else [{"Update": self._refund(lock.account, 1, lock.charged)}]
 
     def _refund(self, account: str, files: int, size: int) -> dict[str, Any]:
         return {
@@ -189,34 +169,44 @@ class DynamoDBQuotaLedger:
             "ExpressionAttributeValues": to_item({":files": -files, ":bytes": -size}),
         }
 
-    def _ended(self, upload: Upload, settings: str, values: dict[str, Any], now: datetime) -> dict[str, Any]:
-        purge = int((now + UPLOAD_RECORD_RETENTION).timestamp())
+    def _end(self, upload: Upload, assignments: str, values: dict[str, Any], now: datetime) -> dict[str, Any]:
+        purge_at = int((now + UPLOAD_RECORD_RETENTION).timestamp())
         return {
             "TableName": self._table,
             "Key": _key(upload.account, f"upload#{upload.collection}#{upload.id}"),
-            "UpdateExpression": f"SET #state = :state, purge_at = :purge, {settings}",
-            "ConditionExpression": _OPEN,
+            "UpdateExpression": f"SET #state = :state, purge_at = :purge_at, {assignments}",
+            "ConditionExpression": "#state = :pending",
             "ExpressionAttributeNames": {"#state": "state"},
-            "ExpressionAttributeValues": to_item({**values, ":pending": UploadState.PENDING, ":purge": purge}),
+            "ExpressionAttributeValues": to_item({**values, ":pending": UploadState.PENDING, ":purge_at": purge_at}),
         }
 
-    def _insist(self, parts: list[Any]) -> None:
+    def _locked(self, lock: FileLock) -> dict[str, Any]:
+        """Return the parameters of a write to a file's item, on condition that the lock is not lost."""
+        return {
+            "TableName": self._table,
+            "Key": _object_key(lock.account, lock.collection, lock.key),
+            "ConditionExpression": "locked_by = :owner",
+            "ExpressionAttributeValues": to_item({":owner": lock.holder}),
+        }
+
+    def _write_locked(self, parts: list[Any]) -> None:
         if transact(self._client, parts):
             raise Unavailable("The file is being changed by another request. Try again in a moment.")
 
-    def _get(self, account: str, what: str) -> dict[str, Any] | None:
-        found = self._client.get_item(TableName=self._table, Key=_key(account, what), ConsistentRead=True).get("Item")
-        return from_item(found) if found else None
+    def _get(self, account: str, sort_key: str) -> dict[str, Any] | None:
+        key = _key(account, sort_key)
+        item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        return from_item(item) if item else None
 
     def _page(self, account: str, prefix: str) -> list[dict[str, Any]]:
-        found = self._client.query(**self._below(account, prefix), Limit=UPLOADS_PER_PAGE)["Items"]
-        return [from_item(item) for item in found]
+        items = self._client.query(**self._with_prefix(account, prefix), Limit=ITEMS_PER_DELETED_PAGE)["Items"]
+        return [from_item(item) for item in items]
 
     def _query(self, account: str, prefix: str) -> Iterator[Any]:
-        for page in self._client.get_paginator("query").paginate(**self._below(account, prefix)):
+        for page in self._client.get_paginator("query").paginate(**self._with_prefix(account, prefix)):
             yield from page["Items"]
 
-    def _below(self, account: str, prefix: str) -> Any:
+    def _with_prefix(self, account: str, prefix: str) -> Any:
         return {
             "TableName": self._table,
             "ConsistentRead": True,
@@ -225,20 +215,20 @@ class DynamoDBQuotaLedger:
         }
 
 
-def _key(account: str, what: str) -> dict[str, Any]:
-    return to_item({"pk": f"account#{account}", "sk": what})
+def _key(account: str, sort_key: str) -> dict[str, Any]:
+    return to_item({"pk": f"account#{account}", "sk": sort_key})
 
 
 def _object_key(account: str, collection: str, key: str) -> dict[str, Any]:
-    # Hashed: a sort key has 1,024 bytes, which an object's key may have by itself.
+    # Hashed: a sort key has 1,024 bytes at most, which an object's key may need for itself.
     return _key(account, f"object#{collection}#{sha256(key.encode()).hexdigest()}")
 
 
-def _month(month: str) -> str:
+def _month_counter(month: str) -> str:
     return f"uploads#{month}"
 
 
-def _item(upload: Upload) -> dict[str, Any]:
+def _upload_to_item(upload: Upload) -> dict[str, Any]:
     return {
         **_key(upload.account, f"upload#{upload.collection}#{upload.id}"),
         **to_item(
@@ -260,8 +250,6 @@ def _item(upload: Upload) -> dict[str, Any]:
 
 
 def _upload(values: dict[str, Any]) -> Upload:
-    created, expires = time(values["created_at"]), time(values["expires_at"])
-    assert created is not None and expires is not None
     return Upload(
         id=values["id"],
         account=values["account"],
@@ -270,8 +258,8 @@ def _upload(values: dict[str, Any]) -> Upload:
         size=values["size"],
         folder=values["folder"],
         month=values["month"],
-        created_at=created,
-        expires_at=expires,
+        created_at=datetime.fromisoformat(values["created_at"]),
+        expires_at=datetime.fromisoformat(values["expires_at"]),
         only_new=values["only_new"],
         state=UploadState(values["state"]),
         mime_type=values.get("mime_type"),

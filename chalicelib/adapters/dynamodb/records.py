@@ -1,26 +1,31 @@
-"""A record of the catalogue as an item of its table, and the query that lists records."""
+"""The catalogue's records as DynamoDB items, and the query that lists them."""
 
+from datetime import datetime
 from typing import Any
 
-from chalicelib.adapters.dynamodb.items import from_item, time, to_attribute, to_item
+from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_attribute, to_item
 from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, content_key
 
-_PICTURE = ("model", "vector", "picture_size", "md5", "width", "height", "format")
-_FIELDS = {"picture_size": "size"}
-# What a list shows of a record: all but the vector.
-_OF_A_RECORD = ("account", "collection", "key", "state", "etag", "size", "version", "updated_at", "reason", "detail")
-_LISTED = (*_OF_A_RECORD, "sequencer", "event_at", "model", "picture_size", "md5", "width", "height", "format")
-_APART = (FileState.FAILED, FileState.PENDING)
+_EMBEDDING_ATTRIBUTES = ("model", "vector", "picture_size", "md5", "width", "height", "format")
+_EMBEDDING_FIELDS = {"picture_size": "size"}  # where the field is named otherwise: the object has a size too
+# A list reads all attributes but the vector.
+_RECORD_ATTRIBUTES = (
+    "account", "collection", "key", "state", "etag", "size", "version", "updated_at", "reason", "detail",
+)  # fmt: skip
+_LISTED_ATTRIBUTES = (
+    *_RECORD_ATTRIBUTES, "sequencer", "event_at", "model", "picture_size", "md5", "width", "height", "format",
+)  # fmt: skip
+_STATES_WITH_INDEX = (FileState.FAILED, FileState.PENDING)
 
 
-def key_of(collection: str, key: str) -> dict[str, Any]:
-    """The table's key of a record."""
+def record_key(collection: str, key: str) -> dict[str, Any]:
+    """Return the primary key of a record."""
     return {"collection": to_attribute(collection), "key": to_attribute(key)}
 
 
-def item_of(record: FileRecord) -> dict[str, Any]:
-    picture = record.embedding
+def record_to_item(record: FileRecord) -> dict[str, Any]:
+    embedding = record.embedding
     return to_item(
         {
             "account": record.account,
@@ -28,7 +33,7 @@ def item_of(record: FileRecord) -> dict[str, Any]:
             "key": record.key,
             "uuid": record.uuid,
             "state": record.state,
-            "listed_as": f"{record.collection}#{record.state}" if record.state in _APART else None,
+            "listed_as": f"{record.collection}#{record.state}" if record.state in _STATES_WITH_INDEX else None,
             "etag": record.etag,
             "size": record.size,
             "version": record.version,
@@ -39,25 +44,23 @@ def item_of(record: FileRecord) -> dict[str, Any]:
             "event_at": record.event_at,
             "thumbnail": record.thumbnail,
             "model": record.model,
-            "content": content_of(record) if picture else None,
+            "content": record_content_key(record) if embedding else None,
             "removed_on": record.updated_at.date().isoformat() if record.state is FileState.REMOVED else None,
-            **({name: getattr(picture, _FIELDS.get(name, name)) for name in _PICTURE} if picture else {}),
+            **_embedding_values(embedding),
         }
     )
 
 
-def content_of(record: FileRecord) -> str:
-    """What an indexed record's object holds, as ``files.content_key`` names it."""
+def record_content_key(record: FileRecord) -> str:
+    """Return the ``files.content_key`` of a record that has an embedding."""
     assert record.embedding is not None
     return content_key(record.account, record.embedding.model, ObjectInfo(record.key, record.etag, record.size))
 
 
-def record_of(item: Any) -> FileRecord:
+def record_from_item(item: Any) -> FileRecord:
     values = from_item(item)
-    updated = time(values["updated_at"])
-    assert updated is not None
-    shown = {_FIELDS.get(name, name): values.get(name, b"") for name in _PICTURE}
-    picture = ImageEmbedding(**shown) if "md5" in values else None
+    # A list leaves out the vector, which is then empty.
+    embedding = {_EMBEDDING_FIELDS.get(name, name): values.get(name, b"") for name in _EMBEDDING_ATTRIBUTES}
     return FileRecord(
         account=values["account"],
         collection=values["collection"],
@@ -66,26 +69,26 @@ def record_of(item: Any) -> FileRecord:
         etag=values["etag"],
         size=values["size"],
         version=values["version"],
-        updated_at=updated,
-        embedding=picture,
+        updated_at=datetime.fromisoformat(values["updated_at"]),
+        embedding=ImageEmbedding(**embedding) if "md5" in values else None,
         reason=values.get("reason"),
         detail=values.get("detail"),
         sequencer=values.get("sequencer"),
         model=values.get("model"),
-        event_at=time(values.get("event_at")),
+        event_at=optional_time(values.get("event_at")),
         thumbnail=values.get("thumbnail"),
     )
 
 
-def listing(table: str, collection: str, state: FileState | None, after: str | None) -> Any:
-    """The query for a collection's records of a state, or of all but the removed, in the order of their keys.
+def list_query(table: str, collection: str, state: FileState | None, after: str | None) -> Any:
+    """Return the query for a collection's records in one state, or in all but removed, in the order of their keys.
 
-    The few that failed or are pending have an index of their own.
+    Failed and pending records are few and have an index of their own.
     """
-    names = {f"#n{place}": name for place, name in enumerate(_LISTED)}
+    names = {f"#n{number}": name for number, name in enumerate(_LISTED_ATTRIBUTES)}
     values: dict[str, Any] = {":after": after} if after is not None else {}
     query: dict[str, Any] = {"TableName": table, "ProjectionExpression": ", ".join(names)}
-    if state in _APART:
+    if state in _STATES_WITH_INDEX:
         query["IndexName"] = "by-state"
         names["#partition"], values[":partition"] = "listed_as", f"{collection}#{state}"
     else:
@@ -101,3 +104,9 @@ def listing(table: str, collection: str, state: FileState | None, after: str | N
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": to_item(values),
     }
+
+
+def _embedding_values(embedding: ImageEmbedding | None) -> dict[str, Any]:
+    if embedding is None:
+        return {}
+    return {name: getattr(embedding, _EMBEDDING_FIELDS.get(name, name)) for name in _EMBEDDING_ATTRIBUTES}

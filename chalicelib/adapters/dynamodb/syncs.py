@@ -1,8 +1,8 @@
-"""Syncs in DynamoDB: lease and figures on the collection's item, key_ranges and batches in a table of their own.
+"""Syncs in DynamoDB: lease and figures on the collection's item, key ranges and batches in a table of their own.
 
-That table's items, by ``sync`` and ``item``: ``key_range.NNN``, how far a key_range has come; ``sent.PPP.N`` and ``deferred.PPP.N``,
-its batches with their content, so that one that was put on record but never sent can be sent by the next worker; and
-``splits`` under the collection's identifier.
+That table's items, by ``sync`` and ``item``: ``key_range.NNN``, the progress of a key range; ``sent.NNN.N`` and
+``deferred.NNN.N``, its batches with their content, so that the next worker can send a batch that was stored but not
+sent; and ``splits`` under the collection's uuid.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,15 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb.collections import SYNC_COUNTS
-from chalicelib.adapters.dynamodb.items import (
-    CONDITION_FAILED,
-    cancellation_codes,
-    from_item,
-    is_conflict,
-    to_attribute,
-    to_item,
-)
-from chalicelib.adapters.dynamodb.retries import with_retries
+from chalicelib.adapters.dynamodb.items import from_item, to_attribute, to_item
+from chalicelib.adapters.dynamodb.transactions import retry_conflicts, transact
 from chalicelib.domain.collections import Collection, SyncState, SyncStatus, Trigger
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.messages import IndexBatch, SyncStep
@@ -29,8 +22,8 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
 _RUNNING = "sync_id = :sync AND sync_status = :running"
-# Its batches are still on their way, and count.
-_COUNTING = "sync_id = :sync AND sync_status IN (:running, :asking)"
+# Batches of a sync that waits for confirmation are still in the queue, and count.
+_COUNTING = "sync_id = :sync AND sync_status IN (:running, :needs_confirmation)"
 _PROGRESS_FIELDS = tuple(field.name for field in fields(KeyRange) if field.name not in ("number", "fencing_token"))
 
 
@@ -50,16 +43,16 @@ class DynamoDBSyncs:
             "sync_started_at": sync.started_at,
             "sync_confirmed": sync.confirmed,
             "sync_retry": sync.retry,
-            "sync_key_ranges": sync.open_key_ranges,
+            "sync_open_key_ranges": sync.open_key_ranges,
             "sync_all_sent": False,
             "sync_outstanding": 0,
             **{f"sync_{name}": 0 for name in SYNC_COUNTS},
         }
-        settings = ", ".join(f"{name} = :{name}" for name in values)
-        update = self._of_collection(
+        assignments = ", ".join(f"{name} = :{name}" for name in values)
+        update = self._collection_update(
             collection.account,
             collection.uuid,
-            f"SET {settings}, sync_files_before = total_files REMOVE sync_reason",
+            f"SET {assignments}, sync_files_before = total_files REMOVE sync_reason",
             "attribute_exists(#u) AND (sync_status <> :sync_status OR sync_lease_until < :now)",
             {":now": now, **{f":{name}": value for name, value in values.items()}},
         ) | {"ExpressionAttributeNames": {"#u": "uuid"}}
@@ -67,13 +60,13 @@ class DynamoDBSyncs:
             {"Put": {"TableName": self._syncs, "Item": _key_range_item(sync.id, key_range, now)}}
             for key_range in key_ranges
         ]
-        return self._transact([{"Update": update}, *puts])
+        return not transact(self._client, [{"Update": update}, *puts])
 
     def acquire(self, step: SyncStep, lease: datetime) -> KeyRange | None:
-        if not self._extend(step.account, step.collection, step.sync, lease):
+        if not self._set_lease(step.account, step.collection, step.sync, lease):
             return None
         try:
-            taken = self._client.update_item(
+            item = self._client.update_item(
                 TableName=self._syncs,
                 Key=_key_range_key(step.sync, step.key_range),
                 UpdateExpression="SET continuation = :continuation ADD fencing_token :one",
@@ -83,40 +76,43 @@ class DynamoDBSyncs:
             )["Attributes"]
         except self._client.exceptions.ConditionalCheckFailedException:
             return None
-        return _key_range(taken)
+        return _key_range(item)
 
     def save_progress(
         self,
         step: SyncStep,
         key_range: KeyRange,
-        made: Progress,
+        progress: Progress,
         pending_batches: Sequence[PendingBatch],
         lease: datetime,
     ) -> None:
-        where = {name: getattr(key_range, name) for name in _PROGRESS_FIELDS}
-        where["split_samples"] = list(key_range.split_samples)
-        settings = ", ".join(f"#{name} = :{name}" for name, value in where.items() if value is not None)
-        walked: Any = {
+        values = {name: getattr(key_range, name) for name in _PROGRESS_FIELDS}
+        values["split_samples"] = list(key_range.split_samples)
+        assigned = [name for name, value in values.items() if value is not None]
+        range_update: Any = {
             "TableName": self._syncs,
             "Key": _key_range_key(step.sync, key_range.number),
-            "UpdateExpression": f"SET {settings}",
+            "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in assigned),
             "ConditionExpression": "fencing_token = :fencing_token",
-            "ExpressionAttributeNames": {f"#{name}": name for name, value in where.items() if value is not None},
+            "ExpressionAttributeNames": {f"#{name}": name for name in assigned},
             "ExpressionAttributeValues": to_item(
-                {":fencing_token": key_range.fencing_token, **{f":{name}": value for name, value in where.items()}}
+                {":fencing_token": key_range.fencing_token, **{f":{name}": values[name] for name in assigned}}
             ),
         }
         figures = {
             "outstanding": len(pending_batches),
-            "key_ranges": -1 if key_range.finished else 0,
-            "listed": made.listed,
-            "to_do": made.to_do,
-            "to_remove": made.to_remove,
+            "open_key_ranges": -1 if key_range.finished else 0,
+            "listed": progress.listed,
+            "to_do": progress.to_do,
+            "to_remove": progress.to_remove,
         }
-        moved = self._moved(step.account, step.collection, step.sync, figures, lease, _RUNNING)
-        puts = [{"Put": {"TableName": self._syncs, "Item": _batch_item(each.batch, lease)}} for each in pending_batches]
-        if not self._transact([{"Update": walked}, {"Update": moved}, *puts]):
-            raise StaleWrite("Another worker has taken this key_range of the sync, or the sync has ended.")
+        figures_update = self._figures_update(step.account, step.collection, step.sync, figures, lease, _RUNNING)
+        puts = [
+            {"Put": {"TableName": self._syncs, "Item": _batch_item(pending.batch, lease)}}
+            for pending in pending_batches
+        ]
+        if transact(self._client, [{"Update": range_update}, {"Update": figures_update}, *puts]):
+            raise StaleWrite("Another worker has acquired this key range, or the sync has ended.")
 
     def unsent_batches(self, step: SyncStep, key_range: KeyRange) -> list[IndexBatch]:
         if not key_range.unsent_count:
@@ -128,7 +124,7 @@ class DynamoDBSyncs:
         return list(self._batches(step.sync, first, last))
 
     def deferred_batches(self, step: SyncStep, after: str | None) -> Iterator[IndexBatch]:
-        # The lowest that stands after the mark.
+        # With a dot appended, the lowest key above the batch itself.
         return self._batches(step.sync, f"{after}." if after is not None else "deferred.", "deferred.~")
 
     def key_ranges(self, sync: str) -> list[KeyRange]:
@@ -140,14 +136,14 @@ class DynamoDBSyncs:
                 yield BatchRecord(IndexBatch.from_json(item["batch"]["S"]), item["done"]["BOOL"])
 
     def renew_lease(self, account: str, collection: str, sync: str, lease: datetime) -> None:
-        self._extend(account, collection, sync, lease)
+        self._set_lease(account, collection, sync, lease)
 
     def mark_listed(self, step: SyncStep) -> None:
         self._update(step.account, step.collection, "SET sync_all_sent = :yes", {":yes": True, ":sync": step.sync})
 
     def complete_batch(self, batch: IndexBatch, tally: Tally, lease: datetime) -> None:
         assert batch.sync is not None
-        marker: Any = {
+        batch_update: Any = {
             "TableName": self._syncs,
             "Key": to_item({"sync": batch.sync, "item": batch.batch_id}),
             "UpdateExpression": "SET done = :yes",
@@ -155,9 +151,10 @@ class DynamoDBSyncs:
             "ExpressionAttributeValues": to_item({":yes": True, ":no": False}),
         }
         figures = {"outstanding": -1, **asdict(tally)}
-        moved = self._moved(batch.account, batch.collection, batch.sync, figures, lease, _COUNTING)
-        moved["ExpressionAttributeValues"][":asking"] = to_attribute(SyncStatus.NEEDS_CONFIRMATION)
-        self._transact([{"Update": marker}, {"Update": moved}])
+        figures_update = self._figures_update(batch.account, batch.collection, batch.sync, figures, lease, _COUNTING)
+        figures_update["ExpressionAttributeValues"][":needs_confirmation"] = to_attribute(SyncStatus.NEEDS_CONFIRMATION)
+        # Nothing is written for a batch that is done already, or of a sync that no longer counts.
+        transact(self._client, [{"Update": batch_update}, {"Update": figures_update}])
 
     def end(
         self, account: str, collection: str, sync: str, now: datetime, status: SyncStatus, reason: str | None = None
@@ -169,8 +166,8 @@ class DynamoDBSyncs:
         if status is not SyncStatus.COMPLETED:
             return self._update(account, collection, change, values)
         values[":now"] = now
-        # The trigger decides which of the two times it is, and cannot change while the sync runs.
-        which = {Trigger.AUTO: "last_auto_sync", Trigger.MANUAL: "last_manual_sync"}
+        # The trigger decides which of the two times is set. It cannot change while the sync runs.
+        times = {Trigger.AUTO: "last_auto_sync", Trigger.MANUAL: "last_manual_sync"}
         return any(
             self._update(
                 account,
@@ -179,34 +176,35 @@ class DynamoDBSyncs:
                 {**values, ":trigger": trigger},
                 " AND sync_trigger = :trigger",
             )
-            for trigger, name in which.items()
+            for trigger, name in times.items()
         )
 
     def splits(self, collection: str) -> list[str]:
-        found = self._client.get_item(
+        item = self._client.get_item(
             TableName=self._syncs, Key=to_item({"sync": collection, "item": "splits"}), ConsistentRead=True
         ).get("Item")
-        return list(from_item(found)["splits"]) if found else []
+        return list(from_item(item)["splits"]) if item else []
 
     def save_splits(self, collection: str, splits: Sequence[str]) -> None:
         item = to_item({"sync": collection, "item": "splits", "splits": list(splits)})
         self._client.put_item(TableName=self._syncs, Item=item)
 
-    def _extend(self, account: str, collection: str, sync: str, lease: datetime) -> bool:
+    def _set_lease(self, account: str, collection: str, sync: str, lease: datetime) -> bool:
         return self._update(account, collection, "SET sync_lease_until = :lease", {":lease": lease, ":sync": sync})
 
-    def _moved(
+    def _figures_update(
         self, account: str, collection: str, sync: str, figures: dict[str, int], lease: datetime, condition: str
     ) -> dict[str, Any]:
+        """Return the part of a transaction that adds to the sync's figures and renews its lease."""
         added = {name: value for name, value in figures.items() if value}
         change = "SET sync_lease_until = :lease"
         if added:
             change += " ADD " + ", ".join(f"sync_{name} :{name}" for name in added)
         values = {":lease": lease, ":sync": sync, ":running": SyncStatus.IN_PROGRESS}
         values |= {f":{name}": value for name, value in added.items()}
-        return self._of_collection(account, collection, change, condition, values)
+        return self._collection_update(account, collection, change, condition, values)
 
-    def _of_collection(
+    def _collection_update(
         self, account: str, collection: str, change: str, condition: str, values: dict[str, Any]
     ) -> dict[str, Any]:
         return {
@@ -217,30 +215,17 @@ class DynamoDBSyncs:
             "ExpressionAttributeValues": to_item(values),
         }
 
-    def _update(self, account: str, collection: str, change: str, values: dict[str, Any], also: str = "") -> bool:
+    def _update(
+        self, account: str, collection: str, change: str, values: dict[str, Any], and_condition: str = ""
+    ) -> bool:
+        """Update the collection of a running sync; False if the sync does not run any more."""
         values = {**values, ":running": SyncStatus.IN_PROGRESS}
-        wanted = self._of_collection(account, collection, change, _RUNNING + also, values)
+        update = self._collection_update(account, collection, change, _RUNNING + and_condition, values)
         try:
-            with_retries(lambda: self._client.update_item(**wanted), is_conflict)
+            retry_conflicts(lambda: self._client.update_item(**update))
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
-
-    def _transact(self, key_ranges: list[Any]) -> bool:
-        """False where a condition did not hold, and nothing was written."""
-        deferred = True
-
-        def transact() -> None:
-            nonlocal deferred
-            try:
-                self._client.transact_write_items(TransactItems=key_ranges)
-            except self._client.exceptions.TransactionCanceledException as error:
-                if CONDITION_FAILED not in cancellation_codes(error):
-                    raise
-                deferred = False
-
-        with_retries(transact, is_conflict)
-        return deferred
 
     def _batches(self, sync: str, first: str, last: str) -> Iterator[IndexBatch]:
         for item in self._items(sync, first, last):
@@ -274,8 +259,8 @@ def _key_range_item(sync: str, key_range: KeyRange, now: datetime) -> dict[str, 
 
 def _key_range(item: Any) -> KeyRange:
     values = from_item(item)
-    known = {field.name: values[field.name] for field in fields(KeyRange) if field.name in values}
-    return KeyRange(**{**known, "split_samples": tuple(values["split_samples"])})
+    stored = {field.name: values[field.name] for field in fields(KeyRange) if field.name in values}
+    return KeyRange(**{**stored, "split_samples": tuple(values["split_samples"])})
 
 
 def _batch_item(batch: IndexBatch, lease: datetime) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""What an account has of its plan's files and bytes: two numbers of its ``usage``, moved with whatever they count."""
+"""An account's usage of its plan's files and bytes: two counters of its ``usage`` item.
+
+Every transaction that changes what is counted updates them too.
+"""
 
 from typing import Any
 
@@ -6,9 +9,9 @@ from chalicelib.adapters.dynamodb.items import to_item
 from chalicelib.domain.errors import QuotaExceeded
 from chalicelib.domain.plans import Plan
 
-TOTAL_NAMES = {"#files": "files", "#bytes": "bytes"}  # the second is a word of DynamoDB's own
-PLAN_FULL = "The plan allows no more files, or no more bytes."
-ADD_TOTALS = "#files :files, #bytes :bytes"  # what an update adds
+TOTAL_NAMES = {"#files": "files", "#bytes": "bytes"}  # placeholders: "bytes" is a reserved word of DynamoDB
+ADD_TOTALS = "#files :files, #bytes :bytes"  # the part of an update expression that adds to both
+PLAN_FULL = "The plan allows no more files or bytes. Delete some files, or change the plan."
 
 
 def usage_key(account: str) -> dict[str, Any]:
@@ -16,18 +19,18 @@ def usage_key(account: str) -> dict[str, Any]:
 
 
 def usage_update(table: str, account: str, plan: Plan, files: int, size: int) -> dict[str, Any]:
-    """The part of a transaction that moves both, under the condition that the plan has room for what is more.
+    """Return the part of a transaction that adds to both counters, on condition that the plan allows any growth.
 
     Raises:
-        QuotaExceeded: it would not have, were there nothing else.
+        QuotaExceeded: the plan allows less than the growth alone.
     """
     values, conditions = {":files": files, ":bytes": size}, []
-    for word, more, allowed in (("files", files, plan.files), ("bytes", size, plan.bytes)):
-        if more > allowed:
+    for counter, growth, limit in (("files", files, plan.files), ("bytes", size, plan.bytes)):
+        if growth > limit:
             raise QuotaExceeded(PLAN_FULL)
-        if more > 0:
-            conditions.append(f"(attribute_not_exists(#{word}) OR #{word} <= :{word}_before)")
-            values[f":{word}_before"] = allowed - more
+        if growth > 0:
+            conditions.append(f"(attribute_not_exists(#{counter}) OR #{counter} <= :{counter}_before)")
+            values[f":{counter}_before"] = limit - growth
     return {
         "TableName": table,
         "Key": usage_key(account),

@@ -1,4 +1,4 @@
-"""The embedder's wire: one Lambda function, invoked and waited for."""
+"""The client of the embedder: one Lambda function, invoked synchronously."""
 
 import base64
 import json
@@ -15,46 +15,45 @@ from chalicelib.domain.errors import EmbedderUnavailable
 if TYPE_CHECKING:
     from types_boto3_lambda.client import LambdaClient
 
-MODEL_VERSION_CACHE_SECONDS = (
-    60  # for which the stamp is taken as known; a sync after a new deployment is never so soon
-)
+MODEL_VERSION_CACHE_SECONDS = 60  # no sync starts so soon after a deployment of another model
+MAX_CAUSE_CHARACTERS = 2000  # of the function's error, for the log
 
 
 class LambdaEmbedder:
     def __init__(self, client: "LambdaClient", function: str) -> None:
         self._client = client
         self._function = function
-        self._model: tuple[float, str] | None = None
+        self._model: tuple[float, str] | None = None  # when it was read, and the model version
 
     def embed_text(self, text: str) -> QueryVector:
-        answer = self._invoke({"op": "embed_texts", "texts": [text]})
-        return QueryVector(answer["model"], base64.b64decode(answer["results"][0]["vector"]))
+        response = self._invoke({"op": "embed_texts", "texts": [text]})
+        return QueryVector(response["model"], base64.b64decode(response["results"][0]["vector"]))
 
     def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure:
-        answer = self._invoke({"op": "embed_image", "image": base64.b64encode(image).decode()})
-        return _result(answer["model"], answer["results"][0])
+        response = self._invoke({"op": "embed_image", "image": base64.b64encode(image).decode()})
+        return _result(response["model"], response["results"][0])
 
     def embed_objects(self, objects: Sequence[ObjectToEmbed]) -> list[ImageEmbedding | ReadFailure]:
-        wanted = [{"url": o.url, "thumbnail_url": o.thumbnail_url} for o in objects]
-        answer = self._invoke({"op": "embed_objects", "objects": wanted})
-        return [_result(answer["model"], result) for result in answer["results"]]
+        urls = [{"url": o.url, "thumbnail_url": o.thumbnail_url} for o in objects]
+        response = self._invoke({"op": "embed_objects", "objects": urls})
+        return [_result(response["model"], result) for result in response["results"]]
 
     def model_version(self) -> str:
-        asked, stamp = self._model or (-math.inf, "")
-        if time.monotonic() - asked > MODEL_VERSION_CACHE_SECONDS:
-            stamp = self._invoke({"op": "describe"})["model"]
-            self._model = time.monotonic(), stamp
-        return stamp
+        read_at, version = self._model or (-math.inf, "")
+        if time.monotonic() - read_at > MODEL_VERSION_CACHE_SECONDS:
+            version = self._invoke({"op": "describe"})["model"]
+            self._model = time.monotonic(), version
+        return version
 
     def _invoke(self, event: dict[str, Any]) -> Any:
         try:
-            answer = self._client.invoke(FunctionName=self._function, Payload=json.dumps(event).encode())
-            payload = answer["Payload"].read()
+            response = self._client.invoke(FunctionName=self._function, Payload=json.dumps(event).encode())
+            payload = response["Payload"].read()
         except (ClientError, BotoCoreError) as error:
             raise EmbedderUnavailable("The model is not available just now. Try again in a moment.") from error
-        if answer.get("FunctionError"):
-            cause = RuntimeError(payload.decode(errors="replace")[:2000])
-            raise EmbedderUnavailable("The model did not answer. Try again in a moment.") from cause
+        if response.get("FunctionError"):
+            cause = RuntimeError(payload.decode(errors="replace")[:MAX_CAUSE_CHARACTERS])
+            raise EmbedderUnavailable("The model failed. Try again in a moment.") from cause
         return json.loads(payload)
 
 

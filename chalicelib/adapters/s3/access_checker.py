@@ -1,4 +1,4 @@
-"""Trying a customer's bucket out: the role, the bucket and its region, listing, reading."""
+"""The check of a customer's bucket: its role, its region, and whether it can be listed and read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,8 +11,10 @@ from chalicelib.domain.bucket_access import AccessProblem
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import SourceUnavailable
 
-MAX_LISTED_OBJECTS = 100  # objects listed, to find one that can be read
-_ELSEWHERE = ("301", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
+MAX_LISTED_OBJECTS = 100  # among which one is searched that can be read
+_OTHER_REGION_CODES = (
+    "301", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
+)  # fmt: skip
 _REGION_HEADER = "x-amz-bucket-region"
 
 
@@ -21,11 +23,6 @@ class S3AccessChecker:
     sources: S3Sources
 
     def check(self, collection: Collection) -> list[AccessProblem]:
-        """What keeps the collection's bucket from being read; nothing where all is well.
-
-        Raises:
-            SourceUnavailable: S3 gave no answer that tells.
-        """
         try:
             source = self.sources.of(collection)
         except SourceUnavailable as error:
@@ -33,7 +30,7 @@ class S3AccessChecker:
         try:
             return list(_bucket_problems(source, collection))
         except BotoCoreError as error:
-            raise SourceUnavailable(f"S3 did not answer for the bucket {collection.bucket}.") from error
+            raise SourceUnavailable(f"S3 could not be reached for the bucket {collection.bucket}.") from error
 
 
 def _role_problem(collection: Collection, error: SourceUnavailable) -> AccessProblem:
@@ -42,8 +39,8 @@ def _role_problem(collection: Collection, error: SourceUnavailable) -> AccessPro
         raise error
     return AccessProblem(
         "role_not_assumable",
-        f"The role {collection.role_arn} cannot be assumed: it does not exist, or its trust policy does not name this "
-        "service under the external id. A role made a moment ago may need half a minute.",
+        f"The role {collection.role_arn} cannot be assumed: it does not exist, or its trust policy does not allow this "
+        "service with the external id. If you have just created the role, try again in half a minute.",
         "role_arn",
     )
 
@@ -58,8 +55,8 @@ def _bucket_problems(source: BucketSource, collection: Collection) -> Iterator[A
         if code in ("404", "NoSuchBucket"):
             yield AccessProblem("no_such_bucket", f"There is no bucket {source.bucket}.", "bucket")
             return
-        if code not in (*_ELSEWHERE, "400", "403", "AccessDenied"):
-            raise SourceUnavailable(f"S3 did not answer for the bucket {source.bucket}: {code}") from error
+        if code not in (*_OTHER_REGION_CODES, "400", "403", "AccessDenied"):
+            raise SourceUnavailable(f"S3 could not check the bucket {source.bucket}: {code}") from error
     if region is not None and region != collection.region:
         yield AccessProblem(
             "wrong_region", f"The bucket {source.bucket} is in {region}, not {collection.region}.", "region"
@@ -71,32 +68,32 @@ def _bucket_problems(source: BucketSource, collection: Collection) -> Iterator[A
 def _reading_problems(source: BucketSource) -> Iterator[AccessProblem]:
     owner: Any = {"ExpectedBucketOwner": source.owner} if source.owner else {}
     try:
-        listed = source.client.list_objects_v2(
+        objects = source.client.list_objects_v2(
             Bucket=source.bucket, Prefix=source.prefix, MaxKeys=MAX_LISTED_OBJECTS, **owner
         ).get("Contents", [])
     except ClientError as error:
         yield _denied(
             error,
             "list_denied",
-            f"The role may not list the bucket {source.bucket}: allow s3:ListBucket on it. It must also belong to the "
-            "same AWS account as the role.",
+            f"The role may not list the bucket {source.bucket}: allow s3:ListBucket on it. The bucket must also belong "
+            "to the same AWS account as the role.",
         )
         return
-    key = next((entry["Key"] for entry in listed if entry["Size"] and not entry["Key"].endswith("/")), None)
+    key = next((listed["Key"] for listed in objects if listed["Size"] and not listed["Key"].endswith("/")), None)
     if key is None:
-        return  # nothing there yet that could be read
+        return  # there is no object to read yet
     try:
         source.client.get_object(Bucket=source.bucket, Key=key, Range="bytes=0-0", **owner)["Body"].close()
     except ClientError as error:
         yield _denied(
             error,
             "get_denied",
-            f"The role may not read {key}: allow s3:GetObject on {source.bucket}/{source.prefix}*, and kms:Decrypt on "
-            "the key where the bucket is encrypted with one of yours.",
+            f"The role may not read {key}: allow s3:GetObject on {source.bucket}/{source.prefix}*. If the bucket is "
+            "encrypted with a KMS key of yours, allow kms:Decrypt on the key too.",
         )
 
 
 def _denied(error: ClientError, code: str, message: str) -> AccessProblem:
     if error.response["Error"]["Code"] not in ("AccessDenied", "403", "AllAccessDisabled"):
-        raise SourceUnavailable(f"S3 did not answer: {error}") from error
+        raise SourceUnavailable(f"S3 could not check the bucket: {error}") from error
     return AccessProblem(code, message, "role_arn")

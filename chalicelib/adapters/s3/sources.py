@@ -1,4 +1,4 @@
-"""Collections' buckets: customers' through the role they made for us, the managed one with our own permission."""
+"""Collections' buckets on S3: a customer's through the role they created, the managed one with our own permission."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
     from types_boto3_sts.client import STSClient
 
-HEADS_AT_ONCE = 8  # under urllib3's ten connections a client
-RENEW_BEFORE = timedelta(minutes=20)  # a presigned URL dies with the credentials that signed it
-_REFUSED = {"403": "access_denied", "AccessDenied": "access_denied", "400": "source_refused"}
-# What only the bucket's owner can mend; everything else may pass.
-_DENIED = ("403", "AccessDenied", "AllAccessDisabled", "AccountProblem", "NoSuchBucket", "InvalidClientTokenId")
-_ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
+MAX_PARALLEL_HEADS = 8  # below the ten connections that urllib3 keeps for a client
+SESSION_SECONDS = 3600
+SESSION_RENEWAL_MARGIN = timedelta(minutes=20)  # a presigned URL expires with the credentials that signed it
+_HEAD_REFUSALS = {"403": "access_denied", "AccessDenied": "access_denied", "400": "source_refused"}
+# Only the bucket's owner can resolve these; any other error may be transient.
+_DENIED_CODES = ("403", "AccessDenied", "AllAccessDisabled", "AccountProblem", "NoSuchBucket", "InvalidClientTokenId")
+_ARCHIVE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,46 +38,49 @@ class Credentials:
 
 @dataclass(slots=True)
 class S3Sources:
-    """Answers the bucket behind a collection; sessions of customers' roles are kept until shortly before they expire.
+    """Returns the bucket behind a collection, and keeps the sessions of customers' roles until shortly before expiry.
 
     Args:
-        make_client: builds an S3 client for a region, with the credentials given or with our own.
+        own_client: the S3 client with our own credentials.
+        make_sts_client: builds the client that assumes roles.
+        make_client: builds an S3 client for a region with the credentials of a session.
     """
 
-    own: "S3Client"
-    sts: "Callable[[], STSClient]"
+    own_client: "S3Client"
+    make_sts_client: "Callable[[], STSClient]"
     make_client: "Callable[[str, Credentials], S3Client]"
     _sessions: "dict[str, tuple[datetime, S3Client]]" = field(default_factory=dict)
 
     def of(self, collection: Collection) -> "BucketSource":
         if collection.type is CollectionType.MANAGED:
-            return BucketSource(self.own, collection.bucket, collection.prefix, None)
-        # A collection may be given another role.
-        session = f"{collection.uuid} {collection.role_arn}"
-        expires, client = self._sessions.get(session, (datetime.min.replace(tzinfo=UTC), None))
-        if client is None or expires - RENEW_BEFORE < datetime.now(UTC):
-            expires, client = self._assume(collection)
-            self._sessions[session] = (expires, client)
+            return BucketSource(self.own_client, collection.bucket, collection.prefix, None)
+        session = f"{collection.uuid} {collection.role_arn}"  # the role of a collection may change
+        expires_at, client = self._sessions.get(session, (datetime.min.replace(tzinfo=UTC), None))
+        if client is None or expires_at - SESSION_RENEWAL_MARGIN < datetime.now(UTC):
+            expires_at, client = self._assume_role(collection)
+            self._sessions[session] = (expires_at, client)
         return BucketSource(client, collection.bucket, collection.prefix, collection.bucket_owner)
 
-    def _assume(self, collection: Collection) -> "tuple[datetime, S3Client]":
+    def _assume_role(self, collection: Collection) -> "tuple[datetime, S3Client]":
         assert collection.role_arn is not None and collection.external_id is not None
         try:
-            answer = self.sts().assume_role(
+            session = self.make_sts_client().assume_role(
                 RoleArn=collection.role_arn,
                 RoleSessionName=f"similarix-{collection.uuid}",
                 ExternalId=collection.external_id,
                 Policy=_session_policy(collection),
-                DurationSeconds=3600,
+                DurationSeconds=SESSION_SECONDS,
             )["Credentials"]
         except (ClientError, BotoCoreError) as error:
-            raise _refusal(error)(f"The role {collection.role_arn} cannot be assumed: {error}") from error
-        credentials = Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
-        return answer["Expiration"], self.make_client(collection.region, credentials)
+            raise _error_type(error)(f"The role {collection.role_arn} cannot be assumed: {error}") from error
+        credentials = Credentials(session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
+        return session["Expiration"], self.make_client(collection.region, credentials)
 
 
 @dataclass(frozen=True, slots=True)
 class BucketSource:
+    """The part of a bucket under a prefix; ``owner`` is the AWS account that the bucket must belong to, if given."""
+
     client: "S3Client"
     bucket: str
     prefix: str
@@ -85,20 +89,20 @@ class BucketSource:
     def list_objects(self, after: str | None) -> Iterator[ObjectInfo]:
         start: Any = {"StartAfter": after} if after is not None else {}
         pages = self.client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=self.prefix, **start, **self._owner()
+            Bucket=self.bucket, Prefix=self.prefix, **start, **self._expected_owner()
         )
         try:
             for page in pages:
-                for entry in page.get("Contents", []):
-                    yield ObjectInfo(entry["Key"], entry["ETag"].strip('"'), entry["Size"])
+                for listed in page.get("Contents", []):
+                    yield ObjectInfo(listed["Key"], listed["ETag"].strip('"'), listed["Size"])
         except (ClientError, BotoCoreError) as error:
-            raise _refusal(error)(f"The bucket {self.bucket} cannot be listed: {error}") from error
+            raise _error_type(error)(f"The bucket {self.bucket} cannot be listed: {error}") from error
 
     def head_objects(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo | ReadFailure | None]:
-        with ThreadPoolExecutor(HEADS_AT_ONCE) as pool:
+        with ThreadPoolExecutor(MAX_PARALLEL_HEADS) as pool:
             return dict(zip(keys, pool.map(self._head, keys), strict=True))
 
-    def url(self, key: str, *, seconds: int, file_name: str | None = None) -> str:
+    def presigned_get(self, key: str, *, seconds: int, file_name: str | None = None) -> str:
         parameters = {"Bucket": self.bucket, "Key": key}
         if file_name is not None:
             parameters["ResponseContentDisposition"] = f"attachment; filename*=UTF-8''{quote(file_name, safe='')}"
@@ -106,35 +110,36 @@ class BucketSource:
 
     def _head(self, key: str) -> ObjectInfo | ReadFailure | None:
         try:
-            head = self.client.head_object(Bucket=self.bucket, Key=key, **self._owner())
+            head = self.client.head_object(Bucket=self.bucket, Key=key, **self._expected_owner())
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code in ("404", "NoSuchKey", "NotFound"):
                 return None
-            if code in _REFUSED:
-                return ReadFailure(_REFUSED[code], f"S3 does not let us read the object ({code}).", transient=False)
-            return _unanswered(self.bucket, error)
+            if code in _HEAD_REFUSALS:
+                message = f"S3 refuses to let this service read the object ({code})."
+                return ReadFailure(_HEAD_REFUSALS[code], message, transient=False)
+            return _transient_failure(self.bucket, error)
         except BotoCoreError as error:
-            return _unanswered(self.bucket, error)
-        # Of Intelligent-Tiering, the status tells what the class does not; ongoing-request="false" says that an object
-        # has been restored for a while: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
-        archived = head.get("StorageClass") in _ARCHIVED or "ArchiveStatus" in head
+            return _transient_failure(self.bucket, error)
+        # In Intelligent-Tiering only ArchiveStatus says that an object is archived. ongoing-request="false" says that
+        # it is restored for a while: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+        archived = head.get("StorageClass") in _ARCHIVE_CLASSES or "ArchiveStatus" in head
         if archived and 'ongoing-request="false"' not in head.get("Restore", ""):
             return ReadFailure("archived", "The object is in an archive. Restore it, then sync.", transient=False)
         return ObjectInfo(key, head["ETag"].strip('"'), head["ContentLength"])
 
-    def _owner(self) -> Any:
-        """Guards against a bucket that was deleted and made again by somebody else."""
+    def _expected_owner(self) -> Any:
+        """Guard against a bucket that was deleted and created again by another AWS account."""
         return {"ExpectedBucketOwner": self.owner} if self.owner else {}
 
 
-def _refusal(error: Exception) -> type[SourceUnavailable]:
+def _error_type(error: Exception) -> type[SourceUnavailable]:
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-    return SourceDenied if code in _DENIED else SourceUnavailable
+    return SourceDenied if code in _DENIED_CODES else SourceUnavailable
 
 
-def _unanswered(bucket: str, error: Exception) -> ReadFailure:
-    return ReadFailure("source_unavailable", f"The bucket {bucket} did not answer: {error}", transient=True)
+def _transient_failure(bucket: str, error: Exception) -> ReadFailure:
+    return ReadFailure("source_unavailable", f"The bucket {bucket} could not be reached: {error}", transient=True)
 
 
 def _session_policy(collection: Collection) -> str:

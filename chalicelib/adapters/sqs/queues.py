@@ -11,14 +11,16 @@ if TYPE_CHECKING:
 
 
 class SQSQueues:
-    """Args:
-    urls: of each queue.
+    """Sends messages to the workers' queues.
+
+    Args:
+        urls: the URL of each queue.
     """
 
     def __init__(self, client: "SQSClient", urls: Mapping[Queue, str]) -> None:
         self._client = client
         self._urls = urls
-        self._by_name = {url.rpartition("/")[2]: url for url in urls.values()}
+        self._urls_by_name = {url.rpartition("/")[2]: url for url in urls.values()}
 
     def send_sync(self, step: SyncStep, *, delay: int = 0) -> None:
         self._send(Queue.SYNC, step.to_json(), delay)
@@ -36,7 +38,7 @@ class SQSQueues:
 
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         self._client.change_message_visibility(
-            QueueUrl=self._by_name[message.queue], ReceiptHandle=message.handle, VisibilityTimeout=seconds
+            QueueUrl=self._urls_by_name[message.queue], ReceiptHandle=message.handle, VisibilityTimeout=seconds
         )
 
     def _send(self, queue: Queue, body: str, delay: int = 0) -> None:

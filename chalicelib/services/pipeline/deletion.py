@@ -75,13 +75,13 @@ class Deletion:
         """One function for each kind of data: it removes a page and returns False once none is left."""
         account, uuid = collection.account, collection.uuid
         removals = [
-            lambda: self.catalogue.remove_page(uuid),
-            lambda: self.storage.remove_thumbnails_page(uuid),
+            lambda: self.catalogue.delete_page(uuid),
+            lambda: self.storage.delete_thumbnails_page(uuid),
         ]
         if collection.type is CollectionType.MANAGED:
-            removals.append(lambda: self.storage.remove_page(collection.prefix))
+            removals.append(lambda: self.storage.delete_page(collection.prefix))
             removals += [
-                partial(self.storage.remove_page, f"{folder}/{account}/{uuid}/")
+                partial(self.storage.delete_page, f"{folder}/{account}/{uuid}/")
                 for folder in (PRESIGNED_STAGING, INLINE_STAGING)
             ]
             removals.append(lambda: self.quota_ledger.delete_page(account, uuid, self.now()))

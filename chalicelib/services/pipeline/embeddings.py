@@ -110,7 +110,7 @@ class EmbeddingService:
         results = self.embedder.embed_objects(
             [
                 ObjectToEmbed(
-                    source.url(each.found.key, seconds=EMBEDDER_URL_SECONDS),
+                    source.presigned_get(each.found.key, seconds=EMBEDDER_URL_SECONDS),
                     self.storage.thumbnail_upload_url(collection.uuid, place, seconds=EMBEDDER_URL_SECONDS),
                 )
                 for each, place in zip(wanted, places, strict=True)

@@ -31,7 +31,7 @@ class Purge:
             if purged == MAX_RECORDS_PER_RUN or seconds_left() <= 0:
                 break
             # The record first: if its object returns at this moment, the record is refused and the thumbnail kept.
-            if self.catalogue.forget(record):
+            if self.catalogue.delete(record):
                 purged += 1
                 if record.thumbnail is not None:
                     self.storage.delete_thumbnail(record.collection, record.thumbnail)

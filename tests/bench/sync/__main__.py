@@ -1,4 +1,4 @@
-"""``make bench-sync``: how fast a sync plans, and what one costs; some ten minutes."""
+"""``make bench SUITE=sync``: how fast a sync plans, and what one costs. Takes some ten minutes."""
 
 import sys
 
@@ -6,7 +6,7 @@ from tests.bench.sync import costs, plan
 
 match sys.argv[1:]:
     case ["--turn", keys, order]:
-        plan.take_turn(int(keys), order)
+        plan.run_turn(int(keys), order)
     case ["costs"]:
         costs.main()
     case ["planning"]:

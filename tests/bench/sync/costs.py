@@ -1,8 +1,8 @@
-"""What a sync of 1,000 objects asks of S3, DynamoDB and SQS: a first one, one with nothing changed, one with 1 %.
+"""The requests of a sync of 1,000 objects to S3, DynamoDB and SQS: a first one, an unchanged one, one with 1 % changed.
 
-The application's own services and workers run here with their real adapters: buckets, roles, queues and the embedder
-are the deployed stack's on the emulator, the tables of the template stand in Amazon's DynamoDB Local, which says what
-each call consumes. Messages are handed out as Lambda does, as many at once as ``app.py`` says.
+The application's own services and workers run here with their real adapters. Buckets, roles, queues and the embedder
+are the deployed stack's on the emulator. The template's tables are in Amazon's DynamoDB Local, which reports the
+capacity of each call. Messages are delivered as Lambda does, as many at once as ``app.py`` sets.
 """
 
 import io
@@ -18,80 +18,90 @@ from uuid import uuid4
 from PIL import Image
 
 from chalicelib import workers
+from chalicelib.adapters.factory import AWSAdapters
 from chalicelib.bootstrap import Services
+from chalicelib.config import Tables
 from chalicelib.domain.accounts import Subscription
 from chalicelib.domain.collections import Collection, SyncState, SyncStatus, Trigger
+from chalicelib.domain.messages import Queue
 from infra import seed
 from infra.admin.deployment import Deployment
 from infra.local_system import bring_up
 from infra.localhost import free_port
 from tests.bench.figures import figure
-from tests.bench.sync.meters import LoudEmulator, Meters
-from tests.bench.sync.prices import REQUESTS, dollars
-from tests.dynamodb_local.server import another, dynamodb_local
+from tests.bench.sync.prices import REQUEST_PRICES, dollars
+from tests.bench.sync.request_meter import LoggingEmulator, RequestMeter
+from tests.dynamodb_local.server import dynamodb_local, second_client
 
-OBJECTS, CHANGED = 1_000, 10
-FOLDER = f"{seed.FOLDER}/costs/"  # inside what the customer's role may read
-SIZE = 256  # pixels
-TABLES = ("AccountsTable", "CollectionsTable", "CatalogueTable", "SyncsTable")
-COUNTED = ("s3_list", "s3_head", "s3_get", "s3_put", "s3_delete", "dynamodb_requests", "dynamodb_reads",
-           "dynamodb_writes", "sqs_requests", "sqs_messages")  # fmt: skip
-
+OBJECTS, CHANGED_OBJECTS = 1_000, 10
+COUNTED_FOLDER = f"{seed.FOLDER}/costs/"  # inside what the customer's role may read
+EMPTY_FOLDER = f"{seed.FOLDER}/nothing/"
+PICTURE_PIXELS = 256  # on each side, at most
+REMAINING_MILLISECONDS = 120_000  # of a worker's time
+COUNT_NAMES = ("s3_list", "s3_head", "s3_get", "s3_put", "s3_delete", "dynamodb_requests", "dynamodb_reads",
+               "dynamodb_writes", "sqs_requests", "sqs_messages")  # fmt: skip
 UNITS = ("units", "requests", "messages")
+WORKERS = {Queue.SYNC: (workers.sync, 1), Queue.INDEX: (workers.index, 4)}  # each with its messages a call
 
 
 def main() -> None:
-    workers.logger.setLevel("CRITICAL")  # a line for every message
+    workers.logger.setLevel("CRITICAL")  # or it logs a line for every message
     with (
         tempfile.TemporaryDirectory() as folder,
-        LoudEmulator(Path(folder) / "emulator", free_port()) as emulator,
+        LoggingEmulator(Path(folder) / "emulator", free_port()) as emulator,
         dynamodb_local(Path(folder)) as dynamodb,
     ):
         stack = bring_up(emulator, lambda _: None)
         deployment = Deployment(emulator.session(), emulator.endpoint, stack.outputs)
-        (model,) = [c for c in deployment.services.every_collection() if c.uuid == stack.collection]
-        Bench(deployment, Meters(emulator.log, dynamodb), another(dynamodb)).run(model)
+        (sample,) = [c for c in deployment.services.every_collection() if c.uuid == stack.collection]
+        Bench(deployment, RequestMeter(emulator.log, dynamodb), second_client(dynamodb)).run(sample)
 
 
 class Bench:
-    def __init__(self, deployment: Deployment, meters: Meters, dynamodb: Any) -> None:
-        self._meters = meters
+    """Runs syncs of the deployment's services on tables and queues of its own, and counts their requests."""
+
+    def __init__(self, deployment: Deployment, meter: RequestMeter, dynamodb: Any) -> None:
+        self._meter = meter
         self._s3, self._sqs = deployment.client("s3"), deployment.client("sqs")
-        tables = {f"{table.removesuffix('Table').lower()}_table": meters.table(table) for table in TABLES}
-        counted = meters.read(dynamodb)
-        # Queues of its own: the deployed functions listen to the stack's.
-        self._queues = {
-            name: self._sqs.create_queue(QueueName=f"bench-{name}")["QueueUrl"] for name in ("sync", "index")
-        }
-        urls = {f"{name}_queue_url": url for name, url in self._queues.items()}
+        tables = Tables(
+            accounts=meter.make_table("AccountsTable"),
+            collections=meter.make_table("CollectionsTable"),
+            catalogue=meter.make_table("CatalogueTable"),
+            syncs=meter.make_table("SyncsTable"),
+        )
+        meter.count_dynamodb(dynamodb)
+        # Queues of its own, because the deployed functions read those of the stack.
+        self._queues = {queue: self._sqs.create_queue(QueueName=f"bench-{queue}")["QueueUrl"] for queue in WORKERS}
 
         def client(service: str, **options: Any) -> Any:
             if service == "dynamodb":
-                return counted
-            made = deployment.client(service, **options)
-            return meters.watch(made) if service == "sqs" else made
+                return dynamodb
+            client = deployment.client(service, **options)
+            return meter.count_sqs(client) if service == "sqs" else client
 
-        self._services = Services(replace(deployment.services.config, **tables, **urls), client)
+        config = deployment.services.config
+        config = replace(config, tables=tables, queues={**config.queues, **self._queues})
+        self._services = Services(config, AWSAdapters(config, client))
         self._account = self._services.accounts.open("bench", Subscription("business")).uuid
 
-    def run(self, model: Collection) -> None:
-        """Count syncs of a collection like this one, on the same bucket."""
-        # The functions of the deployed stack are to know nothing of what is put there.
-        self._s3.put_bucket_notification_configuration(Bucket=model.bucket, NotificationConfiguration={})
-        collection, empty = (self._collection(model, prefix) for prefix in (FOLDER, f"{seed.FOLDER}/nothing/"))
+    def run(self, sample: Collection) -> None:
+        """Count the syncs of collections like the given one, on the same bucket."""
+        # The functions of the deployed stack must not receive events of the bench's objects.
+        self._s3.put_bucket_notification_configuration(Bucket=sample.bucket, NotificationConfiguration={})
+        collection, empty = (self._collection(sample, prefix) for prefix in (COUNTED_FOLDER, EMPTY_FOLDER))
         bodies = pictures()
         for number in range(OBJECTS):
             self._put(collection, number, next(bodies))
-        self._sync(empty)  # what a process asks once, for a session or the model's name, counts for nobody
+        self._sync(empty)  # not counted: what a process requests once, such as a session or the model version
         counts = {"first": self._sync(collection), "unchanged": self._sync(collection)}
-        for number in range(CHANGED):
-            self._put(collection, number * (OBJECTS // CHANGED), next(bodies))
+        for number in range(CHANGED_OBJECTS):
+            self._put(collection, number * (OBJECTS // CHANGED_OBJECTS), next(bodies))
         counts["changed"] = self._sync(collection)
-        tell(counts, self._sync(empty))
+        print_figures(counts, self._sync(empty))
 
-    def _collection(self, model: Collection, prefix: str) -> Collection:
-        made = replace(
-            model,
+    def _collection(self, sample: Collection, prefix: str) -> Collection:
+        collection = replace(
+            sample,
             uuid=str(uuid4()),
             account=self._account,
             prefix=prefix,
@@ -100,46 +110,47 @@ class Bench:
             total_files=0,
             total_size=0,
         )
-        self._services.adapters.collections.add(made)
-        return made
+        self._services.adapters.registry.add(collection, limit=2)
+        return collection
 
     def _put(self, collection: Collection, number: int, body: bytes) -> None:
         self._s3.put_object(Bucket=collection.bucket, Key=f"{collection.prefix}{number:04}.jpg", Body=body)
 
     def _sync(self, collection: Collection) -> Counter[str]:
-        """What one sync, from the call that begins it to its end, asks for."""
-        handlers = {"sync": (workers.sync, 1), "index": (workers.index, 4)}
-        with self._meters.counting() as counts:
-            self._services.sync.start(collection, Trigger.MANUAL)
-            while any(self._hand_out(name, *handlers[name]) for name in handlers):
+        """Run one sync to its end; returns the counts of its requests."""
+        with self._meter.counting() as counts:
+            self._services.syncs.start(collection, Trigger.MANUAL)
+            while any(self._deliver(queue, *worker) for queue, worker in WORKERS.items()):
                 pass
-        ended = self._services.collections.get(collection.account, collection.uuid)
-        assert ended.sync.status is SyncStatus.COMPLETED, ended.sync
-        assert ended.total_files == (OBJECTS if collection.prefix == FOLDER else 0), ended.total_files
+        synced = self._services.collections.get(collection.account, collection.uuid)
+        assert synced.sync.status is SyncStatus.COMPLETED, synced.sync
+        assert synced.total_files == (OBJECTS if collection.prefix == COUNTED_FOLDER else 0), synced.total_files
         return counts.copy()
 
-    def _hand_out(self, name: str, work: Callable[..., Any], at_once: int) -> bool:
-        """Answers whether there was anything."""
-        url = self._queues[name]
-        found = self._sqs.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=at_once, MessageSystemAttributeNames=["All"]
+    def _deliver(self, queue: Queue, worker: Callable[..., Any], batch_size: int) -> bool:
+        """Deliver waiting messages to the worker; False if there were none."""
+        url = self._queues[queue]
+        messages = self._sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=batch_size, MessageSystemAttributeNames=["All"]
         ).get("Messages", [])
-        if not found:
+        if not messages:
             return False
         with redirect_stdout(io.StringIO()):  # metrics, a line each
-            failed = work({"Records": [_record(message, url) for message in found]}, Context(), self._services)
-        assert not failed["batchItemFailures"], failed
-        entries: Any = [{"Id": m["MessageId"], "ReceiptHandle": m["ReceiptHandle"]} for m in found]
+            response = worker({"Records": [_record(message, url) for message in messages]}, Context(), self._services)
+        assert not response["batchItemFailures"], response
+        entries: Any = [{"Id": m["MessageId"], "ReceiptHandle": m["ReceiptHandle"]} for m in messages]
         self._sqs.delete_message_batch(QueueUrl=url, Entries=entries)
-        self._meters.handed_out()
+        self._meter.count_delivery()
         return True
 
 
 class Context:
+    """The context that Lambda passes to a function."""
+
     function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "bench"
 
     def get_remaining_time_in_millis(self) -> int:
-        return 120_000
+        return REMAINING_MILLISECONDS
 
 
 def _record(message: Mapping[str, Any], url: str) -> dict[str, Any]:
@@ -155,28 +166,30 @@ def _record(message: Mapping[str, Any], url: str) -> dict[str, Any]:
 
 
 def pictures() -> Iterator[bytes]:
-    """Small JPEGs, each another one: the samples, moved by a few pixels."""
+    """Return small JPEGs that all differ: the samples, shifted by a few pixels."""
     photos = [Image.open(path).convert("RGB") for path in sorted(seed.SAMPLES.glob("*.jpg"))]
     for photo in photos:
-        photo.thumbnail((SIZE, SIZE))
-    for shift in range(SIZE // 4):
+        photo.thumbnail((PICTURE_PIXELS, PICTURE_PIXELS))
+    for shift in range(PICTURE_PIXELS // 4):
         for photo in photos:
             body = io.BytesIO()
             photo.crop((shift, 0, photo.width, photo.height)).save(body, "JPEG", quality=80)
             yield body.getvalue()
 
 
-def tell(counts: Mapping[str, Counter[str]], empty: Counter[str]) -> None:
-    """Figures, and a table with dollars. ``empty`` is what a sync of a collection without objects takes."""
-    for name, found in counts.items():
-        for what in COUNTED:
-            unit = "units" if what in ("dynamodb_reads", "dynamodb_writes") else what.rpartition("_")[2]
-            figure(f"sync_{name}_{what}_per_1000", found[what], unit if unit in UNITS else "requests")
-        figure(f"sync_{name}_dollars_per_1000", dollars(found), "USD")
-    written = counts["unchanged"]["dynamodb_writes"] - empty["dynamodb_writes"]
-    figure("sync_unchanged_writes_per_object", written / OBJECTS, "units")
-    print("| for 1,000 objects | " + " | ".join(COUNTED) + " | dollars |")
-    print("| --- " * (len(COUNTED) + 2) + "|")
-    for name, found in {**counts, "no objects at all": empty}.items():
-        print(f"| {name} | " + " | ".join(f"{found[what]:,.0f}" for what in COUNTED) + f" | {dollars(found):.5f} |")
-    print("| dollars a million | " + " | ".join(f"{REQUESTS.get(w, 0) * 1e6:g}" for w in COUNTED) + " | |")
+def print_figures(counts_by_sync: Mapping[str, Counter[str]], empty: Counter[str]) -> None:
+    """Print figures, and a table with dollars. ``empty`` are the counts of a sync without objects."""
+    for sync, counts in counts_by_sync.items():
+        for name in COUNT_NAMES:
+            unit = "units" if name in ("dynamodb_reads", "dynamodb_writes") else name.rpartition("_")[2]
+            figure(f"sync_{sync}_{name}_per_1000", counts[name], unit if unit in UNITS else "requests")
+        figure(f"sync_{sync}_dollars_per_1000", dollars(counts), "USD")
+    object_writes = counts_by_sync["unchanged"]["dynamodb_writes"] - empty["dynamodb_writes"]
+    figure("sync_unchanged_writes_per_object", object_writes / OBJECTS, "units")
+    print("| for 1,000 objects | " + " | ".join(COUNT_NAMES) + " | dollars |")
+    print("| --- " * (len(COUNT_NAMES) + 2) + "|")
+    for sync, counts in {**counts_by_sync, "no objects at all": empty}.items():
+        cells = " | ".join(f"{counts[name]:,.0f}" for name in COUNT_NAMES)
+        print(f"| {sync} | {cells} | {dollars(counts):.5f} |")
+    prices = " | ".join(f"{REQUEST_PRICES.get(name, 0) * 1e6:g}" for name in COUNT_NAMES)
+    print(f"| dollars a million | {prices} | |")

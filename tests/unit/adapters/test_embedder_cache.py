@@ -1,4 +1,4 @@
-"""The same text is embedded once, as long as the model is the same and the cache is not full."""
+"""The cache of text embeddings: a repeated text is embedded once per model, within the cache's size and age."""
 
 from collections import OrderedDict
 
@@ -14,21 +14,21 @@ from tests.fakes.embedder import FakeEmbedder
 from tests.fakes.storage import FakeStorage
 
 
-class CountingEmbedder(FakeEmbedder):
-    """The fake, telling which texts it was asked."""
+class RecordingEmbedder(FakeEmbedder):
+    """The fake, which records the ``texts`` it is called with."""
 
     def __init__(self) -> None:
         sources = FakeSources()
         super().__init__(sources, FakeStorage(sources))
-        self.asked: list[str] = []
+        self.texts: list[str] = []
 
     def embed_text(self, text: str) -> QueryVector:
-        self.asked.append(text)
+        self.texts.append(text)
         return super().embed_text(text)
 
 
-class Seconds:
-    """A clock that stands until it is moved."""
+class ManualClock:
+    """A clock that a test sets, in seconds."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -37,46 +37,46 @@ class Seconds:
         return self.now
 
 
-def test_the_same_text_is_embedded_once():
-    embedder = CountingEmbedder()
+def test_a_repeated_text_is_embedded_once():
+    embedder = RecordingEmbedder()
     cached = CachedEmbedder(embedder)
     assert cached.embed_text("an owl") == cached.embed_text("an owl") == embedder.embed_text("an owl")
-    assert embedder.asked == ["an owl", "an owl"]  # the second by this test itself
+    assert embedder.texts == ["an owl", "an owl"]  # the second by this test itself
 
 
-def test_texts_that_differ_in_anything_are_two():
-    embedder = CountingEmbedder()
+def test_texts_that_differ_only_in_case_are_embedded_each():
+    embedder = RecordingEmbedder()
     cached = CachedEmbedder(embedder)
     assert cached.embed_text("an owl") != cached.embed_text("An owl")
 
 
-def test_after_its_time_a_text_is_embedded_again():
-    embedder, clock = CountingEmbedder(), Seconds()
-    cached = CachedEmbedder(embedder, seconds=300, clock=clock)
+def test_an_expired_text_is_embedded_again():
+    embedder, clock = RecordingEmbedder(), ManualClock()
+    cached = CachedEmbedder(embedder, max_age=300, clock=clock)
     cached.embed_text("an owl")
     clock.now = 299
     cached.embed_text("an owl")
-    assert embedder.asked == ["an owl"]
+    assert embedder.texts == ["an owl"]
     clock.now = 300
     cached.embed_text("an owl")
-    assert embedder.asked == ["an owl", "an owl"]
+    assert embedder.texts == ["an owl", "an owl"]
 
 
-@pytest.mark.parametrize("how", ["text", "picture"])
-def test_an_answer_of_another_model_empties_the_cache(how: str):
-    embedder = CountingEmbedder()
+@pytest.mark.parametrize("embedded", ["text", "picture"])
+def test_an_embedding_of_another_model_empties_the_cache(embedded: str):
+    embedder = RecordingEmbedder()
     cached = CachedEmbedder(embedder)
     cached.embed_text("an owl")
     embedder.stamp = "fake-2+d1"
-    if how == "text":
+    if embedded == "text":
         cached.embed_text("a pig")
     else:
         cached.embed_image(b"a picture")
     assert cached.embed_text("an owl").model == "fake-2+d1"
 
 
-def test_what_failed_is_not_remembered():
-    embedder = CountingEmbedder()
+def test_a_failure_is_not_cached():
+    embedder = RecordingEmbedder()
     cached = CachedEmbedder(embedder)
     embedder.down = True
     with pytest.raises(EmbedderUnavailable):
@@ -86,17 +86,17 @@ def test_what_failed_is_not_remembered():
 
 
 @given(st.lists(st.sampled_from("abcdef"), max_size=60), st.integers(1, 5))
-def test_the_least_recently_used_goes_first(texts: list[str], entries: int):
-    embedder = CountingEmbedder()
-    cached = CachedEmbedder(embedder, entries=entries)
-    known: OrderedDict[str, None] = OrderedDict()
-    wanted = []
+def test_the_least_recently_used_text_is_dropped_first(texts: list[str], max_entries: int):
+    embedder = RecordingEmbedder()
+    cached = CachedEmbedder(embedder, max_entries=max_entries)
+    expected_cache: OrderedDict[str, None] = OrderedDict()
+    expected_texts = []
     for text in texts:
         cached.embed_text(text)
-        if text not in known:
-            wanted.append(text)
-        known[text] = None
-        known.move_to_end(text)
-        while len(known) > entries:
-            known.popitem(last=False)
-    assert embedder.asked == wanted
+        if text not in expected_cache:
+            expected_texts.append(text)
+        expected_cache[text] = None
+        expected_cache.move_to_end(text)
+        while len(expected_cache) > max_entries:
+            expected_cache.popitem(last=False)
+    assert embedder.texts == expected_texts

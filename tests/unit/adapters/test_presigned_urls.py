@@ -9,22 +9,22 @@ from chalicelib.adapters.s3.storage import S3Storage
 
 @pytest.fixture
 def storage() -> S3Storage:
-    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}  # signing asks nobody
+    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}  # signing sends no request
     client = boto3.client("s3", region_name="eu-central-1", endpoint_url=None, config=S3_CLIENT, **keys)
     return S3Storage(client, "managed", "thumbnails.of.ours")
 
 
-def test_a_form_is_sent_to_the_regions_own_address(storage: S3Storage) -> None:
-    form = storage.form("uploads/a/c/u", size=5, content_type="image/png", seconds=600)
+def test_a_presigned_form_is_sent_to_the_address_of_the_region(storage: S3Storage) -> None:
+    form = storage.presigned_form("uploads/a/c/u", size=5, content_type="image/png", seconds=600)
     assert form.url == "https://managed.s3.eu-central-1.amazonaws.com/"
     assert (form.fields["key"], form.fields["Content-Type"]) == ("uploads/a/c/u", "image/png")
 
 
-def test_a_url_leads_to_the_regions_own_address(storage: S3Storage) -> None:
-    url = storage.url("objects/a/c/ü 1.jpg", seconds=900)
+def test_a_presigned_url_leads_to_the_address_of_the_region(storage: S3Storage) -> None:
+    url = storage.presigned_get("objects/a/c/ü 1.jpg", seconds=900)
     assert url.startswith("https://managed.s3.eu-central-1.amazonaws.com/objects/a/c/%C3%BC%201.jpg?")
 
 
-def test_a_bucket_whose_name_has_dots_is_addressed_in_the_path_which_certificates_cover(storage: S3Storage) -> None:
+def test_a_bucket_name_with_dots_is_in_the_path_because_certificates_do_not_cover_it(storage: S3Storage) -> None:
     url = storage.thumbnail_upload_url("c", "f", seconds=900)
     assert url.startswith("https://s3.eu-central-1.amazonaws.com/thumbnails.of.ours/c/f.jpg?")

@@ -1,4 +1,4 @@
-"""What S3's answers mean: the object's own failure, something that passes, or something that its owner must mend."""
+"""How S3's responses are read: as the object's failure, a transient one, or one that the owner must resolve."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +21,7 @@ HEAD: dict[str, Any] = {"ETag": '"e1"', "ContentLength": 7}
 
 @pytest.fixture
 def s3() -> Iterator[Stubber]:
-    """A client whose answers the test gives."""
+    """A client whose responses the test sets."""
     keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
     with Stubber(boto3.client("s3", region_name="eu-central-1", config=S3_CLIENT, **keys)) as stubber:
         yield stubber
@@ -30,41 +30,36 @@ def s3() -> Iterator[Stubber]:
 @pytest.fixture
 def source(s3: Stubber) -> Source:
     managed = a_collection(type=CollectionType.MANAGED, role_arn=None, external_id=None)
-    return S3Sources(s3.client, lambda: pytest.fail("no role is asked for"), lambda *_: s3.client).of(managed)
+    return S3Sources(s3.client, lambda: pytest.fail("no role is assumed"), lambda *_: s3.client).of(managed)
 
 
 @pytest.mark.parametrize(
     ("code", "status", "reason", "transient"),
     [
         ("403", 403, "access_denied", False),
-        (
-            "400",
-            400,
-            "source_refused",
-            False,
-        ),  # how S3 tells of a key that is disabled; a HEAD has no body that says so
+        ("400", 400, "source_refused", False),  # a disabled KMS key; a HEAD has no body that says so
         ("503", 503, "source_unavailable", True),
         ("SlowDown", 503, "source_unavailable", True),
         ("500", 500, "source_unavailable", True),
         ("429", 429, "source_unavailable", True),
     ],
 )
-def test_a_look_that_is_refused(
+def test_a_refused_head_is_a_failure_that_says_whether_it_is_transient(
     s3: Stubber, source: Source, code: str, status: int, reason: str, transient: bool
 ) -> None:
     s3.add_client_error("head_object", code, http_status_code=status)
-    seen = source.head_objects(["a.jpg"])["a.jpg"]
-    assert isinstance(seen, ReadFailure)
-    assert (seen.code, seen.transient, bool(seen.message)) == (reason, transient, True)
+    failure = source.head_objects(["a.jpg"])["a.jpg"]
+    assert isinstance(failure, ReadFailure)
+    assert (failure.code, failure.transient, bool(failure.message)) == (reason, transient, True)
 
 
-def test_an_object_that_is_not_there(s3: Stubber, source: Source) -> None:
+def test_a_head_of_an_object_that_does_not_exist_is_none(s3: Stubber, source: Source) -> None:
     s3.add_client_error("head_object", "404", http_status_code=404)
     assert source.head_objects(["a.jpg"]) == {"a.jpg": None}
 
 
 @pytest.mark.parametrize(
-    ("kept", "readable"),
+    ("storage", "readable"),
     [
         ({}, True),
         ({"StorageClass": "GLACIER_IR"}, True),
@@ -83,19 +78,19 @@ def test_an_object_that_is_not_there(s3: Stubber, source: Source) -> None:
         ),
     ],
 )
-def test_an_object_in_an_archive_can_be_read_only_once_it_is_restored(
-    s3: Stubber, source: Source, kept: dict[str, str], readable: bool
+def test_an_archived_object_can_be_read_only_after_it_is_restored(
+    s3: Stubber, source: Source, storage: dict[str, str], readable: bool
 ) -> None:
-    s3.add_response("head_object", HEAD | kept)
-    seen = source.head_objects(["a.jpg"])["a.jpg"]
+    s3.add_response("head_object", HEAD | storage)
+    head = source.head_objects(["a.jpg"])["a.jpg"]
     if readable:
-        assert seen == ObjectInfo("a.jpg", "e1", 7)
+        assert head == ObjectInfo("a.jpg", "e1", 7)
     else:
-        assert isinstance(seen, ReadFailure) and (seen.code, seen.transient) == ("archived", False)
+        assert isinstance(head, ReadFailure) and (head.code, head.transient) == ("archived", False)
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "refusal"),
+    ("code", "status", "error_type"),
     [
         ("AccessDenied", 403, SourceDenied),
         ("AllAccessDisabled", 403, SourceDenied),
@@ -105,20 +100,20 @@ def test_an_object_in_an_archive_can_be_read_only_once_it_is_restored(
         ("RequestTimeout", 400, SourceUnavailable),
     ],
 )
-def test_a_listing_that_is_refused_says_whether_its_owner_must_act(
-    s3: Stubber, source: Source, code: str, status: int, refusal: type[SourceUnavailable]
+def test_the_error_of_a_refused_listing_says_whether_the_owner_must_act(
+    s3: Stubber, source: Source, code: str, status: int, error_type: type[SourceUnavailable]
 ) -> None:
     s3.add_client_error("list_objects_v2", code, http_status_code=status)
-    with pytest.raises(SourceUnavailable) as refused:
+    with pytest.raises(SourceUnavailable) as raised:
         list(source.list_objects(None))
-    assert type(refused.value) is refusal
+    assert type(raised.value) is error_type
 
 
-def test_a_listing_whose_second_page_is_refused_does_not_look_like_its_end(s3: Stubber, source: Source) -> None:
+def test_a_listing_whose_second_page_is_refused_raises_instead_of_ending(s3: Stubber, source: Source) -> None:
     first = {"Contents": [{"Key": "pictures/a.jpg", "ETag": '"e1"', "Size": 7}], "IsTruncated": True}
     s3.add_response("list_objects_v2", {**first, "NextContinuationToken": "more"})
     s3.add_client_error("list_objects_v2", "SlowDown", http_status_code=503)
-    seen = source.list_objects(None)
-    assert next(seen).key == "pictures/a.jpg"
+    objects = source.list_objects(None)
+    assert next(objects).key == "pictures/a.jpg"
     with pytest.raises(SourceUnavailable):
-        next(seen)
+        next(objects)

@@ -51,7 +51,7 @@ def test_the_days_of_a_record_that_was_removed_twice_count_from_the_second_time(
 def test_an_object_that_returns_while_its_record_is_purged_keeps_its_thumbnail(with_removed: Harness) -> None:
     with_removed.clock.pass_by(TOMBSTONE_TIME + timedelta(days=1))
     with_removed.put("gone.jpg")
-    with_removed.interleave("catalogue", "forget", lambda: with_removed.apply("gone.jpg"))
+    with_removed.interleave("catalogue", "delete", lambda: with_removed.apply("gone.jpg"))
     assert with_removed.app.purge.run(plenty) == 0
     returned = with_removed.record("gone.jpg")
     assert returned is not None and returned.thumbnail is not None
