@@ -12,9 +12,8 @@ from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
 from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite
-from chalicelib.domain.files import OVER_PLAN, FileState, ObjectInfo, PendingWrite, content_key
+from chalicelib.domain.files import OVER_PLAN, CatalogueEntry, FileState, ObjectInfo, PendingWrite, content_key
 from chalicelib.domain.plans import PLANS
-from chalicelib.domain.sync_diff import CatalogueEntry
 from chalicelib.services.ports import Catalogue, Collections, QuotaLedger
 from tests.contract.tables import make_table
 from tests.factories import AWKWARD_KEYS, NOW, a_collection, a_record, an_embedding
@@ -151,7 +150,7 @@ class CatalogueContract:
     ):
         other = a_collection(account=collection.account)
         stores.collections.add(other)
-        plan = PLANS["pro"].changed(allowed)
+        plan = PLANS["pro"].with_limits(allowed)
         first = a_record(collection, "a", size=10)
         catalogue.save_all([PendingWrite(first, None)], plan)
         catalogue.save_all([PendingWrite(a_record(other, "a", size=10), None)], plan)
@@ -162,7 +161,7 @@ class CatalogueContract:
         assert self.used(stores, collection) == (2, 20)
         again = replace(first, version=2, size=9)
         catalogue.save_all(
-            [PendingWrite(failed, None), PendingWrite(again, first)], plan.changed({"files": 0, "bytes": 0})
+            [PendingWrite(failed, None), PendingWrite(again, first)], plan.with_limits({"files": 0, "bytes": 0})
         )
         assert self.used(stores, collection) == (2, 19)
 
@@ -171,11 +170,11 @@ class CatalogueContract:
         self, stores: Stores, catalogue: Catalogue, collection: Collection, nothing: dict[str, int]
     ):
         with pytest.raises(QuotaExceeded):
-            catalogue.save_all([PendingWrite(a_record(collection, "a"), None)], PLANS["pro"].changed(nothing))
+            catalogue.save_all([PendingWrite(a_record(collection, "a"), None)], PLANS["pro"].with_limits(nothing))
         assert self.used(stores, collection) == (0, 0)
 
     def test_a_stale_record_takes_no_share(self, stores: Stores, catalogue: Catalogue, collection: Collection):
-        plan, first = PLANS["pro"].changed({"files": 2}), a_record(collection, "a", size=10)
+        plan, first = PLANS["pro"].with_limits({"files": 2}), a_record(collection, "a", size=10)
         catalogue.save_all([PendingWrite(first, None)], plan)
         drafts = [PendingWrite(first, None), PendingWrite(a_record(collection, "b", size=5), None)]
         assert catalogue.save_all(drafts, plan) == {"a"}

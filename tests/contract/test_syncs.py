@@ -139,10 +139,10 @@ class SyncsContract:
         assert step is not None
         slow, quick = syncs.acquire(step, LEASE), syncs.acquire(step, LEASE)
         assert slow is not None and quick is not None
-        moved, late = quick.moved("k", 5), self.pending_batches(collection, step, "sent.000.000000000", "z")
+        moved, late = quick.advance("k", 5), self.pending_batches(collection, step, "sent.000.000000000", "z")
         syncs.save_progress(step, moved, Progress(listed=5), [], LEASE)
         with pytest.raises(StaleWrite):
-            syncs.save_progress(step, slow.moved("z", 9), Progress(listed=9), [late], LEASE)
+            syncs.save_progress(step, slow.advance("z", 9), Progress(listed=9), [late], LEASE)
         state = self.state(stores, collection)
         assert (state.progress.listed, state.outstanding) == (5, 0)
         taken = syncs.acquire(step, LEASE)
@@ -161,7 +161,7 @@ class SyncsContract:
         assert step is not None
         key_range = syncs.acquire(step, LEASE)
         assert key_range is not None
-        moved = replace(key_range.moved("ä\n+", 20_000), sent=3, unsent_count=2, deferred=1)
+        moved = replace(key_range.advance("ä\n+", 20_000), sent=3, unsent_count=2, deferred=1)
         assert moved.split_samples == ("ä\n+",)
         syncs.save_progress(step, moved, Progress(), [], LEASE)
         taken = syncs.acquire(step, LEASE)

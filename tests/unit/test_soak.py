@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.domain.files import FileState, as_removed
+from chalicelib.domain.files import FileState
 from tests.factories import a_collection, a_record, an_embedding
 from tests.soak.differences import Document, wrong
 
@@ -19,7 +19,7 @@ FAILED = replace(RECORD, state=FileState.FAILED, embedding=None)
 
 @pytest.mark.parametrize(
     ("listed", "record", "document"),
-    [(LISTED, RECORD, DOCUMENT), (LISTED, FAILED, None), (None, as_removed(RECORD), None), (None, None, None)],
+    [(LISTED, RECORD, DOCUMENT), (LISTED, FAILED, None), (None, RECORD.as_removed(), None), (None, None, None)],
 )
 def test_what_agrees_is_no_difference(listed, record, document):
     assert list(wrong(listed, record, document, MODEL)) == []
@@ -29,7 +29,7 @@ def test_what_agrees_is_no_difference(listed, record, document):
     ("listed", "record", "document", "said"),
     [
         (LISTED, None, None, "is in the bucket, and not in the catalogue"),
-        (LISTED, as_removed(RECORD), None, "is in the bucket, and removed in the catalogue"),
+        (LISTED, RECORD.as_removed(), None, "is in the bucket, and removed in the catalogue"),
         (None, RECORD, DOCUMENT, "is gone from the bucket, and indexed in the catalogue"),
         (("f" * 32, RECORD.size), RECORD, DOCUMENT, "in the catalogue"),
         ((ETAG, 1), RECORD, DOCUMENT, "in the catalogue"),

@@ -11,9 +11,8 @@ from chalicelib.adapters.dynamodb.transactions import transact
 from chalicelib.adapters.dynamodb.usage import PLAN_FULL, usage_update
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite
-from chalicelib.domain.files import OVER_PLAN, FilePage, FileRecord, FileState, PendingWrite, usage_delta
+from chalicelib.domain.files import OVER_PLAN, CatalogueEntry, FilePage, FileRecord, FileState, PendingWrite
 from chalicelib.domain.plans import Plan
-from chalicelib.domain.sync_diff import CatalogueEntry
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
@@ -162,7 +161,7 @@ class DynamoDBCatalogue:
     def _transact(self, drafts: Sequence[PendingWrite], plan: Plan | None) -> set[int]:
         """Write all, or answer the places of those that are stale and write none."""
         record = drafts[0].record
-        files, size = (sum(each) for each in zip(*(usage_delta(d.record, d.previous) for d in drafts), strict=True))
+        files, size = (sum(each) for each in zip(*(draft.usage_delta for draft in drafts), strict=True))
         where = {"Key": to_item({"account": record.account, "uuid": record.collection})}
         there = {
             "ConditionExpression": "attribute_exists(#u) AND attribute_not_exists(deleted_at)",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import StaleWrite
-from chalicelib.domain.files import FileRecord, FileState, next_revision
+from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.vectors import vector_document
 from chalicelib.services.maintenance.records import record_chunks
 from chalicelib.services.ports import Catalogue, Clock, MaintainedVectorStore
@@ -46,7 +46,7 @@ class ModelSwitch:
     def _take(self, collection: Collection, record: FileRecord, model: str, vector: bytes) -> bool:
         assert record.embedding is not None
         picture = replace(record.embedding, model=model, vector=vector)
-        adopted = replace(next_revision(record, self.now()), model=model, embedding=picture)
+        adopted = replace(record.next_revision(self.now()), model=model, embedding=picture)
         # The store first, as every writer does: docs/decisions/0002.
         self.store.upsert([vector_document(adopted, picture, collection.bucket)])
         try:

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from chalicelib.domain.embeddings import (
     EMBEDDER_URL_SECONDS,
+    EmbeddedImage,
     ImageEmbedding,
     ObjectToEmbed,
     ReadFailure,
@@ -26,7 +27,7 @@ from chalicelib.domain.errors import (
     UnreadablePicture,
     UploadIncomplete,
 )
-from chalicelib.domain.files import FileState, as_failed, as_removed, file_uuid, new_thumbnail_key, next_revision
+from chalicelib.domain.files import FileState, file_uuid, new_thumbnail_key
 from chalicelib.domain.image_files import mime_type
 from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.domain.uploads import (
@@ -43,7 +44,6 @@ from chalicelib.domain.uploads import (
     UploadState,
     staged_key,
 )
-from chalicelib.services.pipeline.embeddings import EmbeddedImage
 from chalicelib.services.pipeline.indexer import Indexer
 from chalicelib.services.ports import Catalogue, Clock, Embedder, ManagedStorage, Queues, QuotaLedger
 
@@ -151,7 +151,7 @@ class UploadCompletion:
         try:
             self.storage.move(upload.staged_key, upload.key, kind)
             batch = IndexBatch(upload.account, upload.collection, (ObjectHint(upload.key),))
-            self.indexer.apply(batch, opened={upload.key: made})
+            self.indexer.apply(batch, embedded={upload.key: made})
             self.quota_ledger.complete(upload, claim, kind, self.now())
         except Exception:
             # The file may be in its place: its share stays taken, and somebody comes back to it.
@@ -180,10 +180,10 @@ class UploadCompletion:
         """Where the file of an upload that has failed is listed as pending, list it as failed, or not at all."""
         record = self.catalogue.get(upload.collection, upload.key)
         if record is not None and record.state is FileState.PENDING:
-            ended = next_revision(record, self.now())
+            ended = record.next_revision(self.now())
             reason, detail = upload.reason or "", upload.detail or ""
             gone = reason == EXPIRED[0]
-            end = as_removed(ended, reason, detail) if gone else as_failed(ended, "", reason, detail)
+            end = ended.as_removed(reason, detail) if gone else ended.as_failed("", reason, detail)
             try:
                 self.catalogue.save(end, record)
             except StaleWrite:

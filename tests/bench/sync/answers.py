@@ -120,12 +120,12 @@ class Sources:
 
 
 class Embedder:
-    def model(self) -> str:
+    def model_version(self) -> str:
         return STAMP
 
 
 class FullPlan:
-    def again(self, _: Collection) -> int:
+    def retry_budget(self, _: Collection) -> int:
         return 0
 
 

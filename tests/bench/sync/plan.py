@@ -123,7 +123,7 @@ def met_before(keys: int) -> KeyRange:
     """What a walk over all keys notes on its way."""
     part = KeyRange(0)
     for page in range(keys // PAGE):
-        part = part.moved(f"photos/{page:06}-{PAGE - 1:03}.jpg", PAGE)
+        part = part.advance(f"photos/{page:06}-{PAGE - 1:03}.jpg", PAGE)
     return part
 
 

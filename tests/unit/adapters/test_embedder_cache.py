@@ -67,7 +67,7 @@ def test_an_answer_of_another_model_empties_the_cache(how: str):
     embedder = CountingEmbedder()
     cached = CachedEmbedder(embedder)
     cached.embed_text("an owl")
-    embedder.stamp = "fake-2+d1"
+    embedder.model = "fake-2+d1"
     if how == "text":
         cached.embed_text("a pig")
     else:

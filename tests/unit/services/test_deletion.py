@@ -100,7 +100,7 @@ def test_what_takes_longer_than_a_worker_has_is_handed_on(begun: Harness, step: 
 
 def test_a_store_that_is_down_leaves_everything_to_the_next_try(begun: Harness, step: DeletionStep) -> None:
     begun.vectors.down = True
-    begun.post.send("deletions", step.to_json())
+    begun.sqs.send("deletions", step.to_json())
     assert [message.queue for message in begun.work()] == ["deletions"]
     assert len(begun.ports.catalogue.records) == len(KEYS)
     begun.vectors.down = False
