@@ -1,4 +1,4 @@
-"""Similarix: semantic image search for S3 buckets. Every function enters here; what it does is in chalicelib."""
+"""Similarix: semantic image search for S3 buckets. Every Lambda function enters here and works in chalicelib."""
 
 import os
 from functools import cache
@@ -16,9 +16,9 @@ app = Chalice(app_name="similarix")
 services = cache(Services.from_environment)
 register_routes(app, services)
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    services()  # on Lambda a missing or malformed setting fails when the function starts
+    services()  # a missing or malformed setting fails when the function starts, not at its first request
 
-# CloudFormation fills the stack's name in: Chalice writes a queue's name into an Fn::Sub.
+# CloudFormation inserts the stack's name: Chalice writes the name of a queue into an Fn::Sub.
 
 
 @app.on_sqs_message(queue=f"${{AWS::StackName}}-{Queue.SYNC}", batch_size=1)
@@ -46,20 +46,20 @@ def deletions_worker(event: SQSEvent) -> Any:
     return workers.delete(event.to_dict(), event.context, services())
 
 
-# Four times an hour: each time begins the syncs of a quarter, so that they do not all start at once.
+# Four times an hour: each firing starts the syncs of a quarter of an hour, so that they do not all start at once.
 @app.schedule(Cron("0/15", 3, "*", "*", "?", "*"))
 def daily_sync(event: CloudWatchEvent) -> Any:
-    return workers.start_due(AutoSync.DAILY, event.to_dict().get("time"), services())
+    return workers.start_scheduled_syncs(AutoSync.DAILY, event.to_dict().get("time"), services())
 
 
 @app.schedule(Cron("0/15", 4, "?", "*", "SUN", "*"))
 def weekly_sync(event: CloudWatchEvent) -> Any:
-    return workers.start_due(AutoSync.WEEKLY, event.to_dict().get("time"), services())
+    return workers.start_scheduled_syncs(AutoSync.WEEKLY, event.to_dict().get("time"), services())
 
 
 @app.schedule(Cron("0/15", 5, 1, "*", "?", "*"))
 def monthly_sync(event: CloudWatchEvent) -> Any:
-    return workers.start_due(AutoSync.MONTHLY, event.to_dict().get("time"), services())
+    return workers.start_scheduled_syncs(AutoSync.MONTHLY, event.to_dict().get("time"), services())
 
 
 @app.schedule(Cron(30, 2, "*", "*", "?", "*"))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from chalicelib.services.maintenance.statistics_audit import StatisticsAudit
     from chalicelib.services.pipeline.deletion import Deletion
     from chalicelib.services.pipeline.event_router import EventRouter
+    from chalicelib.services.pipeline.index_worker import IndexWorker
     from chalicelib.services.pipeline.indexer import Indexer
     from chalicelib.services.pipeline.purge import Purge
     from chalicelib.services.pipeline.quota import QuotaService
@@ -113,7 +114,7 @@ class Services:
             worker=self.sync_worker,
             queues=self.adapters.queues,
             now=self.now,
-            spread=self.config.schedule_spread,
+            schedule_spread=self.config.schedule_spread,
         )
 
     @cached_property
@@ -183,6 +184,12 @@ class Services:
             quota=self.quota,
             now=self.now,
         )
+
+    @cached_property
+    def index_worker(self) -> IndexWorker:
+        from chalicelib.services.pipeline.index_worker import IndexWorker
+
+        return IndexWorker(self.indexer, self.sync_worker)
 
     @cached_property
     def quota(self) -> QuotaService:

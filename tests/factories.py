@@ -1,4 +1,4 @@
-"""What contract tests make their cases of."""
+"""Factories of domain values for tests."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ LEASE = NOW + timedelta(minutes=20)
 
 
 def a_collection(**fields: Any) -> Collection:
-    wanted: dict[str, Any] = {
+    values: dict[str, Any] = {
         "uuid": str(uuid4()),
         "account": str(uuid4()),
         "name": "Ferien, Öland",
@@ -26,11 +26,11 @@ def a_collection(**fields: Any) -> Collection:
         "role_arn": "arn:aws:iam::111122223333:role/similarix-reader",
         "external_id": "an-external-id",
     }
-    return Collection(**(wanted | fields))
+    return Collection(**(values | fields))
 
 
 def an_embedding(**fields: Any) -> ImageEmbedding:
-    wanted: dict[str, Any] = {
+    values: dict[str, Any] = {
         "model": "fake-1+d1",
         "vector": bytes(range(64)) * 32,
         "size": 1000,
@@ -39,11 +39,11 @@ def an_embedding(**fields: Any) -> ImageEmbedding:
         "height": 480,
         "format": "JPEG",
     }
-    return ImageEmbedding(**(wanted | fields))
+    return ImageEmbedding(**(values | fields))
 
 
 def a_record(collection: Collection, key: str, **fields: Any) -> FileRecord:
-    wanted: dict[str, Any] = {
+    values: dict[str, Any] = {
         "account": collection.account,
         "collection": collection.uuid,
         "key": key,
@@ -54,14 +54,14 @@ def a_record(collection: Collection, key: str, **fields: Any) -> FileRecord:
         "updated_at": NOW,
         "embedding": an_embedding(),
     } | fields
-    return FileRecord(**({"model": wanted["embedding"].model if wanted["embedding"] else None} | wanted))
+    return FileRecord(**({"model": values["embedding"].model if values["embedding"] else None} | values))
 
 
 def a_batch(collection: Collection, *keys: str, sync: str | None = None, batch_id: str | None = None) -> IndexBatch:
     return IndexBatch(collection.account, collection.uuid, tuple(map(ObjectHint, keys)), sync, batch_id)
 
 
-# In the order of their UTF-8 bytes, which is neither that of UTF-16 nor that of any language.
+# In the order of their UTF-8 bytes, which differs from that of UTF-16 and of any language.
 AWKWARD_KEYS = (
     "\n",
     " ",

@@ -33,7 +33,7 @@ class Subscription:
 
     @property
     def allowed(self) -> Plan:
-        return PLANS[self.plan].changed(self.allowances)
+        return PLANS[self.plan].with_limits(self.allowances)
 
 
 @dataclass(frozen=True, slots=True)

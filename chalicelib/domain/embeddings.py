@@ -1,13 +1,18 @@
-"""What the embedder reads out of pictures and texts: vectors, facts of a picture, and why one could not be read."""
+"""What the embedder returns for images and texts: vectors, facts of an image, or the reason of a failure."""
 
 from dataclasses import dataclass
 
 from chalicelib.domain.errors import EmbedderUnavailable, UnreadablePicture
 
+EMBEDDER_URL_SECONDS = 900  # validity of a presigned URL for the embedder: longer than its function may run
+# The codes of an object that does not exist, and of a bucket that cannot be read now; the embedder's are the same.
+SOURCE_NOT_FOUND = "source_not_found"
+SOURCE_UNAVAILABLE = "source_unavailable"
+
 
 @dataclass(frozen=True, slots=True)
 class ImageEmbedding:
-    """What the embedder read out of an object; ``vector`` is little-endian float32 of unit length."""
+    """The vector of an image and facts of it; ``vector`` is little-endian float32 of unit length."""
 
     model: str
     vector: bytes
@@ -19,8 +24,16 @@ class ImageEmbedding:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddedImage:
+    """An embedding, and the key of the image's thumbnail."""
+
+    embedding: ImageEmbedding
+    thumbnail: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReadFailure:
-    """Why the embedder could not read an object; a transient one is not the object's fault."""
+    """Why an object could not be read; a transient failure is not the object's fault."""
 
     code: str
     message: str
@@ -29,7 +42,7 @@ class ReadFailure:
 
 @dataclass(frozen=True, slots=True)
 class ObjectToEmbed:
-    """``url`` is a presigned GET of the picture, ``thumbnail_url`` a presigned PUT for its thumbnail."""
+    """``url`` is a presigned GET of the object, ``thumbnail_url`` a presigned PUT for its thumbnail."""
 
     url: str
     thumbnail_url: str
@@ -37,17 +50,14 @@ class ObjectToEmbed:
 
 @dataclass(frozen=True, slots=True)
 class QueryVector:
-    """A vector and the stamp of what made it."""
+    """A vector, and the model version that made it."""
 
     model: str
     vector: bytes
 
 
-EMBEDDER_URL_SECONDS = 900  # of a presigned URL for the embedder: longer than its function may run
-
-
 def unreadable_picture(failure: ReadFailure) -> Exception:
-    """The error that tells a caller why their picture could not be read."""
+    """The error for a caller whose picture could not be read."""
     if failure.transient:
         return EmbedderUnavailable("The picture could not be processed just now. Try again in a moment.")
     return UnreadablePicture(f"The file could not be read as a picture: {failure.message}", field="file")

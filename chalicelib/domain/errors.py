@@ -20,6 +20,7 @@
     ├── UnsupportedMediaType          415
     ├── AllowanceUsedUp               429  the plan allows no more of it
     └── Unavailable                   503  try again later
+        ├── Contention                503  other workers or requests kept changing the same objects
         ├── StoreUnavailable          503
         ├── EmbedderUnavailable       503
         └── SourceUnavailable         503  a bucket cannot be listed or read now
@@ -132,6 +133,10 @@ class QuotaExceeded(SimilarixError):
 class Unavailable(SimilarixError):
     status = 503
     code = "unavailable"
+
+
+class Contention(Unavailable):
+    code = "contention"
 
 
 class StoreUnavailable(Unavailable):

@@ -1,8 +1,8 @@
-"""Files: what the catalogue knows of each object, and the one rule that says what to do about it.
+"""Files: what the catalogue knows of each object, and the one rule that decides what to do about it.
 
-A change is a hint that a key deserves a look, never a fact. The decision compares the record with the object as S3
-has it at that moment, so duplicates, reordering and loss of news cannot bring a wrong state about: the record is read
-first, the object second, and the record is written only if nobody else has written it since.
+A hint says that an object may have changed; it states no fact. The rule compares the record with the object as S3 has
+it at that moment, so duplicate, reordered and lost hints cannot cause a wrong state. The record is read first and the
+object second, and a write is refused if another worker has written the record since.
 """
 
 import uuid
@@ -12,14 +12,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from chalicelib.domain.embeddings import ImageEmbedding
+from chalicelib.domain.embeddings import EmbeddedImage, ImageEmbedding
 
 OVER_PLAN = "over_plan"  # the reason of an object that was not indexed because the account's plan allows no more
 SEQUENCER_WIDTH = 64  # hexadecimal digits; S3 sends 16 to 18, of varying length
 
 
 class FileState(StrEnum):
-    """``PENDING``: on its way, with no object known yet, so that whatever is found there is embedded."""
+    """``PENDING``: an upload or a retry is under way, and no object is known, so any object is embedded."""
 
     PENDING = "pending"
     INDEXED = "indexed"
@@ -35,15 +35,27 @@ class ObjectInfo(NamedTuple):
     size: int
 
 
+class CatalogueEntry(NamedTuple):
+    """What the rule compares of a record; a sync reads no more of each."""
+
+    key: str
+    state: FileState
+    etag: str
+    size: int
+    model: str | None
+    over_plan: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class FileRecord:
     """One object of one collection in the catalogue.
 
-    ``version`` grows with every write (``next_version``); it is the lock of the catalogue and the document version
-    of the vector store. A removed record keeps its picture, so that an object that returns costs nothing. ``model``
-    is the stamp of model and decode that its outcome was had with, a failure's too; ``event_at`` is when the event
-    of ``sequencer`` was handled; ``thumbnail`` where the picture's is, a new place for each picture, so that a
-    worker that comes too late writes over nobody's.
+    Args:
+        version: grows with every write; the lock of the catalogue, and the document version of the vector store.
+        embedding: a removed record keeps it, so that an object that comes back costs nothing.
+        model: the model version that indexed the object or failed on it.
+        event_at: when the event of ``sequencer`` was handled.
+        thumbnail: key of the thumbnail; each embedding has a new one, so that a late worker overwrites no other's.
     """
 
     account: str
@@ -67,80 +79,154 @@ class FileRecord:
         return file_uuid(self.collection, self.key)
 
     @property
-    def counted(self) -> tuple[int, int]:
-        """What the record adds to its collection's statistics: files and bytes."""
+    def entry(self) -> CatalogueEntry:
+        return CatalogueEntry(self.key, self.state, self.etag, self.size, self.model, self.reason == OVER_PLAN)
+
+    @property
+    def usage(self) -> tuple[int, int]:
+        """The files and bytes that the record adds to its collection's statistics."""
         return (1, self.size) if self.state is FileState.INDEXED else (0, 0)
 
-    def same_object(self, found: ObjectInfo) -> bool:
-        return self.etag == found.etag and self.size == found.size
+    def next_version(self, now: datetime) -> int:
+        """The version of the record's next write; see ``first_version``."""
+        return max(self.version + 1, first_version(now))
+
+    def next_revision(self, now: datetime) -> "FileRecord":
+        """The record to write next, with nothing else changed yet."""
+        return replace(self, version=self.next_version(now), updated_at=now)
+
+    def as_indexed(self, image: EmbeddedImage) -> "FileRecord":
+        return replace(
+            self,
+            state=FileState.INDEXED,
+            embedding=image.embedding,
+            thumbnail=image.thumbnail,
+            model=image.embedding.model,
+            reason=None,
+            detail=None,
+        )
+
+    def as_failed(self, model: str, reason: str, detail: str) -> "FileRecord":
+        return replace(
+            self, state=FileState.FAILED, embedding=None, thumbnail=None, model=model, reason=reason, detail=detail
+        )
+
+    def as_removed(self, reason: str | None = None, detail: str | None = None) -> "FileRecord":
+        """A tombstone. It keeps the embedding, so that the object costs nothing if it comes back."""
+        return replace(self, state=FileState.REMOVED, reason=reason, detail=detail)
+
+    def as_restored(self) -> "FileRecord":
+        """The record of a removed object that is back, with the embedding that the tombstone kept."""
+        return replace(self, state=FileState.INDEXED, reason=None, detail=None)
+
+    def as_pending(self) -> "FileRecord":
+        return replace(self, state=FileState.PENDING, etag="", embedding=None, reason=None, detail=None)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingWrite:
+    """A record to write, and the one that it replaces."""
+
+    record: FileRecord
+    previous: FileRecord | None
+
+    @property
+    def key(self) -> str:
+        return self.record.key
+
+    @property
+    def usage_delta(self) -> tuple[int, int]:
+        """The files and bytes by which the write changes the statistics."""
+        files, size = self.record.usage
+        previous_files, previous_size = self.previous.usage if self.previous else (0, 0)
+        return files - previous_files, size - previous_size
+
+
+@dataclass(frozen=True, slots=True)
+class FilePage:
+    """Records in the order of their keys; the next page begins after the key ``after``, and None says there is none.
+
+    A page may be shorter than the requested limit although another page follows.
+    """
+
+    records: Sequence[FileRecord]
+    after: str | None
 
 
 class Action(StrEnum):
+    """What to do about an object.
+
+    ``ADD``: embed an object without a record, or one whose tombstone has another model version.
+    ``REPLACE``: embed other bytes. ``REEMBED``: embed the same bytes with another model version.
+    ``RETRY``: embed an object that has failed. ``RESTORE``: the object of a tombstone is back with the same bytes;
+    it is embedded only if the tombstone has no embedding.
+    """
+
     NOTHING = "nothing"
-    EMBED = "embed"
+    ADD = "add"
+    REPLACE = "replace"
+    REEMBED = "reembed"
+    RETRY = "retry"
     RESTORE = "restore"
     REMOVE = "remove"
 
 
+def decide(entry: CatalogueEntry | None, s3_object: ObjectInfo | None, model: str, *, retry: bool = False) -> Action:
+    """What to do about an object, by its record and by what S3 has now.
+
+    Args:
+        model: the current model version; an outcome of another one is out of date.
+        retry: try an object again that has failed.
+    """
+    if s3_object is None:
+        return Action.NOTHING if entry is None or entry.state is FileState.REMOVED else Action.REMOVE
+    if entry is None:
+        return Action.ADD
+    if entry.etag != s3_object.etag or entry.size != s3_object.size:
+        return Action.REPLACE
+    if entry.state is FileState.REMOVED:
+        return Action.RESTORE if entry.model == model else Action.ADD
+    if entry.model != model:
+        return Action.REEMBED
+    return Action.RETRY if retry and entry.state is FileState.FAILED else Action.NOTHING
+
+
 def file_uuid(collection: str, key: str) -> str:
-    """A file's identity follows from where it is, so two workers that meet it first agree without asking."""
+    """The file's id follows from its collection and key, so two workers that create its record use the same one."""
     return str(uuid.uuid5(uuid.UUID(collection), key))
 
 
-def decide(record: FileRecord | None, found: ObjectInfo | None, model: str, *, retry: bool = False) -> Action:
-    """What the object as it is now asks of its record; ``model`` is the stamp that counts as up to date."""
-    if found is None:
-        return Action.NOTHING if record is None or record.state is FileState.REMOVED else Action.REMOVE
-    if record is None or not record.same_object(found) or record.model != model:
-        return Action.EMBED
-    if record.state is FileState.REMOVED:
-        return Action.RESTORE if record.embedding is not None else Action.EMBED
-    return Action.EMBED if retry and record.state is FileState.FAILED else Action.NOTHING
+def first_version(now: datetime) -> int:
+    """The version of a key's first record: the time in milliseconds. No later version is lower than its own time.
 
-
-def usage_delta(record: FileRecord, previous: FileRecord | None) -> tuple[int, int]:
-    """The files and bytes that a record adds to the statistics, in the place of the one before."""
-    files, size = record.counted
-    before = previous.counted if previous else (0, 0)
-    return files - before[0], size - before[1]
-
-
-def next_version(record: FileRecord | None, now: datetime) -> int:
-    """The version of what is about to be written over a record, or of the first one of its key.
-
-    At least the time in milliseconds, so that what is drafted later is the higher one, whoever drafts it and whatever
-    became of the record meanwhile: one that was purged does not count from one again while the vector store has what a
-    worker wrote that died before it wrote the record (docs/decisions/0025).
+    So a record that is written later has the higher version, even if the record was purged in between. If versions
+    began at one after a purge, the vector store would reject the new record wherever a worker had written a higher
+    version and died before it saved its record (docs/decisions/0025).
     """
-    return max(record.version + 1 if record else 1, int(now.timestamp() * 1000))
+    return int(now.timestamp() * 1000)
 
 
-def next_revision(record: FileRecord, now: datetime) -> FileRecord:
-    """What is about to be written over a record, before it is said what has changed."""
-    return replace(record, version=next_version(record, now), updated_at=now)
+def content_key(account: str, model: str, s3_object: ObjectInfo) -> str:
+    """Identifies the embedding of an object's bytes, the same for every copy of them in the account.
 
-
-def content_key(account: str, model: str, found: ObjectInfo) -> str:
-    """A name for what the embedder would make of the object's bytes, the same wherever in the account they lie.
-
-    Equal ETags and sizes mean equal bytes, though an ETag need not be a hash of them (it is none of objects in parts
-    or under a customer's key; those only fail to be recognised): docs/decisions/0020.
+    Equal ETags and sizes mean equal bytes, though an ETag need not be a hash of them: those of multipart uploads and of
+    objects under a customer's key are not, and such copies are only not recognised (docs/decisions/0020).
     """
-    return f"{account}/{model}/{found.etag}/{found.size}"
+    return f"{account}/{model}/{s3_object.etag}/{s3_object.size}"
 
 
 def new_thumbnail_key(file: str) -> str:
-    """A place for a thumbnail of the file that no other has been, or will be, written to."""
+    """A thumbnail key of the file that no other thumbnail has had or will have."""
     return f"{file}/{uuid.uuid4().hex[:16]}"
 
 
-def md5_matches(picture: ImageEmbedding, found: ObjectInfo) -> bool:
-    """Whether the picture was certainly made of the very bytes that bear this ETag."""
-    return picture.size == found.size and picture.md5 == found.etag
+def md5_matches(embedding: ImageEmbedding, s3_object: ObjectInfo) -> bool:
+    """Whether the ETag proves that the embedding was made of the object's bytes."""
+    return embedding.size == s3_object.size and embedding.md5 == s3_object.etag
 
 
 def is_stale_event(record: FileRecord | None, sequencer: str | None) -> bool:
-    """Whether an S3 event tells no more than one already handled.
+    """Whether an S3 event is no later than one that has been handled.
 
     Sequencers of one key compare as strings once the shorter is padded on the right with zeros:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
@@ -155,55 +241,5 @@ def latest_sequencer(first: str | None, second: str | None) -> str | None:
     return max((s for s in (first, second) if s is not None), key=_padded, default=None)
 
 
-def as_indexed(record: FileRecord, picture: ImageEmbedding, thumbnail: str) -> FileRecord:
-    return replace(
-        record,
-        state=FileState.INDEXED,
-        embedding=picture,
-        thumbnail=thumbnail,
-        model=picture.model,
-        reason=None,
-        detail=None,
-    )
-
-
-def as_failed(record: FileRecord, model: str, reason: str, detail: str) -> FileRecord:
-    return replace(
-        record, state=FileState.FAILED, embedding=None, thumbnail=None, model=model, reason=reason, detail=detail
-    )
-
-
-def as_removed(record: FileRecord, reason: str | None = None, detail: str | None = None) -> FileRecord:
-    """A tombstone: it keeps the picture, so that the object costs nothing if it comes back."""
-    return replace(record, state=FileState.REMOVED, reason=reason, detail=detail)
-
-
-def as_pending(record: FileRecord) -> FileRecord:
-    return replace(record, state=FileState.PENDING, etag="", embedding=None, reason=None, detail=None)
-
-
-def as_restored(record: FileRecord) -> FileRecord:
-    return replace(record, state=FileState.INDEXED, reason=None, detail=None)
-
-
 def _padded(sequencer: str) -> str:
     return sequencer.upper().ljust(SEQUENCER_WIDTH, "0")
-
-
-@dataclass(frozen=True, slots=True)
-class FilePage:
-    """Records in the order of their keys; ``after`` is where the next page begins, None behind the last.
-
-    A page may be shorter than was asked for and still have one after it.
-    """
-
-    records: Sequence[FileRecord]
-    after: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class PendingWrite:
-    """A record to write, and the one it follows."""
-
-    record: FileRecord
-    previous: FileRecord | None

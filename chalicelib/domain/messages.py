@@ -1,4 +1,4 @@
-"""The messages between the workers: what each says, and how it is written on the wire."""
+"""The messages between the workers, and their form on the wire."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ REDRIVEN_ATTRIBUTE = "similarix-redriven"
 
 
 class Queue(StrEnum):
-    """The queues, by the names that the template and the environment derive theirs from."""
+    """The queues, by the names from which the template and the environment derive theirs."""
 
     SYNC = "sync"
     EVENTS = "events"
@@ -24,12 +24,12 @@ class Queue(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ObjectHint:
-    """News that something may have happened to an object.
+    """A hint that an object may have changed.
 
     Args:
-        sequencer: only where S3 itself told it.
-        retry: look at the object even where it was looked at before and could not be read.
-        etag, size: of the object as the news has it. They name what could not be read, and decide nothing.
+        sequencer: of S3's event; None if the hint comes from elsewhere.
+        retry: try the object again even if it has failed before.
+        etag, size: of the object when the hint was sent. A failure is recorded with them; they decide nothing.
     """
 
     key: str
@@ -41,9 +41,9 @@ class ObjectHint:
 
 @dataclass(frozen=True, slots=True)
 class IndexBatch:
-    """Objects of one collection that deserve a look.
+    """Hints about objects of one collection.
 
-    ``sync`` is the sync that waits for them, if one does, and ``batch_id`` the name under which it counts the batch.
+    ``sync`` is the sync that waits for the batch, if one does, and ``batch_id`` the id under which it counts the batch.
     """
 
     account: str
@@ -56,7 +56,7 @@ class IndexBatch:
         body: dict[str, Any] = {
             "account": self.account,
             "collection": self.collection,
-            "hints": list(map(_written, self.hints)),
+            "hints": list(map(_hint_to_dict, self.hints)),
         }
         if self.sync is not None:
             body |= {"sync": self.sync, "batch_id": self.batch_id}
@@ -65,13 +65,13 @@ class IndexBatch:
     @classmethod
     def from_json(cls, text: str) -> "IndexBatch":
         raw = json.loads(text)
-        changes = tuple(map(_read, raw["hints"]))
-        return cls(raw["account"], raw["collection"], changes, raw.get("sync"), raw.get("batch_id"))
+        hints = tuple(map(_hint_from_dict, raw["hints"]))
+        return cls(raw["account"], raw["collection"], hints, raw.get("sync"), raw.get("batch_id"))
 
 
 @dataclass(frozen=True, slots=True)
 class SyncStep:
-    """One leg of a sync: take the key_range of this number on from where it stands."""
+    """One step of a sync: continue the key range of this number where it stands."""
 
     account: str
     collection: str
@@ -90,9 +90,9 @@ class SyncStep:
 
 @dataclass(frozen=True, slots=True)
 class DeletionStep:
-    """One leg of a collection's deletion; ``last`` is the look back once no other worker can be at it any more.
+    """One step of a collection's deletion; ``last`` is the final one, when no other worker can still be writing.
 
-    ``early`` counts how often the message came before the collection was marked as deleted.
+    ``early`` counts how often the message came before the collection was recorded as deleted.
     """
 
     account: str
@@ -109,31 +109,31 @@ class DeletionStep:
         return cls(raw["account"], raw["collection"], raw["last"], raw["early"])
 
 
-def hint_batches(changes: Sequence[ObjectHint]) -> Iterator[tuple[ObjectHint, ...]]:
-    for start in range(0, len(changes), INDEX_BATCH_SIZE):
-        yield tuple(changes[start : start + INDEX_BATCH_SIZE])
-
-
-def _read(told: dict[str, Any]) -> ObjectHint:
-    return ObjectHint(told["key"], told.get("sequencer"), told.get("retry", False), told.get("etag"), told.get("size"))
-
-
-def _written(change: ObjectHint) -> dict[str, Any]:
-    told: dict[str, Any] = {"key": change.key}
-    if change.sequencer:
-        told["sequencer"] = change.sequencer
-    if change.retry:
-        told["retry"] = True
-    if change.etag is not None:
-        told |= {"etag": change.etag, "size": change.size}
-    return told
-
-
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
-    """A message as a worker has it: its identifier, its queue and handle there, and how often it was handed out."""
+    """A message as a worker receives it: its id, queue and receipt handle, and how often it was delivered."""
 
     id: str
     queue: str
     handle: str
     received: int
+
+
+def hint_batches(hints: Sequence[ObjectHint]) -> Iterator[tuple[ObjectHint, ...]]:
+    for start in range(0, len(hints), INDEX_BATCH_SIZE):
+        yield tuple(hints[start : start + INDEX_BATCH_SIZE])
+
+
+def _hint_from_dict(raw: dict[str, Any]) -> ObjectHint:
+    return ObjectHint(raw["key"], raw.get("sequencer"), raw.get("retry", False), raw.get("etag"), raw.get("size"))
+
+
+def _hint_to_dict(hint: ObjectHint) -> dict[str, Any]:
+    raw: dict[str, Any] = {"key": hint.key}
+    if hint.sequencer:
+        raw["sequencer"] = hint.sequencer
+    if hint.retry:
+        raw["retry"] = True
+    if hint.etag is not None:
+        raw |= {"etag": hint.etag, "size": hint.size}
+    return raw

@@ -1,4 +1,4 @@
-"""Plans: what each allows, in one place. Nothing else in the code knows a plan by its name."""
+"""Plans: what each allows, in one place. No other code refers to a plan by its name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from chalicelib.domain.collections import AutoSync
 
 GB, TB = 10**9, 10**12
-_SCHEDULES = frozenset(AutoSync)
+LIMITS = ("collections", "files", "bytes", "managed_bytes", "uploads_a_month")
+_ALL_INTERVALS = frozenset(AutoSync)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +15,12 @@ class Plan:
     """What an account may use.
 
     Args:
-        api_access: whether a token of the account is let in.
-        collections: how many there may be.
-        files: how many may be indexed, in all collections, uploads under way included.
-        bytes: what they may weigh.
-        managed_bytes: what may lie in managed storage, uploads under way included.
-        uploads_a_month: how many may succeed within a calendar month, UTC.
+        api_access: whether the API accepts the account's tokens.
+        collections: how many collections the account may have.
+        files: how many files may be indexed, in all collections and with uploads under way.
+        bytes: their total size.
+        managed_bytes: the size of managed storage, with uploads under way.
+        uploads_a_month: how many uploads may succeed within a calendar month, UTC.
         auto_sync: the intervals that a collection may have.
     """
 
@@ -30,31 +31,31 @@ class Plan:
     bytes: int
     managed_bytes: int
     uploads_a_month: int
-    auto_sync: frozenset[AutoSync] = field(default=_SCHEDULES)
+    auto_sync: frozenset[AutoSync] = field(default=_ALL_INTERVALS)
 
-    def changed(self, allowances: Mapping[str, int]) -> "Plan":
-        """The plan with allowances of one account's own.
+    def with_limits(self, limits: Mapping[str, int]) -> "Plan":
+        """The plan with limits of one account's own.
 
         Raises:
-            ValueError: there is no such allowance, or it is negative.
+            ValueError: a limit has an unknown name, or is negative.
         """
-        for name, value in allowances.items():
+        for name, value in limits.items():
             if name not in LIMITS:
-                raise ValueError(f"There is no allowance {name!r}; there are {', '.join(LIMITS)}.")
+                raise ValueError(f"There is no limit {name!r}. The limits are {', '.join(LIMITS)}.")
             if value < 0:
-                raise ValueError(f"The allowance {name!r} cannot be negative.")
-        return replace(self, **allowances)  # type: ignore[arg-type]  # only the names above, all of them numbers
+                raise ValueError(f"The limit {name!r} cannot be negative.")
+        return replace(self, **limits)  # type: ignore[arg-type]  # only the names above, all of them numbers
 
 
 @dataclass(slots=True)
 class RemainingQuota:
-    """Files and bytes that an account may still take; below nothing where its plan allows less than it has."""
+    """Files and bytes that an account may still take; negative when it is over its plan."""
 
     files: int
     bytes: int
 
     def take(self, files: int, size: int) -> bool:
-        """Take so much, if it fits; what does not grow always does."""
+        """Take the files and bytes if both fit; False if they do not. A number that is not positive always fits."""
         if (files > 0 and files > self.files) or (size > 0 and size > self.bytes):
             return False
         self.files -= max(0, files)
@@ -65,8 +66,6 @@ class RemainingQuota:
         self.files += max(0, files)
         self.bytes += max(0, size)
 
-
-LIMITS = ("collections", "files", "bytes", "managed_bytes", "uploads_a_month")
 
 PLANS = {
     plan.name: plan

@@ -1,8 +1,8 @@
-"""S3's own messages: that objects were created or removed, in each of the shapes in which they may arrive.
+"""S3's events: objects that were created, removed or restored, in each of the forms in which the messages arrive.
 
 - S3 event notifications, straight to the queue: one or more ``Records``, keys form-encoded.
   https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
-- The same, sent on by SNS: a JSON string under ``Message``.
+- The same, forwarded by SNS: a JSON string under ``Message``.
 - EventBridge events: one object each, keys as they are.
   https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 """
@@ -15,24 +15,24 @@ from urllib.parse import unquote_plus
 
 from chalicelib.domain.messages import ObjectHint
 
-# What EventBridge tells of that may change a picture; tags, access and storage classes do not.
+# EventBridge's events after which an object may have to be indexed; tags, access and storage classes change nothing.
 _DETAIL_TYPES = ("Object Created", "Object Deleted", "Object Restore Completed")
 _RESTORED = ("ObjectRestore:Completed", "Object Restore Completed")
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectEvent:
-    """An object of a bucket that S3 says was created, removed or brought back from an archive."""
+    """S3's event that an object of a bucket was created, removed or restored from an archive."""
 
     bucket: str
-    change: ObjectHint
+    hint: ObjectHint
 
 
 def parse_s3_events(text: str) -> Iterator[ObjectEvent]:
-    """The changes in the body of one message; S3's test message, sent when notifications are set up, has none.
+    """The events in the body of one message; S3's test message, sent when notifications are set up, has none.
 
     Raises:
-        ValueError: the body is none of the shapes above.
+        ValueError: the body has none of the forms above.
     """
     body = _json_object(text)
     if body.get("Event") == "s3:TestEvent":
@@ -45,7 +45,7 @@ def parse_s3_events(text: str) -> Iterator[ObjectEvent]:
         for record in body["Records"]:
             yield _from_notification(record)
     else:
-        raise ValueError("the message is no news of S3's")
+        raise ValueError("the message is not an S3 event")
 
 
 def _from_notification(record: Any) -> ObjectEvent:
@@ -54,31 +54,31 @@ def _from_notification(record: Any) -> ObjectEvent:
         # Keys come form-encoded: a space as '+', everything else in percent escapes.
         key = unquote_plus(entity["object"]["key"])
         restored = name.removeprefix("s3:") in _RESTORED
-        return ObjectEvent(entity["bucket"]["name"], _change(key, entity["object"], "eTag", retry=restored))
+        return ObjectEvent(entity["bucket"]["name"], _hint(key, entity["object"], "eTag", retry=restored))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("the message is not an S3 notification") from error
 
 
 def _from_eventbridge(body: dict[str, Any]) -> Iterator[ObjectEvent]:
-    kind = body.get("detail-type")
-    if kind not in _DETAIL_TYPES:
+    detail_type = body.get("detail-type")
+    if detail_type not in _DETAIL_TYPES:
         return
     try:
         detail = body["detail"]
-        change = _change(detail["object"]["key"], detail["object"], "etag", retry=kind in _RESTORED)
-        yield ObjectEvent(detail["bucket"]["name"], change)
+        hint = _hint(detail["object"]["key"], detail["object"], "etag", retry=detail_type in _RESTORED)
+        yield ObjectEvent(detail["bucket"]["name"], hint)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("the message is not an S3 event of EventBridge's") from error
 
 
-def _change(key: str, entity: dict[str, Any], etag: str, *, retry: bool) -> ObjectHint:
-    known = "size" in entity and etag in entity  # a removal's are not told
+def _hint(key: str, entity: dict[str, Any], etag: str, *, retry: bool) -> ObjectHint:
+    has_identity = "size" in entity and etag in entity  # the event of a removal has neither
     return ObjectHint(
         key,
         entity.get("sequencer"),
         retry,
-        str(entity[etag]).strip('"') if known else None,
-        int(entity["size"]) if known else None,
+        str(entity[etag]).strip('"') if has_identity else None,
+        int(entity["size"]) if has_identity else None,
     )
 
 

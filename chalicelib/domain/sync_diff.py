@@ -1,16 +1,16 @@
-"""The heart of a sync: two sorted streams in, the keys that differ out."""
+"""The comparison at the heart of a sync: two sorted streams in, the keys that differ out."""
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from chalicelib.domain.files import FileState, ObjectInfo
+from chalicelib.domain.files import Action, CatalogueEntry, FileState, ObjectInfo, decide
 
-CHUNK_KEYS = 500  # keys between two looks at the clock
+CHUNK_KEYS = 500  # keys that are compared between two checks of the time left
 
 
 class ChangeKind(StrEnum):
-    """Why a key is news: its object is new, another, gone, or one that could not be read and shall be tried again."""
+    """How a key differs: its object is new, changed, removed, or failed before and is to be tried again."""
 
     ADD = "to_add"
     UPDATE = "to_update"
@@ -18,30 +18,29 @@ class ChangeKind(StrEnum):
     RETRY = "to_retry"
 
 
-class CatalogueEntry(NamedTuple):
-    """What the scan needs of a record in the catalogue."""
-
-    key: str
-    state: FileState
-    etag: str
-    size: int
-    model: str | None
-    over_plan: bool = False
+CHANGE_KINDS = {
+    Action.ADD: ChangeKind.ADD,
+    Action.RESTORE: ChangeKind.ADD,
+    Action.REPLACE: ChangeKind.UPDATE,
+    Action.REEMBED: ChangeKind.UPDATE,
+    Action.RETRY: ChangeKind.RETRY,
+    Action.REMOVE: ChangeKind.REMOVE,
+}
 
 
 class Difference(NamedTuple):
-    """``found`` is the object as listed; ``indexed`` says whether a removal would take a picture out of the index."""
+    """``s3_object`` is the listed object; ``indexed`` says whether a removal would take a file out of the index."""
 
     key: str
     kind: ChangeKind
-    found: ObjectInfo | None
+    s3_object: ObjectInfo | None
     indexed: bool = False
 
 
 class Chunk(NamedTuple):
-    """A stretch of the scan: its last key, how many keys it scanned, how many of them in the bucket, and what differs."""
+    """The comparison of some keys: the last key, how many were scanned, how many are listed, and the differences."""
 
-    last: str
+    last_key: str
     scanned: int
     listed: int
     differences: list[Difference]
@@ -53,60 +52,57 @@ def merge_join(
     model: str,
     *,
     retry: bool = False,
-    again: int = 0,
-    step: int = CHUNK_KEYS,
+    retry_budget: int = 0,
+    chunk_keys: int = CHUNK_KEYS,
 ) -> Iterator[Chunk]:
     """Merge-join of a bucket's listing with the catalogue, both in the order of the keys' UTF-8 bytes.
 
     That is the order of S3's ListObjectsV2 and of DynamoDB's string sort keys, and the one in which Python compares
-    strings: by code point, which UTF-8 preserves. Neither stream is deferred in memory.
+    strings: by code point, which UTF-8 preserves. Neither stream is loaded into memory.
 
     Args:
-        model: the stamp that an outcome must bear to count as up to date.
-        retry: look again at what could not be read.
-        again: at how many to look again that a plan had no room for.
-        step: keys a stretch.
+        model: the current model version.
+        retry: retry the files that have failed.
+        retry_budget: how many files that were over the plan's limit to retry.
+        chunk_keys: keys a chunk.
     """
-    listed, known = iter(listing), iter(catalogue)
-    found, record = next(listed, None), next(known, None)
     differences: list[Difference] = []
-    scanned = count = 0
+    scanned = listed = 0
     key = ""
-    while found is not None or record is not None:
-        if record is None or (found is not None and found.key < record.key):
-            assert found is not None
-            key = found.key
-            differences.append(Difference(key, ChangeKind.ADD, found))
-            found = next(listed, None)
-            count += 1
-        elif found is None or record.key < found.key:
-            key = record.key
-            if record.state is not FileState.REMOVED:
-                differences.append(Difference(key, ChangeKind.REMOVE, None, record.state is FileState.INDEXED))
-            record = next(known, None)
-        else:
-            key = found.key
-            kind = difference(record, found, model, retry=retry)
-            if kind is None and record.over_plan and again > 0:
-                kind, again = ChangeKind.RETRY, again - 1
-            if kind is not None:
-                differences.append(Difference(key, kind, found))
-            found, record = next(listed, None), next(known, None)
-            count += 1
+    for entry, s3_object in _outer_join(listing, catalogue):
+        action = decide(entry, s3_object, model, retry=retry)
+        if s3_object is not None:
+            key = s3_object.key
+            listed += 1
+            if entry is not None and action is Action.NOTHING and entry.over_plan and retry_budget > 0:
+                action, retry_budget = Action.RETRY, retry_budget - 1
+            if action is not Action.NOTHING:
+                differences.append(Difference(key, CHANGE_KINDS[action], s3_object))
+        elif entry is not None:
+            key = entry.key
+            if action is not Action.NOTHING:
+                indexed = entry.state is FileState.INDEXED
+                differences.append(Difference(key, CHANGE_KINDS[action], None, indexed))
         scanned += 1
-        if scanned == step:
-            yield Chunk(key, scanned, count, differences)
-            differences, scanned, count = [], 0, 0
+        if scanned == chunk_keys:
+            yield Chunk(key, scanned, listed, differences)
+            differences, scanned, listed = [], 0, 0
     if scanned:
-        yield Chunk(key, scanned, count, differences)
+        yield Chunk(key, scanned, listed, differences)
 
 
-def difference(record: CatalogueEntry, found: ObjectInfo, model: str, *, retry: bool) -> ChangeKind | None:
-    """What an object that is listed asks of its record, if anything; the same rule as ``files.decide``."""
-    if record.etag != found.etag or record.size != found.size:
-        return ChangeKind.UPDATE
-    if record.state is FileState.REMOVED:
-        return ChangeKind.ADD
-    if record.model != model:
-        return ChangeKind.UPDATE
-    return ChangeKind.RETRY if retry and record.state is FileState.FAILED else None
+def _outer_join(
+    listing: Iterable[ObjectInfo], catalogue: Iterable[CatalogueEntry]
+) -> Iterator[tuple[CatalogueEntry | None, ObjectInfo | None]]:
+    objects, entries = iter(listing), iter(catalogue)
+    s3_object, entry = next(objects, None), next(entries, None)
+    while s3_object is not None or entry is not None:
+        if entry is None or (s3_object is not None and s3_object.key < entry.key):
+            yield None, s3_object
+            s3_object = next(objects, None)
+        elif s3_object is None or entry.key < s3_object.key:
+            yield entry, None
+            entry = next(entries, None)
+        else:
+            yield entry, s3_object
+            s3_object, entry = next(objects, None), next(entries, None)

@@ -127,7 +127,7 @@ def uploads_in_message(text: str) -> Iterator[UploadRef]:
         yield UploadRef(**body["upload"])
         return
     for news in parse_s3_events(text):
-        parts = news.change.key.split("/")
+        parts = news.hint.key.split("/")
         if len(parts) == 4 and parts[0] == PRESIGNED_STAGING:
             yield UploadRef(*parts[1:])
 

@@ -78,13 +78,13 @@ class ExplanationService:
             waits = "its object is looked at soon" if found else "nothing has arrived yet"
             return f"An upload of this name is under way, or it is to be tried again; {waits}."
         model = self.embedder.model_version()
-        action = decide(record, found, model)
+        action = decide(record.entry if record else None, found, model)
         if action is Action.REMOVE:
             assert record is not None
             where = "index" if record.state is FileState.INDEXED else "catalogue"
             return f"The object is gone from the bucket; the next sync or S3's event takes it out of the {where}."
         if action is not Action.NOTHING:
-            return f"The object {_reason_to_index(record, found)}."
+            return f"The object {_reason_to_index(record, action)}."
         assert record is not None
         if record.reason == OVER_PLAN:
             return "The plan had no room for it. The next sync indexes it if there is some by then."
@@ -95,10 +95,10 @@ class ExplanationService:
         return "It is indexed as it is in the bucket, and searches find it."
 
 
-def _reason_to_index(record: FileRecord | None, found: ObjectInfo | None) -> str:
+def _reason_to_index(record: FileRecord | None, action: Action) -> str:
     """Why an object is to be looked at, and who will."""
     if record is None or record.state is FileState.REMOVED:
         return "has not been indexed yet; the next sync or S3's event indexes it"
-    if found is not None and record.same_object(found):
+    if action is Action.REEMBED:
         return "was looked at with another model; the next sync looks at it anew"
     return "has changed since it was last looked at; the next sync or S3's event looks at it anew"

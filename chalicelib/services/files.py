@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from chalicelib.domain.collections import Collection, CollectionType, checked_uuid
 from chalicelib.domain.errors import InvalidRequest, NotFound, NotRetriable, StaleWrite, Unavailable
-from chalicelib.domain.files import FilePage, FileRecord, FileState, as_pending, next_revision
+from chalicelib.domain.files import FilePage, FileRecord, FileState
 from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.domain.uploads import UploadRef
 from chalicelib.services.collections import CollectionService
@@ -71,7 +71,7 @@ class FileService:
         record = self.get(account, file)
         if record.state is not FileState.FAILED:
             raise NotRetriable(f"Only a file that has failed can be tried again; this one is {record.state}.")
-        waiting = as_pending(next_revision(record, self.now()))
+        waiting = record.next_revision(self.now()).as_pending()
         try:
             self.catalogue.save(waiting, record)
         except StaleWrite:

@@ -8,10 +8,9 @@ from chalicelib.domain.accounts import Account, Subscription, Token
 from chalicelib.domain.bucket_access import AccessProblem
 from chalicelib.domain.collections import AutoSync, Collection, SyncState, SyncStatus
 from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure
-from chalicelib.domain.files import FilePage, FileRecord, FileState, ObjectInfo, PendingWrite
+from chalicelib.domain.files import CatalogueEntry, FilePage, FileRecord, FileState, ObjectInfo, PendingWrite
 from chalicelib.domain.messages import DeletionStep, IndexBatch, ReceivedMessage, SyncStep
 from chalicelib.domain.plans import Plan
-from chalicelib.domain.sync_diff import CatalogueEntry
 from chalicelib.domain.syncs import BatchRecord, KeyRange, PendingBatch, Progress, Tally
 from chalicelib.domain.uploads import FileLock, Upload, UploadForm, UploadRef, Usage
 from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval

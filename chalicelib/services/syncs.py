@@ -1,4 +1,4 @@
-"""Syncs from outside: begun by a call or a schedule, cancelled, and told what they would do."""
+"""Syncs for callers: start one by hand or by schedule, cancel it, or preview what it would do."""
 
 import uuid as uuids
 from collections import Counter
@@ -14,18 +14,21 @@ from chalicelib.domain.syncs import KeyRange, Preview, key_ranges_between, needs
 from chalicelib.services.pipeline.sync_worker import SYNC_LEASE, SyncWorker
 from chalicelib.services.ports import Clock, Collections, Queues, Syncs
 
-SCHEDULE_SLOT_SECONDS = 900  # SQS delays a message no longer; a schedule fires so often within its hour
+# Seconds between two firings of a schedule, within the hour over which it spreads its syncs; SQS delays no longer.
+SCHEDULE_SLOT_SECONDS = 900
 PREVIEW_EXAMPLES = 10  # keys of each kind that a preview names
 
 
 @dataclass(frozen=True, slots=True)
 class SyncService:
+    """``schedule_spread`` are the seconds over which the syncs of one schedule start."""
+
     collections: Collections
     syncs: Syncs
     worker: SyncWorker
     queues: Queues
     now: Clock
-    spread: int = 3600  # seconds over which the syncs of one schedule start
+    schedule_spread: int = 3600
 
     def start(
         self,
@@ -36,15 +39,15 @@ class SyncService:
         confirm_removals: bool = False,
         retry_failed: bool = False,
     ) -> str:
-        """Begin a sync unless one runs; answers its identifier.
+        """Start a sync unless one is running; returns its id.
 
         Args:
-            delay: seconds until its first worker is asked for, 900 at most.
-            confirm_removals: go on however many objects are gone.
-            retry_failed: try again what could not be read.
+            delay: seconds until its first message is delivered, 900 at most.
+            confirm_removals: remove the files of removed objects, however many they are.
+            retry_failed: try the files again that have failed.
 
         Raises:
-            SyncAlreadyRunning: one does.
+            SyncAlreadyRunning: one is running.
         """
         sync, now = str(uuids.uuid4()), self.now()
         key_ranges = key_ranges_between(self.syncs.splits(collection.uuid))
@@ -62,44 +65,42 @@ class SyncService:
             raise SyncAlreadyRunning("A sync of this collection is running. Wait until it has ended, or cancel it.")
         try:
             for key_range in key_ranges[:-1]:
-                self.queues.send_sync(
-                    SyncStep(collection.account, collection.uuid, sync, key_range.number), delay=delay
-                )
+                step = SyncStep(collection.account, collection.uuid, sync, key_range.number)
+                self.queues.send_sync(step, delay=delay)
         except Exception:
-            # Nobody will carry this sync out: free the collection now, not when the lease runs out.
+            # No worker will run this sync: free the collection now, not when the lease expires.
             self._end(collection, sync, SyncStatus.FAILED, "The sync queue did not answer.")
             raise
         return sync
 
     def start_scheduled(self, interval: AutoSync, minute: int) -> int:
-        """Begin a sync of the collections with this interval whose turn it is; answers how many began.
+        """Start the syncs that are due with this interval; returns how many were started.
 
-        Their starts are spread over an hour by their identifiers: a schedule fires every quarter of it, and each
-        time begins those of that quarter, delayed within it.
+        They are spread over an hour by the ids of their collections: a schedule fires every quarter of an hour, and
+        each time starts the syncs of that quarter, delayed within it.
 
         Args:
             minute: of the hour, at which the schedule fired.
         """
         started = 0
         for collection in self.collections.due(interval):
-            second = uuids.UUID(collection.uuid).int % self.spread if self.spread else 0
-            if (
-                self.spread > SCHEDULE_SLOT_SECONDS
-                and second // SCHEDULE_SLOT_SECONDS != minute * 60 // SCHEDULE_SLOT_SECONDS
-            ):
+            second = uuids.UUID(collection.uuid).int % self.schedule_spread if self.schedule_spread else 0
+            slot, delay = divmod(second, SCHEDULE_SLOT_SECONDS)
+            spans_slots = self.schedule_spread > SCHEDULE_SLOT_SECONDS
+            if spans_slots and slot != minute * 60 // SCHEDULE_SLOT_SECONDS:
                 continue
             try:
-                self.start(collection, Trigger.AUTO, delay=second % SCHEDULE_SLOT_SECONDS)
+                self.start(collection, Trigger.AUTO, delay=delay)
                 started += 1
             except SyncAlreadyRunning:
-                continue  # the running one does what this one would
+                continue  # the running one does the same
         return started
 
     def cancel(self, collection: Collection) -> None:
-        """End the sync that runs; its batches that wait in the queue are not worked on any more.
+        """End the running sync; index workers skip its batches that are still in the queue.
 
         Raises:
-            Conflict: none runs.
+            Conflict: no sync is running.
         """
         sync = collection.sync
         running = sync.id is not None and sync.status_at(self.now()) is SyncStatus.IN_PROGRESS
@@ -107,17 +108,17 @@ class SyncService:
             raise Conflict("No sync of this collection is running.")
 
     def preview(self, collection: Collection, seconds_left: Callable[[], float]) -> Preview:
-        """What a sync would do, as far as there is time to walk; nothing is written.
+        """What a sync would do, as far as there is time to scan the bucket; nothing is written.
 
         Raises:
             SourceUnavailable: the bucket cannot be listed.
         """
         kinds: Counter[ChangeKind] = Counter()
         examples: dict[str, list[str]] = {kind.value: [] for kind in ChangeKind}
-        listed = scanned = removals = 0
+        listed = removals = 0
         complete = True
         for chunk in self.worker.chunks(collection, KeyRange(0)):
-            listed, scanned = listed + chunk.listed, scanned + chunk.scanned
+            listed += chunk.listed
             for key, kind, _, indexed in chunk.differences:
                 kinds[kind] += 1
                 removals += indexed

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.errors import FileExists, InvalidRequest, NotFound, QuotaExceeded, StaleWrite
-from chalicelib.domain.files import FileRecord, FileState, as_pending, next_revision
+from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.image_files import check_inline_size, checked_file_name
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.uploads import (
@@ -167,7 +167,7 @@ class UploadService:
         now = self.now()
         blank = FileRecord(upload.account, upload.collection, upload.key, FileState.PENDING, "", upload.size, 0, now)
         try:
-            self.catalogue.save(as_pending(next_revision(record or blank, now)), record)
+            self.catalogue.save((record or blank).next_revision(now).as_pending(), record)
         except StaleWrite:
             return  # somebody knows better what is there by now
 

@@ -14,9 +14,8 @@ from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
 from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite
-from chalicelib.domain.files import OVER_PLAN, FileState, ObjectInfo, PendingWrite, content_key
+from chalicelib.domain.files import OVER_PLAN, CatalogueEntry, FileState, ObjectInfo, PendingWrite, content_key
 from chalicelib.domain.plans import PLANS
-from chalicelib.domain.sync_diff import CatalogueEntry
 from chalicelib.services.ports import Catalogue, Collections, QuotaLedger
 from tests.contract.tables import make_table, put_collection
 from tests.factories import AWKWARD_KEYS, NOW, a_collection, a_record, an_embedding
@@ -160,7 +159,7 @@ class CatalogueContract:
     ):
         other = a_collection(account=collection.account)
         stores.add(other)
-        plan = PLANS["pro"].changed(limit)
+        plan = PLANS["pro"].with_limits(limit)
         first = a_record(collection, "a", size=10)
         catalogue.save_all([PendingWrite(first, None)], plan)
         catalogue.save_all([PendingWrite(a_record(other, "a", size=10), None)], plan)
@@ -171,7 +170,7 @@ class CatalogueContract:
         assert self.usage(stores, collection) == (2, 20)
         smaller = replace(first, version=2, size=9)
         catalogue.save_all(
-            [PendingWrite(failed, None), PendingWrite(smaller, first)], plan.changed({"files": 0, "bytes": 0})
+            [PendingWrite(failed, None), PendingWrite(smaller, first)], plan.with_limits({"files": 0, "bytes": 0})
         )
         assert self.usage(stores, collection) == (2, 19)
 
@@ -180,11 +179,11 @@ class CatalogueContract:
         self, stores: Stores, catalogue: Catalogue, collection: Collection, limit: dict[str, int]
     ):
         with pytest.raises(QuotaExceeded):
-            catalogue.save_all([PendingWrite(a_record(collection, "a"), None)], PLANS["pro"].changed(limit))
+            catalogue.save_all([PendingWrite(a_record(collection, "a"), None)], PLANS["pro"].with_limits(limit))
         assert self.usage(stores, collection) == (0, 0)
 
     def test_a_stale_record_takes_no_quota(self, stores: Stores, catalogue: Catalogue, collection: Collection):
-        plan, first = PLANS["pro"].changed({"files": 2}), a_record(collection, "a", size=10)
+        plan, first = PLANS["pro"].with_limits({"files": 2}), a_record(collection, "a", size=10)
         catalogue.save_all([PendingWrite(first, None)], plan)
         writes = [PendingWrite(first, None), PendingWrite(a_record(collection, "b", size=5), None)]
         assert catalogue.save_all(writes, plan) == {"a"}

@@ -19,7 +19,7 @@ from tests.factories import NOW
 from tests.fakes.quota_ledger import FakeQuotaLedger
 
 LOCK_EXPIRY = NOW + timedelta(minutes=3)
-PLENTY = PLANS["pro"].changed({"files": 1000, "bytes": 10**9, "managed_bytes": 10**9, "uploads_a_month": 1000})
+PLENTY = PLANS["pro"].with_limits({"files": 1000, "bytes": 10**9, "managed_bytes": 10**9, "uploads_a_month": 1000})
 
 
 def an_upload(**fields: Any) -> Upload:
@@ -69,15 +69,15 @@ class QuotaLedgerContract:
     @pytest.mark.parametrize("limit", [{"files": 1}, {"bytes": 199}, {"managed_bytes": 199}, {"uploads_a_month": 1}])
     def test_an_upload_over_any_limit_is_not_reserved(self, store: QuotaLedger, limit: dict[str, int]):
         first = an_upload()
-        assert store.reserve(first, PLENTY.changed(limit))
+        assert store.reserve(first, PLENTY.with_limits(limit))
         second = an_upload(account=first.account)
-        assert not store.reserve(second, PLENTY.changed(limit))
+        assert not store.reserve(second, PLENTY.with_limits(limit))
         assert store.upload(second.ref) is None
         assert store.usage(first.account, first.month) == Usage(0, 1, 100, 1, 1, 100)
 
     @pytest.mark.parametrize("limit", [{"files": 0}, {"bytes": 0}, {"managed_bytes": 0}, {"uploads_a_month": 0}])
     def test_a_limit_of_zero_allows_not_even_the_first_upload(self, store: QuotaLedger, limit: dict[str, int]):
-        assert not store.reserve(an_upload(), PLENTY.changed(limit))
+        assert not store.reserve(an_upload(), PLENTY.with_limits(limit))
 
     def test_a_completed_upload_stays_counted_and_cannot_be_refunded(self, store: QuotaLedger):
         upload = an_upload()
@@ -188,7 +188,7 @@ class TestDynamoDBOnTheEmulator(QuotaLedgerContract):
         def reserve(upload: Upload) -> bool:
             while True:
                 try:
-                    return store.reserve(upload, PLENTY.changed({"uploads_a_month": 60}))
+                    return store.reserve(upload, PLENTY.with_limits({"uploads_a_month": 60}))
                 except Unavailable:
                     continue  # the API returns 503, and callers repeat the request
 

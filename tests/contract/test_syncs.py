@@ -144,10 +144,10 @@ class SyncsContract:
     ):
         step = self.begun(syncs, collection)
         slow, quick = self.acquired(syncs, step), self.acquired(syncs, step)
-        moved, late = quick.moved("k", 5), self.pending_batch(collection, step, "sent.000.000000000", "z")
+        moved, late = quick.advance("k", 5), self.pending_batch(collection, step, "sent.000.000000000", "z")
         syncs.save_progress(step, moved, Progress(listed=5), [], LEASE)
         with pytest.raises(StaleWrite):
-            syncs.save_progress(step, slow.moved("z", 9), Progress(listed=9), [late], LEASE)
+            syncs.save_progress(step, slow.advance("z", 9), Progress(listed=9), [late], LEASE)
         state = self.state(stores, collection)
         assert (state.progress.listed, state.outstanding) == (5, 0)
         acquired = self.acquired(syncs, step)
@@ -164,7 +164,7 @@ class SyncsContract:
     def test_the_progress_of_a_key_range_is_stored_with_all_its_fields(self, syncs: Syncs, collection: Collection):
         step = self.begun(syncs, collection)
         key_range = self.acquired(syncs, step)
-        moved = replace(key_range.moved("ä\n+", 20_000), sent=3, unsent_count=2, deferred=1)
+        moved = replace(key_range.advance("ä\n+", 20_000), sent=3, unsent_count=2, deferred=1)
         assert moved.split_samples == ("ä\n+",)
         syncs.save_progress(step, moved, Progress(), [], LEASE)
         assert replace(self.acquired(syncs, step), fencing_token=moved.fencing_token) == moved

@@ -37,7 +37,7 @@ CONFIG = Config(
 
 @dataclass(frozen=True)
 class FakeAdapters:
-    """What ``services.ports.Adapters`` names: the fakes, or what a test puts before one of them; and their clock."""
+    """``services.ports.Adapters`` in memory, and their clock; a test may wrap one of them."""
 
     clock: Any
     sources: Any
@@ -78,7 +78,7 @@ class FakeAdapters:
 
 
 def services_on(adapters: FakeAdapters, **sync_worker: int) -> Services:
-    """The services on fakes; ``sync_worker`` are measures of the sync worker, such as keys a chunk."""
+    """The services on fakes; ``sync_worker`` are settings of the sync worker, such as ``chunk_keys``."""
     services = Services(
         CONFIG, adapters, adapters.clock, wait=lambda seconds: adapters.clock.pass_by(timedelta(seconds=seconds))
     )

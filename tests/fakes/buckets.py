@@ -15,11 +15,11 @@ SCHEME = "fake-s3://"
 
 @dataclass
 class FakeBucket:
-    """Objects by key, and what is out of order, as a test sets it.
+    """Objects by key, and faults that a test sets.
 
-    ``denied`` holds keys that may not be read, ``sealed`` those whose encryption's key may not be used, ``archived``
-    those that must be restored first. ``unlisted`` says that the bucket may not be listed, ``breaks_off`` after how
-    many objects a listing fails; ``down`` makes every call fail.
+    ``denied`` are keys that may not be read, ``sealed`` those whose encryption key may not be used, ``archived`` those
+    that must be restored first. If ``unlisted`` is set, the bucket may not be listed; ``breaks_off`` is the number of
+    objects after which a listing fails; ``down`` makes every call fail.
     """
 
     objects: dict[str, bytes] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class FakeBucket:
 
 
 class FakeSources:
-    """What a test sets up: buckets, made when it first names one; a source of any other cannot be read."""
+    """Buckets by name, created when a test first names them; a source of any other bucket cannot be read."""
 
     def __init__(self) -> None:
         self.buckets: dict[str, FakeBucket] = {}
@@ -62,12 +62,12 @@ class FakeSources:
         return FakeSource(self, collection.bucket, collection.prefix)
 
     def fetch(self, url: str) -> bytes | ReadFailure | None:
-        """What a presigned URL of one of these sources gives whoever follows it."""
+        """What a GET of a presigned URL returns."""
         assert url.startswith(SCHEME)
         name, _, key = url.removeprefix(SCHEME).partition("?")[0].partition("/")
         bucket, key = self.bucket(name), unquote(key)
         if bucket.down:
-            return ReadFailure("source_unavailable", "the bucket is down, as the test wants it", transient=True)
+            return ReadFailure("source_unavailable", "The bucket is down, as the test wants it.", transient=True)
         if key in bucket.denied | bucket.sealed:
             return ReadFailure("source_denied", "The bucket refuses, as the test wants it.", transient=False)
         if key in bucket.archived:
@@ -87,12 +87,12 @@ class FakeSource:
             raise SourceDenied("The bucket may not be listed, as the test wants it.")
         keys = sorted(bucket.objects, key=str.encode)
         keys = [key for key in keys if key.startswith(self.prefix) and (after is None or key.encode() > after.encode())]
-        for place, key in enumerate(keys):
-            if place == bucket.breaks_off:
+        for number, key in enumerate(keys):
+            if number == bucket.breaks_off:
                 raise SourceUnavailable("The listing broke off, as the test wants it.")
-            found = bucket.info(key)
-            if found is not None:  # still
-                yield found
+            s3_object = bucket.info(key)
+            if s3_object is not None:  # it may be gone since the listing began
+                yield s3_object
 
     def head_objects(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo | ReadFailure | None]:
         try:
@@ -115,5 +115,5 @@ class FakeSource:
 
 
 def etag(body: bytes) -> str:
-    """As S3 makes it for an object that was put in one piece."""
+    """The ETag that S3 gives an object that was uploaded in one part."""
     return hashlib.md5(body, usedforsecurity=False).hexdigest()

@@ -7,30 +7,28 @@ from datetime import date
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.files import (
-    OVER_PLAN,
+    CatalogueEntry,
     FilePage,
     FileRecord,
     FileState,
     ObjectInfo,
     PendingWrite,
     content_key,
-    usage_delta,
 )
 from chalicelib.domain.plans import Plan
-from chalicelib.domain.sync_diff import CatalogueEntry
 from tests.fakes.collections import FakeCollections
 from tests.fakes.quota_ledger import FakeQuotaLedger
 
-PAGE = 2  # records that one call removes
+MAX_RECORDS_PER_DELETION = 2
 
 
 class FakeCatalogue:
-    """What a test may look at: ``records`` by collection and key."""
+    """Keeps ``records`` by collection and key."""
 
-    def __init__(self, collections: FakeCollections, allowances: FakeQuotaLedger | None = None) -> None:
+    def __init__(self, collections: FakeCollections, quota_ledger: FakeQuotaLedger | None = None) -> None:
         self.records: dict[tuple[str, str], FileRecord] = {}
         self._collections = collections
-        self._allowances = allowances or FakeQuotaLedger()
+        self._quota_ledger = quota_ledger or FakeQuotaLedger()
 
     def get(self, collection: str, key: str) -> FileRecord | None:
         return self.records.get((collection, key))
@@ -46,57 +44,55 @@ class FakeCatalogue:
         for key in keys:
             record = self.records.get((collection, key))
             if record is not None and (after is None or key.encode() > after.encode()):
-                over_plan = record.reason == OVER_PLAN
-                yield CatalogueEntry(key, record.state, record.etag, record.size, record.model, over_plan)
+                yield record.entry
 
-    def find_by_content(self, contents: Sequence[str]) -> dict[str, FileRecord]:
-        found: dict[str, FileRecord] = {}
+    def find_by_content(self, content_keys: Sequence[str]) -> dict[str, FileRecord]:
+        records: dict[str, FileRecord] = {}
         for record in self.records.values():
             if record.embedding is not None:
-                info = ObjectInfo(record.key, record.etag, record.size)
-                found.setdefault(content_key(record.account, record.embedding.model, info), record)
-        return {name: found[name] for name in contents if name in found}
+                s3_object = ObjectInfo(record.key, record.etag, record.size)
+                records.setdefault(content_key(record.account, record.embedding.model, s3_object), record)
+        return {content: records[content] for content in content_keys if content in records}
 
     def page(self, collection: str, state: FileState | None, *, after: str | None, limit: int) -> FilePage:
-        states = [state] if state else [each for each in FileState if each is not FileState.REMOVED]
-        found = sorted(
-            (record for (owner, _), record in self.records.items() if owner == collection),
+        states = {state} if state else set(FileState) - {FileState.REMOVED}
+        records = sorted(
+            (record for (owner, _), record in self.records.items() if owner == collection and record.state in states),
             key=lambda record: record.key.encode(),
         )
-        found = [record for record in found if after is None or record.key.encode() > after.encode()]
-        wanted = [_without_vector(record) for record in found if record.state in states]
-        return FilePage(wanted[:limit], wanted[limit - 1].key if len(wanted) > limit else None)
+        records = [_without_vector(r) for r in records if after is None or r.key.encode() > after.encode()]
+        return FilePage(records[:limit], records[limit - 1].key if len(records) > limit else None)
 
     def delete_page(self, collection: str) -> bool:
-        found = [where for where in self.records if where[0] == collection][:PAGE]
-        for where in found:
-            del self.records[where]
-        return bool(found)
+        page = [(owner, key) for owner, key in self.records if owner == collection][:MAX_RECORDS_PER_DELETION]
+        for owner, key in page:
+            del self.records[owner, key]
+        return bool(page)
 
     def save(self, record: FileRecord, previous: FileRecord | None) -> None:
         if self.save_all([PendingWrite(record, previous)]):
             raise StaleWrite
 
-    def save_all(self, drafts: Sequence[PendingWrite], plan: Plan | None = None) -> set[str]:
-        stale = {draft.record.key for draft in drafts if self._version(draft.record) != _version(draft.previous)}
-        fresh = [draft for draft in drafts if draft.record.key not in stale]
-        files, size = (sum(usage_delta(d.record, d.previous)[i] for d in fresh) for i in (0, 1))
-        first = drafts[0].record
+    def save_all(self, writes: Sequence[PendingWrite], plan: Plan | None = None) -> set[str]:
+        stale = {write.key for write in writes if self._version(write.record) != _version(write.previous)}
+        accepted = [write for write in writes if write.key not in stale]
+        files, size = (sum(write.usage_delta[i] for write in accepted) for i in (0, 1))
+        first = writes[0].record
         if plan is not None and self._collections.get(first.account, first.collection) is not None:
-            usage = self._allowances.usage(first.account, "")
+            usage = self._quota_ledger.usage(first.account, "")
             if (files > 0 and usage.files + files > plan.files) or (size > 0 and usage.bytes + size > plan.bytes):
                 raise QuotaExceeded("The plan allows no more.")
-            self._allowances.move(first.account, files, size)
+            self._quota_ledger.move(first.account, files, size)
         if not self._collections.count(first.account, first.collection, files, size):
-            raise NotFound("The collection is gone.")
-        self.records |= {(draft.record.collection, draft.record.key): draft.record for draft in fresh}
+            raise NotFound("The collection is deleted.")
+        self.records |= {(write.record.collection, write.key): write.record for write in accepted}
         return stale
 
     def fix_statistics(self, collection: Collection, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
-        known = self._collections.get(collection.account, collection.uuid)
-        if known is None or (known.total_files, known.total_size) != stated:
+        stored = self._collections.get(collection.account, collection.uuid)
+        if stored is None or (stored.total_files, stored.total_size) != stated:
             return False
-        return self._collections.count(known.account, known.uuid, counted[0] - stated[0], counted[1] - stated[1])
+        return self._collections.count(stored.account, stored.uuid, counted[0] - stated[0], counted[1] - stated[1])
 
     def removed_on(self, day: date) -> Iterator[FileRecord]:
         for record in list(self.records.values()):

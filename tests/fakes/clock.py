@@ -1,10 +1,10 @@
-"""A clock that stands still until a test moves it."""
+"""A clock that stands still until a test advances it."""
 
 from datetime import UTC, datetime, timedelta
 
 
 class FakeClock:
-    """Called, it answers ``time``; a test moves it by ``pass_by``."""
+    """Returns ``time`` when it is called; ``pass_by`` advances it."""
 
     def __init__(self, time: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)) -> None:
         self.time = time

@@ -1,4 +1,4 @@
-"""Messages on their way, in memory: from being sent until a worker is done with them."""
+"""SQS in memory: messages from when they are sent until a worker has handled them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +13,8 @@ class Message:
     id: str
     received: int = 0
 
-    def hand_out(self) -> dict[str, Any]:
-        """What Lambda calls a worker with when SQS hands this message out, once more."""
+    def receive(self) -> dict[str, Any]:
+        """The event with which Lambda invokes a worker for the next delivery of this message."""
         self.received += 1
         record = {
             "messageId": self.id,
@@ -31,15 +31,15 @@ class Message:
 
 
 class InMemorySQS:
-    """What a test may look at, and reorder, double or lose: ``waiting``, the messages that nobody is done with."""
+    """``waiting`` are the messages that no worker has handled yet; a test may reorder, duplicate or drop them."""
 
     def __init__(self, queues: FakeQueues) -> None:
         self.waiting: list[Message] = []
         self._queues = queues
-        self._numbers = 0
+        self._sent = 0
 
     def collect(self) -> None:
-        """Take over what has been sent to the queues' fake since."""
+        """Move what was sent to the fake queues into ``waiting``."""
         for step, _ in self._queues.steps:
             self.send("sync", step.to_json())
         for batch in self._queues.batches:
@@ -48,22 +48,22 @@ class InMemorySQS:
             self.send("deletions", deletion.to_json())
         for upload, _ in self._queues.uploads:
             self.send("uploads", upload.to_json())
-        for sent in (self._queues.steps, self._queues.batches, self._queues.deletions, self._queues.uploads):
-            sent.clear()
+        for queue in (self._queues.steps, self._queues.batches, self._queues.deletions, self._queues.uploads):
+            queue.clear()
 
     def send(self, queue: str, body: str) -> None:
-        self._numbers += 1
-        self.waiting.append(Message(queue, body, f"m{self._numbers}"))
+        self._sent += 1
+        self.waiting.append(Message(queue, body, f"m{self._sent}"))
 
 
 class Context:
-    """A function's time: enough for so many looks at the clock, then none."""
+    """A Lambda context whose time is up after it was asked ``late_after`` times."""
 
     function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "test"
 
     def __init__(self, late_after: int = 1_000) -> None:
-        self._looks = late_after
+        self._calls_left = late_after
 
     def get_remaining_time_in_millis(self) -> int:
-        self._looks -= 1
-        return 100_000 if self._looks >= 0 else 0
+        self._calls_left -= 1
+        return 100_000 if self._calls_left >= 0 else 0

@@ -13,56 +13,56 @@ from tests.fakes.collections import FakeCollections
 
 
 class FakeSyncs:
-    """What a test may look at: ``walked``, the key_ranges by sync and number; ``batches`` by sync and batch_id, and ``done``."""
+    """Keeps ``ranges``, the key ranges by sync and number; ``batches`` by sync and batch id; and those ``done``."""
 
     def __init__(self, collections: FakeCollections) -> None:
-        self.walked: dict[tuple[str, int], KeyRange] = {}
+        self.ranges: dict[tuple[str, int], KeyRange] = {}
         self.batches: dict[tuple[str, str], IndexBatch] = {}
         self.done: set[tuple[str, str]] = set()
         self._splits: dict[str, list[str]] = {}
         self._collections = collections
 
     def begin(self, collection: Collection, sync: SyncState, key_ranges: Sequence[KeyRange], now: datetime) -> bool:
-        known = self._collections.get(collection.account, collection.uuid)
-        if known is None or known.sync.status_at(now) is SyncStatus.IN_PROGRESS:
+        stored = self._collections.get(collection.account, collection.uuid)
+        if stored is None or stored.sync.status_at(now) is SyncStatus.IN_PROGRESS:
             return False
         assert sync.id is not None
-        kept = {name: getattr(known.sync, name) for name in ("last_sync", "last_manual_sync", "last_auto_sync")}
-        self._collections.put(replace(known, sync=replace(sync, files_before=known.total_files, **kept)))
-        self.walked |= {(sync.id, key_range.number): key_range for key_range in key_ranges}
+        last = {name: getattr(stored.sync, name) for name in ("last_sync", "last_manual_sync", "last_auto_sync")}
+        self._collections.put(replace(stored, sync=replace(sync, files_before=stored.total_files, **last)))
+        self.ranges |= {(sync.id, key_range.number): key_range for key_range in key_ranges}
         return True
 
     def acquire(self, step: SyncStep, lease: datetime) -> KeyRange | None:
         if self._change(step.account, step.collection, step.sync, lease_until=lease) is None:
             return None
-        key_range = self.walked[step.sync, step.key_range]
+        key_range = self.ranges[step.sync, step.key_range]
         if key_range.continuation > step.continuation:
             return None
-        taken = replace(key_range, continuation=step.continuation, fencing_token=key_range.fencing_token + 1)
-        self.walked[step.sync, step.key_range] = taken
-        return taken
+        acquired = replace(key_range, continuation=step.continuation, fencing_token=key_range.fencing_token + 1)
+        self.ranges[step.sync, step.key_range] = acquired
+        return acquired
 
     def save_progress(
         self,
         step: SyncStep,
         key_range: KeyRange,
-        made: Progress,
+        increment: Progress,
         pending_batches: Sequence[PendingBatch],
         lease: datetime,
     ) -> None:
         running = self._running(step.account, step.collection, step.sync)
-        if running is None or self.walked[step.sync, key_range.number].fencing_token != key_range.fencing_token:
+        if running is None or self.ranges[step.sync, key_range.number].fencing_token != key_range.fencing_token:
             raise StaleWrite
-        self.walked[step.sync, key_range.number] = key_range
-        for each in pending_batches:
-            assert each.batch.batch_id is not None
-            self.batches[step.sync, each.batch.batch_id] = each.batch
+        self.ranges[step.sync, key_range.number] = key_range
+        for pending in pending_batches:
+            assert pending.batch.batch_id is not None
+            self.batches[step.sync, pending.batch.batch_id] = pending.batch
         state = running.sync
         progress = replace(
             state.progress,
-            listed=state.progress.listed + made.listed,
-            to_do=state.progress.to_do + made.to_do,
-            to_remove=state.progress.to_remove + made.to_remove,
+            listed=state.progress.listed + increment.listed,
+            to_do=state.progress.to_do + increment.to_do,
+            to_remove=state.progress.to_remove + increment.to_remove,
         )
         self._change(
             step.account,
@@ -75,13 +75,9 @@ class FakeSyncs:
         )
 
     def unsent_batches(self, step: SyncStep, key_range: KeyRange) -> list[IndexBatch]:
-        split_samples = [
-            f"sent.{key_range.number:03}.{number:09}"
-            for number in range(key_range.sent - key_range.unsent_count, key_range.sent)
-        ]
-        return [
-            self.batches[step.sync, batch_id] for batch_id in split_samples if (step.sync, batch_id) not in self.done
-        ]
+        numbers = range(key_range.sent - key_range.unsent_count, key_range.sent)
+        batch_ids = [f"sent.{key_range.number:03}.{number:09}" for number in numbers]
+        return [self.batches[step.sync, batch_id] for batch_id in batch_ids if (step.sync, batch_id) not in self.done]
 
     def deferred_batches(self, step: SyncStep, after: str | None) -> Iterator[IndexBatch]:
         for sync, batch_id in sorted(self.batches):
@@ -90,7 +86,7 @@ class FakeSyncs:
                 yield self.batches[sync, batch_id]
 
     def key_ranges(self, sync: str) -> list[KeyRange]:
-        return [key_range for (owner, _), key_range in self.walked.items() if owner == sync]
+        return [key_range for (owner, _), key_range in self.ranges.items() if owner == sync]
 
     def batch_records(self, sync: str) -> Iterator[BatchRecord]:
         for (owner, batch_id), batch in sorted(self.batches.items()):
@@ -107,16 +103,16 @@ class FakeSyncs:
         assert batch.sync is not None and batch.batch_id is not None
         counting = (SyncStatus.IN_PROGRESS, SyncStatus.NEEDS_CONFIRMATION)
         running = self._running(batch.account, batch.collection, batch.sync, counting)
-        marker = batch.sync, batch.batch_id
-        if running is None or marker not in self.batches or marker in self.done:
+        batch_key = batch.sync, batch.batch_id
+        if running is None or batch_key not in self.batches or batch_key in self.done:
             return
-        self.done.add(marker)
-        was, progress = running.sync.progress.tally, running.sync.progress
+        self.done.add(batch_key)
+        progress, before = running.sync.progress, running.sync.progress.tally
         total = Tally(
-            was.done + tally.done,
-            was.failed + tally.failed,
-            was.removed + tally.removed,
-            was.skipped + tally.skipped,
+            before.done + tally.done,
+            before.failed + tally.failed,
+            before.removed + tally.removed,
+            before.skipped + tally.skipped,
         )
         state = replace(
             running.sync,
@@ -136,8 +132,8 @@ class FakeSyncs:
         if reason is not None:
             changes["reason"] = reason
         if status is SyncStatus.COMPLETED:
-            which = "last_auto_sync" if running.sync.trigger is Trigger.AUTO else "last_manual_sync"
-            changes |= {"last_sync": now, which: now}
+            last = "last_auto_sync" if running.sync.trigger is Trigger.AUTO else "last_manual_sync"
+            changes |= {"last_sync": now, last: now}
         return self._change(account, collection, sync, **changes) is not None
 
     def splits(self, collection: str) -> list[str]:
@@ -147,10 +143,10 @@ class FakeSyncs:
         self._splits[collection] = list(splits)
 
     def _running(
-        self, account: str, uuid: str, sync: str, among: Sequence[SyncStatus] = (SyncStatus.IN_PROGRESS,)
+        self, account: str, uuid: str, sync: str, statuses: Sequence[SyncStatus] = (SyncStatus.IN_PROGRESS,)
     ) -> Collection | None:
-        known = self._collections.get(account, uuid)
-        return known if known and known.sync.id == sync and known.sync.status in among else None
+        stored = self._collections.get(account, uuid)
+        return stored if stored and stored.sync.id == sync and stored.sync.status in statuses else None
 
     def _change(self, account: str, uuid: str, sync: str, **changes: Any) -> Collection | None:
         running = self._running(account, uuid, sync)

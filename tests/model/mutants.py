@@ -1,7 +1,7 @@
-"""``make mutants``: bugs put into a copy of the application, one at a time; the model test must find each.
+"""``make mutants``: bugs in copies of the application, one in each; the model test must find them all.
 
-Prints, of each mutant, in how many histories it was found, how long that took, and what was broken; ends with an error
-if one survives. ``python -m tests.model.mutants WORD…`` tries those whose description has one of the words.
+Prints, for each mutant, how many histories were needed to find it, how long that took, and what was broken. Ends
+with an error if one survives. ``python -m tests.model.mutants WORD…`` runs those whose description has such a word.
 """
 
 import os
@@ -18,13 +18,13 @@ from pathlib import Path
 from tests.bench.figures import figure
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("chalicelib", "infra", "tests", "samples", "pyproject.toml")
+COPIED_PATHS = ("chalicelib", "infra", "tests", "samples", "pyproject.toml")
 HISTORIES, STEPS = "2500", "60"
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """``old`` stands once in ``file``, and becomes ``new``."""
+    """Replaces ``old``, which is in ``file`` once, by ``new``."""
 
     what: str
     file: str
@@ -34,36 +34,34 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
-        "a refused write is taken for done",
+        "a refused write counts as done",
         "chalicelib/services/pipeline/indexer.py",
-        "        done.look_again |= stale\n",
-        "",
+        "        return plan.outcomes(stale), plan.recheck | stale\n",
+        "        return plan.outcomes(stale), plan.recheck\n",
     ),
     Mutant(
-        "a look that asks for nothing leaves no trace",
-        "chalicelib/services/pipeline/indexer.py",
-        "                done.drafts.append("
-        "replace(draft, record=replace(draft.record, updated_at=record.updated_at)))\n",
-        "                done.standing.append(record)\n",
+        "an unchanged record is not written",
+        "chalicelib/domain/index_plan.py",
+        "        record = replace(record, updated_at=previous.updated_at)\n",
+        "        return IndexPlan(unchanged=(previous,))\n",
     ),
     Mutant(
-        "an object that was never on record leaves no tombstone",
-        "chalicelib/services/pipeline/indexer.py",
-        "                done.drafts.append(replace(draft, record=removed(draft.record, *VANISHED)))\n",
-        "                pass\n",
+        "an object that vanished without a record leaves no tombstone",
+        "chalicelib/domain/index_plan.py",
+        "        record = record.as_removed(*VANISHED)\n",
+        "        return IndexPlan()\n",
     ),
     Mutant(
         "a redelivered message does not fill the vector store again",
         "chalicelib/services/pipeline/indexer.py",
-        "            done.drafts += "
-        "[Draft(replace(r, version=next_version(r, self.now())), r) for r in done.standing]\n",
+        "            plan = plan.with_unchanged_rewritten(self.now())\n",
         "            pass\n",
     ),
     Mutant(
-        "a record that was purged counts from one again",
+        "the versions of a record that was purged begin at one again",
         "chalicelib/domain/files.py",
-        "    return max(record.version + 1 if record else 1, int(now.timestamp() * 1000))\n",
-        "    return record.version + 1 if record else 1\n",
+        "    return int(now.timestamp() * 1000)\n",
+        "    return 1\n",
     ),
     Mutant(
         "sequencers are compared without padding",
@@ -72,43 +70,44 @@ MUTANTS = (
         "    return sequencer.upper().rjust(SEQUENCER_WIDTH, '0')\n",
     ),
     Mutant(
-        "the model's stamp is not compared",
-        "chalicelib/domain/sync_diff.py",
-        "    if record.model != model:\n        return Kind.UPDATE\n",
+        "the model version is not compared",
+        "chalicelib/domain/files.py",
+        "    if entry.model != model:\n        return Action.REEMBED\n",
         "",
     ),
     Mutant(
-        "batches are sent before they are on record",
+        "batches are sent before they are stored",
         "chalicelib/services/pipeline/sync_worker.py",
-        """        self.syncs.save_progress(step, part, made, opened, self.now() + LEASE)
+        """        self.syncs.save_progress(step, key_range, increment, pending_batches, self.now() + SYNC_LEASE)
         self.queues.send_batches(sent)
 """,
         """        self.queues.send_batches(sent)
-        self.syncs.save_progress(step, part, made, opened, self.now() + LEASE)
+        self.syncs.save_progress(step, key_range, increment, pending_batches, self.now() + SYNC_LEASE)
 """,
     ),
     Mutant(
-        "what a worker put on record and never sent is forgotten",
+        "batches that a worker stored and did not send are forgotten",
         "chalicelib/services/pipeline/sync_worker.py",
-        "        self.queues.send_batches(self.syncs.unsent_batches(step, part))\n",
+        "        self.queues.send_batches(self.syncs.unsent_batches(step, key_range))\n",
         "",
     ),
     Mutant(
-        "what was put on record at the very end of a part and never sent is forgotten",
+        "batches that were stored at the very end of a key range and not sent are forgotten",
         "chalicelib/services/pipeline/sync_worker.py",
-        "        self.queues.send_batches(self.syncs.unsent_batches(step, part))\n",
-        "        if not key_range.finished:\n            self.queues.send_batches(self.syncs.unsent_batches(step, part))\n",
+        "        self.queues.send_batches(self.syncs.unsent_batches(step, key_range))\n",
+        "        if not key_range.finished:\n"
+        "            self.queues.send_batches(self.syncs.unsent_batches(step, key_range))\n",
     ),
     Mutant(
         "removals are sent while the bucket is still being listed",
         "chalicelib/services/pipeline/sync_worker.py",
-        "        sent = [each.batch for each in opened if not each.held]\n",
-        "        sent = [each.batch for each in opened]\n",
+        "        sent = [pending.batch for pending in pending_batches if not pending.deferred]\n",
+        "        sent = [pending.batch for pending in pending_batches]\n",
     ),
     Mutant(
-        "nobody is asked before most of a collection is removed",
+        "a sync does not ask before it removes most of a collection",
         "chalicelib/domain/syncs.py",
-        "    return files >= confirm_from and removals * 2 > files\n",
+        "    return files >= confirmation_min_files and removals * 2 > files\n",
         "    return False\n",
     ),
     Mutant(
@@ -118,87 +117,87 @@ MUTANTS = (
         "        return self.listed\n",
     ),
     Mutant(
-        "a part that was walked to its end is not looked at again",
+        "a finished key range does not check whether it was the last",
         "chalicelib/services/pipeline/sync_worker.py",
-        "        self._after_the_walk(step, seconds_left)\n\n    def stretches",
-        "        if not key_range.finished:\n            self._after_the_walk(step, seconds_left)\n\n    def stretches",
+        "        self._finish_listing(step, seconds_left)\n\n    def chunks",
+        "        if not key_range.finished:\n            self._finish_listing(step, seconds_left)\n\n    def chunks",
     ),
     Mutant(
         "the same bytes are embedded again",
         "chalicelib/services/pipeline/embeddings.py",
-        "        known = self.catalogue.twins(list(dict.fromkeys(names))) if names else {}\n",
-        "        known = {}\n",
+        "        records = self.catalogue.find_by_content(list(dict.fromkeys(content_keys))) if content_keys else {}\n",
+        "        records = {}\n",
     ),
     Mutant(
-        "an object that was overwritten while it was read is taken for the one that was seen",
+        "an object that was overwritten while it was embedded counts as the one that was seen",
         "chalicelib/services/pipeline/embeddings.py",
-        "                yield each, _record(each, result, place) if is_same else None\n",
-        "                yield each, _record(each, result, place)\n",
+        "                yield request, EmbeddedImage(result, thumbnail) if is_same else None\n",
+        "                yield request, EmbeddedImage(result, thumbnail)\n",
     ),
     Mutant(
-        "an object that cannot be read counts as gone",
-        "chalicelib/services/pipeline/indexer.py",
-        "        done.standing.append(previous)\n        done.unread.add(previous.key)\n",
-        "        done.drafts.append(replace(draft, record=removed(record)))\n",
+        "an object that cannot be read counts as removed",
+        "chalicelib/domain/index_plan.py",
+        "        return IndexPlan(unchanged=(previous,), unreadable=frozenset({previous.key}))\n",
+        "        return IndexPlan(writes=(replace(write, record=record.as_removed()),))\n",
     ),
     Mutant(
-        "a message that failed is taken for done",
+        "a failed message counts as done",
         "chalicelib/workers.py",
-        "            services.retries.failed(delivery, error)\n            raise\n",
-        "            services.retries.failed(delivery, error)\n            return\n",
+        "            services.retries.handle_failure(message, error)\n            raise\n",
+        "            services.retries.handle_failure(message, error)\n            return\n",
     ),
     Mutant(
-        "a cancelled sync's batches end another's",
+        "the batches of a running sync are skipped as if it had been cancelled",
         "chalicelib/services/pipeline/indexer.py",
         "    return collection.sync.id != batch.sync or collection.sync.status is SyncStatus.CANCELLED\n",
         "    return collection.sync.status is not SyncStatus.COMPLETED\n",
     ),
     Mutant(
-        "what a worker left half done in a sync that is no more stays so",
+        "a half-finished write of an ended sync is not repaired",
         "chalicelib/services/pipeline/indexer.py",
-        "            if again:  # whoever had it before may have died between the two writes\n",
+        "            if redelivered:  # the earlier worker may have died between its two writes\n",
         "            if False:\n",
     ),
     Mutant(
-        "an event is passed on to the first collection of its bucket alone",
+        "an event reaches only the first collection of its bucket",
         "chalicelib/services/pipeline/event_router.py",
         "        return [collection for collection in candidates if collection.holds(key)]\n",
         "        return [collection for collection in candidates if collection.holds(key)][:1]\n",
     ),
     Mutant(
-        "what a plan has no room for is embedded all the same",
+        "objects that exceed the plan are embedded all the same",
         "chalicelib/services/pipeline/indexer.py",
-        "        admitted, waiting = ration.share_out(done.wanted)\n",
-        "        admitted, waiting = done.wanted, []\n",
+        "        allocated, waiting = allocator.allocate(plan.to_embed)\n",
+        "        allocated, waiting = list(plan.to_embed), []\n",
     ),
     Mutant(
-        "a removed object that comes back takes no share",
+        "a returned object takes no quota",
         "chalicelib/services/pipeline/indexer.py",
-        "        done.drafts = ration.admit(done.drafts, model)\n",
+        "        plan = replace(plan, writes=tuple(allocator.reserve(plan.writes, model)))\n",
         "",
     ),
     Mutant(
-        "what is indexed counts for its collection alone",
+        "indexed files count for their collection alone",
         "chalicelib/services/pipeline/indexer.py",
-        "            return self.catalogue.save_all(drafts, ration.plan)\n",
-        "            return self.catalogue.save_all(drafts)\n",
+        "            return self.catalogue.save_all(writes, allocator.plan)\n",
+        "            return self.catalogue.save_all(writes)\n",
     ),
     Mutant(
-        "no sync looks again at what a plan had no room for",
+        "no sync retries the files that were over the plan's limit",
         "chalicelib/domain/sync_diff.py",
-        "            if kind is None and record.over_plan and again > 0:\n",
-        "            if kind is None and record.over_plan and again < 0:\n",
+        "            if entry is not None and action is Action.NOTHING and entry.over_plan and retry_budget > 0:\n",
+        "            if entry is not None and action is Action.NOTHING and entry.over_plan and retry_budget < 0:\n",
     ),
     Mutant(
-        "the thumbnails of a file all lie in one place",
+        "all thumbnails of a file have the same key",
         "chalicelib/domain/files.py",
         '    return f"{file}/{uuid.uuid4().hex[:16]}"\n',
         "    return file\n",
     ),
     Mutant(
-        "a thumbnail is not copied with the picture that is reused",
+        "the thumbnail of a reused image is not copied",
         "chalicelib/services/pipeline/embeddings.py",
-        "        if not self.storage.copy_thumbnail(twin.collection, twin.thumbnail, record.collection, place):\n"
+        "        if not self.storage.copy_thumbnail(collection, image.thumbnail, record.collection, thumbnail):\n"
         "            return None\n",
         "",
     ),
@@ -207,24 +206,24 @@ MUTANTS = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """``said`` is what was broken; None where the test found nothing wrong."""
+    """``violation`` is what the test found; None if it found nothing."""
 
-    said: str | None
+    violation: str | None
     histories: int
     seconds: float
 
 
 def main() -> int:
     survivors = 0
-    wanted = sys.argv[1:]
-    tried = [mutant for mutant in MUTANTS if not wanted or any(word in mutant.what for word in wanted)]
+    words = sys.argv[1:]
+    mutants = [mutant for mutant in MUTANTS if not words or any(word in mutant.what for word in words)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for mutant, outcome in zip(tried, pool.map(_outcome, tried), strict=True):
-            survivors += outcome.said is None
-            verdict = "SURVIVED" if outcome.said is None else "found   "
+        for mutant, outcome in zip(mutants, pool.map(_outcome, mutants), strict=True):
+            survivors += outcome.violation is None
+            verdict = "SURVIVED" if outcome.violation is None else "found   "
             print(f"{verdict} {outcome.histories:5} histories {outcome.seconds:6.1f} s  {mutant.what}", flush=True)
-            print(f"{'':33} {outcome.said or 'nothing was wrong'}", flush=True)
-    figure("mutants", len(tried), "bugs")
+            print(f"{'':33} {outcome.violation or 'no violation'}", flush=True)
+    figure("mutants", len(mutants), "bugs")
     figure("mutants_survived", survivors, "bugs")
     return 1 if survivors else 0
 
@@ -232,13 +231,13 @@ def main() -> int:
 def _outcome(mutant: Mutant) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
-        for name in COPIED:
+        for name in COPIED_PATHS:
             source = ROOT / name
             (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
         target = copy / mutant.file
         text = target.read_text()
         if text.count(mutant.old) != 1:
-            raise SystemExit(f"The place of {mutant.what!r} is not in {mutant.file} any more.")
+            raise SystemExit(f"The line of {mutant.what!r} is not in {mutant.file} once. Update the mutant.")
         target.write_text(text.replace(mutant.old, mutant.new))
         environment = os.environ | {
             "MODEL_HISTORIES": HISTORIES,
@@ -255,21 +254,21 @@ def _outcome(mutant: Mutant) -> Outcome:
             "-x",
             "-p",
             "no:cacheprovider",
-            "--timeout=3600",  # a mutant that survives takes its time, and is not found by that
+            "--timeout=3600",  # a mutant that survives takes long, and a timeout would count as a find
         ]
-        began = time.monotonic()
-        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
-        seconds = time.monotonic() - began
-        if done.returncode not in (0, 1) or "error" in done.stdout.splitlines()[-1]:
-            raise SystemExit(f"The test could not run:\n{done.stdout}{done.stderr}")
-        lines = done.stdout.splitlines()
-        if done.returncode == 0:
+        started = time.monotonic()
+        process = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+        seconds = time.monotonic() - started
+        if process.returncode not in (0, 1) or "error" in process.stdout.splitlines()[-1]:
+            raise SystemExit(f"The test could not run:\n{process.stdout}{process.stderr}")
+        lines = process.stdout.splitlines()
+        if process.returncode == 0:
             return Outcome(None, int(HISTORIES), seconds)
-        begun = [int(line.split()[0]) for line in lines if re.fullmatch(r"\d+ histories", line)]
-        said = [line[1:].strip() for line in lines if re.match(r"E +[\w.]+(: |$)", line)]
-        if not said or "Timeout" in said[0]:
-            raise SystemExit(f"The test did not say what is wrong:\n{done.stdout[-5000:]}")
-        return Outcome(said[0].removeprefix("tests.model.world.")[:160], begun[-1], seconds)
+        histories = [int(line.split()[0]) for line in lines if re.fullmatch(r"\d+ histories", line)]
+        violations = [line[1:].strip() for line in lines if re.match(r"E +[\w.]+(: |$)", line)]
+        if not violations or "Timeout" in violations[0]:
+            raise SystemExit(f"The test did not say what is wrong:\n{process.stdout[-5000:]}")
+        return Outcome(violations[0].removeprefix("tests.model.world.")[:160], histories[-1], seconds)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Workers that run a call of a port at a time, so that a test decides who goes on, who waits and who dies where.
+"""Runs workers one call of a port at a time, so that a test decides which one continues, waits, fails or dies.
 
-Each worker is a greenlet. Whatever it reaches through a ``Stepped`` port pauses before the call and, where the call
-writes, after it; there the test may switch to another worker, have the call fail, or end the worker for good.
+Each worker is a greenlet. Each call through a ``Stepped`` port pauses before the call and, if it writes, after it. There
+the test may switch to another worker, let the call fail, or kill the worker.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,35 +12,41 @@ from typing import Any
 from greenlet import getcurrent, greenlet
 
 WRITES = {
-    "save_progress", "begin", "complete_batch", "copy_thumbnail", "delete_thumbnail", "embed_objects", "end", "renew_lease", "delete",
-    "remove", "save_all", "save_splits", "send_batches", "send_sync", "mark_listed", "acquire", "upsert",
+    "acquire", "begin", "complete_batch", "copy_thumbnail", "delete", "delete_thumbnail", "embed_objects", "end",
+    "mark_listed", "remove", "renew_lease", "save_all", "save_progress", "save_splits", "send_batches", "send_sync",
+    "upsert",
 }  # fmt: skip
 
 
 class Killed(BaseException):
-    """The worker's process is no more; nothing of its own code runs after this."""
+    """The worker's process has ended; nothing of its own code runs after this."""
 
 
 class Throttled(Exception):
-    """A service that is asked for too much refuses the call."""
+    """A service refuses the call because of too many requests."""
 
 
 class Worker:
-    """A task that has been begun; ``at`` says which call it is about to make, or has just made."""
+    """A started task; ``at`` names the call that it is about to make, or has just made.
 
-    def __init__(self, name: str, act: Callable[[], Any]) -> None:
+    ``objects`` are the objects and ``records`` the records that it read last; ``reusable`` the records with an
+    embedding at the time when it read the objects, by content key; ``model`` and ``quota`` the model version and the
+    remaining files of the plan that it read. ``has_embedded`` says whether it has called the embedder since.
+    """
+
+    def __init__(self, name: str, task: Callable[[], Any]) -> None:
         self.name = name
         self.at = ""
         self.dead = False
         self.result: Any = None
         self.error: Exception | None = None
-        self.looked: dict[str, Any] = {}  # what it last saw of each object
-        self.known: dict[str, list[tuple[str, str, int]]] = {}  # records with a picture when it did, by content
-        self.asked = False  # whether it has asked the embedder since
-        self.stamp = ""  # of the model, as it was told
-        self.records: dict[str, Any] = {}  # what it last read of the catalogue
-        self.room = 0  # in the account's plan, as it was told
-        self._greenlet = _Stepping(self, act)
+        self.objects: dict[str, Any] = {}
+        self.records: dict[str, Any] = {}
+        self.reusable: dict[str, list[tuple[str, str, int]]] = {}
+        self.has_embedded = False
+        self.model = ""
+        self.quota = 0
+        self._greenlet = _TaskGreenlet(self, task)
 
     @property
     def running(self) -> bool:
@@ -56,9 +62,9 @@ class Worker:
             self.step()
 
     def fail(self) -> None:
-        """The call that it is about to make does not take place."""
+        """Let the call that it is about to make fail before it takes place."""
         if self.running and self.at.startswith("before"):
-            self._greenlet.switch(Throttled(f"{self.at}, as the test wants it"))
+            self._greenlet.switch(Throttled(f"{self.at}: the test has throttled the call"))
 
     def kill(self) -> None:
         if self.running:
@@ -66,15 +72,15 @@ class Worker:
         self.dead = True
 
 
-class _Stepping(greenlet):
-    def __init__(self, worker: Worker, act: Callable[[], Any]) -> None:
+class _TaskGreenlet(greenlet):
+    def __init__(self, worker: Worker, task: Callable[[], Any]) -> None:
         super().__init__()
         self.worker = worker
-        self._act = act
+        self._task = task
 
     def run(self, _: Any = None) -> None:
         try:
-            self.worker.result = self._act()
+            self.worker.result = self._task()
         except Killed:
             self.worker.dead = True
         except Exception as error:
@@ -82,9 +88,9 @@ class _Stepping(greenlet):
 
 
 def pause(at: str) -> None:
-    """Give the test the word, if a worker comes by."""
+    """Return control to the test, if the caller is a worker."""
     current = getcurrent()
-    if isinstance(current, _Stepping):
+    if isinstance(current, _TaskGreenlet):
         current.worker.at = at
         fault = current.parent.switch()
         if fault is not None:
@@ -93,51 +99,51 @@ def pause(at: str) -> None:
 
 def current_worker() -> Worker | None:
     current = getcurrent()
-    return current.worker if isinstance(current, _Stepping) else None
+    return current.worker if isinstance(current, _TaskGreenlet) else None
 
 
 class Stepped:
-    """A port whose every call pauses; ``watch`` is told of each that took place: its name, arguments and answer."""
+    """A port whose every call pauses; ``watch`` is called with the name, arguments and result of each."""
 
     def __init__(self, port: Any, watch: Callable[[str, tuple[Any, ...], Any], None] = lambda *_: None) -> None:
         self._port = port
         self._watch = watch
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._port, name)
-        if not callable(found):
-            return found
+        attribute = getattr(self._port, name)
+        if not callable(attribute):
+            return attribute
 
         def call(*arguments: Any, **options: Any) -> Any:
             pause(f"before {name}")
-            with _past_the_application():
-                answer = found(*arguments, **options)
-                if isgenerator(answer):
-                    return _stream(name, answer)
-                self._watch(name, arguments, answer)
+            with _violations_end_the_worker():
+                result = attribute(*arguments, **options)
+                if isgenerator(result):
+                    return _stream(name, result)
+                self._watch(name, arguments, result)
             if name in WRITES:
                 pause(f"after {name}")
-            return answer
+            return result
 
         return call
 
 
 @contextmanager
-def _past_the_application() -> Iterator[None]:
-    """What must never happen ends the worker: its own code would take it for a message that failed, and hide it."""
+def _violations_end_the_worker() -> Iterator[None]:
+    """End the worker at a violation: its own code would hide the violation as the failure of a message."""
     try:
         yield
-    except AssertionError as broken:
+    except AssertionError as violation:
         worker = current_worker()
         if worker is None:
             raise
-        worker.error = broken
-        raise Killed from broken
+        worker.error = violation
+        raise Killed from violation
 
 
 def _stream(name: str, items: Iterator[Any]) -> Iterator[Any]:
-    """A listing in pages of two."""
-    for place, item in enumerate(items):
+    """The items in pages of two."""
+    for number, item in enumerate(items):
         yield item
-        if place % 2:
+        if number % 2:
             pause(f"before more of {name}")

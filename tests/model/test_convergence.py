@@ -1,9 +1,9 @@
-"""Whatever happens to a bucket, however the news arrives, whatever dies meanwhile: the index ends equal to the bucket.
+"""The index ends equal to the bucket, whatever happens to the bucket, its events and the workers.
 
-Hypothesis writes the histories: objects put, replaced, copied, deleted and back again; events lost, doubled, late and
-out of order; syncs by hand and by schedule, cancelled and taken over; several workers at once, each stopped between any
-two calls, refused by a throttled service, or killed before or after a write; buckets denied, models renewed.
-``MODEL_HISTORIES`` and ``MODEL_STEPS`` say how many and how long they are: ``make soak`` asks for more.
+Hypothesis generates the histories: objects are put, replaced, copied, deleted and put back; events are lost, repeated,
+late and out of order; syncs are started by hand and by schedule, cancelled and replaced; several workers run at once,
+each stopped between any two calls, throttled, or killed before or after a write; buckets are denied, models renewed.
+``MODEL_HISTORIES`` and ``MODEL_STEPS`` set how many and how long they are: ``make soak`` runs more.
 """
 
 import os
@@ -24,32 +24,32 @@ from tests.model.world import World
 
 HISTORIES = int(os.environ.get("MODEL_HISTORIES", "150"))
 STEPS = int(os.environ.get("MODEL_STEPS", "50"))
-# Where only it matters that something was found, the shortest history to it is not looked for.
+# The mutants need only know that a violation was found, not the shortest history to it.
 SHRINK = [Phase.shrink] if os.environ.get("MODEL_SHRINK", "1") == "1" else []
 
-# One key is met more often than all others: what goes wrong, goes wrong where several workers are at the same object.
+# One key is drawn more often than all others: faults appear where several workers are at the same object.
 KEYS = st.just("b/1") | st.sampled_from(
     ["a b+c.jpg", "b/", "b/1", "b/\n", "b/e\u0301", "b/\u00e9", "b/\U0001f600", "c/\uff5e", "z"]
 )
 BODIES = st.sampled_from([b"one", b"one", b"two", b"two", b"six", UNREADABLE, b""])
 DELIVERIES = st.sampled_from([1, 1, 1, 2, 0])
-PLACES = st.integers(0, 30)
-HELD_BEFORE = st.sampled_from(["upsert", "remove", "save_all", "embed_objects", "complete_batch", "save_progress"])
-TROUBLES = st.sampled_from(["none"] * 5 + ["the bucket", "its listing", "an object", "the embedder", "the store"])
+INDEXES = st.integers(0, 30)
+STOPPED_BEFORE = st.sampled_from(["upsert", "remove", "save_all", "embed_objects", "complete_batch", "save_progress"])
+FAULTS = st.sampled_from(["none"] * 5 + ["the bucket", "its listing", "an object", "the embedder", "the store"])
 DIES_AT = st.sampled_from(
     ["save_progress", "send_batches", "send_sync", "mark_listed", "complete_batch", "upsert", "save_all"]
 )
-WALKER_DIES_AT = st.sampled_from(["save_progress", "save_progress", "send_batches", "mark_listed", "end"])
+SYNC_WORKER_DIES_AT = st.sampled_from(["save_progress", "save_progress", "send_batches", "mark_listed", "end"])
 CALLS = st.integers(1, 12)
 MEMBERS = st.integers(0, 2)
 
 
 class History(RuleBasedStateMachine):
-    begun = 0
+    started = 0
 
     def __init__(self) -> None:
         super().__init__()
-        History.begun += 1
+        History.started += 1
         self.world = World()
 
     @rule(key=KEYS, body=BODIES, deliveries=DELIVERIES)
@@ -69,70 +69,70 @@ class History(RuleBasedStateMachine):
     def upload(self, key: str, body: bytes, calls: int) -> None:
         self.world.put(key, body, 1)
         self.world.upload(key).step(calls)
-        self.world.settle()
+        self.world.reap()
 
     @rule(number=MEMBERS, trigger=st.sampled_from(Trigger), confirm=st.booleans(), retry=st.booleans(), calls=CALLS)
     def sync(self, number: int, trigger: Trigger, confirm: bool, retry: bool, calls: int) -> None:
-        self.world.begin_sync(number, trigger, confirm=confirm, retry=retry).step(calls)
-        self.world.settle()
+        self.world.start_sync(number, trigger, confirm=confirm, retry=retry).step(calls)
+        self.world.reap()
 
     @rule(number=MEMBERS, calls=CALLS)
     def cancel(self, number: int, calls: int) -> None:
         self.world.cancel(number).step(calls)
-        self.world.settle()
+        self.world.reap()
 
     @rule(calls=CALLS)
     def purge(self, calls: int) -> None:
-        self.world.begin_purge().step(calls)
-        self.world.settle()
+        self.world.start_purge().step(calls)
+        self.world.reap()
 
     @precondition(lambda self: self.world.messages)
-    @rule(place=PLACES, calls=CALLS, late_after=st.sampled_from([0, 1, 2, 1000]))
-    def deliver(self, place: int, calls: int, late_after: int) -> None:
-        self.world.deliver(place, late_after=late_after).step(calls)
-        self.world.settle()
+    @rule(index=INDEXES, calls=CALLS, late_after=st.sampled_from([0, 1, 2, 1000]))
+    def deliver(self, index: int, calls: int, late_after: int) -> None:
+        self.world.deliver(index, late_after=late_after).step(calls)
+        self.world.reap()
 
     @precondition(lambda self: self.world.messages)
-    @rule(place=PLACES)
-    def deliver_and_finish(self, place: int) -> None:
-        self.world.deliver(place).run()
-        self.world.settle()
+    @rule(index=INDEXES)
+    def deliver_and_finish(self, index: int) -> None:
+        self.world.deliver(index).run()
+        self.world.reap()
 
     @precondition(lambda self: self.world.working)
-    @rule(place=PLACES, calls=CALLS)
-    def go_on(self, place: int, calls: int) -> None:
-        self._worker(place).step(calls)
-        self.world.settle()
+    @rule(index=INDEXES, calls=CALLS)
+    def resume(self, index: int, calls: int) -> None:
+        self._worker(index).step(calls)
+        self.world.reap()
 
     @precondition(lambda self: self.world.messages)
-    @rule(place=PLACES, write=HELD_BEFORE)
-    def deliver_and_hold_before(self, place: int, write: str) -> None:
-        """A slow worker: it has seen what it needs, and has yet to write it."""
-        self._run_to(self.world.deliver(place), f"before {write}")
+    @rule(index=INDEXES, write=STOPPED_BEFORE)
+    def deliver_and_stop_before(self, index: int, write: str) -> None:
+        """A slow worker: it has read what it needs, and has yet to write."""
+        self._run_to(self.world.deliver(index), f"before {write}")
 
     @precondition(lambda self: self.world.messages)
-    @rule(place=PLACES, write=DIES_AT, before=st.booleans(), times=st.integers(1, 3))
-    def deliver_and_kill_at(self, place: int, write: str, before: bool, times: int) -> None:
+    @rule(index=INDEXES, write=DIES_AT, before=st.booleans(), times=st.integers(1, 3))
+    def deliver_and_kill_at(self, index: int, write: str, before: bool, times: int) -> None:
         """A worker dies before or after such a write, the first of its message or a later one."""
-        worker, at = self.world.deliver(place), f"{'before' if before else 'after'} {write}"
+        worker, at = self.world.deliver(index), f"{'before' if before else 'after'} {write}"
         for _ in range(times):
-            self._run_to(worker, at, settle=False)
+            self._run_to(worker, at, reap=False)
             if times > 1:
                 worker.step()
         worker.kill()
-        self.world.settle()
+        self.world.reap()
 
-    @rule(number=MEMBERS, place=PLACES, write=WALKER_DIES_AT, before=st.booleans(), times=st.integers(1, 2))
-    def sync_and_kill_at(self, number: int, place: int, write: str, before: bool, times: int) -> None:
-        """A sync is begun, and whoever walks one of its parts dies before or after such a write."""
-        self.sync_to_its_walk(number)
-        steps = [place for place, message in enumerate(self.world.messages) if message.queue == "sync"]
+    @rule(number=MEMBERS, index=INDEXES, write=SYNC_WORKER_DIES_AT, before=st.booleans(), times=st.integers(1, 2))
+    def sync_and_kill_at(self, number: int, index: int, write: str, before: bool, times: int) -> None:
+        """A sync is started, and a worker of one of its key ranges dies before or after such a write."""
+        self.start_sync_undisturbed(number)
+        steps = [index for index, message in enumerate(self.world.messages) if message.queue == "sync"]
         if steps:
-            self.deliver_and_kill_at(steps[place % len(steps)], write, before, times)
+            self.deliver_and_kill_at(steps[index % len(steps)], write, before, times)
 
-    @rule(key=KEYS, bodies=st.lists(BODIES | st.none(), min_size=2, max_size=3), write=HELD_BEFORE)
+    @rule(key=KEYS, bodies=st.lists(BODIES | st.none(), min_size=2, max_size=3), write=STOPPED_BEFORE)
     def race(self, key: str, bodies: list[bytes | None], write: str) -> None:
-        """Several workers are at one object, each with what it saw when it looked; they go on in any order."""
+        """Several workers are at one object, each with the state that it has read; they continue in any order."""
         for body in bodies:
             if body is None:
                 self.world.delete(key, 1)
@@ -140,30 +140,30 @@ class History(RuleBasedStateMachine):
                 self.world.put(key, body, 1)
             if self.world.messages:
                 self.world.deliver(len(self.world.messages) - 1).run()
-                self.world.settle()
+                self.world.reap()
             if self.world.messages:
                 self._run_to(self.world.deliver(len(self.world.messages) - 1), f"before {write}")
 
-    @rule(number=MEMBERS, key=KEYS, body=BODIES, called_off=st.booleans())
-    def leave_half_done(self, number: int, key: str, body: bytes, called_off: bool) -> None:
-        """A worker dies between its two writes, its sync ends without it, the object goes back, and nobody tells."""
+    @rule(number=MEMBERS, key=KEYS, body=BODIES, cancelled=st.booleans())
+    def leave_half_done(self, number: int, key: str, body: bytes, cancelled: bool) -> None:
+        """A worker dies between its two writes, its sync ends, and the object changes back without an event."""
         world, before = self.world, self.world.bucket.objects.get(key)
         world.put(key, body, 0)
-        world.begin_sync(number, Trigger.MANUAL).run()
-        world.settle()
-        for queue, at in (("sync", "its end"), ("index", "before save_all")):
-            places = [place for place, message in enumerate(world.messages) if message.queue == queue]
-            if places:
-                worker = world.deliver(places[-1])
-                self._run_to(worker, at, settle=False)
+        world.start_sync(number, Trigger.MANUAL).run()
+        world.reap()
+        for queue, at in (("sync", "never"), ("index", "before save_all")):
+            indexes = [index for index, message in enumerate(world.messages) if message.queue == queue]
+            if indexes:
+                worker = world.deliver(indexes[-1])
+                self._run_to(worker, at, reap=False)
                 worker.kill()
-                world.settle()
-        if called_off:
+                world.reap()
+        if cancelled:
             world.cancel(number).run()
         else:
             world.clock.pass_by(SYNC_LEASE + timedelta(seconds=1))
-            world.begin_sync(number, Trigger.MANUAL).run()
-        world.settle()
+            world.start_sync(number, Trigger.MANUAL).run()
+        world.reap()
         if before is None:
             world.delete(key, 0)
         else:
@@ -171,7 +171,7 @@ class History(RuleBasedStateMachine):
 
     @rule(keys=st.sets(KEYS, min_size=4), body=BODIES)
     def fill_and_empty(self, keys: set[str], body: bytes) -> None:
-        """A bucket is filled and indexed; then all of it goes, and nobody tells."""
+        """A bucket is filled and indexed; then all its objects are deleted without an event."""
         for key in sorted(keys):
             self.world.put(key, body, 1)
         self.rest()
@@ -179,47 +179,47 @@ class History(RuleBasedStateMachine):
             self.world.delete(key, 0)
 
     @rule(number=MEMBERS)
-    def sync_to_its_walk(self, number: int) -> None:
-        """A sync is begun as the API does, without any accident."""
-        self.world.begin_sync(number, Trigger.MANUAL).run()
-        self.world.settle()
+    def start_sync_undisturbed(self, number: int) -> None:
+        """A sync is started as the API does, and nothing fails."""
+        self.world.start_sync(number, Trigger.MANUAL).run()
+        self.world.reap()
 
     @precondition(lambda self: self.world.working)
-    @rule(place=PLACES)
-    def finish(self, place: int) -> None:
-        self._worker(place).run()
-        self.world.settle()
+    @rule(index=INDEXES)
+    def finish(self, index: int) -> None:
+        self._worker(index).run()
+        self.world.reap()
 
     @precondition(lambda self: self.world.working)
-    @rule(place=PLACES)
-    def throttle(self, place: int) -> None:
-        self._worker(place).fail()
-        self.world.settle()
+    @rule(index=INDEXES)
+    def throttle(self, index: int) -> None:
+        self._worker(index).fail()
+        self.world.reap()
 
     @precondition(lambda self: self.world.working)
-    @rule(place=PLACES)
-    def kill(self, place: int) -> None:
-        self._worker(place).kill()
-        self.world.settle()
+    @rule(index=INDEXES)
+    def kill(self, index: int) -> None:
+        self._worker(index).kill()
+        self.world.reap()
 
     @precondition(lambda self: self.world.working)
-    @rule(place=PLACES, write=st.sampled_from(sorted(WRITES)), before=st.booleans())
-    def kill_at(self, place: int, write: str, before: bool) -> None:
-        """Let a worker run to a certain write, and end it there; it may meet its own end first."""
-        worker = self._worker(place)
+    @rule(index=INDEXES, write=st.sampled_from(sorted(WRITES)), before=st.booleans())
+    def kill_at(self, index: int, write: str, before: bool) -> None:
+        """Let a worker run to a certain write and kill it there; it may end before."""
+        worker = self._worker(index)
         self._run_to(worker, f"{'before' if before else 'after'} {write}")
         worker.kill()
-        self.world.settle()
+        self.world.reap()
 
-    @rule(trouble=TROUBLES, key=KEYS)
-    def trouble(self, trouble: str, key: str) -> None:
-        """One thing at a time is out of order, until the next one is."""
+    @rule(fault=FAULTS, key=KEYS)
+    def fail(self, fault: str, key: str) -> None:
+        """One system fails at a time, until the next one does."""
         world, bucket = self.world, self.world.bucket
-        bucket.down, bucket.unlisted = trouble == "the bucket", trouble == "its listing"
-        world.embedder.down, world.vectors.down = trouble == "the embedder", trouble == "the store"
-        bucket.denied = {key} if trouble == "an object" else set()
-        # What was refused is not tried again by itself.
-        world.news_lost |= bool(bucket.denied)
+        bucket.down, bucket.unlisted = fault == "the bucket", fault == "its listing"
+        world.embedder.down, world.vectors.down = fault == "the embedder", fault == "the store"
+        bucket.denied = {key} if fault == "an object" else set()
+        # A refused object is not retried by itself.
+        world.needs_sync |= bool(bucket.denied)
 
     @rule(span=st.sampled_from([timedelta(minutes=1), SYNC_LEASE + timedelta(seconds=1), timedelta(days=40)]))
     def wait(self, span: timedelta) -> None:
@@ -229,9 +229,9 @@ class History(RuleBasedStateMachine):
 
     @rule(number=st.integers(1, 2))
     def renew_the_model(self, number: int) -> None:
-        stamp = f"fake-{number}+d1"
-        self.world.news_lost |= stamp != self.world.embedder.stamp
-        self.world.embedder.stamp = stamp
+        model = f"fake-{number}+d1"
+        self.world.needs_sync |= model != self.world.embedder.model
+        self.world.embedder.model = model
 
     @rule(files=st.sampled_from([0, 1, 2, 4, 100]))
     def change_the_plan(self, files: int) -> None:
@@ -241,7 +241,7 @@ class History(RuleBasedStateMachine):
     def rest(self) -> None:
         self.world.rest()
         self.world.check_rest()
-        if not self.world.news_lost:
+        if not self.world.needs_sync:
             self.world.check_converged()
 
     def teardown(self) -> None:
@@ -252,42 +252,44 @@ class History(RuleBasedStateMachine):
         embedded = len(self.world.embedder.embedded)
         self.world.sync_all(retry=False)
         self.world.check_converged(synced=True)
-        assert len(self.world.embedder.embedded) == embedded, "a sync with nothing changed embedded something"
+        assert len(self.world.embedder.embedded) == embedded, "a sync of an unchanged bucket embedded something"
         for number in range(3):
-            assert self.world.current(number).sync.progress.to_do == 0, "it had something to do"
+            assert self.world.current(number).sync.progress.to_do == 0, (
+                "a sync of an unchanged bucket had something to do"
+            )
 
-    def _run_to(self, worker: Worker, at: str, *, settle: bool = True) -> None:
+    def _run_to(self, worker: Worker, at: str, *, reap: bool = True) -> None:
         while worker.running and worker.at != at:
             worker.step()
-        if settle:
-            self.world.settle()
+        if reap:
+            self.world.reap()
 
-    def _worker(self, place: int) -> Worker:
-        return self.world.working[place % len(self.world.working)][0]
+    def _worker(self, index: int) -> Worker:
+        return self.world.working[index % len(self.world.working)][0]
 
 
 @pytest.fixture
-def quiet() -> Iterator[None]:
-    """Thousands of messages fail on purpose here; each would be a line with its trace."""
+def no_worker_logs() -> Iterator[None]:
+    """Thousands of messages fail on purpose here; each failure would log its traceback."""
     level = workers.logger.log_level
     workers.logger.setLevel("CRITICAL")
     yield
     workers.logger.setLevel(level)
-    print(f"{History.begun} histories")
+    print(f"{History.started} histories")
 
 
-@pytest.mark.usefixtures("quiet")
-def test_what_a_dead_worker_left_is_put_right_after_its_record_was_purged() -> None:
+@pytest.mark.usefixtures("no_worker_logs")
+def test_a_half_finished_write_is_repaired_even_after_its_record_was_purged() -> None:
     history = History()
-    history.leave_half_done(0, "b/1", b"one", called_off=False)
+    history.leave_half_done(0, "b/1", b"one", cancelled=False)
     for _ in range(2):
         history.wait(timedelta(days=40))
     history.purge(1)
-    history.leave_half_done(0, "b/1", b"one", called_off=False)
+    history.leave_half_done(0, "b/1", b"one", cancelled=False)
     history.teardown()
 
 
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.usefixtures("no_worker_logs")
 def test_the_index_ends_equal_to_the_bucket() -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         History,

@@ -1,10 +1,12 @@
-"""The whole application on fakes: buckets that change, queues that lose, repeat and reorder, workers that die.
+"""The whole application on fakes: a bucket that changes, queues that lose, repeat and reorder, workers that die.
 
-What holds at every moment is checked as it happens (``Broken`` is raised at once); what holds at rest, by ``check``.
+Invariants of every moment are checked as calls happen, and ``Violation`` is raised at once; those of rest are checked
+by ``check_rest`` and ``check_converged``.
 """
 
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -17,7 +19,7 @@ from chalicelib.domain.accounts import Account, Subscription
 from chalicelib.domain.collections import Collection, SyncStatus, Trigger
 from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.errors import SimilarixError
-from chalicelib.domain.files import OVER_PLAN, FileRecord, FileState, ObjectInfo, content_key, usage_delta
+from chalicelib.domain.files import OVER_PLAN, FileRecord, FileState, ObjectInfo, content_key
 from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.domain.vectors import VectorDocument
 from chalicelib.services.pipeline.sync_worker import SYNC_LEASE
@@ -29,13 +31,14 @@ from tests.fakes.messages import Context, InMemorySQS, Message
 from tests.model.scheduler import Stepped, Worker, current_worker
 
 BUCKET = "photographs"
-NAMES = UUID("8f6d1fd2-4f5f-4b0b-8e55-0a6f2f0a0c11")
-CONFIRM_FROM = 3
-TURNS = 400  # deliveries within which a world at rest must have come to an end
+UUID_NAMESPACE = UUID("8f6d1fd2-4f5f-4b0b-8e55-0a6f2f0a0c11")
+CONFIRMATION_MIN_FILES = 3
+MAX_DELIVERIES_TO_REST = 400
+HANDLERS = {"sync": workers.sync, "events": workers.route_events, "index": workers.index}
 
 
-class Broken(AssertionError):
-    """Something that must never happen, has."""
+class Violation(AssertionError):
+    """An invariant does not hold."""
 
 
 class World:
@@ -48,118 +51,126 @@ class World:
         self.collections, self.syncs, self.catalogue = self.ports.collections, self.ports.syncs, self.ports.catalogue
         self.vectors, self.embedder, self.failure_log = self.ports.vectors, self.ports.embedder, self.ports.failure_log
         self.accounts, self.quota_ledger = self.ports.accounts, self.ports.quota_ledger
-        self.post = InMemorySQS(self.ports.queues)
+        self.sqs = InMemorySQS(self.ports.queues)
         self.working: list[tuple[Worker, Message | None]] = []
-        self.sequence = 0
-        self.news_lost = False  # since the last sync of all that ended well, and so only a sync can know
-        self.sync_orphaned = False  # somebody began a sync and died before anybody was asked to carry it out
-        account, stranger = (str(uuid5(NAMES, name)) for name in ("account", "stranger"))
-        for each in (account, stranger):
-            self.accounts.add_account(Account(each, each, Subscription("pro"), self.clock()))
+        self.events_sent = 0
+        self.needs_sync = False  # an event was lost since the last complete sync, so only a sync finds its object
+        self.sync_orphaned = False  # the start of a sync died before it sent its messages
+        account, other_account = (str(uuid5(UUID_NAMESPACE, name)) for name in ("account", "stranger"))
+        for uuid in (account, other_account):
+            self.accounts.add_account(Account(uuid, uuid, Subscription("pro"), self.clock()))
         self.members = [
             self._member("all", account, ""),
             self._member("nested", account, "b/"),
-            self._member("strangers", stranger, "b/"),
+            self._member("strangers", other_account, "b/"),
         ]
         self.syncs.save_splits(self.members[0].uuid, ["b/"])
-        self.services = services_on(self._stepped(), step=2, enough=2, confirmation_min_files=CONFIRM_FROM)
+        self.services = services_on(
+            self._stepped(),
+            chunk_keys=2,
+            min_saved_differences=2,
+            confirmation_min_files=CONFIRMATION_MIN_FILES,
+        )
 
     @property
     def messages(self) -> list[Message]:
-        return self.post.waiting
+        return self.sqs.waiting
 
     def _member(self, name: str, account: str, prefix: str) -> Collection:
-        made = a_collection(uuid=str(uuid5(NAMES, name)), account=account, bucket=BUCKET, prefix=prefix)
-        self.collections.add(made)
-        return made
+        collection = a_collection(uuid=str(uuid5(UUID_NAMESPACE, name)), account=account, bucket=BUCKET, prefix=prefix)
+        self.collections.add(collection)
+        return collection
 
     def _stepped(self) -> FakeAdapters:
-        """The ports as the workers have them, each call a step, and watched."""
-        sources = SimpleNamespace(of=lambda collection: Stepped(self.sources.of(collection), self._watch_source))
+        """The ports of the workers: each call is a step, and is checked."""
+        sources = SimpleNamespace(of=lambda collection: Stepped(self.sources.of(collection), self._check_source_call))
         return replace(
             self.ports,
             collections=Stepped(self.collections),
-            syncs=Stepped(self.syncs, self._watch_syncs),
-            catalogue=Stepped(self.catalogue, self._watch_catalogue),
+            syncs=Stepped(self.syncs, self._check_sync_call),
+            catalogue=Stepped(self.catalogue, self._check_catalogue_call),
             vectors=Stepped(self.vectors),
-            queues=Stepped(self.ports.queues, self._watch_queues),
-            embedder=Stepped(self.embedder, self._watch_embedder),
+            queues=Stepped(self.ports.queues, self._check_queue_call),
+            embedder=Stepped(self.embedder, self._check_embedder_call),
             storage=Stepped(self.storage),
-            accounts=Stepped(self.accounts, self._watch_shares),
-            quota_ledger=Stepped(self.quota_ledger, self._watch_shares),
+            accounts=Stepped(self.accounts, self._note_quota),
+            quota_ledger=Stepped(self.quota_ledger, self._note_quota),
             sources=sources,
         )
 
-    # What the world does to the bucket.
+    # Changes of the bucket.
 
     def put(self, key: str, body: bytes, deliveries: int) -> None:
-        """Write an object; S3 tells of it so many times."""
+        """Write an object; S3 delivers its event so many times."""
         self.bucket.put(key, body)
-        self._tell("ObjectCreated:Put", "Object Created", key, deliveries)
+        self._notify("ObjectCreated:Put", "Object Created", key, deliveries)
 
     def delete(self, key: str, deliveries: int) -> None:
         if key in self.bucket.objects:
             self.bucket.delete(key)
-            self._tell("ObjectRemoved:Delete", "Object Deleted", key, deliveries)
+            self._notify("ObjectRemoved:Delete", "Object Deleted", key, deliveries)
 
-    def _tell(self, name: str, detail_type: str, key: str, deliveries: int) -> None:
-        self.sequence += 1
+    def _notify(self, name: str, detail_type: str, key: str, deliveries: int) -> None:
+        self.events_sent += 1
         # As S3's: of varying length, and in order once the shorter is padded on the right.
-        sequencer, found = f"{4 * self.sequence:08X}".rstrip("0"), self.bucket.info(key)
-        if self.sequence % 2:
-            known = {"eTag": found.etag, "size": found.size} if found else {}
-            entity = {"bucket": {"name": BUCKET}, "object": {"key": quote_plus(key), "sequencer": sequencer, **known}}
-            body: Any = {"Records": [{"eventName": name, "s3": entity}]}
+        sequencer, s3_object = f"{4 * self.events_sent:08X}".rstrip("0"), self.bucket.info(key)
+        if self.events_sent % 2:
+            identity = {"eTag": s3_object.etag, "size": s3_object.size} if s3_object else {}
+            entity = {"key": quote_plus(key), "sequencer": sequencer, **identity}
+            body: Any = {"Records": [{"eventName": name, "s3": {"bucket": {"name": BUCKET}, "object": entity}}]}
         else:
-            known = {"etag": found.etag, "size": found.size} if found else {}
-            detail = {"bucket": {"name": BUCKET}, "object": {"key": key, "sequencer": sequencer, **known}}
+            identity = {"etag": s3_object.etag, "size": s3_object.size} if s3_object else {}
+            detail = {"bucket": {"name": BUCKET}, "object": {"key": key, "sequencer": sequencer, **identity}}
             body = {"source": "aws.s3", "detail-type": detail_type, "detail": detail}
         for _ in range(deliveries):
-            self.post.send("events", json.dumps(body))
+            self.sqs.send("events", json.dumps(body))
         if not deliveries:
-            self.news_lost = True
+            self.needs_sync = True
 
-    # What it does to the application.
+    # Actions of the application.
 
-    def begin_sync(self, number: int, trigger: Trigger, *, confirm: bool = False, retry: bool = False) -> Worker:
+    def start_sync(self, number: int, trigger: Trigger, *, confirm: bool = False, retry: bool = False) -> Worker:
         collection = self.current(number)
-        return self._work(
+        return self._start(
             "start",
             lambda: self.services.syncs.start(collection, trigger, confirm_removals=confirm, retry_failed=retry),
         )
 
     def change_plan(self, files: int) -> None:
-        """From now on the first account is allowed so many files; it may have more."""
+        """Limit the first account to so many files; it may have more already."""
         account = self.accounts.stored[self.members[0].account]
         self.accounts.set_subscription(account, Subscription("pro", {"files": files}))
 
     def cancel(self, number: int) -> Worker:
         collection = self.current(number)
-        return self._work("cancel", lambda: self.services.syncs.cancel(collection))
+        return self._start("cancel", lambda: self.services.syncs.cancel(collection))
 
     def upload(self, key: str) -> Worker:
-        """The call of an API that has just stored an object itself."""
+        """Index an object as a request does that has just stored it."""
         collection = self.members[0]
         batch = IndexBatch(collection.account, collection.uuid, (ObjectHint(key),))
-        return self._work("upload", lambda: self.services.indexer.apply(batch))
+        return self._start("upload", lambda: self.services.indexer.apply(batch))
 
-    def begin_purge(self) -> Worker:
-        return self._work("purge", lambda: self.services.purge.run(lambda: 100))
+    def start_purge(self) -> Worker:
+        return self._start("purge", lambda: self.services.purge.run(lambda: 100))
 
-    def deliver(self, place: int, *, late_after: int = 1_000) -> Worker:
-        """Hand a message out, to a second worker even if one has it; ``late_after`` looks at the clock time is up."""
-        message = self.messages[place % len(self.messages)]
-        event, services = message.hand_out(), self.services
-        act = {"sync": workers.sync, "events": workers.route_events, "index": workers.index}[message.queue]
-        return self._work(message.queue, lambda: act(event, Context(late_after), services), message)
+    def deliver(self, index: int, *, late_after: int = 1_000) -> Worker:
+        """Deliver a message to a worker, even if another one has it.
 
-    def _work(self, name: str, act: Any, message: Message | None = None) -> Worker:
-        worker = Worker(name, act)
+        Args:
+            late_after: how often the worker can check its time before it is up.
+        """
+        message = self.messages[index % len(self.messages)]
+        event, services, handler = message.receive(), self.services, HANDLERS[message.queue]
+        return self._start(message.queue, lambda: handler(event, Context(late_after), services), message)
+
+    def _start(self, name: str, task: Callable[[], Any], message: Message | None = None) -> Worker:
+        worker = Worker(name, task)
         self.working.append((worker, message))
         return worker
 
-    def settle(self) -> None:
-        """Take note of workers that have ended: a message that was handled is gone, any other stays."""
+    def reap(self) -> None:
+        """Remove the workers that have ended, and delete their messages; a failed message stays in its queue."""
         for worker, message in [pair for pair in self.working if not pair[0].running]:
             self.working.remove((worker, message))
             failed = worker.dead or worker.error is not None
@@ -167,31 +178,31 @@ class World:
                 failed = failed or bool(worker.result["batchItemFailures"])
             if message is not None and not failed and message in self.messages:
                 self.messages.remove(message)
-            if worker.error is not None and not _is_meant(worker.error):
+            if worker.error is not None and not _is_expected(worker.error):
                 raise worker.error
             if worker.name == "start" and failed and not isinstance(worker.error, SimilarixError):
                 self.sync_orphaned = True
-        self.post.collect()
+        self.sqs.collect()
 
     def let_weeks_pass(self) -> None:
-        """No worker runs, no message waits, and no store remembers a removal for so long."""
+        """Reach the time when no worker runs, no message waits, and no store keeps a removal any more."""
         self.rest()
         self.vectors.forget_removals()
 
     def rest(self) -> None:
-        """Mend everything and let it run until nothing is left to do."""
+        """End all faults, and deliver messages until none is left."""
         self.bucket.down = self.bucket.unlisted = self.embedder.down = self.vectors.down = False
         self.bucket.denied.clear()
-        for _ in range(TURNS):
+        for _ in range(MAX_DELIVERIES_TO_REST):
             for worker, _ in list(self.working):
                 worker.run()
-            self.settle()
+            self.reap()
             if not self.messages:
                 return
             self.deliver(0).run()
-            self.settle()
+            self.reap()
         message = self.messages[0]
-        raise Broken(f"There is no end to it: {self.failure_log.reason(message.id)}: {message}")
+        raise Violation(f"The messages do not end: {self.failure_log.reason(message.id)}: {message}")
 
     def sync_all(self, *, retry: bool = True) -> None:
         """Sync every collection to its end, from rest."""
@@ -202,57 +213,57 @@ class World:
             self._sync_to_its_end(number, retry=retry)
         for number in range(len(self.members)):
             if any(r.reason == OVER_PLAN for r in self.catalogue.records.values()):
-                self._sync_to_its_end(number)  # a later sync may have made room
-        self.news_lost = False
+                self._sync_to_its_end(number)  # a later sync may have freed quota
+        self.needs_sync = False
 
     def _sync_to_its_end(self, number: int, *, retry: bool = False) -> None:
-        self.begin_sync(number, Trigger.MANUAL, confirm=True, retry=retry).run()
-        self.settle()
+        self.start_sync(number, Trigger.MANUAL, confirm=True, retry=retry).run()
+        self.reap()
         self.rest()
         status = self.current(number).sync.status
         if status is not SyncStatus.COMPLETED:
-            raise Broken(f"A sync that nothing kept from it did not complete: {status}, {self.current(number)}")
+            raise Violation(f"An undisturbed sync did not complete: {status}, {self.current(number)}")
 
     def current(self, number: int) -> Collection:
         member = self.members[number]
         return self.collections.stored[member.account, member.uuid]
 
-    # What must hold.
+    # Invariants of rest.
 
     def check_rest(self) -> None:
-        """No message is left: no sync may wait for one, and what was counted adds up."""
+        """No message is left, so no sync may be in progress, and its figures must add up."""
         for number, _ in enumerate(self.members):
             sync = self.current(number).sync
             if sync.status is SyncStatus.IN_PROGRESS and not self.sync_orphaned:
-                raise Broken(f"A sync waits for nothing: {sync}")
+                raise Violation(f"A sync is in progress without a message: {sync}")
             if sync.status is SyncStatus.COMPLETED and (
                 sync.progress.finished != sync.progress.to_do or sync.outstanding
             ):
-                raise Broken(f"Its figures do not add up: {sync}")
+                raise Violation(f"The figures of a sync do not add up: {sync}")
         self._check_counters()
 
     def check_converged(self, *, synced: bool = False) -> None:
-        """Index = catalogue = bucket, for every collection, but for what a plan had no room for at a worker's look.
+        """Index = catalogue = bucket, for every collection, but for files that exceeded the plan when they were tried.
 
         Args:
-            synced: since whatever has made room, so that there is none now for what is left out.
+            synced: every collection was synced since quota was last freed, so no file is left out while some remains.
         """
         for number, member in enumerate(self.members):
             expected = {key: body for key, body in self.bucket.objects.items() if self.current(number).holds(key)}
             records = {key: r for (owner, key), r in self.catalogue.records.items() if owner == member.uuid}
-            refused = {key for key, record in records.items() if record.reason == OVER_PLAN}
-            if refused and synced and self.room(member.account) > 0:
-                raise Broken(f"There is room for {sorted(refused)}, and they are not indexed")
-            expected = {key: body for key, body in expected.items() if key not in refused}
+            over_plan = {key for key, record in records.items() if record.reason == OVER_PLAN}
+            if over_plan and synced and self.remaining_files(member.account) > 0:
+                raise Violation(f"The plan allows {sorted(over_plan)}, and they are not indexed")
+            expected = {key: body for key, body in expected.items() if key not in over_plan}
             for key, body in expected.items():
                 self._check_record(key, body, records.get(key))
-            for key in records.keys() - expected.keys() - refused:
+            for key in records.keys() - expected.keys() - over_plan:
                 if records[key].state is not FileState.REMOVED:
-                    raise Broken(f"{key!r} is gone from the bucket and still {records[key].state}")
+                    raise Violation(f"{key!r} is gone from the bucket and still {records[key].state}")
             documents = {d.key: d for d in self.vectors.documents.values() if d.collection == member.uuid}
             readable = {key: body for key, body in expected.items() if _is_readable(body)}
             if documents.keys() != readable.keys():
-                raise Broken(f"The index has {sorted(documents)}, the bucket {sorted(readable)}")
+                raise Violation(f"The index has {sorted(documents)}, the bucket {sorted(readable)}")
             for key, body in readable.items():
                 self._check_document(documents[key], records[key], body)
         self._check_counters()
@@ -260,138 +271,136 @@ class World:
     def _check_record(self, key: str, body: bytes, record: FileRecord | None) -> None:
         state = FileState.INDEXED if _is_readable(body) else FileState.FAILED
         if record is None or (record.state, record.etag, record.size) != (state, etag(body), len(body)):
-            raise Broken(f"{key!r} should be {state} as {etag(body)}, and is {record}")
-        if record.model != self.embedder.stamp:
-            raise Broken(f"{key!r} bears {record.model}, and the model is {self.embedder.stamp}")
+            raise Violation(f"{key!r} should be {state} as {etag(body)}, and is {record}")
+        if record.model != self.embedder.model:
+            raise Violation(f"{key!r} has the model version {record.model}, and the model is {self.embedder.model}")
 
     def _check_document(self, document: VectorDocument, record: FileRecord, body: bytes) -> None:
-        if (document.vector, document.model) != (vector(body), self.embedder.stamp):
-            raise Broken(f"The index has another picture for {document.key!r}")
-        place = record.thumbnail or "none"
-        if self.storage.thumbnail(document.collection, place) != b"thumbnail of " + body:
-            raise Broken(f"{document.key!r} has another thumbnail, or none")
+        if (document.vector, document.model) != (vector(body), self.embedder.model):
+            raise Violation(f"The index has another image for {document.key!r}")
+        if self.storage.thumbnail(document.collection, record.thumbnail or "none") != b"thumbnail of " + body:
+            raise Violation(f"{document.key!r} has another thumbnail, or none")
 
     def _check_counters(self) -> None:
         audit = self.services.statistics_audit
         for number, _ in enumerate(self.members):
             collection = audit.audit_collection(self.current(number))
             if not collection.matches:
-                raise Broken(f"Stored is {collection.stored}, counted is {collection.counted}")
+                raise Violation(f"Stored is {collection.stored}, counted is {collection.counted}")
         for uuid in self.accounts.stored:
             account = audit.audit_account(uuid)
             if not account.matches:
-                raise Broken(f"The account's stored totals are {account.stored}, counted are {account.counted}")
+                raise Violation(f"The account's stored totals are {account.stored}, counted are {account.counted}")
 
-    def room(self, account: str) -> int:
+    def remaining_files(self, account: str) -> int:
         """Files that the account's plan still allows."""
         allowed: int = self.accounts.stored[account].terms.allowed.files
         return allowed - int(self.quota_ledger.usage(account, "").files)
 
-    # What is watched as it happens.
+    # Invariants of every call.
 
-    def _watch_source(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
+    def _check_source_call(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
         worker = current_worker()
         if name == "head_objects" and worker is not None:
-            worker.looked |= answer
-            worker.asked = False
-            worker.known = defaultdict(list)
+            worker.objects |= result
+            worker.has_embedded = False
+            worker.reusable = defaultdict(list)
             for record in self.catalogue.records.values():
                 if record.embedding is not None:
-                    found = ObjectInfo(record.key, record.etag, record.size)
-                    name_of = content_key(record.account, record.embedding.model, found)
-                    worker.known[name_of].append((record.collection, record.key, record.version))
+                    s3_object = ObjectInfo(record.key, record.etag, record.size)
+                    content = content_key(record.account, record.embedding.model, s3_object)
+                    worker.reusable[content].append((record.collection, record.key, record.version))
 
-    def _watch_shares(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
+    def _note_quota(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
         worker = current_worker()
         if name == "account" and worker is not None:
-            worker.room = answer.terms.allowed.files
+            worker.quota = result.terms.allowed.files
         elif name == "usage" and worker is not None:
-            worker.room -= answer.files
+            worker.quota -= result.files
 
-    def _watch_catalogue(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
-        reader = current_worker()
-        if name == "get_many" and reader is not None:
-            reader.records = answer
+    def _check_catalogue_call(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
+        worker = current_worker()
+        if name == "get_many" and worker is not None:
+            worker.records = result
         if name == "save_all":
-            worker = current_worker()
-            drafts = [draft for draft in arguments[0] if draft.record.key not in answer]
-            more = sum(usage_delta(draft.record, draft.previous)[0] for draft in drafts)
-            has = self.quota_ledger.usage(arguments[0][0].record.account, "").files
-            if more > 0 and has > arguments[1].files:  # as the worker has read it: it may have changed since
-                raise Broken("More was indexed than the plan allows")
-            for draft in arguments[0]:
-                before, key, picture = draft.previous, draft.record.key, draft.record.embedding
-                removes = draft.record.state is FileState.REMOVED and before is not None
-                goes = removes and before.state is not FileState.REMOVED and worker is not None
-                if goes and worker.looked.get(key, "unseen") is not None:
-                    raise Broken(f"{key!r} was taken out without being seen to be gone")
-                if picture is not None and picture.md5 != draft.record.etag:
-                    raise Broken(f"{key!r} was given a picture of other bytes")
+            writes, stale = arguments[0], result
+            added = sum(write.usage_delta[0] for write in writes if write.key not in stale)
+            files = self.quota_ledger.usage(writes[0].record.account, "").files
+            if added > 0 and files > arguments[1].files:  # the plan as the worker has read it: it may have changed
+                raise Violation("More was indexed than the plan allows")
+            for write in writes:
+                record, previous = write.record, write.previous
+                is_removal = record.state is FileState.REMOVED and previous is not None
+                removes = is_removal and previous.state is not FileState.REMOVED and worker is not None
+                if removes and worker.objects.get(write.key, "unread") is not None:
+                    raise Violation(f"{write.key!r} was removed by a worker that has not seen it gone")
+                if record.embedding is not None and record.embedding.md5 != record.etag:
+                    raise Violation(f"{write.key!r} was given an embedding of other bytes")
 
-    def _watch_embedder(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
+    def _check_embedder_call(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
         worker = current_worker()
         if name == "model_version" and worker is not None:
-            worker.stamp = answer
+            worker.model = result
         if name != "embed_objects" or worker is None:
             return
-        first, worker.asked = not worker.asked, True
-        made: set[str] = set()
-        keys = [unquote(wish.url.rpartition("/")[2]) for wish in arguments[0]]
+        is_first_call, worker.has_embedded = not worker.has_embedded, True
+        embedded: set[str] = set()
+        keys = [unquote(item.url.rpartition("/")[2]) for item in arguments[0]]
         new = [k for k in keys if k not in worker.records or worker.records[k].state is not FileState.INDEXED]
-        if len(new) > max(worker.room, 0):
-            raise Broken(f"{len(new)} new objects were embedded where the plan had room for {worker.room}")
-        for wish, result in zip(arguments[0], answer, strict=True):
-            seen = worker.looked.get(unquote(wish.url.rpartition("/")[2]))
+        if len(new) > max(worker.quota, 0):
+            raise Violation(f"{len(new)} new objects were embedded where the plan allowed {worker.quota}")
+        for item, embedding in zip(arguments[0], result, strict=True):
+            s3_object = worker.objects.get(unquote(item.url.rpartition("/")[2]))
             if (
-                not isinstance(result, ImageEmbedding)
-                or not isinstance(seen, ObjectInfo)
-                or result.model != worker.stamp
+                not isinstance(embedding, ImageEmbedding)
+                or not isinstance(s3_object, ObjectInfo)
+                or embedding.model != worker.model
             ):
-                continue  # nothing came of it, or the model was renewed in between
-            member = next(m for m in self.members if m.uuid in wish.thumbnail_url)
-            what = content_key(member.account, result.model, seen)
-            if first and what in made:
-                raise Broken(f"{seen.key!r} was embedded beside the same bytes")
-            made.add(what)
-            places = worker.known.get(what, [])
-            # Where one of them went meanwhile, it may be the one whose picture was to be shared.
-            if places and all(self._still(*place) for place in places):
-                raise Broken(f"{seen.key!r} was embedded though its bytes were known")
+                continue  # it failed, or the model was renewed in between
+            member = next(m for m in self.members if m.uuid in item.thumbnail_url)
+            content = content_key(member.account, embedding.model, s3_object)
+            if is_first_call and content in embedded:
+                raise Violation(f"{s3_object.key!r} was embedded beside the same bytes")
+            embedded.add(content)
+            reusable = worker.reusable.get(content, [])
+            # If one of them was changed meanwhile, it may be the one whose embedding was to be reused.
+            if reusable and all(self._is_unchanged(*version) for version in reusable):
+                raise Violation(f"{s3_object.key!r} was embedded though its bytes had an embedding")
 
-    def _still(self, collection: str, key: str, version: int) -> bool:
+    def _is_unchanged(self, collection: str, key: str, version: int) -> bool:
         record = self.catalogue.get(collection, key)
         if record is None or record.version != version:
             return False
         return record.thumbnail is not None and self.storage.thumbnail(collection, record.thumbnail) is not None
 
-    def _watch_syncs(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
+    def _check_sync_call(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
         if name == "complete_batch":
             batch = arguments[0]
-            batch_records = self.syncs.batches.get((batch.sync, batch.batch_id))
-            if batch_records is not None and batch_records.hints != batch.hints:
-                raise Broken(f"{batch.batch_id} was counted as done, and another batch of that name is on record")
+            stored = self.syncs.batches.get((batch.sync, batch.batch_id))
+            if stored is not None and stored.hints != batch.hints:
+                raise Violation(f"{batch.batch_id} was counted as done, and another batch is stored under that id")
 
-    def _watch_queues(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
+    def _check_queue_call(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
         if name == "send_batches":
             for batch in arguments[0]:
-                if batch.batch_id is not None and batch.batch_id.startswith("held."):
-                    self._check_release(batch)
-        self.post.collect()
+                if batch.batch_id is not None and batch.batch_id.startswith("deferred."):
+                    self._check_removals(batch)
+        self.sqs.collect()
 
-    def _check_release(self, batch: IndexBatch) -> None:
+    def _check_removals(self, batch: IndexBatch) -> None:
         collection = self.collections.get(batch.account, batch.collection)
         assert collection is not None
         sync = collection.sync
         if sync.id == batch.sync and sync.open_key_ranges:
-            raise Broken("Removals were sent before the bucket had been listed to its end")
-        asks = sync.files_before >= CONFIRM_FROM and sync.progress.to_remove * 2 > sync.files_before
-        if sync.id == batch.sync and asks and not sync.confirmed:
-            raise Broken("Most of a collection was to be removed, and nobody was asked")
+            raise Violation("Removals were sent before the bucket had been listed to its end")
+        removes_most = sync.files_before >= CONFIRMATION_MIN_FILES and sync.progress.to_remove * 2 > sync.files_before
+        if sync.id == batch.sync and removes_most and not sync.confirmed:
+            raise Violation("Most of a collection was to be removed without a confirmation")
 
 
 def _is_readable(body: bytes) -> bool:
     return bool(body) and not body.startswith(UNREADABLE)
 
 
-def _is_meant(error: Exception) -> bool:
+def _is_expected(error: Exception) -> bool:
     return isinstance(error, SimilarixError) or type(error).__name__ in ("Throttled", "StaleWrite", "ConnectionError")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.domain.files import FileState, as_removed
+from chalicelib.domain.files import FileState
 from tests.factories import a_collection, a_record, an_embedding
 from tests.stress.stack.differences import Document, key_differences
 
@@ -19,7 +19,7 @@ FAILED = replace(RECORD, state=FileState.FAILED, embedding=None)
 
 @pytest.mark.parametrize(
     ("listed", "record", "document"),
-    [(LISTED, RECORD, DOCUMENT), (LISTED, FAILED, None), (None, as_removed(RECORD), None), (None, None, None)],
+    [(LISTED, RECORD, DOCUMENT), (LISTED, FAILED, None), (None, RECORD.as_removed(), None), (None, None, None)],
 )
 def test_records_that_agree_have_no_difference(listed, record, document):
     assert list(key_differences(listed, record, document, MODEL)) == []
@@ -29,7 +29,7 @@ def test_records_that_agree_have_no_difference(listed, record, document):
     ("listed", "record", "document", "words"),
     [
         (LISTED, None, None, "is in the bucket, but missing in the catalogue"),
-        (LISTED, as_removed(RECORD), None, "is in the bucket, but removed in the catalogue"),
+        (LISTED, RECORD.as_removed(), None, "is in the bucket, but removed in the catalogue"),
         (None, RECORD, DOCUMENT, "is not in the bucket, but indexed in the catalogue"),
         (("f" * 32, RECORD.size), RECORD, DOCUMENT, "in the catalogue"),
         ((ETAG, 1), RECORD, DOCUMENT, "in the catalogue"),

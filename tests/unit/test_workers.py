@@ -1,4 +1,4 @@
-"""A message is done, or it comes back: batches of which one fails, and what the log and the metrics tell of them."""
+"""The handlers: a message is handled or redelivered, its failure is logged, and its outcomes become metrics."""
 
 import json
 from dataclasses import dataclass, field
@@ -10,39 +10,42 @@ from chalicelib import workers
 from chalicelib.domain.errors import StoreUnavailable
 from chalicelib.domain.messages import REDRIVEN_ATTRIBUTE, IndexBatch, ObjectHint, ReceivedMessage
 from chalicelib.domain.syncs import Tally
+from chalicelib.services.pipeline.index_worker import IndexWorker
+
+FAULTY = "a faulty collection"
 
 
 @dataclass
 class IndexerStub:
-    """Applies every batch but those of a collection that is out of order."""
+    """Applies every batch but those of the faulty collection."""
 
     applied: list[tuple[str, bool]] = field(default_factory=list)
 
-    def apply(self, batch: IndexBatch, *, again: bool) -> Tally:
-        if batch.collection == "out of order":
+    def apply(self, batch: IndexBatch, *, redelivered: bool) -> Tally:
+        if batch.collection == FAULTY:
             raise StoreUnavailable("The search index cannot be used now.")
-        self.applied.append((batch.collection, again))
+        self.applied.append((batch.collection, redelivered))
         return Tally(done=2, failed=1)
 
 
 @dataclass
 class SyncWorkerStub:
-    closed: list[str] = field(default_factory=list)
-    kept_alive: list[str] = field(default_factory=list)
+    completed: list[str] = field(default_factory=list)
+    renewed: list[str] = field(default_factory=list)
 
     def complete_batch(self, batch: IndexBatch, tally: Tally) -> None:
-        self.closed.append(batch.collection)
+        self.completed.append(batch.collection)
 
     def renew_lease(self, batch: IndexBatch) -> None:
-        self.kept_alive.append(batch.collection)
+        self.renewed.append(batch.collection)
 
 
 @dataclass
 class RetriesStub:
-    told: list[tuple[ReceivedMessage, Exception]] = field(default_factory=list)
+    failures: list[tuple[ReceivedMessage, Exception]] = field(default_factory=list)
 
-    def handle_failure(self, delivery: ReceivedMessage, error: Exception) -> None:
-        self.told.append((delivery, error))
+    def handle_failure(self, message: ReceivedMessage, error: Exception) -> None:
+        self.failures.append((message, error))
 
 
 @dataclass
@@ -51,16 +54,20 @@ class Services:
     sync_worker: SyncWorkerStub = field(default_factory=SyncWorkerStub)
     retries: RetriesStub = field(default_factory=RetriesStub)
 
+    @property
+    def index_worker(self) -> IndexWorker:
+        return IndexWorker(self.indexer, self.sync_worker)  # type: ignore[arg-type]
 
-def event(*collections: str, times: int = 1) -> dict[str, Any]:
-    """What SQS hands to a function: a message for each collection, each with an id of its own."""
+
+def event(*collections: str, received: int = 1) -> dict[str, Any]:
+    """The event of a delivery: a message for each collection, each with an id of its own."""
     return {
         "Records": [
             {
                 "messageId": f"message-{number}",
                 "receiptHandle": f"receipt-{number}",
                 "body": IndexBatch("account", collection, (ObjectHint("a.jpg"),)).to_json(),
-                "attributes": {"ApproximateReceiveCount": str(times)},
+                "attributes": {"ApproximateReceiveCount": str(received)},
                 "messageAttributes": {},
                 "md5OfBody": "",
                 "eventSource": "aws:sqs",
@@ -72,59 +79,59 @@ def event(*collections: str, times: int = 1) -> dict[str, Any]:
     }
 
 
-def index(services: Services, *collections: str, times: int = 1) -> dict[str, Any]:
-    return workers.index(event(*collections, times=times), None, services)  # type: ignore[arg-type]
+def index(services: Services, *collections: str, received: int = 1) -> dict[str, Any]:
+    return workers.index(event(*collections, received=received), None, services)  # type: ignore[arg-type]
 
 
-def told(output: str) -> dict[str, float]:
-    """The metrics in what a function wrote, in CloudWatch's embedded format."""
+def metrics_in(output: str) -> dict[str, float]:
+    """The metrics in a function's output, in CloudWatch's embedded metric format."""
     (line,) = [line for line in output.splitlines() if "CloudWatchMetrics" in line]
     body = json.loads(line)
     names = [metric["Name"] for metric in body["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
     return {name: sum(body[name]) for name in names}
 
 
-def test_a_message_that_fails_comes_back_and_its_neighbours_do_not() -> None:
+def test_a_failed_message_is_redelivered_and_the_others_of_its_delivery_are_not() -> None:
     services = Services()
-    answer = index(services, "one", "out of order", "two")
-    assert answer == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
-    assert services.sync_worker.closed == ["one", "two"]
+    response = index(services, "one", FAULTY, "two")
+    assert response == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
+    assert services.sync_worker.completed == ["one", "two"]
 
 
-def test_the_reason_of_a_failure_goes_where_the_next_delivery_is_decided() -> None:
+def test_a_failure_is_passed_to_the_retry_policy_with_its_message() -> None:
     services = Services()
-    index(services, "out of order", times=3)
-    ((delivery, error),) = services.retries.told
-    assert (delivery.id, delivery.queue, delivery.received) == ("message-0", "similarix-index", 3)
+    index(services, FAULTY, received=3)
+    ((message, error),) = services.retries.failures
+    assert (message.id, message.queue, message.received) == ("message-0", "similarix-index", 3)
     assert isinstance(error, StoreUnavailable)
 
 
-def test_a_batch_whose_messages_all_fail_is_answered_not_raised() -> None:
-    assert len(index(Services(), "out of order", "out of order")["batchItemFailures"]) == 2
+def test_a_delivery_whose_messages_all_fail_returns_them_and_raises_nothing() -> None:
+    assert len(index(Services(), FAULTY, FAULTY)["batchItemFailures"]) == 2
 
 
-def test_a_message_that_was_handed_out_before_is_applied_with_more_care() -> None:
+def test_a_redelivered_message_is_applied_as_such_and_renews_the_lease_of_its_sync() -> None:
     services = Services()
     index(services, "one")
-    index(services, "two", times=2)
+    index(services, "two", received=2)
     assert services.indexer.applied == [("one", False), ("two", True)]
-    assert services.sync_worker.kept_alive == ["two"]
+    assert services.sync_worker.renewed == ["two"]
 
 
-def test_a_message_that_is_sent_back_from_the_dead_letters_was_handed_out_before() -> None:
-    services, sent_back = Services(), event("one")
-    sent_back["Records"][0]["messageAttributes"] = {REDRIVEN_ATTRIBUTE: {"dataType": "String", "stringValue": "yes"}}
-    workers.index(sent_back, None, services)  # type: ignore[arg-type]
+def test_a_message_from_the_dead_letter_queue_counts_as_redelivered() -> None:
+    services, redriven = Services(), event("one")
+    redriven["Records"][0]["messageAttributes"] = {REDRIVEN_ATTRIBUTE: {"dataType": "String", "stringValue": "yes"}}
+    workers.index(redriven, None, services)  # type: ignore[arg-type]
     assert services.indexer.applied == [("one", True)]
 
 
-def test_what_became_of_the_files_is_counted_once_for_the_whole_delivery(capsys: pytest.CaptureFixture[str]) -> None:
-    index(Services(), "one", "two", "out of order")
-    assert told(capsys.readouterr().out) == {"FilesDone": 4.0, "FilesFailed": 2.0, "MessagesFailed": 1.0}
+def test_the_outcomes_of_a_whole_delivery_become_one_set_of_metrics(capsys: pytest.CaptureFixture[str]) -> None:
+    index(Services(), "one", "two", FAULTY)
+    assert metrics_in(capsys.readouterr().out) == {"FilesDone": 4.0, "FilesFailed": 2.0, "MessagesFailed": 1.0}
 
 
-def test_a_message_that_is_none_of_ours_comes_back() -> None:
+def test_a_malformed_message_is_redelivered() -> None:
     broken = event("one")
     broken["Records"][0]["body"] = "nonsense"
-    answer = workers.index(broken, None, Services())  # type: ignore[arg-type]
-    assert answer == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
+    response = workers.index(broken, None, Services())  # type: ignore[arg-type]
+    assert response == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}

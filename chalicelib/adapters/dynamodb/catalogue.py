@@ -17,9 +17,8 @@ from chalicelib.adapters.dynamodb.transactions import CONDITION_FAILED, transact
 from chalicelib.adapters.dynamodb.usage import PLAN_FULL, usage_update
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite
-from chalicelib.domain.files import OVER_PLAN, FilePage, FileRecord, FileState, PendingWrite, usage_delta
+from chalicelib.domain.files import OVER_PLAN, CatalogueEntry, FilePage, FileRecord, FileState, PendingWrite
 from chalicelib.domain.plans import Plan
-from chalicelib.domain.sync_diff import CatalogueEntry
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
@@ -160,7 +159,7 @@ class DynamoDBCatalogue:
     def _write(self, writes: Sequence[PendingWrite], plan: Plan | None) -> set[int]:
         """Write all records; or none, and return the positions of the stale ones."""
         record = writes[0].record
-        deltas = [usage_delta(write.record, write.previous) for write in writes]
+        deltas = [write.usage_delta for write in writes]
         files, size = (sum(amounts) for amounts in zip(*deltas, strict=True))
         puts = [self._put(write) for write in writes]
         parts = [*puts, self._statistics_update(record, files, size)]

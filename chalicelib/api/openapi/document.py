@@ -44,7 +44,14 @@ REFUSALS = {
     500: ("Something went wrong on our side", ["internal_error"]),
     503: (
         "Not possible just now; try again after `Retry-After` seconds",
-        ["unavailable", "store_unavailable", "embedder_unavailable", "source_unavailable", "source_denied"],
+        [
+            "unavailable",
+            "contention",
+            "store_unavailable",
+            "embedder_unavailable",
+            "source_unavailable",
+            "source_denied",
+        ],
     ),
 }
 ALWAYS = (403, 405, 429, 500, 503)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import StaleWrite
-from chalicelib.domain.files import FileRecord, FileState, next_revision
+from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.vectors import vector_document
 from chalicelib.services.maintenance.records import record_chunks
 from chalicelib.services.ports import Catalogue, Clock, MaintainedVectorStore
@@ -50,7 +50,7 @@ class ModelSwitch:
         """Returns False when the record has changed since it was read."""
         assert record.embedding is not None
         embedding = replace(record.embedding, model=model, vector=vector)
-        revision = replace(next_revision(record, self.now()), model=model, embedding=embedding)
+        revision = replace(record.next_revision(self.now()), model=model, embedding=embedding)
         # The store first, as every writer does: docs/decisions/0002.
         self.store.upsert([vector_document(revision, embedding, collection.bucket)])
         try:

@@ -1,136 +1,110 @@
-"""What the embedder would make of objects, asked of it only where nobody has asked for the same bytes before."""
+"""Embeds objects, reusing the embedding of identical bytes in the same account."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.embeddings import EMBEDDER_URL_SECONDS, ImageEmbedding, ObjectToEmbed, ReadFailure
-from chalicelib.domain.files import (
-    FileRecord,
-    ObjectInfo,
-    PendingWrite,
-    as_indexed,
-    content_key,
-    md5_matches,
-    new_thumbnail_key,
+from chalicelib.domain.embeddings import (
+    EMBEDDER_URL_SECONDS,
+    SOURCE_NOT_FOUND,
+    EmbeddedImage,
+    ImageEmbedding,
+    ObjectToEmbed,
 )
+from chalicelib.domain.files import PendingWrite, content_key, md5_matches, new_thumbnail_key
+from chalicelib.domain.index_plan import EmbeddingRequest, EmbeddingResult
 from chalicelib.services.ports import Catalogue, Embedder, ManagedStorage, Source
 
 
 @dataclass(frozen=True, slots=True)
-class EmbeddingRequest:
-    """A record that waits for its picture, and the object as it was found."""
-
-    draft: PendingWrite
-    found: ObjectInfo
-
-    @property
-    def as_found(self) -> FileRecord:
-        """The record that would follow, of the object that was found."""
-        return replace(self.draft.record, etag=self.found.etag, size=self.found.size)
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddedImage:
-    """A picture, and where its thumbnail is."""
-
-    embedding: ImageEmbedding
-    thumbnail: str
-
-
-# A record with its picture; why there can be none; None where the object is no longer what was found.
-Result = FileRecord | ReadFailure | None
-
-
-@dataclass(frozen=True, slots=True)
 class EmbeddingService:
-    """Gives records their pictures, and the store their thumbnails."""
-
     catalogue: Catalogue
     storage: ManagedStorage
     embedder: Embedder
 
     def model_version(self) -> str:
-        """The stamp that counts as up to date."""
+        """The current model version."""
         return self.embedder.model_version()
 
     def embed(
-        self, collection: Collection, source: Source, model: str, wanted: Sequence[EmbeddingRequest]
-    ) -> Iterator[tuple[EmbeddingRequest, Result]]:
-        """Each with its result, in no order. The same bytes are embedded once in an account and model.
+        self, collection: Collection, source: Source, model: str, requests: Sequence[EmbeddingRequest]
+    ) -> Iterator[tuple[EmbeddingRequest, EmbeddingResult]]:
+        """Each request with its result, in any order. The same bytes are embedded once in an account and model.
 
         Raises:
-            EmbedderUnavailable: no answer could be had.
+            EmbedderUnavailable: the embedder did not answer.
         """
-        names = [content_key(collection.account, model, each.found) for each in wanted]
-        known = self.catalogue.find_by_content(list(dict.fromkeys(names))) if names else {}
-        first: dict[str, EmbeddingRequest] = {}
+        content_keys = [content_key(collection.account, model, request.s3_object) for request in requests]
+        records = self.catalogue.find_by_content(list(dict.fromkeys(content_keys))) if content_keys else {}
+        originals: dict[str, EmbeddingRequest] = {}
         copies: list[tuple[EmbeddingRequest, EmbeddingRequest]] = []
-        for each, name in zip(wanted, names, strict=True):
-            if (record := self._shared(each, known.get(name))) is not None:
-                yield each, record
-            elif name in first:
-                copies.append((each, first[name]))
+        for request, content in zip(requests, content_keys, strict=True):
+            record = records.get(content)
+            if record is not None and record.embedding is not None and record.thumbnail is not None:
+                image = EmbeddedImage(record.embedding, record.thumbnail)
+                if (copy := self._copy(request, image, record.collection)) is not None:
+                    yield request, copy
+                    continue
+            if content in originals:
+                copies.append((request, originals[content]))
             else:
-                first[name] = each
-        results = dict(self._ask(collection, source, list(first.values())))
-        left = []
-        for each, original in copies:
-            made = results[original]
-            if (record := self._shared(each, made if isinstance(made, FileRecord) else None)) is not None:
-                yield each, record
+                originals[content] = request
+        results = dict(self._embed_objects(collection, source, list(originals.values())))
+        left: list[EmbeddingRequest] = []
+        for request, original in copies:
+            result = results[original]
+            if isinstance(result, EmbeddedImage) and (copy := self._copy(request, result, collection.uuid)) is not None:
+                yield request, copy
             else:
-                left.append(each)
+                left.append(request)
         yield from results.items()
-        yield from self._ask(collection, source, left)
+        yield from self._embed_objects(collection, source, left)
 
-    def tidy(self, drafts: Sequence[PendingWrite], stale: set[str]) -> None:
-        """Delete the thumbnails that records no longer show, and those of records that were refused as stale."""
-        for record, previous in ((draft.record, draft.previous) for draft in drafts):
-            before = previous.thumbnail if previous else None
-            useless = record.thumbnail if record.key in stale else before
-            if useless is not None and record.thumbnail != before:
-                self.storage.delete_thumbnail(record.collection, useless)
+    def delete_unused_thumbnails(self, writes: Sequence[PendingWrite], stale: set[str]) -> None:
+        """Delete the thumbnails that records have replaced, and those of records that were refused as stale."""
+        for write in writes:
+            record = write.record
+            previous = write.previous.thumbnail if write.previous else None
+            unused = record.thumbnail if record.key in stale else previous
+            if unused is not None and record.thumbnail != previous:
+                self.storage.delete_thumbnail(record.collection, unused)
 
-    def _shared(self, each: EmbeddingRequest, twin: FileRecord | None) -> FileRecord | None:
-        """The record with the picture and a copy of the thumbnail that a twin has, if it has both."""
-        if twin is None or twin.embedding is None or twin.thumbnail is None:
+    def _copy(self, request: EmbeddingRequest, image: EmbeddedImage, collection: str) -> EmbeddedImage | None:
+        """The image of another file of that collection, with a copy of its thumbnail; None if there is no thumbnail."""
+        record = request.write.record
+        thumbnail = new_thumbnail_key(record.uuid)
+        if not self.storage.copy_thumbnail(collection, image.thumbnail, record.collection, thumbnail):
             return None
-        record, place = each.draft.record, new_thumbnail_key(each.draft.record.uuid)
-        if not self.storage.copy_thumbnail(twin.collection, twin.thumbnail, record.collection, place):
-            return None
-        return _record(each, twin.embedding, place)
+        return EmbeddedImage(image.embedding, thumbnail)
 
-    def _ask(
-        self, collection: Collection, source: Source, wanted: Sequence[EmbeddingRequest]
-    ) -> Iterator[tuple[EmbeddingRequest, Result]]:
-        if not wanted:
+    def _embed_objects(
+        self, collection: Collection, source: Source, requests: Sequence[EmbeddingRequest]
+    ) -> Iterator[tuple[EmbeddingRequest, EmbeddingResult]]:
+        if not requests:
             return
-        places = [new_thumbnail_key(each.draft.record.uuid) for each in wanted]
+        thumbnails = [new_thumbnail_key(request.write.record.uuid) for request in requests]
         results = self.embedder.embed_objects(
             [
                 ObjectToEmbed(
-                    source.presigned_get(each.found.key, seconds=EMBEDDER_URL_SECONDS),
-                    self.storage.thumbnail_upload_url(collection.uuid, place, seconds=EMBEDDER_URL_SECONDS),
+                    source.presigned_get(request.key, seconds=EMBEDDER_URL_SECONDS),
+                    self.storage.thumbnail_upload_url(collection.uuid, thumbnail, seconds=EMBEDDER_URL_SECONDS),
                 )
-                for each, place in zip(wanted, places, strict=True)
+                for request, thumbnail in zip(requests, thumbnails, strict=True)
             ]
         )
-        answered = list(zip(wanted, results, places, strict=True))
-        doubtful = [
-            w.found.key for w, r, _ in answered if isinstance(r, ImageEmbedding) and not md5_matches(r, w.found)
+        answers = list(zip(requests, results, thumbnails, strict=True))
+        unproven = [
+            request.key
+            for request, result, _ in answers
+            if isinstance(result, ImageEmbedding) and not md5_matches(result, request.s3_object)
         ]
-        # An ETag that is no MD5 of the bytes proves nothing: the object must still bear it after it was read.
-        seen = source.head_objects(doubtful) if doubtful else {}
-        for each, result, place in answered:
+        # An ETag that is not the MD5 of the bytes proves nothing: the object must still have it after it was read.
+        objects = source.head_objects(unproven) if unproven else {}
+        for request, result, thumbnail in answers:
             if isinstance(result, ImageEmbedding):
-                is_same = md5_matches(result, each.found) or (
-                    result.size == each.found.size and seen[each.found.key] == each.found
+                is_same = md5_matches(result, request.s3_object) or (
+                    result.size == request.s3_object.size and objects[request.key] == request.s3_object
                 )
-                yield each, _record(each, result, place) if is_same else None
+                yield request, EmbeddedImage(result, thumbnail) if is_same else None
             else:
-                yield each, None if result.code == "source_not_found" else result
-
-
-def _record(each: EmbeddingRequest, picture: ImageEmbedding, thumbnail: str) -> FileRecord:
-    return as_indexed(each.as_found, picture, thumbnail)
+                yield request, None if result.code == SOURCE_NOT_FOUND else result

@@ -1,4 +1,4 @@
-"""From S3's news to the collections it concerns."""
+"""Routes S3's events to the collections that hold their objects."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,34 +17,34 @@ class EventRouter:
     queues: Queues
     managed_bucket: str
 
-    def route(self, news: Iterable[ObjectEvent]) -> None:
-        """Send each change to the index workers, once for every collection that holds its key."""
-        wanted: dict[tuple[str, str], dict[str, ObjectHint]] = defaultdict(dict)
-        for item in news:
-            for collection in self._holding(item.bucket, item.change.key):
-                changes = wanted[collection.account, collection.uuid]
-                known = changes.get(item.change.key)
-                changes[item.change.key] = _later(known, item.change) if known else item.change
+    def route(self, events: Iterable[ObjectEvent]) -> None:
+        """Send each event's hint to the index workers, once for every collection that holds its key."""
+        hints: dict[tuple[str, str], dict[str, ObjectHint]] = defaultdict(dict)
+        for event in events:
+            key = event.hint.key
+            for collection in self._collections_of(event.bucket, key):
+                by_key = hints[collection.account, collection.uuid]
+                by_key[key] = _merged(by_key[key], event.hint) if key in by_key else event.hint
         self.queues.send_batches(
             [
                 IndexBatch(account, collection, batch)
-                for (account, collection), changes in wanted.items()
-                for batch in hint_batches(list(changes.values()))
+                for (account, collection), by_key in hints.items()
+                for batch in hint_batches(list(by_key.values()))
             ]
         )
 
-    def _holding(self, bucket: str, key: str) -> list[Collection]:
+    def _collections_of(self, bucket: str, key: str) -> list[Collection]:
         if bucket == self.managed_bucket:
             owner = managed_owner(key)
-            found = self.collections.get(*owner) if owner else None
-            candidates = [found] if found else []
+            managed = self.collections.get(*owner) if owner else None
+            candidates = [managed] if managed else []
         else:
             candidates = self.collections.on_bucket(bucket)
         return [collection for collection in candidates if collection.holds(key)]
 
 
-def _later(first: ObjectHint, second: ObjectHint) -> ObjectHint:
-    """One change for two of the same key: what the later one says, and whatever either asks for."""
+def _merged(first: ObjectHint, second: ObjectHint) -> ObjectHint:
+    """One hint for two of the same key: with the identity of the later one, and a retry if either wants one."""
     latest = latest_sequencer(first.sequencer, second.sequencer)
-    says = first if latest is not None and first.sequencer == latest else second
-    return ObjectHint(second.key, latest, first.retry or second.retry, says.etag, says.size)
+    later = first if latest is not None and first.sequencer == latest else second
+    return ObjectHint(second.key, latest, first.retry or second.retry, later.etag, later.size)

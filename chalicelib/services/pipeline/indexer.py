@@ -1,58 +1,34 @@
-"""Applying changes: the one way by which any object enters, changes in or leaves the index.
+"""Indexing: the one way by which any object enters, changes in or leaves the index.
 
-Manual and scheduled syncs, S3's events and uploads all end here. For each key the record is read first, then the
-object; what differs is embedded, written to the vector store and at last to the catalogue, whose write is refused if
-anybody else has written the record meanwhile. Then the key is looked at again. A crash at any point leaves the
-catalogue behind the vector store, never ahead of it, and the message comes back.
+Manual and scheduled syncs, S3's events and uploads all end here. The records of a batch are read first, then its
+objects; what to do about them is planned (``domain.index_plan``), objects are embedded, the vector store is written
+and at last the catalogue. It refuses a record that another worker has written meanwhile; its key is checked again.
+A crash at any point leaves the catalogue behind the vector store, never ahead of it, and the message is redelivered.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from chalicelib.domain.collections import Collection, SyncStatus
-from chalicelib.domain.embeddings import ReadFailure
-from chalicelib.domain.errors import NotFound, QuotaExceeded, SourceUnavailable
-from chalicelib.domain.files import (
-    Action,
-    FileRecord,
-    FileState,
-    PendingWrite,
-    as_failed,
-    as_indexed,
-    as_removed,
-    as_restored,
-    decide,
-    is_stale_event,
-    latest_sequencer,
-    md5_matches,
-    next_revision,
-    next_version,
+from chalicelib.domain.embeddings import EmbeddedImage, ReadFailure
+from chalicelib.domain.errors import Contention, NotFound, QuotaExceeded
+from chalicelib.domain.files import PendingWrite
+from chalicelib.domain.index_plan import (
+    EmbeddingRequest,
+    EmbeddingResult,
+    IndexPlan,
+    current_hints,
+    plan_batch,
 )
 from chalicelib.domain.messages import IndexBatch, ObjectHint
-from chalicelib.domain.syncs import Tally
-from chalicelib.services.pipeline.embeddings import EmbeddedImage, EmbeddingRequest, EmbeddingService
+from chalicelib.domain.syncs import Outcome, Tally
+from chalicelib.services.pipeline.embeddings import EmbeddingService
 from chalicelib.services.pipeline.quota import QuotaAllocator, QuotaService
 from chalicelib.services.pipeline.vector_projection import VectorProjection
 from chalicelib.services.ports import Catalogue, Clock, Collections, Source, Sources, VectorStore
 
-MAX_ROUNDS = 4  # at one message, when its objects are changed or written by others while it is handled
+MAX_ROUNDS = 4  # of one message, if its objects are changed or written by others while it is handled
 NOTHING_EMBEDDED: Mapping[str, EmbeddedImage] = {}
-VANISHED = ("vanished", "The object was gone before it could be read.")
-
-
-@dataclass(slots=True)
-class Round:
-    """What one look at the objects led to: records to write, keys to look at once more, and faults that pass.
-
-    ``standing`` are the records that stay as they are, ``unread`` the keys of those whose objects could not be read.
-    """
-
-    drafts: list[PendingWrite] = field(default_factory=list)
-    wanted: list[EmbeddingRequest] = field(default_factory=list)
-    standing: list[FileRecord] = field(default_factory=list)
-    look_again: set[str] = field(default_factory=set)
-    unread: set[str] = field(default_factory=set)
-    transient: list[ReadFailure] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,189 +42,116 @@ class Indexer:
     now: Clock
 
     def apply(
-        self, batch: IndexBatch, *, again: bool = False, opened: Mapping[str, EmbeddedImage] = NOTHING_EMBEDDED
+        self,
+        batch: IndexBatch,
+        *,
+        redelivered: bool = False,
+        embedded: Mapping[str, EmbeddedImage] = NOTHING_EMBEDDED,
     ) -> Tally:
-        """Bring each object of the batch to where its bucket has it; answers what became of them.
+        """Make the index equal to the bucket for each object of the batch; returns what became of the objects.
 
         Args:
-            again: the message has been handled before, perhaps in part; the vector store is written even where
-                the news is old, or the sync that wanted it is no more, because the earlier worker may have died
-                between the two.
-            opened: what the embedder has just read out of objects, by key; one that has other bytes by now is opened.
+            redelivered: the message was handled before, perhaps in part. The vector store is then written even if the
+                hints are stale or their sync has ended: the earlier worker may have died between its two writes.
+            embedded: images that were just embedded, by key; one is ignored if its object's bytes have changed since.
 
         Raises:
-            Unavailable: the bucket, the embedder or the store did not answer; nothing is lost, try again.
+            Unavailable: the bucket, the embedder or the store is unavailable, or objects kept changing; nothing is
+                lost, try again.
         """
         collection = self.collections.get(batch.account, batch.collection)
         if collection is None:
             return Tally()
-        changes = [change for change in batch.hints if collection.holds(change.key)]
+        hints = [hint for hint in batch.hints if collection.holds(hint.key)]
         try:
-            if not _is_idle(batch, collection):
-                return self._bring_up(collection, changes, opened, again=again)
-            if again:  # whoever had it before may have died between the two writes
-                self._projection.repair(collection, [change.key for change in changes])
+            if not _is_abandoned(batch, collection):
+                return self._index(collection, hints, embedded, redelivered=redelivered)
+            if redelivered:  # the earlier worker may have died between its two writes
+                self._projection.repair(collection, [hint.key for hint in hints])
         except NotFound:
-            # Deleted while this was at it: what it has written into the store must not outlive the collection.
+            # The collection was deleted meanwhile: what this worker wrote into the store must not outlive it.
             self.vectors.remove_collection(collection.account, collection.uuid)
         return Tally()
 
-    def _bring_up(
-        self, collection: Collection, changes: Sequence[ObjectHint], opened: Mapping[str, EmbeddedImage], *, again: bool
+    def _index(
+        self,
+        collection: Collection,
+        hints: Sequence[ObjectHint],
+        embedded: Mapping[str, EmbeddedImage],
+        *,
+        redelivered: bool,
     ) -> Tally:
-        outcomes: dict[str, str] = {}
-        rounds = 0
-        while changes:
-            if rounds == MAX_ROUNDS:
-                raise SourceUnavailable(f"{len(changes)} objects kept changing while they were indexed.")
-            changes = self._round(collection, changes, outcomes, opened, again=again)
-            # Where this did not do, somebody was faster, and the thumbnail has been thrown away.
-            again, opened, rounds = True, NOTHING_EMBEDDED, rounds + 1
-        return _tally(outcomes)
+        outcomes: dict[str, Outcome] = {}
+        for _ in range(MAX_ROUNDS):
+            if not hints:
+                break
+            round_outcomes, recheck = self._round(collection, hints, embedded, redelivered=redelivered)
+            outcomes |= round_outcomes
+            hints = [hint for hint in hints if hint.key in recheck]
+            # A refused write is in the store already, as after a crash, and the thumbnail of its image is deleted.
+            redelivered, embedded = True, NOTHING_EMBEDDED
+        if hints:
+            raise Contention(f"{len(hints)} objects kept changing while they were indexed.")
+        return Tally.of(outcomes.values())
 
     def _round(
         self,
         collection: Collection,
-        changes: Sequence[ObjectHint],
-        outcomes: dict[str, str],
-        opened: Mapping[str, EmbeddedImage],
+        hints: Sequence[ObjectHint],
+        embedded: Mapping[str, EmbeddedImage],
         *,
-        again: bool,
-    ) -> list[ObjectHint]:
-        """One round over the changes; answers those to look at once more."""
-        records = self.catalogue.get_many(collection.uuid, [change.key for change in changes])
+        redelivered: bool,
+    ) -> tuple[Mapping[str, Outcome], frozenset[str]]:
+        """Plan and carry out the hints once; returns the outcomes, and the keys to check again."""
+        # The records before the objects: a worker that has seen a later state of an object than this one then writes a
+        # later record than the one that was read here, so this one's write is refused.
+        records = self.catalogue.get_many(collection.uuid, [hint.key for hint in hints])
         source, model = self.sources.of(collection), self.embeddings.model_version()
-        done = self._look(collection, changes, records, source, model, opened)
-        _use(opened, done)
-        ration = self.quota.of(collection)
-        done.drafts = ration.admit(done.drafts, model)
-        self._embed(collection, source, model, done, ration)
-        if again:
-            done.drafts += [PendingWrite(replace(r, version=next_version(r, self.now())), r) for r in done.standing]
-        self._projection.project([draft.record for draft in done.drafts], collection.bucket)
-        stale = self._save(done.drafts, ration) if done.drafts else set()
-        self.embeddings.tidy(done.drafts, stale)
-        written = [draft.record for draft in done.drafts if draft.record.key not in stale]
-        outcomes |= {record.key: _outcome(record, done.unread) for record in (*done.standing, *written)}
-        if done.transient:
-            # After the neighbours are safe: the message comes back, and then only these are left to do.
-            raise SourceUnavailable("; ".join(sorted({f"{f.code}: {f.message}" for f in done.transient})))
-        done.look_again |= stale
-        return [change for change in changes if change.key in done.look_again]
+        current = current_hints(hints, records)
+        objects = source.head_objects([hint.key for hint in current])
+        plan = plan_batch(collection, current, records, objects, model, self.now(), embedded)
+        allocator = self.quota.allocator(collection)
+        plan = replace(plan, writes=tuple(allocator.reserve(plan.writes, model)))
+        plan = self._embed(collection, source, model, plan, allocator)
+        if redelivered:
+            plan = plan.with_unchanged_rewritten(self.now())
+        # The store before the catalogue: a crash in between is repaired by the redelivered message.
+        self._projection.project([write.record for write in plan.writes], collection.bucket)
+        stale = self._save(plan.writes, allocator) if plan.writes else set()
+        self.embeddings.delete_unused_thumbnails(plan.writes, stale)
+        # Only now that the other objects are saved: the redelivered message has only the failed ones left to do.
+        if (error := plan.transient_error()) is not None:
+            raise error
+        return plan.outcomes(stale), plan.recheck | stale
 
-    def _look(
-        self,
-        collection: Collection,
-        changes: Sequence[ObjectHint],
-        records: dict[str, FileRecord],
-        source: Source,
-        model: str,
-        opened: Mapping[str, EmbeddedImage],
-    ) -> Round:
-        """Look at the objects, now that their records have been read, and say what each asks for."""
-        done = Round()
-        fresh = [c for c in changes if c.retry or not is_stale_event(records.get(c.key), c.sequencer)]
-        found = source.head_objects([change.key for change in fresh])
-        done.standing = [records[key] for key in records.keys() - {change.key for change in fresh}]
-        for change in fresh:
-            record, seen = records.get(change.key), found[change.key]
-            draft = PendingWrite(self._next(collection, change, record), record)
-            if isinstance(seen, ReadFailure):
-                _unreadable(draft, change, seen, model, done)
-                continue
-            action = decide(record, seen, model, retry=change.retry)
-            # What has just been opened has a new thumbnail; that of a file which was deleted is gone.
-            if action is Action.EMBED or (action is Action.RESTORE and change.key in opened):
-                assert seen is not None
-                done.wanted.append(EmbeddingRequest(draft, seen))
-            elif action is Action.RESTORE:
-                done.drafts.append(replace(draft, record=as_restored(draft.record)))
-            elif action is Action.REMOVE:
-                done.drafts.append(replace(draft, record=as_removed(draft.record)))
-            elif record is None:
-                # Somebody may be about to write a record of what it was: this one makes them look again.
-                done.drafts.append(replace(draft, record=as_removed(draft.record, *VANISHED)))
-            else:
-                # Written all the same: a slower worker that saw the object otherwise must not write after this.
-                done.drafts.append(replace(draft, record=replace(draft.record, updated_at=record.updated_at)))
-        return done
+    def _embed(
+        self, collection: Collection, source: Source, model: str, plan: IndexPlan, allocator: QuotaAllocator
+    ) -> IndexPlan:
+        """Embed the objects that the quota allows; one that is no picture leaves its quota to those that wait."""
+        results: list[tuple[EmbeddingRequest, EmbeddingResult]] = []
+        allocated, waiting = allocator.allocate(plan.to_embed)
+        while allocated:
+            for request, result in self.embeddings.embed(collection, source, model, allocated):
+                results.append((request, result))
+                if isinstance(result, ReadFailure) and not result.transient:
+                    allocator.refund(request)
+            allocated, waiting = allocator.allocate(waiting)
+        return plan.with_results(results, [allocator.over_plan(request, model) for request in waiting], model)
 
-    def _next(self, collection: Collection, change: ObjectHint, record: FileRecord | None) -> FileRecord:
-        """The record that would follow, before anything is known of the object."""
-        now = self.now()
-        base = record or FileRecord(collection.account, collection.uuid, change.key, FileState.FAILED, "", 0, 0, now)
-        sequencer = latest_sequencer(base.sequencer, change.sequencer)
-        event_at = now if change.sequencer is not None and sequencer == change.sequencer else base.event_at
-        return replace(next_revision(base, now), sequencer=sequencer, event_at=event_at)
-
-    def _embed(self, collection: Collection, source: Source, model: str, done: Round, ration: QuotaAllocator) -> None:
-        """Embed what there is room for; what turns out to be no picture leaves its room to those that wait."""
-        admitted, waiting = ration.allocate(done.wanted)
-        while admitted:
-            for wanted, result in self.embeddings.embed(collection, source, model, admitted):
-                if isinstance(result, FileRecord):
-                    done.drafts.append(PendingWrite(result, wanted.draft.previous))
-                elif result is None:  # overwritten or removed since the look
-                    done.look_again.add(wanted.draft.record.key)
-                elif result.transient:
-                    done.transient.append(result)
-                else:
-                    ration.refund(wanted)
-                    record = as_failed(wanted.as_found, model, result.code, result.message)
-                    done.drafts.append(PendingWrite(record, wanted.draft.previous))
-            admitted, waiting = ration.allocate(waiting)
-        done.drafts += [ration.refused(each, model) for each in waiting]
-
-    def _save(self, drafts: Sequence[PendingWrite], ration: QuotaAllocator) -> set[str]:
-        """The keys that are to be looked at again."""
+    def _save(self, writes: Sequence[PendingWrite], allocator: QuotaAllocator) -> set[str]:
+        """Save the records; returns the keys to check again."""
         try:
-            return self.catalogue.save_all(drafts, ration.plan)
-        except QuotaExceeded:  # others have taken the room that there was at the look
-            return {draft.record.key for draft in drafts}
+            return self.catalogue.save_all(writes, allocator.plan)
+        except QuotaExceeded:  # other workers have taken the quota that remained when the plan was made
+            return {write.key for write in writes}
 
     @property
     def _projection(self) -> VectorProjection:
         return VectorProjection(self.catalogue, self.vectors, self.now)
 
 
-def _use(opened: Mapping[str, EmbeddedImage], done: Round) -> None:
-    """Give records the pictures that are known to be of these very bytes."""
-    wanted, done.wanted = done.wanted, []
-    for each in wanted:
-        made = opened.get(each.found.key)
-        if made is not None and md5_matches(made.embedding, each.found):
-            done.drafts.append(replace(each.draft, record=as_indexed(each.as_found, made.embedding, made.thumbnail)))
-        else:
-            done.wanted.append(each)
-
-
-def _is_idle(batch: IndexBatch, collection: Collection) -> bool:
-    """Whether the sync that wanted the batch was cancelled, or another has begun and will want what is left of it."""
+def _is_abandoned(batch: IndexBatch, collection: Collection) -> bool:
+    """Whether the batch's sync was cancelled, or replaced by another, which sends what is left of the batch itself."""
     if batch.sync is None:
         return False
     return collection.sync.id != batch.sync or collection.sync.status is SyncStatus.CANCELLED
-
-
-def _unreadable(draft: PendingWrite, change: ObjectHint, failure: ReadFailure, model: str, done: Round) -> None:
-    previous, record = draft.previous, draft.record
-    if change.etag is not None and change.size is not None:
-        record = replace(record, etag=change.etag, size=change.size)
-    if failure.transient:
-        done.transient.append(failure)
-    elif previous is not None and previous.state in (FileState.INDEXED, FileState.REMOVED):
-        # What is indexed stays: a permission that is missing for an hour must not empty a collection.
-        done.standing.append(previous)
-        done.unread.add(previous.key)
-    else:
-        done.drafts.append(replace(draft, record=as_failed(record, model, failure.code, failure.message)))
-
-
-def _outcome(record: FileRecord, unread: set[str]) -> str:
-    if record.key in unread:
-        return "skipped"
-    return {FileState.INDEXED: "done", FileState.FAILED: "failed"}.get(record.state, "removed")
-
-
-def _tally(outcomes: dict[str, str]) -> Tally:
-    counts = {name: list(outcomes.values()).count(name) for name in ("done", "failed", "removed", "skipped")}
-    return Tally(**counts)

@@ -1,8 +1,8 @@
-"""The share of an account's plan that the objects of its connected buckets take.
+"""The quota of an account's plan that the objects of its connected buckets take.
 
-What an account holds is counted in one place, in one transaction with what is indexed, and under the condition that the
-plan allows it: that cannot go wrong. Here is looked beforehand how much room there is, so that nothing is embedded in
-vain. Files of managed collections have had their share before their bytes came: docs/decisions/0011, 0015.
+The exact count is kept elsewhere: one transaction writes the records, counts them and checks the plan's limits. Here
+the remaining quota is read beforehand, so that no object is embedded only to be refused. Files of managed collections
+have reserved their quota before their bytes arrived (docs/decisions/0011, 0015).
 """
 
 import sys
@@ -10,50 +10,48 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.domain.collections import Collection, CollectionType
-from chalicelib.domain.files import OVER_PLAN, FileState, PendingWrite, as_failed, usage_delta
+from chalicelib.domain.files import OVER_PLAN, FileState, PendingWrite
+from chalicelib.domain.index_plan import EmbeddingRequest
 from chalicelib.domain.messages import INDEX_BATCH_SIZE
 from chalicelib.domain.plans import Plan, RemainingQuota
 from chalicelib.domain.uploads import month_of
-from chalicelib.services.pipeline.embeddings import EmbeddingRequest
 from chalicelib.services.ports import Accounts, Clock, QuotaLedger
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaAllocator:
-    """What a collection may still take; without a ``plan``, what it likes."""
+    """Allocates what an account may still take; without a ``plan`` there is no limit."""
 
     plan: Plan | None
-    room: RemainingQuota
+    remaining: RemainingQuota
 
-    def admit(self, drafts: Sequence[PendingWrite], model: str) -> list[PendingWrite]:
-        """Records as they are to be written: those that find no room have failed for that reason."""
-        return [
-            draft if self.room.take(*usage_delta(draft.record, draft.previous)) else self._refused(draft, model)
-            for draft in drafts
-        ]
+    def reserve(self, writes: Sequence[PendingWrite], model: str) -> list[PendingWrite]:
+        """Take quota for records; those that exceed it are returned as failed for that reason."""
+        return [write if self.remaining.take(*write.usage_delta) else self._over_plan(write, model) for write in writes]
 
-    def allocate(self, wanted: Sequence[EmbeddingRequest]) -> tuple[list[EmbeddingRequest], list[EmbeddingRequest]]:
-        """Those that there is room for, which is theirs from now on, and those that there is none for."""
-        admitted: list[EmbeddingRequest] = []
-        left: list[EmbeddingRequest] = []
-        for each in wanted:
-            (admitted if self.room.take(*_growth(each)) else left).append(each)
-        return admitted, left
+    def allocate(self, requests: Sequence[EmbeddingRequest]) -> tuple[list[EmbeddingRequest], list[EmbeddingRequest]]:
+        """Take quota for objects; returns those that have it now, and those that exceed it."""
+        allocated: list[EmbeddingRequest] = []
+        waiting: list[EmbeddingRequest] = []
+        for request in requests:
+            (allocated if self.remaining.take(*_usage_delta(request)) else waiting).append(request)
+        return allocated, waiting
 
-    def refund(self, wanted: EmbeddingRequest) -> None:
-        """No picture came of it."""
-        self.room.refund(*_growth(wanted))
+    def refund(self, request: EmbeddingRequest) -> None:
+        """Return the quota of an object that cannot be embedded."""
+        self.remaining.refund(*_usage_delta(request))
 
-    def refused(self, wanted: EmbeddingRequest, model: str) -> PendingWrite:
-        return self._refused(replace(wanted.draft, record=wanted.as_found), model)
+    def over_plan(self, request: EmbeddingRequest, model: str) -> PendingWrite:
+        """The record of an object that exceeds the quota."""
+        return self._over_plan(replace(request.write, record=request.record), model)
 
-    def _refused(self, draft: PendingWrite, model: str) -> PendingWrite:
+    def _over_plan(self, write: PendingWrite, model: str) -> PendingWrite:
         assert self.plan is not None
         detail = (
-            f"The plan allows {self.plan.files:,} files of {self.plan.bytes:,} bytes together, and has no room for it. "
-            "Remove some files, or change the plan, then sync."
+            f"The plan allows {self.plan.files:,} files of {self.plan.bytes:,} bytes together. This one exceeds it. "
+            "Remove some files or change the plan, then sync."
         )
-        return replace(draft, record=as_failed(draft.record, model, OVER_PLAN, detail))
+        return replace(write, record=write.record.as_failed(model, OVER_PLAN, detail))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +60,8 @@ class QuotaService:
     quota_ledger: QuotaLedger
     now: Clock
 
-    def of(self, collection: Collection) -> QuotaAllocator:
-        """The room that there is at this moment; others may be about to take it."""
+    def allocator(self, collection: Collection) -> QuotaAllocator:
+        """The quota that remains now; other workers may take it before it is used."""
         if collection.type is CollectionType.MANAGED:
             return QuotaAllocator(None, RemainingQuota(sys.maxsize, sys.maxsize))
         account = self.accounts.account(collection.account)
@@ -72,15 +70,15 @@ class QuotaService:
         usage = self.quota_ledger.usage(collection.account, month_of(self.now()))
         return QuotaAllocator(plan, RemainingQuota(plan.files - usage.files, plan.bytes - usage.bytes))
 
-    def again(self, collection: Collection) -> int:
-        """At how many objects to look again that there was no room for: a batch more than there is room for now.
+    def retry_budget(self, collection: Collection) -> int:
+        """How many files that were over the plan's limit to retry: a batch more than the plan allows now.
 
-        Some of them may be no pictures, and leave their room to the next.
+        Some of them may be no pictures and leave their quota to the next.
         """
-        room = self.of(collection).room
-        return room.files + INDEX_BATCH_SIZE if room.files > 0 and room.bytes > 0 else 0
+        remaining = self.allocator(collection).remaining
+        return remaining.files + INDEX_BATCH_SIZE if remaining.files > 0 and remaining.bytes > 0 else 0
 
 
-def _growth(wanted: EmbeddingRequest) -> tuple[int, int]:
-    indexed = replace(wanted.as_found, state=FileState.INDEXED)
-    return usage_delta(indexed, wanted.draft.previous)
+def _usage_delta(request: EmbeddingRequest) -> tuple[int, int]:
+    indexed = replace(request.record, state=FileState.INDEXED)
+    return replace(request.write, record=indexed).usage_delta

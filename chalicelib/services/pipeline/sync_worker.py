@@ -1,7 +1,8 @@
-"""Syncs from inside: a key_range of a bucket is walked leg by leg, and the last batch that is done ends the sync.
+"""Sync worker: compares one key range with the catalogue, and continues where the last invocation stopped.
 
-Whatever a scan has scanned is put on record, with the cursor, before it is sent: a worker that dies between the two leaves
-what the next one needs to send it. Removals are put on record too, and sent only when the whole bucket has been listed.
+The last finished batch completes the sync. Batches are stored, together with the range's cursor, before they are sent:
+if a worker dies between the two, the next one finds and sends them. Removals are stored too, and sent only when the
+whole bucket has been listed.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,9 +12,9 @@ from itertools import takewhile
 
 from chalicelib.domain.collections import Collection, SyncStatus
 from chalicelib.domain.errors import SourceDenied
-from chalicelib.domain.files import ObjectInfo
+from chalicelib.domain.files import CatalogueEntry, ObjectInfo
 from chalicelib.domain.messages import IndexBatch, ObjectHint, SyncStep, hint_batches
-from chalicelib.domain.sync_diff import CHUNK_KEYS, CatalogueEntry, ChangeKind, Chunk, Difference, merge_join
+from chalicelib.domain.sync_diff import CHUNK_KEYS, ChangeKind, Chunk, Difference, merge_join
 from chalicelib.domain.syncs import (
     CONFIRMATION_MIN_FILES,
     REMOVAL_PHASE,
@@ -27,14 +28,20 @@ from chalicelib.domain.syncs import (
 from chalicelib.services.pipeline.quota import QuotaService
 from chalicelib.services.ports import Catalogue, Clock, Collections, Embedder, Queues, Sources, Syncs
 
-# Longer than a message that failed stays away, so that a batch whose worker died comes back before its sync
-# counts as dead.
+# Longer than a failed message is delayed, so that a batch whose worker died is redelivered before its sync counts as
+# failed.
 SYNC_LEASE = timedelta(minutes=20)
-MIN_BATCHED_DIFFERENCES = 16
+MIN_SAVED_DIFFERENCES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class SyncWorker:
+    """Args:
+    chunk_keys: keys that are compared between two checks of the time left.
+    min_saved_differences: differences that are worth a write of the progress.
+    confirmation_min_files: indexed files from which on a sync asks before it removes most of them.
+    """
+
     collections: Collections
     syncs: Syncs
     catalogue: Catalogue
@@ -43,125 +50,132 @@ class SyncWorker:
     queues: Queues
     quota: QuotaService
     now: Clock
-    step: int = CHUNK_KEYS  # keys between two looks at the clock
-    enough: int = MIN_BATCHED_DIFFERENCES  # differences that are worth a write
-    confirmation_min_files: int = CONFIRMATION_MIN_FILES  # indexed pictures from which on most may not go unasked
+    chunk_keys: int = CHUNK_KEYS
+    min_saved_differences: int = MIN_SAVED_DIFFERENCES
+    confirmation_min_files: int = CONFIRMATION_MIN_FILES
 
     def run(self, step: SyncStep, seconds_left: Callable[[], float]) -> None:
-        """Take one key_range of a sync on until it ends or the worker's time runs low; the rest is handed on.
+        """Scan one key range to its end, or until the worker's time runs low; another invocation continues then.
 
-        A bucket that may not be listed ends the sync as failed, with the reason; nothing is removed for that.
+        A bucket that may not be listed ends the sync as failed, with the reason, and nothing is removed.
 
         Raises:
-            Unavailable: the bucket or the embedder did not answer; the message comes back.
-            StaleWrite: another worker has taken the key_range over, or the sync was ended meanwhile.
+            Unavailable: the bucket or the embedder did not answer; the message is redelivered.
+            StaleWrite: another worker has acquired the key range, or the sync has ended meanwhile.
         """
         key_range = self.syncs.acquire(step, self.now() + SYNC_LEASE)
         collection = self.collections.get(step.account, step.collection) if key_range else None
         if key_range is None or collection is None or collection.sync.id != step.sync:
-            return  # cancelled, superseded, ended, deleted, or walked on by a later leg
+            return  # cancelled, replaced, ended, deleted, or continued by a later invocation
         if step.key_range == REMOVAL_PHASE:
-            self._release(step, key_range, seconds_left)
+            self._send_removals(step, key_range, seconds_left)
             return
-        # The worker before may have died between putting its last batches on record and sending them.
+        # The worker before may have died between storing its last batches and sending them.
         self.queues.send_batches(self.syncs.unsent_batches(step, key_range))
         if not key_range.finished:
             try:
-                ended = self._walk(step, key_range, collection, seconds_left)
+                finished = self._scan(step, key_range, collection, seconds_left)
             except SourceDenied as error:
                 self._end(step.account, step.collection, step.sync, SyncStatus.FAILED, error.message)
                 return
-            if not ended:
+            if not finished:
                 self.queues.send_sync(replace(step, continuation=step.continuation + 1))
                 return
-        self._after_the_walk(step, seconds_left)
+        self._finish_listing(step, seconds_left)
 
     def chunks(self, collection: Collection, key_range: KeyRange, *, retry: bool = False) -> Iterator[Chunk]:
-        """What the rest of a key_range holds, compared with the catalogue."""
+        """The rest of a key range, compared with the catalogue."""
         listing: Iterator[ObjectInfo] = self.sources.of(collection).list_objects(key_range.start)
-        known: Iterator[CatalogueEntry] = self.catalogue.entries(collection.uuid, key_range.start)
+        entries: Iterator[CatalogueEntry] = self.catalogue.entries(collection.uuid, key_range.start)
         until = key_range.until
         if until is not None:
-            listing = takewhile(lambda found: found.key <= until, listing)
-            known = takewhile(lambda record: record.key <= until, known)
-        deferred = (found for found in listing if collection.holds(found.key))
-        again = self.quota.again(collection)
-        return merge_join(deferred, known, self.embedder.model_version(), retry=retry, again=again, step=self.step)
+            listing = takewhile(lambda s3_object: s3_object.key <= until, listing)
+            entries = takewhile(lambda entry: entry.key <= until, entries)
+        return merge_join(
+            (s3_object for s3_object in listing if collection.holds(s3_object.key)),
+            entries,
+            self.embedder.model_version(),
+            retry=retry,
+            retry_budget=self.quota.retry_budget(collection),
+            chunk_keys=self.chunk_keys,
+        )
 
     def renew_lease(self, batch: IndexBatch) -> None:
-        """Tell the sync that waits for the batch that it is being worked on again."""
+        """Renew the lease of the sync that waits for a batch, as a worker is busy with the batch again."""
         if batch.sync is not None:
             self.syncs.renew_lease(batch.account, batch.collection, batch.sync, self.now() + SYNC_LEASE)
 
     def complete_batch(self, batch: IndexBatch, tally: Tally) -> None:
-        """Count a batch that an index worker has finished; the last one ends its sync."""
+        """Count a batch that an index worker has finished; the last one completes its sync."""
         if batch.sync is not None:
             self.syncs.complete_batch(batch, tally, self.now() + SYNC_LEASE)
-            self._finish_if_done(batch.account, batch.collection, batch.sync)
+            self._complete_if_done(batch.account, batch.collection, batch.sync)
 
-    def _walk(
+    def _scan(
         self, step: SyncStep, key_range: KeyRange, collection: Collection, seconds_left: Callable[[], float]
     ) -> bool:
-        """Answers whether the key_range has scanned its end."""
-        pending = _Pending()
+        """Scan a key range; returns whether its end was reached."""
+        unsaved = _UnsavedScan()
         for chunk in self.chunks(collection, key_range, retry=collection.sync.retry):
-            pending.add(chunk)
-            late = seconds_left() <= 0
-            if late or len(pending.differences) >= self.enough:
-                key_range = self._put_on_record(step, key_range, pending)
-                pending = _Pending()
-            if late:
+            unsaved.add(chunk)
+            out_of_time = seconds_left() <= 0
+            if out_of_time or len(unsaved.differences) >= self.min_saved_differences:
+                key_range = self._save_and_send(step, key_range, unsaved)
+                unsaved = _UnsavedScan()
+            if out_of_time:
                 return False
-        self._put_on_record(step, replace(key_range, finished=True), pending)
+        self._save_and_send(step, replace(key_range, finished=True), unsaved)
         return True
 
-    def _put_on_record(self, step: SyncStep, key_range: KeyRange, pending: "_Pending") -> KeyRange:
-        """Note where the scan stands and what it found, then send what is to be sent at once."""
-        differences = pending.differences
+    def _save_and_send(self, step: SyncStep, key_range: KeyRange, unsaved: "_UnsavedScan") -> KeyRange:
+        """Store the cursor and the batches of what was scanned, then send those that are not deferred."""
+        differences = unsaved.differences
         changes = [
-            ObjectHint(key, retry=kind is ChangeKind.RETRY, etag=found.etag, size=found.size)
-            for key, kind, found, _ in differences
-            if found is not None
+            ObjectHint(key, retry=kind is ChangeKind.RETRY, etag=s3_object.etag, size=s3_object.size)
+            for key, kind, s3_object, _ in differences
+            if s3_object is not None
         ]
-        removals = [ObjectHint(key) for key, _, found, _ in differences if found is None]
+        removals = [ObjectHint(key) for key, _, s3_object, _ in differences if s3_object is None]
         pending_batches = [
             PendingBatch(IndexBatch(step.account, step.collection, batch, step.sync, batch_id), deferred)
-            for deferred, news, first in ((False, changes, key_range.sent), (True, removals, key_range.deferred))
-            for batch, batch_id in _marked(news, key_range.number, first, deferred=deferred)
+            for deferred, hints, first in ((False, changes, key_range.sent), (True, removals, key_range.deferred))
+            for batch, batch_id in _batches_with_ids(hints, key_range.number, first, deferred=deferred)
         ]
-        sent = [each.batch for each in pending_batches if not each.deferred]
-        key_range = key_range.moved(pending.last, pending.scanned) if pending.last is not None else key_range
+        sent = [pending.batch for pending in pending_batches if not pending.deferred]
+        if unsaved.last_key is not None:
+            key_range = key_range.advance(unsaved.last_key, unsaved.scanned)
         key_range = replace(
             key_range,
             sent=key_range.sent + len(sent),
             unsent_count=len(sent),
             deferred=key_range.deferred + len(pending_batches) - len(sent),
         )
-        made = Progress(pending.listed, len(differences), sum(each.indexed for each in differences))
-        self.syncs.save_progress(step, key_range, made, pending_batches, self.now() + SYNC_LEASE)
+        increment = Progress(unsaved.listed, len(differences), sum(difference.indexed for difference in differences))
+        self.syncs.save_progress(step, key_range, increment, pending_batches, self.now() + SYNC_LEASE)
         self.queues.send_batches(sent)
         return key_range
 
-    def _after_the_walk(self, step: SyncStep, seconds_left: Callable[[], float]) -> None:
-        # Read after the write: of two key_ranges that end at once, the later one sees both.
+    def _finish_listing(self, step: SyncStep, seconds_left: Callable[[], float]) -> None:
+        """After the end of one key range: if it was the last, remove what is gone, or ask before."""
+        # Read after the write: of two key ranges that finish at once, the later one sees both.
         collection = self.collections.get(step.account, step.collection)
         if collection is None or collection.sync.id != step.sync or collection.sync.open_key_ranges > 0:
             return
         sync, removals = collection.sync, collection.sync.progress.to_remove
         if sync.listed:
-            self._finish_if_done(step.account, step.collection, step.sync)
+            self._complete_if_done(step.account, step.collection, step.sync)
         elif not sync.confirmed and needs_confirmation(removals, sync.files_before, self.confirmation_min_files):
             reason = (
                 f"{removals:,} of {sync.files_before:,} pictures are gone from the bucket. None of them was removed. "
-                'If that is meant, start a sync with {"confirm_removals": true}.'
+                'If they were deleted on purpose, start a sync with {"confirm_removals": true}.'
             )
             self._end(step.account, step.collection, step.sync, SyncStatus.NEEDS_CONFIRMATION, reason)
         else:
             self.syncs.save_splits(step.collection, next_splits(self.syncs.key_ranges(step.sync)))
             self.run(replace(step, key_range=REMOVAL_PHASE, continuation=0), seconds_left)
 
-    def _release(self, step: SyncStep, key_range: KeyRange, seconds_left: Callable[[], float]) -> None:
-        """Send the removals, now that the whole bucket has been listed."""
+    def _send_removals(self, step: SyncStep, key_range: KeyRange, seconds_left: Callable[[], float]) -> None:
+        """Send the deferred batches, now that the whole bucket has been listed."""
         for batch in self.syncs.deferred_batches(step, key_range.cursor):
             self.queues.send_batches([batch])
             if seconds_left() <= 0:
@@ -171,9 +185,9 @@ class SyncWorker:
                 self.queues.send_sync(replace(step, continuation=step.continuation + 1))
                 return
         self.syncs.mark_listed(step)
-        self._finish_if_done(step.account, step.collection, step.sync)
+        self._complete_if_done(step.account, step.collection, step.sync)
 
-    def _finish_if_done(self, account: str, uuid: str, sync: str) -> None:
+    def _complete_if_done(self, account: str, uuid: str, sync: str) -> None:
         # Read after the write: of two workers that finish at once, the later one sees both.
         collection = self.collections.get(account, uuid)
         if collection is not None and collection.sync.id == sync and collection.sync.all_done:
@@ -184,25 +198,25 @@ class SyncWorker:
 
 
 @dataclass(slots=True)
-class _Pending:
-    """What a scan has scanned since it last put on record where it stands."""
+class _UnsavedScan:
+    """What was scanned since the progress was last saved."""
 
-    last: str | None = None
+    last_key: str | None = None
     scanned: int = 0
     listed: int = 0
     differences: list[Difference] = field(default_factory=list)
 
     def add(self, chunk: Chunk) -> None:
-        self.last = chunk.last
+        self.last_key = chunk.last_key
         self.scanned += chunk.scanned
         self.listed += chunk.listed
         self.differences += chunk.differences
 
 
-def _marked(
-    news: list[ObjectHint], key_range: int, first: int, *, deferred: bool
+def _batches_with_ids(
+    hints: list[ObjectHint], key_range: int, first: int, *, deferred: bool
 ) -> Iterator[tuple[tuple[ObjectHint, ...], str]]:
-    """Batches with the names under which the sync counts them; in the order in which they were scanned."""
+    """Batches with the ids under which the sync counts them, in the order in which they were scanned."""
     kind = "deferred" if deferred else "sent"
-    for number, batch in enumerate(hint_batches(news), start=first):
+    for number, batch in enumerate(hint_batches(hints), start=first):
         yield batch, f"{kind}.{key_range:03}.{number:09}"

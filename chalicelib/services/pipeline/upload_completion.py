@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from chalicelib.domain.embeddings import (
     EMBEDDER_URL_SECONDS,
+    EmbeddedImage,
     ImageEmbedding,
     ObjectToEmbed,
     ReadFailure,
@@ -26,7 +27,7 @@ from chalicelib.domain.errors import (
     UnreadablePicture,
     UploadIncomplete,
 )
-from chalicelib.domain.files import FileState, as_failed, as_removed, file_uuid, new_thumbnail_key, next_revision
+from chalicelib.domain.files import FileState, file_uuid, new_thumbnail_key
 from chalicelib.domain.image_files import mime_type
 from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.domain.uploads import (
@@ -43,7 +44,6 @@ from chalicelib.domain.uploads import (
     UploadState,
     staged_key,
 )
-from chalicelib.services.pipeline.embeddings import EmbeddedImage
 from chalicelib.services.pipeline.indexer import Indexer
 from chalicelib.services.ports import Catalogue, Clock, Embedder, ManagedStorage, Queues, QuotaLedger
 
@@ -149,7 +149,7 @@ class UploadCompletion:
         try:
             self.storage.copy(upload.staged_key, upload.key, content_type)
             batch = IndexBatch(upload.account, upload.collection, (ObjectHint(upload.key),))
-            self.indexer.apply(batch, opened={upload.key: embedded})
+            self.indexer.apply(batch, embedded={upload.key: embedded})
             self.quota_ledger.complete(upload, lock, content_type, self.now())
         except Exception:
             # The file may have been moved already: its quota stays reserved, and the upload is tried again.
@@ -179,12 +179,9 @@ class UploadCompletion:
         record = self.catalogue.get(upload.collection, upload.key)
         if record is None or record.state is not FileState.PENDING:
             return
-        revision = next_revision(record, self.now())
+        revision = record.next_revision(self.now())
         reason, detail = upload.reason or "", upload.detail or ""
-        if reason == EXPIRED[0]:
-            ended = as_removed(revision, reason, detail)
-        else:
-            ended = as_failed(revision, "", reason, detail)
+        ended = revision.as_removed(reason, detail) if reason == EXPIRED[0] else revision.as_failed("", reason, detail)
         try:
             self.catalogue.save(ended, record)
         except StaleWrite:

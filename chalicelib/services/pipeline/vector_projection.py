@@ -1,15 +1,15 @@
-"""The vector store made to say what the records say."""
+"""Projects the catalogue's records into the vector store."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import Unavailable
-from chalicelib.domain.files import FileRecord, FileState, PendingWrite, as_removed, next_version
+from chalicelib.domain.errors import Contention
+from chalicelib.domain.files import FileRecord, FileState, PendingWrite, first_version
 from chalicelib.domain.vectors import VectorRemoval, vector_document
 from chalicelib.services.ports import Catalogue, Clock, VectorStore
 
-REPAIR_ATTEMPTS = 4  # at records that others write meanwhile
+REPAIR_ATTEMPTS = 4  # at records that other workers write meanwhile
 UNFINISHED = ("unfinished", "The sync that was to index it ended before it did.")
 
 
@@ -20,6 +20,7 @@ class VectorProjection:
     now: Clock
 
     def project(self, records: Sequence[FileRecord], bucket: str) -> None:
+        """Write the documents of indexed records, and remove those of all others."""
         documents = [
             vector_document(r, r.embedding, bucket) for r in records if r.embedding and r.state is FileState.INDEXED
         ]
@@ -30,31 +31,31 @@ class VectorProjection:
             self.vectors.remove(removals)
 
     def repair(self, collection: Collection, keys: Sequence[str]) -> None:
-        """Undo what a worker may have written into the store and never said: the records stay as they are.
+        """Overwrite documents that a crashed worker wrote to the store before it could save their records.
 
-        Each gets a new version, which the store takes over the dead worker's, and which bars that worker should it
-        live. No object is looked at: the next sync does, and a key without a record gets a tombstone for it to find.
+        Each record gets a higher version and stays the same otherwise, so a late write of that worker is rejected. No
+        object is read: the next sync does that, and a key without a record gets a tombstone for the sync to find.
 
         Raises:
-            NotFound: the collection is gone.
-            Unavailable: others kept writing the records.
+            NotFound: the collection is deleted.
+            Contention: other workers kept writing the records.
         """
         left = list(keys)
         for _ in range(REPAIR_ATTEMPTS):
             if not left:
                 return
             records = self.catalogue.get_many(collection.uuid, left)
-            drafts = [PendingWrite(self._next(collection, key, records.get(key)), records.get(key)) for key in left]
-            self.project([draft.record for draft in drafts], collection.bucket)
-            stale = self.catalogue.save_all(drafts)
+            writes = [PendingWrite(self._next_record(collection, k, records.get(k)), records.get(k)) for k in left]
+            self.project([write.record for write in writes], collection.bucket)
+            stale = self.catalogue.save_all(writes)
             left = [key for key in left if key in stale]
         if left:
-            raise Unavailable(f"{len(left)} records kept changing while they were put right.")
+            raise Contention(f"{len(left)} records kept changing while their vectors were repaired.")
 
-    def _next(self, collection: Collection, key: str, record: FileRecord | None) -> FileRecord:
-        if record is not None:
-            return replace(record, version=next_version(record, self.now()))
+    def _next_record(self, collection: Collection, key: str, record: FileRecord | None) -> FileRecord:
         now = self.now()
-        first = next_version(None, now)
-        blank = FileRecord(collection.account, collection.uuid, key, FileState.REMOVED, "", 0, first, now)
-        return as_removed(blank, *UNFINISHED)
+        if record is not None:
+            return replace(record, version=record.next_version(now))
+        version = first_version(now)
+        tombstone = FileRecord(collection.account, collection.uuid, key, FileState.REMOVED, "", 0, version, now)
+        return tombstone.as_removed(*UNFINISHED)

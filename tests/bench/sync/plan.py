@@ -133,7 +133,7 @@ def scanned_range(keys: int) -> KeyRange:
     """Return a key range as the scan of all keys leaves it."""
     key_range = KeyRange(0)
     for page in range(keys // OBJECTS_PER_PAGE):
-        key_range = key_range.moved(f"photos/{page:06}-{OBJECTS_PER_PAGE - 1:03}.jpg", OBJECTS_PER_PAGE)
+        key_range = key_range.advance(f"photos/{page:06}-{OBJECTS_PER_PAGE - 1:03}.jpg", OBJECTS_PER_PAGE)
     return key_range
 
 

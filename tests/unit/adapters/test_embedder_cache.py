@@ -67,7 +67,7 @@ def test_an_embedding_of_another_model_empties_the_cache(embedded: str):
     embedder = RecordingEmbedder()
     cached = CachedEmbedder(embedder)
     cached.embed_text("an owl")
-    embedder.stamp = "fake-2+d1"
+    embedder.model = "fake-2+d1"
     if embedded == "text":
         cached.embed_text("a pig")
     else:

@@ -1,23 +1,23 @@
-"""The version of a record that is about to be written."""
+"""The versions of records."""
 
 from datetime import timedelta
 
-from chalicelib.domain.files import next_version
+from chalicelib.domain.files import first_version
 from tests.factories import NOW, a_collection, a_record
 
 LATER = NOW + timedelta(milliseconds=1)
 
 
-def test_what_is_drafted_later_has_the_higher_version_whatever_became_of_the_record():
-    first = next_version(None, NOW)
-    assert next_version(None, LATER) > first
-    assert next_version(a_record(a_collection(), "a", version=first), LATER) > first
+def test_a_later_write_has_the_higher_version_even_if_the_record_was_purged_in_between():
+    first = first_version(NOW)
+    assert first_version(LATER) > first
+    assert a_record(a_collection(), "a", version=first).next_version(LATER) > first
 
 
-def test_it_grows_even_where_the_clock_stands_still_or_went_back():
-    ahead = next_version(None, LATER)
-    assert next_version(a_record(a_collection(), "a", version=ahead), NOW) == ahead + 1
+def test_the_version_grows_even_if_the_clock_stands_still_or_goes_back():
+    ahead = first_version(LATER)
+    assert a_record(a_collection(), "a", version=ahead).next_version(NOW) == ahead + 1
 
 
-def test_it_is_exact_in_every_store():
-    assert next_version(None, NOW) < 2**53
+def test_a_version_is_an_exact_number_in_every_store():
+    assert first_version(NOW) < 2**53

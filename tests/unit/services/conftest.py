@@ -1,4 +1,4 @@
-"""What the services' tests share."""
+"""Fixtures of the services' tests."""
 
 from collections.abc import Iterator
 
@@ -14,8 +14,8 @@ def world() -> Harness:
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Messages fail on purpose here; each would be a line with its trace."""
+def no_worker_logs() -> Iterator[None]:
+    """These tests let messages fail on purpose; each failure would log its traceback."""
     level = workers.logger.log_level
     workers.logger.setLevel("CRITICAL")
     yield

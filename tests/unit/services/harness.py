@@ -1,4 +1,4 @@
-"""One customer's bucket with a collection on it, the application on fakes around it, and what a test does to both."""
+"""One customer's bucket with a collection on it, the application on fakes, and what a test does to both."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ HANDLERS = {
 
 
 class WorkerKilled(BaseException):
-    """The worker's process is no more."""
+    """The worker's process has ended."""
 
 
 def die() -> None:
@@ -48,13 +48,13 @@ def no_time() -> float:
 
 
 class Harness:
-    """``walk`` are the walk's own measures: how many keys a step has, and the like."""
+    """``sync_worker`` are settings of the sync worker, such as ``chunk_keys``."""
 
-    def __init__(self, **walk: int) -> None:
+    def __init__(self, **sync_worker: int) -> None:
         self.ports = FakeAdapters.fresh()
-        self._walk = walk
-        self.app = services_on(self.ports, **walk)
-        self.post = InMemorySQS(self.ports.queues)
+        self._sync_worker = sync_worker
+        self.app = services_on(self.ports, **sync_worker)
+        self.sqs = InMemorySQS(self.ports.queues)
         self.clock = self.ports.clock
         self.bucket = self.ports.sources.bucket(BUCKET)
         self.embedder, self.vectors = self.ports.embedder, self.ports.vectors
@@ -62,114 +62,114 @@ class Harness:
         self.caller = Caller(self.collection.account, PLANS["pro"])
 
     def add(self, prefix: str = "", **fields: Any) -> Collection:
-        made = a_collection(**{"bucket": BUCKET, "prefix": prefix} | fields)
-        self.ports.collections.add(made)
-        return made
+        collection = a_collection(**{"bucket": BUCKET, "prefix": prefix} | fields)
+        self.ports.collections.add(collection)
+        return collection
 
     def add_managed(self) -> Collection:
-        made = a_collection(account=self.collection.account, type=CollectionType.MANAGED)
-        where = {"bucket": self.ports.storage.bucket, "prefix": managed_prefix(made.account, made.uuid)}
-        made = replace(made, **where)
-        self.ports.collections.add(made)
-        return made
+        collection = a_collection(account=self.collection.account, type=CollectionType.MANAGED)
+        prefix = managed_prefix(collection.account, collection.uuid)
+        collection = replace(collection, bucket=self.ports.storage.bucket, prefix=prefix)
+        self.ports.collections.add(collection)
+        return collection
 
-    # What happens to the bucket.
+    # Changes of the bucket.
 
     def put(self, *keys: str, body: bytes | None = None) -> None:
-        """Objects, each with a picture of its own unless told otherwise; nobody is told."""
+        """Put objects, each with a picture of its own unless ``body`` is given; no event is sent."""
         for key in keys:
             self.bucket.put(key, body if body is not None else b"picture of " + key.encode())
 
-    def tell(self, key: str, sequencer: str, bucket: str = BUCKET) -> None:
-        """S3's notification of a change that has happened to an object."""
+    def notify(self, key: str, sequencer: str, bucket: str = BUCKET) -> None:
+        """Send S3's notification of an object."""
         entity = {"bucket": {"name": bucket}, "object": {"key": quote_plus(key), "sequencer": sequencer}}
-        self.post.send("events", json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": entity}]}))
+        self.sqs.send("events", json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": entity}]}))
 
-    # What the application does.
+    # Actions of the application.
 
     def start(self, collection: Collection | None = None, **options: Any) -> str:
-        """Begin a sync; its messages wait."""
+        """Start a sync; its messages wait."""
         sync = self.app.syncs.start(self.current(collection), Trigger.MANUAL, **options)
-        self.post.collect()
+        self.sqs.collect()
         return sync
 
     def sync(self, collection: Collection | None = None, **options: Any) -> SyncState:
-        """A sync from its beginning until nothing is left to do for it."""
+        """Start a sync and deliver messages until none waits."""
         self.start(collection, **options)
         self.work()
         return self.state(collection)
 
     def work(self, *queues: str) -> list[Message]:
-        """Hand out every message of these queues, or of all, and what comes of them; answers those that came back."""
-        back: list[Message] = []
-        self.post.collect()
-        while waiting := [m for m in self.post.waiting if m not in back and (not queues or m.queue in queues)]:
+        """Deliver every message of these queues, or of all, and those that follow; returns the failed ones."""
+        failed: list[Message] = []
+        self.sqs.collect()
+        while waiting := [m for m in self.sqs.waiting if m not in failed and (not queues or m.queue in queues)]:
             if not self.deliver(waiting[0]):
-                back.append(waiting[0])
-        return back
+                failed.append(waiting[0])
+        return failed
 
     def deliver(self, message: Message, context: Context | None = None) -> bool:
-        """Hand one message to a worker; answers whether it is done, and so gone."""
-        answer = HANDLERS[message.queue](message.hand_out(), context or Context(), self.app)  # type: ignore[arg-type]
-        done = not answer["batchItemFailures"]
-        if done and message in self.post.waiting:
-            self.post.waiting.remove(message)
-        self.post.collect()
-        return done
+        """Deliver one message to a worker; returns whether it was handled and is deleted."""
+        response = HANDLERS[message.queue](message.receive(), context or Context(), self.app)  # type: ignore[arg-type]
+        handled = not response["batchItemFailures"]
+        if handled and message in self.sqs.waiting:
+            self.sqs.waiting.remove(message)
+        self.sqs.collect()
+        return handled
 
-    def apply(self, *keys: str, again: bool = False, **change: Any) -> Tally:
-        """Look at objects, as a worker does for an event of S3's."""
-        changes = tuple(ObjectHint(key, **change) for key in keys)
-        batch = IndexBatch(self.collection.account, self.collection.uuid, changes)
-        return self.app.indexer.apply(batch, again=again)
+    def apply(self, *keys: str, redelivered: bool = False, **hint: Any) -> Tally:
+        """Index objects, as a worker does for an event of S3's."""
+        hints = tuple(ObjectHint(key, **hint) for key in keys)
+        batch = IndexBatch(self.collection.account, self.collection.uuid, hints)
+        return self.app.indexer.apply(batch, redelivered=redelivered)
 
-    def interleave(self, port: str, call: str, happens: Callable[[], object], *, times: int = 1) -> None:
-        """Have something happen just before a worker's call of a port, the next so many times."""
-        between = _Between(getattr(self.ports, port), call, happens, times)
-        self.app = services_on(replace(self.ports, **{port: between}), **self._walk)
+    def interleave(self, port: str, method: str, action: Callable[[], object], *, times: int = 1) -> None:
+        """Run an action just before a worker calls a port's method, the next so many times."""
+        wrapped = _Interleaved(getattr(self.ports, port), method, action, times)
+        self.app = services_on(replace(self.ports, **{port: wrapped}), **self._sync_worker)
 
-    # What a test looks at.
+    # Results.
 
     def current(self, collection: Collection | None = None) -> Collection:
-        wanted = collection or self.collection
-        found: Collection = self.ports.collections.stored[wanted.account, wanted.uuid]
-        return found
+        collection = collection or self.collection
+        stored: Collection = self.ports.collections.stored[collection.account, collection.uuid]
+        return stored
 
     def state(self, collection: Collection | None = None) -> SyncState:
         return self.current(collection).sync
 
     def record(self, key: str, collection: Collection | None = None) -> FileRecord | None:
-        found: FileRecord | None = self.ports.catalogue.get((collection or self.collection).uuid, key)
-        return found
+        record: FileRecord | None = self.ports.catalogue.get((collection or self.collection).uuid, key)
+        return record
 
     def searchable(self, collection: Collection | None = None) -> set[str]:
-        """Keys of what a search of the collection may find."""
+        """Keys that a search of the collection can find."""
         uuid = (collection or self.collection).uuid
         return {document.key for document in self.vectors.documents.values() if document.collection == uuid}
 
     def reasons(self) -> list[str]:
-        """Why messages came back."""
+        """The reasons of failed messages."""
         return list(self.ports.failure_log.reasons.values())
 
     def everything(self) -> list[Any]:
-        """All that is stored or on its way, to be compared with what it is later."""
+        """A copy of all that is stored or sent, to compare with a later one."""
         p = self.ports
-        kept = (p.collections.stored, p.catalogue.records, p.vectors.documents, p.storage.thumbnails, p.syncs.walked)
-        self.post.collect()
-        return [*map(dict, kept), dict(p.syncs.batches), len(self.post.waiting), len(p.embedder.embedded)]
+        stored = (p.collections.stored, p.catalogue.records, p.vectors.documents, p.storage.thumbnails, p.syncs.ranges)
+        self.sqs.collect()
+        return [*map(dict, stored), dict(p.syncs.batches), len(self.sqs.waiting), len(p.embedder.embedded)]
 
 
 @dataclass
-class _Between:
-    """A port as it is, but for what happens before one of its calls."""
+class _Interleaved:
+    """A port that runs an action before the calls of one method."""
 
     port: Any
-    call: str
-    happens: Callable[[], object]
+    method: str
+    action: Callable[[], object]
     left: int
 
     def __getattr__(self, name: str) -> Any:
-        if name == self.call and self.left:
+        if name == self.method and self.left:
             self.left -= 1
-            self.happens()
+            self.action()
         return getattr(self.port, name)

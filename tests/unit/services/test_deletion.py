@@ -104,7 +104,7 @@ def test_a_deletion_that_takes_longer_than_a_worker_may_run_is_continued_by_furt
 
 def test_an_outage_of_the_vector_store_leaves_all_data_to_the_next_delivery(begun: Harness, step: DeletionStep) -> None:
     begun.vectors.down = True
-    begun.post.send("deletions", step.to_json())
+    begun.sqs.send("deletions", step.to_json())
     assert [message.queue for message in begun.work()] == ["deletions"]
     assert len(begun.ports.catalogue.records) == len(KEYS)
     begun.vectors.down = False

@@ -1,4 +1,4 @@
-"""S3's news: which collections it concerns, and many pieces of it made into few messages."""
+"""Event routing: S3's events reach every collection that holds their objects, in few messages."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ from chalicelib.domain.messages import INDEX_BATCH_SIZE, ObjectHint
 from chalicelib.domain.s3_events import ObjectEvent
 from tests.unit.services.harness import BUCKET, Harness
 
-CHANGES = st.builds(
+HINTS = st.builds(
     ObjectHint,
     st.just("a.jpg"),
     st.sampled_from(["01", "0101", "02", "F", None]),
@@ -18,11 +18,14 @@ CHANGES = st.builds(
     st.sampled_from(["one", "two"]),
     st.just(3),
 )
+REORDERED_HINTS = st.lists(HINTS, min_size=1, max_size=6).flatmap(
+    lambda hints: st.tuples(st.just(hints), st.permutations(hints))
+)
 
 
-def passed_on(world: Harness, *changes: ObjectHint, bucket: str = BUCKET) -> dict[str, list[ObjectHint]]:
-    """What goes to the index workers, by collection."""
-    world.app.event_router.route(ObjectEvent(bucket, change) for change in changes)
+def routed(world: Harness, *hints: ObjectHint, bucket: str = BUCKET) -> dict[str, list[ObjectHint]]:
+    """The hints that are sent to the index workers, by collection."""
+    world.app.event_router.route(ObjectEvent(bucket, hint) for hint in hints)
     sent: dict[str, list[ObjectHint]] = {}
     for batch in world.ports.queues.batches:
         sent.setdefault(batch.collection, []).extend(batch.hints)
@@ -34,62 +37,61 @@ def nested(world: Harness) -> Collection:
     return world.add("b/")
 
 
-def test_every_collection_whose_folder_holds_the_key_is_told(world: Harness, nested: Collection) -> None:
-    inner, strangers = world.add("b/c/"), world.add("b/", account="a stranger")
-    told = passed_on(world, ObjectHint("b/c/1.jpg"))
-    assert told.keys() == {world.collection.uuid, nested.uuid, inner.uuid, strangers.uuid}
+def test_an_event_reaches_every_collection_whose_folder_holds_the_key(world: Harness, nested: Collection) -> None:
+    inner, of_another_account = world.add("b/c/"), world.add("b/", account="another account")
+    sent = routed(world, ObjectHint("b/c/1.jpg"))
+    assert sent.keys() == {world.collection.uuid, nested.uuid, inner.uuid, of_another_account.uuid}
 
 
-def test_a_neighbouring_folder_is_not_told(world: Harness, nested: Collection) -> None:
-    assert passed_on(world, ObjectHint("bb/1.jpg"), ObjectHint("b")).keys() == {world.collection.uuid}
+def test_an_event_does_not_reach_a_neighbouring_folder(world: Harness, nested: Collection) -> None:
+    assert routed(world, ObjectHint("bb/1.jpg"), ObjectHint("b")).keys() == {world.collection.uuid}
 
 
-def test_what_stands_for_a_folder_is_no_news(world: Harness, nested: Collection) -> None:
-    assert passed_on(world, ObjectHint("b/"), ObjectHint("b/c/")) == {}
+def test_an_event_of_a_folder_object_is_ignored(world: Harness, nested: Collection) -> None:
+    assert routed(world, ObjectHint("b/"), ObjectHint("b/c/")) == {}
 
 
-def test_a_bucket_that_nobody_has_connected_does_no_harm(world: Harness) -> None:
-    assert passed_on(world, ObjectHint("a.jpg"), bucket="somebody-elses") == {}
+def test_an_event_of_an_unknown_bucket_is_ignored(world: Harness) -> None:
+    assert routed(world, ObjectHint("a.jpg"), bucket="an-unknown-bucket") == {}
 
 
 def test_in_managed_storage_the_key_names_its_collection(world: Harness) -> None:
     managed, other = world.add_managed(), world.add_managed()
-    change = ObjectHint(f"{managed.prefix}a.jpg")
-    told = passed_on(world, change, ObjectHint("objects/x/y/a.jpg"), ObjectHint("uploads/x/y/z"), bucket=managed.bucket)
-    assert (told, other.uuid in told) == ({managed.uuid: [change]}, False)
+    hint = ObjectHint(f"{managed.prefix}a.jpg")
+    sent = routed(world, hint, ObjectHint("objects/x/y/a.jpg"), ObjectHint("uploads/x/y/z"), bucket=managed.bucket)
+    assert (sent, other.uuid in sent) == ({managed.uuid: [hint]}, False)
 
 
-def test_many_changes_go_in_few_messages(world: Harness) -> None:
-    changes = [ObjectHint(f"{number}.jpg") for number in range(2 * INDEX_BATCH_SIZE + 1)]
-    assert passed_on(world, *changes) == {world.collection.uuid: changes}
+def test_many_events_are_sent_in_few_messages(world: Harness) -> None:
+    hints = [ObjectHint(f"{number}.jpg") for number in range(2 * INDEX_BATCH_SIZE + 1)]
+    assert routed(world, *hints) == {world.collection.uuid: hints}
     assert len(world.ports.queues.batches) == 3
 
 
-@given(st.lists(CHANGES, min_size=1, max_size=6).flatmap(lambda told: st.tuples(st.just(told), st.permutations(told))))
-def test_several_changes_of_one_object_become_one_that_is_as_late_as_the_latest(
-    histories: tuple[list[ObjectHint], list[ObjectHint]],
+@given(REORDERED_HINTS)
+def test_several_events_of_one_object_are_merged_into_one_hint_with_the_latest_sequencer(
+    orders: tuple[list[ObjectHint], list[ObjectHint]],
 ) -> None:
-    told, reordered = histories
-    made = []
-    for changes in (told, reordered):
-        world = Harness()
-        ((change,),) = passed_on(world, *changes).values()
-        made.append(change)
+    merged = []
+    for hints in orders:
+        ((hint,),) = routed(Harness(), *hints).values()
+        merged.append(hint)
+    hints = orders[0]
     latest = None
-    for each in told:
-        latest = latest_sequencer(latest, each.sequencer)
-    assert {change.sequencer for change in made} == {latest}
-    assert {change.retry for change in made} == {any(change.retry for change in told)}
-    says = {change.etag for change in told if change.sequencer == latest}
-    assert {change.etag for change in made} <= says
+    for hint in hints:
+        latest = latest_sequencer(latest, hint.sequencer)
+    assert {hint.sequencer for hint in merged} == {latest}
+    assert {hint.retry for hint in merged} == {any(hint.retry for hint in hints)}
+    latest_etags = {hint.etag for hint in hints if hint.sequencer == latest}
+    assert {hint.etag for hint in merged} <= latest_etags
 
 
-def test_an_object_restored_from_an_archive_is_looked_at_again(world: Harness) -> None:
+def test_an_object_that_is_restored_from_an_archive_is_indexed(world: Harness) -> None:
     world.put("a.jpg")
     world.bucket.archived.add("a.jpg")
     world.sync()
     world.bucket.archived.clear()
-    world.post.send(
+    world.sqs.send(
         "events",
         '{"source": "aws.s3", "detail-type": "Object Restore Completed",'
         f' "detail": {{"bucket": {{"name": "{BUCKET}"}}, "object": {{"key": "a.jpg"}}}}}}',
@@ -98,10 +100,10 @@ def test_an_object_restored_from_an_archive_is_looked_at_again(world: Harness) -
     assert world.searchable() == {"a.jpg"}
 
 
-def test_events_of_a_whole_life_in_any_order_end_at_what_the_bucket_has(world: Harness) -> None:
+def test_events_in_any_order_leave_the_index_equal_to_the_bucket(world: Harness) -> None:
     world.put("a.jpg")
     for sequencer in ("03", "01", "0201", "02"):
-        world.tell("a.jpg", sequencer)
+        world.notify("a.jpg", sequencer)
     assert world.work() == []
     assert world.searchable() == {"a.jpg"}
     assert len(world.embedder.embedded) == 1

@@ -33,7 +33,7 @@ def _replaced_since(world: Harness) -> None:
 
 def _of_another_model(world: Harness) -> None:
     _indexed(world)
-    world.embedder.stamp = "fake-2+d1"
+    world.embedder.model = "fake-2+d1"
 
 
 def _removed_since(world: Harness) -> None:

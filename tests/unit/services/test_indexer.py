@@ -1,4 +1,4 @@
-"""Objects looked at: which news is too old, what is opened again, and what is left of one that goes."""
+"""Indexing: stale events, reuse of embeddings, tombstones, and statistics."""
 
 from datetime import timedelta
 
@@ -15,11 +15,9 @@ from tests.unit.services.harness import BUCKET, Harness
 SEQUENCERS = st.text("0123456789ABCDEF", min_size=1, max_size=18)
 
 
-class TestOldNews:
+class TestStaleEvents:
     @given(SEQUENCERS, SEQUENCERS)
-    def test_an_event_no_later_than_the_last_is_passed_over_and_a_later_one_is_not(
-        self, first: str, second: str
-    ) -> None:
+    def test_an_event_no_later_than_the_last_is_ignored_and_a_later_one_is_not(self, first: str, second: str) -> None:
         world = Harness()
         world.put("a.jpg")
         world.apply("a.jpg", sequencer=first)
@@ -30,16 +28,14 @@ class TestOldNews:
         record = world.record("a.jpg")
         assert record is not None and record.sequencer == (second if is_later else first)
 
-    def test_the_longer_of_two_sequencers_is_not_the_later_for_that(self, world: Harness) -> None:
+    def test_a_longer_sequencer_is_not_later_because_it_is_longer(self, world: Harness) -> None:
         world.put("a.jpg")
         world.apply("a.jpg", sequencer="005F")
         assert is_stale_event(world.record("a.jpg"), "005E99")
         assert not is_stale_event(world.record("a.jpg"), "005F01")
-        assert is_stale_event(world.record("a.jpg"), "005f00"), "capital or small, padded or not, it is the same"
+        assert is_stale_event(world.record("a.jpg"), "005f00"), "neither case nor padding makes a difference"
 
-    def test_what_is_to_be_tried_again_is_looked_at_whatever_is_known_and_the_latest_news_stays_the_latest(
-        self, world: Harness
-    ) -> None:
+    def test_a_retry_is_never_stale_and_the_latest_sequencer_stays_recorded(self, world: Harness) -> None:
         world.put("a.jpg", body=UNREADABLE)
         assert world.apply("a.jpg", sequencer="05") == Tally(failed=1)
         world.bucket.objects["a.jpg"] = b"a picture"
@@ -48,21 +44,21 @@ class TestOldNews:
         record = world.record("a.jpg")
         assert record is not None and record.sequencer == "05"
 
-    def test_a_sync_looks_whatever_events_have_said(self, world: Harness) -> None:
+    def test_a_sync_compares_an_object_whatever_events_came_before(self, world: Harness) -> None:
         world.put("a.jpg")
         world.apply("a.jpg", sequencer="FF")
         world.bucket.delete("a.jpg")
         assert world.sync().progress.tally == Tally(removed=1)
 
-    def test_an_event_of_an_object_that_came_back_does_not_take_it_out(self, world: Harness) -> None:
+    def test_an_event_of_a_removal_does_not_remove_an_object_that_is_back(self, world: Harness) -> None:
         world.put("a.jpg")
         assert world.apply("a.jpg", sequencer="02") == Tally(done=1)
-        assert world.apply("a.jpg", sequencer="03") == Tally(done=1), "whatever the event says, the object is there"
+        assert world.apply("a.jpg", sequencer="03") == Tally(done=1), "the object is there, whatever the event says"
         assert world.searchable() == {"a.jpg"}
 
 
-class TestTheSameBytes:
-    def test_a_copy_a_rename_and_a_return_are_not_opened_again(self, world: Harness) -> None:
+class TestReuseOfEmbeddings:
+    def test_a_copy_a_rename_and_a_returned_object_are_not_embedded_again(self, world: Harness) -> None:
         world.put("a.jpg", "copy.jpg", body=b"one")
         world.sync()
         world.bucket.delete("a.jpg")
@@ -78,25 +74,36 @@ class TestTheSameBytes:
             assert record is not None and record.thumbnail is not None
             assert world.ports.storage.thumbnail(record.collection, record.thumbnail) == b"thumbnail of one"
 
-    def test_another_accounts_are(self, world: Harness) -> None:
-        strangers = a_collection(bucket=BUCKET, prefix="")
-        world.ports.collections.add(strangers)
+    def test_same_bytes_in_another_account_are_embedded_again(self, world: Harness) -> None:
+        collection = a_collection(bucket=BUCKET, prefix="")
+        world.ports.collections.add(collection)
         world.put("a.jpg", body=b"one")
         world.sync()
-        world.sync(strangers)
+        world.sync(collection)
         assert world.embedder.embedded == [b"one", b"one"]
 
-    def test_they_are_when_the_model_is_another(self, world: Harness) -> None:
+    def test_same_bytes_are_embedded_again_by_another_model(self, world: Harness) -> None:
         world.put("a.jpg", body=b"one")
         world.sync()
-        world.embedder.stamp = "fake-2+d1"
+        world.embedder.model = "fake-2+d1"
         assert world.sync().progress.tally == Tally(done=1)
         assert world.embedder.embedded == [b"one", b"one"]
         (document,) = world.vectors.documents.values()
         assert document.model == "fake-2+d1"
 
+    def test_a_copy_whose_original_has_no_thumbnail_is_embedded_itself(self, world: Harness) -> None:
+        world.put("a.jpg", body=b"one")
+        world.sync()
+        world.ports.storage.thumbnails.clear()
+        world.put("copy.jpg", body=b"one")
+        world.sync()
+        assert world.embedder.embedded == [b"one", b"one"]
+        record = world.record("copy.jpg")
+        assert record is not None and record.thumbnail is not None
+        assert world.ports.storage.thumbnail(record.collection, record.thumbnail) == b"thumbnail of one"
 
-def test_an_object_that_goes_keeps_its_picture_so_that_its_return_costs_nothing(world: Harness) -> None:
+
+def test_a_tombstone_keeps_its_embedding_so_that_a_returned_object_is_not_embedded(world: Harness) -> None:
     world.put("a.jpg")
     world.apply("a.jpg")
     world.bucket.delete("a.jpg")
@@ -109,7 +116,7 @@ def test_an_object_that_goes_keeps_its_picture_so_that_its_return_costs_nothing(
     assert len(world.embedder.embedded) == 1
 
 
-def test_a_key_outside_the_collection_is_not_looked_at(world: Harness) -> None:
+def test_a_key_outside_the_collection_is_ignored(world: Harness) -> None:
     nested = world.add("b/")
     world.put("a.jpg", "b/folder/")
     batch = a_batch(nested, "a.jpg", "b/folder/", "b/")
@@ -117,7 +124,7 @@ def test_a_key_outside_the_collection_is_not_looked_at(world: Harness) -> None:
     assert world.ports.catalogue.records == {}
 
 
-def test_statistics_follow_what_is_indexed_to_the_byte(world: Harness) -> None:
+def test_statistics_count_indexed_files_and_their_bytes(world: Harness) -> None:
     world.put("a.jpg", body=b"12345")
     world.put("b.jpg", body=b"123")
     world.put("broken.jpg", body=UNREADABLE)

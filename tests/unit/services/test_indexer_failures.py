@@ -1,11 +1,11 @@
-"""Whose fault a failure is: the object's, recorded once with its reason, or nobody's, and the message comes back."""
+"""Failures of indexing: an object's own are recorded with their reason; after an outage the message is redelivered."""
 
 from collections.abc import Callable
 
 import pytest
 
 from chalicelib.domain.collections import SyncStatus
-from chalicelib.domain.errors import StoreUnavailable
+from chalicelib.domain.errors import EmbedderUnavailable, SourceUnavailable, StoreUnavailable
 from chalicelib.domain.files import FileState
 from chalicelib.domain.syncs import Tally
 from tests.fakes.embedder import UNREADABLE
@@ -14,14 +14,14 @@ from tests.unit.services.harness import Harness
 
 class TestFailuresOfAnObject:
     @pytest.mark.parametrize(
-        ("out_of_order", "reason"),
+        ("fault", "reason"),
         [("archived", "archived"), ("denied", "access_denied"), ("sealed", "source_denied")],
     )
-    def test_one_that_may_not_be_read_is_recorded_once_with_its_reason_and_not_tried_again(
-        self, world: Harness, out_of_order: str, reason: str
+    def test_an_object_that_may_not_be_read_is_recorded_once_and_retried_only_on_request(
+        self, world: Harness, fault: str, reason: str
     ) -> None:
         world.put("a.jpg", "beside.jpg")
-        getattr(world.bucket, out_of_order).add("a.jpg")
+        getattr(world.bucket, fault).add("a.jpg")
         first = world.sync()
         record = world.record("a.jpg")
         assert record is not None
@@ -32,16 +32,16 @@ class TestFailuresOfAnObject:
         )
         assert record.detail
         assert (first.status, first.progress.tally) == (SyncStatus.COMPLETED, Tally(done=1, failed=1))
-        assert (world.post.waiting, world.reasons()) == ([], [])
+        assert (world.sqs.waiting, world.reasons()) == ([], [])
         assert world.sync().progress.to_do == 0
         assert world.record("a.jpg") == record
-        getattr(world.bucket, out_of_order).clear()
-        assert world.sync().progress.to_do == 0, "nothing tells a sync that it may be read by now"
+        getattr(world.bucket, fault).clear()
+        assert world.sync().progress.to_do == 0, "a sync cannot know that the object may be read by now"
         assert world.sync(retry_failed=True).progress.tally == Tally(done=1)
         assert world.searchable() == {"a.jpg", "beside.jpg"}
 
     @pytest.mark.parametrize(("body", "reason"), [(UNREADABLE, "not_an_image"), (b"", "empty")])
-    def test_what_is_no_picture_is_tried_again_only_when_asked_or_when_it_changes(
+    def test_an_object_that_is_no_picture_is_retried_only_on_request_or_when_it_changes(
         self, world: Harness, body: bytes, reason: str
     ) -> None:
         world.put("a.jpg", body=body)
@@ -49,20 +49,20 @@ class TestFailuresOfAnObject:
         record = world.record("a.jpg")
         assert record is not None
         assert (record.state, record.reason) == (FileState.FAILED, reason)
-        asked = world.sync(retry_failed=True)
-        assert (asked.progress.to_do, asked.progress.tally) == (1, Tally(failed=1))
+        retried = world.sync(retry_failed=True)
+        assert (retried.progress.to_do, retried.progress.tally) == (1, Tally(failed=1))
         assert world.sync(retry_failed=False).progress.to_do == 0
         world.put("a.jpg")
         assert world.sync().progress.tally == Tally(done=1)
 
-    def test_a_retry_looks_only_at_what_has_failed(self, world: Harness) -> None:
+    def test_a_retry_embeds_only_failed_files(self, world: Harness) -> None:
         world.put("broken.jpg", body=UNREADABLE)
         world.put("fine.jpg")
         world.sync()
         assert world.sync(retry_failed=True).progress.to_do == 1
         assert len(world.embedder.embedded) == 1
 
-    def test_one_that_is_indexed_stays_so_while_it_may_not_be_read(self, world: Harness) -> None:
+    def test_an_indexed_file_stays_indexed_while_its_object_may_not_be_read(self, world: Harness) -> None:
         world.put("a.jpg")
         world.sync()
         before = world.record("a.jpg")
@@ -72,23 +72,23 @@ class TestFailuresOfAnObject:
         assert (state.status, state.progress.tally) == (SyncStatus.COMPLETED, Tally(skipped=1))
         assert (world.record("a.jpg"), world.searchable()) == (before, {"a.jpg"})
         world.bucket.denied.clear()
-        assert world.sync().progress.tally == Tally(done=1), "it still differs, so the next sync looks again"
+        assert world.sync().progress.tally == Tally(done=1), "it still differs, so the next sync tries it again"
 
-    def test_a_new_model_is_no_reason_to_keep_an_old_failure(self, world: Harness) -> None:
+    def test_a_failure_of_an_old_model_is_retried_by_the_new_one(self, world: Harness) -> None:
         world.put("a.jpg", body=UNREADABLE)
         world.sync()
-        world.embedder.stamp = "fake-2+d1"
+        world.embedder.model = "fake-2+d1"
         assert world.sync().progress.tally == Tally(failed=1)
         record = world.record("a.jpg")
         assert record is not None and record.model == "fake-2+d1"
         assert world.sync().progress.to_do == 0
 
 
-def _the_bucket(world: Harness, down: bool) -> None:
+def _bucket(world: Harness, down: bool) -> None:
     world.bucket.down = down
 
 
-def _the_embedder(world: Harness, down: bool) -> None:
+def _embedder(world: Harness, down: bool) -> None:
     world.embedder.down = down
 
 
@@ -96,22 +96,22 @@ def _one_picture(world: Harness, down: bool) -> None:
     world.embedder.hiccups = {b"picture of a.jpg"} if down else set()
 
 
-def _the_store(world: Harness, down: bool) -> None:
+def _store(world: Harness, down: bool) -> None:
     world.vectors.down = down
 
 
 class TestOutages:
     @pytest.mark.parametrize(
-        ("outage", "said"),
+        ("outage", "reason"),
         [
-            (_the_bucket, "SourceUnavailable: source_unavailable"),
-            (_the_embedder, "EmbedderUnavailable"),
-            (_one_picture, "SourceUnavailable: internal: a hiccup"),
-            (_the_store, "StoreUnavailable"),
+            (_bucket, "SourceUnavailable: source_unavailable"),
+            (_embedder, "EmbedderUnavailable"),
+            (_one_picture, "EmbedderUnavailable: internal: a hiccup"),
+            (_store, "StoreUnavailable"),
         ],
     )
-    def test_they_are_never_the_objects_fault_and_the_message_comes_back_until_they_are_over(
-        self, world: Harness, outage: Callable[[Harness, bool], None], said: str
+    def test_an_outage_fails_no_object_and_the_message_is_redelivered_until_it_is_over(
+        self, world: Harness, outage: Callable[[Harness, bool], None], reason: str
     ) -> None:
         world.put("a.jpg")
         world.start()
@@ -120,14 +120,16 @@ class TestOutages:
         for _ in range(3):
             (message,) = world.work()
             assert world.record("a.jpg") is None
-        assert said in str(world.ports.failure_log.reason(message.id))
-        pauses = [seconds for delivery, seconds in world.ports.queues.delayed if delivery.id == message.id]
-        assert pauses == sorted(set(pauses)), "each is longer than the one before"
+        assert reason in str(world.ports.failure_log.reason(message.id))
+        delays = [seconds for delivery, seconds in world.ports.queues.delayed if delivery.id == message.id]
+        assert delays == sorted(set(delays)), "each is longer than the one before"
         outage(world, False)
         assert world.work() == []
         assert (world.state().status, world.state().progress.tally) == (SyncStatus.COMPLETED, Tally(done=1))
 
-    def test_of_one_object_leaves_its_neighbours_done_and_they_are_not_done_again(self, world: Harness) -> None:
+    def test_a_transient_failure_of_one_object_leaves_the_others_indexed_and_not_embedded_again(
+        self, world: Harness
+    ) -> None:
         world.put("a.jpg", "b.jpg", "c.jpg")
         world.embedder.hiccups = {b"picture of b.jpg"}
         world.start()
@@ -138,7 +140,25 @@ class TestOutages:
         assert world.embedder.embedded == [b"picture of a.jpg", b"picture of c.jpg", b"picture of b.jpg"]
         assert world.state().progress.tally == Tally(done=3)
 
-    def test_of_the_store_leaves_the_catalogue_behind_it_never_before(self, world: Harness) -> None:
+    def test_a_transient_failure_of_the_embedder_is_not_blamed_on_the_bucket(self, world: Harness) -> None:
+        world.put("a.jpg")
+        world.embedder.hiccups = {b"picture of a.jpg"}
+        with pytest.raises(EmbedderUnavailable, match="a hiccup"):
+            world.apply("a.jpg")
+
+    def test_a_bucket_that_fails_while_the_embedder_reads_it_is_not_blamed_on_the_embedder(
+        self, world: Harness
+    ) -> None:
+        world.put("a.jpg")
+
+        def fail_bucket() -> None:
+            world.bucket.down = True
+
+        world.interleave("embedder", "embed_objects", fail_bucket)
+        with pytest.raises(SourceUnavailable, match="source_unavailable"):
+            world.apply("a.jpg")
+
+    def test_an_outage_of_the_store_leaves_the_catalogue_behind_it_never_ahead_of_it(self, world: Harness) -> None:
         world.put("a.jpg")
         world.vectors.down = True
         with pytest.raises(StoreUnavailable):

@@ -1,4 +1,4 @@
-"""Scheduled syncs: each collection that is due once an hour, at a time of its own, whatever the others do."""
+"""Scheduled syncs: each due collection starts once within the hour, at a time of its own."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -13,7 +13,7 @@ QUARTERS = (0, 15, 30, 45)
 
 
 @given(st.lists(st.uuids(), unique=True, min_size=1, max_size=30))
-def test_every_collection_that_is_due_begins_once_an_hour_at_a_time_of_its_own(uuids: list[object]) -> None:
+def test_every_due_collection_starts_once_within_the_hour_and_always_at_the_same_time(uuids: list[object]) -> None:
     world = Harness()
     due = {str(uuid) for uuid in uuids}
     for uuid in due:
@@ -34,30 +34,30 @@ def test_every_collection_that_is_due_begins_once_an_hour_at_a_time_of_its_own(u
     assert days[0] == days[1]
 
 
-def test_many_collections_do_not_begin_at_once() -> None:
+def test_many_collections_start_at_different_times() -> None:
     world = Harness()
     for _ in range(100):
         world.add(auto_sync=AutoSync.DAILY)
-    began = [world.app.syncs.start_scheduled(AutoSync.DAILY, minute) for minute in QUARTERS]
-    assert sum(began) == 100
-    assert max(began) < 60
+    started = [world.app.syncs.start_scheduled(AutoSync.DAILY, minute) for minute in QUARTERS]
+    assert sum(started) == 100
+    assert max(started) < 60
     assert len({delay for _, delay in world.ports.queues.steps}) > 50
 
 
-def test_one_that_runs_is_passed_over_and_does_not_keep_the_others_from_theirs(world: Harness) -> None:
+def test_a_running_sync_is_skipped_and_the_other_collections_start(world: Harness) -> None:
     running, resting = (world.add(uuid=str(UUID(int=n)), auto_sync=AutoSync.WEEKLY) for n in (10, 20))
     world.add(auto_sync=AutoSync.MONTHLY)
-    by_hand = world.start(running)
+    manual_sync = world.start(running)
     assert sum(world.app.syncs.start_scheduled(AutoSync.WEEKLY, minute) for minute in QUARTERS) == 1
-    assert (world.state(running).id, world.state(resting).trigger) == (by_hand, Trigger.AUTO)
+    assert (world.state(running).id, world.state(resting).trigger) == (manual_sync, Trigger.AUTO)
 
 
-def test_a_scheduled_sync_leaves_the_time_of_the_last_manual_one_alone(world: Harness) -> None:
+def test_a_scheduled_sync_does_not_change_the_time_of_the_last_manual_sync(world: Harness) -> None:
     collection = world.add(auto_sync=AutoSync.DAILY)
-    by_hand = world.sync(collection).last_manual_sync
+    manual_sync = world.sync(collection).last_manual_sync
     world.clock.pass_by(timedelta(days=1))
     for minute in QUARTERS:
         world.app.syncs.start_scheduled(AutoSync.DAILY, minute)
     world.work()
     state = world.state(collection)
-    assert (state.last_manual_sync, state.last_auto_sync) == (by_hand, world.clock())
+    assert (state.last_manual_sync, state.last_auto_sync) == (manual_sync, world.clock())

@@ -79,9 +79,9 @@ class TestTheLatestSync:
         world.ports.syncs.save_splits(world.collection.uuid, ["b"])
         world.put(*[f"{number:02}" for number in range(20)], "z")
         world.start()
-        first, _ = world.post.waiting
+        first, _ = world.sqs.waiting
         world.deliver(first)
-        world.deliver(next(message for message in world.post.waiting if message.queue == "index"))
+        world.deliver(next(message for message in world.sqs.waiting if message.queue == "index"))
         audit = audit_of(world)
         assert audit.counted.sync == SyncFigures(to_do=20, finished=16, outstanding=1, open_key_ranges=1)
         assert audit.matches

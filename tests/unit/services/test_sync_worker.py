@@ -1,4 +1,4 @@
-"""A bucket walked: what is sent, when removals are, when the sync asks first, and how it ends."""
+"""The sync worker: which batches it sends, when it sends removals, when it asks before, and how a sync ends."""
 
 import pytest
 from hypothesis import given
@@ -13,12 +13,12 @@ from tests.unit.services.harness import Harness
 MANY = [f"{number:02}.jpg" for number in range(20)]
 
 
-def test_a_bucket_that_may_not_be_listed_ends_the_sync_with_the_reason_and_removes_nothing(world: Harness) -> None:
+def test_a_bucket_that_may_not_be_listed_fails_the_sync_with_the_reason_and_removes_nothing(world: Harness) -> None:
     world.put("a.jpg")
     world.sync()
     world.bucket.unlisted = True
     state = world.sync()
-    assert (state.status, world.post.waiting) == (SyncStatus.FAILED, [])
+    assert (state.status, world.sqs.waiting) == (SyncStatus.FAILED, [])
     assert "may not be listed" in str(state.reason)
     assert world.searchable() == {"a.jpg"}
     world.bucket.unlisted = False
@@ -26,8 +26,8 @@ def test_a_bucket_that_may_not_be_listed_ends_the_sync_with_the_reason_and_remov
 
 
 @pytest.mark.parametrize("objects", [0, 1, 2])
-def test_a_listing_that_breaks_off_removes_nothing_and_is_tried_again(objects: int) -> None:
-    world = Harness(step=1, enough=1)
+def test_a_listing_that_breaks_off_removes_nothing_and_is_retried(objects: int) -> None:
+    world = Harness(chunk_keys=1, min_saved_differences=1)
     world.put("a.jpg", "c.jpg")
     world.sync()
     world.bucket.delete("a.jpg")
@@ -44,7 +44,7 @@ def test_a_listing_that_breaks_off_removes_nothing_and_is_tried_again(objects: i
     assert (world.state().status, world.searchable()) == (SyncStatus.COMPLETED, {"b.jpg", "c.jpg", "d.jpg"})
 
 
-def test_an_embedder_that_is_down_leaves_the_walk_for_later(world: Harness) -> None:
+def test_a_scan_is_retried_after_an_outage_of_the_embedder(world: Harness) -> None:
     world.put("a.jpg")
     world.embedder.down = True
     world.start()
@@ -55,20 +55,20 @@ def test_an_embedder_that_is_down_leaves_the_walk_for_later(world: Harness) -> N
     assert world.state().status is SyncStatus.COMPLETED
 
 
-def test_removals_wait_until_every_part_of_the_bucket_has_been_listed(world: Harness) -> None:
+def test_removals_are_sent_only_when_every_key_range_has_been_scanned(world: Harness) -> None:
     world.put("a.jpg", "z.jpg")
     world.sync()
     world.ports.syncs.save_splits(world.collection.uuid, ["m"])
     world.bucket.delete("a.jpg")
     world.start()
-    first, second = world.post.waiting
+    first, second = world.sqs.waiting
     world.deliver(first)
-    assert (world.state().progress.to_remove, world.post.waiting) == (1, [second])
+    assert (world.state().progress.to_remove, world.sqs.waiting) == (1, [second])
     world.work()
     assert (world.state().status, world.searchable()) == (SyncStatus.COMPLETED, {"z.jpg"})
 
 
-def test_a_sync_that_would_take_out_most_of_a_collection_says_so_and_takes_out_nothing(world: Harness) -> None:
+def test_a_sync_that_would_remove_most_of_a_collection_asks_first_and_removes_nothing(world: Harness) -> None:
     world.put(*MANY)
     world.sync()
     for key in MANY[:11]:
@@ -78,10 +78,10 @@ def test_a_sync_that_would_take_out_most_of_a_collection_says_so_and_takes_out_n
     assert "11 of 20 pictures are gone" in str(state.reason)
     assert "confirm_removals" in str(state.reason)
     assert world.searchable() == set(MANY)
-    assert world.sync().status is SyncStatus.NEEDS_CONFIRMATION, "asked again, it asks again"
+    assert world.sync().status is SyncStatus.NEEDS_CONFIRMATION, "another sync asks again"
 
 
-def test_what_is_new_is_indexed_although_the_sync_asks_about_what_is_gone(world: Harness) -> None:
+def test_new_objects_are_indexed_although_the_sync_asks_about_removals(world: Harness) -> None:
     world.put(*MANY)
     world.sync()
     for key in MANY[:15]:
@@ -92,7 +92,7 @@ def test_what_is_new_is_indexed_although_the_sync_asks_about_what_is_gone(world:
     assert "new.jpg" in world.searchable()
 
 
-def test_once_it_is_confirmed_all_that_is_gone_is_taken_out(world: Harness) -> None:
+def test_a_confirmed_sync_removes_the_files_of_all_removed_objects(world: Harness) -> None:
     world.put(*MANY)
     world.sync()
     for key in MANY[1:]:
@@ -104,7 +104,9 @@ def test_once_it_is_confirmed_all_that_is_gone_is_taken_out(world: Harness) -> N
 
 
 @pytest.mark.parametrize(("files", "removed"), [(20, 10), (19, 19)])
-def test_half_of_a_collection_or_all_of_a_small_one_goes_unasked(world: Harness, files: int, removed: int) -> None:
+def test_half_of_a_collection_or_all_of_a_small_one_is_removed_without_asking(
+    world: Harness, files: int, removed: int
+) -> None:
     world.put(*MANY[:files])
     world.sync()
     for key in MANY[:removed]:
@@ -113,7 +115,7 @@ def test_half_of_a_collection_or_all_of_a_small_one_goes_unasked(world: Harness,
     assert len(world.searchable()) == files - removed
 
 
-def test_what_was_never_indexed_does_not_count_among_what_would_be_taken_out(world: Harness) -> None:
+def test_objects_that_were_never_indexed_do_not_count_as_removals(world: Harness) -> None:
     world.put(*MANY)
     for number in range(30):
         world.put(f"words-{number}.txt", body=b"not a picture")
@@ -124,18 +126,18 @@ def test_what_was_never_indexed_does_not_count_among_what_would_be_taken_out(wor
     assert (state.status, state.progress.to_do, state.progress.to_remove) == (SyncStatus.COMPLETED, 30, 0)
 
 
-def test_a_sync_with_nothing_changed_sends_nothing_and_writes_nothing_of_any_object(world: Harness) -> None:
+def test_an_unchanged_bucket_causes_no_batch_and_no_write_of_a_record(world: Harness) -> None:
     world.put("a.jpg", "b.jpg")
     world.sync()
     records = dict(world.ports.catalogue.records)
     world.start()
     world.work("sync")
-    assert (world.post.waiting, world.state().status) == ([], SyncStatus.COMPLETED)
+    assert (world.sqs.waiting, world.state().status) == ([], SyncStatus.COMPLETED)
     assert (world.state().progress.listed, world.state().progress.to_do) == (2, 0)
     assert world.ports.catalogue.records == records
 
 
-def test_folders_and_what_lies_outside_are_not_looked_at() -> None:
+def test_folder_objects_and_keys_outside_the_prefix_are_not_indexed() -> None:
     world = Harness()
     nested = world.add("b/")
     world.put("b/", "b/folder/", body=b"")
@@ -145,39 +147,41 @@ def test_folders_and_what_lies_outside_are_not_looked_at() -> None:
 
 
 @given(st.lists(st.integers(0, 3), min_size=12, max_size=12), st.integers(1, 3), st.integers(1, 5))
-def test_wherever_a_workers_time_runs_low_each_object_is_sent_once(looks: list[int], step: int, enough: int) -> None:
-    world = Harness(step=step, enough=enough)
+def test_each_object_is_sent_once_wherever_the_time_of_workers_runs_out(
+    clock_checks: list[int], chunk_keys: int, min_saved_differences: int
+) -> None:
+    world = Harness(chunk_keys=chunk_keys, min_saved_differences=min_saved_differences)
     world.put(*MANY[:9])
     world.start()
-    legs = iter(looks)
-    while waiting := [message for message in world.post.waiting if message.queue == "sync"]:
-        assert world.deliver(waiting[0], Context(late_after=next(legs, 1_000)))
+    late_after = iter(clock_checks)
+    while waiting := [message for message in world.sqs.waiting if message.queue == "sync"]:
+        assert world.deliver(waiting[0], Context(late_after=next(late_after, 1_000)))
     world.work()
     state = world.state()
     assert (state.status, state.progress.listed, state.progress.to_do) == (SyncStatus.COMPLETED, 9, 9)
     assert (state.progress.tally.done, len(world.embedder.embedded)) == (9, 9)
 
 
-def test_a_late_message_of_an_earlier_leg_does_nothing() -> None:
-    world = Harness(step=1)
+def test_a_late_message_of_an_earlier_continuation_is_ignored() -> None:
+    world = Harness(chunk_keys=1)
     world.put("a.jpg", "b.jpg")
     world.start()
-    (first,) = world.post.waiting
+    (first,) = world.sqs.waiting
     world.deliver(first, Context(late_after=0))
     world.work("sync")
     before = world.everything()
-    world.post.waiting.append(first)
+    world.sqs.waiting.append(first)
     assert world.deliver(first)
     assert world.everything() == before
 
 
-def test_what_was_put_on_record_and_never_sent_is_sent_by_the_next_worker_and_counts_once(world: Harness) -> None:
+def test_a_batch_that_was_stored_and_not_sent_is_sent_by_the_next_worker_and_counts_once(world: Harness) -> None:
     world.put("a.jpg")
     world.start()
-    (message,) = world.post.waiting
+    (message,) = world.sqs.waiting
     world.ports.queues.down = True
     assert not world.deliver(message)
-    assert (world.state().progress.to_do, world.post.waiting) == (1, [message])
+    assert (world.state().progress.to_do, world.sqs.waiting) == (1, [message])
     world.ports.queues.down = False
     world.work()
     assert world.state().status is SyncStatus.COMPLETED
@@ -188,32 +192,32 @@ def test_a_batch_that_is_delivered_twice_counts_once(world: Harness) -> None:
     world.put("a.jpg", "b.jpg")
     world.start()
     world.work("sync")
-    (batch,) = world.post.waiting
+    (batch,) = world.sqs.waiting
     for _ in range(3):
         assert world.deliver(batch)
     assert world.state().progress.tally.done == 2
     assert (world.state().outstanding, world.state().status) == (0, SyncStatus.COMPLETED)
 
 
-def test_a_sync_runs_until_its_last_batch_is_done() -> None:
-    world = Harness(step=1, enough=1)
+def test_a_sync_completes_with_its_last_batch() -> None:
+    world = Harness(chunk_keys=1, min_saved_differences=1)
     world.put("a.jpg", "b.jpg", "c.jpg")
     world.start()
     world.work("sync")
-    while world.post.waiting:
+    while world.sqs.waiting:
         assert world.state().status is SyncStatus.IN_PROGRESS
-        world.deliver(world.post.waiting[-1])
+        world.deliver(world.sqs.waiting[-1])
     assert world.state().status is SyncStatus.COMPLETED
 
 
-def test_a_message_for_a_sync_of_a_collection_that_is_gone_is_done_with(world: Harness) -> None:
+def test_a_message_for_a_sync_of_a_deleted_collection_is_dropped(world: Harness) -> None:
     world.start()
     world.ports.registry.begin_deletion(world.collection, world.clock())
     assert world.work() == []
 
 
-def test_a_step_for_no_sync_that_runs_is_done_with(world: Harness) -> None:
+def test_a_message_for_another_sync_than_the_running_one_is_dropped(world: Harness) -> None:
     step = SyncStep(world.collection.account, world.collection.uuid, "another")
-    world.post.send("sync", step.to_json())
+    world.sqs.send("sync", step.to_json())
     assert world.work() == []
-    assert world.post.waiting == []
+    assert world.sqs.waiting == []

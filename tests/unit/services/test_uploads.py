@@ -68,7 +68,7 @@ class World:
         self.fuse, self.ports = Fuse(), FakeAdapters.fresh()
         self.clock, self.catalogue, self.vectors = self.ports.clock, self.ports.catalogue, self.ports.vectors
         self.embedder, self.quota_ledger, self.queues = self.ports.embedder, self.ports.quota_ledger, self.ports.queues
-        self.caller = Caller(ACCOUNT, PLANS["pro"].changed(LIMITS))
+        self.caller = Caller(ACCOUNT, PLANS["pro"].with_limits(LIMITS))
         self.collection: Collection = a_collection(account=ACCOUNT, type=CollectionType.MANAGED, bucket="managed")
         self.collection = a_collection(
             uuid=self.collection.uuid,

@@ -1,0 +1,142 @@
+"""The rule that decides about an object, and the merge-join of a sync, which uses it.
+
+``indexing_table`` and ``sync_table`` state the same rule apart, as tables, for the index worker and for the sync.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.files import OVER_PLAN, Action, CatalogueEntry, FileRecord, FileState, ObjectInfo, decide
+from chalicelib.domain.sync_diff import CHANGE_KINDS, ChangeKind, Chunk, Difference, merge_join
+from tests.factories import a_collection, a_record, an_embedding
+
+COLLECTION = a_collection()
+MODEL = "fake-1+d1"
+KEYS = st.sampled_from(["a", "b", "b/1", "c", "\uff5e", "\U0001f600"])
+ETAGS, SIZES = st.sampled_from(["one", "two"]), st.integers(1, 2)
+OBJECTS = st.builds(ObjectInfo, st.just("a"), ETAGS, SIZES)
+
+
+@st.composite
+def records(draw: Callable[..., Any], keys: st.SearchStrategy[str] | None = None) -> FileRecord:
+    state = draw(st.sampled_from(FileState))
+    return a_record(
+        COLLECTION,
+        draw(keys) if keys else "a",
+        state=state,
+        etag=draw(ETAGS),
+        size=draw(SIZES),
+        model=draw(st.sampled_from([MODEL, "fake-2+d1", None])),
+        embedding=draw(st.sampled_from([None, an_embedding()])),
+        reason=draw(st.sampled_from([None, OVER_PLAN, "empty"])) if state is FileState.FAILED else None,
+    )
+
+
+def indexing_table(record: FileRecord | None, s3_object: ObjectInfo | None, retry: bool) -> str:
+    """What the index worker does about an object."""
+    if s3_object is None:
+        return "nothing" if record is None or record.state is FileState.REMOVED else "remove"
+    if record is None or (record.etag, record.size) != (s3_object.etag, s3_object.size) or record.model != MODEL:
+        return "embed"
+    if record.state is FileState.REMOVED:
+        return "restore" if record.embedding is not None else "embed"
+    return "embed" if retry and record.state is FileState.FAILED else "nothing"
+
+
+def sync_table(entry: CatalogueEntry | None, s3_object: ObjectInfo | None, retry: bool) -> ChangeKind | None:
+    """How a sync counts a key that differs."""
+    if s3_object is None:
+        return None if entry is None or entry.state is FileState.REMOVED else ChangeKind.REMOVE
+    if entry is None:
+        return ChangeKind.ADD
+    if (entry.etag, entry.size) != (s3_object.etag, s3_object.size):
+        return ChangeKind.UPDATE
+    if entry.state is FileState.REMOVED:
+        return ChangeKind.ADD
+    if entry.model != MODEL:
+        return ChangeKind.UPDATE
+    return ChangeKind.RETRY if retry and entry.state is FileState.FAILED else None
+
+
+def _step(action: Action, record: FileRecord | None) -> str:
+    """The step of the index worker that an action stands for."""
+    if action is Action.RESTORE:
+        assert record is not None
+        return "restore" if record.embedding is not None else "embed"
+    return {Action.NOTHING: "nothing", Action.REMOVE: "remove"}.get(action, "embed")
+
+
+@given(st.none() | records(), st.none() | OBJECTS, st.booleans())
+def test_the_rule_decides_for_index_workers_and_syncs_alike(
+    record: FileRecord | None, s3_object: ObjectInfo | None, retry: bool
+) -> None:
+    entry = record.entry if record else None
+    action = decide(entry, s3_object, MODEL, retry=retry)
+    assert _step(action, record) == indexing_table(record, s3_object, retry)
+    assert CHANGE_KINDS.get(action) == sync_table(entry, s3_object, retry)
+
+
+def test_a_returned_object_counts_as_added_whatever_its_tombstones_model() -> None:
+    s3_object = ObjectInfo("a", "one", 1)
+    for model, action in ((MODEL, Action.RESTORE), ("fake-2+d1", Action.ADD)):
+        tombstone = a_record(COLLECTION, "a", state=FileState.REMOVED, etag="one", size=1, model=model)
+        assert decide(tombstone.entry, s3_object, MODEL) is action
+        assert CHANGE_KINDS[action] is ChangeKind.ADD
+
+
+def test_every_action_but_nothing_is_a_kind_of_change() -> None:
+    assert CHANGE_KINDS.keys() == set(Action) - {Action.NOTHING}
+
+
+def _expected(
+    objects: dict[str, ObjectInfo], entries: dict[str, CatalogueEntry], retry: bool, budget: int
+) -> list[Difference]:
+    differences = []
+    for key in sorted(objects.keys() | entries.keys()):
+        s3_object, entry = objects.get(key), entries.get(key)
+        kind = sync_table(entry, s3_object, retry)
+        if kind is None and s3_object is not None and entry is not None and entry.over_plan and budget > 0:
+            kind, budget = ChangeKind.RETRY, budget - 1
+        if kind is not None:
+            indexed = s3_object is None and entry is not None and entry.state is FileState.INDEXED
+            differences.append(Difference(key, kind, s3_object, indexed))
+    return differences
+
+
+@given(
+    st.dictionaries(KEYS, st.tuples(ETAGS, SIZES)),
+    st.lists(records(KEYS), unique_by=lambda record: record.key),
+    st.booleans(),
+    st.integers(0, 3),
+    st.integers(1, 4),
+)
+def test_a_merge_join_compares_every_key_once_and_retries_over_plan_files_within_its_budget(
+    listed: dict[str, tuple[str, int]], stored: list[FileRecord], retry: bool, retry_budget: int, chunk_keys: int
+) -> None:
+    objects = {key: ObjectInfo(key, etag, size) for key, (etag, size) in listed.items()}
+    entries = {record.key: record.entry for record in stored}
+    chunks = list(
+        merge_join(
+            [objects[key] for key in sorted(objects)],
+            [entries[key] for key in sorted(entries)],
+            MODEL,
+            retry=retry,
+            retry_budget=retry_budget,
+            chunk_keys=chunk_keys,
+        )
+    )
+    keys = sorted(objects.keys() | entries.keys())
+    differences = [difference for chunk in chunks for difference in chunk.differences]
+    assert differences == _expected(objects, entries, retry, retry_budget)
+    assert sum(chunk.listed for chunk in chunks) == len(objects)
+    assert sum(chunk.scanned for chunk in chunks) == len(keys)
+    assert [chunk.scanned for chunk in chunks[:-1]] == [chunk_keys] * (len(chunks) - 1)
+    last_keys = [*keys[chunk_keys - 1 :: chunk_keys], *keys[-1:]][: len(chunks)]
+    assert [chunk.last_key for chunk in chunks] == last_keys
+
+
+def test_an_empty_bucket_without_records_has_no_chunk() -> None:
+    assert list[Chunk](merge_join([], [], MODEL)) == []
