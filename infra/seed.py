@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from chalicelib.domain.accounts import Scope, Subscription
+from chalicelib.domain.accounts import NewToken, Scope, Subscription
 from infra.admin.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def open_demo_account(deployment: Deployment) -> str:
     """A demo account on the largest plan; answers a token for it that may read and write."""
     accounts = deployment.services.accounts
     account = accounts.open("demo", Subscription("business"))
-    secret, _ = accounts.issue_token(account.uuid, "make run", Scope.WRITE)
+    secret, _ = accounts.issue_token(account.uuid, NewToken("make run", Scope.WRITE))
     return secret
 
 

@@ -32,18 +32,18 @@ class Plan:
     uploads_a_month: int
     auto_sync: frozenset[AutoSync] = field(default=_SCHEDULES)
 
-    def changed(self, allowances: Mapping[str, int]) -> "Plan":
+    def with_limits(self, limits: Mapping[str, int]) -> "Plan":
         """The plan with allowances of one account's own.
 
         Raises:
             ValueError: there is no such allowance, or it is negative.
         """
-        for name, value in allowances.items():
-            if name not in LIMITS:
-                raise ValueError(f"There is no allowance {name!r}; there are {', '.join(LIMITS)}.")
+        for name, value in limits.items():
+            if name not in LIMIT_NAMES:
+                raise ValueError(f"There is no allowance {name!r}; there are {', '.join(LIMIT_NAMES)}.")
             if value < 0:
                 raise ValueError(f"The allowance {name!r} cannot be negative.")
-        return replace(self, **allowances)  # type: ignore[arg-type]  # only the names above, all of them numbers
+        return replace(self, **limits)  # type: ignore[arg-type]  # only the names above, all of them numbers
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class RemainingQuota:
         self.bytes += max(0, size)
 
 
-LIMITS = ("collections", "files", "bytes", "managed_bytes", "uploads_a_month")
+LIMIT_NAMES = ("collections", "files", "bytes", "managed_bytes", "uploads_a_month")
 
 PLANS = {
     plan.name: plan

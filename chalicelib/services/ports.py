@@ -31,7 +31,7 @@ class Accounts(Protocol):
 
     def all(self) -> Iterator[Account]: ...
 
-    def set_subscription(self, account: Account, terms: Subscription) -> None:
+    def set_subscription(self, account: Account, subscription: Subscription) -> None:
         """Change the terms, on the account and on all its tokens in one transaction."""
 
     def add_token(self, token: Token, account: Account) -> None: ...
@@ -57,7 +57,7 @@ class CollectionRegistry(Protocol):
         """Store a new collection.
 
         Raises:
-            AllowanceUsedUp: the account has ``limit`` of them.
+            QuotaExceeded: the account has ``limit`` of them.
             DuplicateCollection: it has one on the same folder of the same bucket.
         """
 
@@ -206,7 +206,7 @@ class Catalogue(Protocol):
 
         Raises:
             NotFound: the collection is gone.
-            AllowanceUsedUp: the plan does not allow what they add; none is written.
+            QuotaExceeded: the plan does not allow what they add; none is written.
         """
 
     def removed_on(self, day: date) -> Iterator[FileRecord]:

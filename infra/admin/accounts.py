@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from chalicelib.domain.accounts import Subscription
-from chalicelib.domain.plans import LIMITS, PLANS
+from chalicelib.domain.plans import LIMIT_NAMES, PLANS
 from infra.admin.deployment import Deployment
 
 
@@ -29,7 +29,7 @@ def create_account(deployment: Deployment, options: argparse.Namespace) -> None:
 
 def list_accounts(deployment: Deployment, _: argparse.Namespace) -> None:
     for account in deployment.services.accounts.all():
-        print(f"{account.uuid}  {account.terms.plan:<10} {account.tokens:>2} tokens  {account.name}")
+        print(f"{account.uuid}  {account.subscription.plan:<10} {account.tokens:>2} tokens  {account.name}")
 
 
 def set_plan(deployment: Deployment, options: argparse.Namespace) -> None:
@@ -44,7 +44,7 @@ def _add_terms(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=NUMBER",
-        help=f"an allowance beside the plan's own: {', '.join(LIMITS)}",
+        help=f"an allowance beside the plan's own: {', '.join(LIMIT_NAMES)}",
     )
 
 
@@ -56,5 +56,5 @@ def _terms(options: argparse.Namespace) -> Subscription:
             raise ValueError(f"--allow takes NAME=NUMBER, not {setting!r}.")
         allowances[name] = int(number)
     terms = Subscription(options.plan, allowances)
-    _ = terms.allowed  # refuses what is no allowance
+    _ = terms.effective_plan  # refuses what is no allowance
     return terms

@@ -4,7 +4,7 @@ import argparse
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib.domain.accounts import Scope, checked_token_name
+from chalicelib.domain.accounts import NewToken, Scope, parse_token_name
 from infra.admin.deployment import Deployment
 
 
@@ -28,8 +28,8 @@ def add(subparsers: Any) -> None:
 
 def issue_token(deployment: Deployment, options: argparse.Namespace) -> None:
     expires = datetime.now(UTC) + timedelta(days=options.days) if options.days is not None else None
-    name = checked_token_name(options.name)
-    secret, _ = deployment.services.accounts.issue_token(options.account, name, options.scope, expires)
+    name = parse_token_name(options.name)
+    secret, _ = deployment.services.accounts.issue_token(options.account, NewToken(name, options.scope, expires))
     print(secret)
 
 

@@ -16,6 +16,6 @@ def show_usage(deployment: Deployment, options: argparse.Namespace) -> None:
     services = deployment.services
     account = services.accounts.get(options.account)
     used = services.accounts.usage(account.uuid)
-    print(f"{account.name}, plan '{account.terms.plan}'")
+    print(f"{account.name}, plan '{account.subscription.plan}'")
     for name, number in used.items():
-        print(f"  {name:<16} {number:>16,} of {getattr(account.terms.allowed, name):>18,}")
+        print(f"  {name:<16} {number:>16,} of {getattr(account.subscription.effective_plan, name):>18,}")

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.accounts import Scope, Subscription
-from chalicelib.domain.collections import Collection
+from chalicelib.domain.accounts import NewToken, Scope, Subscription
+from chalicelib.domain.collections import Collection, NewManagedCollection
 from chalicelib.domain.vectors import SearchOptions
 from chalicelib.services.authentication import Authentication, Caller
 from infra.admin.deployment import Deployment
@@ -68,17 +68,17 @@ def main() -> None:
         counted = Counted(deployment)
         services = Services(deployment.services.config, counted.client)
         account = services.accounts.open("bench", Subscription("business"))
-        secret, _ = services.accounts.issue_token(account.uuid, "bench", Scope.WRITE)
+        secret, _ = services.accounts.issue_token(account.uuid, NewToken("bench", Scope.WRITE))
         tokens(services, counted, f"Token {secret}")
-        caller = services.authentication.caller(f"Token {secret}", writes=True)
-        collection = services.collections.create(caller, {"type": "managed", "name": "bench"})
+        caller = services.authentication.authenticate(f"Token {secret}", writes=True)
+        collection = services.collections.create(caller, NewManagedCollection("bench"))
         searches(services, counted, caller, f"Token {secret}")
         uploads(services, counted, caller, collection)
 
 
 def tokens(services: Services, counted: Counted, header: str) -> None:
     """The check of a token that was seen within five seconds, and of one that was not."""
-    check = partial(services.authentication.caller, header, writes=False)
+    check = partial(services.authentication.authenticate, header, writes=False)
     figure("token_check_believed_ms", statistics.median(milliseconds(check, 1000)), "ms")
 
     def afresh() -> Caller:
@@ -95,8 +95,8 @@ def searches(services: Services, counted: Counted, caller: Caller, header: str) 
     """A text search with its token check; once with the token unknown to the process, then many times."""
 
     def search() -> None:
-        asking = services.authentication.caller(header, writes=False)
-        services.search.by_text(asking.account, "an owl", SearchOptions(16))
+        asking = services.authentication.authenticate(header, writes=False)
+        services.search.by_text(asking.account, "an owl", SearchOptions(limit=16))
 
     services.__dict__.pop("authentication", None)
     with counted.counting() as counts:

@@ -21,7 +21,12 @@ MINUTE = timedelta(minutes=1)
 
 
 def a_token(account: Account, **fields: Any) -> Token:
-    wanted: dict[str, Any] = {"name": "laptop", "scope": Scope.READ, "created_at": NOW, "terms": account.terms}
+    wanted: dict[str, Any] = {
+        "name": "laptop",
+        "scope": Scope.READ,
+        "created_at": NOW,
+        "subscription": account.subscription,
+    }
     return Token(digest=uuid4().hex, id=str(uuid4()), account=account.uuid, **(wanted | fields))
 
 
@@ -55,8 +60,8 @@ class AccountsContract:
         for token in tokens:
             store.add_token(token, self.now(store, account))
         store.set_subscription(self.now(store, account), Subscription("free"))
-        assert self.now(store, account).terms == Subscription("free")
-        assert {each.terms.plan for each in store.tokens(account.uuid)} == {"free"}
+        assert self.now(store, account).subscription == Subscription("free")
+        assert {each.subscription.plan for each in store.tokens(account.uuid)} == {"free"}
 
     def test_a_change_on_an_account_that_has_changed_is_refused(self, store: Accounts, account: Account):
         store.add_token(a_token(account), account)

@@ -151,7 +151,7 @@ class CatalogueContract:
     ):
         other = a_collection(account=collection.account)
         stores.collections.add(other)
-        plan = PLANS["pro"].changed(allowed)
+        plan = PLANS["pro"].with_limits(allowed)
         first = a_record(collection, "a", size=10)
         catalogue.save_all([PendingWrite(first, None)], plan)
         catalogue.save_all([PendingWrite(a_record(other, "a", size=10), None)], plan)
@@ -162,7 +162,7 @@ class CatalogueContract:
         assert self.used(stores, collection) == (2, 20)
         again = replace(first, version=2, size=9)
         catalogue.save_all(
-            [PendingWrite(failed, None), PendingWrite(again, first)], plan.changed({"files": 0, "bytes": 0})
+            [PendingWrite(failed, None), PendingWrite(again, first)], plan.with_limits({"files": 0, "bytes": 0})
         )
         assert self.used(stores, collection) == (2, 19)
 
@@ -171,11 +171,11 @@ class CatalogueContract:
         self, stores: Stores, catalogue: Catalogue, collection: Collection, nothing: dict[str, int]
     ):
         with pytest.raises(QuotaExceeded):
-            catalogue.save_all([PendingWrite(a_record(collection, "a"), None)], PLANS["pro"].changed(nothing))
+            catalogue.save_all([PendingWrite(a_record(collection, "a"), None)], PLANS["pro"].with_limits(nothing))
         assert self.used(stores, collection) == (0, 0)
 
     def test_a_stale_record_takes_no_share(self, stores: Stores, catalogue: Catalogue, collection: Collection):
-        plan, first = PLANS["pro"].changed({"files": 2}), a_record(collection, "a", size=10)
+        plan, first = PLANS["pro"].with_limits({"files": 2}), a_record(collection, "a", size=10)
         catalogue.save_all([PendingWrite(first, None)], plan)
         drafts = [PendingWrite(first, None), PendingWrite(a_record(collection, "b", size=5), None)]
         assert catalogue.save_all(drafts, plan) == {"a"}

@@ -19,7 +19,7 @@ from tests.factories import NOW
 from tests.fakes.quota_ledger import FakeQuotaLedger
 
 UNTIL = NOW + timedelta(minutes=3)
-PLENTY = PLANS["pro"].changed({"files": 1000, "bytes": 10**9, "managed_bytes": 10**9, "uploads_a_month": 1000})
+PLENTY = PLANS["pro"].with_limits({"files": 1000, "bytes": 10**9, "managed_bytes": 10**9, "uploads_a_month": 1000})
 
 
 def an_upload(**fields: Any) -> Upload:
@@ -69,15 +69,15 @@ class AllowancesContract:
     @pytest.mark.parametrize("short", [{"files": 1}, {"bytes": 199}, {"managed_bytes": 199}, {"uploads_a_month": 1}])
     def test_what_is_over_any_allowance_is_not_reserved(self, store: QuotaLedger, short: dict[str, int]):
         first = an_upload()
-        assert store.reserve(first, PLENTY.changed(short))
+        assert store.reserve(first, PLENTY.with_limits(short))
         second = an_upload(account=first.account)
-        assert not store.reserve(second, PLENTY.changed(short))
+        assert not store.reserve(second, PLENTY.with_limits(short))
         assert store.upload(second.ref) is None
         assert store.usage(first.account, first.month) == Usage(0, 1, 100, 1, 1, 100)
 
     @pytest.mark.parametrize("none", [{"files": 0}, {"bytes": 0}, {"managed_bytes": 0}, {"uploads_a_month": 0}])
     def test_of_an_allowance_of_nothing_nothing_is_reserved(self, store: QuotaLedger, none: dict[str, int]):
-        assert not store.reserve(an_upload(), PLENTY.changed(none))
+        assert not store.reserve(an_upload(), PLENTY.with_limits(none))
 
     def test_what_is_settled_stays_counted_and_its_upload_is_done(self, store: QuotaLedger):
         upload = an_upload()
@@ -188,7 +188,7 @@ class TestDynamoDBAllowances(AllowancesContract):
         def reserve(upload: Upload) -> bool:
             while True:
                 try:
-                    return store.reserve(upload, PLENTY.changed({"uploads_a_month": 60}))
+                    return store.reserve(upload, PLENTY.with_limits({"uploads_a_month": 60}))
                 except Unavailable:
                     continue  # what the API answers 503, and a caller asks again
 

@@ -12,7 +12,7 @@ import pytest
 import requests
 from similarix.client import Similarix
 
-from chalicelib.domain.accounts import Scope, Subscription
+from chalicelib.domain.accounts import NewToken, Scope, Subscription
 from infra import seed
 from infra.admin.deployment import Deployment
 from infra.emulator import Emulator
@@ -84,7 +84,7 @@ def newcomer(deployment: Deployment, stack: LocalSystem) -> Callable[..., Caller
     def arrive(plan: str = "business", scope: Scope = Scope.WRITE, **allowances: int) -> Caller:
         accounts = deployment.services.accounts
         account = accounts.open("a newcomer", Subscription(plan, allowances))
-        secret, _ = accounts.issue_token(account.uuid, "tests", scope)
+        secret, _ = accounts.issue_token(account.uuid, NewToken("tests", scope))
         return Caller(stack.api_url, secret)
 
     return arrive

@@ -75,7 +75,7 @@ def test_an_account_has_twenty_tokens_at_most(newcomer: Newcomer) -> None:
     for _ in range(19):
         assert caller("POST", "/api/tokens/", json={"name": "n", "scope": "read"}).status_code == 201
     answer = caller("POST", "/api/tokens/", json={"name": "n", "scope": "read"})
-    assert refusal(answer, 429)["error"] == "allowance_used_up"
+    assert refusal(answer, 429)["error"] == "quota_exceeded"
 
 
 @pytest.mark.parametrize(

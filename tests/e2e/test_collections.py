@@ -97,7 +97,7 @@ class TestMakingOne:
         caller = newcomer(collections=1)
         wish = {"type": "managed", "name": "n"}
         assert caller("POST", "/api/collections/", json=wish).status_code == 201
-        assert refusal(caller("POST", "/api/collections/", json=wish), 429)["error"] == "allowance_used_up"
+        assert refusal(caller("POST", "/api/collections/", json=wish), 429)["error"] == "quota_exceeded"
         (made,) = caller.result("GET", "/api/collections/")["collections"]
         assert caller("DELETE", f"/api/collections/{made['uuid']}/").status_code == 202
         assert caller("POST", "/api/collections/", json=wish).status_code == 201
@@ -140,13 +140,14 @@ class TestChangingOne:
         self, deployment: Any, newcomer: Newcomer, customer: Customer
     ) -> None:
         # A plan with the API and without schedules does not exist, so the rule is asked by itself.
+        from chalicelib.api.requests.bodies import parse_new_collection
         from chalicelib.domain.errors import PlanForbids
         from chalicelib.domain.plans import PLANS
         from chalicelib.services.authentication import Caller as Asking
 
-        wish = {**GOOD, "auto_sync_interval": "daily"}
+        new = parse_new_collection({**GOOD, "auto_sync_interval": "daily"})
         with pytest.raises(PlanForbids):
-            deployment.services.collections.create(Asking(MISSING, PLANS["free"]), wish)
+            deployment.services.collections.create(Asking(MISSING, PLANS["free"]), new)
 
 
 class TestDeletingOne:

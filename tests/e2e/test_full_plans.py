@@ -37,7 +37,7 @@ def test_what_the_plan_has_no_room_for_is_listed_and_indexed_once_there_is_some(
     assert "2 files" in refused[0]["detail"]
     managed = caller.result("POST", "/api/collections/", json={"type": "managed", "name": "n"})["collection"]["uuid"]
     upload = caller("POST", f"/api/collections/{managed}/upload/", files={"file": ("o.jpg", picture("owl.jpg"))})
-    assert refusal(upload, 429)["error"] == "allowance_used_up"
+    assert refusal(upload, 429)["error"] == "quota_exceeded"
 
     sync()
     assert len(caller.names_found("an animal")) == 2

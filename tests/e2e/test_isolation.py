@@ -55,11 +55,11 @@ class Victim:
 
 @pytest.fixture(scope="module")
 def victim(deployment: Any, stack: Any) -> Victim:
-    from chalicelib.domain.accounts import Scope, Subscription
+    from chalicelib.domain.accounts import NewToken, Scope, Subscription
 
     accounts = deployment.services.accounts
     account = accounts.open("victim", Subscription("business"))
-    return Victim(Caller(stack.api_url, accounts.issue_token(account.uuid, "tests", Scope.WRITE)[0]))
+    return Victim(Caller(stack.api_url, accounts.issue_token(account.uuid, NewToken("tests", Scope.WRITE))[0]))
 
 
 @pytest.mark.parametrize("route", sorted(routes() - OF_ONES_OWN - OF_EVERYBODYS), ids=" ".join)

@@ -119,7 +119,7 @@ class TestSentAlong:
 
     def test_a_plan_without_managed_storage_takes_none(self, newcomer: Newcomer) -> None:
         full = Managed(newcomer(managed_bytes=len(picture("owl.jpg"))))
-        assert refusal(full.send("p.jpg", picture("crocodile.jpg")), 429)["error"] == "allowance_used_up"
+        assert refusal(full.send("p.jpg", picture("crocodile.jpg")), 429)["error"] == "quota_exceeded"
         assert full.send("o.jpg", picture("owl.jpg")).status_code == 201
         assert "0 are free" in refusal(full.send("p.jpg", picture("owl.jpg")), 429)["message"]
         none = Managed(newcomer(uploads_a_month=0))
@@ -291,7 +291,7 @@ def test_a_hundred_uploads_at_once_against_an_allowance_of_sixty_leave_exactly_s
     def send(number: int) -> int:
         while True:
             answer = managed.send(f"{number}.png", out.getvalue())
-            if answer.status_code != 429 or "allowance_used_up" in answer.text:
+            if answer.status_code != 429 or "quota_exceeded" in answer.text:
                 return answer.status_code
             time.sleep(random.uniform(0.1, 0.5))
 

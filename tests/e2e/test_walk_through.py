@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from chalicelib.domain.accounts import Scope, Subscription, new_token, token_digest
+from chalicelib.domain.accounts import NewToken, Scope, Subscription, generate_secret, token_digest
 from infra.local_system import LocalSystem
 from tests.conftest import SAMPLES
 from tests.e2e.conftest import Caller, Customer, eventually, picture
@@ -26,7 +26,7 @@ def pro(deployment: Any, stack: LocalSystem) -> Caller:
     """Somebody on a 'Pro' plan, with the token of their user page."""
     accounts = deployment.services.accounts
     account = accounts.open("A user", Subscription("pro"))
-    return Caller(stack.api_url, accounts.issue_token(account.uuid, "user page", Scope.WRITE)[0])
+    return Caller(stack.api_url, accounts.issue_token(account.uuid, NewToken("user page", Scope.WRITE))[0])
 
 
 @pytest.fixture(scope="module")
@@ -268,7 +268,7 @@ class TestErrorHandling:
 
     def test_500_for_what_nobody_expected(self, aws: Any, stack: LocalSystem) -> None:
         # A token whose record is damaged: nothing that the application could have meant.
-        secret = new_token()
+        secret = generate_secret()
         damaged = {"pk": {"S": f"token#{token_digest(secret)}"}, "sk": {"S": "token"}}
         aws("dynamodb").put_item(TableName=stack.outputs["AccountsTableName"], Item=damaged)
         answer = Caller(stack.api_url, secret)("GET", "/api/collections/")

@@ -284,7 +284,7 @@ class World:
 
     def room(self, account: str) -> int:
         """Files that the account's plan still allows."""
-        allowed: int = self.accounts.stored[account].terms.allowed.files
+        allowed: int = self.accounts.stored[account].subscription.effective_plan.files
         return allowed - int(self.quota_ledger.usage(account, "").files)
 
     # What is watched as it happens.
@@ -304,7 +304,7 @@ class World:
     def _watch_shares(self, name: str, arguments: tuple[Any, ...], answer: Any) -> None:
         worker = current_worker()
         if name == "account" and worker is not None:
-            worker.room = answer.terms.allowed.files
+            worker.room = answer.subscription.effective_plan.files
         elif name == "usage" and worker is not None:
             worker.room -= answer.files
 

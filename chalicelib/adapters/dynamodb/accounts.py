@@ -30,7 +30,7 @@ class DynamoDBAccounts:
             "created_at": account.created_at,
             "tokens": account.tokens,
             "revision": account.revision,
-            **_terms_values(account.terms),
+            **_terms_values(account.subscription),
         }
         self._client.put_item(TableName=self._table, Item=to_item(values))
 
@@ -47,8 +47,8 @@ class DynamoDBAccounts:
         for page in pages:
             yield from (_account(from_item(item)) for item in page["Items"])
 
-    def set_subscription(self, account: Account, terms: Subscription) -> None:
-        values = _terms_values(terms)
+    def set_subscription(self, account: Account, subscription: Subscription) -> None:
+        values = _terms_values(subscription)
         change = {":plan": values["plan"], ":allowances": values["allowances"]}
         update = {
             "Key": to_item(_account_key(account.uuid, "account")),
@@ -78,7 +78,7 @@ class DynamoDBAccounts:
             "scope": token.scope,
             "created_at": token.created_at,
             "expires_at": token.expires_at,
-            **_terms_values(account.terms),
+            **_terms_values(account.subscription),
         }
         pointer = {**_account_key(account.uuid, f"token#{token.id}"), "digest": token.digest}
         count = {
@@ -157,7 +157,7 @@ def _token_key(digest: str) -> dict[str, str]:
 
 
 def _terms_values(terms: Subscription) -> dict[str, Any]:
-    return {"plan": terms.plan, "allowances": dict(terms.allowances)}
+    return {"plan": terms.plan, "allowances": dict(terms.limits)}
 
 
 def _terms(values: dict[str, Any]) -> Subscription:
@@ -179,7 +179,7 @@ def _token(values: dict[str, Any]) -> Token:
         account=values["account"],
         name=values["name"],
         scope=Scope(values["scope"]),
-        terms=_terms(values),
+        subscription=_terms(values),
         created_at=created,
         expires_at=time(values.get("expires_at")),
         last_used=time(values.get("last_used")),

@@ -123,7 +123,7 @@ class TestABatchThatWasGivenUp:
         world.clock.pass_by(AFTER_THE_LEASE)
         status = serializers.sync_status(world.current(), world.clock())
         assert (status["status"], status["last_sync"]) == ("failed", None)
-        assert status["progress"]["reason"] == "Nothing has been heard of it for a while. Start another one."
+        assert status["progress"]["reason"] == "The sync has stopped making progress. Start another one."
         assert (status["progress"]["to_do"], status["progress"]["done"], status["progress"]["failed"]) == (2, 0, 0)
 
     def test_the_next_sync_may_begin_then_and_does_what_is_left(self, world: Harness, letter: Message) -> None:
