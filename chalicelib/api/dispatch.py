@@ -16,9 +16,9 @@ from chalice.app import Blueprint, Request, Response
 
 from chalicelib.api.openapi.operation import DocumentedRoute, Operation
 from chalicelib.bootstrap import Services
+from chalicelib.domain.accounts import Caller
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import SimilarixError
-from chalicelib.services.authentication import Caller
 
 API_VERSION = "1.0.2"
 RETRY_AFTER_SECONDS = 5  # with a 503: about as long as a model or a store takes to start

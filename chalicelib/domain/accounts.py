@@ -50,6 +50,14 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """The account that a request acts for, and its plan."""
+
+    account: str
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """A token as stored: its hash instead of its secret, and its account's subscription, so that one read suffices."""
 

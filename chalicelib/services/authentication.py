@@ -1,25 +1,15 @@
 """Authenticates requests by their token and checks what the token may do."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.domain.accounts import Scope, Token, token_digest, token_from_header
+from chalicelib.domain.accounts import Caller, Scope, Token, token_digest, token_from_header
 from chalicelib.domain.errors import Forbidden, PlanForbids, ReadOnlyToken
-from chalicelib.domain.plans import Plan
 from chalicelib.services.ports import Accounts, Clock
 
 # How long a process trusts a token that it has read: a revoked token, or an old plan, stays valid no longer.
 TOKEN_CACHE_TIME = timedelta(seconds=5)
 TOKEN_CACHE_SIZE = 1_000  # tokens
 LAST_USED_INTERVAL = timedelta(minutes=1)  # between two writes of a token's last use
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The account that a request acts for, and its plan."""
-
-    account: str
-    plan: Plan
 
 
 class Authentication:

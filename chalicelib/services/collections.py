@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import Any
 
+from chalicelib.domain.accounts import Caller
 from chalicelib.domain.bucket_access import AccessProblem, AccessReport
 from chalicelib.domain.collections import (
     AutoSync,
@@ -21,7 +22,6 @@ from chalicelib.domain.collections import (
 )
 from chalicelib.domain.errors import NotFound, PlanForbids, SourceUnreadable
 from chalicelib.domain.plans import Plan
-from chalicelib.services.authentication import Caller
 from chalicelib.services.ports import BucketAccessChecker, Clock, CollectionRegistry, Collections
 
 _NO_ROLE = AccessProblem(

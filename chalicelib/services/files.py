@@ -9,9 +9,8 @@ from chalicelib.domain.errors import InvalidRequest, NotFound, NotRetriable, Sta
 from chalicelib.domain.files import FilePage, FileRecord, FileState, as_pending, next_revision
 from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.domain.uploads import UploadRef
-from chalicelib.services.collections import CollectionService
 from chalicelib.services.pipeline.indexer import Indexer
-from chalicelib.services.ports import Catalogue, Clock, ManagedStorage, Queues, QuotaLedger, Sources
+from chalicelib.services.ports import Catalogue, Clock, Collections, ManagedStorage, Queues, QuotaLedger, Sources
 
 DOWNLOAD_URL_SECONDS = 300  # validity of a presigned URL that a person follows at once
 REQUEST_LOCK_TIME = timedelta(seconds=60)  # longer than a request lasts
@@ -21,7 +20,7 @@ REQUEST_LOCK_TIME = timedelta(seconds=60)  # longer than a request lasts
 class FileService:
     """Raises NotFound for another account's file exactly as for one that does not exist."""
 
-    collections: CollectionService
+    collections: Collections
     catalogue: Catalogue
     sources: Sources
     storage: ManagedStorage
@@ -59,7 +58,7 @@ class FileService:
     def download_url(self, account: str, file_id: str) -> str:
         """A URL that serves the original for five minutes."""
         record = self.get_indexed(account, file_id)
-        source = self.sources.of(self.collections.get(account, record.collection))
+        source = self.sources.of(self._collection_of(record))
         return source.url(record.key, seconds=DOWNLOAD_URL_SECONDS, file_name=record.key.rpartition("/")[2])
 
     def retry(self, account: str, file_id: str) -> FileRecord:
@@ -87,7 +86,7 @@ class FileService:
             Unavailable: another request is changing the file.
         """
         record = self._record(account, file_id)
-        collection = self.collections.get(account, record.collection)
+        collection = self._collection_of(record)
         if collection.type is not CollectionType.MANAGED:
             raise InvalidRequest(
                 "Delete files of your own bucket in the bucket; the next sync removes them from the index."
@@ -115,6 +114,11 @@ class FileService:
         record = self.catalogue.find(parse_uuid(file_id))
         if record is None or record.account != account:
             raise NotFound("There is no such file.")
-        # The collection may be gone: clearing the catalogue of a deleted collection takes a while.
-        self.collections.get(account, record.collection)
+        self._collection_of(record)
         return record
+
+    def _collection_of(self, record: FileRecord) -> Collection:
+        collection = self.collections.get(record.account, record.collection)
+        if collection is None:  # clearing the catalogue of a deleted collection takes a while
+            raise NotFound("There is no such file.")
+        return collection

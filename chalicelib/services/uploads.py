@@ -7,6 +7,7 @@ the rest.
 import uuid
 from dataclasses import dataclass
 
+from chalicelib.domain.accounts import Caller
 from chalicelib.domain.collections import Collection, check_takes_uploads
 from chalicelib.domain.errors import FileExists, NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.files import FileRecord, FileState, as_pending, next_revision
@@ -26,7 +27,6 @@ from chalicelib.domain.uploads import (
     UploadRef,
     month_of,
 )
-from chalicelib.services.authentication import Caller
 from chalicelib.services.pipeline.upload_completion import UploadCompletion
 from chalicelib.services.ports import Catalogue, Clock, ManagedStorage, Queues, QuotaLedger
 

@@ -141,9 +141,9 @@ class TestChangingOne:
     ) -> None:
         # A plan with the API and without schedules does not exist, so the rule is asked by itself.
         from chalicelib.api.requests.bodies import parse_new_collection
+        from chalicelib.domain.accounts import Caller as Asking
         from chalicelib.domain.errors import PlanForbids
         from chalicelib.domain.plans import PLANS
-        from chalicelib.services.authentication import Caller as Asking
 
         new = parse_new_collection({**GOOD, "auto_sync_interval": "daily"})
         with pytest.raises(PlanForbids):

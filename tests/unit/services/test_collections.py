@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from chalicelib.domain.accounts import Caller
 from chalicelib.domain.collections import (
     AutoSync,
     BucketDescription,
@@ -23,7 +24,6 @@ from chalicelib.domain.errors import (
     SourceUnreadable,
 )
 from chalicelib.domain.plans import PLANS
-from chalicelib.services.authentication import Caller
 from tests.unit.services.harness import Harness
 
 ROLE = "arn:aws:iam::111122223333:role/similarix-reader"

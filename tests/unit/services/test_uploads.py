@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.domain.accounts import Caller
 from chalicelib.domain.collections import Collection, CollectionType, managed_prefix
 from chalicelib.domain.errors import NotFound, QuotaExceeded, SimilarixError, UploadIncomplete
 from chalicelib.domain.files import FileState
 from chalicelib.domain.plans import PLANS
 from chalicelib.domain.uploads import NewUpload, UploadRef, UploadState
-from chalicelib.services.authentication import Caller
 from tests.factories import a_collection
 from tests.fakes.application import FakeAdapters, services_on
 from tests.fakes.embedder import UNREADABLE
