@@ -49,7 +49,7 @@ _LISTED = {
     ),
     "reason": nullable(text("Why it failed, as a stable code: `not_an_image`, `too_large`, `over_plan`, …")),
     "detail": nullable(text("Why it failed, as a sentence")),
-    "updated_at": timestamp("When the file last changed its state."),
+    "updated_at": timestamp("When this record last changed."),
 }
 _LIMIT = obj({"allowed": integer("Limit of the plan", 10), "used": integer("How much of it is used", 2)})
 _POLICY: Schema = {"type": "object", "description": "An IAM policy, ready to paste", "additionalProperties": True}
