@@ -122,7 +122,7 @@ class Services:
         from chalicelib.services.files import FileService
 
         return FileService(
-            collections=self.collections,
+            collections=self.adapters.collections,
             catalogue=self.adapters.catalogue,
             sources=self.adapters.sources,
             storage=self.adapters.storage,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.domain.collections import checked_prefix
+from chalicelib.domain.collections import parse_folder
 from chalicelib.domain.errors import SimilarixError
 from chalicelib.domain.notifications import merge_notifications
 
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         s3 = boto3.Session(region_name=options.region).client("s3")
-        changed = notify(s3, options.bucket, checked_prefix(options.folder), options.queue)
+        changed = notify(s3, options.bucket, parse_folder(options.folder), options.queue)
     except (BotoCoreError, ClientError, SimilarixError) as error:
         print(error, file=sys.stderr)
         return 1

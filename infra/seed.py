@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from chalicelib.domain.accounts import Scope, Subscription
+from chalicelib.domain.accounts import NewToken, Scope, Subscription
 from infra.admin.deployment import Deployment
 from infra.cloudformation import Report
 
@@ -47,7 +47,7 @@ def open_demo_account(deployment: Deployment) -> str:
     """Open a demo account on the largest plan; returns a token for it that may read and write."""
     accounts = deployment.services.accounts
     account = accounts.open("demo", Subscription("business"))
-    secret, _ = accounts.issue_token(account.uuid, "make run", Scope.WRITE)
+    secret, _ = accounts.issue_token(account.uuid, NewToken("make run", Scope.WRITE))
     return secret
 
 

@@ -1,56 +1,122 @@
-"""``/api/collections``: tried out, made, listed, shown, changed, deleted."""
+"""``/api/collections``: creates, lists, shows, changes and deletes collections, and checks the access to a bucket."""
 
 from chalice.app import Blueprint
 
 from chalicelib.api import serializers
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
-from chalicelib.api.requests import json_object
-from chalicelib.domain.collections import Collection
+from chalicelib.api.openapi.builders import array, obj, ref, text
+from chalicelib.api.openapi.operation import COLLECTION_PARAMETER, MESSAGE, Operation, json_body
+from chalicelib.api.requests.bodies import (
+    json_object,
+    parse_bucket_description,
+    parse_collection_change,
+    parse_new_collection,
+)
+
+_ONE_COLLECTION = obj({"collection": ref("Collection")})
+LIST_COLLECTIONS = Operation(
+    tag="Collections",
+    summary="List collections",
+    description="All collections of the account, oldest first.",
+    result=obj({"collections": array(ref("Collection"))}),
+)
+CREATE_COLLECTION = Operation(
+    tag="Collections",
+    summary="Create a collection",
+    description=(
+        "A managed collection, or one on a bucket of yours, whose access is checked first: "
+        "`POST /api/collections/check/` says what it requires."
+    ),
+    body=json_body(ref("NewCollection")),
+    status=201,
+    result=_ONE_COLLECTION,
+    info=obj({"external_id": text("For the role's trust policy")}, optional=("external_id",)),
+    errors=(400, 409),
+)
+CHECK_BUCKET = Operation(
+    tag="Collections",
+    summary="Check the access to a bucket",
+    description=(
+        "Returns the policies of the role that reads the bucket and, once the role is named, what is still missing. "
+        "Creates nothing."
+    ),
+    body=json_body(ref("Source")),
+    result=ref("Examination"),
+    errors=(400,),
+)
+SHOW_COLLECTION = Operation(
+    tag="Collections",
+    summary="Show a collection",
+    parameters=(COLLECTION_PARAMETER,),
+    result=_ONE_COLLECTION,
+    errors=(404,),
+)
+CHANGE_COLLECTION = Operation(
+    tag="Collections",
+    summary="Change a collection",
+    description=(
+        "Changes its name; for a collection on your bucket also the interval and the role, whose access is checked "
+        "first."
+    ),
+    parameters=(COLLECTION_PARAMETER,),
+    body=json_body(ref("CollectionChange")),
+    result=_ONE_COLLECTION,
+    errors=(400, 404),
+)
+DELETE_COLLECTION = Operation(
+    tag="Collections",
+    summary="Delete a collection",
+    description=(
+        "The collection disappears at once. Its index, catalogue, thumbnails and, if it is managed, files are deleted "
+        "afterwards. Your own bucket stays unchanged."
+    ),
+    parameters=(COLLECTION_PARAMETER,),
+    status=202,
+    result=MESSAGE,
+    errors=(404,),
+)
 
 
-def blueprint(edge: Dispatcher) -> Blueprint:
+def blueprint(dispatcher: Dispatcher) -> Blueprint:
     collections = Blueprint(__name__)
-    route = edge.routes(collections)
+    route = dispatcher.routes(collections)
 
-    @route("GET", "/api/collections")
-    def list_collections(call: RequestContext) -> Result:
-        service = call.services.collections
-        shown = [serializers.collection(each, call.services.now()) for each in service.all(call.account)]
-        return Result({"collections": shown})
+    @route("GET", "/api/collections", operation=LIST_COLLECTIONS)
+    def list_collections(context: RequestContext) -> Result:
+        now = context.services.now()
+        owned = context.services.collections.all(context.account)
+        return Result({"collections": [serializers.collection(collection, now) for collection in owned]})
 
-    @route("POST", "/api/collections")
-    def create_collection(call: RequestContext) -> Result:
-        service = call.services.collections
-        created = service.create(call.caller, json_object(call.request))
-        # What the role's trust policy must ask for; shown to its owner alone, and no secret to them.
-        info = {"external_id": created.external_id} if created.external_id else {}
-        return Result({"collection": serializers.collection(created, call.services.now())}, status=201, info=info)
+    @route("POST", "/api/collections", operation=CREATE_COLLECTION)
+    def create_collection(context: RequestContext) -> Result:
+        new = parse_new_collection(json_object(context.request))
+        collection = context.services.collections.create(context.caller, new)
+        # For the role's trust policy; only its owner sees it, and to them it is no secret.
+        info = {"external_id": collection.external_id} if collection.external_id else {}
+        return Result({"collection": serializers.collection(collection, context.services.now())}, status=201, info=info)
 
-    @route("POST", "/api/collections/check")
-    def check_bucket(call: RequestContext) -> Result:
-        examined = call.services.collections.check(call.account, json_object(call.request))
-        return Result(serializers.examination(examined, call.services.config.events_queue_arn))
+    @route("POST", "/api/collections/check", operation=CHECK_BUCKET)
+    def check_bucket(context: RequestContext) -> Result:
+        source = parse_bucket_description(json_object(context.request))
+        report = context.services.collections.check(context.account, source)
+        return Result(serializers.access_report(report, context.services.config.events_queue_arn))
 
-    @route("GET", "/api/collections/{uuid}")
-    def show_collection(call: RequestContext) -> Result:
-        return Result({"collection": serializers.collection(_collection(call), call.services.now())})
+    @route("GET", "/api/collections/{uuid}", operation=SHOW_COLLECTION)
+    def show_collection(context: RequestContext) -> Result:
+        return Result({"collection": serializers.collection(context.collection(), context.services.now())})
 
-    @route("PATCH", "/api/collections/{uuid}")
-    def change_collection(call: RequestContext) -> Result:
-        service = call.services.collections
-        changed = service.change(call.caller, _collection(call), json_object(call.request))
-        return Result({"collection": serializers.collection(changed, call.services.now())})
+    @route("PATCH", "/api/collections/{uuid}", operation=CHANGE_COLLECTION)
+    def change_collection(context: RequestContext) -> Result:
+        collection = context.collection()
+        change = parse_collection_change(json_object(context.request), collection.type)
+        changed = context.services.collections.change(context.caller, collection, change)
+        return Result({"collection": serializers.collection(changed, context.services.now())})
 
-    @route("DELETE", "/api/collections/{uuid}")
-    def delete_collection(call: RequestContext) -> Result:
-        collection = _collection(call)
-        call.services.deletion.begin(collection)
-        return Result(
-            {"message": f"Collection {collection.uuid} is deleted; what it held is being removed."}, status=202
-        )
+    @route("DELETE", "/api/collections/{uuid}", operation=DELETE_COLLECTION)
+    def delete_collection(context: RequestContext) -> Result:
+        collection = context.collection()
+        context.services.deletion.begin(collection)
+        message = f"Collection {collection.uuid} is deleted; its contents are being removed."
+        return Result({"message": message}, status=202)
 
     return collections
-
-
-def _collection(call: RequestContext) -> Collection:
-    return call.services.collections.get(call.account, call.path["uuid"])

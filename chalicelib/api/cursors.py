@@ -1,7 +1,7 @@
-"""Cursors: where the next page begins, in a form that callers hand back unread.
+"""Cursors: opaque strings that say where the next page begins.
 
-A cursor carries a digest of the question that it continues. That keeps one from being put to another question, or to
-another account's; it is no secret, and one that somebody makes up shows nothing that the account may not see.
+A cursor carries a digest of its scope: the request, without the page, and the account. So a cursor of another request
+or another account is refused. The digest is not secret; a forged cursor shows nothing that the account may not see.
 """
 
 import base64
@@ -11,36 +11,40 @@ from typing import Any
 
 from chalicelib.domain.errors import InvalidRequest
 
-LENGTH_LIMIT = 4096  # characters; the longest key of S3 makes about half
+CURSOR_LENGTH_LIMIT = 4096  # characters; the longest key of S3 needs about half
 
 
-def encode_cursor(question: object, decode_cursor: Any) -> str:
-    """The cursor for what follows ``decode_cursor``, a JSON value, among the answers to ``question``."""
-    body = json.dumps([_digest(question), decode_cursor], separators=(",", ":"), ensure_ascii=False)
+def encode_cursor(scope: object, position: Any) -> str:
+    """The cursor for the page behind ``position``, a JSON value, among the results of ``scope``."""
+    body = json.dumps([_digest(scope), position], separators=(",", ":"), ensure_ascii=False)
     return base64.urlsafe_b64encode(body.encode()).decode().rstrip("=")
 
 
-def decode_cursor(text: str | None, question: object) -> Any:
-    """Where a cursor points to; None without one.
+def decode_cursor(text: str | None, scope: object) -> Any:
+    """The position that a cursor holds, which may be any JSON value; None without a cursor.
 
     Raises:
-        InvalidRequest: it is none of ours, or belongs to another question.
+        InvalidRequest: it is malformed, or belongs to another scope.
     """
     if text is None:
         return None
     try:
-        if len(text) > LENGTH_LIMIT:
+        if len(text) > CURSOR_LENGTH_LIMIT:
             raise ValueError  # noqa: TRY301  # one refusal for all of them
-        digest, found = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
-        if digest != _digest(question):
+        digest, position = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+        if digest != _digest(scope):
             raise ValueError  # noqa: TRY301
     except (ValueError, TypeError, RecursionError):
-        raise InvalidRequest(
-            "The cursor is not one of this question's. Take next_cursor of the page before, and change nothing else.",
-            field="cursor",
-        ) from None
-    return found
+        raise invalid_cursor() from None
+    return position
 
 
-def _digest(question: object) -> str:
-    return sha256(json.dumps(question, default=str).encode()).hexdigest()[:16]
+def invalid_cursor() -> InvalidRequest:
+    return InvalidRequest(
+        "The cursor does not belong to this request. Take next_cursor of the page before, and change nothing else.",
+        field="cursor",
+    )
+
+
+def _digest(scope: object) -> str:
+    return sha256(json.dumps(scope, default=str).encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""The edge: where a request becomes a call and its outcome the envelope; tokens are checked and errors translated here.
+"""Dispatches requests: authenticates the caller, calls the view, and puts its result or its error into the envelope.
 
-Translated under Chalice's routing, not in a middleware: Chalice turns an unknown exception of a view into its own
-body before a middleware sees it.
+A decorator below Chalice's routing translates errors, not a middleware: Chalice turns an unknown exception of a view
+into a body of its own before a middleware sees it.
 """
 
 import json
@@ -14,12 +14,14 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from chalice.app import Blueprint, Request, Response
 
+from chalicelib.api.openapi.operation import DocumentedRoute, Operation
 from chalicelib.bootstrap import Services
+from chalicelib.domain.accounts import Caller
+from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import SimilarixError
-from chalicelib.services.authentication import Caller
 
 API_VERSION = "1.0.2"
-RETRY_AFTER_SECONDS = 5  # with a 503: about as long as a model or a store takes to wake
+RETRY_AFTER_SECONDS = 5  # with a 503: about as long as a model or a store takes to start
 _JSON = {"Content-Type": "application/json"}
 
 logger = Logger(service="similarix", serialize_stacktrace=False)
@@ -27,18 +29,21 @@ logger = Logger(service="similarix", serialize_stacktrace=False)
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """One request: who asks, for what, and the services that answer."""
+    """A request with its path parameters, its caller, and the services.
+
+    ``authenticated`` is the caller on routes that need a token, None on the others.
+    """
 
     request: Request
     services: Services
     path: Mapping[str, str]
-    known_caller: Caller | None
+    authenticated: Caller | None
 
     @property
     def caller(self) -> Caller:
-        """Who asks; there is one on every route that needs a token."""
-        assert self.known_caller is not None
-        return self.known_caller
+        """The caller of a route that needs a token."""
+        assert self.authenticated is not None
+        return self.authenticated
 
     @property
     def account(self) -> str:
@@ -46,14 +51,18 @@ class RequestContext:
 
     @property
     def base_url(self) -> str:
-        """Where the caller reaches the API: as configured, or else as this request did."""
+        """The URL under which the caller reaches the API: the configured one, or else the one of this request."""
         configured = self.services.config.public_url
         return configured.rstrip("/") if configured else _base_url(self.request)
+
+    def collection(self) -> Collection:
+        """The collection that the path names; raises NotFound unless it is the account's."""
+        return self.services.collections.get(self.account, self.path["uuid"])
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a view found; the envelope goes around it."""
+    """The ``result`` and ``info`` that a view returns in the envelope."""
 
     result: Mapping[str, Any]
     status: int = 200
@@ -62,7 +71,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class RouteOptions:
-    """What a route asks of its caller."""
+    """What a route requires of its caller: a token, and one that may write."""
 
     token: bool
     writes: bool
@@ -72,53 +81,65 @@ View = Callable[[RequestContext], Result | Response]
 
 
 class Dispatcher:
+    """Registers views on blueprints, and keeps the OpenAPI entries of their routes in ``documented_routes``."""
+
     def __init__(self, services: Callable[[], Services]) -> None:
+        self.documented_routes: list[DocumentedRoute] = []
         self._services = services
 
     def routes(self, blueprint: Blueprint) -> Callable[..., Callable[[View], View]]:
-        """A decorator ``route(method, path)`` that puts views behind the edge and onto the blueprint.
+        """A decorator ``route(method, path)`` that registers a view on the blueprint.
 
-        Every method but GET writes, unless the route says otherwise, and wants a token that may.
+        By default a route needs a token, and every method but GET needs one that may write.
         """
 
-        def route(method: str, path: str, *, token: bool = True, writes: bool | None = None) -> Callable[[View], View]:
-            needs = RouteOptions(token=token, writes=method != "GET" if writes is None else writes)
+        def route(
+            method: str,
+            path: str,
+            *,
+            operation: Operation | None = None,
+            token: bool = True,
+            writes: bool | None = None,
+        ) -> Callable[[View], View]:
+            options = RouteOptions(token=token, writes=method != "GET" if writes is None else writes)
+            if operation is not None:
+                self.documented_routes.append(DocumentedRoute(method, path, operation))
 
             def decorate(view: View) -> View:
                 @wraps(view)
-                def guarded(**parameters: str) -> Response:
-                    return self._answer(blueprint.current_request, parameters, view, needs)
+                def endpoint(**path_parameters: str) -> Response:
+                    return self._handle(blueprint.current_request, path_parameters, view, options)
 
-                # Bodies of any type reach the view, so that a wrong one is refused in the envelope.
+                # Bodies of any type reach the view, so that it refuses a wrong one in the envelope.
                 register: Any = blueprint.route(path, methods=[method], content_types=["*/*"])
-                register(guarded)
+                register(endpoint)
                 return view
 
             return decorate
 
         return route
 
-    def _answer(self, request: Request, path: Mapping[str, str], view: View, needs: RouteOptions) -> Response:
-        began = time.perf_counter()
-        response = self._respond(request, path, view, needs)
+    def _handle(self, request: Request, path: Mapping[str, str], view: View, options: RouteOptions) -> Response:
+        started = time.perf_counter()
+        response = self._respond(request, path, view, options)
         logger.info(
             "request",
             method=request.method,
             route=request.context.get("resourcePath"),
             status=response.status_code,
             request_id=_request_id(request),
-            milliseconds=round((time.perf_counter() - began) * 1000, 1),
+            milliseconds=round((time.perf_counter() - started) * 1000, 1),
         )
         return response
 
-    def _respond(self, request: Request, path: Mapping[str, str], view: View, needs: RouteOptions) -> Response:
+    def _respond(self, request: Request, path: Mapping[str, str], view: View, options: RouteOptions) -> Response:
         try:
             services = self._services()
             caller = None
-            if needs.token:
+            if options.token:
                 header = request.headers.get("authorization")
-                caller = services.authentication.caller(header, writes=needs.writes)
-            outcome = view(RequestContext(request, services, path, caller))
+                caller = services.authentication.authenticate(header, writes=options.writes)
+            result = view(RequestContext(request, services, path, caller))
         except SimilarixError as error:
             if error.status >= 500:
                 logger.exception("unavailable", request_id=_request_id(request))
@@ -126,9 +147,9 @@ class Dispatcher:
         except Exception:
             logger.exception("unexpected error", request_id=_request_id(request))
             return error_response(request, SimilarixError("Something went wrong on our side. Try again in a moment."))
-        if isinstance(outcome, Response):
-            return outcome
-        return _envelope(outcome.status, success=True, info=outcome.info, result=outcome.result)
+        if isinstance(result, Response):
+            return result
+        return _envelope(result.status, success=True, info=result.info, result=result.result)
 
 
 def error_response(request: Request, error: SimilarixError, headers: Mapping[str, str] | None = None) -> Response:
@@ -136,10 +157,10 @@ def error_response(request: Request, error: SimilarixError, headers: Mapping[str
     info = {"error": error.code, "message": error.message, "request_id": _request_id(request)}
     if error.field is not None:
         info["field"] = error.field
-    more = dict(headers or {})
+    all_headers = dict(headers or {})
     if error.status == 503:
-        more["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return _envelope(error.status, success=False, info=info, result={}, headers=more)
+        all_headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return _envelope(error.status, success=False, info=info, result={}, headers=all_headers)
 
 
 def _envelope(
@@ -161,8 +182,8 @@ def _request_id(request: Request) -> str:
 def _base_url(request: Request) -> str:
     context = request.context
     host = context.get("domainName") or request.headers.get("host", "")
-    # Before the route stand the stage, on API Gateway's own domain, or a custom domain's base path.
-    full = str(context.get("path", "")).strip("/").split("/")
-    route = request.path.strip("/").split("/")
-    before = full[: max(0, len(full) - len(route))]
-    return "/".join([f"https://{host}", *before])
+    # A prefix precedes the route: the stage on API Gateway's own domain, or a custom domain's base path.
+    segments = str(context.get("path", "")).strip("/").split("/")
+    route_segments = request.path.strip("/").split("/")
+    prefix = segments[: max(0, len(segments) - len(route_segments))]
+    return "/".join([f"https://{host}", *prefix])

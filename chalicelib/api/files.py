@@ -1,4 +1,4 @@
-"""Files: listed, shown, tried again, deleted; and under the URLs that search results carry."""
+"""Lists, shows, retries and deletes files; and serves the thumbnails and downloads that search results link to."""
 
 import base64
 from typing import Any
@@ -6,82 +6,162 @@ from typing import Any
 from chalice.app import Blueprint, Response
 
 from chalicelib.api import serializers
-from chalicelib.api.cursors import decode_cursor, encode_cursor
+from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
-from chalicelib.api.requests import limit, parameter
-from chalicelib.domain.errors import InvalidRequest, NotFound
-from chalicelib.domain.files import FileState
+from chalicelib.api.openapi.builders import COLLECTION_ID, FILE_ID, array, obj, ref
+from chalicelib.api.openapi.operation import (
+    COLLECTION_PARAMETER,
+    CURSOR_PARAMETER,
+    FILE_PARAMETER,
+    FILES_COUNT,
+    LIMIT_PARAMETER,
+    MESSAGE,
+    NEXT_CURSOR,
+    Operation,
+    path_parameter,
+    query_parameter,
+)
+from chalicelib.api.requests.queries import LISTED_STATES, parameter, parse_file_state, parse_limit
+from chalicelib.domain.errors import NotFound
 
-# A thumbnail changes only with its picture; a private cache, because it is its account's alone.
-_CACHE = "private, max-age=300"
-_LISTED = (FileState.INDEXED, FileState.FAILED, FileState.PENDING)
+# A thumbnail changes only with its picture; the cache is private because the thumbnail belongs to one account.
+_THUMBNAIL_CACHE = "private, max-age=300"
+
+LIST_FILES = Operation(
+    tag="Files",
+    summary="List files",
+    description=(
+        "In the order of their keys. A page may be short although another one follows: continue until `next_cursor` is "
+        "null."
+    ),
+    parameters=(
+        COLLECTION_PARAMETER,
+        query_parameter(
+            "state",
+            {"type": "string", "enum": [state.value for state in LISTED_STATES]},
+            "Only files in this state",
+        ),
+        LIMIT_PARAMETER,
+        CURSOR_PARAMETER,
+    ),
+    result=obj({"files": array(ref("File"))}),
+    info=obj({"files_count": FILES_COUNT, "next_cursor": NEXT_CURSOR}),
+    errors=(400, 404),
+)
+SHOW_FILE = Operation(
+    tag="Files",
+    summary="Show a file",
+    parameters=(FILE_PARAMETER,),
+    result=obj({"file": ref("File")}),
+    errors=(404,),
+)
+DELETE_FILE = Operation(
+    tag="Files",
+    summary="Delete a file",
+    description="Deletes a file of a managed collection for good.",
+    parameters=(FILE_PARAMETER,),
+    result=MESSAGE,
+    errors=(400, 404),
+)
+RETRY_FILE = Operation(
+    tag="Files",
+    summary="Try a file again",
+    description="Tries to index a failed file again.",
+    parameters=(FILE_PARAMETER,),
+    status=202,
+    result=MESSAGE,
+    errors=(404, 409),
+)
+DOWNLOAD_FILE = Operation(
+    tag="Files",
+    summary="Download a file",
+    description="Redirects to a URL that serves the original for five minutes.",
+    parameters=(FILE_PARAMETER,),
+    status=302,
+    raw_response={
+        "description": "Redirects to the original",
+        "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
+    },
+    errors=(404,),
+)
+SHOW_THUMBNAIL = Operation(
+    tag="Files",
+    summary="Show a thumbnail",
+    parameters=(
+        path_parameter("collection", "The UUID of the collection", COLLECTION_ID),
+        path_parameter(
+            "file",
+            "The UUID of the file, and `.jpg`",
+            f"{FILE_ID}.jpg",
+            {"type": "string", "pattern": "^[0-9a-f-]{36}\\.jpg$"},
+        ),
+    ),
+    raw_response={
+        "description": "A JPEG",
+        "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
+    },
+    errors=(404,),
+    trailing_slash=False,
+)
 
 
-class Jpeg(Response):
-    """A picture for API Gateway to send as bytes, whatever the caller's Accept header names.
+class JpegResponse(Response):
+    """A picture that API Gateway sends as bytes, whatever types the caller's Accept header names.
 
-    Chalice refuses a binary answer to callers that do not ask for its type by name, as browsers in part do.
+    Chalice refuses a binary response to callers that do not name its type there, as some browsers do not.
     """
 
     def __init__(self, body: bytes) -> None:
-        super().__init__(body, {"Content-Type": "image/jpeg", "Cache-Control": _CACHE}, 200)
+        super().__init__(body, {"Content-Type": "image/jpeg", "Cache-Control": _THUMBNAIL_CACHE}, 200)
 
     def to_dict(self, binary_types: Any = None) -> dict[str, Any]:  # noqa: ARG002  # Chalice's signature
-        answer: dict[str, Any] = super().to_dict([])
-        return {**answer, "body": base64.b64encode(self.body).decode(), "isBase64Encoded": True}
+        response: dict[str, Any] = super().to_dict([])
+        return {**response, "body": base64.b64encode(self.body).decode(), "isBase64Encoded": True}
 
 
-def blueprint(edge: Dispatcher) -> Blueprint:
+def blueprint(dispatcher: Dispatcher) -> Blueprint:
     files = Blueprint(__name__)
-    route = edge.routes(files)
+    route = dispatcher.routes(files)
 
-    @route("GET", "/api/collections/{uuid}/files")
-    def list_files(call: RequestContext) -> Result:
-        collection = call.services.collections.get(call.account, call.path["uuid"])
-        state, count = _state(parameter(call.request, "state")), limit(parameter(call.request, "limit"))
-        question = (collection.uuid, "files", state)
-        after = decode_cursor(parameter(call.request, "cursor"), question)
+    @route("GET", "/api/collections/{uuid}/files", operation=LIST_FILES)
+    def list_files(context: RequestContext) -> Result:
+        collection, request = context.collection(), context.request
+        state, limit = parse_file_state(parameter(request, "state")), parse_limit(parameter(request, "limit"))
+        scope = (collection.uuid, "files", state)
+        after = decode_cursor(parameter(request, "cursor"), scope)
         if after is not None and not isinstance(after, str):
-            raise InvalidRequest("The cursor is not one of this question's.", field="cursor")
-        page = call.services.files.page(collection, state, after=after, limit=count)
-        shown = [serializers.file(record, collection.bucket, call.base_url) for record in page.records]
-        following = encode_cursor(question, page.after) if page.after is not None else None
-        return Result({"files": shown}, info={"files_count": len(shown), "next_cursor": following})
+            raise invalid_cursor()
+        page = context.services.files.page(collection, state, after=after, limit=limit)
+        serialized = [serializers.file(record, collection.bucket, context.base_url) for record in page.records]
+        next_cursor = encode_cursor(scope, page.after) if page.after is not None else None
+        return Result({"files": serialized}, info={"files_count": len(serialized), "next_cursor": next_cursor})
 
-    @route("GET", "/api/files/{uuid}")
-    def show_file(call: RequestContext) -> Result:
-        record = call.services.files.get(call.account, call.path["uuid"])
-        collection = call.services.collections.get(call.account, record.collection)
-        return Result({"file": serializers.file(record, collection.bucket, call.base_url)})
+    @route("GET", "/api/files/{uuid}", operation=SHOW_FILE)
+    def show_file(context: RequestContext) -> Result:
+        record = context.services.files.get(context.account, context.path["uuid"])
+        collection = context.services.collections.get(context.account, record.collection)
+        return Result({"file": serializers.file(record, collection.bucket, context.base_url)})
 
-    @route("DELETE", "/api/files/{uuid}")
-    def delete_file(call: RequestContext) -> Result:
-        call.services.files.delete(call.account, call.path["uuid"])
-        return Result({"message": f"File {call.path['uuid']} is deleted."})
+    @route("DELETE", "/api/files/{uuid}", operation=DELETE_FILE)
+    def delete_file(context: RequestContext) -> Result:
+        context.services.files.delete(context.account, context.path["uuid"])
+        return Result({"message": f"File {context.path['uuid']} is deleted."})
 
-    @route("POST", "/api/files/{uuid}/retry")
-    def retry_file(call: RequestContext) -> Result:
-        record = call.services.files.retry(call.account, call.path["uuid"])
-        return Result({"message": f"File {record.uuid} will be looked at again."}, status=202)
+    @route("POST", "/api/files/{uuid}/retry", operation=RETRY_FILE)
+    def retry_file(context: RequestContext) -> Result:
+        record = context.services.files.retry(context.account, context.path["uuid"])
+        return Result({"message": f"File {record.uuid} will be tried again."}, status=202)
 
-    @route("GET", "/media/{collection}/{file}")
-    def show_thumbnail(call: RequestContext) -> Response:
-        name, dot, ending = call.path["file"].rpartition(".")
-        if not dot or ending != "jpg":
-            raise NotFound("There is no such thumbnail.")
-        return Jpeg(call.services.files.thumbnail(call.account, call.path["collection"], name))
-
-    @route("GET", "/collections/download/{uuid}")
-    def download_file(call: RequestContext) -> Response:
-        url = call.services.files.download_url(call.account, call.path["uuid"])
+    @route("GET", "/collections/download/{uuid}", operation=DOWNLOAD_FILE)
+    def download_file(context: RequestContext) -> Response:
+        url = context.services.files.download_url(context.account, context.path["uuid"])
         return Response("", {"Location": url, "Content-Type": "text/plain", "Cache-Control": "no-store"}, 302)
 
+    @route("GET", "/media/{collection}/{file}", operation=SHOW_THUMBNAIL)
+    def show_thumbnail(context: RequestContext) -> Response:
+        file_id, dot, extension = context.path["file"].rpartition(".")
+        if not dot or extension != "jpg":
+            raise NotFound("There is no such thumbnail.")
+        return JpegResponse(context.services.files.thumbnail(context.account, context.path["collection"], file_id))
+
     return files
-
-
-def _state(text: str | None) -> FileState | None:
-    if text is None:
-        return None
-    if text not in _LISTED:
-        raise InvalidRequest(f"state is one of {', '.join(_LISTED)}.", field="state")
-    return FileState(text)

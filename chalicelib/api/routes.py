@@ -1,4 +1,4 @@
-"""All routes onto one Chalice application, with an answer in the envelope for every path and method beside them."""
+"""Registers all routes on one Chalice application, and responses in the envelope for all other paths and methods."""
 
 from collections.abc import Callable
 
@@ -14,28 +14,34 @@ FALLBACK_PATHS = ("/", "/{proxy+}")
 
 
 def register_routes(app: Chalice, services: Callable[[], Services]) -> None:
-    # Which bodies are binary, API Gateway is told in infra/template.yaml; Chalice's own list would refuse some callers.
+    # infra/template.yaml tells API Gateway which bodies are binary; Chalice's own list would refuse some callers.
     app.api.binary_types = []
-    edge = Dispatcher(services)
-    for part in (search, collections, syncs, uploads, files, accounts, docs):
-        app.register_blueprint(part.blueprint(edge))
-    # API Gateway does not tell a wrong method from an unknown path, so both are routed here and told apart.
-    app.register_blueprint(_fallback_routes(edge, app))
+    dispatcher = Dispatcher(services)
+    for blueprint in blueprints(dispatcher):
+        app.register_blueprint(blueprint)
+    # API Gateway does not distinguish a wrong method from an unknown path, so both are routed to fallback views.
+    app.register_blueprint(_fallback_routes(dispatcher, app))
 
 
-def _fallback_routes(edge: Dispatcher, app: Chalice) -> Blueprint:
-    rest = Blueprint(__name__)
-    route = edge.routes(rest)
+def blueprints(dispatcher: Dispatcher) -> list[Blueprint]:
+    """The blueprints of all routes, in the order in which the OpenAPI document lists their operations."""
+    modules = (search, collections, syncs, uploads, files, accounts, docs)
+    return [module.blueprint(dispatcher) for module in modules]
+
+
+def _fallback_routes(dispatcher: Dispatcher, app: Chalice) -> Blueprint:
+    fallback = Blueprint(__name__)
+    route = dispatcher.routes(fallback)
 
     def refuse_method(allowed: str) -> Callable[[RequestContext], Response]:
-        def wrong_method(call: RequestContext) -> Response:
-            error = MethodNotAllowed(f"{call.request.method} is not possible here; {allowed} is.")
-            return error_response(call.request, error, {"Allow": allowed})
+        def wrong_method(context: RequestContext) -> Response:
+            error = MethodNotAllowed(f"This path does not take {context.request.method}; it takes {allowed}.")
+            return error_response(context.request, error, {"Allow": allowed})
 
         return wrong_method
 
     def unknown_path(_: RequestContext) -> Response:
-        raise NotFound("There is nothing here. Check the path.")
+        raise NotFound("There is nothing at this path. Check it.")
 
     for path, views in list(app.routes.items()):
         for method in METHODS:
@@ -44,4 +50,4 @@ def _fallback_routes(edge: Dispatcher, app: Chalice) -> Blueprint:
     for path in FALLBACK_PATHS:
         for method in METHODS:
             route(method, path, token=False)(unknown_path)
-    return rest
+    return fallback

@@ -1,96 +1,180 @@
-"""``/api/search``: by text with GET, by picture with POST; and what is similar to a file."""
+"""``/api/search``: by text with GET, by picture with POST; ``/api/files/{uuid}/similar``: by an indexed file."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 from chalice.app import Blueprint
 
 from chalicelib.api import serializers
-from chalicelib.api.cursors import decode_cursor, encode_cursor
+from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
-from chalicelib.api.requests import Form, distance, form, limit, parameter, parameters
+from chalicelib.api.openapi.builders import array, nullable, obj, ref, text
+from chalicelib.api.openapi.operation import (
+    CURSOR_PARAMETER,
+    FILE_PARAMETER,
+    FILES_COUNT,
+    LIMIT_PARAMETER,
+    NEXT_CURSOR,
+    Operation,
+    form_content,
+    query_parameter,
+)
+from chalicelib.api.requests.forms import Form, parse_form
+from chalicelib.api.requests.queries import DISTANCE_MAX, parameter, parameters, parse_distance, parse_limit
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.vectors import SearchOptions
-from chalicelib.services.search import SearchPage
+from chalicelib.services.search import QUERY_LIMIT, SearchPage
 
 COLLECTIONS_MAX = 20  # that one search may name
-_NARROWING = ("limit", "collection", "max_distance", "cursor")
+_OPTION_NAMES = ("limit", "collection", "max_distance", "cursor")
+
+_OPTION_PARAMETERS = (
+    LIMIT_PARAMETER,
+    query_parameter(
+        "collection",
+        array({"type": "string", "format": "uuid"}) | {"maxItems": COLLECTIONS_MAX},
+        "Search only these collections; repeat the parameter for more than one",
+    ),
+    query_parameter(
+        "max_distance",
+        {"type": "number", "minimum": 0, "maximum": DISTANCE_MAX},
+        "Return only pictures with at most this distance",
+    ),
+    CURSOR_PARAMETER,
+)
+_FOUND = obj({"files": array(ref("FoundFile"))})
+_INFO = obj(
+    {
+        "files_count": FILES_COUNT,
+        "search_type": text("Type of search performed", enum=["text", "image", "file"]),
+        "query": nullable(text("The original search query", "dog")),
+        "next_cursor": {
+            **NEXT_CURSOR,
+            "description": "Only if the request has `limit`, `collection`, `max_distance` or `cursor`",
+        },
+    },
+    optional=("next_cursor",),
+)
+SEARCH_BY_TEXT = Operation(
+    tag="Search",
+    summary="Search by text",
+    description="The pictures nearest to a text, nearest first, in all collections of the account.",
+    parameters=(
+        query_parameter(
+            "query",
+            {"type": "string", "minLength": 1, "maxLength": QUERY_LIMIT},
+            "The text query to search for",
+            required=True,
+        ),
+        *_OPTION_PARAMETERS,
+    ),
+    result=_FOUND,
+    info=_INFO,
+    errors=(400, 404),
+)
+SEARCH_BY_PICTURE = Operation(
+    tag="Search",
+    summary="Search by picture",
+    description=(
+        "The pictures nearest to a picture of at most 4,500,000 bytes. Its options may stand in the query or in the "
+        "form."
+    ),
+    parameters=_OPTION_PARAMETERS,
+    body={"required": True, "content": form_content()},
+    result=_FOUND,
+    info=_INFO,
+    errors=(400, 404, 413),
+)
+SEARCH_BY_FILE = Operation(
+    tag="Search",
+    summary="Search by a file",
+    description="The pictures nearest to an indexed file, without the file itself.",
+    parameters=(FILE_PARAMETER, *_OPTION_PARAMETERS),
+    result=_FOUND,
+    info=_INFO,
+    errors=(400, 404),
+)
+
+Scope = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Which part of the answer is wanted, and the question it is part of; ``asked``: the caller said anything of it."""
-
-    wanted: SearchOptions
-    question: tuple[Any, ...]
-    asked: bool
-
-
-def blueprint(edge: Dispatcher) -> Blueprint:
+def blueprint(dispatcher: Dispatcher) -> Blueprint:
     search = Blueprint(__name__)
-    route = edge.routes(search)
+    route = dispatcher.routes(search)
 
-    @route("GET", "/api/search")
-    def search_by_text(call: RequestContext) -> Result:
-        query = parameter(call.request, "query")
-        page = _page(call, None, ("text", query))
-        return _answer(call, page, call.services.search.by_text(call.account, query, page.wanted), "text", query)
+    @route("GET", "/api/search", operation=SEARCH_BY_TEXT)
+    def search_by_text(context: RequestContext) -> Result:
+        query = parameter(context.request, "query")
+        given = _given_options(context, None)
+        options, scope = _parse_options(context, given, ("text", query))
+        page = context.services.search.by_text(context.account, query, options)
+        return _result(context, page, "text", query, scope if given else None)
 
-    @route("POST", "/api/search", writes=False)
-    def search_by_image(call: RequestContext) -> Result:
-        sent = form(call.request)
-        page = _page(call, sent, ("image", sha256(sent.body).hexdigest()))
-        return _answer(call, page, call.services.search.by_image(call.account, sent.body, page.wanted), "image", None)
+    @route("POST", "/api/search", operation=SEARCH_BY_PICTURE, writes=False)
+    def search_by_picture(context: RequestContext) -> Result:
+        form = parse_form(context.request)
+        given = _given_options(context, form)
+        options, scope = _parse_options(context, given, ("image", sha256(form.body).hexdigest()))
+        page = context.services.search.by_image(context.account, form.body, options)
+        return _result(context, page, "image", None, scope if given else None)
 
-    @route("GET", "/api/files/{uuid}/similar")
-    def show_similar_files(call: RequestContext) -> Result:
-        record = call.services.files.indexed(call.account, call.path["uuid"])
-        page = _page(call, None, ("file", record.uuid))
-        return _answer(call, page, call.services.search.like(record, page.wanted), "file", record.uuid)
+    @route("GET", "/api/files/{uuid}/similar", operation=SEARCH_BY_FILE)
+    def search_by_file(context: RequestContext) -> Result:
+        record = context.services.files.get_indexed(context.account, context.path["uuid"])
+        given = _given_options(context, None)
+        options, scope = _parse_options(context, given, ("file", record.uuid))
+        page = context.services.search.by_file(record, options)
+        return _result(context, page, "file", record.uuid, scope if given else None)
 
     return search
 
 
-def _page(call: RequestContext, sent: Form | None, about: tuple[Any, ...]) -> Page:
-    given = {name: _given(call, sent, name) for name in _NARROWING}
-    last = {name: values[-1] if values else None for name, values in given.items()}
-    count, farthest = limit(last["limit"]), distance(last["max_distance"])
-    named = _collections(call, given["collection"])
-    question = (call.account, *about, named, farthest)
-    after = decode_cursor(last["cursor"], question)
-    if after is not None:
-        after = _checked_place(after)
-    return Page(SearchOptions(count, named, farthest, after), question, asked=any(given.values()))
+def _given_options(context: RequestContext, form: Form | None) -> dict[str, list[str]]:
+    """The values of each option that the request has; those of the form replace those of the query."""
+    values = {name: (form.values(name) if form else []) or parameters(context.request, name) for name in _OPTION_NAMES}
+    return {name: texts for name, texts in values.items() if texts}
 
 
-def _given(call: RequestContext, sent: Form | None, name: str) -> list[str]:
-    """What a parameter was given, in the form if it is there, or else in the query."""
-    in_form = [value for key, value in sent.others if key == name] if sent else []
-    return in_form or parameters(call.request, name)
+def _parse_options(
+    context: RequestContext, given: Mapping[str, Sequence[str]], subject: tuple[Any, ...]
+) -> tuple[SearchOptions, Scope]:
+    """The options, and the scope of their cursors: the search without its page."""
+    last = {name: texts[-1] for name, texts in given.items()}
+    limit, max_distance = parse_limit(last.get("limit")), parse_distance(last.get("max_distance"))
+    options = SearchOptions(
+        limit=limit, collections=_collections(context, given.get("collection", ())), max_distance=max_distance
+    )
+    scope = (context.account, *subject, options.collections, options.max_distance)
+    return replace(options, after=_decode_position(last.get("cursor"), scope)), scope
 
 
-def _collections(call: RequestContext, named: Sequence[str]) -> tuple[str, ...] | None:
-    """The collections to search; each is one of the account's, or not found."""
-    if len(named) > COLLECTIONS_MAX:
+def _collections(context: RequestContext, collection_ids: Sequence[str]) -> tuple[str, ...] | None:
+    """The collections to search, None for all; raises NotFound unless each is one of the account's."""
+    if len(collection_ids) > COLLECTIONS_MAX:
         raise InvalidRequest(f"A search names at most {COLLECTIONS_MAX} collections.", field="collection")
-    unique = dict.fromkeys(named)
-    return tuple(call.services.collections.get(call.account, each).uuid for each in unique) if named else None
+    get = context.services.collections.get
+    return tuple(get(context.account, uuid).uuid for uuid in dict.fromkeys(collection_ids)) or None
 
 
-def _checked_place(after: Any) -> tuple[float, str]:
-    match after:
-        case [float() | int() as far, str() as uuid]:
-            return float(far), uuid
-    raise InvalidRequest("The cursor is not one of this question's.", field="cursor")
+def _decode_position(cursor: str | None, scope: Scope) -> tuple[float, str] | None:
+    """The distance and uuid of the last hit of the page before."""
+    match decode_cursor(cursor, scope):
+        case None:
+            return None
+        case [float() | int() as distance, str() as uuid]:
+            return float(distance), uuid
+    raise invalid_cursor()
 
 
-def _answer(call: RequestContext, page: Page, found: SearchPage, kind: str, query: str | None) -> Result:
-    files = [serializers.hit(hit, call.base_url) for hit in found.hits]
-    info: dict[str, Any] = {"files_count": len(files), "search_type": kind, "query": query}
-    if page.asked:
-        last = found.hits[-1] if found.hits else None
-        following = encode_cursor(page.question, [last.distance, last.uuid]) if last and found.more else None
-        info["next_cursor"] = following
+def _result(
+    context: RequestContext, page: SearchPage, search_type: str, query: str | None, scope: Scope | None
+) -> Result:
+    """The result of a search; with a scope, its ``info`` has a cursor for the next page."""
+    files = [serializers.hit(hit, context.base_url) for hit in page.hits]
+    info: dict[str, Any] = {"files_count": len(files), "search_type": search_type, "query": query}
+    if scope is not None:
+        last = page.hits[-1] if page.hits and page.has_more else None
+        info["next_cursor"] = encode_cursor(scope, [last.distance, last.uuid]) if last else None
     return Result({"files": files}, info=info)

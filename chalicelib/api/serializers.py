@@ -1,4 +1,4 @@
-"""Domain values in the API's own words, field by field as the contract has them."""
+"""Serializes domain values into JSON objects, field by field as the API's contract defines them."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -10,45 +10,46 @@ from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.files import FileRecord, ObjectInfo
 from chalicelib.domain.image_files import mime_type
 from chalicelib.domain.notifications import queue_configuration
-from chalicelib.domain.plans import LIMITS, Plan
+from chalicelib.domain.plans import LIMIT_NAMES, Plan
 from chalicelib.domain.syncs import Preview
 from chalicelib.domain.vectors import Hit
 
 if TYPE_CHECKING:
+    from chalicelib.domain.uploads import CompletedUpload
     from chalicelib.services.explanation import Explanation
     from chalicelib.services.uploads import PreparedUpload
 
-DISTANCE_DIGITS = 6  # float32 tells no more, and the same picture comes out as 0.0
+DISTANCE_DIGITS = 6  # float32 has no more, and an identical picture gets exactly 0.0
 
 
-def hit(found: Hit, base_url: str) -> dict[str, Any]:
+def hit(hit: Hit, base_url: str) -> dict[str, Any]:
     return {
-        "uuid": found.uuid,
-        "file_name": found.key.rpartition("/")[2],
-        "file_size": found.size,
-        "md5": found.md5,
-        "thumbnail": f"{base_url}/media/{found.collection}/{found.uuid}.jpg",
-        "s3_uri": f"s3://{found.bucket}/{found.key}",
-        "download_url": f"{base_url}/collections/download/{found.uuid}/",
-        "distance": abs(round(found.distance, DISTANCE_DIGITS)),
+        "uuid": hit.uuid,
+        "file_name": hit.key.rpartition("/")[2],
+        "file_size": hit.size,
+        "md5": hit.md5,
+        "thumbnail": f"{base_url}/media/{hit.collection}/{hit.uuid}.jpg",
+        "s3_uri": f"s3://{hit.bucket}/{hit.key}",
+        "download_url": f"{base_url}/collections/download/{hit.uuid}/",
+        "distance": abs(round(hit.distance, DISTANCE_DIGITS)),
     }
 
 
 def file(record: FileRecord, bucket: str, base_url: str) -> dict[str, Any]:
-    """The fields of a search result, and what the catalogue knows beside them; null for what is not known."""
-    picture, is_there = record.embedding, record.embedding is not None
+    """The fields of a search result and the catalogue's own; null stands for what is not known."""
+    embedding = record.embedding
     return {
         "uuid": record.uuid,
         "collection": record.collection,
         "file_name": record.key.rpartition("/")[2],
         "file_size": record.size,
-        "md5": picture.md5 if picture else None,
-        "mime_type": mime_type(picture.format) if picture else None,
-        "width": picture.width if picture else None,
-        "height": picture.height if picture else None,
-        "thumbnail": f"{base_url}/media/{record.collection}/{record.uuid}.jpg" if is_there else None,
+        "md5": embedding.md5 if embedding else None,
+        "mime_type": mime_type(embedding.format) if embedding else None,
+        "width": embedding.width if embedding else None,
+        "height": embedding.height if embedding else None,
+        "thumbnail": f"{base_url}/media/{record.collection}/{record.uuid}.jpg" if embedding else None,
         "s3_uri": f"s3://{bucket}/{record.key}",
-        "download_url": f"{base_url}/collections/download/{record.uuid}/" if is_there else None,
+        "download_url": f"{base_url}/collections/download/{record.uuid}/" if embedding else None,
         "state": record.state.value,
         "reason": record.reason,
         "detail": record.detail,
@@ -59,7 +60,7 @@ def file(record: FileRecord, bucket: str, base_url: str) -> dict[str, Any]:
 def prepared_upload(prepared: "PreparedUpload") -> dict[str, Any]:
     upload, form = prepared.upload, prepared.form
     return {
-        "message": "Send the file to the url as multipart/form-data, fields first and file last, then complete it.",
+        "message": "Send the fields, then the file, to the url as multipart/form-data; then complete the upload.",
         "collection": upload.collection,
         "file": upload.file_name,
         "mime_type": prepared.mime_type,
@@ -72,63 +73,74 @@ def prepared_upload(prepared: "PreparedUpload") -> dict[str, Any]:
     }
 
 
-def examination(examined: AccessReport, events_queue: str) -> dict[str, Any]:
-    """What was found, and all that has to be set up, ready to paste."""
-    tried = examined.collection
-    assert tried.external_id is not None
+def completed_upload(collection: Collection, upload: "CompletedUpload") -> dict[str, Any]:
     return {
-        "readable": not examined.problems,
-        "problems": [{"error": p.code, "message": p.message, "field": p.field} for p in examined.problems],
-        "external_id": tried.external_id,
-        "trust_policy": trust_policy(tried.external_id, events_queue),
-        "permissions_policy": permissions_policy(tried.bucket, tried.prefix, events_queue.split(":")[1]),
-        "notification_configuration": {"QueueConfigurations": [queue_configuration(tried.prefix, events_queue)]},
+        "message": "Image uploaded successfully",
+        "collection": collection.uuid,
+        "file": upload.file_name,
+        "mime_type": upload.mime_type,
     }
 
 
-def account(shown: Account, plan: Plan, used: dict[str, int]) -> dict[str, Any]:
+def access_report(report: AccessReport, events_queue: str) -> dict[str, Any]:
+    """The problems of the bucket's access, and the policies and settings that its owner has to paste."""
+    collection = report.collection
+    assert collection.external_id is not None
     return {
-        "uuid": shown.uuid,
-        "name": shown.name,
+        "readable": not report.problems,
+        "problems": [
+            {"error": problem.code, "message": problem.message, "field": problem.field} for problem in report.problems
+        ],
+        "external_id": collection.external_id,
+        "trust_policy": trust_policy(collection.external_id, events_queue),
+        "permissions_policy": permissions_policy(collection.bucket, collection.prefix, events_queue.split(":")[1]),
+        "notification_configuration": {"QueueConfigurations": [queue_configuration(collection.prefix, events_queue)]},
+    }
+
+
+def account(account: Account, plan: Plan, usage: dict[str, int]) -> dict[str, Any]:
+    return {
+        "uuid": account.uuid,
+        "name": account.name,
         "plan": plan.name,
-        "created_at": time(shown.created_at),
-        "allowances": {name: {"allowed": getattr(plan, name), "used": used[name]} for name in LIMITS},
+        "created_at": time(account.created_at),
+        "allowances": {name: {"allowed": getattr(plan, name), "used": usage[name]} for name in LIMIT_NAMES},
         "auto_sync_intervals": sorted(plan.auto_sync),
     }
 
 
-def token(shown: Token) -> dict[str, Any]:
+def token(token: Token) -> dict[str, Any]:
     return {
-        "id": shown.id,
-        "name": shown.name,
-        "scope": shown.scope.value,
-        "created_at": time(shown.created_at),
-        "last_used": time(shown.last_used),
-        "expires_at": time(shown.expires_at),
+        "id": token.id,
+        "name": token.name,
+        "scope": token.scope.value,
+        "created_at": time(token.created_at),
+        "last_used": time(token.last_used),
+        "expires_at": time(token.expires_at),
     }
 
 
-def collection(shown: Collection, now: datetime) -> dict[str, Any]:
+def collection(collection: Collection, now: datetime) -> dict[str, Any]:
     return {
-        "uuid": shown.uuid,
-        "name": shown.name,
-        "bucket": shown.bucket,
-        "folder": shown.folder,
-        "type": shown.type.value,
-        "region": shown.region,
-        "sync_status": shown.sync.status_at(now).value,
-        "last_sync": time(shown.sync.last_sync),
-        "auto_sync_interval": shown.auto_sync.value,
-        "stats": {"total_files": shown.total_files, "total_size": shown.total_size},
+        "uuid": collection.uuid,
+        "name": collection.name,
+        "bucket": collection.bucket,
+        "folder": collection.folder,
+        "type": collection.type.value,
+        "region": collection.region,
+        "sync_status": collection.sync.status_at(now).value,
+        "last_sync": time(collection.sync.last_sync),
+        "auto_sync_interval": collection.auto_sync.value,
+        "stats": {"total_files": collection.total_files, "total_size": collection.total_size},
     }
 
 
-def sync_status(shown: Collection, now: datetime) -> dict[str, Any]:
-    """The contract's three fields, then the figures of the latest sync."""
-    sync, status = shown.sync, shown.sync.status_at(now)
+def sync_status(collection: Collection, now: datetime) -> dict[str, Any]:
+    """The three fields of the contract, then the figures of the latest sync."""
+    sync, status = collection.sync, collection.sync.status_at(now)
     reason = sync.reason
     if status is SyncStatus.FAILED and sync.status is SyncStatus.IN_PROGRESS:
-        reason = "Nothing has been heard of it for a while. Start another one."
+        reason = "The sync has stopped making progress. Start another one."
     tally = sync.progress.tally
     return {
         "status": status.value,
@@ -148,29 +160,29 @@ def sync_status(shown: Collection, now: datetime) -> dict[str, Any]:
     }
 
 
-def preview(shown: Preview) -> dict[str, Any]:
+def preview(preview: Preview) -> dict[str, Any]:
     return {
-        "listed": shown.listed,
-        "unchanged": shown.unchanged,
-        "to_add": shown.to_add,
-        "to_update": shown.to_update,
-        "to_remove": shown.to_remove,
-        "to_retry": shown.to_retry,
-        "needs_confirmation": shown.needs_confirmation,
-        "complete": shown.complete,
-        "examples": shown.examples,
+        "listed": preview.listed,
+        "unchanged": preview.unchanged,
+        "to_add": preview.to_add,
+        "to_update": preview.to_update,
+        "to_remove": preview.to_remove,
+        "to_retry": preview.to_retry,
+        "needs_confirmation": preview.needs_confirmation,
+        "complete": preview.complete,
+        "examples": preview.examples,
     }
 
 
-def explanation(shown: "Explanation") -> dict[str, Any]:
-    record, found = shown.record, shown.found
+def explanation(explanation: "Explanation") -> dict[str, Any]:
+    record, current = explanation.record, explanation.current
     return {
-        "key": shown.key,
+        "key": explanation.key,
         "in_bucket": {
-            "exists": None if isinstance(found, ReadFailure) else found is not None,
-            "etag": found.etag if isinstance(found, ObjectInfo) else None,
-            "size": found.size if isinstance(found, ObjectInfo) else None,
-            "reason": found.message if isinstance(found, ReadFailure) else None,
+            "exists": None if isinstance(current, ReadFailure) else current is not None,
+            "etag": current.etag if isinstance(current, ObjectInfo) else None,
+            "size": current.size if isinstance(current, ObjectInfo) else None,
+            "reason": current.message if isinstance(current, ReadFailure) else None,
         },
         "in_catalogue": {
             "uuid": record.uuid,
@@ -181,7 +193,7 @@ def explanation(shown: "Explanation") -> dict[str, Any]:
         }
         if record
         else None,
-        "in_index": shown.in_index,
+        "in_index": explanation.in_index,
         "last_event": {"sequencer": record.sequencer, "at": time(record.event_at)}
         if record and record.sequencer
         else None,
@@ -193,10 +205,10 @@ def explanation(shown: "Explanation") -> dict[str, Any]:
         }
         if record
         else None,
-        "conclusion": shown.conclusion,
+        "conclusion": explanation.conclusion,
     }
 
 
 def time(moment: datetime | None) -> str | None:
-    """ISO 8601 with microseconds and offset; null for what has not happened yet."""
+    """ISO 8601 with microseconds and offset; null for a moment that has not come."""
     return moment.isoformat(timespec="microseconds") if moment else None

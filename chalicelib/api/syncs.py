@@ -1,77 +1,98 @@
-"""``/api/collections/{uuid}/sync``: begun, previewed, cancelled, followed; and why a file is, or is not, indexed."""
+"""``/api/collections/{uuid}/sync``: starts, previews, cancels and shows syncs; and explains the state of an object."""
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from chalice.app import Blueprint
 
 from chalicelib.api import serializers
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
-from chalicelib.api.requests import json_object, parameter
-from chalicelib.domain.collections import Collection, Trigger
-from chalicelib.domain.errors import InvalidRequest
+from chalicelib.api.openapi.builders import obj, ref
+from chalicelib.api.openapi.operation import COLLECTION_PARAMETER, MESSAGE, Operation, json_body, query_parameter
+from chalicelib.api.requests.bodies import parse_sync_options
+from chalicelib.api.requests.queries import parameter
+from chalicelib.domain.collections import Trigger
 
 PREVIEW_SECONDS = 20  # of the 29 that API Gateway waits
-OPTIONS = ("dry_run", "confirm_removals", "retry_failed")
+
+START_SYNC = Operation(
+    tag="Synchronization",
+    summary="Trigger a sync",
+    description=(
+        "Brings the collection in line with its bucket. With `dry_run` it returns 200 and only says what a sync would "
+        "do."
+    ),
+    parameters=(COLLECTION_PARAMETER,),
+    body=json_body(ref("SyncOptions"), required=False),
+    status=202,
+    result=MESSAGE,
+    other_results=((200, obj({"preview": ref("Preview")})),),
+    errors=(400, 404, 409),
+)
+CANCEL_SYNC = Operation(
+    tag="Synchronization",
+    summary="Cancel a sync",
+    parameters=(COLLECTION_PARAMETER,),
+    result=MESSAGE,
+    errors=(404, 409),
+)
+SHOW_SYNC_STATUS = Operation(
+    tag="Synchronization",
+    summary="Check the sync status",
+    parameters=(COLLECTION_PARAMETER,),
+    result=ref("SyncState"),
+    errors=(404,),
+)
+EXPLAIN_OBJECT = Operation(
+    tag="Synchronization",
+    summary="Explain an object",
+    description="Why searches find, or do not find, an object of the bucket.",
+    parameters=(
+        COLLECTION_PARAMETER,
+        query_parameter("key", {"type": "string", "minLength": 1}, "The object's key", required=True),
+    ),
+    result=ref("Explanation"),
+    errors=(400, 404),
+)
 
 
-def blueprint(edge: Dispatcher) -> Blueprint:
+def blueprint(dispatcher: Dispatcher) -> Blueprint:
     syncs = Blueprint(__name__)
-    route = edge.routes(syncs)
+    route = dispatcher.routes(syncs)
 
-    @route("POST", "/api/collections/{uuid}/sync")
-    def sync_collection(call: RequestContext) -> Result:
-        collection, wish = _collection(call), _options(call)
-        if wish["dry_run"]:
-            return Result({"preview": serializers.preview(call.services.syncs.preview(collection, _deadline()))})
-        call.services.syncs.start(
+    @route("POST", "/api/collections/{uuid}/sync", operation=START_SYNC)
+    def start_sync(context: RequestContext) -> Result:
+        collection, options = context.collection(), parse_sync_options(context.request)
+        if options.dry_run:
+            preview = context.services.syncs.preview(collection, _countdown(PREVIEW_SECONDS))
+            return Result({"preview": serializers.preview(preview)})
+        context.services.syncs.start(
             collection,
             Trigger.MANUAL,
-            confirm_removals=wish["confirm_removals"],
-            retry_failed=wish["retry_failed"],
+            confirm_removals=options.confirm_removals,
+            retry_failed=options.retry_failed,
         )
         return Result({"message": f"Sync triggered successfully for collection {collection.uuid}."}, status=202)
 
-    @route("DELETE", "/api/collections/{uuid}/sync")
-    def cancel_sync(call: RequestContext) -> Result:
-        collection = _collection(call)
-        call.services.syncs.cancel(collection)
+    @route("DELETE", "/api/collections/{uuid}/sync", operation=CANCEL_SYNC)
+    def cancel_sync(context: RequestContext) -> Result:
+        collection = context.collection()
+        context.services.syncs.cancel(collection)
         return Result({"message": f"Sync cancelled for collection {collection.uuid}."})
 
-    @route("GET", "/api/collections/{uuid}/sync-status")
-    def show_sync_status(call: RequestContext) -> Result:
-        return Result(serializers.sync_status(_collection(call), call.services.now()))
+    @route("GET", "/api/collections/{uuid}/sync-status", operation=SHOW_SYNC_STATUS)
+    def show_sync_status(context: RequestContext) -> Result:
+        return Result(serializers.sync_status(context.collection(), context.services.now()))
 
-    @route("GET", "/api/collections/{uuid}/explain")
-    def explain_file(call: RequestContext) -> Result:
-        collection = _collection(call)
-        return Result(
-            serializers.explanation(call.services.explanations.explain(collection, parameter(call.request, "key")))
-        )
+    @route("GET", "/api/collections/{uuid}/explain", operation=EXPLAIN_OBJECT)
+    def explain_object(context: RequestContext) -> Result:
+        collection, key = context.collection(), parameter(context.request, "key")
+        return Result(serializers.explanation(context.services.explanations.explain(collection, key)))
 
     return syncs
 
 
-def _collection(call: RequestContext) -> Collection:
-    return call.services.collections.get(call.account, call.path["uuid"])
-
-
-def _options(call: RequestContext) -> dict[str, bool]:
-    """What the body asks for; none is needed.
-
-    Raises:
-        InvalidRequest: it is no JSON object of these options, each true or false.
-    """
-    body: dict[str, Any] = json_object(call.request) if call.request.raw_body else {}
-    for name, value in body.items():
-        if name not in OPTIONS:
-            raise InvalidRequest(f"A sync has no option '{name}'; it has {', '.join(OPTIONS)}.", field=name)
-        if not isinstance(value, bool):
-            raise InvalidRequest(f"{name} is true or false.", field=name)
-    return {name: body.get(name, False) for name in OPTIONS}
-
-
-def _deadline() -> Callable[[], float]:
-    end = time.monotonic() + PREVIEW_SECONDS
+def _countdown(seconds: float) -> Callable[[], float]:
+    """Returns the seconds left, from now on."""
+    end = time.monotonic() + seconds
     return lambda: end - time.monotonic()

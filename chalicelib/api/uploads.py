@@ -1,50 +1,72 @@
-"""``/api/collections/{uuid}/upload``: a picture sent along, or prepared here and sent to S3."""
-
-from typing import TYPE_CHECKING, Any
+"""``/api/collections/{uuid}/upload``: takes a picture with the request, or prepares an upload to S3."""
 
 from chalice.app import Blueprint
 
 from chalicelib.api import serializers
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
-from chalicelib.api.requests import form, json_object, only_new, wants_json
-from chalicelib.domain.collections import Collection
+from chalicelib.api.openapi.builders import UPLOAD_ID, Schema, ref
+from chalicelib.api.openapi.operation import COLLECTION_PARAMETER, Operation, form_content, path_parameter
+from chalicelib.api.requests.bodies import json_object, parse_new_upload
+from chalicelib.api.requests.forms import parse_form
+from chalicelib.api.requests.headers import has_json_body, only_new
 
-if TYPE_CHECKING:
-    from chalicelib.domain.uploads import CompletedUpload
+_IF_NONE_MATCH: Schema = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "enum": ["*"]},
+    "description": "`*`: refuse the upload (409) if a file of its name exists, instead of replacing that file",
+}
+UPLOAD_FILE = Operation(
+    tag="Uploads",
+    summary="Upload a picture",
+    description=(
+        "Into a managed collection. Send a picture of up to 4,500,000 bytes as a form: searches find it when this "
+        "returns. For a picture of up to 20 MiB, send JSON: the response says where to send the file."
+    ),
+    parameters=(COLLECTION_PARAMETER, _IF_NONE_MATCH),
+    body={
+        "required": True,
+        "content": {**form_content(), "application/json": {"schema": ref("NewUpload")}},
+    },
+    status=201,
+    result={"oneOf": [ref("Uploaded"), ref("PreparedUpload")]},
+    errors=(400, 404, 409, 413, 415),
+)
+COMPLETE_UPLOAD = Operation(
+    tag="Uploads",
+    summary="Complete an upload",
+    description=(
+        "Completes an upload that was prepared with JSON, after its file was sent. Searches find the file when this "
+        "returns; without this request they find it a moment later."
+    ),
+    parameters=(COLLECTION_PARAMETER, path_parameter("id", "The id of the upload", UPLOAD_ID)),
+    status=201,
+    result=ref("Uploaded"),
+    errors=(400, 404, 409),
+)
 
 
-def blueprint(edge: Dispatcher) -> Blueprint:
+def blueprint(dispatcher: Dispatcher) -> Blueprint:
     uploads = Blueprint(__name__)
-    route = edge.routes(uploads)
+    route = dispatcher.routes(uploads)
 
-    @route("POST", "/api/collections/{uuid}/upload")
-    def upload_file(call: RequestContext) -> Result:
-        collection, fresh = _collection(call), only_new(call.request)
-        if wants_json(call.request):
-            wish = json_object(call.request)
-            prepared = call.services.uploads.prepare(call.caller, collection, wish, only_new=fresh)
+    @route("POST", "/api/collections/{uuid}/upload", operation=UPLOAD_FILE)
+    def upload_file(context: RequestContext) -> Result:
+        collection, new_file_only = context.collection(), only_new(context.request)
+        service = context.services.uploads
+        if has_json_body(context.request):
+            new = parse_new_upload(json_object(context.request), collection)
+            prepared = service.prepare(context.caller, collection, new, only_new=new_file_only)
             return Result(serializers.prepared_upload(prepared), status=201)
-        sent = form(call.request)
-        stored = call.services.uploads.upload(call.caller, collection, sent.file_name, sent.body, only_new=fresh)
-        return Result(_stored(collection, stored), status=201)
+        form = parse_form(context.request)
+        upload = service.upload(context.caller, collection, form.file_name, form.body, only_new=new_file_only)
+        return Result(serializers.completed_upload(collection, upload), status=201)
 
-    @route("POST", "/api/collections/{uuid}/upload/{id}/complete")
-    def complete_upload(call: RequestContext) -> Result:
-        collection = _collection(call)
-        stored = call.services.uploads.complete(collection, call.path["id"])
-        return Result(_stored(collection, stored), status=201)
+    @route("POST", "/api/collections/{uuid}/upload/{id}/complete", operation=COMPLETE_UPLOAD)
+    def complete_upload(context: RequestContext) -> Result:
+        collection = context.collection()
+        upload = context.services.uploads.complete(collection, context.path["id"])
+        return Result(serializers.completed_upload(collection, upload), status=201)
 
     return uploads
-
-
-def _stored(collection: Collection, stored: "CompletedUpload") -> dict[str, Any]:
-    return {
-        "message": "Image uploaded successfully",
-        "collection": collection.uuid,
-        "file": stored.file_name,
-        "mime_type": stored.mime_type,
-    }
-
-
-def _collection(call: RequestContext) -> Collection:
-    return call.services.collections.get(call.account, call.path["uuid"])

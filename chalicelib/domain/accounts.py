@@ -1,4 +1,4 @@
-"""Accounts and the tokens that speak for them."""
+"""Accounts and the tokens that authenticate them."""
 
 import re
 import secrets
@@ -11,9 +11,9 @@ from hashlib import sha256
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.plans import PLANS, Plan
 
-TOKEN_PREFIX = "smx_"  # noqa: S105  # lets people and secret scanners recognise one
-TOKENS_LIMIT = 20  # an account; a change of plan writes all of them in one transaction
-TOKEN_NAME_LIMIT = 100
+TOKEN_PREFIX = "smx_"  # noqa: S105  # lets people and secret scanners recognise a token
+TOKENS_LIMIT = 20  # of an account; a change of plan writes all of them in one transaction
+TOKEN_NAME_LIMIT = 100  # characters
 _HEADER = re.compile(r"Token ([A-Za-z0-9_\-]{20,128})")
 
 
@@ -26,60 +26,78 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """An account's plan by name, and the allowances that were agreed with it beside the plan's own."""
+    """An account's plan by name, and the limits of its own that replace the plan's."""
 
     plan: str
-    allowances: Mapping[str, int] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def allowed(self) -> Plan:
-        return PLANS[self.plan].with_limits(self.allowances)
+    def effective_plan(self) -> Plan:
+        """Raises ValueError when one of the limits is unknown or negative."""
+        return PLANS[self.plan].with_limits(self.limits)
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """``revision`` grows with every change of the terms and every new token: the lock of both."""
+    """``revision`` grows with each change of the subscription and each new token, which it locks optimistically."""
 
     uuid: str
     name: str
-    terms: Subscription
+    subscription: Subscription
     created_at: datetime
     tokens: int = 0
     revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """The account that a request acts for, and its plan."""
+
+    account: str
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
-    """A token as stored: its hash, never the token itself, and its account's terms, so that one read tells all."""
+    """A token as stored: its hash instead of its secret, and its account's subscription, so that one read suffices."""
 
     digest: str
     id: str
     account: str
     name: str
     scope: Scope
-    terms: Subscription
+    subscription: Subscription
     created_at: datetime
     expires_at: datetime | None = None
     last_used: datetime | None = None
 
 
-def new_token() -> str:
-    """A fresh token: 256 random bits behind a prefix."""
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token to issue; without ``expires_at`` it never expires."""
+
+    name: str
+    scope: Scope
+    expires_at: datetime | None = None
+
+
+def generate_secret() -> str:
+    """A fresh token's secret: 256 random bits behind a prefix."""
     return TOKEN_PREFIX + secrets.token_urlsafe(32)
 
 
-def token_digest(token: str) -> str:
-    """SHA-256 in hex. A token has 256 bits of entropy, so a slow or salted hash would add nothing but latency."""
-    return sha256(token.encode()).hexdigest()
+def token_digest(secret: str) -> str:
+    """SHA-256 in hex. The secret has 256 bits of entropy, so a slow or salted hash would add nothing but latency."""
+    return sha256(secret.encode()).hexdigest()
 
 
 def token_from_header(header: str | None) -> str | None:
-    """The token of an ``Authorization: Token …`` header, or None where there is no well-formed one."""
+    """The secret of an ``Authorization: Token …`` header, or None if the header is missing or malformed."""
     match = _HEADER.fullmatch(header.strip()) if header else None
     return match.group(1) if match else None
 
 
-def checked_token_name(value: object) -> str:
+def parse_token_name(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InvalidRequest("Give the token a name, such as where it will be used.", field="name")
     if len(value.strip()) > TOKEN_NAME_LIMIT:
@@ -87,14 +105,14 @@ def checked_token_name(value: object) -> str:
     return value.strip()
 
 
-def checked_scope(value: object) -> Scope:
+def parse_scope(value: object) -> Scope:
     if not isinstance(value, str) or value not in list(Scope):
-        raise InvalidRequest("The scope of a token is 'read' or 'write'; 'write' may read as well.", field="scope")
+        raise InvalidRequest("The scope of a token is 'read' or 'write'; 'write' includes reading.", field="scope")
     return Scope(value)
 
 
-def checked_expiry(value: object, now: datetime) -> datetime | None:
-    """None, or a moment ahead of ``now``, given in ISO 8601 with its offset from UTC."""
+def parse_expiry(value: object, now: datetime) -> datetime | None:
+    """None, or a moment after ``now``, given in ISO 8601 with its offset from UTC."""
     if value is None:
         return None
     try:

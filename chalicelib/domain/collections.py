@@ -1,4 +1,4 @@
-"""Collections: what a user searches, where its pictures live, and how far its last sync came."""
+"""Collections: what a user searches, where its files are stored, and the state of its latest sync."""
 
 import ipaddress
 import re
@@ -13,10 +13,11 @@ from chalicelib.domain.syncs import Progress
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9](?<!-s3alias)(?<!--ol-s3)")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
-# The prefix is what lets our own permission to assume roles be narrower than every role of every customer.
+# The name's prefix lets our own permission to assume roles stay narrower than every role of every customer.
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/(?:[\w+=,.@-]+/)*similarix-[\w+=,.@-]{1,54}")
-COLLECTION_NAME_LIMIT = 100
-FOLDER_LIMIT = 900  # bytes; a key has 1,024, and a folder without room for a file name is no use
+COLLECTION_NAME_LIMIT = 100  # characters
+FOLDER_LIMIT = 900  # bytes; a key has 1,024, and the folder must leave some for a file name
+MANAGED_PREFIX = "objects"  # the part of the managed bucket whose changes S3 reports
 
 
 class CollectionType(StrEnum):
@@ -47,16 +48,16 @@ class Trigger(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SyncState:
-    """Where the collection's sync stands.
+    """The state of a collection's latest sync.
 
     Args:
-        lease_until: when a running sync counts as dead unless one of its workers has moved it on.
-        started_at: when its first worker was asked for.
-        confirmed: the user has said that any number of removals is meant.
-        retry: what could not be read before is tried again.
-        files_before: how many pictures were indexed when it began.
-        open_key_ranges: key ranges that have not been compared to their end.
-        listed: the bucket has been walked to its end, and every batch has been sent.
+        lease_until: when a running sync counts as dead unless one of its workers renews the lease.
+        started_at: when the message for its first worker was sent.
+        confirmed: the user has allowed any number of removals.
+        retry: failed files are tried again.
+        files_before: how many files were indexed when it began.
+        open_key_ranges: how many key ranges have not been compared to their end.
+        listed: the bucket has been listed to its end, and every batch has been sent.
         outstanding: how many batches are not done.
         reason: why it failed or stopped, in a sentence.
     """
@@ -83,13 +84,13 @@ class SyncState:
         return self.listed and self.outstanding == 0
 
     def status_at(self, now: datetime) -> SyncStatus:
-        """The status a user sees: a sync whose lease ran out has failed, whatever its record says."""
+        """The status that a user sees: a sync whose lease ran out has failed, whatever its record says."""
         if self.status is SyncStatus.IN_PROGRESS and (self.lease_until is None or self.lease_until < now):
             return SyncStatus.FAILED
         return self.status
 
     def estimated_end(self, now: datetime) -> datetime | None:
-        """When a running sync will have ended if it goes on as so far; None while too little is known."""
+        """When a running sync ends if it continues at its pace so far; None while that is unknown."""
         done = self.progress.finished
         if self.status_at(now) is not SyncStatus.IN_PROGRESS or not self.listed or self.started_at is None or not done:
             return None
@@ -98,7 +99,7 @@ class SyncState:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """``prefix`` is the folder as S3 wants it: empty, or ending in a slash."""
+    """``prefix`` is the folder as a key prefix: empty, or ending in a slash."""
 
     uuid: str
     account: str
@@ -121,16 +122,77 @@ class Collection:
 
     @property
     def bucket_owner(self) -> str | None:
-        """The AWS account that owns the bucket: the one whose role reads it."""
+        """The AWS account that owns the bucket: the one of the role that reads it."""
         match = _ROLE_ARN.fullmatch(self.role_arn or "")
         return match.group(1) if match else None
 
     def holds(self, key: str) -> bool:
-        """Whether an object of the bucket belongs here; the empty objects that stand for folders do not."""
+        """Whether an object of the bucket belongs to the collection; empty objects that represent folders do not."""
         return key.startswith(self.prefix) and key != self.prefix and not key.endswith("/")
 
 
-def checked_name(value: object) -> str:
+@dataclass(frozen=True, slots=True)
+class BucketDescription:
+    """A customer's bucket, and the folder and role to read it with; ``role_arn`` is None before the role exists."""
+
+    bucket: str
+    prefix: str
+    region: str
+    role_arn: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewS3Collection:
+    """A collection to create on a customer's bucket."""
+
+    name: str
+    source: BucketDescription
+    auto_sync: AutoSync = AutoSync.MANUAL
+
+
+@dataclass(frozen=True, slots=True)
+class NewManagedCollection:
+    """A collection to create in managed storage, where every change is an upload or a deletion: it needs no syncs."""
+
+    name: str
+
+
+NewCollection = NewS3Collection | NewManagedCollection
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionChange:
+    """The new values of a collection's settings; None leaves a setting as it is."""
+
+    name: str | None = None
+    auto_sync: AutoSync | None = None
+    role_arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """What a caller chooses when starting a sync.
+
+    Args:
+        dry_run: only report what the sync would do.
+        confirm_removals: remove any number of files without asking.
+        retry_failed: try failed files again.
+    """
+
+    dry_run: bool = False
+    confirm_removals: bool = False
+    retry_failed: bool = False
+
+
+def check_takes_uploads(collection: Collection) -> None:
+    """Raises InvalidRequest for a collection on a customer's bucket."""
+    if collection.type is not CollectionType.MANAGED:
+        raise InvalidRequest(
+            "Only managed collections take uploads. Put the file into the collection's bucket, then start a sync."
+        )
+
+
+def parse_name(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InvalidRequest("Give the collection a name.", field="name")
     if len(value.strip()) > COLLECTION_NAME_LIMIT:
@@ -138,22 +200,22 @@ def checked_name(value: object) -> str:
     return value.strip()
 
 
-def checked_type(value: object) -> CollectionType:
+def parse_type(value: object) -> CollectionType:
     if not isinstance(value, str) or value not in list(CollectionType):
         raise InvalidRequest("The type of a collection is 's3' or 'managed'.", field="type")
     return CollectionType(value)
 
 
-def checked_bucket(value: object) -> str:
+def parse_bucket(value: object) -> str:
     if not isinstance(value, str) or not _BUCKET.fullmatch(value) or ".." in value or _is_address(value):
         raise InvalidRequest(
-            "Name the S3 bucket: 3 to 63 small letters, digits, dots and hyphens, as S3 requires.", field="bucket"
+            "Name the S3 bucket: 3 to 63 lowercase letters, digits, dots and hyphens, as S3 requires.", field="bucket"
         )
     return value
 
 
-def checked_prefix(value: object) -> str:
-    """The folder as a key prefix: ``/images`` and ``images`` become ``images/``; none and ``/``, all."""
+def parse_folder(value: object) -> str:
+    """The folder as a key prefix: ``/images`` and ``images`` become ``images/``; None and ``/``, the empty prefix."""
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -164,13 +226,13 @@ def checked_prefix(value: object) -> str:
     return f"{stripped}/" if stripped else ""
 
 
-def checked_region(value: object) -> str:
+def parse_region(value: object) -> str:
     if not isinstance(value, str) or not _REGION.fullmatch(value):
         raise InvalidRequest("Name the bucket's AWS region, for example 'eu-central-1'.", field="region")
     return value
 
 
-def checked_role(value: object) -> str:
+def parse_role(value: object) -> str:
     if not isinstance(value, str) or not _ROLE_ARN.fullmatch(value):
         raise InvalidRequest(
             "Name the role that may read the bucket by its ARN; its name starts with 'similarix-', "
@@ -180,7 +242,7 @@ def checked_role(value: object) -> str:
     return value
 
 
-def checked_auto_sync(value: object) -> AutoSync:
+def parse_auto_sync(value: object) -> AutoSync:
     if value is None:
         return AutoSync.MANUAL
     if not isinstance(value, str) or value not in list(AutoSync):
@@ -196,25 +258,22 @@ def _is_address(value: str) -> bool:
     return True
 
 
-MANAGED_PREFIX = "objects"  # the part of the managed bucket whose changes S3 reports
-
-
 def managed_prefix(account: str, collection: str) -> str:
     return f"{MANAGED_PREFIX}/{account}/{collection}/"
 
 
 def managed_owner(key: str) -> tuple[str, str] | None:
-    """The account and collection that a key of the managed bucket belongs to."""
+    """The account and collection that a key of the managed bucket belongs to; None for keys outside collections."""
     parts = key.split("/")
     return (parts[1], parts[2]) if len(parts) > 3 and parts[0] == MANAGED_PREFIX else None
 
 
-def checked_uuid(value: str) -> str:
-    """The identifier in its one spelling; what cannot be one is not found, like one that nobody has."""
+def parse_uuid(value: str) -> str:
+    """The identifier in its canonical spelling; raises NotFound for a malformed one, exactly as for an unknown one."""
     try:
         parsed = uuid.UUID(value)
     except ValueError:
-        raise NotFound("There is no such thing here. Check the identifier.") from None
+        raise NotFound("No resource has this identifier.") from None
     if str(parsed) != value.lower():
-        raise NotFound("There is no such thing here. Check the identifier.")
+        raise NotFound("No resource has this identifier.")
     return str(parsed)

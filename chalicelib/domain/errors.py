@@ -1,35 +1,41 @@
-"""Every error this application raises on purpose, in one tree.
+"""The errors that this application raises on purpose for a caller, in one tree.
 
     SimilarixError
-    ├── InvalidRequest                400  the caller can mend it
-    │   ├── UnreadablePicture         400  the bytes are not a picture we can open
+    ├── InvalidRequest                400  the caller can correct it
+    │   ├── UnreadablePicture         400  the bytes are not a picture that we can decode
     │   └── SourceUnreadable          400  a bucket cannot be read as the caller described it
     ├── Forbidden                     403  no token, an unknown one, or one that may not do this
-    │   ├── ReadOnlyToken             403  its scope is 'read', and this writes
+    │   ├── ReadOnlyToken             403  its scope is 'read', and the request writes
     │   └── PlanForbids               403  the account's plan does not include it
-    ├── NotFound                      404  it does not exist, or it is another account's
-    ├── MethodNotAllowed              405
+    ├── NotFound                      404  it does not exist, or belongs to another account
+    ├── MethodNotAllowed              405  the path has no such method
     ├── Conflict                      409  the request does not fit the present state
     │   ├── SyncAlreadyRunning        409
-    │   ├── DuplicateCollection       409  the account has one on the same bucket and folder
-    │   ├── FileExists                409  a file of that name, and the caller wanted none replaced
+    │   ├── DuplicateCollection       409  the account has a collection on the same bucket and folder
+    │   ├── FileExists                409  a file has this name, and the caller did not want it replaced
     │   ├── UploadIncomplete          409  the bytes have not arrived
     │   ├── AmbiguousNotifications    409  a bucket sends the same events to another destination
-    │   └── NotRetriable              409  only what has failed can be tried again
+    │   └── NotRetriable              409  only a failed file can be tried again
     ├── PayloadTooLarge               413
     ├── UnsupportedMediaType          415
-    ├── AllowanceUsedUp               429  the plan allows no more of it
+    ├── QuotaExceeded                 429  the account has reached a limit of its plan
     └── Unavailable                   503  try again later
-        ├── Contention                503  other workers or requests kept changing the same objects
+        ├── Contention                503  other workers or requests keep changing the same objects
         ├── StoreUnavailable          503
         ├── EmbedderUnavailable       503
-        └── SourceUnavailable         503  a bucket cannot be listed or read now
-            └── SourceDenied          503  it may not be, until its owner changes something
+        └── SourceUnavailable         503  a bucket cannot be listed or read at the moment
+            └── SourceDenied          503  its owner must change a permission first
 
-    StaleWrite                        never leaves a worker: another writer was first
-    ConfigurationError                never has a caller: a function's settings are wrong, so it does not start
+The API (``chalicelib.api.dispatch``) turns the tree into its envelope. Workers let these errors rise, and the queue
+delivers the message again.
 
-The edge (``chalicelib.api.dispatch``) turns the tree into the envelope; workers let it rise, and the message comes back.
+Apart from the tree stand errors that no caller sees by name:
+
+- ``StaleWrite`` (here): another writer changed the record first; the service that wrote reads it again.
+- ``ConfigurationError`` (here): a setting is wrong, so the function does not start and there is no caller.
+- ``CircuitOpen``, ``ServerBusy`` (``adapters.opensearch``): internal; callers get ``StoreUnavailable`` instead.
+- ``RequestRejected``, ``DocumentsRefused`` (``adapters.opensearch``): OpenSearch will never accept the request, so the
+  fault is ours. They rise like any bug: a caller receives 500, and a message is retried, then dead-lettered.
 """
 
 
@@ -127,7 +133,7 @@ class UnsupportedMediaType(SimilarixError):
 
 class QuotaExceeded(SimilarixError):
     status = 429
-    code = "allowance_used_up"
+    code = "quota_exceeded"
 
 
 class Unavailable(SimilarixError):

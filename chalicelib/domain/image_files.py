@@ -1,13 +1,13 @@
-"""Kinds of picture, told from their first bytes, and names fit for a key."""
+"""Image formats and their media types, and file names that are safe in a key."""
 
 import unicodedata
 
 from chalicelib.domain.errors import InvalidRequest, PayloadTooLarge
 
-# Base64 makes 4.5 MB into 6.0 MB, and Lambda takes events of 6 MiB:
+# Base64 turns 4.5 MB into 6.0 MB, and Lambda takes events of 6 MiB:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-INLINE_LIMIT = 4_500_000
-FILE_NAME_LIMIT = 255  # bytes; what common file systems take, and room for the folder in S3's 1,024
+INLINE_LIMIT = 4_500_000  # bytes
+FILE_NAME_LIMIT = 255  # bytes; common file systems take as much, and it leaves space for the folder in S3's 1,024
 
 MIME_TYPES = {
     "JPEG": "image/jpeg",
@@ -19,16 +19,16 @@ MIME_TYPES = {
     "HEIF": "image/heif",
     "AVIF": "image/avif",
 }
-# What a client may say that a file is; what it is comes from its bytes.
+# The types that a client may announce; the actual type follows from the file's bytes.
 ACCEPTED_TYPES = (*MIME_TYPES.values(), "image/heic")
 
 
 def mime_type(format_name: str) -> str:
-    """The media type of a format as the embedder names it (Pillow's names)."""
+    """The media type of a format under the embedder's name for it, which is Pillow's."""
     return MIME_TYPES.get(format_name, "application/octet-stream")
 
 
-def checked_file_name(value: str | None) -> str:
+def parse_file_name(value: str | None) -> str:
     """The last part of a client's file name, safe as the last part of a key.
 
     Raises:
@@ -43,11 +43,12 @@ def checked_file_name(value: str | None) -> str:
 
 
 def check_inline_size(image: bytes) -> None:
+    """Raises InvalidRequest for an empty file, PayloadTooLarge for one above ``INLINE_LIMIT``."""
     if not image:
         raise InvalidRequest("The file is empty.", field="file")
     if len(image) > INLINE_LIMIT:
         raise PayloadTooLarge(
-            f"The picture has {len(image):,} bytes; {INLINE_LIMIT:,} fit through this endpoint. Send a smaller one, or "
-            "upload a file of up to 20 MiB in two steps: ask with JSON first.",
+            f"The picture has {len(image):,} bytes; this endpoint takes at most {INLINE_LIMIT:,}. Send a smaller one, "
+            "or upload a file of up to 20 MiB in two steps: prepare the upload with a JSON body first.",
             field="file",
         )

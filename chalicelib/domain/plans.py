@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from chalicelib.domain.collections import AutoSync
 
 GB, TB = 10**9, 10**12
-LIMITS = ("collections", "files", "bytes", "managed_bytes", "uploads_a_month")
+LIMIT_NAMES = ("collections", "files", "bytes", "managed_bytes", "uploads_a_month")
 _ALL_INTERVALS = frozenset(AutoSync)
 
 
@@ -40,8 +40,8 @@ class Plan:
             ValueError: a limit has an unknown name, or is negative.
         """
         for name, value in limits.items():
-            if name not in LIMITS:
-                raise ValueError(f"There is no limit {name!r}. The limits are {', '.join(LIMITS)}.")
+            if name not in LIMIT_NAMES:
+                raise ValueError(f"There is no limit {name!r}. The limits are {', '.join(LIMIT_NAMES)}.")
             if value < 0:
                 raise ValueError(f"The limit {name!r} cannot be negative.")
         return replace(self, **limits)  # type: ignore[arg-type]  # only the names above, all of them numbers

@@ -1,7 +1,7 @@
-"""Uploads on their way into managed storage, and the share of the account's allowances that each of them holds.
+"""Uploads to managed storage, and the quota that each of them reserves.
 
-An upload is counted before its bytes arrive: one file, its bytes, one of the month's uploads. It ends once, as done,
-when its share becomes that of the stored file, or as failed, when its share goes back.
+An upload reserves quota before its bytes arrive: one file, its bytes, and one of the month's uploads. It ends once.
+When it is done, the stored file takes over the reservation; when it has failed, the reservation is refunded.
 """
 
 import json
@@ -9,18 +9,31 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from chalicelib.domain.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from chalicelib.domain.image_files import ACCEPTED_TYPES
 from chalicelib.domain.s3_events import parse_s3_events
 
 # The contract's '20 MB', read so that a file of that size in either unit goes in: docs/decisions/0010.
-UPLOAD_LIMIT = 20 * 2**20
-UPLOAD_WINDOW = timedelta(minutes=10)  # that the bytes may be sent
-PRESIGNED_STAGING, INLINE_STAGING = (
-    "uploads",
-    "incoming",
-)  # folders of the managed bucket; S3 tells of what arrives in the first
+UPLOAD_LIMIT = 20 * 2**20  # bytes
+UPLOAD_WINDOW = timedelta(minutes=10)  # during which a client may send the bytes
+EXPIRY_CHECK_SECONDS = 900  # the longest delay of a message in SQS; the upload window is shorter
+# Folders of the managed bucket. S3 sends events only for the first: there clients upload by presigned forms.
+PRESIGNED_STAGING = "uploads"
+INLINE_STAGING = "incoming"
+
+
+class UploadFailure(NamedTuple):
+    """Why an upload failed: a stable code, and a sentence."""
+
+    reason: str
+    detail: str
+
+
+EXPIRED = UploadFailure("expired", "The file was not sent in time.")
+EXISTS = UploadFailure("file_exists", "A file of this name exists already.")
+ABANDONED = UploadFailure("given_up", "The upload failed on our side.")
 
 
 class UploadState(StrEnum):
@@ -31,10 +44,16 @@ class UploadState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """``folder`` is where its bytes arrive, ``key`` where the file will be; ``only_new`` wants no file replaced.
+    """One upload.
 
-    ``month`` is the one whose uploads it counts among, as ``2026-11``. A done one has its ``mime_type``, a failed one
-    the ``reason`` and ``detail``.
+    Args:
+        key: where the file is stored once the upload is done.
+        folder: the staging folder in which its bytes arrive.
+        month: the month whose uploads it counts among, as ``2026-11``.
+        only_new: fail rather than replace a file of the same name.
+        mime_type: of the file, once the upload is done.
+        reason: why it failed, as a stable code.
+        detail: why it failed, as a sentence.
     """
 
     id: str
@@ -66,8 +85,17 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
+class NewUpload:
+    """A file that a client announces before sending it; ``mime_type`` is what the client says."""
+
+    file_name: str
+    size: int
+    mime_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class UploadRef:
-    """Which upload a message is about."""
+    """The identity of an upload, as messages carry it."""
 
     account: str
     collection: str
@@ -80,7 +108,7 @@ class UploadRef:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an account holds of its allowances, uploads under way included; ``files`` and ``bytes`` are all of them."""
+    """What an account uses of its limits, pending uploads included; ``files`` and ``bytes`` span all collections."""
 
     collections: int = 0
     managed_files: int = 0
@@ -92,9 +120,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class FileLock:
-    """The right to change one file of a managed collection, held by one worker until ``until``.
+    """The exclusive right of ``holder`` to change one file of a managed collection, for a limited time.
 
-    ``charged`` are the bytes of the file that is stored there now, None where there is none.
+    ``charged`` is the size that the quota counts for the file stored under this key, None if there is no file.
     """
 
     account: str
@@ -105,7 +133,7 @@ class FileLock:
 
 
 def staged_key(folder: str, upload: UploadRef) -> str:
-    """Where the bytes of an upload arrive in the managed bucket."""
+    """The key in the managed bucket under which the bytes of an upload arrive."""
     return f"{folder}/{upload.account}/{upload.collection}/{upload.id}"
 
 
@@ -114,7 +142,7 @@ def month_of(moment: datetime) -> str:
 
 
 def uploads_in_message(text: str) -> Iterator[UploadRef]:
-    """The uploads that a message asks to look at: one of ours names one, S3's name the objects that have arrived.
+    """The uploads in a message: a message of ours names one upload, an S3 event names objects that have arrived.
 
     Raises:
         ValueError: the body is neither.
@@ -126,13 +154,13 @@ def uploads_in_message(text: str) -> Iterator[UploadRef]:
     if isinstance(body, dict) and "upload" in body:
         yield UploadRef(**body["upload"])
         return
-    for news in parse_s3_events(text):
-        parts = news.hint.key.split("/")
+    for event in parse_s3_events(text):
+        parts = event.hint.key.split("/")
         if len(parts) == 4 and parts[0] == PRESIGNED_STAGING:
             yield UploadRef(*parts[1:])
 
 
-def checked_size(value: object) -> int:
+def parse_upload_size(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidRequest("size is the number of bytes of the file, a whole number above 0.", field="size")
     if value > UPLOAD_LIMIT:
@@ -140,32 +168,22 @@ def checked_size(value: object) -> int:
     return value
 
 
-def checked_mime_type(value: object) -> str:
+def parse_mime_type(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidRequest("mime_type is the picture's media type, such as 'image/jpeg'.", field="mime_type")
     if value not in ACCEPTED_TYPES:
-        raise UnsupportedMediaType(f"Only pictures are taken: {', '.join(ACCEPTED_TYPES)}.", field="mime_type")
+        raise UnsupportedMediaType(
+            f"Only these picture types are accepted: {', '.join(ACCEPTED_TYPES)}.", field="mime_type"
+        )
     return value
 
 
 @dataclass(frozen=True, slots=True)
 class UploadForm:
-    """What a client sends a file with: to the URL, as multipart/form-data, these fields first and the file last."""
+    """The form with which a client sends a file to ``url``: multipart/form-data, first the fields, then the file."""
 
     url: str
     fields: Mapping[str, str]
-
-
-EXPIRY_CHECK_SECONDS = 900  # seconds, the most that SQS delays a message; an upload is open for less
-
-
-EXPIRED = ("expired", "The file was not sent in time.")
-
-
-EXISTS = ("file_exists", "There is a file of that name already.")
-
-
-ABANDONED = ("given_up", "The upload failed on our side.")
 
 
 @dataclass(frozen=True, slots=True)

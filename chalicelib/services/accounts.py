@@ -1,17 +1,24 @@
-"""Accounts: opened, put on a plan, given tokens. The API and the administration's command do the same here."""
+"""Accounts: their subscriptions, usage and tokens. The API and administration's commands share these operations."""
 
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeVar
 
-from chalicelib.domain.accounts import TOKENS_LIMIT, Account, Scope, Subscription, Token, new_token, token_digest
+from chalicelib.domain.accounts import (
+    TOKENS_LIMIT,
+    Account,
+    NewToken,
+    Subscription,
+    Token,
+    generate_secret,
+    token_digest,
+)
 from chalicelib.domain.errors import Conflict, NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.uploads import month_of
 from chalicelib.services.ports import Accounts, Clock, Collections, QuotaLedger
 
-ACCOUNT_WRITE_ATTEMPTS = 5  # at a change of an account that others change at the same time
+ACCOUNT_WRITE_ATTEMPTS = 5  # for a change of an account that others change at the same time
 
 Changed = TypeVar("Changed")
 
@@ -23,63 +30,68 @@ class AccountService:
     quota_ledger: QuotaLedger
     now: Clock
 
-    def open(self, name: str, terms: Subscription) -> Account:
-        account = Account(str(uuid.uuid4()), name, terms, self.now())
+    def open(self, name: str, subscription: Subscription) -> Account:
+        account = Account(str(uuid.uuid4()), name, subscription, self.now())
         self.accounts.add_account(account)
         return account
 
-    def get(self, account: str) -> Account:
-        found = self.accounts.account(account)
-        if found is None:
+    def get(self, account_id: str) -> Account:
+        account = self.accounts.account(account_id)
+        if account is None:
             raise NotFound("There is no such account.")
-        return found
+        return account
 
     def all(self) -> Iterator[Account]:
         return self.accounts.all()
 
     def usage(self, account: str) -> dict[str, int]:
-        """What is used of each allowance, uploads under way included."""
-        held, now = self.collections.of_account(account), self.now()
-        usage = self.quota_ledger.usage(account, month_of(now))
+        """The account's usage by the name of each limit, pending uploads included."""
+        collections = self.collections.of_account(account)
+        usage = self.quota_ledger.usage(account, month_of(self.now()))
         return {
-            "collections": len(held),
+            "collections": len(collections),
             "files": usage.files,
             "bytes": usage.bytes,
             "managed_bytes": usage.managed_bytes,
             "uploads_a_month": usage.uploads,
         }
 
-    def set_subscription(self, account: str, terms: Subscription) -> None:
-        """Change the plan, on the account and all its tokens at once."""
-        self._with_account(account, lambda found: self.accounts.set_subscription(found, terms))
+    def set_subscription(self, account: str, subscription: Subscription) -> None:
+        """Change the subscription of the account and of all its tokens in one transaction."""
+        self._with_account(account, lambda current: self.accounts.set_subscription(current, subscription))
 
-    def issue_token(
-        self, account: str, name: str, scope: Scope, expires_at: datetime | None = None
-    ) -> tuple[str, Token]:
-        """The token itself, which is not stored and so never shown again, and what is stored of it.
+    def issue_token(self, account: str, new: NewToken) -> tuple[str, Token]:
+        """Issue a token; returns its secret, which is not stored and so never shown again, and the token as stored.
 
         Raises:
             QuotaExceeded: the account has 20 tokens.
         """
-        secret = new_token()
+        secret = generate_secret()
 
-        def add(found: Account) -> Token:
-            if found.tokens >= TOKENS_LIMIT:
+        def add(current: Account) -> Token:
+            if current.tokens >= TOKENS_LIMIT:
                 raise QuotaExceeded(f"An account has at most {TOKENS_LIMIT} tokens. Revoke one that is not needed.")
             token = Token(
-                token_digest(secret), str(uuid.uuid4()), account, name, scope, found.terms, self.now(), expires_at
+                digest=token_digest(secret),
+                id=str(uuid.uuid4()),
+                account=account,
+                name=new.name,
+                scope=new.scope,
+                subscription=current.subscription,
+                created_at=self.now(),
+                expires_at=new.expires_at,
             )
-            self.accounts.add_token(token, found)
+            self.accounts.add_token(token, current)
             return token
 
         return secret, self._with_account(account, add)
 
     def tokens(self, account: str) -> list[Token]:
-        """Oldest first."""
+        """The account's tokens, oldest first."""
         return sorted(self.accounts.tokens(account), key=lambda token: (token.created_at, token.id))
 
     def revoke_token(self, account: str, token: str) -> str:
-        """Answers the digest of the token that is no more."""
+        """Revoke the token with this identifier; returns its digest."""
         digest = self.accounts.remove_token(account, token)
         if digest is None:
             raise NotFound("There is no such token.")
@@ -91,4 +103,4 @@ class AccountService:
                 return change(self.get(account))
             except StaleWrite:
                 continue
-        raise Conflict("The account is being changed elsewhere. Try again in a moment.")
+        raise Conflict("The account is being changed by another request. Try again in a moment.")

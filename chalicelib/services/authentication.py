@@ -1,45 +1,35 @@
-"""Who is asking, and whether they may."""
+"""Authenticates requests by their token and checks what the token may do."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.domain.accounts import Scope, Token, token_digest, token_from_header
+from chalicelib.domain.accounts import Caller, Scope, Token, token_digest, token_from_header
 from chalicelib.domain.errors import Forbidden, PlanForbids, ReadOnlyToken
-from chalicelib.domain.plans import Plan
 from chalicelib.services.ports import Accounts, Clock
 
-# How long a process believes what it has read of a token: the longest that a revoked one, or an old plan, still counts.
+# How long a process trusts a token that it has read: a revoked token, or an old plan, stays valid no longer.
 TOKEN_CACHE_TIME = timedelta(seconds=5)
-TOKEN_CACHE_SIZE = 1_000  # tokens a process keeps in mind
-LAST_USED_INTERVAL = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The account that asks, and what its plan allows."""
-
-    account: str
-    plan: Plan
+TOKEN_CACHE_SIZE = 1_000  # tokens
+LAST_USED_INTERVAL = timedelta(minutes=1)  # between two writes of a token's last use
 
 
 class Authentication:
-    """One read of DynamoDB for a token that was not seen within the last five seconds, none for one that was."""
+    """Reads DynamoDB once for a token that this process has not seen within the last five seconds."""
 
     def __init__(self, accounts: Accounts, now: Clock) -> None:
         self._accounts = accounts
         self._now = now
-        self._known: dict[str, tuple[datetime, Token]] = {}
+        self._cache: dict[str, tuple[datetime, Token]] = {}
 
-    def caller(self, authorization: str | None, *, writes: bool) -> Caller:
-        """Whom an Authorization header speaks for.
+    def authenticate(self, authorization: str | None, *, writes: bool) -> Caller:
+        """The caller that an Authorization header identifies.
 
         Args:
-            writes: whether the call changes anything.
+            writes: whether the request changes anything.
 
         Raises:
-            Forbidden: no header, a malformed one, or a token that nobody has, was revoked or has expired.
-            PlanForbids: the account's plan is one without the API.
-            ReadOnlyToken: the call writes, and the token may only read.
+            Forbidden: the header is missing or malformed, or its token is unknown, revoked or expired.
+            PlanForbids: the account's plan does not include the API.
+            ReadOnlyToken: the request writes, and the token may only read.
         """
         secret = token_from_header(authorization)
         if secret is None:
@@ -50,7 +40,7 @@ class Authentication:
             raise Forbidden("This token is not valid. Check it, or get a new one.")
         if token.expires_at is not None and token.expires_at <= now:
             raise Forbidden("This token has expired. Get a new one.")
-        plan = token.terms.allowed
+        plan = token.subscription.effective_plan
         if not plan.api_access:
             raise PlanForbids(f"The plan '{plan.name}' does not include the API. Change to a plan that does.")
         if writes and token.scope is not Scope.WRITE:
@@ -58,20 +48,20 @@ class Authentication:
         return Caller(token.account, plan)
 
     def forget(self, digest: str) -> None:
-        """A token that was just revoked here counts no longer here; elsewhere, for five seconds at most."""
-        self._known.pop(digest, None)
+        """Drop a revoked token from this process's cache; other processes drop it within five seconds."""
+        self._cache.pop(digest, None)
 
     def _token(self, digest: str, now: datetime) -> Token | None:
-        known = self._known.get(digest)
-        if known is not None and now - known[0] < TOKEN_CACHE_TIME:
-            return known[1]
+        cached = self._cache.get(digest)
+        if cached is not None and now - cached[0] < TOKEN_CACHE_TIME:
+            return cached[1]
         token = self._accounts.token(digest)
         if token is None:
             self.forget(digest)
             return None
-        if len(self._known) >= TOKEN_CACHE_SIZE:
-            self._known.clear()
-        self._known[digest] = (now, token)
+        if len(self._cache) >= TOKEN_CACHE_SIZE:
+            self._cache.clear()
+        self._cache[digest] = (now, token)
         if token.last_used is None or now - token.last_used >= LAST_USED_INTERVAL:
             self._accounts.touch_token(digest, now, now - LAST_USED_INTERVAL)
         return token

@@ -1,4 +1,4 @@
-"""Why an object is, or is not, indexed: what every place says of it, and what follows."""
+"""Explains why an object is, or is not, indexed, from what the bucket, the catalogue and the store have."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,22 @@ from chalicelib.domain.files import OVER_PLAN, Action, FileRecord, FileState, Ob
 from chalicelib.domain.vectors import VectorQuery
 from chalicelib.services.ports import Catalogue, Embedder, Sources, VectorStore
 
-KEY_LIMIT = 1024  # bytes, S3's own
-SELF_HITS = 100  # with the very same vector, among which the file is looked for
+KEY_LIMIT = 1024  # bytes, as in S3
+SELF_HITS = 100  # how many nearest hits must include the file itself; others may have the very same vector
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """``found`` is the object as S3 has it now, ``record`` the catalogue's, ``in_index`` what a search would show."""
+    """What is known of one object.
+
+    Args:
+        current: the object as S3 has it now, None if it does not exist.
+        record: the catalogue's record of it.
+        in_index: whether a search finds it.
+    """
 
     key: str
-    found: ObjectInfo | ReadFailure | None
+    current: ObjectInfo | ReadFailure | None
     record: FileRecord | None
     in_index: bool
     conclusion: str
@@ -32,21 +38,21 @@ class ExplanationService:
     vectors: VectorStore
 
     def explain(self, collection: Collection, key: str | None) -> Explanation:
-        """What is known of the object with this key.
+        """Explain the state of the object with this key.
 
         Raises:
-            InvalidRequest: no key, or a longer one than S3 has.
+            InvalidRequest: the key is missing, or longer than S3 allows.
         """
         if not key:
-            raise InvalidRequest("Name the object in the parameter 'key', as S3 has it.", field="key")
+            raise InvalidRequest("Name the object in the parameter 'key', as it is called in S3.", field="key")
         if len(key.encode("utf-8", "surrogatepass")) > KEY_LIMIT:
             raise InvalidRequest(f"A key has at most {KEY_LIMIT:,} bytes.", field="key")
         record = self.catalogue.get(collection.uuid, key)
-        found = self._look(collection, key)
+        current = self._read_object(collection, key)
         in_index = record is not None and self._in_index(record)
-        return Explanation(key, found, record, in_index, self._conclusion(collection, key, found, record, in_index))
+        return Explanation(key, current, record, in_index, self._conclude(collection, key, current, record, in_index))
 
-    def _look(self, collection: Collection, key: str) -> ObjectInfo | ReadFailure | None:
+    def _read_object(self, collection: Collection, key: str) -> ObjectInfo | ReadFailure | None:
         try:
             return self.sources.of(collection).head_objects([key])[key]
         except SourceUnavailable as error:
@@ -60,45 +66,47 @@ class ExplanationService:
         )
         return any(hit.uuid == record.uuid for hit in self.vectors.search(query))
 
-    def _conclusion(
+    def _conclude(
         self,
         collection: Collection,
         key: str,
-        found: ObjectInfo | ReadFailure | None,
+        current: ObjectInfo | ReadFailure | None,
         record: FileRecord | None,
         in_index: bool,
     ) -> str:
         if not collection.holds(key):
-            return f"It lies outside the collection's folder {collection.folder}, so it is never looked at."
-        if isinstance(found, ReadFailure):
-            return f"It cannot be read just now: {found.message} What is indexed stays as it is."
-        if found is None and (record is None or record.state is FileState.REMOVED):
+            return f"The key is outside the collection's folder {collection.folder}, so it is never indexed."
+        if isinstance(current, ReadFailure):
+            return f"The object cannot be read at the moment: {current.message} The index stays as it is."
+        if current is None and (record is None or record.state is FileState.REMOVED):
             return "The bucket has no such object, and it is not indexed."
         if record is not None and record.state is FileState.PENDING:
-            waits = "its object is looked at soon" if found else "nothing has arrived yet"
-            return f"An upload of this name is under way, or it is to be tried again; {waits}."
-        model = self.embedder.model_version()
-        action = decide(record.entry if record else None, found, model)
+            progress = "its object will be indexed soon" if current else "its bytes have not arrived yet"
+            return f"The file is pending, by an upload or a retry; {progress}."
+        action = decide(record.entry if record else None, current, self.embedder.model_version())
         if action is Action.REMOVE:
             assert record is not None
-            where = "index" if record.state is FileState.INDEXED else "catalogue"
-            return f"The object is gone from the bucket; the next sync or S3's event takes it out of the {where}."
+            listed_in = "index" if record.state is FileState.INDEXED else "catalogue"
+            return f"The object is gone from the bucket; the next sync or S3 event removes it from the {listed_in}."
         if action is not Action.NOTHING:
             return f"The object {_reason_to_index(record, action)}."
         assert record is not None
         if record.reason == OVER_PLAN:
-            return "The plan had no room for it. The next sync indexes it if there is some by then."
+            return "The object would exceed the plan's limits. The next sync indexes it if the plan allows it then."
         if record.state is FileState.FAILED:
-            return f"It could not be read ({record.reason}) and is not tried again until it changes, or you ask for it."
+            return (
+                f"The object could not be read ({record.reason}). It is tried again when it changes, or when you ask "
+                "for it."
+            )
         if not in_index:
-            return "The catalogue has it as indexed, but a search does not find it; the store must be filled anew."
-        return "It is indexed as it is in the bucket, and searches find it."
+            return "The catalogue lists the object as indexed, but searches do not find it: the store must be rebuilt."
+        return "The object is indexed as it is in the bucket, and searches find it."
 
 
 def _reason_to_index(record: FileRecord | None, action: Action) -> str:
-    """Why an object is to be looked at, and who will."""
+    """Why an object is to be indexed, and by what."""
     if record is None or record.state is FileState.REMOVED:
-        return "has not been indexed yet; the next sync or S3's event indexes it"
+        return "has not been indexed yet; the next sync or S3 event indexes it"
     if action is Action.REEMBED:
-        return "was looked at with another model; the next sync looks at it anew"
-    return "has changed since it was last looked at; the next sync or S3's event looks at it anew"
+        return "was indexed with another model; the next sync indexes it again"
+    return "has changed since it was indexed; the next sync or S3 event indexes it again"

@@ -1,27 +1,26 @@
-"""Single files and lists of them: shown, downloaded, tried again, deleted."""
+"""Files: lists, shows, downloads, retries and deletes them."""
 
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
-from chalicelib.domain.collections import Collection, CollectionType, checked_uuid
+from chalicelib.domain.collections import Collection, CollectionType, parse_uuid
 from chalicelib.domain.errors import InvalidRequest, NotFound, NotRetriable, StaleWrite, Unavailable
 from chalicelib.domain.files import FilePage, FileRecord, FileState
 from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.domain.uploads import UploadRef
-from chalicelib.services.collections import CollectionService
 from chalicelib.services.pipeline.indexer import Indexer
-from chalicelib.services.ports import Catalogue, Clock, ManagedStorage, Queues, QuotaLedger, Sources
+from chalicelib.services.ports import Catalogue, Clock, Collections, ManagedStorage, Queues, QuotaLedger, Sources
 
-DOWNLOAD_SECONDS = 300  # of a presigned URL that a person follows at once
+DOWNLOAD_URL_SECONDS = 300  # validity of a presigned URL that a person follows at once
 REQUEST_LOCK_TIME = timedelta(seconds=60)  # longer than a request lasts
 
 
 @dataclass(frozen=True, slots=True)
 class FileService:
-    """Raises NotFound alike for what does not exist and for what is another account's."""
+    """Raises NotFound for another account's file exactly as for one that does not exist."""
 
-    collections: CollectionService
+    collections: Collections
     catalogue: Catalogue
     sources: Sources
     storage: ManagedStorage
@@ -31,88 +30,95 @@ class FileService:
     now: Clock
 
     def page(self, collection: Collection, state: FileState | None, *, after: str | None, limit: int) -> FilePage:
-        """The collection's files in the order of their keys, those of one state if one is named."""
+        """The collection's files in the order of their keys; of one state, or of all if ``state`` is None."""
         return self.catalogue.page(collection.uuid, state, after=after, limit=limit)
 
-    def get(self, account: str, file: str) -> FileRecord:
-        record = self._record(account, file)
+    def get(self, account: str, file_id: str) -> FileRecord:
+        record = self._record(account, file_id)
         if record.state is FileState.REMOVED:
             raise NotFound("There is no such file.")
         return record
 
-    def indexed(self, account: str, file: str) -> FileRecord:
-        """A file that can be searched."""
-        record = self._record(account, file)
+    def get_indexed(self, account: str, file_id: str) -> FileRecord:
+        """A file that searches can find; raises NotFound for one in another state."""
+        record = self._record(account, file_id)
         if record.state is not FileState.INDEXED:
             raise NotFound("There is no such file.")
         return record
 
-    def thumbnail(self, account: str, collection: str, file: str) -> bytes:
+    def thumbnail(self, account: str, collection_id: str, file_id: str) -> bytes:
         """The JPEG of an indexed file."""
-        record = self.indexed(account, file)
-        place = record.thumbnail if record.collection == collection else None
-        picture = self.storage.thumbnail(record.collection, place) if place else None
-        if picture is None:
+        record = self.get_indexed(account, file_id)
+        key = record.thumbnail if record.collection == collection_id else None
+        jpeg = self.storage.thumbnail(record.collection, key) if key else None
+        if jpeg is None:
             raise NotFound("There is no such thumbnail.")
-        return picture
+        return jpeg
 
-    def download_url(self, account: str, file: str) -> str:
+    def download_url(self, account: str, file_id: str) -> str:
         """A URL that serves the original for five minutes."""
-        record = self.indexed(account, file)
-        source = self.sources.of(self.collections.get(account, record.collection))
-        return source.presigned_get(record.key, seconds=DOWNLOAD_SECONDS, file_name=record.key.rpartition("/")[2])
+        record = self.get_indexed(account, file_id)
+        source = self.sources.of(self._collection_of(record))
+        return source.presigned_get(record.key, seconds=DOWNLOAD_URL_SECONDS, file_name=record.key.rpartition("/")[2])
 
-    def retry(self, account: str, file: str) -> FileRecord:
-        """Have a file that could not be read looked at once more.
+    def retry(self, account: str, file_id: str) -> FileRecord:
+        """Mark a failed file as pending and have it indexed again.
 
         Raises:
-            NotRetriable: it has not failed.
+            NotRetriable: the file has not failed.
         """
-        record = self.get(account, file)
+        record = self.get(account, file_id)
         if record.state is not FileState.FAILED:
-            raise NotRetriable(f"Only a file that has failed can be tried again; this one is {record.state}.")
-        waiting = record.next_revision(self.now()).as_pending()
+            raise NotRetriable(f"Only a failed file can be tried again; this one is {record.state}.")
+        pending = record.next_revision(self.now()).as_pending()
         try:
-            self.catalogue.save(waiting, record)
+            self.catalogue.save(pending, record)
         except StaleWrite:
-            raise NotRetriable("The file is being looked at already.") from None
+            raise NotRetriable("The file is being processed already.") from None
         self.queues.send_batches([IndexBatch(account, record.collection, (ObjectHint(record.key),))])
-        return waiting
+        return pending
 
-    def delete(self, account: str, file: str) -> None:
-        """Delete a file of a managed collection, for good.
+    def delete(self, account: str, file_id: str) -> None:
+        """Delete a file of a managed collection for good.
 
         Raises:
-            InvalidRequest: the collection is a customer's bucket.
-            Unavailable: an upload of that name is under way.
+            InvalidRequest: the collection is on a customer's bucket.
+            Unavailable: another request is changing the file.
         """
-        record = self._record(account, file)
-        collection = self.collections.get(account, record.collection)
+        record = self._record(account, file_id)
+        collection = self._collection_of(record)
         if collection.type is not CollectionType.MANAGED:
-            raise InvalidRequest("Files of your own bucket are deleted in the bucket; a sync then takes them out.")
+            raise InvalidRequest(
+                "Delete files of your own bucket in the bucket; the next sync removes them from the index."
+            )
         now, ref = self.now(), UploadRef(account, collection.uuid, "")
-        claim = self.quota_ledger.lock(ref, record.key, str(uuid.uuid4()), now, now + REQUEST_LOCK_TIME)
-        if claim is None:
+        lock = self.quota_ledger.lock(ref, record.key, str(uuid.uuid4()), now, now + REQUEST_LOCK_TIME)
+        if lock is None:
             raise Unavailable("The file is being changed by another request. Try again in a moment.")
-        settled = False
+        deleted = False
         try:
-            # A deletion that did not get to its end left the file removed, and its share taken.
-            if record.state is FileState.REMOVED and claim.charged is None:
+            # A deletion that was interrupted leaves the record removed and the quota charged: finish it.
+            if record.state is FileState.REMOVED and lock.charged is None:
                 raise NotFound("There is no such file.")
             self.storage.delete(record.key)
             self.indexer.apply(IndexBatch(account, collection.uuid, (ObjectHint(record.key),)))
             if record.thumbnail is not None:
                 self.storage.delete_thumbnail(collection.uuid, record.thumbnail)
-            self.quota_ledger.refund_file(claim)
-            settled = True
+            self.quota_ledger.refund_file(lock)
+            deleted = True
         finally:
-            if not settled:
-                self.quota_ledger.unlock(claim)
+            if not deleted:
+                self.quota_ledger.unlock(lock)
 
-    def _record(self, account: str, file: str) -> FileRecord:
-        record = self.catalogue.find(checked_uuid(file))
+    def _record(self, account: str, file_id: str) -> FileRecord:
+        record = self.catalogue.find(parse_uuid(file_id))
         if record is None or record.account != account:
             raise NotFound("There is no such file.")
-        # The catalogue of a collection that is being deleted takes a while to clear.
-        self.collections.get(account, record.collection)
+        self._collection_of(record)
         return record
+
+    def _collection_of(self, record: FileRecord) -> Collection:
+        collection = self.collections.get(record.account, record.collection)
+        if collection is None:  # clearing the catalogue of a deleted collection takes a while
+            raise NotFound("There is no such file.")
+        return collection

@@ -1,4 +1,4 @@
-"""Finding pictures by text, by picture, or by a file that is known already."""
+"""Searches an account's pictures by text, by picture, or by an indexed file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from chalicelib.domain.image_files import check_inline_size
 from chalicelib.domain.vectors import Hit, SearchOptions, VectorQuery
 from chalicelib.services.ports import Embedder, VectorStore
 
-QUERY_LIMIT = 1_000  # characters; every text model here reads less than that
+QUERY_LIMIT = 1_000  # characters; every text model of the registry reads fewer
 
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
-    """A page of hits, and whether there are more behind it."""
+    """A page of hits, and whether another page follows."""
 
     hits: Sequence[Hit]
-    more: bool
+    has_more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,36 +26,36 @@ class SearchService:
     embedder: Embedder
     vectors: VectorStore
 
-    def by_text(self, account: str, query: str | None, wanted: SearchOptions) -> SearchPage:
+    def by_text(self, account: str, query: str | None, options: SearchOptions) -> SearchPage:
         """The account's pictures nearest to a text.
 
         Raises:
-            InvalidRequest: no text, a blank one, or more than 1,000 characters.
+            InvalidRequest: the text is missing, blank, or longer than 1,000 characters.
         """
         if query is None or not query.strip():
-            raise InvalidRequest("Say what to look for in the parameter 'query'.", field="query")
+            raise InvalidRequest("Give the text to search for in the parameter 'query'.", field="query")
         if len(query) > QUERY_LIMIT:
             raise InvalidRequest(f"A query has at most {QUERY_LIMIT:,} characters.", field="query")
-        return self._nearest(account, self.embedder.embed_text(query), wanted)
+        return self._nearest(account, self.embedder.embed_text(query), options)
 
-    def by_image(self, account: str, image: bytes, wanted: SearchOptions) -> SearchPage:
+    def by_image(self, account: str, image: bytes, options: SearchOptions) -> SearchPage:
         """The account's pictures nearest to a picture.
 
         Raises:
-            UnreadablePicture: the bytes are no picture.
-            PayloadTooLarge: they are more than fits through the API.
+            UnreadablePicture: the bytes are not a picture.
+            PayloadTooLarge: they exceed what the API takes in one request.
         """
         check_inline_size(image)
         picture = self.embedder.embed_image(image)
         if isinstance(picture, ReadFailure):
             raise unreadable_picture(picture)
-        return self._nearest(account, QueryVector(picture.model, picture.vector), wanted)
+        return self._nearest(account, QueryVector(picture.model, picture.vector), options)
 
-    def like(self, record: FileRecord, wanted: SearchOptions) -> SearchPage:
+    def by_file(self, record: FileRecord, options: SearchOptions) -> SearchPage:
         """The account's pictures nearest to an indexed file, without the file itself."""
         assert record.embedding is not None
         embedding = QueryVector(record.embedding.model, record.embedding.vector)
-        return self._nearest(record.account, embedding, wanted, without=record.uuid)
+        return self._nearest(record.account, embedding, options, without=record.uuid)
 
     def _nearest(
         self, account: str, embedding: QueryVector, wanted: SearchOptions, without: str | None = None
@@ -66,4 +66,4 @@ class SearchService:
             account, embedding.vector, embedding.model, limit, wanted.collections, wanted.max_distance, wanted.after
         )
         hits = [hit for hit in self.vectors.search(query) if hit.uuid != without]
-        return SearchPage(hits[: wanted.limit], more=len(hits) > wanted.limit)
+        return SearchPage(hits[: wanted.limit], has_more=len(hits) > wanted.limit)

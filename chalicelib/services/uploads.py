@@ -1,15 +1,17 @@
-"""Uploads into managed collections: counted before their bytes arrive, which is beside their place.
+"""Uploads to managed collections: reserves quota, then accepts the file under a staging key.
 
-They are sent along with the request, or by a presigned POST; what happens then is in chalicelib.services.pipeline.upload_completion.
+A client sends the file with its request, or to S3 with a presigned form. ``services.pipeline.upload_completion`` does
+the rest.
 """
 
 import uuid
 from dataclasses import dataclass
 
-from chalicelib.domain.collections import Collection, CollectionType
-from chalicelib.domain.errors import FileExists, InvalidRequest, NotFound, QuotaExceeded, StaleWrite
+from chalicelib.domain.accounts import Caller
+from chalicelib.domain.collections import Collection, check_takes_uploads
+from chalicelib.domain.errors import FileExists, NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.files import FileRecord, FileState
-from chalicelib.domain.image_files import check_inline_size, checked_file_name
+from chalicelib.domain.image_files import check_inline_size, parse_file_name
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.uploads import (
     ABANDONED,
@@ -19,22 +21,19 @@ from chalicelib.domain.uploads import (
     PRESIGNED_STAGING,
     UPLOAD_WINDOW,
     CompletedUpload,
+    NewUpload,
     Upload,
     UploadForm,
     UploadRef,
-    checked_mime_type,
-    checked_size,
     month_of,
 )
-from chalicelib.domain.wishes import check_fields
-from chalicelib.services.authentication import Caller
 from chalicelib.services.pipeline.upload_completion import UploadCompletion
 from chalicelib.services.ports import Catalogue, Clock, ManagedStorage, Queues, QuotaLedger
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedUpload:
-    """An upload that waits for its bytes, and the form to send them with."""
+    """An upload that waits for its bytes, and the form with which the client sends them."""
 
     upload: Upload
     form: UploadForm
@@ -53,17 +52,20 @@ class UploadService:
     def upload(
         self, caller: Caller, collection: Collection, file_name: str | None, body: bytes, *, only_new: bool
     ) -> CompletedUpload:
-        """Store a picture and index it. A file of that name is replaced; if this fails, it stays as it was.
+        """Store a picture and index it, replacing a file of the same name; a failure leaves that file unchanged.
+
+        Args:
+            only_new: fail rather than replace a file.
 
         Raises:
-            InvalidRequest: the collection is not managed, or the name will not do.
-            UnreadablePicture: the bytes are no picture.
-            PayloadTooLarge: they are more than fits through the API.
-            FileExists: there is a file of that name, and the caller wants only a new one.
+            InvalidRequest: the collection is not managed, or the file name is unusable.
+            UnreadablePicture: the bytes are not a picture.
+            PayloadTooLarge: they exceed what the API takes in one request.
+            FileExists: a file has this name, and ``only_new`` is set.
             QuotaExceeded: the plan allows no more.
         """
-        _check_managed(collection)
-        name = checked_file_name(file_name)
+        check_takes_uploads(collection)
+        name = parse_file_name(file_name)
         check_inline_size(body)
         upload = self._reserve(caller.plan, collection, name, len(body), INLINE_STAGING, only_new=only_new)
         try:
@@ -73,52 +75,48 @@ class UploadService:
             raise
         return self.completion.complete(upload)
 
-    def prepare(
-        self, caller: Caller, collection: Collection, wish: "dict[str, object]", *, only_new: bool
-    ) -> PreparedUpload:
-        """An upload whose bytes the caller sends to S3 themselves, within ten minutes.
+    def prepare(self, caller: Caller, collection: Collection, new: NewUpload, *, only_new: bool) -> PreparedUpload:
+        """Start an upload whose bytes the client sends to S3 within ten minutes.
 
         Raises:
-            InvalidRequest, PayloadTooLarge, UnsupportedMediaType: a field will not do; the error names it.
-            FileExists: there is a file of that name, and the caller wants only a new one.
+            InvalidRequest: the collection is not managed.
+            FileExists: a file has this name, and ``only_new`` is set.
             QuotaExceeded: the plan allows no more.
         """
-        _check_managed(collection)
-        check_fields(wish, ("file", "size", "mime_type"))
-        file = wish.get("file")
-        name = checked_file_name(file if isinstance(file, str) else None)
-        size, kind = checked_size(wish.get("size")), checked_mime_type(wish.get("mime_type"))
-        record = self.catalogue.get(collection.uuid, collection.prefix + name)
+        check_takes_uploads(collection)
+        record = self.catalogue.get(collection.uuid, collection.prefix + new.file_name)
         if only_new and record is not None and record.state is FileState.INDEXED:
-            raise FileExists(EXISTS[1], field="file")
-        upload = self._reserve(caller.plan, collection, name, size, PRESIGNED_STAGING, only_new=only_new)
+            raise FileExists(EXISTS.detail, field="file")
+        upload = self._reserve(caller.plan, collection, new.file_name, new.size, PRESIGNED_STAGING, only_new=only_new)
         try:
-            # First of all: whatever happens from here on, somebody will look.
+            # Before everything else: if this process crashes later, a worker finds the upload and ends it.
             self.queues.send_upload(upload.ref, delay=EXPIRY_CHECK_SECONDS)
         except Exception:
             self.completion.fail(upload, *ABANDONED)
             raise
-        self._announce(upload, record)
+        self._list_as_pending(upload, record)
         seconds = int(UPLOAD_WINDOW.total_seconds())
-        form = self.storage.presigned_form(upload.staged_key, size=size, content_type=kind, seconds=seconds)
-        return PreparedUpload(upload, form, kind)
+        form = self.storage.presigned_form(
+            upload.staged_key, size=new.size, content_type=new.mime_type, seconds=seconds
+        )
+        return PreparedUpload(upload, form, new.mime_type)
 
     def complete(self, collection: Collection, upload_id: str) -> CompletedUpload:
-        """Finish an upload whose bytes were sent; the same answer however often it is asked for, for a day.
+        """Complete an upload whose bytes were sent; a repeated call returns the same result for a day.
 
         Raises:
             NotFound: there is no such upload, or it has expired.
             UploadIncomplete: the bytes have not arrived.
-            UnreadablePicture: they are no picture.
-            FileExists: there is a file of that name by now, and the caller wanted only a new one.
+            UnreadablePicture: they are not a picture.
+            FileExists: a file has this name by now, and the upload was for a new file only.
         """
         upload = self.quota_ledger.upload(UploadRef(collection.account, collection.uuid, upload_id))
         if upload is None:
             raise NotFound("There is no such upload.")
         return self.completion.complete(upload)
 
-    def sweep(self, account: str) -> None:
-        """Have uploads looked at that a crash has left behind."""
+    def requeue_expired(self, account: str) -> None:
+        """Send expired uploads to a worker, which ends those that a crash has left pending."""
         for upload in self.quota_ledger.expired(account, self.now()):
             self.queues.send_upload(upload.ref)
 
@@ -139,29 +137,29 @@ class UploadService:
             only_new=only_new,
         )
         if not self.quota_ledger.reserve(upload, plan):
-            self.sweep(collection.account)
-            raise self._used_up(upload, plan)
+            self.requeue_expired(collection.account)  # they may reserve what this upload lacks
+            raise self._quota_exceeded(upload, plan)
         return upload
 
-    def _used_up(self, upload: Upload, plan: Plan) -> QuotaExceeded:
+    def _quota_exceeded(self, upload: Upload, plan: Plan) -> QuotaExceeded:
         usage = self.quota_ledger.usage(upload.account, upload.month)
         if usage.uploads >= plan.uploads_a_month:
             return QuotaExceeded(f"The plan allows {plan.uploads_a_month:,} uploads a month, and they are used up.")
         if usage.files >= plan.files:
             return QuotaExceeded(f"The plan allows {plan.files:,} files, and there are as many. Delete some.")
-        for kind, used, allowed in (
+        for limit_name, used, allowed in (
             ("managed storage", usage.managed_bytes, plan.managed_bytes),
             ("the plan", usage.bytes, plan.bytes),
         ):
             if used + upload.size > allowed:
                 return QuotaExceeded(
-                    f"The file has {upload.size:,} bytes; of {allowed:,} bytes of {kind}, "
+                    f"The file has {upload.size:,} bytes; of {allowed:,} bytes of {limit_name}, "
                     f"{max(0, allowed - used):,} are free. Delete some files."
                 )
-        return QuotaExceeded("Other uploads have taken what the plan allows. Try again in a moment.")
+        return QuotaExceeded("Other uploads have just used up what the plan allows. Try again in a moment.")
 
-    def _announce(self, upload: Upload, record: FileRecord | None) -> None:
-        """List the file as pending, where there is none of its name yet."""
+    def _list_as_pending(self, upload: Upload, record: FileRecord | None) -> None:
+        """Save a pending record for the upload, unless the catalogue lists a file of its name."""
         if record is not None and record.state is not FileState.REMOVED:
             return
         now = self.now()
@@ -169,9 +167,4 @@ class UploadService:
         try:
             self.catalogue.save((record or blank).next_revision(now).as_pending(), record)
         except StaleWrite:
-            return  # somebody knows better what is there by now
-
-
-def _check_managed(collection: Collection) -> None:
-    if collection.type is not CollectionType.MANAGED:
-        raise InvalidRequest("Only managed collections take uploads. Put the file into the bucket, and sync.")
+            return  # another writer has seen a newer state of the file

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from chalicelib.domain.accounts import Subscription
-from chalicelib.domain.plans import LIMITS, PLANS
+from chalicelib.domain.plans import LIMIT_NAMES, PLANS
 from infra.admin.command import ExitStatus, report
 from infra.admin.deployment import Deployment
 
@@ -31,7 +31,7 @@ def create_account(deployment: Deployment, options: argparse.Namespace) -> ExitS
 
 def list_accounts(deployment: Deployment, _: argparse.Namespace) -> ExitStatus:
     for account in deployment.services.accounts.all():
-        report(f"{account.uuid}  {account.terms.plan:<10} {account.tokens:>2} tokens  {account.name}")
+        report(f"{account.uuid}  {account.subscription.plan:<10} {account.tokens:>2} tokens  {account.name}")
     return ExitStatus.OK
 
 
@@ -48,7 +48,7 @@ def _add_subscription(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=NUMBER",
-        help=f"an allowance of its own, in place of the plan's: {', '.join(LIMITS)}",
+        help=f"an allowance of its own, in place of the plan's: {', '.join(LIMIT_NAMES)}",
     )
 
 
@@ -61,5 +61,5 @@ def _subscription(options: argparse.Namespace) -> Subscription:
             raise ValueError(f"--allow takes NAME=NUMBER, not {setting!r}.")
         allowances[name] = int(number)
     subscription = Subscription(options.plan, allowances)
-    _ = subscription.allowed  # checks the names
+    _ = subscription.effective_plan  # checks the names
     return subscription

@@ -4,7 +4,7 @@ import argparse
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib.domain.accounts import Scope, checked_token_name
+from chalicelib.domain.accounts import NewToken, Scope, parse_token_name
 from infra.admin.command import ExitStatus, report
 from infra.admin.deployment import Deployment
 
@@ -29,8 +29,8 @@ def add(subparsers: Any) -> None:
 
 def issue_token(deployment: Deployment, options: argparse.Namespace) -> ExitStatus:
     expires = datetime.now(UTC) + timedelta(days=options.days) if options.days is not None else None
-    name = checked_token_name(options.name)
-    secret, _ = deployment.services.accounts.issue_token(options.account, name, options.scope, expires)
+    name = parse_token_name(options.name)
+    secret, _ = deployment.services.accounts.issue_token(options.account, NewToken(name, options.scope, expires))
     report(secret)
     return ExitStatus.OK
 

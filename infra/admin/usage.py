@@ -17,7 +17,7 @@ def show_usage(deployment: Deployment, options: argparse.Namespace) -> ExitStatu
     services = deployment.services
     account = services.accounts.get(options.account)
     usage = services.accounts.usage(account.uuid)
-    report(f"{account.name}, plan '{account.terms.plan}'")
+    report(f"{account.name}, plan '{account.subscription.plan}'")
     for name, used in usage.items():
-        report(f"  {name:<16} {used:>16,} of {getattr(account.terms.allowed, name):>18,}")
+        report(f"  {name:<16} {used:>16,} of {getattr(account.subscription.effective_plan, name):>18,}")
     return ExitStatus.OK

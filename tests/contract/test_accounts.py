@@ -21,7 +21,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def a_token(account: Account, **fields: Any) -> Token:
-    defaults: dict[str, Any] = {"name": "laptop", "scope": Scope.READ, "created_at": NOW, "terms": account.terms}
+    defaults: dict[str, Any] = {"name": "laptop", "scope": Scope.READ, "created_at": NOW, "subscription": account.subscription}
     return Token(digest=uuid4().hex, id=str(uuid4()), account=account.uuid, **(defaults | fields))
 
 
@@ -55,8 +55,8 @@ class AccountsContract:
         for token in tokens:
             store.add_token(token, self.stored(store, account))
         store.set_subscription(self.stored(store, account), Subscription("free"))
-        assert self.stored(store, account).terms == Subscription("free")
-        assert {token.terms.plan for token in store.tokens(account.uuid)} == {"free"}
+        assert self.stored(store, account).subscription == Subscription("free")
+        assert {token.subscription.plan for token in store.tokens(account.uuid)} == {"free"}
 
     def test_a_write_to_an_account_that_has_changed_is_refused(self, store: Accounts, account: Account):
         store.add_token(a_token(account), account)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.accounts import Scope, Subscription
+from chalicelib.domain.accounts import NewToken, Scope, Subscription
 from infra.admin.deployment import Deployment
 from infra.local_system import LocalSystem
 from tests.e2e.harness import MISSING_ID, Caller, ManagedCollection, error_info, picture
@@ -59,7 +59,7 @@ class Victim:
 def victim(deployment: Deployment, stack: LocalSystem) -> Victim:
     accounts = deployment.services.accounts
     account = accounts.open("victim", Subscription("business"))
-    return Victim(Caller(stack.api_url, accounts.issue_token(account.uuid, "tests", Scope.WRITE)[0]))
+    return Victim(Caller(stack.api_url, accounts.issue_token(account.uuid, NewToken("tests", Scope.WRITE))[0]))
 
 
 @pytest.mark.parametrize("route", sorted(routes() - WITHOUT_IDENTIFIER - PUBLIC), ids=" ".join)

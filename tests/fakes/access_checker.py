@@ -1,4 +1,4 @@
-"""Buckets tried out in memory."""
+"""Checks of the access to buckets, in memory."""
 
 from chalicelib.domain.bucket_access import AccessProblem
 from chalicelib.domain.collections import Collection
@@ -7,14 +7,14 @@ from tests.fakes.buckets import FakeSources
 
 
 class FakeAccessChecker:
-    """What a test may look at: ``examined``, every collection that was tried out, in order."""
+    """Tests may inspect ``checked``, every collection whose access was checked, in order."""
 
     def __init__(self, sources: FakeSources) -> None:
-        self.examined: list[Collection] = []
+        self.checked: list[Collection] = []
         self._sources = sources
 
     def check(self, collection: Collection) -> list[AccessProblem]:
-        self.examined.append(collection)
+        self.checked.append(collection)
         bucket = self._sources.buckets.get(collection.bucket)
         if bucket is None:
             return [AccessProblem("no_such_bucket", f"There is no bucket {collection.bucket}.", "bucket")]

@@ -9,14 +9,14 @@ from chalicelib.domain.errors import StaleWrite
 
 
 class FakeAccounts:
-    """What a test may look at: ``stored`` accounts by uuid, ``issued`` tokens by digest, and ``reads`` of tokens.
+    """Tests may inspect ``stored`` accounts by uuid, ``issued`` tokens by digest, and the number of token ``reads``.
 
     Args:
-        terms: of an account that nobody has opened, where a test cares for none.
+        subscription: of every account that was not added, for tests that need no particular one.
     """
 
-    def __init__(self, terms: Subscription | None = None) -> None:
-        self._terms = terms
+    def __init__(self, subscription: Subscription | None = None) -> None:
+        self._subscription = subscription
         self.stored: dict[str, Account] = {}
         self.issued: dict[str, Token] = {}
         self.reads = 0
@@ -25,21 +25,22 @@ class FakeAccounts:
         self.stored[account.uuid] = account
 
     def account(self, uuid: str) -> Account | None:
-        unknown = Account(uuid, uuid, self._terms, datetime(2026, 3, 1, tzinfo=UTC)) if self._terms else None
-        return self.stored.get(uuid, unknown)
+        if uuid not in self.stored and self._subscription:
+            return Account(uuid, uuid, self._subscription, datetime(2026, 3, 1, tzinfo=UTC))
+        return self.stored.get(uuid)
 
     def all(self) -> Iterator[Account]:
         yield from list(self.stored.values())
 
-    def set_subscription(self, account: Account, terms: Subscription) -> None:
-        known = self._unchanged(account)
-        self.stored[account.uuid] = replace(known, terms=terms, revision=known.revision + 1)
+    def set_subscription(self, account: Account, subscription: Subscription) -> None:
+        current = self._unchanged(account)
+        self.stored[account.uuid] = replace(current, subscription=subscription, revision=current.revision + 1)
         for token in self.tokens(account.uuid):
-            self.issued[token.digest] = replace(token, terms=terms)
+            self.issued[token.digest] = replace(token, subscription=subscription)
 
     def add_token(self, token: Token, account: Account) -> None:
-        known = self._unchanged(account)
-        self.stored[account.uuid] = replace(known, tokens=known.tokens + 1, revision=known.revision + 1)
+        current = self._unchanged(account)
+        self.stored[account.uuid] = replace(current, tokens=current.tokens + 1, revision=current.revision + 1)
         self.issued[token.digest] = token
 
     def token(self, digest: str) -> Token | None:
@@ -50,20 +51,20 @@ class FakeAccounts:
         return [token for token in self.issued.values() if token.account == account]
 
     def remove_token(self, account: str, token: str) -> str | None:
-        digest = next((each.digest for each in self.tokens(account) if each.id == token), None)
+        digest = next((issued.digest for issued in self.tokens(account) if issued.id == token), None)
         if digest is not None:
             del self.issued[digest]
-            known = self.stored[account]
-            self.stored[account] = replace(known, tokens=known.tokens - 1, revision=known.revision + 1)
+            current = self.stored[account]
+            self.stored[account] = replace(current, tokens=current.tokens - 1, revision=current.revision + 1)
         return digest
 
     def touch_token(self, digest: str, now: datetime, unless_since: datetime) -> None:
-        known = self.issued.get(digest)
-        if known is not None and (known.last_used is None or known.last_used < unless_since):
-            self.issued[digest] = replace(known, last_used=now)
+        token = self.issued.get(digest)
+        if token is not None and (token.last_used is None or token.last_used < unless_since):
+            self.issued[digest] = replace(token, last_used=now)
 
     def _unchanged(self, account: Account) -> Account:
-        known = self.stored[account.uuid]
-        if known.revision != account.revision:
+        current = self.stored[account.uuid]
+        if current.revision != account.revision:
             raise StaleWrite
-        return known
+        return current

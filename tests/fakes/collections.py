@@ -7,7 +7,7 @@ from chalicelib.domain.collections import AutoSync, Collection
 
 
 class FakeCollections:
-    """What a test may look at: ``stored`` by account and uuid."""
+    """Tests may inspect ``stored`` collections by account and uuid."""
 
     def __init__(self) -> None:
         self.stored: dict[tuple[str, str], Collection] = {}
@@ -29,12 +29,14 @@ class FakeCollections:
         yield from [c for c in self.stored.values() if c.auto_sync is interval and interval is not AutoSync.MANUAL]
 
     def count(self, account: str, uuid: str, files: int, size: int) -> bool:
-        """Move the statistics; the catalogue's fake does so with each record that it saves."""
-        known = self.get(account, uuid)
-        if known is not None:
-            self.put(replace(known, total_files=known.total_files + files, total_size=known.total_size + size))
-        return known is not None
+        """Change the statistics, as the fake catalogue does with each record that it saves."""
+        collection = self.get(account, uuid)
+        if collection is None:
+            return False
+        total_files, total_size = collection.total_files + files, collection.total_size + size
+        self.put(replace(collection, total_files=total_files, total_size=total_size))
+        return True
 
     def put(self, collection: Collection) -> None:
-        """Write a collection as a whole; the fake of the syncs does so."""
+        """Replace a collection as a whole, as the fake of the syncs does."""
         self.stored[collection.account, collection.uuid] = collection

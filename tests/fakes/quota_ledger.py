@@ -1,4 +1,4 @@
-"""Uploads and what they take of an account's allowances, in memory."""
+"""The quota ledger in memory: uploads, and the usage of accounts that they reserve."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from chalicelib.domain.uploads import FileLock, Upload, UploadRef, UploadState, 
 
 @dataclass
 class Counts:
-    """``files`` and ``bytes`` are the managed ones, ``all_files`` and ``all_bytes`` what the account has in all."""
+    """An account's usage: ``files`` and ``bytes`` of managed collections, ``all_files`` and ``all_bytes`` of all."""
 
     files: int = 0
     bytes: int = 0
@@ -21,13 +21,13 @@ class Counts:
 
 
 class FakeQuotaLedger:
-    """What a test may look at: ``counts`` by account, ``uploads``, and ``charged`` bytes of each stored file."""
+    """Tests may inspect ``counts`` by account, ``uploads``, and ``charged``, the bytes counted for each stored file."""
 
     def __init__(self) -> None:
         self.counts: dict[str, Counts] = {}
         self.uploads: dict[UploadRef, Upload] = {}
         self.charged: dict[tuple[str, str, str], int] = {}
-        self.claims: dict[tuple[str, str, str], tuple[str, datetime]] = {}
+        self.locks: dict[tuple[str, str, str], tuple[str, datetime]] = {}
 
     def usage(self, account: str, month: str) -> Usage:
         counts = self._of(account)
@@ -47,43 +47,43 @@ class FakeQuotaLedger:
         return self.uploads.get(ref)
 
     def expired(self, account: str, now: datetime) -> list[Upload]:
-        mine = [upload for upload in self.uploads.values() if upload.account == account]
-        return [upload for upload in mine if upload.state is UploadState.PENDING and upload.expires_at < now]
+        uploads = [upload for upload in self.uploads.values() if upload.account == account]
+        return [upload for upload in uploads if upload.state is UploadState.PENDING and upload.expires_at < now]
 
     def refund(self, upload: Upload, reason: str, detail: str, now: datetime) -> bool:
-        known = self.uploads.get(upload.ref)
-        if known is None or known.state is not UploadState.PENDING:
+        stored = self.uploads.get(upload.ref)
+        if stored is None or stored.state is not UploadState.PENDING:
             return False
-        self.uploads[upload.ref] = replace(known, state=UploadState.FAILED, reason=reason, detail=detail)
-        self._count(known, -1)
+        self.uploads[upload.ref] = replace(stored, state=UploadState.FAILED, reason=reason, detail=detail)
+        self._count(stored, -1)
         return True
 
     def lock(self, upload: UploadRef, key: str, holder: str, now: datetime, until: datetime) -> FileLock | None:
         file = (upload.account, upload.collection, key)
-        if file in self.claims and self.claims[file][1] >= now:
+        if file in self.locks and self.locks[file][1] >= now:
             return None
-        self.claims[file] = holder, until
+        self.locks[file] = holder, until
         return FileLock(*file, holder, self.charged.get(file))
 
-    def unlock(self, claim: FileLock) -> None:
-        if self._holds(claim):
-            del self.claims[claim.account, claim.collection, claim.key]
+    def unlock(self, lock: FileLock) -> None:
+        if self._holds(lock):
+            del self.locks[lock.account, lock.collection, lock.key]
 
-    def complete(self, upload: Upload, claim: FileLock, mime_type: str, now: datetime) -> None:
-        known = self.uploads.get(upload.ref)
-        if known is None or known.state is not UploadState.PENDING or not self._holds(claim):
-            raise Unavailable("The file is being changed by another request, as it seems.")
-        self.uploads[upload.ref] = replace(known, state=UploadState.DONE, mime_type=mime_type)
-        self._refund(claim)
-        self.charged[claim.account, claim.collection, claim.key] = upload.size
-        self.unlock(claim)
+    def complete(self, upload: Upload, lock: FileLock, mime_type: str, now: datetime) -> None:
+        stored = self.uploads.get(upload.ref)
+        if stored is None or stored.state is not UploadState.PENDING or not self._holds(lock):
+            raise Unavailable("The file is being changed by another request.")
+        self.uploads[upload.ref] = replace(stored, state=UploadState.DONE, mime_type=mime_type)
+        self._refund(lock)
+        self.charged[lock.account, lock.collection, lock.key] = upload.size
+        self.unlock(lock)
 
-    def refund_file(self, claim: FileLock) -> None:
-        if not self._holds(claim):
-            raise Unavailable("The file is being changed by another request, as it seems.")
-        self._refund(claim)
-        self.charged.pop((claim.account, claim.collection, claim.key), None)
-        self.unlock(claim)
+    def refund_file(self, lock: FileLock) -> None:
+        if not self._holds(lock):
+            raise Unavailable("The file is being changed by another request.")
+        self._refund(lock)
+        self.charged.pop((lock.account, lock.collection, lock.key), None)
+        self.unlock(lock)
 
     def fix_usage(self, account: str, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
         counts = self._of(account)
@@ -93,7 +93,7 @@ class FakeQuotaLedger:
         return True
 
     def move(self, account: str, files: int, size: int) -> None:
-        """Move what the account has in all, as the fakes of the catalogue and of the register do."""
+        """Change the usage of all collections, as the fakes of the catalogue and of the registry do."""
         counts = self._of(account)
         counts.all_files += files
         counts.all_bytes += size
@@ -103,10 +103,10 @@ class FakeQuotaLedger:
         for upload in uploads:
             self.refund(upload, "collection_deleted", "Its collection was deleted.", now)
             del self.uploads[upload.ref]
-        files = [file for file in {*self.charged, *self.claims} if file[:2] == (account, collection)]
+        files = [file for file in {*self.charged, *self.locks} if file[:2] == (account, collection)]
         for file in files:
             self._refund(FileLock(*file, "", self.charged.pop(file, None)))
-            self.claims.pop(file, None)
+            self.locks.pop(file, None)
         return bool(uploads or files)
 
     def _of(self, account: str) -> Counts:
@@ -119,12 +119,12 @@ class FakeQuotaLedger:
         self.move(upload.account, sign, sign * upload.size)
         counts.uploads[upload.month] += sign
 
-    def _refund(self, claim: FileLock) -> None:
-        if claim.charged is not None:
-            counts = self._of(claim.account)
+    def _refund(self, lock: FileLock) -> None:
+        if lock.charged is not None:
+            counts = self._of(lock.account)
             counts.files -= 1
-            counts.bytes -= claim.charged
-            self.move(claim.account, -1, -claim.charged)
+            counts.bytes -= lock.charged
+            self.move(lock.account, -1, -lock.charged)
 
-    def _holds(self, claim: FileLock) -> bool:
-        return self.claims.get((claim.account, claim.collection, claim.key), ("",))[0] == claim.holder
+    def _holds(self, lock: FileLock) -> bool:
+        return self.locks.get((lock.account, lock.collection, lock.key), ("",))[0] == lock.holder

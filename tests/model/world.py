@@ -294,7 +294,7 @@ class World:
 
     def remaining_files(self, account: str) -> int:
         """Files that the account's plan still allows."""
-        allowed: int = self.accounts.stored[account].terms.allowed.files
+        allowed: int = self.accounts.stored[account].subscription.effective_plan.files
         return allowed - int(self.quota_ledger.usage(account, "").files)
 
     # Invariants of every call.
@@ -314,7 +314,7 @@ class World:
     def _note_quota(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
         worker = current_worker()
         if name == "account" and worker is not None:
-            worker.quota = result.terms.allowed.files
+            worker.quota = result.subscription.effective_plan.files
         elif name == "usage" and worker is not None:
             worker.quota -= result.files
 

@@ -31,7 +31,7 @@ class DynamoDBAccounts:
             "created_at": account.created_at,
             "tokens": account.tokens,
             "revision": account.revision,
-            **_subscription_values(account.terms),
+            **_subscription_values(account.subscription),
         }
         self._client.put_item(TableName=self._table, Item=to_item(values))
 
@@ -81,7 +81,7 @@ class DynamoDBAccounts:
             "scope": token.scope,
             "created_at": token.created_at,
             "expires_at": token.expires_at,
-            **_subscription_values(account.terms),
+            **_subscription_values(account.subscription),
         }
         pointer = {**_account_key(account.uuid, f"token#{token.id}"), "digest": token.digest}
         count = {
@@ -156,7 +156,7 @@ def _token_key(digest: str) -> dict[str, str]:
 
 
 def _subscription_values(subscription: Subscription) -> dict[str, Any]:
-    return {"plan": subscription.plan, "allowances": dict(subscription.allowances)}
+    return {"plan": subscription.plan, "allowances": dict(subscription.limits)}
 
 
 def _subscription(values: dict[str, Any]) -> Subscription:
@@ -177,7 +177,7 @@ def _token(values: dict[str, Any]) -> Token:
         account=values["account"],
         name=values["name"],
         scope=Scope(values["scope"]),
-        terms=_subscription(values),
+        subscription=_subscription(values),
         created_at=datetime.fromisoformat(values["created_at"]),
         expires_at=optional_time(values.get("expires_at")),
         last_used=optional_time(values.get("last_used")),

@@ -1,31 +1,30 @@
-"""The OpenAPI 3.1 document of the API: https://spec.openapis.org/oas/v3.1.0"""
+"""Assembles the OpenAPI 3.1 document of the API: https://spec.openapis.org/oas/v3.1.0"""
 
-from functools import cache
+from collections.abc import Sequence
 from typing import Any
 
 from chalicelib.api.dispatch import API_VERSION
+from chalicelib.api.openapi.builders import REQUEST_ID, Schema, obj, ref, text
 from chalicelib.api.openapi.examples import example
-from chalicelib.api.openapi.operations import OPERATIONS, Operation
-from chalicelib.api.openapi.schemas import SCHEMAS, Schema, obj, ref, text
+from chalicelib.api.openapi.operation import DocumentedRoute, Operation
+from chalicelib.api.openapi.schemas import SCHEMAS
 
 INTRODUCTION = """\
 Semantic image search for S3 buckets: connect a bucket, or upload pictures, and find them by text or by picture.
 
-Every call needs a token: `Authorization: Token your_token_here`. Every answer has the same envelope: `version`, `success`,
+Every request needs a token: `Authorization: Token your_token_here`. Every response has the same envelope: `version`, `success`,
 `info` and `result`. When `success` is false, `info` says what is wrong: `error`, a stable code; `message`, a sentence that
-says what to do; `request_id`; and `field`, where one is at fault. Paths are answered with and without the slash at the end.
-What is another account's is not found, like what does not exist.
+says what to do; `request_id`; and `field`, if one parameter is at fault. Paths work with and without the slash at the end.
+Another account's resources return 404, exactly as if they did not exist.
 """
+# By status: what it means, and the codes that come with it.
 REFUSALS = {
-    400: (
-        "Something about the request must be changed",
-        ["invalid_request", "unreadable_picture", "source_unreadable"],
-    ),
+    400: ("The request must be corrected", ["invalid_request", "unreadable_picture", "source_unreadable"]),
     403: (
         "The token is missing, unknown or expired, or may not do this",
         ["forbidden", "plan_forbids", "read_only_token"],
     ),
-    404: ("It does not exist, or is another account's", ["not_found"]),
+    404: ("It does not exist, or belongs to another account", ["not_found"]),
     405: ("The path has no such method", ["method_not_allowed"]),
     409: (
         "The request does not fit the present state",
@@ -38,37 +37,39 @@ REFUSALS = {
             "not_retriable",
         ],
     ),
-    413: ("It is larger than is taken here", ["payload_too_large"]),
-    415: ("It is of a type that is not taken", ["unsupported_media_type"]),
-    429: ("An allowance is used up, or too much comes at once", ["allowance_used_up", "too_many_requests"]),
+    413: ("The file is larger than this operation accepts", ["payload_too_large"]),
+    415: ("The file has a type that is not accepted", ["unsupported_media_type"]),
+    429: ("A limit of the plan is reached, or too many requests come at once", ["quota_exceeded", "too_many_requests"]),
     500: ("Something went wrong on our side", ["internal_error"]),
     503: (
-        "Not possible just now; try again after `Retry-After` seconds",
+        "Not possible at the moment; try again after `Retry-After` seconds",
         [
             "unavailable",
-            "contention",
             "store_unavailable",
             "embedder_unavailable",
+            "contention",
             "source_unavailable",
             "source_denied",
         ],
     ),
 }
-ALWAYS = (403, 405, 429, 500, 503)
+COMMON_ERRORS = (403, 405, 429, 500, 503)  # of every operation
 VERSION: Schema = {"type": "string", "const": API_VERSION}
+_PUNCTUATION = str.maketrans("", "", " {}-_.")
 
 
-@cache
-def document() -> dict[str, Any]:
+def build_document(routes: Sequence[DocumentedRoute]) -> dict[str, Any]:
+    """The document, with the operations in the order of their routes."""
     paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    for route in routes:
+        path = f"{route.path}/" if route.operation.trailing_slash else route.path
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route.method, path, route.operation)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Similarix", "version": API_VERSION, "description": INTRODUCTION},
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in OPERATIONS)],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.operation.tag for route in routes)],
         "paths": paths,
         "components": {
             "securitySchemes": {
@@ -80,38 +81,36 @@ def document() -> dict[str, Any]:
                 }
             },
             "schemas": {**SCHEMAS, "Refusal": _refusal()},
-            "responses": {f"Refusal{status}": _refused(status) for status in REFUSALS},
+            "responses": {f"Refusal{status}": _refusal_response(status) for status in REFUSALS},
         },
     }
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "operationId": f"{operation.method.lower()} {operation.path}".replace("/", " ").title().translate(_NO_SIGNS),
+def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
+    errors = sorted({*COMMON_ERRORS, *operation.errors})
+    entry: dict[str, Any] = {
+        "operationId": f"{method.lower()} {path}".replace("/", " ").title().translate(_PUNCTUATION),
         "tags": [operation.tag],
         "summary": operation.summary,
         "responses": {
             **_successes(operation),
-            **{str(s): {"$ref": f"#/components/responses/Refusal{s}"} for s in sorted({*ALWAYS, *operation.refusals})},
+            **{str(status): {"$ref": f"#/components/responses/Refusal{status}"} for status in errors},
         },
     }
     if operation.description:
-        shown["description"] = operation.description
+        entry["description"] = operation.description
     if operation.parameters:
-        shown["parameters"] = list(operation.parameters)
+        entry["parameters"] = list(operation.parameters)
     if operation.body is not None:
-        shown["requestBody"] = operation.body
-    return shown
-
-
-_NO_SIGNS = str.maketrans("", "", " {}-_.")
+        entry["requestBody"] = operation.body
+    return entry
 
 
 def _successes(operation: Operation) -> dict[str, Any]:
-    if operation.raw is not None:
-        return {str(operation.status): operation.raw}
-    answers = ((operation.status, operation.result), *operation.also)
-    return {str(status): _success(operation, result) for status, result in answers}
+    if operation.raw_response is not None:
+        return {str(operation.status): operation.raw_response}
+    results = ((operation.status, operation.result), *operation.other_results)
+    return {str(status): _success(operation, result) for status, result in results}
 
 
 def _success(operation: Operation, result: Schema) -> dict[str, Any]:
@@ -127,7 +126,7 @@ def _refusal() -> Schema:
         {
             "error": text("A stable code", "invalid_request"),
             "message": text("What to do", "limit is a whole number from 1 to 100."),
-            "request_id": text("Tell it to us when you ask about this answer", "5b0f6c1e-3c55-4f3b-8f0a-0d8a4f5b7c9e"),
+            "request_id": text("Quote it when you ask us about this response", REQUEST_ID),
             "field": text("The parameter at fault", "limit"),
         },
         optional=("field",),
@@ -135,20 +134,20 @@ def _refusal() -> Schema:
     return obj({"version": VERSION, "success": {"const": False}, "info": info, "result": obj({})})
 
 
-def _refused(status: int) -> dict[str, Any]:
-    words, codes = REFUSALS[status]
+def _refusal_response(status: int) -> dict[str, Any]:
+    meaning, codes = REFUSALS[status]
     schema = {"allOf": [ref("Refusal"), {"properties": {"info": {"properties": {"error": {"enum": codes}}}}}]}
-    shown = {
+    sample = {
         "version": API_VERSION,
         "success": False,
-        "info": {"error": codes[0], "message": f"{words}.", "request_id": "5b0f6c1e-3c55-4f3b-8f0a-0d8a4f5b7c9e"},
+        "info": {"error": codes[0], "message": f"{meaning}.", "request_id": REQUEST_ID},
         "result": {},
     }
-    answer: dict[str, Any] = {
-        "description": words,
-        "content": {"application/json": {"schema": schema, "example": shown}},
+    response: dict[str, Any] = {
+        "description": meaning,
+        "content": {"application/json": {"schema": schema, "example": sample}},
     }
     if status in (429, 503):
         seconds = {"description": "Seconds to wait", "required": status == 503, "schema": {"type": "integer"}}
-        answer["headers"] = {"Retry-After": seconds}
-    return answer
+        response["headers"] = {"Retry-After": seconds}
+    return response

@@ -1,8 +1,9 @@
-"""Examples, put together from those of the schemas' parts."""
+"""Examples of schemas, composed from the examples of their parts."""
 
 from typing import Any
 
-from chalicelib.api.openapi.schemas import SCHEMAS, Schema
+from chalicelib.api.openapi.builders import Schema
+from chalicelib.api.openapi.schemas import SCHEMAS
 
 _BY_TYPE: dict[str, Any] = {"string": "…", "integer": 0, "number": 0.5, "boolean": True, "null": None}
 

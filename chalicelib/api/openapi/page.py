@@ -1,13 +1,11 @@
-"""The document as a page to read: one file, no script, nothing that must be loaded from elsewhere."""
+"""Renders the OpenAPI document as an HTML page: one file, without scripts or anything loaded from elsewhere."""
 
 import json
 import re
 from collections.abc import Iterator
-from functools import cache
 from html import escape
 from typing import Any
 
-from chalicelib.api.openapi.document import document
 from chalicelib.api.openapi.examples import example
 
 STYLE = """
@@ -27,37 +25,35 @@ pre code{padding:0}summary{cursor:pointer;color:var(--soft)}.soft{color:var(--so
 """
 
 
-@cache
-def page() -> str:
-    described = document()
+def render_page(document: dict[str, Any]) -> str:
     return "".join(
         (
             '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
-            f"<title>{escape(described['info']['title'])} API</title><style>{STYLE}</style><div class=frame><nav>",
-            *_contents(described),
-            f"</nav><main><h1>{escape(described['info']['title'])} API</h1>",
-            *(f"<p>{_prose(part)}</p>" for part in described["info"]["description"].strip().split("\n\n")),
-            f'<p class=soft>Version {described["info"]["version"]}. For machines: <a href="../openapi.json">openapi.json</a>.</p>',
-            *(part for path, method, operation in _operations(described) for part in _section(path, method, operation)),
-            *_refusals(described),
+            f"<title>{escape(document['info']['title'])} API</title><style>{STYLE}</style><div class=frame><nav>",
+            *_contents(document),
+            f"</nav><main><h1>{escape(document['info']['title'])} API</h1>",
+            *(f"<p>{_prose(part)}</p>" for part in document["info"]["description"].strip().split("\n\n")),
+            f'<p class=soft>Version {document["info"]["version"]}. For machines: <a href="../openapi.json">openapi.json</a>.</p>',
+            *(part for path, method, operation in _operations(document) for part in _section(path, method, operation)),
+            *_errors(document),
             "</main></div></html>",
         )
     )
 
 
-def _operations(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for path, methods in described["paths"].items():
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield path, method.upper(), operation
 
 
-def _contents(described: dict[str, Any]) -> Iterator[str]:
-    for tag in described["tags"]:
+def _contents(document: dict[str, Any]) -> Iterator[str]:
+    for tag in document["tags"]:
         yield f"<h2>{escape(tag['name'])}</h2>"
-        for _, _, operation in _operations(described):
+        for _, _, operation in _operations(document):
             if operation["tags"] == [tag["name"]]:
                 yield f'<a href="#{operation["operationId"]}">{escape(operation["summary"])}</a>'
-    yield '<h2>Beside these</h2><a href="#errors">Errors</a>'
+    yield '<h2>All operations</h2><a href="#errors">Errors</a>'
 
 
 def _section(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
@@ -74,29 +70,29 @@ def _section(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]
             yield f"<p class=soft>Body, {kind}</p>{_json(example(content['schema']))}"
         else:
             yield from _table(f"Body, {kind}", [(name, "", part["description"]) for name, part in properties.items()])
-    for status, answer in operation["responses"].items():
-        content = answer.get("content", {}).get("application/json", {})
+    for status, response in operation["responses"].items():
+        content = response.get("content", {}).get("application/json", {})
         if "example" in content:
-            yield f"<details><summary>{status}: the answer</summary>{_json(content['example'])}</details>"
-    refusals = [status for status, answer in operation["responses"].items() if "$ref" in answer]
-    yield f'<p class=soft>Errors: <a href="#errors">{", ".join(refusals)}</a></p></section>'
+            yield f"<details><summary>{status}: the response</summary>{_json(content['example'])}</details>"
+    errors = [status for status, response in operation["responses"].items() if "$ref" in response]
+    yield f'<p class=soft>Errors: <a href="#errors">{", ".join(errors)}</a></p></section>'
 
 
-def _refusals(described: dict[str, Any]) -> Iterator[str]:
+def _errors(document: dict[str, Any]) -> Iterator[str]:
     yield "<section id=errors><h3>Errors</h3>"
     rows = []
-    for name, answer in described["components"]["responses"].items():
-        content = answer["content"]["application/json"]
+    for name, response in document["components"]["responses"].items():
+        content = response["content"]["application/json"]
         codes = content["schema"]["allOf"][1]["properties"]["info"]["properties"]["error"]["enum"]
-        rows.append((name.removeprefix("Refusal"), ", ".join(codes), answer["description"]))
+        rows.append((name.removeprefix("Refusal"), ", ".join(codes), response["description"]))
     yield from _table("Status, codes and meaning", rows)
     yield f"{_json(content['example'])}</section>"
 
 
 def _table(title: str, rows: list[tuple[str, str, str]]) -> Iterator[str]:
     yield f"<p class=soft>{escape(title)}</p><table>"
-    for name, note, words in rows:
-        yield f"<tr><td><code>{escape(name)}</code><td class=soft>{escape(note)}<td>{_prose(words)}"
+    for name, note, description in rows:
+        yield f"<tr><td><code>{escape(name)}</code><td class=soft>{escape(note)}<td>{_prose(description)}"
     yield "</table>"
 
 
@@ -104,5 +100,5 @@ def _json(value: Any) -> str:
     return f"<pre><code>{escape(json.dumps(value, indent=2, ensure_ascii=False))}</code></pre>"
 
 
-def _prose(words: str) -> str:
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(words))
+def _prose(text: str) -> str:
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))

@@ -66,7 +66,7 @@ class QuotaService:
             return QuotaAllocator(None, RemainingQuota(sys.maxsize, sys.maxsize))
         account = self.accounts.account(collection.account)
         assert account is not None
-        plan = account.terms.allowed
+        plan = account.subscription.effective_plan
         usage = self.quota_ledger.usage(collection.account, month_of(self.now()))
         return QuotaAllocator(plan, RemainingQuota(plan.files - usage.files, plan.bytes - usage.bytes))
 

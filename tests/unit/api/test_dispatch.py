@@ -1,4 +1,4 @@
-"""Every outcome of a view, in the envelope: what a caller sees, and what only the log tells."""
+"""Every result and error of a view in the envelope: what a caller sees, and what only the log shows."""
 
 import io
 import json
@@ -14,8 +14,8 @@ from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.domain import errors
 from chalicelib.domain.errors import SimilarixError
 
-TREE = [errors.InvalidRequest, errors.Forbidden, errors.NotFound, errors.MethodNotAllowed, errors.Conflict]
-TREE += [errors.PayloadTooLarge, errors.UnsupportedMediaType, errors.StoreUnavailable, errors.EmbedderUnavailable]
+ERRORS = [errors.InvalidRequest, errors.Forbidden, errors.NotFound, errors.MethodNotAllowed, errors.Conflict]
+ERRORS += [errors.PayloadTooLarge, errors.UnsupportedMediaType, errors.StoreUnavailable, errors.EmbedderUnavailable]
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Settings:
 
 
 class Services:
-    """No token is asked for on these routes; the configuration is all that the edge looks at."""
+    """These routes need no token; the dispatcher reads nothing but the configuration."""
 
     config = Settings()
 
@@ -32,15 +32,15 @@ class Services:
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
     handler: Any = dispatch.logger.registered_handler
-    caught, before = io.StringIO(), handler.stream
-    handler.setStream(caught)
-    yield caught
-    handler.setStream(before)
+    stream, original = io.StringIO(), handler.stream
+    handler.setStream(stream)
+    yield stream
+    handler.setStream(original)
 
 
-def answered(view: Callable[[RequestContext], Any], **context: Any) -> dict[str, Any]:
-    """What API Gateway is given when its event reaches a view at ``/things/{uuid}``."""
-    app, blueprint = Chalice("edge"), Blueprint("edge")
+def respond_with(view: Callable[[RequestContext], Any], **context: Any) -> dict[str, Any]:
+    """The response to API Gateway's event for a view at ``/things/{uuid}``."""
+    app, blueprint = Chalice("dispatch"), Blueprint("dispatch")
     Dispatcher(lambda: Services()).routes(blueprint)("GET", "/things/{uuid}", token=False)(view)  # type: ignore[arg-type, return-value]
     app.register_blueprint(blueprint)
     event = {
@@ -62,15 +62,15 @@ def answered(view: Callable[[RequestContext], Any], **context: Any) -> dict[str,
         "body": None,
         "isBase64Encoded": False,
     }
-    answer: dict[str, Any] = app(event, None)
-    return answer
+    response: dict[str, Any] = app(event, None)
+    return response
 
 
-def test_what_a_view_found_stands_in_the_envelope() -> None:
-    answer = answered(lambda call: Result({"uuid": call.path["uuid"]}, status=201, info={"note": "ü"}))
-    assert answer["statusCode"] == 201
-    assert answer["headers"]["Content-Type"] == "application/json"
-    assert json.loads(answer["body"]) == {
+def test_result_of_a_view_is_returned_in_the_envelope() -> None:
+    response = respond_with(lambda context: Result({"uuid": context.path["uuid"]}, status=201, info={"note": "ü"}))
+    assert response["statusCode"] == 201
+    assert response["headers"]["Content-Type"] == "application/json"
+    assert json.loads(response["body"]) == {
         "version": "1.0.2",
         "success": True,
         "info": {"note": "ü"},
@@ -78,52 +78,59 @@ def test_what_a_view_found_stands_in_the_envelope() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", TREE)
-def test_an_error_of_the_tree_has_its_status_its_code_and_its_words(kind: type[SimilarixError]) -> None:
+@pytest.mark.parametrize("kind", ERRORS)
+def test_error_of_the_tree_is_returned_with_its_status_code_and_message(kind: type[SimilarixError]) -> None:
     def refuse(_: RequestContext) -> Result:
-        raise kind("Do it otherwise.", field="file")
+        raise kind("Do it differently.", field="file")
 
-    answer = answered(refuse)
-    body = json.loads(answer["body"])
-    assert answer["statusCode"] == kind.status
+    response = respond_with(refuse)
+    body = json.loads(response["body"])
+    assert response["statusCode"] == kind.status
     assert (body["success"], body["result"]) == (False, {})
-    assert body["info"] == {"error": kind.code, "message": "Do it otherwise.", "request_id": "r-1", "field": "file"}
+    assert body["info"] == {"error": kind.code, "message": "Do it differently.", "request_id": "r-1", "field": "file"}
 
 
 @pytest.mark.parametrize("kind", [errors.Unavailable, errors.StoreUnavailable, errors.SourceUnavailable])
-def test_what_is_away_for_a_moment_says_when_to_come_back(kind: type[SimilarixError], log: io.StringIO) -> None:
+def test_unavailable_error_says_when_to_try_again_and_its_cause_is_only_logged(
+    kind: type[SimilarixError], log: io.StringIO
+) -> None:
     def refuse(_: RequestContext) -> Result:
         raise kind("Later.") from OSError("10.0.0.7 refused the connection")
 
-    answer = answered(refuse)
-    assert answer["statusCode"] == 503
-    assert int(answer["headers"]["Retry-After"]) > 0
-    assert "10.0.0.7" not in answer["body"]
-    assert "10.0.0.7" in log.getvalue(), "the cause is for the log"
+    response = respond_with(refuse)
+    assert response["statusCode"] == 503
+    assert int(response["headers"]["Retry-After"]) > 0
+    assert "10.0.0.7" not in response["body"]
+    assert "10.0.0.7" in log.getvalue(), "the cause is logged"
 
 
-def test_an_unexpected_error_shows_the_request_and_hides_the_trace(log: io.StringIO) -> None:
+def test_unexpected_error_shows_the_request_id_and_hides_the_trace(log: io.StringIO) -> None:
     def fail(_: RequestContext) -> Result:
         raise ZeroDivisionError("secret detail")
 
-    answer = answered(fail)
-    body = json.loads(answer["body"])
-    assert answer["statusCode"] == 500
+    response = respond_with(fail)
+    body = json.loads(response["body"])
+    assert response["statusCode"] == 500
     assert (body["info"]["error"], body["info"]["request_id"]) == ("internal_error", "r-1")
-    assert "secret detail" not in answer["body"]
-    assert "Traceback" not in answer["body"]
+    assert "secret detail" not in response["body"]
+    assert "Traceback" not in response["body"]
     assert "ZeroDivisionError: secret detail" in log.getvalue()
     assert "Traceback" in log.getvalue()
 
 
-def test_each_request_is_one_line_of_the_log(log: io.StringIO) -> None:
-    answered(lambda _: Result({}))
+def test_each_request_writes_one_line_to_the_log(log: io.StringIO) -> None:
+    respond_with(lambda _: Result({}))
     (line,) = log.getvalue().splitlines()
-    told = json.loads(line)
-    assert (told["method"], told["route"], told["status"], told["request_id"]) == ("GET", "/things/{uuid}", 200, "r-1")
+    entry = json.loads(line)
+    assert (entry["method"], entry["route"], entry["status"], entry["request_id"]) == (
+        "GET",
+        "/things/{uuid}",
+        200,
+        "r-1",
+    )
 
 
-class TestWhereTheApiIsReached:
+class TestBaseUrl:
     @pytest.mark.parametrize(
         ("context", "expected"),
         [
@@ -135,13 +142,13 @@ class TestWhereTheApiIsReached:
             ({"domainName": "example.com", "path": "/pictures/v1/things/7"}, "https://example.com/pictures/v1"),
             ({}, "https://api.example/live"),
         ],
-        ids=["stage of API Gateway's own domain", "custom domain", "custom domain with a base path", "no domain told"],
+        ids=["stage of API Gateway's own domain", "custom domain", "custom domain with a base path", "no domain name"],
     )
-    def test_is_taken_from_the_request(self, context: dict[str, str], expected: str) -> None:
-        answer = answered(lambda call: Result({"base": call.base_url}), **context)
-        assert json.loads(answer["body"])["result"]["base"] == expected
+    def test_base_url_follows_from_the_request(self, context: dict[str, str], expected: str) -> None:
+        response = respond_with(lambda context: Result({"base": context.base_url}), **context)
+        assert json.loads(response["body"])["result"]["base"] == expected
 
-    def test_is_as_configured_where_it_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_configured_base_url_takes_precedence(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Services, "config", Settings(public_url="https://api.similarix.example/"))
-        answer = answered(lambda call: Result({"base": call.base_url}))
-        assert json.loads(answer["body"])["result"]["base"] == "https://api.similarix.example"
+        response = respond_with(lambda context: Result({"base": context.base_url}))
+        assert json.loads(response["body"])["result"]["base"] == "https://api.similarix.example"

@@ -1,4 +1,4 @@
-"""The OpenAPI document against the routes and against itself."""
+"""The OpenAPI document agrees with the routes, with the errors, and with itself."""
 
 from typing import Any
 
@@ -6,70 +6,100 @@ import jsonschema
 import pytest
 from chalice.app import Chalice
 
-from chalicelib.api.openapi.document import REFUSALS, document
+from chalicelib.api.dispatch import Dispatcher
+from chalicelib.api.openapi.document import REFUSALS, build_document
 from chalicelib.api.openapi.examples import example
-from chalicelib.api.routes import FALLBACK_PATHS, METHODS, register_routes
+from chalicelib.api.routes import FALLBACK_PATHS, METHODS, blueprints, register_routes
 from chalicelib.domain import errors
 
-WITHOUT_WORDS = {("GET", "/api/openapi.json"), ("GET", "/api/docs")}
+UNDOCUMENTED = {("GET", "/api/openapi.json"), ("GET", "/api/docs")}
 
 
-def refusing(view: Any) -> bool:
-    """Whether the route is one of those that only tell a wrong method from an unknown path."""
+def no_services() -> Any:
+    raise AssertionError("nothing is requested")
+
+
+def document() -> dict[str, Any]:
+    dispatcher = Dispatcher(no_services)
+    blueprints(dispatcher)
+    return build_document(dispatcher.documented_routes)
+
+
+DOCUMENT = document()
+
+
+def is_fallback(view: Any) -> bool:
+    """Whether the view only reports a wrong method or an unknown path."""
     return view.view_function.__name__ in ("wrong_method", "unknown_path")
 
 
 def routes() -> set[tuple[str, str]]:
     app = Chalice("routes")
-    register_routes(app, lambda: None)  # type: ignore[arg-type, return-value]
+    register_routes(app, no_services)
     return {
         (method, path)
         for path, views in app.routes.items()
         for method, view in views.items()
-        if path not in FALLBACK_PATHS and not refusing(view)
+        if path not in FALLBACK_PATHS and not is_fallback(view)
     }
 
 
-def described() -> dict[tuple[str, str], dict[str, Any]]:
-    paths = document()["paths"]
-    return {(method.upper(), path): each for path, methods in paths.items() for method, each in methods.items()}
+def operations() -> dict[tuple[str, str], dict[str, Any]]:
+    paths = DOCUMENT["paths"]
+    return {(method.upper(), path): entry for path, methods in paths.items() for method, entry in methods.items()}
 
 
-def resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    return {**schema, "components": document()["components"]}
+def with_components(schema: dict[str, Any]) -> dict[str, Any]:
+    return {**schema, "components": DOCUMENT["components"]}
 
 
-def test_every_route_is_described_and_nothing_else_is() -> None:
-    assert {(method, path.rstrip("/")) for method, path in described()} == routes() - WITHOUT_WORDS
-    assert {method for method, _ in described()} <= set(METHODS)
+def test_every_route_is_documented_and_no_other() -> None:
+    assert {(method, path.rstrip("/")) for method, path in operations()} == routes() - UNDOCUMENTED
+    assert {method for method, _ in operations()} <= set(METHODS)
 
 
-def test_every_error_of_the_tree_is_in_the_document() -> None:
-    tree, left = set(), [errors.SimilarixError]
-    while left:
-        kind = left.pop()
-        tree.add((kind.status, kind.code))
-        left += kind.__subclasses__()
-    known = {(status, code) for status, (_, codes) in REFUSALS.items() for code in codes}
-    assert tree <= known
-    assert known - tree == {(429, "too_many_requests")}, "of API Gateway's own"
+def test_every_error_of_the_tree_is_documented() -> None:
+    tree, unvisited = set(), [errors.SimilarixError]
+    while unvisited:
+        error = unvisited.pop()
+        tree.add((error.status, error.code))
+        unvisited += error.__subclasses__()
+    documented = {(status, code) for status, (_, codes) in REFUSALS.items() for code in codes}
+    assert tree <= documented
+    assert documented - tree == {(429, "too_many_requests")}, "API Gateway's own"
 
 
-@pytest.mark.parametrize("call", sorted(described()))
-def test_every_example_is_one_that_its_schema_allows(call: tuple[str, str]) -> None:
-    operation = described()[call]
-    for answer in operation["responses"].values():
-        content = answer.get("content", {}).get("application/json")
+@pytest.mark.parametrize("route", sorted(operations()))
+def test_every_example_conforms_to_its_schema(route: tuple[str, str]) -> None:
+    operation = operations()[route]
+    for response in operation["responses"].values():
+        content = response.get("content", {}).get("application/json")
         if content:
-            jsonschema.Draft202012Validator(resolved(content["schema"])).validate(content["example"])
+            jsonschema.Draft202012Validator(with_components(content["schema"])).validate(content["example"])
     body = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if body:
-        jsonschema.Draft202012Validator(resolved(body["schema"])).validate(example(body["schema"]))
+        jsonschema.Draft202012Validator(with_components(body["schema"])).validate(example(body["schema"]))
 
 
-def test_every_call_has_a_name_of_its_own_and_its_parameters_are_those_of_its_path() -> None:
-    names = [operation["operationId"] for operation in described().values()]
+def test_operation_ids_are_unique_and_path_parameters_are_those_of_the_path() -> None:
+    names = [operation["operationId"] for operation in operations().values()]
     assert len(set(names)) == len(names)
-    for (_, path), operation in described().items():
-        in_path = {each["name"] for each in operation.get("parameters", []) if each["in"] == "path"}
+    for (_, path), operation in operations().items():
+        in_path = {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "path"}
         assert in_path == {part.strip("{}") for part in path.split("/") if part.startswith("{")}, path
+
+
+def test_every_path_but_the_thumbnails_ends_in_a_slash() -> None:
+    assert {path for path in DOCUMENT["paths"] if not path.endswith("/")} == {"/media/{collection}/{file}"}
+
+
+def test_every_referenced_schema_exists() -> None:
+    def references(node: Any) -> set[str]:
+        if isinstance(node, dict):
+            own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+            return own.union(*map(references, node.values()))
+        return set().union(*map(references, node)) if isinstance(node, list | tuple) else set()
+
+    components = DOCUMENT["components"]
+    known = {f"#/components/{kind}/{name}" for kind, entries in components.items() for name in entries}
+    assert references(DOCUMENT) <= known

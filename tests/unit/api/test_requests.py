@@ -1,8 +1,10 @@
-"""What requests carry, read strictly: numbers, JSON objects, files in forms."""
+"""Requests are parsed strictly: query parameters, headers, JSON bodies and forms."""
 
 import base64
 import json
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,14 +12,42 @@ from chalice.app import Request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.api.requests import form, json_object, limit
-from chalicelib.domain.errors import InvalidRequest
+from chalicelib.api.requests.bodies import (
+    json_object,
+    parse_bucket_description,
+    parse_collection_change,
+    parse_new_collection,
+    parse_new_token,
+    parse_new_upload,
+    parse_sync_options,
+)
+from chalicelib.api.requests.forms import parse_form
+from chalicelib.api.requests.queries import parse_limit
+from chalicelib.domain.accounts import NewToken, Scope
+from chalicelib.domain.collections import (
+    AutoSync,
+    BucketDescription,
+    CollectionChange,
+    CollectionType,
+    NewManagedCollection,
+    NewS3Collection,
+    SyncOptions,
+)
+from chalicelib.domain.errors import InvalidRequest, SimilarixError, UnsupportedMediaType
+from chalicelib.domain.uploads import NewUpload
+from tests.factories import a_collection
 
 BOUNDARY = "frontier"
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+ROLE = "arn:aws:iam::111122223333:role/similarix-reader"
+SOURCE = {"bucket": "photographs", "region": "eu-west-1", "role_arn": ROLE}
+S3_COLLECTION = {"type": "s3", "name": " Holidays ", **SOURCE}
+MANAGED_COLLECTION = {"type": "managed", "name": "Mine"}
+UPLOAD = {"file": "a.jpg", "size": 5, "mime_type": "image/jpeg"}
 
 
 def sent(body: bytes, content_type: str = f"multipart/form-data; boundary={BOUNDARY}") -> Request:
-    """A request as API Gateway hands it on: every body as base64."""
+    """A request as API Gateway passes it on: every body as base64."""
     return Request(
         {
             "requestContext": {"resourcePath": "/", "httpMethod": "POST"},
@@ -32,8 +62,8 @@ def sent(body: bytes, content_type: str = f"multipart/form-data; boundary={BOUND
 
 
 def part(name: str, body: bytes, file_name: str | None = None) -> bytes:
-    shown = f'; filename="{file_name}"' if file_name is not None else ""
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{shown}\r\n\r\n'
+    disposition = f'; filename="{file_name}"' if file_name is not None else ""
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{disposition}\r\n\r\n'
     return head.encode() + body + b"\r\n"
 
 
@@ -41,63 +71,218 @@ def form_of(*parts: bytes) -> Request:
     return sent(b"".join(parts) + f"--{BOUNDARY}--\r\n".encode())
 
 
+def refused_field(parse: Callable[[], object]) -> str | None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse()
+    return refused.value.field
+
+
 class TestLimit:
-    def test_is_16_unless_said(self) -> None:
-        assert limit(None) == 16
+    def test_default_limit_is_16(self) -> None:
+        assert parse_limit(None) == 16
 
     @given(st.integers(1, 100))
-    def test_takes_each_number_of_its_range(self, wanted: int) -> None:
-        assert limit(str(wanted)) == wanted
+    def test_limit_is_any_whole_number_from_1_to_100(self, number: int) -> None:
+        assert parse_limit(str(number)) == number
 
     @given(st.text() | st.integers(max_value=0).map(str) | st.integers(min_value=101).map(str))
-    def test_takes_nothing_else(self, text: str) -> None:
+    def test_every_other_limit_is_refused(self, text: str) -> None:
         if text.isascii() and text.isdigit() and 1 <= int(text) <= 100:
             return
-        with pytest.raises(InvalidRequest) as refused:
-            limit(text)
-        assert refused.value.field == "limit"
+        assert refused_field(lambda: parse_limit(text)) == "limit"
 
 
 class TestJsonObject:
     @given(st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text()))
-    def test_reads_every_object(self, values: dict[str, Any]) -> None:
+    def test_every_json_object_is_read(self, values: dict[str, Any]) -> None:
         assert json_object(sent(json.dumps(values).encode())) == values
 
     @given(st.binary())
-    def test_refuses_every_other_body_and_fails_on_none(self, body: bytes) -> None:
+    def test_every_other_body_is_refused_and_none_raises_another_error(self, body: bytes) -> None:
         with suppress(InvalidRequest):
             assert isinstance(json_object(sent(body)), dict)
 
-    def test_is_not_brought_down_by_depth(self) -> None:
+    def test_deeply_nested_body_is_refused(self) -> None:
         with pytest.raises(InvalidRequest):
             json_object(sent(b"[" * 200_000))
 
 
 class TestForm:
     @given(st.binary().filter(lambda body: BOUNDARY.encode() not in body))
-    def test_hands_on_a_file_byte_by_byte(self, body: bytes) -> None:
-        read = form(form_of(part("file", body, "a.jpg")))
-        assert (read.body, read.file_name) == (body, "a.jpg")
+    def test_file_of_a_form_is_read_byte_by_byte(self, body: bytes) -> None:
+        form = parse_form(form_of(part("file", body, "a.jpg")))
+        assert (form.body, form.file_name) == (body, "a.jpg")
 
-    def test_has_its_other_fields_beside_the_file(self) -> None:
-        assert form(form_of(part("limit", b"3"), part("file", b"x", "a.jpg"))).fields == {"limit": "3"}
+    def test_other_fields_of_a_form_are_read_in_their_order(self) -> None:
+        request = form_of(part("collection", b"x"), part("file", b"x", "a.jpg"), part("collection", b"y"))
+        form = parse_form(request)
+        assert form.values("collection") == ["x", "y"]
+        assert form.values("limit") == []
 
     @pytest.mark.parametrize(
         "parts",
         [(), (part("picture", b"x", "a.jpg"),), (part("file", b"x", "a.jpg"), part("file", b"y", "b.jpg"))],
         ids=["no part", "another name", "two files"],
     )
-    def test_has_exactly_one_part_named_file(self, parts: tuple[bytes, ...]) -> None:
-        with pytest.raises(InvalidRequest) as refused:
-            form(form_of(*parts))
-        assert refused.value.field == "file"
+    def test_form_without_exactly_one_part_named_file_is_refused(self, parts: tuple[bytes, ...]) -> None:
+        assert refused_field(lambda: parse_form(form_of(*parts))) == "file"
 
     @given(st.binary(max_size=200))
-    def test_of_any_bytes_is_read_or_refused(self, body: bytes) -> None:
+    def test_malformed_form_is_refused(self, body: bytes) -> None:
         with pytest.raises(InvalidRequest):
-            form(sent(b"--" + BOUNDARY.encode() + body))
+            parse_form(sent(b"--" + BOUNDARY.encode() + body))
 
-    @pytest.mark.parametrize("kind", ["", "application/json", "multipart/form-data", "multipart/mixed; boundary=x"])
-    def test_of_another_kind_is_refused(self, kind: str) -> None:
+    @pytest.mark.parametrize(
+        "content_type", ["", "application/json", "multipart/form-data", "multipart/mixed; boundary=x"]
+    )
+    def test_body_of_another_content_type_is_refused(self, content_type: str) -> None:
         with pytest.raises(InvalidRequest, match="multipart/form-data"):
-            form(sent(part("file", b"x"), content_type=kind))
+            parse_form(sent(part("file", b"x"), content_type=content_type))
+
+
+class TestNewCollection:
+    def test_s3_collection_has_its_bucket_and_is_synced_by_hand_by_default(self) -> None:
+        assert parse_new_collection(S3_COLLECTION) == NewS3Collection(
+            "Holidays", BucketDescription("photographs", "", "eu-west-1", ROLE), AutoSync.MANUAL
+        )
+
+    def test_s3_collection_has_the_folder_and_the_interval_of_its_body(self) -> None:
+        new = parse_new_collection({**S3_COLLECTION, "folder": "/2026/", "auto_sync_interval": "daily"})
+        assert isinstance(new, NewS3Collection)
+        assert (new.source.prefix, new.auto_sync) == ("2026/", AutoSync.DAILY)
+
+    def test_managed_collection_has_a_name_only(self) -> None:
+        assert parse_new_collection(MANAGED_COLLECTION) == NewManagedCollection("Mine")
+        assert parse_new_collection({**MANAGED_COLLECTION, "auto_sync_interval": "manual"}) == NewManagedCollection(
+            "Mine"
+        )
+
+    @pytest.mark.parametrize(
+        ("field", "value"), [("name", " "), ("auto_sync_interval", "hourly"), ("colour", "red"), ("role_arn", None)]
+    )
+    def test_malformed_or_unknown_field_of_an_s3_collection_is_refused(self, field: str, value: object) -> None:
+        assert refused_field(lambda: parse_new_collection({**S3_COLLECTION, field: value})) == field
+
+    @pytest.mark.parametrize(("field", "value"), [("auto_sync_interval", "daily"), ("bucket", "photographs")])
+    def test_managed_collection_with_an_interval_or_a_bucket_is_refused(self, field: str, value: str) -> None:
+        assert refused_field(lambda: parse_new_collection({**MANAGED_COLLECTION, field: value})) == field
+
+    @pytest.mark.parametrize(
+        ("wrong", "field"),
+        [
+            ({"type": "ftp", "colour": "red"}, "type"),
+            ({"colour": "red", "name": " "}, "colour"),
+            ({"name": " ", "auto_sync_interval": "hourly"}, "name"),
+            ({"auto_sync_interval": "hourly", "role_arn": "x"}, "auto_sync_interval"),
+            ({"role_arn": "x", "bucket": "x"}, "role_arn"),
+            ({"bucket": "x", "folder": 7}, "bucket"),
+            ({"folder": 7, "region": "x"}, "folder"),
+        ],
+    )
+    def test_first_of_several_wrong_fields_is_always_the_same(self, wrong: dict[str, object], field: str) -> None:
+        assert refused_field(lambda: parse_new_collection({**S3_COLLECTION, **wrong})) == field
+
+
+class TestBucketDescription:
+    def test_bucket_may_be_described_before_its_role_exists(self) -> None:
+        source = {"bucket": "photographs", "region": "eu-west-1", "folder": "a"}
+        assert parse_bucket_description(source) == BucketDescription("photographs", "a/", "eu-west-1", None)
+        assert parse_bucket_description(SOURCE).role_arn == ROLE
+
+    @pytest.mark.parametrize("field", ["bucket", "region", "folder", "role_arn", "name"])
+    def test_malformed_or_unknown_field_of_a_bucket_is_refused(self, field: str) -> None:
+        assert refused_field(lambda: parse_bucket_description({**SOURCE, field: 7})) == field
+
+
+class TestCollectionChange:
+    def test_missing_settings_stay_as_they_are(self) -> None:
+        assert parse_collection_change({}, CollectionType.S3) == CollectionChange()
+
+    def test_each_setting_of_an_s3_collection_can_be_changed(self) -> None:
+        body = {"name": " New ", "auto_sync_interval": "monthly", "role_arn": ROLE}
+        assert parse_collection_change(body, CollectionType.S3) == CollectionChange("New", AutoSync.MONTHLY, ROLE)
+
+    def test_null_interval_means_syncs_by_hand(self) -> None:
+        change = parse_collection_change({"auto_sync_interval": None}, CollectionType.S3)
+        assert change.auto_sync is AutoSync.MANUAL
+
+    @pytest.mark.parametrize(
+        "body", [{"bucket": "another-bucket"}, {"folder": "b"}, {"type": "managed"}, {"name": None}, {"role_arn": None}]
+    )
+    def test_fixed_or_malformed_setting_is_refused(self, body: dict[str, object]) -> None:
+        assert refused_field(lambda: parse_collection_change(body, CollectionType.S3)) in body
+
+    @pytest.mark.parametrize("field", ["auto_sync_interval", "role_arn"])
+    def test_managed_collection_has_neither_interval_nor_role(self, field: str) -> None:
+        assert refused_field(lambda: parse_collection_change({field: "daily"}, CollectionType.MANAGED)) == field
+
+
+class TestSyncOptions:
+    @pytest.mark.parametrize("body", [b"", b"{}"])
+    def test_options_are_off_by_default(self, body: bytes) -> None:
+        assert parse_sync_options(sent(body)) == SyncOptions()
+
+    def test_each_option_can_be_set(self) -> None:
+        body = b'{"dry_run": true, "confirm_removals": true, "retry_failed": true}'
+        options = parse_sync_options(sent(body))
+        assert options == SyncOptions(dry_run=True, confirm_removals=True, retry_failed=True)
+
+    @pytest.mark.parametrize(("body", "field"), [(b'{"fast": true}', "fast"), (b'{"dry_run": 1}', "dry_run")])
+    def test_unknown_or_malformed_option_is_refused(self, body: bytes, field: str) -> None:
+        assert refused_field(lambda: parse_sync_options(sent(body))) == field
+
+
+class TestNewUpload:
+    managed = a_collection(type=CollectionType.MANAGED)
+
+    def test_upload_has_the_last_part_of_its_file_name(self) -> None:
+        new = parse_new_upload({**UPLOAD, "file": "C:\\photos\\a.jpg"}, self.managed)
+        assert new == NewUpload("a.jpg", 5, "image/jpeg")
+
+    @pytest.mark.parametrize(("field", "value"), [("file", None), ("size", 0), ("mime_type", 7), ("colour", "red")])
+    def test_malformed_or_unknown_field_of_an_upload_is_refused(self, field: str, value: object) -> None:
+        assert refused_field(lambda: parse_new_upload({**UPLOAD, field: value}, self.managed)) == field
+
+    def test_type_that_is_not_accepted_is_refused(self) -> None:
+        with pytest.raises(UnsupportedMediaType):
+            parse_new_upload({**UPLOAD, "mime_type": "application/pdf"}, self.managed)
+
+    def test_upload_to_a_customers_bucket_is_refused_before_its_fields(self) -> None:
+        assert refused_field(lambda: parse_new_upload({"colour": "red"}, a_collection())) is None
+
+
+class TestNewToken:
+    def test_token_has_its_name_scope_and_expiry(self) -> None:
+        body = {"name": " laptop ", "scope": "read", "expires_at": "2026-03-02T00:00:00+00:00"}
+        assert parse_new_token(body, NOW) == NewToken("laptop", Scope.READ, datetime(2026, 3, 2, tzinfo=UTC))
+        assert parse_new_token({"name": "n", "scope": "write"}, NOW) == NewToken("n", Scope.WRITE)
+
+    @pytest.mark.parametrize(
+        ("field", "value"), [("name", " "), ("scope", "all"), ("expires_at", NOW.isoformat()), ("admin", True)]
+    )
+    def test_malformed_or_unknown_field_of_a_token_is_refused(self, field: str, value: object) -> None:
+        assert refused_field(lambda: parse_new_token({"name": "n", "scope": "read", field: value}, NOW)) == field
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval"),
+                *("file", "size", "mime_type", "scope", "expires_at", "other"),
+            ]
+        ),
+        st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text(), max_size=2),
+    )
+)
+def test_no_body_raises_another_error_than_those_of_the_tree(body: dict[str, object]) -> None:
+    parsers: list[Callable[[], object]] = [
+        lambda: parse_new_collection(body),
+        lambda: parse_bucket_description(body),
+        lambda: parse_collection_change(body, CollectionType.S3),
+        lambda: parse_new_upload(body, TestNewUpload.managed),
+        lambda: parse_new_token(body, NOW),
+    ]
+    for parse in parsers:
+        with suppress(SimilarixError):
+            parse()

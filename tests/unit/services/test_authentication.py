@@ -1,10 +1,10 @@
-"""Who is let in, how often that is looked up, and for how long it is believed."""
+"""Authentication: who is let in, how often tokens are read, and how long a process trusts what it has read."""
 
 from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.accounts import Scope, Subscription
+from chalicelib.domain.accounts import NewToken, Scope, Subscription
 from chalicelib.domain.errors import Forbidden, PlanForbids, ReadOnlyToken
 from chalicelib.services.accounts import AccountService
 from chalicelib.services.authentication import LAST_USED_INTERVAL, TOKEN_CACHE_TIME, Authentication
@@ -14,91 +14,92 @@ from tests.fakes.collections import FakeCollections
 from tests.fakes.quota_ledger import FakeQuotaLedger
 
 
-class World:
+class Harness:
     def __init__(self) -> None:
         self.clock, self.store = FakeClock(), FakeAccounts()
         self.accounts = AccountService(self.store, FakeCollections(), FakeQuotaLedger(), self.clock)
         self.authentication = Authentication(self.store, self.clock)
-        self.account = self.accounts.open("somebody", Subscription("pro")).uuid
+        self.account = self.accounts.open("a customer", Subscription("pro")).uuid
 
-    def token(self, scope: Scope = Scope.WRITE, lasts: timedelta | None = None) -> tuple[str, str]:
-        """The header that bears it, and its id."""
-        secret, token = self.accounts.issue_token(self.account, "n", scope, self.clock() + lasts if lasts else None)
+    def token(self, scope: Scope = Scope.WRITE, lifetime: timedelta | None = None) -> tuple[str, str]:
+        """A new token's header, and its id."""
+        expires_at = self.clock() + lifetime if lifetime else None
+        secret, token = self.accounts.issue_token(self.account, NewToken("n", scope, expires_at))
         return f"Token {secret}", token.id
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def harness() -> Harness:
+    return Harness()
 
 
-def test_a_token_is_looked_up_once_in_five_seconds(world: World) -> None:
-    header, _ = world.token()
+def test_token_is_read_once_in_five_seconds(harness: Harness) -> None:
+    header, _ = harness.token()
     for _ in range(10):
-        assert world.authentication.caller(header, writes=True).account == world.account
-    assert world.store.reads == 1
-    world.clock.pass_by(TOKEN_CACHE_TIME)
-    world.authentication.caller(header, writes=False)
-    assert world.store.reads == 2
+        assert harness.authentication.authenticate(header, writes=True).account == harness.account
+    assert harness.store.reads == 1
+    harness.clock.pass_by(TOKEN_CACHE_TIME)
+    harness.authentication.authenticate(header, writes=False)
+    assert harness.store.reads == 2
 
 
-def test_a_revoked_token_is_believed_for_five_seconds_at_most_and_here_not_at_all(world: World) -> None:
-    header, token = world.token()
-    elsewhere = Authentication(world.store, world.clock)
-    for each in (world.authentication, elsewhere):
-        each.caller(header, writes=False)
-    world.authentication.forget(world.accounts.revoke_token(world.account, token))
+def test_revoked_token_is_refused_here_at_once_and_elsewhere_after_five_seconds(harness: Harness) -> None:
+    header, token = harness.token()
+    other_process = Authentication(harness.store, harness.clock)
+    for authentication in (harness.authentication, other_process):
+        authentication.authenticate(header, writes=False)
+    harness.authentication.forget(harness.accounts.revoke_token(harness.account, token))
     with pytest.raises(Forbidden):
-        world.authentication.caller(header, writes=False)
-    world.clock.pass_by(timedelta(seconds=4.9))
-    elsewhere.caller(header, writes=False)
-    world.clock.pass_by(timedelta(seconds=0.1))
+        harness.authentication.authenticate(header, writes=False)
+    harness.clock.pass_by(timedelta(seconds=4.9))
+    other_process.authenticate(header, writes=False)
+    harness.clock.pass_by(timedelta(seconds=0.1))
     with pytest.raises(Forbidden):
-        elsewhere.caller(header, writes=False)
+        other_process.authenticate(header, writes=False)
 
 
-def test_a_token_expires_to_the_moment_believed_or_not(world: World) -> None:
-    header, _ = world.token(lasts=timedelta(seconds=2))
-    world.clock.pass_by(timedelta(seconds=1.9))
-    world.authentication.caller(header, writes=False)
-    world.clock.pass_by(timedelta(seconds=0.1))
+def test_token_expires_at_its_moment_even_if_it_is_cached(harness: Harness) -> None:
+    header, _ = harness.token(lifetime=timedelta(seconds=2))
+    harness.clock.pass_by(timedelta(seconds=1.9))
+    harness.authentication.authenticate(header, writes=False)
+    harness.clock.pass_by(timedelta(seconds=0.1))
     with pytest.raises(Forbidden, match="expired"):
-        world.authentication.caller(header, writes=False)
+        harness.authentication.authenticate(header, writes=False)
 
 
-def test_a_change_of_plan_counts_within_five_seconds(world: World) -> None:
-    header, _ = world.token()
-    assert world.authentication.caller(header, writes=False).plan.name == "pro"
-    world.accounts.set_subscription(world.account, Subscription("free"))
-    world.clock.pass_by(TOKEN_CACHE_TIME)
+def test_change_of_plan_takes_effect_within_five_seconds(harness: Harness) -> None:
+    header, _ = harness.token()
+    assert harness.authentication.authenticate(header, writes=False).plan.name == "pro"
+    harness.accounts.set_subscription(harness.account, Subscription("free"))
+    harness.clock.pass_by(TOKEN_CACHE_TIME)
     with pytest.raises(PlanForbids, match="free"):
-        world.authentication.caller(header, writes=False)
-    world.accounts.set_subscription(world.account, Subscription("business", {"files": 5}))
-    world.clock.pass_by(TOKEN_CACHE_TIME)
-    assert world.authentication.caller(header, writes=False).plan.files == 5
+        harness.authentication.authenticate(header, writes=False)
+    harness.accounts.set_subscription(harness.account, Subscription("business", {"files": 5}))
+    harness.clock.pass_by(TOKEN_CACHE_TIME)
+    assert harness.authentication.authenticate(header, writes=False).plan.files == 5
 
 
-def test_a_token_that_may_only_read_does(world: World) -> None:
-    header, _ = world.token(Scope.READ)
-    assert world.authentication.caller(header, writes=False).account == world.account
+def test_read_only_token_may_read_but_not_write(harness: Harness) -> None:
+    header, _ = harness.token(Scope.READ)
+    assert harness.authentication.authenticate(header, writes=False).account == harness.account
     with pytest.raises(ReadOnlyToken):
-        world.authentication.caller(header, writes=True)
+        harness.authentication.authenticate(header, writes=True)
 
 
-def test_use_is_noted_once_a_minute(world: World) -> None:
-    header, _ = world.token()
+def test_last_use_of_a_token_is_written_once_a_minute(harness: Harness) -> None:
+    header, _ = harness.token()
 
-    def noted() -> object:
-        (token,) = world.store.issued.values()
+    def last_used() -> object:
+        (token,) = harness.store.issued.values()
         return token.last_used
 
-    first = world.clock()
-    world.authentication.caller(header, writes=False)
-    assert noted() == first
+    first_use = harness.clock()
+    harness.authentication.authenticate(header, writes=False)
+    assert last_used() == first_use
     for _ in range(11):
-        world.clock.pass_by(TOKEN_CACHE_TIME)
-        world.authentication.caller(header, writes=False)
-    assert noted() == first
-    world.clock.pass_by(LAST_USED_INTERVAL)
-    world.authentication.caller(header, writes=False)
-    assert noted() == world.clock()
+        harness.clock.pass_by(TOKEN_CACHE_TIME)
+        harness.authentication.authenticate(header, writes=False)
+    assert last_used() == first_use
+    harness.clock.pass_by(LAST_USED_INTERVAL)
+    harness.authentication.authenticate(header, writes=False)
+    assert last_used() == harness.clock()

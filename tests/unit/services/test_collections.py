@@ -1,13 +1,22 @@
-"""Collections: tried out before they are made or changed, one for each folder, as many as the plan allows."""
+"""Collections: created and changed only after their access is checked, unique by folder, as many as the plan allows."""
 
 from dataclasses import replace
 
 import pytest
 
-from chalicelib.domain.collections import AutoSync, CollectionType, SyncStatus, managed_owner
+from chalicelib.domain.accounts import Caller
+from chalicelib.domain.collections import (
+    AutoSync,
+    BucketDescription,
+    CollectionChange,
+    CollectionType,
+    NewManagedCollection,
+    NewS3Collection,
+    SyncStatus,
+    managed_owner,
+)
 from chalicelib.domain.errors import (
     DuplicateCollection,
-    InvalidRequest,
     NotFound,
     PlanForbids,
     QuotaExceeded,
@@ -15,132 +24,136 @@ from chalicelib.domain.errors import (
     SourceUnreadable,
 )
 from chalicelib.domain.plans import PLANS
-from chalicelib.services.authentication import Caller
 from tests.unit.services.harness import Harness
 
 ROLE = "arn:aws:iam::111122223333:role/similarix-reader"
 OTHER_ROLE = "arn:aws:iam::111122223333:role/similarix-writer"
-NEWCOMER = Caller("7f6c5d1e-3c55-4f3b-8f0a-0d8a4f5b7c9e", PLANS["pro"])
-WISH = {"type": "s3", "name": "Holidays", "bucket": "photographs", "region": "eu-west-1", "role_arn": ROLE}
+CALLER = Caller("7f6c5d1e-3c55-4f3b-8f0a-0d8a4f5b7c9e", PLANS["pro"])
+ON_FREE_PLAN = replace(CALLER, plan=PLANS["free"])
 
 
-def test_a_bucket_that_can_be_read_becomes_a_collection(world: Harness) -> None:
-    made = world.app.collections.create(NEWCOMER, {**WISH, "folder": "/2026/", "auto_sync_interval": "daily"})
-    assert (made.prefix, made.folder, made.auto_sync) == ("2026/", "/2026", AutoSync.DAILY)
-    assert (made.sync.status, made.bucket_owner) == (SyncStatus.PENDING, "111122223333")
-    assert world.app.collections.get(NEWCOMER.account, made.uuid) == made
+def source(folder: str = "", role: str | None = ROLE, bucket: str = "photographs") -> BucketDescription:
+    return BucketDescription(bucket, folder, "eu-west-1", role)
 
 
-def test_a_bucket_that_cannot_be_read_becomes_none_and_the_answer_says_why(world: Harness) -> None:
+NEW = NewS3Collection("Holidays", source())
+
+
+def test_collection_is_created_on_a_bucket_that_can_be_read(world: Harness) -> None:
+    created = world.app.collections.create(CALLER, NewS3Collection("Holidays", source("2026/"), AutoSync.DAILY))
+    assert (created.name, created.prefix, created.folder) == ("Holidays", "2026/", "/2026")
+    assert (created.auto_sync, created.sync.status) == (AutoSync.DAILY, SyncStatus.PENDING)
+    assert (created.region, created.bucket_owner) == ("eu-west-1", "111122223333")
+    assert world.app.collections.get(CALLER.account, created.uuid) == created
+
+
+def test_no_collection_is_created_on_a_bucket_that_cannot_be_read(world: Harness) -> None:
     world.bucket.unlisted = True
     with pytest.raises(SourceUnreadable) as refused:
-        world.app.collections.create(NEWCOMER, WISH)
+        world.app.collections.create(CALLER, NEW)
     assert (refused.value.field, "may not be listed" in refused.value.message) == ("role_arn", True)
-    assert world.app.collections.all(NEWCOMER.account) == []
+    assert world.app.collections.all(CALLER.account) == []
 
 
-def test_a_bucket_that_does_not_answer_is_not_taken_for_unreadable(world: Harness) -> None:
+def test_bucket_that_is_unavailable_is_not_reported_as_unreadable(world: Harness) -> None:
     world.bucket.down = True
     with pytest.raises(SourceUnavailable):
-        world.app.collections.create(NEWCOMER, WISH)
-    assert world.app.collections.all(NEWCOMER.account) == []
+        world.app.collections.create(CALLER, NEW)
+    assert world.app.collections.all(CALLER.account) == []
 
 
-def test_what_is_wrong_with_the_wish_is_said_before_the_bucket_is_tried(world: Harness) -> None:
-    for wish in ({**WISH, "name": " "}, {**WISH, "auto_sync_interval": "hourly"}, {**WISH, "colour": "red"}):
-        with pytest.raises(InvalidRequest):
-            world.app.collections.create(NEWCOMER, wish)
-    assert world.ports.access_checker.examined == []
-
-
-def test_the_same_folder_of_the_same_bucket_twice_is_a_conflict_and_another_is_not(world: Harness) -> None:
-    world.app.collections.create(NEWCOMER, WISH)
+def test_second_collection_on_the_same_folder_of_a_bucket_is_a_conflict(world: Harness) -> None:
+    world.app.collections.create(CALLER, NEW)
     with pytest.raises(DuplicateCollection):
-        world.app.collections.create(NEWCOMER, {**WISH, "name": "The same", "folder": "/"})
-    world.app.collections.create(NEWCOMER, {**WISH, "folder": "nested"})
-    world.app.collections.create(replace(NEWCOMER, account="another account"), WISH)
+        world.app.collections.create(CALLER, replace(NEW, name="The same"))
 
 
-def test_the_plan_says_how_many_and_how_often(world: Harness) -> None:
-    few = replace(NEWCOMER, plan=PLANS["free"])
-    with pytest.raises(PlanForbids) as refused:
-        world.app.collections.create(few, {**WISH, "auto_sync_interval": "daily"})
-    assert refused.value.field == "auto_sync_interval"
-    made = world.app.collections.create(few, WISH)
+def test_other_folders_and_other_accounts_may_have_collections_on_the_same_bucket(world: Harness) -> None:
+    world.app.collections.create(CALLER, NEW)
+    world.app.collections.create(CALLER, replace(NEW, source=source("nested/")))
+    world.app.collections.create(replace(CALLER, account="another account"), NEW)
+
+
+def test_plan_limits_the_number_of_collections(world: Harness) -> None:
+    world.app.collections.create(ON_FREE_PLAN, NEW)
     with pytest.raises(QuotaExceeded):
-        world.app.collections.create(few, {**WISH, "folder": "another"})
+        world.app.collections.create(ON_FREE_PLAN, replace(NEW, source=source("another/")))
+
+
+def test_plan_limits_the_intervals_of_automatic_syncs_before_the_bucket_is_checked(world: Harness) -> None:
+    with pytest.raises(PlanForbids) as refused:
+        world.app.collections.create(ON_FREE_PLAN, replace(NEW, auto_sync=AutoSync.DAILY))
+    assert refused.value.field == "auto_sync_interval"
+    assert world.ports.access_checker.checked == []
+    created = world.app.collections.create(ON_FREE_PLAN, NEW)
     with pytest.raises(PlanForbids):
-        world.app.collections.change(few, made, {"auto_sync_interval": "weekly"})
+        world.app.collections.change(ON_FREE_PLAN, created, CollectionChange(auto_sync=AutoSync.WEEKLY))
 
 
-def test_an_external_id_is_the_accounts_own_for_the_folder_from_the_first_try_on(world: Harness) -> None:
-    wish = {name: WISH[name] for name in ("bucket", "region")}
-    tried = world.app.collections.check(NEWCOMER.account, wish)
-    assert [problem.code for problem in tried.problems] == ["no_role"]
-    assert world.app.collections.create(NEWCOMER, WISH).external_id == tried.collection.external_id
-    strangers = world.app.collections.check("a stranger", wish).collection.external_id
-    elsewhere = world.app.collections.check(NEWCOMER.account, {**wish, "folder": "b"}).collection.external_id
-    assert len({tried.collection.external_id, strangers, elsewhere}) == 3
+def test_external_id_is_specific_to_account_and_folder_from_the_first_check_on(world: Harness) -> None:
+    report = world.app.collections.check(CALLER.account, source(role=None))
+    assert [problem.code for problem in report.problems] == ["no_role"]
+    assert world.app.collections.create(CALLER, NEW).external_id == report.collection.external_id
+    of_stranger = world.app.collections.check("a stranger", source(role=None)).collection.external_id
+    of_other_folder = world.app.collections.check(CALLER.account, source("b/", None)).collection.external_id
+    assert len({report.collection.external_id, of_stranger, of_other_folder}) == 3
 
 
-def test_trying_a_bucket_out_names_each_problem_and_makes_nothing(world: Harness) -> None:
-    wish = {"bucket": "missing-bucket", "region": "eu-west-1", "role_arn": ROLE}
-    assert [p.code for p in world.app.collections.check(NEWCOMER.account, wish).problems] == ["no_such_bucket"]
-    assert world.app.collections.all(NEWCOMER.account) == []
+def test_check_of_a_bucket_names_each_problem_and_creates_nothing(world: Harness) -> None:
+    report = world.app.collections.check(CALLER.account, source(bucket="missing-bucket"))
+    assert [problem.code for problem in report.problems] == ["no_such_bucket"]
+    assert world.app.collections.all(CALLER.account) == []
 
 
-def test_a_managed_collection_is_in_sync_from_the_beginning_and_has_a_folder_of_its_own(world: Harness) -> None:
-    one, other = (world.app.collections.create(NEWCOMER, {"type": "managed", "name": "Mine"}) for _ in range(2))
-    assert (one.type, one.sync.status, one.bucket) == (
+def test_managed_collection_is_in_sync_from_the_start_and_has_a_folder_of_its_own(world: Harness) -> None:
+    first, second = (world.app.collections.create(CALLER, NewManagedCollection("Mine")) for _ in range(2))
+    assert (first.name, first.type, first.sync.status, first.bucket) == (
+        "Mine",
         CollectionType.MANAGED,
         SyncStatus.COMPLETED,
         world.ports.storage.bucket,
     )
-    assert managed_owner(f"{one.prefix}a.jpg") == (NEWCOMER.account, one.uuid)
-    assert not other.holds(f"{one.prefix}a.jpg")
-    for wish in ({"auto_sync_interval": "daily"}, {"bucket": "photographs"}):
-        with pytest.raises(InvalidRequest):
-            world.app.collections.create(NEWCOMER, {"type": "managed", "name": "Mine", **wish})
+    assert managed_owner(f"{first.prefix}a.jpg") == (CALLER.account, first.uuid)
+    assert not second.holds(f"{first.prefix}a.jpg")
+    assert world.ports.access_checker.checked == []
 
 
 @pytest.mark.parametrize("key", ["objects/a/b", "objects/a", "uploads/a/b/c", "", "a.jpg"])
-def test_a_key_that_lies_in_no_collections_folder_belongs_to_none(key: str) -> None:
+def test_key_outside_all_managed_folders_belongs_to_no_collection(key: str) -> None:
     assert managed_owner(key) is None
 
 
-class TestChanging:
-    def test_another_role_is_tried_out_first(self, world: Harness) -> None:
-        made = world.app.collections.create(NEWCOMER, WISH)
-        assert world.app.collections.change(NEWCOMER, made, {"role_arn": OTHER_ROLE}).role_arn == OTHER_ROLE
-        assert world.ports.access_checker.examined[-1].role_arn == OTHER_ROLE
+class TestChange:
+    def test_new_role_is_stored_only_if_it_can_read_the_bucket(self, world: Harness) -> None:
+        created = world.app.collections.create(CALLER, NEW)
+        changed = world.app.collections.change(CALLER, created, CollectionChange(role_arn=OTHER_ROLE))
+        assert changed.role_arn == OTHER_ROLE
+        assert world.ports.access_checker.checked[-1].role_arn == OTHER_ROLE
         world.bucket.unlisted = True
         with pytest.raises(SourceUnreadable):
-            world.app.collections.change(NEWCOMER, made, {"role_arn": ROLE})
-        assert world.app.collections.get(NEWCOMER.account, made.uuid).role_arn == OTHER_ROLE
+            world.app.collections.change(CALLER, created, CollectionChange(role_arn=ROLE))
+        assert world.app.collections.get(CALLER.account, created.uuid).role_arn == OTHER_ROLE
 
-    def test_another_name_or_interval_needs_no_trial(self, world: Harness) -> None:
-        made = world.app.collections.create(NEWCOMER, WISH)
+    def test_new_name_or_interval_needs_no_check_of_the_bucket(self, world: Harness) -> None:
+        created = world.app.collections.create(CALLER, NEW)
         world.bucket.unlisted = True
-        changed = world.app.collections.change(NEWCOMER, made, {"name": "New", "auto_sync_interval": "monthly"})
+        changed = world.app.collections.change(CALLER, created, CollectionChange("New", AutoSync.MONTHLY))
         assert (changed.name, changed.auto_sync) == ("New", AutoSync.MONTHLY)
-        assert world.app.collections.change(NEWCOMER, made, {}) == made
 
-    def test_what_cannot_be_changed_is_refused(self, world: Harness) -> None:
-        made = world.app.collections.create(NEWCOMER, WISH)
-        for wish in ({"bucket": "another-bucket"}, {"folder": "b"}, {"type": "managed"}):
-            with pytest.raises(InvalidRequest):
-                world.app.collections.change(NEWCOMER, made, wish)
+    def test_empty_change_leaves_the_collection_as_it_is(self, world: Harness) -> None:
+        created = world.app.collections.create(CALLER, NEW)
+        assert world.app.collections.change(CALLER, created, CollectionChange()) == created
 
-    def test_one_that_was_deleted_meanwhile_is_not_found(self, world: Harness) -> None:
-        made = world.app.collections.create(NEWCOMER, WISH)
-        world.app.deletion.begin(made)
+    def test_collection_deleted_meanwhile_is_not_found(self, world: Harness) -> None:
+        created = world.app.collections.create(CALLER, NEW)
+        world.app.deletion.begin(created)
         with pytest.raises(NotFound):
-            world.app.collections.change(NEWCOMER, made, {"name": "New"})
+            world.app.collections.change(CALLER, created, CollectionChange("New"))
 
 
-def test_an_identifier_is_found_in_capitals_too_and_in_no_other_spelling(world: Harness) -> None:
+def test_identifier_is_accepted_in_capitals_and_in_no_other_spelling(world: Harness) -> None:
     account, uuid = world.collection.account, world.collection.uuid
     assert world.app.collections.get(account, uuid.upper()).uuid == uuid
-    for other in (uuid.replace("-", ""), f"{{{uuid}}}", f"urn:uuid:{uuid}", "nonsense"):
+    for spelling in (uuid.replace("-", ""), f"{{{uuid}}}", f"urn:uuid:{uuid}", "nonsense"):
         with pytest.raises(NotFound):
-            world.app.collections.get(account, other)
+            world.app.collections.get(account, spelling)

@@ -5,6 +5,7 @@ import pytest
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.messages import DeletionStep
+from chalicelib.domain.uploads import NewUpload
 from chalicelib.services.pipeline.deletion import EARLY_MESSAGE_DELAY_SECONDS, EARLY_MESSAGE_RETRIES
 from tests.factories import a_record
 from tests.fakes.application import CONFIG
@@ -116,8 +117,8 @@ def test_deleting_a_managed_collection_removes_its_pictures_and_refunds_their_qu
     collection, other = world.add_managed(), world.add_managed()
     for owner in (collection, other):
         world.app.uploads.upload(world.caller, owner, "a.jpg", b"a picture", only_new=False)
-    wish: dict[str, object] = {"file": "b.jpg", "size": 9, "mime_type": "image/jpeg"}
-    upload = world.app.uploads.prepare(world.caller, collection, wish, only_new=False).upload
+    new = NewUpload("b.jpg", 9, "image/jpeg")
+    upload = world.app.uploads.prepare(world.caller, collection, new, only_new=False).upload
     world.ports.sources.bucket(world.ports.storage.bucket).put(upload.staged_key, b"123456789")
     world.app.deletion.begin(collection)
     world.app.deletion.run(DeletionStep(collection.account, collection.uuid), plenty)

@@ -1,4 +1,4 @@
-"""Why an object is, or is not, found: one sentence for each case, and it says what follows."""
+"""Explanations of an object's state: one sentence for each case, which says what happens next."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from tests.fakes.embedder import UNREADABLE
 from tests.unit.services.harness import Harness
 
 
-def explained(world: Harness, key: str | None = "a.jpg") -> Explanation:
+def explain(world: Harness, key: str | None = "a.jpg") -> Explanation:
     return world.app.explanations.explain(world.current(), key)
 
 
@@ -22,71 +22,71 @@ def _indexed(world: Harness) -> None:
     world.sync()
 
 
-def _not_known_yet(world: Harness) -> None:
+def _not_indexed_yet(world: Harness) -> None:
     world.put("a.jpg")
 
 
-def _replaced_since(world: Harness) -> None:
+def _replaced(world: Harness) -> None:
     _indexed(world)
     world.put("a.jpg", body=b"another picture")
 
 
-def _of_another_model(world: Harness) -> None:
+def _indexed_with_another_model(world: Harness) -> None:
     _indexed(world)
     world.embedder.model = "fake-2+d1"
 
 
-def _removed_since(world: Harness) -> None:
+def _removed_from_the_bucket(world: Harness) -> None:
     _indexed(world)
     world.bucket.delete("a.jpg")
 
 
-def _gone_and_known_to_be(world: Harness) -> None:
-    _removed_since(world)
+def _removed_and_synced(world: Harness) -> None:
+    _removed_from_the_bucket(world)
     world.sync()
 
 
-def _back_since(world: Harness) -> None:
-    _gone_and_known_to_be(world)
+def _restored(world: Harness) -> None:
+    _removed_and_synced(world)
     world.put("a.jpg")
 
 
-def _nowhere(world: Harness) -> None:
+def _unknown(world: Harness) -> None:
     world.sync()
 
 
-def _no_picture(world: Harness) -> None:
+def _unreadable(world: Harness) -> None:
     world.put("a.jpg", body=UNREADABLE)
     world.sync()
 
 
-def _broken_and_removed(world: Harness) -> None:
-    _no_picture(world)
+def _unreadable_and_removed(world: Harness) -> None:
+    _unreadable(world)
     world.bucket.delete("a.jpg")
 
 
-def _announced(world: Harness) -> None:
+def _upload_pending(world: Harness) -> None:
     world.ports.catalogue.save(a_record(world.collection, "a.jpg", state=FileState.PENDING, embedding=None), None)
 
 
-def _tried_again(world: Harness) -> None:
-    _no_picture(world)
+def _retry_pending(world: Harness) -> None:
+    _unreadable(world)
     record = world.record("a.jpg")
     assert record is not None
     world.app.files.retry(world.collection.account, record.uuid)
 
 
-def _denied(world: Harness) -> None:
+def _access_denied(world: Harness) -> None:
     _indexed(world)
     world.bucket.denied.add("a.jpg")
 
 
-def _bucket_down(world: Harness) -> None:
+def _bucket_unavailable(world: Harness) -> None:
     _indexed(world)
     world.bucket.down = True
 
 
-def _lost_by_the_store(world: Harness) -> None:
+def _missing_in_the_store(world: Harness) -> None:
     _indexed(world)
     world.vectors.documents.clear()
 
@@ -94,108 +94,120 @@ def _lost_by_the_store(world: Harness) -> None:
 @pytest.mark.parametrize(
     ("state", "in_index", "sentence"),
     [
-        (_indexed, True, "It is indexed as it is in the bucket, and searches find it."),
-        (_not_known_yet, False, "The object has not been indexed yet; the next sync or S3's event indexes it."),
+        (_indexed, True, "The object is indexed as it is in the bucket, and searches find it."),
+        (_not_indexed_yet, False, "The object has not been indexed yet; the next sync or S3 event indexes it."),
         (
-            _replaced_since,
+            _replaced,
             True,
-            "The object has changed since it was last looked at; the next sync or S3's event looks at it anew.",
-        ),
-        (_of_another_model, True, "The object was looked at with another model; the next sync looks at it anew."),
-        (
-            _broken_and_removed,
-            False,
-            "The object is gone from the bucket; the next sync or S3's event takes it out of the catalogue.",
+            "The object has changed since it was indexed; the next sync or S3 event indexes it again.",
         ),
         (
-            _announced,
-            False,
-            "An upload of this name is under way, or it is to be tried again; nothing has arrived yet.",
-        ),
-        (
-            _tried_again,
-            False,
-            "An upload of this name is under way, or it is to be tried again; its object is looked at soon.",
-        ),
-        (
-            _removed_since,
+            _indexed_with_another_model,
             True,
-            "The object is gone from the bucket; the next sync or S3's event takes it out of the index.",
+            "The object was indexed with another model; the next sync indexes it again.",
         ),
-        (_gone_and_known_to_be, False, "The bucket has no such object, and it is not indexed."),
-        (_back_since, False, "The object has not been indexed yet; the next sync or S3's event indexes it."),
-        (_nowhere, False, "The bucket has no such object, and it is not indexed."),
         (
-            _no_picture,
+            _unreadable_and_removed,
             False,
-            "It could not be read (not_an_image) and is not tried again until it changes, or you ask for it.",
+            "The object is gone from the bucket; the next sync or S3 event removes it from the catalogue.",
         ),
         (
-            _denied,
-            True,
-            "It cannot be read just now: The bucket refuses, as the test wants it. What is indexed stays as it is.",
-        ),
-        (
-            _bucket_down,
-            True,
-            "It cannot be read just now: The bucket is down, as the test wants it. What is indexed stays as it is.",
-        ),
-        (
-            _lost_by_the_store,
+            _upload_pending,
             False,
-            "The catalogue has it as indexed, but a search does not find it; the store must be filled anew.",
+            "The file is pending, by an upload or a retry; its bytes have not arrived yet.",
+        ),
+        (
+            _retry_pending,
+            False,
+            "The file is pending, by an upload or a retry; its object will be indexed soon.",
+        ),
+        (
+            _removed_from_the_bucket,
+            True,
+            "The object is gone from the bucket; the next sync or S3 event removes it from the index.",
+        ),
+        (_removed_and_synced, False, "The bucket has no such object, and it is not indexed."),
+        (_restored, False, "The object has not been indexed yet; the next sync or S3 event indexes it."),
+        (_unknown, False, "The bucket has no such object, and it is not indexed."),
+        (
+            _unreadable,
+            False,
+            "The object could not be read (not_an_image). It is tried again when it changes, or when you ask for it.",
+        ),
+        (
+            _access_denied,
+            True,
+            "The object cannot be read at the moment: The bucket refuses, as the test wants it. "
+            "The index stays as it is.",
+        ),
+        (
+            _bucket_unavailable,
+            True,
+            "The object cannot be read at the moment: The bucket is down, as the test wants it. "
+            "The index stays as it is.",
+        ),
+        (
+            _missing_in_the_store,
+            False,
+            "The catalogue lists the object as indexed, but searches do not find it: the store must be rebuilt.",
         ),
     ],
 )
-def test_each_case_has_its_sentence(
+def test_conclusion_of_each_state(
     world: Harness, state: Callable[[Harness], None], in_index: bool, sentence: str
 ) -> None:
     state(world)
-    told = explained(world)
-    assert (told.in_index, told.conclusion) == (in_index, sentence)
+    explanation = explain(world)
+    assert (explanation.in_index, explanation.conclusion) == (in_index, sentence)
 
 
 @pytest.mark.parametrize(
-    "state", [_not_known_yet, _replaced_since, _of_another_model, _removed_since, _broken_and_removed, _back_since]
+    "state",
+    [
+        _not_indexed_yet,
+        _replaced,
+        _indexed_with_another_model,
+        _removed_from_the_bucket,
+        _unreadable_and_removed,
+        _restored,
+    ],
 )
-def test_what_it_says_the_next_sync_will_do_the_next_sync_does(
-    world: Harness, state: Callable[[Harness], None]
-) -> None:
+def test_next_sync_does_what_the_conclusion_says(world: Harness, state: Callable[[Harness], None]) -> None:
     state(world)
-    assert "the next sync" in explained(world).conclusion
+    assert "the next sync" in explain(world).conclusion
     assert world.sync().progress.to_do == 1
-    assert "the next sync" not in explained(world).conclusion
+    assert "the next sync" not in explain(world).conclusion
 
 
-def test_what_lies_outside_the_folder_is_never_looked_at(world: Harness) -> None:
+def test_object_outside_the_folder_is_never_indexed(world: Harness) -> None:
     nested = world.add("b/")
     world.put("a.jpg")
-    told = world.app.explanations.explain(nested, "a.jpg")
-    assert told.conclusion == "It lies outside the collection's folder /b, so it is never looked at."
+    explanation = world.app.explanations.explain(nested, "a.jpg")
+    assert explanation.conclusion == "The key is outside the collection's folder /b, so it is never indexed."
 
 
-def test_nothing_is_changed_by_asking(world: Harness) -> None:
-    _replaced_since(world)
+def test_explanation_changes_nothing(world: Harness) -> None:
+    _replaced(world)
     before = world.everything()
-    explained(world)
+    explain(world)
     assert world.everything() == before
 
 
-def test_each_place_is_quoted_as_it_is(world: Harness) -> None:
-    _denied(world)
-    told = explained(world)
-    assert isinstance(told.found, ReadFailure) and told.found.code == "access_denied"
-    assert told.record == world.record("a.jpg")
+def test_explanation_shows_the_bucket_and_the_catalogue_as_they_are(world: Harness) -> None:
+    _access_denied(world)
+    explanation = explain(world)
+    assert isinstance(explanation.current, ReadFailure) and explanation.current.code == "access_denied"
+    assert explanation.record == world.record("a.jpg")
 
 
-def test_a_picture_is_found_among_many_doubles(world: Harness) -> None:
+def test_file_is_found_in_the_index_among_many_identical_pictures(world: Harness) -> None:
     world.put(*[f"{number}.jpg" for number in range(30)], "a.jpg", body=b"one")
     world.sync()
-    assert explained(world).in_index
+    assert explain(world).in_index
 
 
 @pytest.mark.parametrize("key", [None, "", "é" * 513])
-def test_a_key_that_s3_does_not_have_is_refused(world: Harness, key: str | None) -> None:
+def test_missing_or_overlong_key_is_refused(world: Harness, key: str | None) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        explained(world, key)
+        explain(world, key)
     assert refused.value.field == "key"

@@ -1,4 +1,4 @@
-"""Queries: which are refused, what a page holds, and whether there is another."""
+"""Searches: which queries are refused, what a page holds, and whether another one follows."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from chalicelib.services.search import QUERY_LIMIT
 from tests.fakes.embedder import UNREADABLE
 from tests.unit.services.harness import Harness
 
-ALL = SearchOptions(100)
+ALL = SearchOptions(limit=100)
 
 
 @pytest.fixture
@@ -20,58 +20,61 @@ def synced(world: Harness) -> Harness:
 
 
 @pytest.mark.parametrize("query", [None, "", " \n", "x" * (QUERY_LIMIT + 1)])
-def test_a_text_that_says_nothing_or_too_much_is_refused(synced: Harness, query: str | None) -> None:
+def test_blank_or_overlong_text_is_refused(synced: Harness, query: str | None) -> None:
     with pytest.raises(InvalidRequest) as refused:
         synced.app.search.by_text(synced.collection.account, query, ALL)
     assert refused.value.field == "query"
 
 
-def test_a_picture_finds_itself_first(synced: Harness) -> None:
-    found = synced.app.search.by_image(synced.collection.account, b"picture of b.jpg", ALL)
-    assert (found.hits[0].key, found.hits[0].distance, len(found.hits), found.more) == ("b.jpg", 0.0, 3, False)
+def test_identical_picture_is_the_nearest(synced: Harness) -> None:
+    page = synced.app.search.by_image(synced.collection.account, b"picture of b.jpg", ALL)
+    assert (page.hits[0].key, page.hits[0].distance, len(page.hits), page.has_more) == ("b.jpg", 0.0, 3, False)
 
 
-def test_a_file_finds_the_others_and_not_itself(synced: Harness) -> None:
+def test_search_by_a_file_returns_the_other_files(synced: Harness) -> None:
     record = synced.record("b.jpg")
     assert record is not None
-    assert {hit.key for hit in synced.app.search.like(record, ALL).hits} == {"a.jpg", "c.jpg"}
+    assert {hit.key for hit in synced.app.search.by_file(record, ALL).hits} == {"a.jpg", "c.jpg"}
 
 
 @pytest.mark.parametrize("by_file", [False, True])
-def test_pages_follow_one_another_without_a_gap_and_the_last_says_that_it_is(synced: Harness, by_file: bool) -> None:
+def test_pages_follow_without_a_gap_and_the_last_one_says_so(synced: Harness, by_file: bool) -> None:
     account, record = synced.collection.account, synced.record("a.jpg")
     assert record is not None
 
-    def search(wanted: SearchOptions) -> tuple[list[str], bool, tuple[float, str]]:
-        search = synced.app.search
-        found = search.like(record, wanted) if by_file else search.by_image(account, b"picture of a.jpg", wanted)
-        return [hit.key for hit in found.hits], found.more, (found.hits[-1].distance, found.hits[-1].uuid)
+    def search(options: SearchOptions) -> tuple[list[str], bool, tuple[float, str]]:
+        service = synced.app.search
+        page = service.by_file(record, options) if by_file else service.by_image(account, b"picture of a.jpg", options)
+        return [hit.key for hit in page.hits], page.has_more, (page.hits[-1].distance, page.hits[-1].uuid)
 
-    whole, _, _ = search(ALL)
-    pages, after, more = [], None, True
-    while more:
-        keys, more, after = search(SearchOptions(1, after=after))
-        pages += keys
-    assert pages == whole
-    assert len(whole) == 3 - by_file
-    exactly, more, _ = search(SearchOptions(len(whole)))
-    assert (exactly, more) == (whole, False)
+    all_keys, _, _ = search(ALL)
+    paged_keys, after, has_more = [], None, True
+    while has_more:
+        keys, has_more, after = search(SearchOptions(limit=1, after=after))
+        paged_keys += keys
+    assert paged_keys == all_keys
+    assert len(all_keys) == 3 - by_file
+    keys, has_more, _ = search(SearchOptions(limit=len(all_keys)))
+    assert (keys, has_more) == (all_keys, False)
 
 
-def test_another_account_finds_nothing_of_it(synced: Harness) -> None:
+def test_search_of_another_account_returns_nothing(synced: Harness) -> None:
     assert synced.app.search.by_image("a stranger", b"picture of a.jpg", ALL).hits == []
 
 
-def test_a_picture_that_cannot_be_opened_is_the_callers_and_an_outage_is_ours(synced: Harness) -> None:
+def test_unreadable_picture_is_the_callers_error(synced: Harness) -> None:
     with pytest.raises(UnreadablePicture) as refused:
         synced.app.search.by_image(synced.collection.account, UNREADABLE, ALL)
     assert "not an image" in refused.value.message
+
+
+def test_transient_failure_of_the_embedder_is_not_the_callers_error(synced: Harness) -> None:
     synced.embedder.hiccups = {b"a picture"}
     with pytest.raises(EmbedderUnavailable):
         synced.app.search.by_image(synced.collection.account, b"a picture", ALL)
 
 
-def test_a_picture_is_neither_empty_nor_larger_than_fits(synced: Harness) -> None:
+def test_empty_picture_and_one_above_the_size_limit_are_refused(synced: Harness) -> None:
     with pytest.raises(InvalidRequest, match=r"^The file is empty\.$"):
         synced.app.search.by_image(synced.collection.account, b"", ALL)
     synced.app.search.by_image(synced.collection.account, b"x" * INLINE_LIMIT, ALL)

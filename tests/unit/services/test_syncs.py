@@ -123,7 +123,7 @@ class TestBatchInTheDeadLetterQueue:
         world.clock.pass_by(AFTER_THE_LEASE)
         status = serializers.sync_status(world.current(), world.clock())
         assert (status["status"], status["last_sync"]) == ("failed", None)
-        assert status["progress"]["reason"] == "Nothing has been heard of it for a while. Start another one."
+        assert status["progress"]["reason"] == "The sync has stopped making progress. Start another one."
         assert (status["progress"]["to_do"], status["progress"]["done"], status["progress"]["failed"]) == (2, 0, 0)
 
     def test_the_next_sync_indexes_the_objects_of_a_dead_letter(self, world: Harness, dead_letter: Message) -> None:

@@ -7,7 +7,7 @@ import pytest
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import EmbedderUnavailable, FileExists, NotFound, Unavailable, UnreadablePicture
 from chalicelib.domain.files import FileState
-from chalicelib.domain.uploads import EXPIRY_CHECK_SECONDS, UPLOAD_WINDOW, Upload, UploadState
+from chalicelib.domain.uploads import EXPIRY_CHECK_SECONDS, UPLOAD_WINDOW, NewUpload, Upload, UploadState
 from chalicelib.services.pipeline.upload_completion import RETRY_DELAY_SECONDS
 from tests.fakes.embedder import UNREADABLE
 from tests.unit.services.harness import Harness
@@ -22,8 +22,8 @@ def managed(world: Harness) -> Collection:
 
 def prepared(world: Harness, managed: Collection, *, only_new: bool = False, body: bytes | None = None) -> Upload:
     """An upload that waits for its bytes, or has them; the message that checks its expiry is taken off the queue."""
-    wish: dict[str, object] = {"file": "a.jpg", "size": len(body or BODY), "mime_type": "image/jpeg"}
-    upload = world.app.uploads.prepare(world.caller, managed, wish, only_new=only_new).upload
+    new = NewUpload("a.jpg", len(body or BODY), "image/jpeg")
+    upload = world.app.uploads.prepare(world.caller, managed, new, only_new=only_new).upload
     world.ports.queues.uploads.clear()
     if body is not None:
         world.ports.sources.bucket(managed.bucket).put(upload.staged_key, body)

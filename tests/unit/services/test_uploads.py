@@ -1,4 +1,4 @@
-"""Uploads, whatever happens in between: counts neither oversell nor drift, and files are there or not, never half."""
+"""Uploads under crashes and outages: quota is neither oversold nor leaked, and files are never half stored."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,66 +9,66 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.domain.accounts import Caller
 from chalicelib.domain.collections import Collection, CollectionType, managed_prefix
 from chalicelib.domain.errors import NotFound, QuotaExceeded, SimilarixError, UploadIncomplete
 from chalicelib.domain.files import FileState
 from chalicelib.domain.plans import PLANS
-from chalicelib.domain.uploads import UploadRef, UploadState
-from chalicelib.services.authentication import Caller
+from chalicelib.domain.uploads import NewUpload, UploadRef, UploadState
 from tests.factories import a_collection
 from tests.fakes.application import FakeAdapters, services_on
 from tests.fakes.embedder import UNREADABLE
 
 ACCOUNT = "4f6c5d1e-3c55-4f3b-8f0a-0d8a4f5b7c9e"
 NAMES = ("a.jpg", "b.jpg", "c.jpg")
-LIMITS = {"files": 3, "managed_bytes": 100, "uploads_a_month": 6}
+LIMIT_NAMES = {"files": 3, "managed_bytes": 100, "uploads_a_month": 6}
 
 
-class Death(BaseException):
-    """The process is gone; nothing that it would still have done is done."""
+class ProcessKilled(BaseException):
+    """The process ends at once; nothing that follows in it happens."""
 
 
-class Fuse:
-    """Ends the process at a port call: ``left`` calls from now, None for never."""
+class Killer:
+    """Kills the process before or after a port call, ``calls_left`` from now; None: never."""
 
     def __init__(self) -> None:
-        self.left: int | None = None
+        self.calls_left: int | None = None
 
-    def burn(self) -> None:
-        if self.left is not None:
-            if self.left <= 0:
-                raise Death
-            self.left -= 1
+    def count_down(self) -> None:
+        if self.calls_left is not None:
+            if self.calls_left <= 0:
+                raise ProcessKilled
+            self.calls_left -= 1
 
 
-class Mortal:
-    """A port whose caller may die right before or right after a call."""
+class KillingPort:
+    """A port that may kill its caller right before or right after a call."""
 
-    def __init__(self, port: Any, fuse: Fuse) -> None:
-        self._port, self._fuse = port, fuse
+    def __init__(self, port: Any, killer: Killer) -> None:
+        self._port, self._killer = port, killer
 
     def __getattr__(self, name: str) -> Any:
-        what = getattr(self._port, name)
-        if not callable(what):
-            return what
+        attribute = getattr(self._port, name)
+        if not callable(attribute):
+            return attribute
 
         def call(*arguments: Any, **named: Any) -> Any:
-            self._fuse.burn()
-            answer = what(*arguments, **named)
-            self._fuse.burn()
-            return answer
+            self._killer.count_down()
+            result = attribute(*arguments, **named)
+            self._killer.count_down()
+            return result
 
         return call
 
 
-class World:
-    """The service on fakes, and what a client and S3 do to it."""
+class UploadHarness:
+    """The services on fakes, and the actions of a client, of S3 and of the workers."""
 
     def __init__(self) -> None:
-        self.fuse, self.ports = Fuse(), FakeAdapters.fresh()
+        self.killer, self.ports = Killer(), FakeAdapters.fresh()
         self.clock, self.catalogue, self.vectors = self.ports.clock, self.ports.catalogue, self.ports.vectors
         self.embedder, self.quota_ledger, self.queues = self.ports.embedder, self.ports.quota_ledger, self.ports.queues
-        self.caller = Caller(ACCOUNT, PLANS["pro"].with_limits(LIMITS))
+        self.caller = Caller(ACCOUNT, PLANS["pro"].with_limits(LIMIT_NAMES))
         self.collection: Collection = a_collection(account=ACCOUNT, type=CollectionType.MANAGED, bucket="managed")
         self.collection = a_collection(
             uuid=self.collection.uuid,
@@ -80,11 +80,11 @@ class World:
         self.ports.collections.add(self.collection)
         self.bucket = self.ports.sources.bucket("managed")
         self.sent: list[UploadRef] = []
-        self.unfinished: list[str] = []
+        self.interrupted: list[str] = []
 
         names = ("collections", "catalogue", "storage", "embedder", "vectors", "quota_ledger", "queues")
-        mortal: dict[str, Any] = {name: Mortal(getattr(self.ports, name), self.fuse) for name in names}
-        application = services_on(replace(self.ports, **mortal))
+        killing: dict[str, Any] = {name: KillingPort(getattr(self.ports, name), self.killer) for name in names}
+        application = services_on(replace(self.ports, **killing))
         self.uploads, self.completion, self.files = (
             application.uploads,
             application.upload_completion,
@@ -96,8 +96,8 @@ class World:
 
     def prepare(self, name: str, body: bytes, *, only_new: bool = False, sends: bool = True) -> bool:
         def act() -> None:
-            wish: dict[str, object] = {"file": name, "size": len(body), "mime_type": "image/jpeg"}
-            upload = self.uploads.prepare(self.caller, self.collection, wish, only_new=only_new).upload
+            new = NewUpload(name, len(body), "image/jpeg")
+            upload = self.uploads.prepare(self.caller, self.collection, new, only_new=only_new).upload
             self.sent.append(upload.ref)
             if sends:
                 self.bucket.put(upload.staged_key, body)
@@ -105,13 +105,13 @@ class World:
 
         return self.attempt(act)
 
-    def complete(self, which: int) -> bool:
+    def complete(self, number: int) -> bool:
         if not self.sent:
             return False
-        return self.attempt(lambda: self.uploads.complete(self.collection, self.sent[which % len(self.sent)].id))
+        return self.attempt(lambda: self.uploads.complete(self.collection, self.sent[number % len(self.sent)].id))
 
     def deliver(self) -> None:
-        """Hand the next message to a worker; one that dies or fails gets it again later."""
+        """Deliver the next message to a worker; if the worker is killed or fails, the message stays."""
         if self.queues.uploads:
             ref, delay = self.queues.uploads.pop(0)
             self.clock.pass_by(timedelta(seconds=delay))
@@ -121,29 +121,29 @@ class World:
     def delete(self, name: str) -> None:
         record = self.catalogue.get(self.collection.uuid, self.collection.prefix + name)
         if record is not None and not self.attempt(lambda: self.files.delete(ACCOUNT, record.uuid)):
-            self.unfinished.append(record.uuid)
+            self.interrupted.append(record.uuid)
 
     def attempt(self, act: Callable[[], object]) -> bool:
         try:
             act()
-        except (Death, SimilarixError, ConnectionError):
+        except (ProcessKilled, SimilarixError, ConnectionError):
             return False
         else:
             return True
         finally:
-            self.fuse.left = None
+            self.killer.calls_left = None
 
-    def settle_down(self) -> None:
-        """Time passes, crashed deletions are asked for again, and every message is delivered."""
+    def finish_everything(self) -> None:
+        """Let time pass, deliver every message, and repeat the deletions that were interrupted."""
         self.embedder.down = self.queues.down = False
         for _ in range(30):
             self.clock.pass_by(timedelta(minutes=16))
-            self.uploads.sweep(ACCOUNT)
+            self.uploads.requeue_expired(ACCOUNT)
             for _ in range(len(self.queues.uploads)):
                 self.deliver()
             if not [u for u in self.quota_ledger.uploads.values() if u.state is UploadState.PENDING]:
                 break
-        for file in self.unfinished:
+        for file in self.interrupted:
             try:
                 self.files.delete(ACCOUNT, file)
             except NotFound:
@@ -151,19 +151,19 @@ class World:
 
     @property
     def stored(self) -> dict[str, int]:
-        """Sizes of the files that lie in the bucket, by name."""
+        """Sizes of the stored files by name."""
         prefix = self.collection.prefix
         return {key.removeprefix(prefix): len(b) for key, b in self.bucket.objects.items() if key.startswith(prefix)}
 
     def check_limits(self) -> None:
         counts = self.quota_ledger.counts.get(ACCOUNT)
         if counts is not None:
-            assert 0 <= counts.files <= LIMITS["files"]
-            assert 0 <= counts.bytes <= LIMITS["managed_bytes"]
-            assert all(0 <= uploads <= LIMITS["uploads_a_month"] for uploads in counts.uploads.values())
+            assert 0 <= counts.files <= LIMIT_NAMES["files"]
+            assert 0 <= counts.bytes <= LIMIT_NAMES["managed_bytes"]
+            assert all(0 <= uploads <= LIMIT_NAMES["uploads_a_month"] for uploads in counts.uploads.values())
 
-    def check_books(self) -> None:
-        """What is counted is what is there, and what is there is what is shown."""
+    def check_consistency(self) -> None:
+        """Check that the usage, the stored files, the catalogue and the index agree."""
         counts = self.quota_ledger.usage(ACCOUNT, "2026-03")
         done = [u for u in self.quota_ledger.uploads.values() if u.state is UploadState.DONE]
         assert (counts.managed_files, counts.managed_bytes) == (len(self.stored), sum(self.stored.values()))
@@ -178,11 +178,11 @@ class World:
 
 @dataclass(frozen=True)
 class Step:
-    act: str
+    action: str
     name: str
     body: bytes
     only_new: bool
-    dies_after: int | None
+    killed_after: int | None
     down: bool
 
 
@@ -190,10 +190,10 @@ bodies = st.one_of(
     st.binary(min_size=1, max_size=60).filter(lambda body: not body.startswith(UNREADABLE)),
     st.binary(max_size=20).map(lambda rest: UNREADABLE + rest),
 )
-acts = st.sampled_from(("upload", "prepare", "abandon", "complete", "deliver", "delete"))
+actions = st.sampled_from(("upload", "prepare", "abandon", "complete", "deliver", "delete"))
 steps = st.builds(
     Step,
-    acts,
+    actions,
     st.sampled_from(NAMES),
     bodies,
     st.booleans(),
@@ -204,81 +204,81 @@ steps = st.builds(
 
 @settings(max_examples=200)
 @given(st.lists(steps, max_size=14))
-def test_counts_never_oversell_and_in_the_end_say_just_what_is_there(plan: list[Step]) -> None:
-    world = World()
+def test_quota_is_never_oversold_and_in_the_end_agrees_with_what_is_stored(plan: list[Step]) -> None:
+    harness = UploadHarness()
     for number, step in enumerate(plan):
-        world.fuse.left, world.embedder.down = step.dies_after, step.down
-        match step.act:
+        harness.killer.calls_left, harness.embedder.down = step.killed_after, step.down
+        match step.action:
             case "upload":
-                world.upload(step.name, step.body, only_new=step.only_new)
+                harness.upload(step.name, step.body, only_new=step.only_new)
             case "prepare" | "abandon":
-                world.prepare(step.name, step.body, only_new=step.only_new, sends=step.act == "prepare")
+                harness.prepare(step.name, step.body, only_new=step.only_new, sends=step.action == "prepare")
             case "complete":
-                world.complete(number)
+                harness.complete(number)
             case "deliver":
-                world.deliver()
+                harness.deliver()
             case "delete":
-                world.delete(step.name)
-        world.fuse.left = None
-        world.check_limits()
-    world.settle_down()
-    world.check_limits()
-    world.check_books()
+                harness.delete(step.name)
+        harness.killer.calls_left = None
+        harness.check_limits()
+    harness.finish_everything()
+    harness.check_limits()
+    harness.check_consistency()
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def harness() -> UploadHarness:
+    return UploadHarness()
 
 
-def test_a_picture_is_opened_once_and_nothing_is_left_beside_it(world: World) -> None:
-    assert world.upload("a.jpg", b"picture")
-    assert world.embedder.embedded == [b"picture"]
-    assert set(world.bucket.objects) == {world.collection.prefix + "a.jpg"}
+def test_picture_is_embedded_once_and_no_staged_bytes_remain(harness: UploadHarness) -> None:
+    assert harness.upload("a.jpg", b"picture")
+    assert harness.embedder.embedded == [b"picture"]
+    assert set(harness.bucket.objects) == {harness.collection.prefix + "a.jpg"}
 
 
-def test_a_failure_on_our_side_gives_the_share_back_at_once(world: World) -> None:
-    world.embedder.down = True
-    assert not world.upload("a.jpg", b"picture")
-    assert world.quota_ledger.usage(ACCOUNT, "2026-03").managed_files == 0
-    assert world.bucket.objects == {}
+def test_failure_on_our_side_refunds_the_quota_at_once(harness: UploadHarness) -> None:
+    harness.embedder.down = True
+    assert not harness.upload("a.jpg", b"picture")
+    assert harness.quota_ledger.usage(ACCOUNT, "2026-03").managed_files == 0
+    assert harness.bucket.objects == {}
 
 
-def test_an_upload_that_died_on_the_way_is_finished_or_given_back(world: World) -> None:
+def test_interrupted_upload_is_finished_or_refunded(harness: UploadHarness) -> None:
     for calls in range(40):
-        world.fuse.left = calls
-        if world.upload(f"{calls}.jpg", b"x" * 30):
+        harness.killer.calls_left = calls
+        if harness.upload(f"{calls}.jpg", b"x" * 30):
             break
-        world.settle_down()
-        world.check_books()
-        for name in list(world.stored):
-            world.delete(name)
-        world.quota_ledger.counts[ACCOUNT].uploads.clear()
-        world.quota_ledger.uploads.clear()
-    assert calls > 20, "it died at each of them"
+        harness.finish_everything()
+        harness.check_consistency()
+        for name in list(harness.stored):
+            harness.delete(name)
+        harness.quota_ledger.counts[ACCOUNT].uploads.clear()
+        harness.quota_ledger.uploads.clear()
+    assert calls > 20, "it was killed at each of them"
 
 
-def test_what_a_dead_upload_holds_is_asked_back_when_it_is_needed(world: World) -> None:
-    world.fuse.left = 9
-    assert not world.upload("a.jpg", b"x" * 90)
-    world.clock.pass_by(timedelta(minutes=11))
+def test_quota_of_an_interrupted_upload_is_refunded_when_it_is_needed(harness: UploadHarness) -> None:
+    harness.killer.calls_left = 9
+    assert not harness.upload("a.jpg", b"x" * 90)
+    harness.clock.pass_by(timedelta(minutes=11))
     with pytest.raises(QuotaExceeded):
-        world.uploads.upload(world.caller, world.collection, "b.jpg", b"y" * 90, only_new=False)
-    assert world.queues.uploads
-    world.settle_down()
-    world.check_books()
+        harness.uploads.upload(harness.caller, harness.collection, "b.jpg", b"y" * 90, only_new=False)
+    assert harness.queues.uploads
+    harness.finish_everything()
+    harness.check_consistency()
 
 
-def test_an_upload_that_has_not_arrived_is_not_complete(world: World) -> None:
-    assert world.prepare("a.jpg", b"picture", sends=False)
+def test_upload_without_its_bytes_cannot_be_completed(harness: UploadHarness) -> None:
+    assert harness.prepare("a.jpg", b"picture", sends=False)
     with pytest.raises(UploadIncomplete):
-        world.uploads.complete(world.collection, world.sent[0].id)
-    (record,) = world.catalogue.records.values()
+        harness.uploads.complete(harness.collection, harness.sent[0].id)
+    (record,) = harness.catalogue.records.values()
     assert record.state is FileState.PENDING
 
 
-def test_the_same_answer_is_given_however_often_it_is_completed(world: World) -> None:
-    assert world.prepare("a.jpg", b"picture")
-    answers = {world.uploads.complete(world.collection, world.sent[0].id) for _ in range(3)}
-    assert len(answers) == 1
-    assert len(world.embedder.embedded) == 1
+def test_every_completion_of_an_upload_returns_the_same_result(harness: UploadHarness) -> None:
+    assert harness.prepare("a.jpg", b"picture")
+    results = {harness.uploads.complete(harness.collection, harness.sent[0].id) for _ in range(3)}
+    assert len(results) == 1
+    assert len(harness.embedder.embedded) == 1

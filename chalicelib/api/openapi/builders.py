@@ -1,0 +1,63 @@
+"""Builds JSON Schemas as plain values.
+
+Route modules import this module and ``operation`` at each cold start, so neither imports ``schemas``, which is large.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+Schema = dict[str, Any]
+
+# Identifiers in examples.
+FILE_ID, COLLECTION_ID = "dd09f404-1bd6-4246-a277-b5af21e9da66", "8ff9ef69-fd22-4308-ad1e-22c59500d944"
+UPLOAD_ID, TOKEN_ID = "0c9d1f2e-8a54-4a53-9df5-5e0f3e6f9b1d", "5b0f6c1e-3c55-4f3b-8f0a-0d8a4f5b7c9e"
+REQUEST_ID = "5b0f6c1e-3c55-4f3b-8f0a-0d8a4f5b7c9e"
+ROLE_ARN, TIMESTAMP = "arn:aws:iam::111122223333:role/similarix-reader", "2024-09-08T08:57:17.158088+03:00"
+
+
+def text(description: str, example: str | None = None, **keywords: Any) -> Schema:
+    examples = {"examples": [example]} if example else {}
+    return {"type": "string", "description": description, **examples, **keywords}
+
+
+def integer(description: str, example: int, **keywords: Any) -> Schema:
+    return {"type": "integer", "description": description, "examples": [example], **keywords}
+
+
+def boolean(description: str | None = None) -> Schema:
+    return {"type": "boolean", **({"description": description} if description else {})}
+
+
+def nullable(schema: Schema) -> Schema:
+    enum = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+    return {**schema, **enum, "type": [schema["type"], "null"]}
+
+
+def choice(description: str, values: Iterable[object], example: str) -> Schema:
+    return text(description, example, enum=[str(value) for value in values])
+
+
+def obj(properties: dict[str, Schema], *, optional: tuple[str, ...] = ()) -> Schema:
+    """An object that has all of these fields, but for the optional ones, and no others."""
+    required = [name for name in properties if name not in optional]
+    schema: Schema = {"type": "object", "properties": properties}
+    if required:
+        schema["required"] = required
+    return {**schema, "additionalProperties": False}
+
+
+def array(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def ref(name: str) -> Schema:
+    """One of ``schemas.SCHEMAS``."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def timestamp(description: str) -> Schema:
+    return text(f"{description} ISO 8601 with its offset.", TIMESTAMP, format="date-time")
+
+
+def identifier(description: str, example: str) -> Schema:
+    return text(description, example, format="uuid")

@@ -1,0 +1,131 @@
+"""Parses JSON bodies into the values that services take; each field is checked once, here."""
+
+import json
+from collections.abc import Collection as Names
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from chalice.app import Request
+
+from chalicelib.domain.accounts import NewToken, parse_expiry, parse_scope, parse_token_name
+from chalicelib.domain.collections import (
+    AutoSync,
+    BucketDescription,
+    Collection,
+    CollectionChange,
+    CollectionType,
+    NewCollection,
+    NewManagedCollection,
+    NewS3Collection,
+    SyncOptions,
+    check_takes_uploads,
+    parse_auto_sync,
+    parse_bucket,
+    parse_folder,
+    parse_name,
+    parse_region,
+    parse_role,
+    parse_type,
+)
+from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.image_files import parse_file_name
+from chalicelib.domain.uploads import NewUpload, parse_mime_type, parse_upload_size
+
+Body = Mapping[str, object]
+_BUCKET_FIELDS = ("bucket", "folder", "region", "role_arn")
+_SYNC_OPTIONS = ("dry_run", "confirm_removals", "retry_failed")
+
+
+def json_object(request: Request) -> dict[str, Any]:
+    """Raises InvalidRequest when the body is not a JSON object."""
+    try:
+        body = json.loads(request.raw_body)
+    except (ValueError, RecursionError):
+        raise InvalidRequest("Send a JSON object as the body.") from None
+    if not isinstance(body, dict):
+        raise InvalidRequest("Send a JSON object as the body, not another JSON value.")
+    return body
+
+
+def reject_unknown_fields(body: Body, known: Names[str]) -> None:
+    """Raises InvalidRequest for an unknown field: a misspelt one must not be ignored."""
+    for field in body:
+        if field not in known:
+            raise InvalidRequest(f"There is no field '{field}' here. Correct its name, or leave it out.", field=field)
+
+
+# Each of the following raises the errors of its fields: mostly InvalidRequest, which names the field.
+
+
+def parse_new_collection(body: Body) -> NewCollection:
+    kind = parse_type(body.get("type"))
+    fields = ("type", "name", "auto_sync_interval")
+    if kind is CollectionType.MANAGED:
+        reject_unknown_fields(body, fields)
+        if parse_auto_sync(body.get("auto_sync_interval")) is not AutoSync.MANUAL:
+            raise InvalidRequest(
+                "A managed collection is always in sync; leave the interval out.", field="auto_sync_interval"
+            )
+        return NewManagedCollection(parse_name(body.get("name")))
+    reject_unknown_fields(body, (*fields, *_BUCKET_FIELDS))
+    name, auto_sync = parse_name(body.get("name")), parse_auto_sync(body.get("auto_sync_interval"))
+    return NewS3Collection(name, _parse_bucket_fields(body, parse_role(body.get("role_arn"))), auto_sync)
+
+
+def parse_bucket_description(body: Body) -> BucketDescription:
+    reject_unknown_fields(body, _BUCKET_FIELDS)
+    role = body.get("role_arn")
+    return _parse_bucket_fields(body, None if role is None else parse_role(role))
+
+
+def parse_collection_change(body: Body, collection_type: CollectionType) -> CollectionChange:
+    settings = ("name", "auto_sync_interval", "role_arn") if collection_type is CollectionType.S3 else ("name",)
+    reject_unknown_fields(body, settings)
+    return CollectionChange(
+        name=parse_name(body["name"]) if "name" in body else None,
+        auto_sync=parse_auto_sync(body["auto_sync_interval"]) if "auto_sync_interval" in body else None,
+        role_arn=parse_role(body["role_arn"]) if "role_arn" in body else None,
+    )
+
+
+def parse_sync_options(request: Request) -> SyncOptions:
+    """The options of a sync; a request without a body has none."""
+    body = json_object(request) if request.raw_body else {}
+    for name, value in body.items():
+        if name not in _SYNC_OPTIONS:
+            options = ", ".join(_SYNC_OPTIONS)
+            raise InvalidRequest(f"A sync has no option '{name}'; its options are {options}.", field=name)
+        if not isinstance(value, bool):
+            raise InvalidRequest(f"{name} is true or false.", field=name)
+    return SyncOptions(**body)
+
+
+def parse_new_upload(body: Body, collection: Collection) -> NewUpload:
+    # Before the fields: a caller with the wrong collection has no use for a correct body.
+    check_takes_uploads(collection)
+    reject_unknown_fields(body, ("file", "size", "mime_type"))
+    file = body.get("file")
+    return NewUpload(
+        file_name=parse_file_name(file if isinstance(file, str) else None),
+        size=parse_upload_size(body.get("size")),
+        mime_type=parse_mime_type(body.get("mime_type")),
+    )
+
+
+def parse_new_token(body: Body, now: datetime) -> NewToken:
+    reject_unknown_fields(body, ("name", "scope", "expires_at"))
+    return NewToken(
+        name=parse_token_name(body.get("name")),
+        scope=parse_scope(body.get("scope")),
+        expires_at=parse_expiry(body.get("expires_at"), now),
+    )
+
+
+def _parse_bucket_fields(body: Body, role_arn: str | None) -> BucketDescription:
+    return BucketDescription(
+        bucket=parse_bucket(body.get("bucket")),
+        prefix=parse_folder(body.get("folder")),
+        region=parse_region(body.get("region")),
+        role_arn=role_arn,
+    )

@@ -1,0 +1,24 @@
+"""Parses request headers."""
+
+from chalice.app import Request
+from multipart import parse_options_header
+
+from chalicelib.domain.errors import InvalidRequest
+
+
+def has_json_body(request: Request) -> bool:
+    """Whether the content type is JSON."""
+    content_type, _ = parse_options_header(request.headers.get("content-type", ""))
+    return str(content_type) == "application/json"
+
+
+def only_new(request: Request) -> bool:
+    """Whether the caller wants no file replaced: ``If-None-Match: *``.
+
+    Raises:
+        InvalidRequest: the header has another value.
+    """
+    condition = request.headers.get("if-none-match")
+    if condition is not None and condition.strip() != "*":
+        raise InvalidRequest("If-None-Match takes only '*' here: store the file if no file has its name.")
+    return condition is not None

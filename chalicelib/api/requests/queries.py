@@ -1,0 +1,66 @@
+"""Parses query parameters, strictly."""
+
+import re
+
+from chalice.app import Request
+
+from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.files import FileState
+
+LIMIT_DEFAULT, LIMIT_MAX = 16, 100  # results of one page
+DISTANCE_MAX = 2  # the cosine distance of opposite vectors
+LISTED_STATES = (FileState.INDEXED, FileState.FAILED, FileState.PENDING)
+# float() alone would accept 'nan', '1_0' and other scripts' digits.
+_DECIMAL = re.compile(r"\d{1,4}(?:\.\d{0,20})?|\.\d{1,20}", re.ASCII)
+
+
+def parameter(request: Request, name: str) -> str | None:
+    """The last value of a query parameter, None if it is missing."""
+    values = parameters(request, name)
+    return values[-1] if values else None
+
+
+def parameters(request: Request, name: str) -> list[str]:
+    """All values of a query parameter, in their order."""
+    return list(request.query_params.getlist(name)) if request.query_params and name in request.query_params else []
+
+
+def parse_limit(text: str | None) -> int:
+    """The number of results to return: 1 to 100, by default 16.
+
+    Raises:
+        InvalidRequest: not a whole number in that range.
+    """
+    if text is None:
+        return LIMIT_DEFAULT
+    # int() alone would accept '1_0', ' 5 ' and other scripts' digits.
+    limit = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
+    if not 1 <= limit <= LIMIT_MAX:
+        raise InvalidRequest(f"limit is a whole number from 1 to {LIMIT_MAX}.", field="limit")
+    return limit
+
+
+def parse_distance(text: str | None) -> float | None:
+    """The highest cosine distance of a result: 0 to 2, None without a bound.
+
+    Raises:
+        InvalidRequest: not a number in that range.
+    """
+    if text is None:
+        return None
+    if not _DECIMAL.fullmatch(text) or not 0 <= float(text) <= DISTANCE_MAX:
+        raise InvalidRequest(f"max_distance is a number from 0 to {DISTANCE_MAX}.", field="max_distance")
+    return float(text)
+
+
+def parse_file_state(text: str | None) -> FileState | None:
+    """The state of the files to list, None for files in any state.
+
+    Raises:
+        InvalidRequest: there is no such state.
+    """
+    if text is None:
+        return None
+    if text not in LISTED_STATES:
+        raise InvalidRequest(f"state is one of {', '.join(LISTED_STATES)}.", field="state")
+    return FileState(text)
