@@ -5,7 +5,15 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import EmbedderUnavailable, FileExists, NotFound, Unavailable, UnreadablePicture
+from chalicelib.domain.errors import (
+    EmbedderUnavailable,
+    FileExists,
+    NotFound,
+    StoreUnavailable,
+    Unavailable,
+    UnreadablePicture,
+    UploadIncomplete,
+)
 from chalicelib.domain.files import FileState
 from chalicelib.domain.uploads import EXPIRY_CHECK_SECONDS, UPLOAD_WINDOW, NewUpload, Upload, UploadState
 from chalicelib.services.pipeline.upload_completion import RETRY_DELAY_SECONDS
@@ -148,6 +156,64 @@ def test_an_outage_of_the_embedder_leaves_the_upload_pending_for_the_next_poll(
     world.embedder.hiccups.clear()
     world.app.upload_completion.poll(upload.ref)
     assert listed_as(world, managed) is FileState.INDEXED
+
+
+def test_a_poll_that_fails_sends_no_further_message(world: Harness, managed: Collection) -> None:
+    upload = prepared(world, managed, body=BODY)
+    world.vectors.down = True
+    with pytest.raises(StoreUnavailable):
+        world.app.upload_completion.poll(upload.ref)
+    assert world.ports.queues.uploads == [], "this one is delivered again"
+    world.vectors.down = False
+    world.app.upload_completion.poll(upload.ref)
+    assert (state(world, upload), files_used(world, managed)) == ((UploadState.DONE, None), 1)
+
+
+def test_an_upload_whose_file_was_stored_when_its_request_failed_is_completed_by_the_next_poll(
+    world: Harness, managed: Collection
+) -> None:
+    world.vectors.down = True
+    with pytest.raises(StoreUnavailable):
+        world.app.uploads.upload(world.caller, managed, "a.jpg", BODY, only_new=False)
+    ((ref, delay),) = world.ports.queues.uploads
+    assert delay == RETRY_DELAY_SECONDS
+    world.vectors.down = False
+    world.app.upload_completion.poll(ref)
+    assert (listed_as(world, managed), files_used(world, managed)) == (FileState.INDEXED, 1)
+    assert objects(world, managed) == {f"{managed.prefix}a.jpg": BODY}
+    assert world.embedder.embedded == [BODY, BODY], "the stored file is read, not the staged one"
+
+
+def test_an_upload_in_one_request_fails_at_the_next_poll_if_its_file_was_not_stored(
+    world: Harness, managed: Collection
+) -> None:
+    def fail() -> None:
+        raise ConnectionError
+
+    world.interleave("storage", "copy", fail)
+    with pytest.raises(ConnectionError):
+        world.app.uploads.upload(world.caller, managed, "a.jpg", BODY, only_new=False)
+    ((ref, _),) = world.ports.queues.uploads
+    assert files_used(world, managed) == 1
+    world.app.upload_completion.poll(ref)
+    upload = world.ports.quota_ledger.upload(ref)
+    assert (state(world, upload), files_used(world, managed)) == ((UploadState.FAILED, "given_up"), 0)
+    assert objects(world, managed) == {}
+
+
+def test_a_poll_of_an_upload_whose_collection_is_deleted_ends(world: Harness, managed: Collection) -> None:
+    upload = prepared(world, managed, body=BODY)
+    world.app.deletion.begin(managed)
+    world.app.upload_completion.poll(upload.ref)
+    assert world.ports.queues.uploads == []
+
+
+def test_a_staged_file_that_expires_while_it_is_embedded_has_not_arrived(world: Harness, managed: Collection) -> None:
+    upload = prepared(world, managed, body=BODY)
+    world.interleave("storage", "copy", lambda: world.ports.storage.delete(upload.staged_key))
+    with pytest.raises(UploadIncomplete):
+        world.app.uploads.complete(managed, upload.id)
+    assert state(world, upload) == (UploadState.PENDING, None)
 
 
 def test_a_message_about_an_unknown_upload_removes_its_staged_file(world: Harness, managed: Collection) -> None:
