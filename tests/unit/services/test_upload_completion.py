@@ -88,6 +88,17 @@ def test_an_expired_upload_refunds_its_quota_and_is_not_listed_any_more(world: H
         world.app.uploads.complete(managed, upload.id)
 
 
+def test_an_upload_expires_while_its_file_is_locked_so_no_other_worker_is_storing_it(
+    world: Harness, managed: Collection
+) -> None:
+    upload, locked = prepared(world, managed), []
+    world.interleave("quota_ledger", "refund", lambda: locked.extend(world.ports.quota_ledger.locks))
+    world.clock.pass_by(UPLOAD_WINDOW + timedelta(seconds=1))
+    world.app.upload_completion.poll(upload.ref)
+    assert locked == [(managed.account, managed.uuid, upload.key)]
+    assert world.ports.quota_ledger.locks == {}
+
+
 def test_an_upload_whose_bytes_arrived_in_time_is_completed_however_late_it_is_polled(
     world: Harness, managed: Collection
 ) -> None:
@@ -199,6 +210,21 @@ def test_an_upload_in_one_request_fails_at_the_next_poll_if_its_file_was_not_sto
     upload = world.ports.quota_ledger.upload(ref)
     assert (state(world, upload), files_used(world, managed)) == ((UploadState.FAILED, "given_up"), 0)
     assert objects(world, managed) == {}
+
+
+def test_an_upload_whose_stored_file_may_not_be_read_stays_pending(world: Harness, managed: Collection) -> None:
+    world.app.uploads.upload(world.caller, managed, "a.jpg", BODY, only_new=False)
+    upload = prepared(world, managed, body=b"another")
+    denied = world.ports.sources.bucket(managed.bucket).denied
+    denied.add(upload.key)
+    with pytest.raises(Unavailable):
+        world.app.uploads.complete(managed, upload.id)
+    assert state(world, upload) == (UploadState.PENDING, None)
+    assert objects(world, managed)[upload.key] == b"another"
+    denied.clear()
+    world.app.upload_completion.poll(upload.ref)
+    assert state(world, upload) == (UploadState.DONE, None)
+    assert objects(world, managed) == {upload.key: b"another"}
 
 
 def test_a_poll_of_an_upload_whose_collection_is_deleted_ends(world: Harness, managed: Collection) -> None:

@@ -144,7 +144,21 @@ def test_stored_file_that_cannot_be_read_is_deleted_and_quota_is_refunded_though
     harness.events.clear()  # no event of S3's mends what the worker left
     harness.finish_everything()
     harness.check_consistency()
-    assert harness.stored in ({}, {"a.jpg": len(b"a replacement")})
+    (record,) = harness.catalogue.records.values()
+    assert (record.state, harness.stored) in (
+        (FileState.REMOVED, {}),
+        (FileState.INDEXED, {"a.jpg": len(b"a replacement")}),
+    )
+
+
+@pytest.mark.parametrize("moment", range(MOST_MOMENTS))
+def test_expired_upload_whose_bytes_arrive_while_it_is_polled_is_completed_or_refunded(
+    harness: UploadHarness, moment: int
+) -> None:
+    assert harness.prepare("a.jpg", b"picture")
+    harness.deliver(fault=Fault(FaultKind.OVERTAKEN, moment))
+    harness.finish_everything()
+    harness.check_consistency()
 
 
 def test_stored_file_is_indexed_though_its_s3_event_came_first_and_found_it_unreadable(harness: UploadHarness) -> None:

@@ -38,7 +38,11 @@ class ProcessKilled(BaseException):
 
 
 class FaultKind(StrEnum):
-    """``KILLED``: the process ends. ``ERROR``: the call fails. ``OVERTAKEN``: other workers handle all messages."""
+    """What happens at a call.
+
+    ``KILLED``: the process ends. ``ERROR``: the call fails. ``OVERTAKEN``: bytes arrive, and other workers handle every
+    message.
+    """
 
     KILLED = "killed"
     ERROR = "error"
@@ -279,7 +283,9 @@ class UploadHarness:
             self.queues.uploads.append((ref, 0))
 
     def _overtake(self) -> None:
-        """Other workers handle each message that waits, once, while one of them is between two calls."""
+        """Bytes arrive and other workers handle each message once, while one worker is between two calls."""
+        while self.send(0):
+            pass
         waiting = [ref for ref, _ in self.queues.uploads]
         self.queues.uploads.clear()
         for ref in waiting:
