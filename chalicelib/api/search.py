@@ -62,7 +62,11 @@ def _page(call: RequestContext, sent: Form | None, about: tuple[Any, ...]) -> Pa
     after = decode_cursor(last["cursor"], question)
     if after is not None:
         after = _checked_place(after)
-    return Page(SearchOptions(count, named, farthest, after), question, asked=any(given.values()))
+    return Page(
+        SearchOptions(limit=count, collections=named, max_distance=farthest, after=after),
+        question,
+        asked=any(given.values()),
+    )
 
 
 def _given(call: RequestContext, sent: Form | None, name: str) -> list[str]:

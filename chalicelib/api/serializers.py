@@ -22,13 +22,14 @@ DISTANCE_DIGITS = 6  # float32 tells no more, and the same picture comes out as 
 
 
 def hit(found: Hit, base_url: str) -> dict[str, Any]:
+    summary = found.file
     return {
         "uuid": found.uuid,
-        "file_name": found.key.rpartition("/")[2],
-        "file_size": found.size,
-        "md5": found.md5,
-        "thumbnail": f"{base_url}/media/{found.collection}/{found.uuid}.jpg",
-        "s3_uri": f"s3://{found.bucket}/{found.key}",
+        "file_name": summary.key.rpartition("/")[2],
+        "file_size": summary.size,
+        "md5": summary.md5,
+        "thumbnail": f"{base_url}/media/{summary.collection}/{found.uuid}.jpg",
+        "s3_uri": f"s3://{summary.bucket}/{summary.key}",
         "download_url": f"{base_url}/collections/download/{found.uuid}/",
         "distance": abs(round(found.distance, DISTANCE_DIGITS)),
     }

@@ -1,7 +1,7 @@
 """Finding pictures by text, by picture, or by a file that is known already."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.domain.embeddings import QueryVector, ReadFailure, unreadable_picture
 from chalicelib.domain.errors import InvalidRequest
@@ -63,7 +63,7 @@ class SearchService:
         # One more tells whether there is a next page, and one more yet makes up for the one that is left out.
         limit = wanted.limit + 1 + (without is not None)
         query = VectorQuery(
-            account, embedding.vector, embedding.model, limit, wanted.collections, wanted.max_distance, wanted.after
+            account=account, vector=embedding.vector, model=embedding.model, options=replace(wanted, limit=limit)
         )
         hits = [hit for hit in self.vectors.search(query) if hit.uuid != without]
         return SearchPage(hits[: wanted.limit], more=len(hits) > wanted.limit)

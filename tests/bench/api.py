@@ -96,7 +96,7 @@ def searches(services: Services, counted: Counted, caller: Caller, header: str) 
 
     def search() -> None:
         asking = services.authentication.caller(header, writes=False)
-        services.search.by_text(asking.account, "an owl", SearchOptions(16))
+        services.search.by_text(asking.account, "an owl", SearchOptions(limit=16))
 
     services.__dict__.pop("authentication", None)
     with counted.counting() as counts:

@@ -13,14 +13,14 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.adapters.opensearch.client import OpenSearchCalls, connect
+from chalicelib.adapters.opensearch.client import OpenSearchClient, connect
 from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
 from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.files import FileRecord, FileState
-from chalicelib.domain.vectors import VectorDocument, VectorQuery, VectorRemoval, vector_document
+from chalicelib.domain.vectors import SearchOptions, VectorDocument, VectorQuery, VectorRemoval, vector_document
 from chalicelib.services.maintenance.consistency_check import ConsistencyCheck
 from chalicelib.services.maintenance.model_switch import ModelSwitch
 from chalicelib.services.maintenance.rebuild import RebuildService
@@ -40,6 +40,10 @@ def vector(number: int) -> bytes:
     values = [math.sin(number * (axis + 1) * 1.7 + axis) for axis in range(DIMENSION)]
     length = math.hypot(*values)
     return struct.pack(f"<{DIMENSION}f", *(value / length for value in values))
+
+
+def query_of(account: str, near: bytes, model: str, *, limit: int) -> VectorQuery:
+    return VectorQuery(account=account, vector=near, model=model, options=SearchOptions(limit=limit))
 
 
 class World:
@@ -105,11 +109,11 @@ class World:
         self.rebuilding().rebuild(MODEL)
 
     def findings(self) -> list[str]:
-        return ConsistencyCheck(self.catalogue, self.store).examine([self.collection], MODEL, lambda _: None)
+        return ConsistencyCheck(self.catalogue, self.store).run([self.collection], MODEL, lambda _: None)
 
     def found(self, number: int) -> dict[str, float]:
         """Every picture of the collection with its distance from a vector."""
-        query = VectorQuery(self.collection.account, vector(number), MODEL, limit=1_000)
+        query = query_of(self.collection.account, vector(number), MODEL, limit=1_000)
         return {hit.uuid: hit.distance for hit in self.store.search(query)}
 
     def expected(self) -> set[str]:
@@ -125,7 +129,7 @@ class World:
         for record in list(self.catalogue.records.values())[::7]:
             if record.uuid in self.expected():
                 assert record.embedding is not None
-                query = VectorQuery(record.account, record.embedding.vector, MODEL, 1)
+                query = query_of(record.account, record.embedding.vector, MODEL, limit=1)
                 assert [hit.uuid for hit in self.store.search(query)] == [record.uuid]
                 assert self.store.search(query)[0].distance < 1e-5
 
@@ -166,7 +170,7 @@ class TestRebuilding:
     def test_what_is_wrong_missing_or_too_much_is_put_right(self, world: World):
         world.fill(40)
         wrong = replace(world.record(5), version=1)
-        world.store.upsert([vector_document(wrong, world.record(5, seed=900).picture, "bucket")])  # type: ignore[arg-type]
+        world.store.upsert([vector_document(wrong, world.record(5, seed=900).embedding, "bucket")])  # type: ignore[arg-type]
         world.project(world.record(700))  # nobody knows it
         world.store.remove([VectorRemoval(world.record(6).uuid, 1)])
         assert len(world.findings()) >= 1
@@ -382,7 +386,7 @@ class TestAnotherModel:
         return embedded
 
     def found_by_the_next(self, world: World, number: int) -> list[str]:
-        query = VectorQuery(world.collection.account, _turned(vector(number)), NEXT, limit=100)
+        query = query_of(world.collection.account, _turned(vector(number)), NEXT, limit=100)
         return [hit.uuid for hit in world.store.search(query)]
 
     def test_both_models_find_everything_until_it_is_finished_and_nothing_is_embedded_twice(self, world: World):
@@ -409,8 +413,8 @@ class TestAnotherModel:
         assert sorted(record.model or "" for record in records) == [NEXT] * 39 + [MODEL]
         taken = world.catalogue.get(world.collection.uuid, "photos/00007.jpg")
         assert taken is not None
-        assert taken.picture is not None
-        assert taken.picture.vector == _turned(vector(7))
+        assert taken.embedding is not None
+        assert taken.embedding.vector == _turned(vector(7))
         assert world.found(1) == {}, "the old model is not searched any more"
         assert len(world.store.drop_old()) == 1
         world.rebuilding().rebuild(NEXT)
@@ -439,8 +443,8 @@ class TestTheIndexesOfOpenSearch:
         return world
 
     @pytest.fixture
-    def calls(self, node: Node) -> OpenSearchCalls:
-        return OpenSearchCalls(connect(node.endpoint))
+    def calls(self, node: Node) -> OpenSearchClient:
+        return OpenSearchClient(connect(node.endpoint))
 
     def index(self, world: World) -> str:
         assert isinstance(world.store, OpenSearchVectorStore)
@@ -465,27 +469,27 @@ class TestTheIndexesOfOpenSearch:
         world.write(world.record(9))
         world.assert_equal()
 
-    def test_an_index_that_takes_no_writes_is_told(self, world: World, calls: OpenSearchCalls):
+    def test_an_index_that_takes_no_writes_is_told(self, world: World, calls: OpenSearchClient):
         name = self.index(world)
-        calls.ask("POST", "/_aliases", {"actions": [{"remove": {"index": name, "alias": f"{name}.write"}}]})
+        calls.request("POST", "/_aliases", {"actions": [{"remove": {"index": name, "alias": f"{name}.write"}}]})
         assert any("takes no writes" in finding for finding in world.findings())
 
-    def test_an_index_without_a_reader_is_told(self, world: World, calls: OpenSearchCalls):
+    def test_an_index_without_a_reader_is_told(self, world: World, calls: OpenSearchClient):
         name = self.index(world)
-        calls.ask("POST", "/_aliases", {"actions": [{"remove": {"index": name, "alias": name[: -len("-000001")]}}]})
+        calls.request("POST", "/_aliases", {"actions": [{"remove": {"index": name, "alias": name[: -len("-000001")]}}]})
         assert any("No index answers searches" in finding for finding in world.findings())
 
-    def test_another_mapping_than_this_versions_is_told(self, world: World, calls: OpenSearchCalls):
+    def test_another_mapping_than_this_versions_is_told(self, world: World, calls: OpenSearchClient):
         name = self.index(world)
         meta = {"model": MODEL, "dimension": DIMENSION, "layout": 0}
-        calls.ask("PUT", f"/{name}/_mapping", {"_meta": meta})
+        calls.request("PUT", f"/{name}/_mapping", {"_meta": meta})
         assert any("mapping" in finding for finding in world.findings())
 
-    def test_a_block_on_writes_is_told(self, world: World, calls: OpenSearchCalls):
+    def test_a_block_on_writes_is_told(self, world: World, calls: OpenSearchClient):
         name = self.index(world)
-        calls.ask("PUT", f"/{name}/_settings", {"index.blocks.write": True})
+        calls.request("PUT", f"/{name}/_settings", {"index.blocks.write": True})
         assert any("refuses writes" in finding for finding in world.findings())
-        calls.ask("PUT", f"/{name}/_settings", {"index.blocks.write": None})
+        calls.request("PUT", f"/{name}/_settings", {"index.blocks.write": None})
         assert world.findings() == []
 
     def test_a_store_that_is_gone_is_told(self, world: World):

@@ -249,7 +249,7 @@ class World:
             for key in records.keys() - expected.keys() - refused:
                 if records[key].state is not FileState.REMOVED:
                     raise Broken(f"{key!r} is gone from the bucket and still {records[key].state}")
-            documents = {d.key: d for d in self.vectors.documents.values() if d.collection == member.uuid}
+            documents = {d.file.key: d for d in self.vectors.documents.values() if d.collection == member.uuid}
             readable = {key: body for key, body in expected.items() if _is_readable(body)}
             if documents.keys() != readable.keys():
                 raise Broken(f"The index has {sorted(documents)}, the bucket {sorted(readable)}")
@@ -266,10 +266,10 @@ class World:
 
     def _check_document(self, document: VectorDocument, record: FileRecord, body: bytes) -> None:
         if (document.vector, document.model) != (vector(body), self.embedder.stamp):
-            raise Broken(f"The index has another picture for {document.key!r}")
+            raise Broken(f"The index has another picture for {document.file.key!r}")
         place = record.thumbnail or "none"
         if self.storage.thumbnail(document.collection, place) != b"thumbnail of " + body:
-            raise Broken(f"{document.key!r} has another thumbnail, or none")
+            raise Broken(f"{document.file.key!r} has another thumbnail, or none")
 
     def _check_counters(self) -> None:
         for found in self.services.statistics_audit.recount(

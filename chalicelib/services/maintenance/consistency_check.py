@@ -29,7 +29,7 @@ class ConsistencyCheck:
         def held(uuids: Sequence[str]) -> dict[str, int]:
             return {uuid: version for uuid, (version, _) in self.store.vectors(model, uuids).items()}
 
-        quality = measure_quality(self.store.search, self.store.exact, held, self.catalogue, sample.records)
+        quality = measure_quality(self.store.search, self.store.search_exactly, held, self.catalogue, sample.records)
         report(f"{quality.looked_for} sampled pictures, recall@{NEIGHBOURS} {quality.recall:.3f}")
         if quality.missing:
             findings.append(

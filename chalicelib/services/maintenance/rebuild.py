@@ -71,7 +71,7 @@ class RebuildService:
         filled = 0
         for collection in self.collections():
             for records in record_chunks(self.catalogue, collection.uuid):
-                held = target.held([record.uuid for record in records])
+                held = target.indexed_versions([record.uuid for record in records])
                 lacking = [record for record in records if held.get(record.uuid, 0) < record.version]
                 pictures = self._pictures(collection, lacking, model)
                 documents = [
@@ -116,7 +116,11 @@ class RebuildService:
             if abs(held - expected) > PENDING_PICTURES:
                 raise Conflict(f"{collection.uuid} has {expected} pictures in the catalogue; {held} were filled in.")
         quality = measure_quality(
-            target.search, target.exact, target.held, self.catalogue, sample.records + self._made.records
+            target.search,
+            target.search_exactly,
+            target.indexed_versions,
+            self.catalogue,
+            sample.records + self._made.records,
         )
         self.report(f"{quality.looked_for} sampled pictures, recall@{NEIGHBOURS} {quality.recall:.3f}")
         if quality.missing:

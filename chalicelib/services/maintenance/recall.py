@@ -2,10 +2,10 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chalicelib.domain.files import FileRecord
-from chalicelib.domain.vectors import Hit, VectorQuery
+from chalicelib.domain.vectors import Hit, SearchOptions, VectorQuery
 from chalicelib.services.ports import Catalogue
 
 SAMPLE_SIZE = 64  # pictures looked for, and used as queries
@@ -81,18 +81,16 @@ def measure_quality(
     for record in sample:
         assert record.embedding is not None
         own = VectorQuery(
-            record.account,
-            record.embedding.vector,
-            record.embedding.model,
-            limit=MAX_DUPLICATES,
-            collections=(record.collection,),
-            max_distance=SELF_DISTANCE,
+            account=record.account,
+            vector=record.embedding.vector,
+            model=record.embedding.model,
+            options=SearchOptions(limit=MAX_DUPLICATES, collections=(record.collection,), max_distance=SELF_DISTANCE),
         )
         hits = search(own)
         found = record.uuid in {hit.uuid for hit in hits} or len(hits) == MAX_DUPLICATES
         if not found and held([record.uuid]).get(record.uuid, 0) <= record.version and _is_unchanged(catalogue, record):
             missing.append(record.uuid)
-        query = VectorQuery(record.account, record.embedding.vector, record.embedding.model, NEIGHBOURS)
+        query = replace(own, options=SearchOptions(limit=NEIGHBOURS))
         true = exact(query)
         # By distance: of pictures that are equally near, any will do.
         farthest = true[-1].distance if true else 0.0

@@ -159,7 +159,7 @@ class TestABatchOfASyncThatIsNoMore:
         opened = list(world.embedder.embedded)
         assert world.deliver(batch)
         (document,) = world.vectors.documents.values()
-        assert (document.key, document.vector) == ("a.jpg", vector(b"one"))
+        assert (document.file.key, document.vector) == ("a.jpg", vector(b"one"))
         assert world.embedder.embedded == opened
         world.work()
         assert world.searchable() == {"a.jpg"}

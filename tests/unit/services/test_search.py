@@ -9,7 +9,7 @@ from chalicelib.services.search import QUERY_LIMIT
 from tests.fakes.embedder import UNREADABLE
 from tests.unit.services.harness import Harness
 
-ALL = SearchOptions(100)
+ALL = SearchOptions(limit=100)
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def test_a_text_that_says_nothing_or_too_much_is_refused(synced: Harness, query:
 
 def test_a_picture_finds_itself_first(synced: Harness) -> None:
     found = synced.app.search.by_image(synced.collection.account, b"picture of b.jpg", ALL)
-    assert (found.hits[0].key, found.hits[0].distance, len(found.hits), found.more) == ("b.jpg", 0.0, 3, False)
+    assert (found.hits[0].file.key, found.hits[0].distance, len(found.hits), found.more) == ("b.jpg", 0.0, 3, False)
 
 
 def test_a_file_finds_the_others_and_not_itself(synced: Harness) -> None:
     record = synced.record("b.jpg")
     assert record is not None
-    assert {hit.key for hit in synced.app.search.like(record, ALL).hits} == {"a.jpg", "c.jpg"}
+    assert {hit.file.key for hit in synced.app.search.like(record, ALL).hits} == {"a.jpg", "c.jpg"}
 
 
 @pytest.mark.parametrize("by_file", [False, True])
@@ -45,16 +45,16 @@ def test_pages_follow_one_another_without_a_gap_and_the_last_says_that_it_is(syn
     def search(wanted: SearchOptions) -> tuple[list[str], bool, tuple[float, str]]:
         search = synced.app.search
         found = search.like(record, wanted) if by_file else search.by_image(account, b"picture of a.jpg", wanted)
-        return [hit.key for hit in found.hits], found.more, (found.hits[-1].distance, found.hits[-1].uuid)
+        return [hit.file.key for hit in found.hits], found.more, (found.hits[-1].distance, found.hits[-1].uuid)
 
     whole, _, _ = search(ALL)
     pages, after, more = [], None, True
     while more:
-        keys, more, after = search(SearchOptions(1, after=after))
+        keys, more, after = search(SearchOptions(limit=1, after=after))
         pages += keys
     assert pages == whole
     assert len(whole) == 3 - by_file
-    exactly, more, _ = search(SearchOptions(len(whole)))
+    exactly, more, _ = search(SearchOptions(limit=len(whole)))
     assert (exactly, more) == (whole, False)
 
 
