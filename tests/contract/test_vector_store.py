@@ -906,6 +906,14 @@ class TestSQLiteFileOfAnOlderSchema:
             with pytest.raises(StoreUnavailable, match=r"infra\.admin reindex"):
                 operation()
 
+    def test_an_older_file_without_pictures_needs_no_rebuild(self, path: Path, store: SQLiteVectorStore, world: World):
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE documents SET vector = NULL, removed_at = 1")
+        assert store.search(world.query()) == []
+        store.upsert([world.picture(1)])
+        assert world.numbers(store.search(world.query())) == [1]
+        assert store.check_health() == []
+
     def test_after_a_rebuild_searches_find_everything(self, path: Path, store: SQLiteVectorStore, world: World):
         self.rebuild(store, world)
         for reader in (store, SQLiteVectorStore(path)):

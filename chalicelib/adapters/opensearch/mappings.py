@@ -16,7 +16,10 @@ from chalicelib.config import OpenSearchProfile
 # Stored in each index. Raised when documents change so that an index must be filled again from the catalogue: until
 # then, `check_health` reports the index.
 LAYOUT = 2
-HNSW_LINKS, HNSW_EF_CONSTRUCTION = 16, 128  # links of a vector in the graph, and candidates when they are chosen
+# Links of a vector in the graph, and candidates when they are chosen. A vector needs 1.1 * (4 * dimension + 8 * links)
+# bytes of memory: docs/opensearch.md, and
+# https://docs.opensearch.org/latest/vector-search/optimizing-storage/knn-vector-quantization/#hnsw-memory-estimation
+HNSW_LINKS, HNSW_EF_CONSTRUCTION = 16, 128
 
 Json = dict[str, Any]
 
@@ -37,7 +40,10 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """``refresh_seconds`` is how long a write waits at most until searches see it."""
+    """Args:
+    shards: OpenSearch advises 10 to 30 GB each where searching counts: docs/opensearch.md.
+    refresh_seconds: how long a write waits at most until searches see it.
+    """
 
     shards: int = 1
     replicas: int = 0

@@ -29,10 +29,10 @@ WAL_RETRY_SECONDS = 0.005
 
 
 def prepare(connection: sqlite3.Connection, busy_seconds: float) -> None:
-    """Create the tables, or replace those of an older schema by empty ones that require a rebuild.
+    """Create the tables, or replace those of an older schema by empty ones.
 
-    Only a rebuild from the catalogue can fill them, so searches fail until `infra.admin reindex` has done so. Writes go
-    on meanwhile, because they are as new as what the rebuild writes.
+    Where the older ones had documents, only a rebuild from the catalogue brings them back, so searches fail until
+    `infra.admin reindex` has done so. Writes go on meanwhile, because they are as new as what the rebuild writes.
 
     Raises:
         StoreUnavailable: the file is newer than this version of the code.
@@ -45,12 +45,12 @@ def prepare(connection: sqlite3.Connection, busy_seconds: float) -> None:
         connection.execute("BEGIN IMMEDIATE")
         version = _schema_version(connection)  # another process may have been faster
         if version < SCHEMA_VERSION:
-            if version > 0:
-                for table in TABLES:
-                    connection.execute(f"DROP TABLE IF EXISTS {table}")
+            incomplete = version > 0 and _has_documents(connection)
+            for table in TABLES if version > 0 else ():
+                connection.execute(f"DROP TABLE IF EXISTS {table}")
             for statement in SCHEMA:
                 connection.execute(statement)
-            connection.execute("UPDATE state SET rebuild_required = ?", (version > 0,))
+            connection.execute("UPDATE state SET rebuild_required = ?", (incomplete,))
         connection.execute("COMMIT")
     if _schema_version(connection) > SCHEMA_VERSION:
         raise StoreUnavailable(
@@ -79,6 +79,11 @@ def _use_wal(connection: sqlite3.Connection, busy_seconds: float) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
         time.sleep(WAL_RETRY_SECONDS)
+
+
+def _has_documents(connection: sqlite3.Connection) -> bool:
+    """Whether a file of any schema has more than tombstones."""
+    return connection.execute("SELECT 1 FROM documents WHERE vector IS NOT NULL LIMIT 1").fetchone() is not None
 
 
 def _schema_version(connection: sqlite3.Connection) -> int:

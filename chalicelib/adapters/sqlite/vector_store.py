@@ -140,7 +140,8 @@ class SQLiteVectorStore:
         return SQLiteRebuild(self, model, int(seq) if anew else 0)
 
     def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
-        select = f"SELECT uuid, version, vector FROM documents WHERE model = ? AND uuid IN ({_placeholders(uuids)})"  # noqa: S608
+        condition = f"model = ? AND uuid IN ({_placeholders(uuids)})"
+        select = f"SELECT uuid, version, vector FROM documents WHERE {condition}"  # noqa: S608  # placeholders alone
         with self._transaction("BEGIN") as connection:
             return {uuid: (version, vector) for uuid, version, vector in connection.execute(select, (model, *uuids))}
 
@@ -167,7 +168,8 @@ class SQLiteVectorStore:
 
     def versions_written_since(self, number: int, uuids: Sequence[str]) -> dict[str, int]:
         """Returns the versions of those documents and tombstones whose last write has a higher number."""
-        select = f"SELECT uuid, version FROM documents WHERE seq > ? AND uuid IN ({_placeholders(uuids)})"  # noqa: S608
+        condition = f"seq > ? AND uuid IN ({_placeholders(uuids)})"
+        select = f"SELECT uuid, version FROM documents WHERE {condition}"  # noqa: S608  # placeholders alone
         with self._transaction("BEGIN") as connection:
             return dict(connection.execute(select, (number, *uuids)).fetchall())
 
