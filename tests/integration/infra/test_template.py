@@ -6,7 +6,6 @@ import re
 import cfnlint
 import pytest
 
-from chalicelib.adapters.opensearch.mappings import LUCENE
 from chalicelib.config import Config, OpenSearchProfile, VectorStoreKind
 from chalicelib.domain.collections import MANAGED_PREFIX, checked_role
 from chalicelib.domain.errors import ConfigurationError, InvalidRequest
@@ -135,7 +134,7 @@ class TestParameters:
         assert set(stores) == set(VectorStoreKind)
         assert parameter == {"Ref": "OpenSearchProfile"}
         assert {serverless, *profiles["AllowedValues"]} <= set(OpenSearchProfile)
-        assert profiles["Default"] == LUCENE.name == OpenSearchProfile.LUCENE
+        assert profiles["Default"] == OpenSearchProfile.LUCENE
 
 
 class TestPermissions:
