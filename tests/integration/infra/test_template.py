@@ -7,7 +7,7 @@ import cfnlint
 import pytest
 
 from chalicelib.config import Config, OpenSearchProfile, VectorStoreKind
-from chalicelib.domain.collections import MANAGED_PREFIX, checked_role
+from chalicelib.domain.collections import MANAGED_PREFIX, parse_role
 from chalicelib.domain.errors import ConfigurationError, InvalidRequest
 from chalicelib.domain.uploads import INLINE_STAGING, PRESIGNED_STAGING
 from infra.workers import SCHEDULED, WORKERS
@@ -183,9 +183,9 @@ class TestPermissions:
             if statement["Action"] == "sts:AssumeRole"
         }
         assert assumed == {json.dumps({"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/similarix-*"})}
-        assert checked_role("arn:aws:iam::111122223333:role/similarix-reader")
+        assert parse_role("arn:aws:iam::111122223333:role/similarix-reader")
         with pytest.raises(InvalidRequest):
-            checked_role("arn:aws:iam::111122223333:role/reader")
+            parse_role("arn:aws:iam::111122223333:role/reader")
 
     def test_indexes_that_a_role_may_query_exist(self, resources):
         tables = of_type(resources, "AWS::DynamoDB::Table")
