@@ -253,8 +253,15 @@ class ManagedStorage(Protocol):
     @property
     def bucket(self) -> str: ...
     def put(self, key: str, body: bytes, content_type: str) -> ObjectInfo: ...
-    def copy(self, key: str, target: str, content_type: str) -> None:
-        """Copy an object within the bucket; raises NotFound if it does not exist."""
+    def copy(self, key: str, target: str, content_type: str, *, upload: str) -> None:
+        """Copy an object within the bucket, and mark the copy with the id of the upload that stores it.
+
+        Raises:
+            NotFound: the object does not exist.
+        """
+
+    def stored_by(self, key: str) -> str | None:
+        """Return the id of the upload that stored an object, empty if it has none; None if there is no object."""
 
     def delete(self, key: str) -> None: ...
     def presigned_get(self, key: str, *, seconds: int) -> str: ...

@@ -71,7 +71,7 @@ class UploadService:
         try:
             self.storage.put(upload.staged_key, body, "application/octet-stream")
         except Exception:
-            self.completion.fail(upload, *ABANDONED)
+            self.completion.fail(upload, ABANDONED)
             raise
         return self.completion.complete(upload)
 
@@ -92,7 +92,7 @@ class UploadService:
             # Before everything else: if this process crashes later, a worker finds the upload and ends it.
             self.queues.send_upload(upload.ref, delay=EXPIRY_CHECK_SECONDS)
         except Exception:
-            self.completion.fail(upload, *ABANDONED)
+            self.completion.fail(upload, ABANDONED)
             raise
         self._list_as_pending(upload, record)
         seconds = int(UPLOAD_WINDOW.total_seconds())
@@ -111,7 +111,7 @@ class UploadService:
             FileExists: a file has this name by now, and the upload was for a new file only.
         """
         upload = self.quota_ledger.upload(UploadRef(collection.account, collection.uuid, upload_id))
-        if upload is None:
+        if upload is None or upload.folder != PRESIGNED_STAGING:  # one in a single request is completed by that request
             raise NotFound("There is no such upload.")
         return self.completion.complete(upload)
 

@@ -15,7 +15,7 @@ from chalicelib.adapters.s3.sources import S3Sources
 from chalicelib.adapters.s3.storage import S3Storage
 from chalicelib.domain.collections import CollectionType
 from chalicelib.domain.embeddings import ReadFailure
-from chalicelib.domain.errors import SourceDenied
+from chalicelib.domain.errors import NotFound, SourceDenied
 from chalicelib.domain.files import ObjectInfo
 from chalicelib.services.ports import ManagedStorage, Source, Sources
 from tests.factories import AWKWARD_KEYS, a_collection
@@ -105,6 +105,24 @@ class BucketsContract:
         stored = subject.storage.put(f"{prefix}a.jpg", b"a picture", "image/jpeg")
         assert stored == ObjectInfo(f"{prefix}a.jpg", md5(b"a picture", usedforsecurity=False).hexdigest(), 9)
         assert subject.source(prefix, subject.storage.bucket).head_objects([stored.key]) == {stored.key: stored}
+
+    def test_a_copy_has_the_bytes_and_names_the_upload_that_stored_it(self, subject: Subject, prefix: str):
+        staged, stored = (f"{prefix}{name} ü.jpg" for name in ("staged", "stored"))
+        put = subject.storage.put(staged, b"a picture", "application/octet-stream")
+        assert subject.storage.stored_by(stored) is None
+        subject.storage.copy(staged, stored, "image/jpeg", upload="an-upload")
+        source = subject.source(prefix, subject.storage.bucket)
+        assert source.head_objects([stored]) == {stored: ObjectInfo(stored, put.etag, put.size)}
+        assert (subject.storage.stored_by(stored), subject.storage.stored_by(staged)) == ("an-upload", "")
+        subject.storage.copy(staged, stored, "image/jpeg", upload="another-upload")
+        assert subject.storage.stored_by(stored) == "another-upload"
+        subject.storage.delete(stored)
+        assert subject.storage.stored_by(stored) is None
+
+    def test_an_object_that_does_not_exist_cannot_be_copied(self, subject: Subject, prefix: str):
+        with pytest.raises(NotFound):
+            subject.storage.copy(f"{prefix}missing", f"{prefix}stored", "image/jpeg", upload="an-upload")
+        assert subject.storage.stored_by(f"{prefix}stored") is None
 
     def test_a_thumbnail_is_the_body_uploaded_to_its_url(self, subject: Subject):
         collection, key = str(uuid4()), str(uuid4())

@@ -34,12 +34,16 @@ class FakeStorage:
         self._sources.bucket(self._bucket).put(key, body)
         return ObjectInfo(key, etag(body), len(body))
 
-    def copy(self, key: str, target: str, content_type: str) -> None:
+    def copy(self, key: str, target: str, content_type: str, *, upload: str) -> None:
         assert "/" in content_type
         managed = self._sources.bucket(self._bucket)
         if key not in managed.objects:
             raise NotFound("The uploaded file no longer exists.")
-        managed.put(target, managed.objects[key])
+        managed.put(target, managed.objects[key], upload=upload)
+
+    def stored_by(self, key: str) -> str | None:
+        managed = self._sources.bucket(self._bucket)
+        return managed.uploads.get(key, "") if key in managed.objects else None
 
     def delete(self, key: str) -> None:
         self._sources.bucket(self._bucket).delete(key)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 MAX_KEYS_PER_DELETION = 1000  # of a DeleteObjects
+_UPLOAD = "similarix-upload"  # the metadata of a stored file that names its upload
 _NOT_FOUND_CODES = ("NoSuchKey", "404")
 
 
@@ -31,7 +32,7 @@ class S3Storage:
         response = self._client.put_object(Bucket=self._managed, Key=key, Body=body, ContentType=content_type)
         return ObjectInfo(key, response["ETag"].strip('"'), len(body))
 
-    def copy(self, key: str, target: str, content_type: str) -> None:
+    def copy(self, key: str, target: str, content_type: str, *, upload: str) -> None:
         try:
             self._client.copy_object(
                 Bucket=self._managed,
@@ -39,10 +40,19 @@ class S3Storage:
                 CopySource={"Bucket": self._managed, "Key": key},
                 MetadataDirective="REPLACE",
                 ContentType=content_type,
+                Metadata={_UPLOAD: upload},
             )
         except ClientError as error:
             if error.response["Error"]["Code"] in _NOT_FOUND_CODES:
                 raise NotFound("The uploaded file no longer exists. Upload it again.") from error
+            raise
+
+    def stored_by(self, key: str) -> str | None:
+        try:
+            return self._client.head_object(Bucket=self._managed, Key=key)["Metadata"].get(_UPLOAD, "")
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _NOT_FOUND_CODES:
+                return None
             raise
 
     def delete(self, key: str) -> None:
