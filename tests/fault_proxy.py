@@ -1,4 +1,4 @@
-"""A proxy on loopback before a server that is well, for tests of what happens when it is not."""
+"""A proxy on localhost that injects faults into the connection to a healthy server."""
 
 import http.client
 import json
@@ -10,105 +10,114 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+FORWARD_TIMEOUT_SECONDS = 60
 
-class Refusal(Exception):
-    """What a door answers instead of letting a request through."""
+
+class Rejection(Exception):
+    """A gate's response in place of the server's."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
 
 
-# Of a request's method, path with parameters, and body: the body to pass on, or a Refusal is raised.
-Door = Callable[[str, str, bytes], bytes]
+# Takes a request's method, path with parameters, and body; returns the body to forward, or raises a Rejection.
+Gate = Callable[[str, str, bytes], bytes]
 
 
 class Proxy:
-    """Passes requests on. What a test may set: ``faults``, each of which meets one request, the first one first.
+    """Forwards requests, and injects the faults and applies the gate that a test has set.
 
-    A fault is a status to answer with, seconds to wait before passing on (a float), ``cut`` to close the connection
-    without an answer, or ``lost`` to do so after the request was passed on. ``word`` narrows them to requests whose
-    path or body holds it. ``met`` counts those that met one. ``refused`` are the requests that a ``door`` has refused,
-    ``passed`` those that were passed on.
+    Attributes:
+        faults: each is injected into one request, the first one first. A status to respond with, seconds to wait before
+            forwarding (a float), ``cut`` to close the connection without a response, or ``lost`` to close it after the
+            request was forwarded.
+        fault_filter: faults are injected only into requests whose path or body contains it.
+        injected: how many faults were injected.
+        gate: decides which requests are forwarded.
+        rejected: the requests that the gate rejected.
+        forwarded: the requests that reached the server.
     """
 
-    def __init__(self, behind: str) -> None:
-        self.behind = urlsplit(behind)
+    def __init__(self, server: str) -> None:
+        self.server = urlsplit(server)
         self.faults: list[int | float | str] = []
-        self.word = ""
-        self.met = 0
-        self.door: Door | None = None
-        self.refused: list[str] = []
-        self.passed: list[str] = []
+        self.fault_filter = ""
+        self.injected = 0
+        self.gate: Gate | None = None
+        self.rejected: list[str] = []
+        self.forwarded: list[str] = []
         self._lock = threading.Lock()
 
-    def fault_for(self, path: str, body: bytes) -> int | float | str | None:
+    def next_fault(self, path: str, body: bytes) -> int | float | str | None:
         with self._lock:
-            if self.faults and (self.word in path or self.word.encode() in body):
-                self.met += 1
+            if self.faults and (self.fault_filter in path or self.fault_filter.encode() in body):
+                self.injected += 1
                 return self.faults.pop(0)
         return None
 
 
 @contextmanager
-def proxy_before(endpoint: str) -> Iterator[tuple[str, Proxy]]:
-    """The proxy's URL and the proxy."""
-    proxy = Proxy(endpoint)
+def proxy_before(server: str) -> Iterator[tuple[str, Proxy]]:
+    """Yields the URL of a proxy before a server, and the proxy."""
+    proxy = Proxy(server)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True  # head and body are sent one after the other, and need not wait for each other
 
-        def answer(self) -> None:
+        def forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            fault = proxy.fault_for(self.path, body)
+            fault = proxy.next_fault(self.path, body)
             if fault == "cut":
                 self.close_connection = True
                 return
             if isinstance(fault, int):
-                self._reply(fault, "application/json", b'{"error": {"type": "injected", "reason": "by a test"}}')
+                self._respond(fault, "application/json", b'{"error": {"type": "injected", "reason": "by a test"}}')
                 return
             if isinstance(fault, float):
                 time.sleep(fault)
             try:
-                body = proxy.door(self.command, self.path, body) if proxy.door else body
-            except Refusal as refusal:
-                proxy.refused.append(f"{self.command} {self.path}: {refusal}")
-                told = {"error": {"type": "not_supported", "reason": str(refusal)}, "status": refusal.status}
-                self._reply(refusal.status, "application/json", json.dumps(told).encode())
+                body = proxy.gate(self.command, self.path, body) if proxy.gate else body
+            except Rejection as rejection:
+                proxy.rejected.append(f"{self.command} {self.path}: {rejection}")
+                error = {"error": {"type": "not_supported", "reason": str(rejection)}, "status": rejection.status}
+                self._respond(rejection.status, "application/json", json.dumps(error).encode())
                 return
-            proxy.passed.append(f"{self.command} {self.path}")
-            connection = http.client.HTTPConnection(str(proxy.behind.hostname), proxy.behind.port, timeout=60)
+            proxy.forwarded.append(f"{self.command} {self.path}")
+            connection = http.client.HTTPConnection(
+                str(proxy.server.hostname), proxy.server.port, timeout=FORWARD_TIMEOUT_SECONDS
+            )
             connection.request(self.command, self.path, body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            told_by_server = answer.read()
+            response = connection.getresponse()
+            response_body = response.read()
             connection.close()
             if fault == "lost":
                 self.close_connection = True
                 return
-            self._reply(answer.status, answer.getheader("Content-Type", "application/json"), told_by_server)
+            self._respond(response.status, response.getheader("Content-Type", "application/json"), response_body)
 
-        def _reply(self, status: int, kind: str, body: bytes) -> None:
+        def _respond(self, status: int, content_type: str, body: bytes) -> None:
             try:
                 self.send_response(status)
-                self.send_header("Content-Type", kind)
+                self.send_header("Content-Type", content_type)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
             except OSError:
-                self.close_connection = True  # the caller has not waited
+                self.close_connection = True  # the client did not wait
 
-        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815  # as the base class calls them
+        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = forward  # noqa: N815  # as the base class calls them
 
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=listener.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", proxy
+        yield f"http://127.0.0.1:{listener.server_port}", proxy
     finally:
-        server.shutdown()
-        server.server_close()
+        listener.shutdown()
+        listener.server_close()
         thread.join()

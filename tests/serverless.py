@@ -1,9 +1,9 @@
-"""A genuine node behind a door that lets through what a collection of OpenSearch Serverless takes, and nothing else.
+"""A genuine node behind a gate that forwards what a collection of OpenSearch Serverless accepts, and nothing else.
 
-What that is: https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-genref.html and, of ids,
-…/serverless-overview.html#serverless-usecase. Of parameters these pages say nothing; they are refused too. Shards and
-the refresh interval are the service's own: several shards, so that nothing may depend on there being one. The engine
-alone is another one than Serverless', whose native code is not published.
+The operations are those of https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-genref.html;
+…/serverless-overview.html#serverless-usecase says what holds for ids. These pages say nothing of parameters, so the
+gate rejects them too. The gate sets shards and the refresh interval, as the service does: several shards, so that
+nothing may depend on there being one. Only the engine differs from Serverless', whose native code is not published.
 """
 
 import json
@@ -15,16 +15,17 @@ from typing import Any
 import pytest
 
 from chalicelib.adapters.opensearch.append_only import AppendOnlyDocuments
-from chalicelib.adapters.opensearch.client import OpenSearchCalls, connect
+from chalicelib.adapters.opensearch.client import OpenSearchClient, connect
 from chalicelib.adapters.opensearch.indexes import Indexes
-from chalicelib.adapters.opensearch.mappings import LUCENE, Profile
+from chalicelib.adapters.opensearch.mappings import PROFILES, Profile
 from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
+from chalicelib.config import OpenSearchProfile
 from infra.opensearch.node import Node
-from tests.fault_proxy import Proxy, Refusal, proxy_before
+from tests.fault_proxy import Proxy, Rejection, proxy_before
 
-PROFILE = Profile("serverless-lucene", LUCENE.vector, serverless=True)
-ITS_OWN = {"number_of_shards": 2, "number_of_replicas": 0, "refresh_interval": "10ms"}
-TAKEN = [
+PROFILE = Profile(PROFILES[OpenSearchProfile.LUCENE].vector_mapping, serverless=True)
+SERVICE_SETTINGS = {"number_of_shards": 2, "number_of_replicas": 0, "refresh_interval": "10ms"}
+ACCEPTED_OPERATIONS = [
     ("PUT", r"/[^/_][^/]*"),
     ("GET", r"/[^/_][^/]*"),
     ("DELETE", r"/[^/_][^/]*"),
@@ -33,47 +34,56 @@ TAKEN = [
     ("POST", r"/_bulk"),
     ("POST", r"/_aliases"),
 ]
-OF_A_QUERY = {"query", "size", "sort", "search_after", "track_scores", "track_total_hits", "_source", "docvalue_fields"}
+ACCEPTED_SEARCH_FIELDS = {
+    "query",
+    "size",
+    "sort",
+    "search_after",
+    "track_scores",
+    "track_total_hits",
+    "_source",
+    "docvalue_fields",
+}
 
 
-def door(method: str, path: str, body: bytes) -> bytes:
-    """Raises Refusal for whatever Serverless does not take."""
-    if not any(method == each and re.fullmatch(pattern, path) for each, pattern in TAKEN):
-        raise Refusal(404, f"{method} {path} is no operation of Serverless, or has a parameter.")
+def serverless_gate(method: str, path: str, body: bytes) -> bytes:
+    """Returns the body to forward; raises Rejection for a request that Serverless does not accept."""
+    if not any(method == accepted and re.fullmatch(pattern, path) for accepted, pattern in ACCEPTED_OPERATIONS):
+        raise Rejection(404, f"{method} {path} is no operation of Serverless, or has a parameter.")
     if path == "/_bulk":
-        _bulk(body)
+        _check_bulk(body)
     elif method == "PUT":
-        return _index(json.loads(body))
+        return _index_with_service_settings(json.loads(body))
     elif path.endswith("/_search"):
-        _search(json.loads(body))
+        _check_search(json.loads(body))
     return body
 
 
-def _bulk(body: bytes) -> None:
+def _check_bulk(body: bytes) -> None:
     lines = iter(body.splitlines())
     for line in lines:
-        ((action, where),) = json.loads(line).items()
+        ((action, metadata),) = json.loads(line).items()
         if action == "delete":
-            if where.keys() != {"_index", "_id"}:
-                raise Refusal(400, f"A deletion has an index and an id, not {sorted(where)}.")
+            if metadata.keys() != {"_index", "_id"}:
+                raise Rejection(400, f"A deletion has an index and an id, not {sorted(metadata)}.")
             continue
-        if action != "index" or where.keys() != {"_index"}:
-            raise Refusal(400, "Document ID is not supported in create/index operation request")
+        if action != "index" or metadata.keys() != {"_index"}:
+            raise Rejection(400, "Document ID is not supported in create/index operation request")
         next(lines)
 
 
-def _index(body: Any) -> bytes:
+def _index_with_service_settings(body: Any) -> bytes:
     if body["settings"] != {"index": {"knn": True}}:
-        raise Refusal(400, "Shards, replicas and the refresh interval are the service's own.")
-    body["settings"]["index"] |= ITS_OWN
+        raise Rejection(400, "The service sets shards, replicas and the refresh interval itself.")
+    body["settings"]["index"] |= SERVICE_SETTINGS
     return json.dumps(body).encode()
 
 
-def _search(body: Any) -> None:
-    if not body.keys() <= OF_A_QUERY:
-        raise Refusal(400, f"{sorted(body.keys() - OF_A_QUERY)} may not be asked for.")
+def _check_search(body: Any) -> None:
+    if not body.keys() <= ACCEPTED_SEARCH_FIELDS:
+        raise Rejection(400, f"A search may not have {sorted(body.keys() - ACCEPTED_SEARCH_FIELDS)}.")
     if {"script", "script_score", "method_parameters"} & _names(body["query"]):
-        raise Refusal(400, "Neither scripts nor what is the engine's own may be asked for.")
+        raise Rejection(400, "A query may have neither scripts nor parameters of the engine.")
 
 
 def _names(value: Any) -> set[str]:
@@ -86,22 +96,22 @@ def _names(value: Any) -> set[str]:
 
 @pytest.fixture(scope="session")
 def serverless(node: Node) -> Iterator[tuple[str, Proxy]]:
-    """Its endpoint, and the proxy at its door; whoever has it must not have been refused anything."""
+    """Yields the endpoint and its proxy; no request of the tests may have been rejected."""
     with proxy_before(node.endpoint) as (endpoint, proxy):
-        proxy.door = door
+        proxy.gate = serverless_gate
         yield endpoint, proxy
-    assert proxy.refused == []
+    assert proxy.rejected == []
 
 
 def serverless_store_on(
     endpoint: str,
     prefix: str,
-    kind: type[AppendOnlyDocuments] = AppendOnlyDocuments,
+    documents: type[AppendOnlyDocuments] = AppendOnlyDocuments,
     *,
-    patience: float = 20.0,
+    visibility_wait: float = 20.0,
     now: Callable[[], float] = time.time,
 ) -> OpenSearchVectorStore:
-    """A store of a process of its own. Its writes wait until they are seen, so that a test need not."""
-    calls = OpenSearchCalls(connect(endpoint))
-    indexes = Indexes(calls, prefix=prefix, profile=PROFILE, known_seconds=0.3)
-    return OpenSearchVectorStore(calls, indexes, kind(calls, patience=patience), now=now)
+    """Returns a store as one process has it. Its writes wait until searches see them, so that a test need not."""
+    client = OpenSearchClient(connect(endpoint))
+    indexes = Indexes(client, prefix=prefix, profile=PROFILE, cache_seconds=0.3)
+    return OpenSearchVectorStore(client, indexes, documents(client, visibility_wait=visibility_wait), now=now)

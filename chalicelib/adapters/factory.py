@@ -72,21 +72,21 @@ class AWSAdapters:
     def _opensearch(self, config: OpenSearchConfig) -> MaintainedVectorStore:
         # They import an HTTP client that functions without OpenSearch do not need.
         from chalicelib.adapters.opensearch.append_only import AppendOnlyDocuments
-        from chalicelib.adapters.opensearch.client import OpenSearchCalls, connect
+        from chalicelib.adapters.opensearch.client import OpenSearchClient, connect
         from chalicelib.adapters.opensearch.documents import VersionedDocuments
         from chalicelib.adapters.opensearch.indexes import Indexes
         from chalicelib.adapters.opensearch.mappings import PROFILES, Sizing
         from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
 
         credentials = boto3.Session().get_credentials() if config.signing else None
-        client = connect(
+        connection = connect(
             config.endpoint, service=config.signing or "", region=self.config.aws_region, credentials=credentials
         )
-        calls = OpenSearchCalls(client)
+        client = OpenSearchClient(connection)
         profile = PROFILES[config.profile]
-        indexes = Indexes(calls, profile=profile, sizing=Sizing(shards=config.shards, replicas=config.replicas))
-        documents = AppendOnlyDocuments(calls) if profile.serverless else VersionedDocuments(calls, indexes)
-        return OpenSearchVectorStore(calls, indexes, documents)
+        indexes = Indexes(client, profile=profile, sizing=Sizing(shards=config.shards, replicas=config.replicas))
+        documents = AppendOnlyDocuments(client) if profile.serverless else VersionedDocuments(client, indexes)
+        return OpenSearchVectorStore(client, indexes, documents)
 
     @cached_property
     def accounts(self) -> DynamoDBAccounts:

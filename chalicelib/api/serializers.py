@@ -23,13 +23,14 @@ DISTANCE_DIGITS = 6  # float32 has no more, and an identical picture gets exactl
 
 
 def hit(hit: Hit, base_url: str) -> dict[str, Any]:
+    file = hit.file
     return {
         "uuid": hit.uuid,
-        "file_name": hit.key.rpartition("/")[2],
-        "file_size": hit.size,
-        "md5": hit.md5,
-        "thumbnail": f"{base_url}/media/{hit.collection}/{hit.uuid}.jpg",
-        "s3_uri": f"s3://{hit.bucket}/{hit.key}",
+        "file_name": file.key.rpartition("/")[2],
+        "file_size": file.size,
+        "md5": file.md5,
+        "thumbnail": f"{base_url}/media/{file.collection}/{hit.uuid}.jpg",
+        "s3_uri": f"s3://{file.bucket}/{file.key}",
         "download_url": f"{base_url}/collections/download/{hit.uuid}/",
         "distance": abs(round(hit.distance, DISTANCE_DIGITS)),
     }

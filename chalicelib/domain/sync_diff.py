@@ -71,18 +71,17 @@ def merge_join(
     key = ""
     for entry, s3_object in _outer_join(listing, catalogue):
         action = decide(entry, s3_object, model, retry=retry)
+        indexed = False
         if s3_object is not None:
             key = s3_object.key
             listed += 1
-            if entry is not None and action is Action.NOTHING and entry.over_plan and retry_budget > 0:
+            if entry is not None and entry.over_plan and retry_budget > 0 and action is Action.NOTHING:
                 action, retry_budget = Action.RETRY, retry_budget - 1
-            if action is not Action.NOTHING:
-                differences.append(Difference(key, CHANGE_KINDS[action], s3_object))
         elif entry is not None:
             key = entry.key
-            if action is not Action.NOTHING:
-                indexed = entry.state is FileState.INDEXED
-                differences.append(Difference(key, CHANGE_KINDS[action], None, indexed))
+            indexed = entry.state is FileState.INDEXED
+        if action is not Action.NOTHING:
+            differences.append(Difference(key, CHANGE_KINDS[action], s3_object, indexed))
         scanned += 1
         if scanned == chunk_keys:
             yield Chunk(key, scanned, listed, differences)

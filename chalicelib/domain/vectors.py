@@ -1,6 +1,10 @@
-"""What the vector store keeps and answers: documents, queries, hits, and the port itself."""
+"""What the vector store keeps and returns: documents, queries and hits; and the rules that every store shares."""
 
-from dataclasses import dataclass
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
 
 from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.files import FileRecord
@@ -8,94 +12,151 @@ from chalicelib.domain.files import FileRecord
 # Late writes come from queues, and SQS keeps a message for 14 days at most: an older tombstone has nothing to fend off.
 TOMBSTONE_SECONDS = 15 * 24 * 3600
 
+DISTANCE_DECIMALS = 6  # of a distance; the order of hits, `after` and `max_distance` use the rounded value
+MAX_DISTANCE = 2.0  # of two vectors that point in opposite directions
+UNIT_TOLERANCE = 1e-4  # of a vector's squared length around 1
 
-@dataclass(frozen=True, slots=True)
-class VectorDocument:
-    """One searchable picture, flat, with all that a search result shows.
+# Where a hit stands in the results: its rounded distance, then its uuid.
+Position = tuple[float, str]
 
-    Args:
-        uuid: the file's identity, the document's id in the store.
-        version: grows with each change of the file; a store keeps the highest and ignores a lower one.
-        model: stamp of the model and decode version, e.g. ``lite-1+d2``; only vectors of one stamp are compared.
-        vector: little-endian float32, L2-normalised; its length is four times the model's dimension.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSummary:
+    """What a search result shows of a file.
+
+    Every store keeps it as opaque JSON, so another field needs no new layout of an index and no new schema. Such a
+    field must have a default, because documents that were stored before it lack it.
     """
 
-    uuid: str
-    account: str
     collection: str
     bucket: str
     key: str
     size: int
     md5: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Reads what ``to_json`` of this or another version returned: unknown fields are ignored, missing defaulted."""
+        names = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in stored.items() if name in names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorDocument:
+    """One searchable picture.
+
+    Args:
+        uuid: the file's identity, the document's id in the store.
+        version: grows with each change of the file; a store keeps the highest and ignores a lower one.
+        model: the model version, e.g. ``lite-1+d2``; only vectors of the same model version are compared.
+        vector: little-endian float32, L2-normalised; its length is four times the model's dimension.
+        file: what a search result shows.
+    """
+
+    uuid: str
+    account: str
     model: str
     version: int
     vector: bytes
+    file: FileSummary
+
+    @property
+    def collection(self) -> str:
+        return self.file.collection
 
 
-def vector_document(record: FileRecord, picture: ImageEmbedding, bucket: str) -> VectorDocument:
-    """A record's picture as the vector store keeps it."""
+def vector_document(record: FileRecord, embedding: ImageEmbedding, bucket: str) -> VectorDocument:
+    """Returns the document by which the vector store finds a record's picture."""
     return VectorDocument(
         uuid=record.uuid,
         account=record.account,
-        collection=record.collection,
-        bucket=bucket,
-        key=record.key,
-        size=picture.size,
-        md5=picture.md5,
-        model=picture.model,
+        model=embedding.model,
         version=record.version,
-        vector=picture.vector,
+        vector=embedding.vector,
+        file=FileSummary(
+            collection=record.collection, bucket=bucket, key=record.key, size=embedding.size, md5=embedding.md5
+        ),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class VectorRemoval:
-    """Takes a document out, unless the store already holds a higher version of it."""
+    """Removes a document, unless the store already has a higher version of it."""
 
     uuid: str
     version: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """Which hits a search returns, as its caller chooses.
+
+    Args:
+        limit: how many hits at most, at least 1.
+        collections: only files of these collections; ``None`` means all of the account.
+        max_distance: only hits whose cosine distance is not above it.
+        after: the position of the last hit of the previous page.
+    """
+
+    limit: int
+    collections: tuple[str, ...] | None = None
+    max_distance: float | None = None
+    after: Position | None = None
+
+    def admits(self, position: Position) -> bool:
+        """Whether a hit lies behind the previous page and not beyond the maximal distance."""
+        return (self.max_distance is None or position[0] <= self.max_distance) and (
+            self.after is None or position > self.after
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VectorQuery:
-    """The nearest documents of one account to ``vector``, nearest first.
+    """Asks for the documents of one account that are nearest to ``vector``, nearest first.
 
     Args:
         vector: little-endian float32, L2-normalised.
-        model: the stamp whose vectors are compared.
-        limit: how many hits at most, at least 1.
-        collections: only these collections; ``None`` means all of the account.
-        max_distance: only hits whose cosine distance is not above it.
-        after: the ``(distance, uuid)`` of the last hit of the page before.
+        model: the model version whose vectors are compared.
     """
 
     account: str
     vector: bytes
     model: str
-    limit: int
-    collections: tuple[str, ...] | None = None
-    max_distance: float | None = None
-    after: tuple[float, str] | None = None
+    options: SearchOptions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A document found, with its cosine distance ``1 - cos`` in [0, 2]; ties stand in order of uuid."""
+    """A file that a search found, with its cosine distance ``1 - cos`` in [0, 2]."""
 
     uuid: str
-    collection: str
-    bucket: str
-    key: str
-    size: int
-    md5: str
+    file: FileSummary
     distance: float
 
+    @property
+    def position(self) -> Position:
+        """Hits are in the order of their positions: equal distances are ordered by uuid."""
+        return self.distance, self.uuid
 
-@dataclass(frozen=True, slots=True)
-class SearchOptions:
-    """Which part of the answer: the fields of ``VectorQuery`` that a caller may choose."""
 
-    limit: int
-    collections: tuple[str, ...] | None = None
-    max_distance: float | None = None
-    after: tuple[float, str] | None = None
+def unit_vector(vector: bytes) -> tuple[float, ...]:
+    """Returns the numbers of a vector.
+
+    Raises:
+        ValueError: it is not a sequence of float32, or not of length one.
+    """
+    if not vector or len(vector) % 4:
+        raise ValueError(f"A vector of {len(vector)} bytes is not a sequence of float32.")
+    values = struct.unpack(f"<{len(vector) // 4}f", vector)
+    length = math.hypot(*values)
+    if not math.isclose(length**2, 1, rel_tol=0, abs_tol=UNIT_TOLERANCE):
+        raise ValueError(f"A vector's length is {length:.6f}, not 1.")
+    return values
+
+
+def rounded_distance(distance: float) -> float:
+    """Returns a cosine distance as hits have it: float32 may compute one slightly below 0 or above 2."""
+    return round(min(max(distance, 0.0), MAX_DISTANCE), DISTANCE_DECIMALS)

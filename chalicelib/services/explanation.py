@@ -7,7 +7,7 @@ from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import InvalidRequest, SourceUnavailable
 from chalicelib.domain.files import OVER_PLAN, Action, FileRecord, FileState, ObjectInfo, decide
-from chalicelib.domain.vectors import VectorQuery
+from chalicelib.domain.vectors import SearchOptions, VectorQuery
 from chalicelib.services.ports import Catalogue, Embedder, Sources, VectorStore
 
 KEY_LIMIT = 1024  # bytes, as in S3
@@ -69,7 +69,10 @@ class ExplanationService:
         if record.embedding is None:
             return False
         query = VectorQuery(
-            record.account, record.embedding.vector, record.embedding.model, SELF_HITS, collections=(record.collection,)
+            account=record.account,
+            vector=record.embedding.vector,
+            model=record.embedding.model,
+            options=SearchOptions(limit=SELF_HITS, collections=(record.collection,)),
         )
         return any(hit.uuid == record.uuid for hit in self.vectors.search(query))
 

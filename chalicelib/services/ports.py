@@ -302,10 +302,10 @@ class FailureLog(Protocol):
 
 
 class VectorStore(Protocol):
-    """A projection of the catalogue that answers nearest-neighbour queries.
+    """A projection of the catalogue that finds nearest neighbours.
 
-    Every method raises ``StoreUnavailable`` when the store cannot be reached; a write that returned is visible to the
-    next search of any process.
+    Every method raises ``StoreUnavailable`` when the store cannot be reached. The next search of any process sees a
+    write that has returned.
     """
 
     def upsert(self, documents: Sequence[VectorDocument]) -> None: ...
@@ -317,60 +317,60 @@ class VectorStore(Protocol):
     def search(self, query: VectorQuery) -> list[Hit]: ...
 
     def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
-        """Documents of an account; without a model, a picture counts once for each model that it is kept for."""
+        """Returns how many documents an account has; without a model, a picture counts once for each of its models."""
 
 
 class Rebuild(Protocol):
-    """The vectors of one model, being filled anew beside searches and writes, which go on."""
+    """The vectors of one model version, being filled again while searches and writes go on."""
 
-    def held(self, uuids: Sequence[str]) -> dict[str, int]:
-        """The versions that this rebuild has of these files, tombstones too."""
+    def indexed_versions(self, uuids: Sequence[str]) -> dict[str, int]:
+        """Returns the versions that this rebuild has of these files, tombstones included."""
 
     def write(self, documents: Sequence[VectorDocument], removals: Sequence[VectorRemoval]) -> None:
-        """Fill in; a lower version than the one that is there loses, as everywhere."""
+        """Write documents and tombstones; one with a lower version than the stored one loses, as everywhere."""
 
     def count(self, account: str, collection: str) -> int: ...
 
     def search(self, query: VectorQuery) -> list[Hit]:
-        """An answer out of what has been filled in."""
+        """Search what has been written to the rebuild."""
 
-    def exact(self, query: VectorQuery) -> list[Hit]:
-        """The same with every vector compared."""
+    def search_exactly(self, query: VectorQuery) -> list[Hit]:
+        """As ``search``, with every vector compared."""
 
     def serve(self) -> None:
-        """From now on, in one step, searches are answered from what has been filled in, and from nothing else."""
+        """In one step, let searches see what the rebuild has, and nothing else."""
 
 
 class MaintainedVectorStore(VectorStore, Protocol):
-    """What administration asks of a store beside what the application does."""
+    """What administration needs of a store beside what the application does."""
 
     def rebuild(self, model: str, dimension: int, *, anew: bool = True) -> Rebuild:
-        """Begin to fill a model's vectors anew, or go on where an earlier rebuild stopped.
+        """Begin to fill a model version's vectors again, or continue an earlier rebuild where it stopped.
 
         Args:
-            anew: else what is searched now is completed.
+            anew: else the vectors that are searched now are completed.
         """
 
-    def exact(self, query: VectorQuery) -> list[Hit]:
+    def search_exactly(self, query: VectorQuery) -> list[Hit]:
         """As ``search``, with every vector compared."""
 
     def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
-        """Versions and vectors of those files that the store has a vector of this model of."""
+        """Returns versions and vectors of those files that have a vector of this model version."""
 
     def retire_others(self, model: str) -> None:
-        """Nobody searches other models' vectors any more: they take no more writes, and wait to be dropped."""
+        """Stop searching and writing the vectors of other model versions; ``drop_old`` deletes them."""
 
     def check_health(self) -> list[str]:
-        """What is wrong with the store itself, each in a sentence that says what to do about it."""
+        """Returns what is wrong with the store itself, each in a sentence that says what to do about it."""
 
     def drop_old(self) -> list[str]:
-        """Delete what rebuilds have left behind; answers the names."""
+        """Delete what rebuilds have left behind; returns the names."""
 
     def abandon(self) -> list[str]:
-        """Delete what an unfinished rebuild has filled; answers the names."""
+        """Delete what an unfinished rebuild has written; returns the names."""
 
     def purge(self) -> int:
-        """Delete tombstones that nothing can come late for any more; answers how many."""
+        """Delete tombstones that are older than any late write can be; returns how many."""
 
 
 class Adapters(Protocol):

@@ -1,7 +1,7 @@
 """Searches an account's pictures by text, by picture, or by an indexed file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.domain.embeddings import QueryVector, ReadFailure, unreadable_picture
 from chalicelib.domain.errors import InvalidRequest
@@ -58,12 +58,12 @@ class SearchService:
         return self._nearest(record.account, embedding, options, without=record.uuid)
 
     def _nearest(
-        self, account: str, embedding: QueryVector, wanted: SearchOptions, without: str | None = None
+        self, account: str, vector: QueryVector, options: SearchOptions, without: str | None = None
     ) -> SearchPage:
         # One more tells whether there is a next page, and one more yet makes up for the one that is left out.
-        limit = wanted.limit + 1 + (without is not None)
+        limit = options.limit + 1 + (without is not None)
         query = VectorQuery(
-            account, embedding.vector, embedding.model, limit, wanted.collections, wanted.max_distance, wanted.after
+            account=account, vector=vector.vector, model=vector.model, options=replace(options, limit=limit)
         )
         hits = [hit for hit in self.vectors.search(query) if hit.uuid != without]
-        return SearchPage(hits[: wanted.limit], has_more=len(hits) > wanted.limit)
+        return SearchPage(hits[: options.limit], has_more=len(hits) > options.limit)

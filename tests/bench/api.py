@@ -17,7 +17,7 @@ from typing import Any
 
 from chalicelib.adapters.factory import AWSAdapters
 from chalicelib.bootstrap import Services
-from chalicelib.domain.accounts import Scope, Subscription
+from chalicelib.domain.accounts import NewToken, Scope, Subscription
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.vectors import SearchOptions
 from chalicelib.services.authentication import Authentication, Caller
@@ -72,7 +72,7 @@ def main() -> None:
         config = deployment.services.config
         services = Services(config, AWSAdapters(config, clients.client))
         account = services.accounts.open("bench", Subscription("business"))
-        secret, _ = services.accounts.issue_token(account.uuid, "bench", Scope.WRITE)
+        secret, _ = services.accounts.issue_token(account.uuid, NewToken("bench", Scope.WRITE))
         measure_token_checks(services, clients, f"Token {secret}")
         caller = services.authentication.caller(f"Token {secret}", writes=True)
         collection = services.collections.create(caller, {"type": "managed", "name": "bench"})

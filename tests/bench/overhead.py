@@ -17,7 +17,7 @@ from chalice.app import Chalice
 from chalicelib.api.routes import register_routes
 from chalicelib.domain.accounts import Scope, Subscription, Token
 from chalicelib.domain.embeddings import QueryVector
-from chalicelib.domain.vectors import Hit, VectorQuery
+from chalicelib.domain.vectors import FileSummary, Hit, VectorQuery
 from chalicelib.services.authentication import Authentication
 from chalicelib.services.search import SearchService
 from infra.package import package
@@ -29,7 +29,14 @@ ROOT = Path(__file__).parents[2]
 RUNTIME_PACKAGES = ("boto3/", "botocore/", "s3transfer/", "jmespath/", "dateutil/", "urllib3/", "six")
 SEARCHES, IMPORTS = 500, 11  # repetitions
 NOW = datetime.now(UTC)
-HITS = [Hit(f"uuid-{n}", "collection", "bucket", f"folder/{n}.jpg", n, "0" * 32, n / 100) for n in range(16)]
+HITS = [
+    Hit(
+        uuid=f"uuid-{n}",
+        file=FileSummary(collection="collection", bucket="bucket", key=f"folder/{n}.jpg", size=n, md5="0" * 32),
+        distance=n / 100,
+    )
+    for n in range(16)
+]
 
 
 class InstantPorts:

@@ -21,7 +21,12 @@ MINUTE = timedelta(minutes=1)
 
 
 def a_token(account: Account, **fields: Any) -> Token:
-    defaults: dict[str, Any] = {"name": "laptop", "scope": Scope.READ, "created_at": NOW, "subscription": account.subscription}
+    defaults: dict[str, Any] = {
+        "name": "laptop",
+        "scope": Scope.READ,
+        "created_at": NOW,
+        "subscription": account.subscription,
+    }
     return Token(digest=uuid4().hex, id=str(uuid4()), account=account.uuid, **(defaults | fields))
 
 

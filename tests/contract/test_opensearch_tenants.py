@@ -1,6 +1,6 @@
-"""Small tenants beside a large one in one index: whoever has results is given as many as were asked for.
+"""Small tenants beside a large one in one index: each gets as many results as it has, up to the limit.
 
-20,000 vectors here; ``make bench-store`` asks the same of 100,000 and fails where an answer is short.
+20,000 vectors here; ``make bench-store`` searches 100,000 and fails where a tenant gets fewer results than it has.
 """
 
 import struct
@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 
 from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
-from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery
+from chalicelib.domain.vectors import FileSummary, Hit, SearchOptions, VectorDocument, VectorQuery
 from infra.opensearch.node import Node
 from tests.opensearch import store_on
 
 MODEL, DIMENSION, LIMIT = "tenants-1+d1", 12, 16
 COUNT, BATCH, KINDS = 20_000, 2_000, 200
 TENANTS = (1, 17, 1_000)
-FEW = 2  # of the large tenant's: 0.01 %
+FEW = 2  # pictures of the large tenant's smallest collection: 0.01 %
 
 
 @dataclass(frozen=True)
 class World:
-    """Who has which rows: each tenant whole kinds of pictures, far from most queries."""
+    """A store in which each tenant has whole kinds of pictures, far from most queries."""
 
     store: OpenSearchVectorStore
     queries: list[bytes]
@@ -43,35 +43,41 @@ def world(node: Node) -> Iterator[World]:
         rows = range(first, first + BATCH)
         target.write([_document(row, owners[row], vectors[row]) for row in rows], [])
     target.serve()
-    some = np.concatenate([_unit(random.standard_normal((20, DIMENSION))), vectors[:: COUNT // 20]])
-    yield World(store, [struct.pack(f"<{DIMENSION}f", *vector) for vector in some])
+    queries = np.concatenate([_unit(random.standard_normal((20, DIMENSION))), vectors[:: COUNT // 20]])
+    yield World(store, [struct.pack(f"<{DIMENSION}f", *vector) for vector in queries])
     store.retire_others("none")
     store.drop_old()
 
 
 @pytest.mark.parametrize("size", TENANTS)
-def test_a_tenant_is_given_as_many_as_it_asks_for_or_has(world: World, size: int) -> None:
+def test_a_tenant_gets_as_many_results_as_it_has_up_to_the_limit(world: World, size: int) -> None:
     for vector in world.queries:
-        query = VectorQuery(f"tenant-{size}", vector, MODEL, LIMIT)
-        found = world.store.search(query)
-        assert len(found) == min(LIMIT, size)
+        query = _query(f"tenant-{size}", vector)
+        hits = world.store.search(query)
+        assert len(hits) == min(LIMIT, size)
         if size <= 100:
-            assert _uuids(found) == _uuids(world.store.exact(query))
+            assert _uuids(hits) == _uuids(world.store.search_exactly(query))
 
 
-def test_a_filter_that_few_pass_gives_them_all(world: World) -> None:
+def test_a_collection_with_few_pictures_is_found_whole(world: World) -> None:
     for vector in world.queries:
-        query = VectorQuery("large", vector, MODEL, LIMIT, collections=("few",))
-        found = world.store.search(query)
-        assert len(found) == FEW
-        assert _uuids(found) == _uuids(world.store.exact(query))
+        query = _query("large", vector, collections=("few",))
+        hits = world.store.search(query)
+        assert len(hits) == FEW
+        assert _uuids(hits) == _uuids(world.store.search_exactly(query))
 
 
-def test_the_large_tenant_is_given_as_many_as_it_asks_for(world: World) -> None:
+def test_the_large_tenant_gets_as_many_results_as_the_limit(world: World) -> None:
     for limit in (LIMIT, 1_000):
-        assert [len(world.store.search(VectorQuery("large", v, MODEL, limit))) for v in world.queries[::8]] == [
-            limit
-        ] * 5
+        queries = [_query("large", vector, limit=limit) for vector in world.queries[::8]]
+        assert [len(world.store.search(query)) for query in queries] == [limit] * 5
+
+
+def _query(
+    account: str, vector: bytes, *, limit: int = LIMIT, collections: tuple[str, ...] | None = None
+) -> VectorQuery:
+    options = SearchOptions(limit=limit, collections=collections)
+    return VectorQuery(account=account, vector=vector, model=MODEL, options=options)
 
 
 def _uuids(hits: list[Hit]) -> set[str]:
@@ -80,9 +86,13 @@ def _uuids(hits: list[Hit]) -> set[str]:
 
 def _document(row: int, account: str, vector: np.ndarray) -> VectorDocument:
     collection = "few" if row >= COUNT - FEW else "rest"
-    uuid = f"{row:08x}-0000-4000-8000-{row:012x}"
     return VectorDocument(
-        uuid, account, collection, "bucket", f"{row}.jpg", 1, "0" * 32, MODEL, 1, vector.astype("<f4").tobytes()
+        uuid=f"{row:08x}-0000-4000-8000-{row:012x}",
+        account=account,
+        model=MODEL,
+        version=1,
+        vector=vector.astype("<f4").tobytes(),
+        file=FileSummary(collection=collection, bucket="bucket", key=f"{row}.jpg", size=1, md5="0" * 32),
     )
 
 

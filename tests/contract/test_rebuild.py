@@ -15,14 +15,14 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.adapters.opensearch.client import OpenSearchCalls, connect
+from chalicelib.adapters.opensearch.client import OpenSearchClient, connect
 from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
 from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.errors import Conflict, StoreUnavailable
 from chalicelib.domain.files import FileRecord, FileState
-from chalicelib.domain.vectors import VectorDocument, VectorQuery, VectorRemoval, vector_document
+from chalicelib.domain.vectors import SearchOptions, VectorDocument, VectorQuery, VectorRemoval, vector_document
 from chalicelib.services.maintenance.consistency_check import ConsistencyCheck
 from chalicelib.services.maintenance.model_switch import ImportedVectors, ModelSwitch
 from chalicelib.services.maintenance.rebuild import RebuildService
@@ -42,6 +42,10 @@ def vector(number: int) -> bytes:
     values = [math.sin(number * (axis + 1) * 1.7 + axis) for axis in range(DIMENSION)]
     length = math.hypot(*values)
     return struct.pack(f"<{DIMENSION}f", *(value / length for value in values))
+
+
+def query_of(account: str, near: bytes, model: str, *, limit: int) -> VectorQuery:
+    return VectorQuery(account=account, vector=near, model=model, options=SearchOptions(limit=limit))
 
 
 class World:
@@ -112,7 +116,7 @@ class World:
 
     def distances(self, number: int) -> dict[str, float]:
         """Every picture that a search finds, with its distance from a vector."""
-        query = VectorQuery(self.collection.account, vector(number), MODEL, limit=1_000)
+        query = query_of(self.collection.account, vector(number), MODEL, limit=1_000)
         return {hit.uuid: hit.distance for hit in self.store.search(query)}
 
     def expected(self) -> set[str]:
@@ -128,7 +132,7 @@ class World:
         for record in list(self.catalogue.records.values())[::7]:
             if record.uuid in self.expected():
                 assert record.embedding is not None
-                query = VectorQuery(record.account, record.embedding.vector, MODEL, 1)
+                query = query_of(record.account, record.embedding.vector, MODEL, limit=1)
                 assert [hit.uuid for hit in self.store.search(query)] == [record.uuid]
                 assert self.store.search(query)[0].distance < 1e-5
 
@@ -388,7 +392,7 @@ class TestModelSwitch:
         return embedded
 
     def uuids_by_new_model(self, world: World, number: int) -> list[str]:
-        query = VectorQuery(world.collection.account, _vector_of_new_model(vector(number)), NEW_MODEL, limit=100)
+        query = query_of(world.collection.account, _vector_of_new_model(vector(number)), NEW_MODEL, limit=100)
         return [hit.uuid for hit in world.store.search(query)]
 
     def test_both_models_find_everything_until_the_switch_and_nothing_is_embedded_twice(self, world: World):
@@ -489,8 +493,8 @@ class TestOpenSearchIndexes:
         return world
 
     @pytest.fixture
-    def calls(self, node: Node) -> OpenSearchCalls:
-        return OpenSearchCalls(connect(node.endpoint))
+    def calls(self, node: Node) -> OpenSearchClient:
+        return OpenSearchClient(connect(node.endpoint))
 
     def index(self, world: World) -> str:
         assert isinstance(world.store, OpenSearchVectorStore)
@@ -515,27 +519,27 @@ class TestOpenSearchIndexes:
         world.write(world.record(9))
         world.assert_equal()
 
-    def test_an_index_that_takes_no_writes_is_found(self, world: World, calls: OpenSearchCalls):
+    def test_an_index_that_takes_no_writes_is_found(self, world: World, calls: OpenSearchClient):
         name = self.index(world)
-        calls.ask("POST", "/_aliases", {"actions": [{"remove": {"index": name, "alias": f"{name}.write"}}]})
+        calls.request("POST", "/_aliases", {"actions": [{"remove": {"index": name, "alias": f"{name}.write"}}]})
         assert any("takes no writes" in finding for finding in world.findings())
 
-    def test_an_index_that_no_search_reads_is_found(self, world: World, calls: OpenSearchCalls):
+    def test_an_index_that_no_search_reads_is_found(self, world: World, calls: OpenSearchClient):
         name = self.index(world)
-        calls.ask("POST", "/_aliases", {"actions": [{"remove": {"index": name, "alias": name[: -len("-000001")]}}]})
+        calls.request("POST", "/_aliases", {"actions": [{"remove": {"index": name, "alias": name[: -len("-000001")]}}]})
         assert any("No index answers searches" in finding for finding in world.findings())
 
-    def test_an_index_with_the_mapping_of_another_version_is_found(self, world: World, calls: OpenSearchCalls):
+    def test_an_index_with_the_mapping_of_another_version_is_found(self, world: World, calls: OpenSearchClient):
         name = self.index(world)
         meta = {"model": MODEL, "dimension": DIMENSION, "layout": 0}
-        calls.ask("PUT", f"/{name}/_mapping", {"_meta": meta})
+        calls.request("PUT", f"/{name}/_mapping", {"_meta": meta})
         assert any("mapping" in finding for finding in world.findings())
 
-    def test_an_index_that_blocks_writes_is_found(self, world: World, calls: OpenSearchCalls):
+    def test_an_index_that_blocks_writes_is_found(self, world: World, calls: OpenSearchClient):
         name = self.index(world)
-        calls.ask("PUT", f"/{name}/_settings", {"index.blocks.write": True})
+        calls.request("PUT", f"/{name}/_settings", {"index.blocks.write": True})
         assert any("refuses writes" in finding for finding in world.findings())
-        calls.ask("PUT", f"/{name}/_settings", {"index.blocks.write": None})
+        calls.request("PUT", f"/{name}/_settings", {"index.blocks.write": None})
         assert world.findings() == []
 
     def test_a_store_without_indexes_is_found(self, world: World):

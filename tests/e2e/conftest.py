@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from similarix.client import Similarix
 
-from chalicelib.domain.accounts import Scope, Subscription
+from chalicelib.domain.accounts import NewToken, Scope, Subscription
 from infra import seed
 from infra.admin.deployment import Deployment
 from infra.emulator import Emulator
@@ -50,7 +50,7 @@ def new_account(deployment: Deployment, stack: LocalSystem) -> Callable[..., Cal
     def open_account(plan: str = "business", scope: Scope = Scope.WRITE, **limits: int) -> Caller:
         accounts = deployment.services.accounts
         account = accounts.open("a new account", Subscription(plan, limits))
-        secret, _ = accounts.issue_token(account.uuid, "tests", scope)
+        secret, _ = accounts.issue_token(account.uuid, NewToken("tests", scope))
         return Caller(stack.api_url, secret)
 
     return open_account

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from chalicelib.domain.accounts import Scope, Subscription, new_token, token_digest
+from chalicelib.domain.accounts import NewToken, Scope, Subscription, generate_secret, token_digest
 from infra.admin.deployment import Deployment
 from infra.local_system import LocalSystem
 from tests.conftest import SAMPLES
@@ -36,7 +36,7 @@ def pro(deployment: Deployment, stack: LocalSystem) -> Caller:
     """A user on a "Pro" plan, with the token of their user page."""
     accounts = deployment.services.accounts
     account = accounts.open("A user", Subscription("pro"))
-    return Caller(stack.api_url, accounts.issue_token(account.uuid, "user page", Scope.WRITE)[0])
+    return Caller(stack.api_url, accounts.issue_token(account.uuid, NewToken("user page", Scope.WRITE))[0])
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +264,7 @@ def test_status_409_answers_a_sync_while_one_is_in_progress(
 
 def test_status_500_answers_an_unexpected_error_without_its_details(aws: Any, stack: LocalSystem) -> None:
     # The record of this token lacks its fields, which the application never writes.
-    secret = new_token()
+    secret = generate_secret()
     damaged = {"pk": {"S": f"token#{token_digest(secret)}"}, "sk": {"S": "token"}}
     aws("dynamodb").put_item(TableName=stack.outputs["AccountsTableName"], Item=damaged)
     answer = Caller(stack.api_url, secret)("GET", "/api/collections/")

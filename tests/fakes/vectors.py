@@ -1,15 +1,14 @@
-"""A vector store in memory: the port, in the fewest words that pass the contract's tests."""
+"""A vector store in memory: the port, in as few lines as pass the contract's tests."""
 
 import math
-import struct
 from collections.abc import Sequence
 
 from chalicelib.domain.errors import StoreUnavailable
-from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval
+from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval, rounded_distance, unit_vector
 
 
 class FakeVectorStore:
-    """What a test may look at: ``documents`` by uuid. What it may set: ``down``, and every method refuses."""
+    """Tests may read ``documents``, by uuid, and set ``down``, which makes every method raise StoreUnavailable."""
 
     def __init__(self) -> None:
         self.down = False
@@ -18,10 +17,10 @@ class FakeVectorStore:
         self._dimensions: dict[str, int] = {}
 
     def upsert(self, documents: Sequence[VectorDocument]) -> None:
-        self._answer()
+        self._check_available()
         dimensions = dict(self._dimensions)
         for document in documents:
-            _check_dimension(dimensions, document.model, _floats(document.vector))
+            _check_dimension(dimensions, document.model, unit_vector(document.vector))
         self._dimensions = dimensions
         for document in documents:
             if document.version >= self._versions.get(document.uuid, document.version):
@@ -29,48 +28,49 @@ class FakeVectorStore:
                 self.documents[document.uuid] = document
 
     def remove(self, removals: Sequence[VectorRemoval]) -> None:
-        self._answer()
+        self._check_available()
         for removal in removals:
             if removal.version >= self._versions.get(removal.uuid, removal.version):
                 self._versions[removal.uuid] = removal.version
                 self.documents.pop(removal.uuid, None)
 
     def remove_collection(self, account: str, collection: str) -> None:
-        self._answer()
+        self._check_available()
         for document in list(self.documents.values()):
             if (document.account, document.collection) == (account, collection):
                 del self.documents[document.uuid]
 
     def search(self, query: VectorQuery) -> list[Hit]:
-        self._answer()
-        vector = _floats(query.vector)
+        self._check_available()
+        vector, options = unit_vector(query.vector), query.options
         if query.model not in self._dimensions:
             return []
         _check_dimension(self._dimensions, query.model, vector)
         hits = [
-            Hit(d.uuid, d.collection, d.bucket, d.key, d.size, d.md5, _distance(vector, _floats(d.vector)))
-            for d in self.documents.values()
-            if (d.account, d.model) == (query.account, query.model)
-            and (query.collections is None or d.collection in query.collections)
+            Hit(uuid=document.uuid, file=document.file, distance=_distance(vector, unit_vector(document.vector)))
+            for document in self.documents.values()
+            if (document.account, document.model) == (query.account, query.model)
+            and (options.collections is None or document.collection in options.collections)
         ]
-        hits = [hit for hit in hits if query.max_distance is None or hit.distance <= query.max_distance]
-        hits = [hit for hit in hits if query.after is None or (hit.distance, hit.uuid) > query.after]
-        return sorted(hits, key=lambda hit: (hit.distance, hit.uuid))[: query.limit]
+        hits = [hit for hit in hits if options.admits(hit.position)]
+        return sorted(hits, key=lambda hit: hit.position)[: options.limit]
 
     def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
-        self._answer()
+        self._check_available()
         return sum(
-            d.account == account and collection in (None, d.collection) and model in (None, d.model)
-            for d in self.documents.values()
+            document.account == account
+            and collection in (None, document.collection)
+            and model in (None, document.model)
+            for document in self.documents.values()
         )
 
     def forget_removals(self) -> None:
-        """What every store does some days after them."""
+        """Forget the versions of removed documents, as every store does some days later."""
         self._versions = {uuid: version for uuid, version in self._versions.items() if uuid in self.documents}
 
-    def _answer(self) -> None:
+    def _check_available(self) -> None:
         if self.down:
-            raise StoreUnavailable("The search index is down, as the test wants it.")
+            raise StoreUnavailable("The search index is down, as the test demands.")
 
 
 def _check_dimension(dimensions: dict[str, int], model: str, vector: tuple[float, ...]) -> None:
@@ -78,15 +78,6 @@ def _check_dimension(dimensions: dict[str, int], model: str, vector: tuple[float
         raise ValueError(f"A vector of dimension {len(vector)} meets a model of dimension {dimensions[model]}.")
 
 
-def _floats(vector: bytes) -> tuple[float, ...]:
-    if not vector or len(vector) % 4:
-        raise ValueError(f"A vector of {len(vector)} bytes is no sequence of float32.")
-    values = struct.unpack(f"<{len(vector) // 4}f", vector)
-    if not math.isclose(math.hypot(*values), 1, abs_tol=5e-5):
-        raise ValueError(f"A vector's length is {math.hypot(*values):.6f}, not 1.")
-    return values
-
-
 def _distance(one: tuple[float, ...], other: tuple[float, ...]) -> float:
     cosine = math.fsum(a * b for a, b in zip(one, other, strict=True)) / (math.hypot(*one) * math.hypot(*other))
-    return round(min(max(1 - cosine, 0.0), 2.0), 6)
+    return rounded_distance(1 - cosine)

@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.bench.figures import figure
 
 ROOT = Path(__file__).parents[2]
-COPIED_PATHS = ("chalicelib", "infra", "tests", "samples", "pyproject.toml")
+COPIED_PATHS = ("chalicelib", "embedder_container", "infra", "tests", "samples", "pyproject.toml")
 HISTORIES, STEPS = "2500", "60"
 
 
@@ -185,8 +185,8 @@ MUTANTS = (
     Mutant(
         "no sync retries the files that were over the plan's limit",
         "chalicelib/domain/sync_diff.py",
-        "            if entry is not None and action is Action.NOTHING and entry.over_plan and retry_budget > 0:\n",
-        "            if entry is not None and action is Action.NOTHING and entry.over_plan and retry_budget < 0:\n",
+        "            if entry is not None and entry.over_plan and retry_budget > 0 and action is Action.NOTHING:\n",
+        "            if entry is not None and entry.over_plan and retry_budget < 0 and action is Action.NOTHING:\n",
     ),
     Mutant(
         "all thumbnails of a file have the same key",

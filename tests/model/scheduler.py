@@ -1,6 +1,6 @@
 """Runs workers one call of a port at a time, so that a test decides which one continues, waits, fails or dies.
 
-Each worker is a greenlet. Each call through a ``Stepped`` port pauses before the call and, if it writes, after it. There
+Each worker is a greenlet. A call through a ``Stepped`` port pauses before the call and, if it writes, after it. There
 the test may switch to another worker, let the call fail, or kill the worker.
 """
 

@@ -260,7 +260,7 @@ class World:
             for key in records.keys() - expected.keys() - over_plan:
                 if records[key].state is not FileState.REMOVED:
                     raise Violation(f"{key!r} is gone from the bucket and still {records[key].state}")
-            documents = {d.key: d for d in self.vectors.documents.values() if d.collection == member.uuid}
+            documents = {d.file.key: d for d in self.vectors.documents.values() if d.collection == member.uuid}
             readable = {key: body for key, body in expected.items() if _is_readable(body)}
             if documents.keys() != readable.keys():
                 raise Violation(f"The index has {sorted(documents)}, the bucket {sorted(readable)}")
@@ -277,9 +277,9 @@ class World:
 
     def _check_document(self, document: VectorDocument, record: FileRecord, body: bytes) -> None:
         if (document.vector, document.model) != (vector(body), self.embedder.model):
-            raise Violation(f"The index has another image for {document.key!r}")
+            raise Violation(f"The index has another image for {document.file.key!r}")
         if self.storage.thumbnail(document.collection, record.thumbnail or "none") != b"thumbnail of " + body:
-            raise Violation(f"{document.key!r} has another thumbnail, or none")
+            raise Violation(f"{document.file.key!r} has another thumbnail, or none")
 
     def _check_counters(self) -> None:
         audit = self.services.statistics_audit

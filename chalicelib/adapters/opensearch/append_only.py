@@ -1,14 +1,14 @@
-"""Which document of a picture stands where ids are the service's own, as on Serverless: append, and resolve at reading.
+"""Append-only documents for Serverless, which assigns ids itself: each write adds one, reads keep the highest version.
 
-No version can be compared there when something is written. So each write adds a document, a removal too, with its
-record's version and the time of its writing; whoever reads asks for all documents of the pictures that it has met, and
-takes a picture for what the highest of them says. A late write is then overtaken from the start, and one that was sent
-twice is the same twice.
+Serverless cannot compare versions when it writes. So each write, also a removal, adds a document with its record's
+version and the time of the write. A read looks up all documents of the pictures that it found, and keeps for each
+picture the one with the highest revision. A late write is superseded from the start, and a repeated one changes
+nothing.
 
-Whoever writes deletes what has been overtaken, unless it dies before; ``purge`` finds the rest. A document is deleted
-only when searches see a higher one, or when its picture has been removed: the highest is never deleted, and no picture
-is missing between two refreshes, whatever shards they lie on. Of documents that are the same twice, everybody keeps the
-one whose id is the smallest.
+A writer deletes the documents that it supersedes, unless it crashes before; ``purge`` deletes the rest. A document is
+deleted only when searches see a higher one, or when its picture has been removed: the highest is never deleted, and no
+picture is missing between two refreshes, whatever shards its documents are on. Of documents with the same revision,
+every process keeps the one with the smallest id.
 """
 
 import json
@@ -20,40 +20,41 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from chalicelib.adapters.opensearch import queries as queries
-from chalicelib.adapters.opensearch.bulk import Outcome, Write, delete, write
-from chalicelib.adapters.opensearch.client import OpenSearchCalls, RequestRejected
-from chalicelib.adapters.opensearch.documents import SCAN_PAGE
+from chalicelib.adapters.opensearch import queries
+from chalicelib.adapters.opensearch.bulk import Outcome, Write, bulk_delete, bulk_write
+from chalicelib.adapters.opensearch.client import OpenSearchClient
+from chalicelib.adapters.opensearch.documents import SCAN_PAGE_SIZE, SCAN_TIMEOUT_SECONDS
+from chalicelib.adapters.opensearch.errors import RequestRejected
 from chalicelib.adapters.opensearch.indexes import Index
 from chalicelib.adapters.opensearch.mappings import Json
 from chalicelib.adapters.opensearch.queries import Candidate, Revision
 from chalicelib.domain.errors import StoreUnavailable
-from chalicelib.domain.vectors import Hit
+from chalicelib.domain.vectors import Hit, rounded_distance
 
-RECENT_WRITES = 1_000  # writes that a process remembers, to wait for them: enough to lie on every shard
+RECENT_WRITES = 1_000  # writes of an index that a process remembers, to wait for them: enough to be on every shard
 VISIBILITY_TIMEOUT_SECONDS = 180.0  # three times the longest refresh interval, that of Classic collections
-FIRST_POLL_SECONDS, POLL_SECONDS = 0.01, 1.0
+FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """A document that is there; ``removed_at`` is a tombstone's time in milliseconds."""
+    """A document in an index; ``removed_at`` is the time of a tombstone's removal in milliseconds."""
 
     uuid: str
-    rank: Revision
+    revision: Revision
     id: str
     removed_at: int | None
 
     @property
-    def place(self) -> tuple[int, int, str]:
-        """The first of a picture's is the one that stands."""
-        return -self.rank[0], -self.rank[1], self.id
+    def precedence(self) -> tuple[int, int, str]:
+        """Of a picture's documents, the one with the lowest precedence is current."""
+        return -self.revision.version, -self.revision.written_at, self.id
 
 
 class AppendOnlyDocuments:
     """Args:
-    patience: seconds for which a write waits at most until searches see it.
-    now: the time in seconds, by which writes of one version are told apart.
+    visibility_wait: seconds that an awaited write waits at most until searches see it.
+    now: the time in seconds, which orders writes of one version.
     """
 
     supports_ef_search = False
@@ -61,182 +62,205 @@ class AppendOnlyDocuments:
 
     def __init__(
         self,
-        calls: OpenSearchCalls,
+        client: OpenSearchClient,
         *,
-        patience: float = 0.0,
+        visibility_wait: float = 0.0,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._calls = calls
-        self._patience = patience
+        self._client = client
+        self._visibility_wait = visibility_wait
         self._now = now
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._last = 0
+        self._latest_timestamp = 0
         self._recent: dict[str, deque[tuple[str, Revision]]] = defaultdict(lambda: deque(maxlen=RECENT_WRITES))
 
     def write(self, writes: Sequence[Write], *, wait: bool) -> Outcome:
-        outcome = write(self._calls, [replace(each, written=self._stamp()) for each in writes], _lines, {})
+        writes = [replace(write, written_at=self._next_timestamp()) for write in writes]
+        outcome = bulk_write(self._client, writes, _bulk_lines, {})
         by_index: dict[str, list[Write]] = defaultdict(list)
         with self._lock:
-            for each in outcome.written:
-                by_index[each.index.name].append(each)
-                self._recent[each.index.name].append((each.uuid, _rank(each)))
+            for write in outcome.written:
+                by_index[write.index.name].append(write)
+                self._recent[write.index.name].append((write.uuid, write.revision))
         if wait:
-            for index, mine in by_index.items():
-                self.tidy(index, mine, self._seen(index, [(each.uuid, _rank(each)) for each in mine], self._patience))
+            for index, written in by_index.items():
+                revisions = [(write.uuid, write.revision) for write in written]
+                self.delete_superseded(index, written, self._poll(index, revisions, self._visibility_wait))
         return outcome
 
-    def settle(self, index: Index) -> None:
+    def wait_until_visible(self, index: Index) -> None:
         with self._lock:
             recent = list(self._recent[index.name])
-        seen = self._seen(index.name, recent, VISIBILITY_TIMEOUT_SECONDS)
-        if not _all_there(recent, seen):
+        visible = self._poll(index.name, recent, VISIBILITY_TIMEOUT_SECONDS)
+        if not _all_visible(recent, visible):
             raise StoreUnavailable(f"{index.name} does not show what was written to it.")
 
-    def standing(self, where: str, met: Sequence[Candidate], vector: Sequence[float], within: float) -> list[Hit]:
-        tops = {uuid: kept[0] for uuid, kept in self._kept(where, {each.hit.uuid for each in met}).items()}
-        # Another copy of the index may answer, which has not seen yet what the first one has.
-        highest: dict[str, Revision] = {}
-        for each in met:
-            highest[each.hit.uuid] = max(each.rank, highest.get(each.hit.uuid, each.rank))
-        overtaken = {uuid: top for uuid, top in tops.items() if top.rank > highest[uuid]}
-        found = {each.hit.uuid: each.hit for each in met if each.rank == highest[each.hit.uuid]}
-        found = {uuid: hit for uuid, hit in found.items() if uuid not in overtaken}
-        # What has come between the two looks was not met, and would be missing from both.
-        come = [top for top in overtaken.values() if top.removed_at is None]
-        found |= {hit.uuid: hit for hit in self._compared(where, come, vector) if hit.distance <= within}
-        return sorted(found.values(), key=queries.place)
+    def current_hits(
+        self, target: str, candidates: Sequence[Candidate], vector: Sequence[float], complete_up_to: float
+    ) -> list[Hit]:
+        stored = self._stored_documents(target, {candidate.hit.uuid for candidate in candidates})
+        # Another replica may answer this lookup, which does not see yet what the search has seen.
+        latest: dict[str, Revision] = {}
+        for candidate in candidates:
+            uuid = candidate.hit.uuid
+            latest[uuid] = max(candidate.revision, latest.get(uuid, candidate.revision))
+        superseding = {uuid: documents[0] for uuid, documents in stored.items() if documents[0].revision > latest[uuid]}
+        hits = {
+            candidate.hit.uuid: candidate.hit
+            for candidate in candidates
+            if candidate.revision == latest[candidate.hit.uuid] and candidate.hit.uuid not in superseding
+        }
+        # The search did not return a document that became visible after it, and its predecessor is left out here.
+        unseen = [document for document in superseding.values() if document.removed_at is None]
+        hits |= {hit.uuid: hit for hit in self._compare(target, unseen, vector) if hit.distance <= complete_up_to}
+        return sorted(hits.values(), key=lambda hit: hit.position)
 
-    def _compared(self, where: str, tops: Sequence[StoredDocument], vector: Sequence[float]) -> Iterator[Hit]:
-        """Documents with their distance from a vector."""
-        if not tops:
-            return
-        ids = {top.id for top in tops}
-        for page in self._pages(where, queries.of([top.uuid for top in tops]), {"_source": True}):
-            for each in page:
-                if each["_id"] in ids:
-                    cosine = sum(a * b for a, b in zip(vector, each["_source"]["vector"], strict=True))
-                    yield queries.hit(each["_source"], queries.rounded(1 - cosine))
-
-    def count(self, index: str, wanted: Json) -> int:
-        return sum(map(len, self.walk(index, wanted)))
+    def count(self, index: str, condition: Json) -> int:
+        return sum(map(len, self.scan(index, condition)))
 
     def versions(self, index: str, uuids: Sequence[str]) -> dict[str, int]:
-        held = {uuid: kept[0].rank[0] for uuid, kept in self._kept(index, uuids).items()}
-        asked = set(uuids)
+        stored = self._stored_documents(index, uuids)
+        versions = {uuid: documents[0].revision.version for uuid, documents in stored.items()}
+        requested = set(uuids)
         with self._lock:
-            # What was written a moment ago is there, though searches do not see it yet.
-            recent = [(uuid, rank[0]) for uuid, rank in self._recent[index] if uuid in asked]
+            # The index has what this process has just written, though searches do not see it yet.
+            recent = [(uuid, revision.version) for uuid, revision in self._recent[index] if uuid in requested]
         for uuid, version in recent:
-            held[uuid] = max(version, held.get(uuid, version))
-        return held
+            versions[uuid] = max(version, versions.get(uuid, version))
+        return versions
 
     def vectors(self, index: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
-        tops = {kept[0].id: kept[0] for kept in self._kept(index, uuids).values() if kept[0].removed_at is None}
-        wanted = {"bool": {"filter": [queries.of(uuids), {"exists": {"field": "account"}}]}}
-        return {
-            tops[each["_id"]].uuid: (tops[each["_id"]].rank[0], queries.vector_bytes(each["_source"]["vector"]))
-            for page in self._pages(index, wanted, {"_source": ["vector"]})
-            for each in page
-            if each["_id"] in tops
-        }
+        stored = self._stored_documents(index, uuids).values()
+        current = {documents[0].id: documents[0] for documents in stored if documents[0].removed_at is None}
+        condition = {"bool": {"filter": [queries.with_uuids(uuids), {"exists": {"field": "account"}}]}}
+        vectors = {}
+        for page in self._pages(index, condition, {"_source": ["vector"]}):
+            for document in page:
+                if document["_id"] in current:
+                    picture = current[document["_id"]]
+                    vector = queries.vector_bytes(document["_source"]["vector"])
+                    vectors[picture.uuid] = (picture.revision.version, vector)
+        return vectors
 
-    def walk(self, index: str, wanted: Json) -> Iterator[list[tuple[str, int]]]:
-        last = ""
-        for page in self._pages(index, wanted):
-            kept = self._kept(index, {each["sort"][0] for each in page} - {last})
-            yield [(uuid, of[0].rank[0]) for uuid, of in kept.items() if of[0].removed_at is None]
-            last = page[-1]["sort"][0]
+    def scan(self, index: str, condition: Json) -> Iterator[list[tuple[str, int]]]:
+        last_uuid = ""
+        for page in self._pages(index, condition):
+            uuids = {document["sort"][0] for document in page} - {last_uuid}
+            current = [documents[0] for documents in self._stored_documents(index, uuids).values()]
+            yield [(document.uuid, document.revision.version) for document in current if document.removed_at is None]
+            last_uuid = page[-1]["sort"][0]
 
     def purge(self, index: str, before: float) -> int:
-        overtaken: list[str] = []
-        old: list[str] = []
-        everything = (_read(each) for page in self._pages(index, {"match_all": {}}) for each in page)
-        for _, group in groupby(everything, key=lambda each: each.uuid):
-            top, *others = sorted(group, key=lambda each: each.place)
-            overtaken += [each.id for each in others]
-            # A tombstone stays for as long as searches see what it has overtaken: the next purge finds it alone.
-            if not others and top.removed_at is not None and top.removed_at < before * 1000:
-                old.append(top.id)
-        delete(self._calls, index, overtaken)
-        return delete(self._calls, index, old)
+        superseded: list[str] = []
+        old_tombstones: list[str] = []
+        documents = (_stored_document(document) for page in self._pages(index, {"match_all": {}}) for document in page)
+        for _, of_picture in groupby(documents, key=lambda document: document.uuid):
+            current, *others = sorted(of_picture, key=lambda document: document.precedence)
+            superseded += [document.id for document in others]
+            # A tombstone stays while searches see what it supersedes: a later purge finds it alone.
+            if not others and current.removed_at is not None and current.removed_at < before * 1000:
+                old_tombstones.append(current.id)
+        bulk_delete(self._client, index, superseded)
+        return bulk_delete(self._client, index, old_tombstones)
 
-    def _seen(
-        self, index: str, written: Sequence[tuple[str, Revision]], seconds: float
-    ) -> dict[str, list[StoredDocument]]:
-        """All documents of the pictures, once searches see what was written of them, or the time is over."""
-        until, pause = time.monotonic() + seconds, FIRST_POLL_SECONDS
-        while True:
-            kept = self._kept(index, {uuid for uuid, _ in written})
-            if _all_there(written, kept) or time.monotonic() >= until:
-                return kept
-            self._sleep(pause)
-            pause = min(2 * pause, POLL_SECONDS)
-
-    def tidy(self, index: str, written: Sequence[Write], seen: Mapping[str, list[StoredDocument]]) -> None:
-        """Delete what these writes have overtaken, as far as it can be told from what searches see."""
-        doomed = {each.id for kept in seen.values() for each in kept[1:]}
-        for each in written:
-            top = seen[each.uuid][0] if each.uuid in seen else None
-            if top and top.rank > _rank(each):
-                doomed.add(each.id)
-            elif top and top.rank < _rank(each) and each.removal and top.removed_at is None:
-                doomed.add(top.id)
-        if doomed:
-            # It is no part of the write, and is made up for by a later one of the picture, or by `purge`.
+    def delete_superseded(
+        self, index: str, written: Sequence[Write], visible: Mapping[str, list[StoredDocument]]
+    ) -> None:
+        """Delete what these writes have superseded, as far as the documents that searches see tell."""
+        superseded = {document.id for documents in visible.values() for document in documents[1:]}
+        for write in written:
+            current = visible[write.uuid][0] if write.uuid in visible else None
+            if current and current.revision > write.revision:
+                superseded.add(write.id)
+            elif current and current.revision < write.revision and write.removal and current.removed_at is None:
+                superseded.add(current.id)
+        if superseded:
+            # This is no part of the write: a later write of the picture does it, or `purge`.
             with suppress(StoreUnavailable, RequestRejected):
-                delete(self._calls, index, sorted(doomed))
+                bulk_delete(self._client, index, sorted(superseded))
 
-    def _kept(self, where: str, uuids: Iterable[str]) -> dict[str, list[StoredDocument]]:
-        """All documents of these pictures, by uuid; the one that stands is the first of each."""
-        found: dict[str, list[StoredDocument]] = defaultdict(list)
-        asked = sorted(set(uuids))
-        for first in range(0, len(asked), SCAN_PAGE):
-            for page in self._pages(where, queries.of(asked[first : first + SCAN_PAGE])):
-                for each in map(_read, page):
-                    found[each.uuid].append(each)
-        return {uuid: sorted(kept, key=lambda each: each.place) for uuid, kept in found.items()}
+    def _compare(self, target: str, documents: Sequence[StoredDocument], vector: Sequence[float]) -> Iterator[Hit]:
+        """Yields documents with their distances from a vector."""
+        if not documents:
+            return
+        ids = {document.id for document in documents}
+        condition = queries.with_uuids([document.uuid for document in documents])
+        for page in self._pages(target, condition, {"_source": True}):
+            for document in page:
+                if document["_id"] in ids:
+                    source = document["_source"]
+                    cosine = sum(a * b for a, b in zip(vector, source["vector"], strict=True))
+                    yield queries.hit(source, rounded_distance(1 - cosine))
 
-    def _pages(self, where: str, wanted: Json, shown: Json | None = None) -> Iterator[list[Json]]:
-        """The documents that pass a filter, the highest of each picture first, with nothing but their places."""
+    def _poll(
+        self, index: str, written: Sequence[tuple[str, Revision]], timeout: float
+    ) -> dict[str, list[StoredDocument]]:
+        """Returns all visible documents of the pictures, once these writes are visible or the time is over."""
+        deadline, pause = time.monotonic() + timeout, FIRST_POLL_SECONDS
+        while True:
+            stored = self._stored_documents(index, {uuid for uuid, _ in written})
+            if _all_visible(written, stored) or time.monotonic() >= deadline:
+                return stored
+            self._sleep(pause)
+            pause = min(2 * pause, LONGEST_POLL_SECONDS)
+
+    def _stored_documents(self, target: str, uuids: Iterable[str]) -> dict[str, list[StoredDocument]]:
+        """Returns all documents of these pictures by uuid, each picture's current document first."""
+        by_uuid: dict[str, list[StoredDocument]] = defaultdict(list)
+        requested = sorted(set(uuids))
+        for start in range(0, len(requested), SCAN_PAGE_SIZE):
+            for page in self._pages(target, queries.with_uuids(requested[start : start + SCAN_PAGE_SIZE])):
+                for document in map(_stored_document, page):
+                    by_uuid[document.uuid].append(document)
+        return {
+            uuid: sorted(documents, key=lambda document: document.precedence) for uuid, documents in by_uuid.items()
+        }
+
+    def _pages(self, target: str, condition: Json, fields: Json | None = None) -> Iterator[list[Json]]:
+        """Yields pages of the documents that pass a filter, each picture's highest first.
+
+        Args:
+            fields: what a search's body says of the fields it returns; without it, those of ``StoredDocument`` alone.
+        """
         body: Json = {
-            "query": wanted,
-            "size": SCAN_PAGE,
-            "sort": [{"uuid": "asc"}, {"version": "desc"}, {"written": "desc"}],
+            "query": condition,
+            "size": SCAN_PAGE_SIZE,
+            "sort": [{"uuid": "asc"}, {"version": "desc"}, {"written_at": "desc"}],
             "_source": False,
             "docvalue_fields": [{"field": "removed_at", "format": "epoch_millis"}],
-            **(shown or {}),
+            **(fields or {}),
         }
         while True:
-            found = self._calls.ask("POST", f"/{where}/_search", body, seconds=60)["hits"]["hits"]
-            if found:
-                yield found
-            if len(found) < SCAN_PAGE:
+            response = self._client.request("POST", f"/{target}/_search", body, timeout=SCAN_TIMEOUT_SECONDS)
+            documents = response["hits"]["hits"]
+            if documents:
+                yield documents
+            if len(documents) < SCAN_PAGE_SIZE:
                 return
-            body["search_after"] = found[-1]["sort"]
+            body["search_after"] = documents[-1]["sort"]
 
-    def _stamp(self) -> int:
+    def _next_timestamp(self) -> int:
+        """Returns the time in microseconds, higher than each one before."""
         with self._lock:
-            self._last = max(self._last + 1, round(self._now() * 1_000_000))
-            return self._last
+            self._latest_timestamp = max(self._latest_timestamp + 1, round(self._now() * 1_000_000))
+            return self._latest_timestamp
 
 
-def _rank(each: Write) -> Revision:
-    return each.version, each.written
+def _stored_document(document: Json) -> StoredDocument:
+    uuid, version, written_at = document["sort"]
+    removed_at = document.get("fields", {}).get("removed_at")
+    return StoredDocument(
+        uuid, Revision(version, written_at), document["_id"], int(removed_at[0]) if removed_at else None
+    )
 
 
-def _read(found: Json) -> StoredDocument:
-    uuid, version, written = found["sort"]
-    removed_at = found.get("fields", {}).get("removed_at")
-    return StoredDocument(uuid, (version, written), found["_id"], int(removed_at[0]) if removed_at else None)
+def _all_visible(written: Iterable[tuple[str, Revision]], stored: Mapping[str, Sequence[StoredDocument]]) -> bool:
+    """Whether searches see each of these writes, or one that supersedes it."""
+    return all(uuid in stored and stored[uuid][0].revision >= revision for uuid, revision in written)
 
 
-def _all_there(written: Iterable[tuple[str, Revision]], kept: Mapping[str, Sequence[StoredDocument]]) -> bool:
-    """Whether each of these writes is there, or one that has overtaken it."""
-    return all(uuid in kept and kept[uuid][0].rank >= rank for uuid, rank in written)
-
-
-def _lines(each: Write) -> str:
-    where = json.dumps({"_index": each.index.name})
-    return f'{{"index":{where}}}\n{{"version":{each.version},"written":{each.written},{each.source[1:]}\n'
+def _bulk_lines(write: Write) -> str:
+    action = json.dumps({"index": {"_index": write.index.name}})
+    return f'{action}\n{{"version":{write.version},"written_at":{write.written_at},{write.source[1:]}\n'

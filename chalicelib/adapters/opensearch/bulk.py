@@ -1,12 +1,14 @@
-"""Writing many documents at once, each with an outcome of its own."""
+"""Bulk requests: many documents at once, each with a result of its own."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from chalicelib.adapters.opensearch.client import RETRYABLE_STATUSES, UNAVAILABLE, OpenSearchCalls, RequestRejected
+from chalicelib.adapters.opensearch.client import RETRYABLE_STATUSES, UNAVAILABLE, OpenSearchClient
+from chalicelib.adapters.opensearch.errors import RequestRejected
 from chalicelib.adapters.opensearch.indexes import Index
+from chalicelib.adapters.opensearch.queries import Revision
 from chalicelib.domain.errors import StoreUnavailable
 
 MAX_BULK_BYTES = 4_000_000  # of a request; OpenSearch's own advice is 3 to 5 MB
@@ -22,8 +24,8 @@ class Write:
     Args:
         source: the document's JSON, an object that is not empty.
         removal: it is a tombstone.
-        written: when, in microseconds; tells writes of one version apart where no id of ours does.
-        id: the document's, once OpenSearch has given it one.
+        written_at: in microseconds; orders writes of one version where OpenSearch assigns the ids.
+        id: the document's, once OpenSearch has assigned it.
     """
 
     index: Index
@@ -31,33 +33,42 @@ class Write:
     version: int
     source: str
     removal: bool = False
-    written: int = 0
+    written_at: int = 0
     id: str = ""
 
+    @property
+    def revision(self) -> Revision:
+        return Revision(self.version, self.written_at)
 
-# What a write is in the body of a request; the same whenever it is asked for, because a request may be sent again.
-Lines = Callable[[Write], str]
 
-
-class DocumentsRefused(ValueError):
-    """Documents that OpenSearch will never take; their neighbours were written."""
+# Returns a write's lines in the body of a request; always the same ones, because a request may be sent again.
+BulkLines = Callable[[Write], str]
 
 
 @dataclass(slots=True)
 class Outcome:
-    """``outdone`` are those of the written that lost against a newer one; ``stale`` those whose index takes no more."""
+    """The results of writes.
+
+    Args:
+        written: including those that were superseded.
+        superseded: those for which the index already has a higher version.
+        stale: those whose index takes no more writes.
+        rejected: a sentence for each document that OpenSearch will never accept.
+    """
 
     written: list[Write] = field(default_factory=list)
-    outdone: list[Write] = field(default_factory=list)
+    superseded: list[Write] = field(default_factory=list)
     stale: list[Write] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
+    rejected: list[str] = field(default_factory=list)
 
 
-def write(calls: OpenSearchCalls, writes: Sequence[Write], lines: Lines, params: Mapping[str, str]) -> Outcome:
-    """Write documents; one that loses against a newer one that is there is no error.
+def bulk_write(
+    client: OpenSearchClient, writes: Sequence[Write], lines: BulkLines, params: Mapping[str, str]
+) -> Outcome:
+    """Write documents. A write for which the index already has a higher version is no error.
 
     Raises:
-        StoreUnavailable: OpenSearch is away, or some were still refused as too many after all tries. The others are
+        StoreUnavailable: OpenSearch cannot be reached, or rejected some as too many at each attempt. The others are
             written, and may be written again.
     """
     outcome = Outcome()
@@ -65,73 +76,72 @@ def write(calls: OpenSearchCalls, writes: Sequence[Write], lines: Lines, params:
     while chunks:
         chunk = chunks.pop(0)
         try:
-            _write_chunk(calls, chunk, lines, params, outcome)
+            _write_chunk(client, chunk, lines, params, outcome)
         except RequestRejected as error:
             if error.status not in (400, 413):
                 raise
-            # Of some mistakes, and of too much at once, OpenSearch refuses the request as a whole: halves tell whose.
+            # For some mistakes, and for too large a body, OpenSearch rejects the whole request: halves find the
+            # document at fault.
             if len(chunk) == 1:
-                outcome.refused.append(f"{chunk[0].uuid}: {error.kind}: {error.reason}")
+                outcome.rejected.append(f"{chunk[0].uuid}: {error.kind}: {error.reason}")
             else:
                 middle = len(chunk) // 2
                 chunks[:0] = [chunk[:middle], chunk[middle:]]
     return outcome
 
 
+def bulk_delete(client: OpenSearchClient, index: str, ids: Sequence[str]) -> int:
+    """Delete documents by the ids that OpenSearch has assigned; returns how many there were."""
+    deleted = 0
+    for start in range(0, len(ids), MAX_BULK_DELETES):
+        chunk = ids[start : start + MAX_BULK_DELETES]
+        lines = [json.dumps({"delete": {"_index": index, "_id": document_id}}) for document_id in chunk]
+        response = client.request("POST", "/_bulk", "\n".join(lines) + "\n", timeout=BULK_TIMEOUT_SECONDS)
+        deleted += sum(item["delete"]["status"] == 200 for item in response["items"])
+    return deleted
+
+
 def _write_chunk(
-    calls: OpenSearchCalls, writes: Sequence[Write], lines: Lines, params: Mapping[str, str], outcome: Outcome
+    client: OpenSearchClient, writes: Sequence[Write], lines: BulkLines, params: Mapping[str, str], outcome: Outcome
 ) -> None:
-    for attempt in range(BULK_ATTEMPTS):
+    for _ in client.attempts(BULK_ATTEMPTS):
         body = "".join(map(lines, writes))
-        answer = calls.ask("POST", "/_bulk", body, params, seconds=BULK_TIMEOUT_SECONDS)
-        writes = _sort(writes, answer, outcome)
+        response = client.request("POST", "/_bulk", body, params, timeout=BULK_TIMEOUT_SECONDS)
+        writes = _sort(writes, response, outcome)
         if not writes:
             return
-        calls.pause(attempt)
     raise StoreUnavailable(UNAVAILABLE)
 
 
-def _sort(writes: Sequence[Write], answer: Any, outcome: Outcome) -> list[Write]:
-    """Sort each write by its own result; answers those to try again."""
-    again = []
-    for each, item in zip(writes, answer["items"], strict=True):
+def _sort(writes: Sequence[Write], response: Any, outcome: Outcome) -> list[Write]:
+    """Sort each write by its result; returns those to try again."""
+    to_retry = []
+    for write, item in zip(writes, response["items"], strict=True):
         result = item["index"]
         status, error = result["status"], result.get("error", {})
-        if status < 300 or status == 409:  # a conflict: a newer version is there
-            outcome.written.append(replace(each, id=result.get("_id", "")))
+        if status < 300 or status == 409:  # a conflict: the index has a higher version
+            outcome.written.append(replace(write, id=result.get("_id", "")))
             if status == 409:
-                outcome.outdone.append(each)
+                outcome.superseded.append(write)
         elif status == 404:
-            outcome.stale.append(each)
+            outcome.stale.append(write)
         elif status in RETRYABLE_STATUSES:
-            again.append(each)
-        elif status == 403:  # the index refuses writes, as it does when its disk is full
+            to_retry.append(write)
+        elif status == 403:  # the index takes no writes, as when its disk is full
             raise StoreUnavailable(UNAVAILABLE) from RuntimeError(str(error))
         elif "require_alias" in str(error.get("reason")):
-            outcome.stale.append(each)
+            outcome.stale.append(write)
         else:
-            outcome.refused.append(f"{each.uuid}: {error.get('type')}: {error.get('reason')}")
-    return again
+            outcome.rejected.append(f"{write.uuid}: {error.get('type')}: {error.get('reason')}")
+    return to_retry
 
 
 def _chunks(writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
     start, size = 0, 0
-    for place, each in enumerate(writes):
-        size += len(each.source)
-        if size > MAX_BULK_BYTES and place > start:
-            yield writes[start:place]
-            start, size = place, len(each.source)
+    for position, write in enumerate(writes):
+        size += len(write.source)
+        if size > MAX_BULK_BYTES and position > start:
+            yield writes[start:position]
+            start, size = position, len(write.source)
     if start < len(writes):
         yield writes[start:]
-
-
-def delete(calls: OpenSearchCalls, index: str, ids: Sequence[str]) -> int:
-    """Delete documents by the ids that OpenSearch gave them; answers how many were there."""
-    deleted = 0
-    for first in range(0, len(ids), MAX_BULK_DELETES):
-        lines = [
-            json.dumps({"delete": {"_index": index, "_id": each}}) for each in ids[first : first + MAX_BULK_DELETES]
-        ]
-        answer = calls.ask("POST", "/_bulk", "\n".join(lines) + "\n", seconds=BULK_TIMEOUT_SECONDS)
-        deleted += sum(item["delete"]["status"] == 200 for item in answer["items"])
-    return deleted

@@ -1,8 +1,8 @@
-"""Calls to OpenSearch: signed, retried where that helps, not made while it is down, and with errors of our own."""
+"""The client of OpenSearch: signs requests, retries them where that helps, and makes none while OpenSearch is down."""
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from opensearchpy import OpenSearch, RequestsHttpConnection
@@ -10,45 +10,32 @@ from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import ConnectionTimeout, TransportError
 from requests_aws4auth import AWS4Auth
 
-from chalicelib.adapters.opensearch.circuit_breaker import CircuitBreaker, CircuitOpen
+from chalicelib.adapters.opensearch.circuit_breaker import CircuitBreaker
+from chalicelib.adapters.opensearch.errors import CircuitOpen, RequestRejected, ServerBusy
 from chalicelib.domain.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
 
-CONNECT_TIMEOUT_SECONDS = 2.0
-REQUEST_TIMEOUT_SECONDS = 8.0  # for an answer; twice that, and the model's own time, is within what API Gateway waits
+REQUEST_TIMEOUT_SECONDS = 8.0  # twice that, and the model's own time, is within what API Gateway waits
 REQUEST_ATTEMPTS = 3
 FIRST_RETRY_DELAY_SECONDS = 0.1
-RETRYABLE_STATUSES = (429, 502, 503, 504)  # asked again in a moment, it may answer
+CONNECTION_POOL_SIZE = 4
+RETRYABLE_STATUSES = (429, 502, 503, 504)  # OpenSearch may accept the same request in a moment
 UNAVAILABLE = "The search index is not available just now. Try again in a moment."
-
-
-class RequestRejected(Exception):
-    """OpenSearch understood and said no; ``kind`` and ``reason`` are its words."""
-
-    def __init__(self, status: int, kind: str, reason: str) -> None:
-        super().__init__(f"{status} {kind}: {reason}")
-        self.status = status
-        self.kind = kind
-        self.reason = reason
-
-
-class ServerBusy(Exception):
-    """It did not answer, or said that it cannot now."""
 
 
 def connect(
     endpoint: str, *, service: str = "", region: str = "", credentials: "Credentials | None" = None
 ) -> OpenSearch:
-    """A client that neither retries nor signs by itself.
+    """Returns opensearch-py's client, which neither retries nor signs by itself.
 
     Args:
         service: ``es`` for a domain, ``aoss`` for Serverless; empty, requests are not signed.
         credentials: those of the function, which renew themselves.
     """
-    # It hashes the body into a header of its own, as `aoss` demands and `es` accepts, and takes credentials that renew
-    # themselves; opensearch-py's signer does the latter for one and hashes for the other.
+    # AWS4Auth hashes the body into a header of its own, as `aoss` demands and `es` accepts, and takes credentials that
+    # renew themselves. opensearch-py has two signers: one takes such credentials, the other one hashes.
     auth = AWS4Auth(region=region, service=service, refreshable_credentials=credentials) if service else None
     return OpenSearch(
         hosts=[endpoint],
@@ -58,76 +45,80 @@ def connect(
         max_retries=0,
         retry_on_timeout=False,
         timeout=REQUEST_TIMEOUT_SECONDS,
-        pool_maxsize=4,
+        pool_maxsize=CONNECTION_POOL_SIZE,
     )
 
 
-class OpenSearchCalls:
-    """``ask`` for one answer, again after a growing random pause while OpenSearch is busy or not there.
+class OpenSearchClient:
+    """Sends requests, and repeats them while OpenSearch is busy or cannot be reached.
 
     Args:
-        seconds: that an answer is waited for, where the call does not say otherwise.
+        timeout: seconds to wait for a response, where the request does not say otherwise.
     """
 
     def __init__(
         self,
-        client: OpenSearch,
+        connection: OpenSearch,
         circuit: CircuitBreaker | None = None,
         *,
-        seconds: float = REQUEST_TIMEOUT_SECONDS,
+        timeout: float = REQUEST_TIMEOUT_SECONDS,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._transport = client.transport
+        self._transport = connection.transport
         self._circuit = circuit or CircuitBreaker()
-        self._seconds = seconds
+        self._timeout = timeout
         self._sleep = sleep
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
         body: Any = None,
         params: Mapping[str, Any] | None = None,
         *,
-        seconds: float | None = None,
-        tries: int = REQUEST_ATTEMPTS,
+        timeout: float | None = None,
+        attempts: int = REQUEST_ATTEMPTS,
     ) -> Any:
-        """The answer's body.
+        """Returns the response's body.
 
         Raises:
-            StoreUnavailable: it was busy or away each time.
-            RequestRejected: it said no.
+            StoreUnavailable: OpenSearch was busy or could not be reached at each attempt.
+            RequestRejected: it rejected the request.
         """
-        for attempt in range(tries):
+        failure: Exception | None = None
+        for _ in self.attempts(attempts):
             try:
-                return self._once(method, path, body, params, seconds or self._seconds)
+                return self._send(method, path, body, params, timeout or self._timeout)
             except CircuitOpen as error:
                 raise StoreUnavailable(UNAVAILABLE) from error
             except ServerBusy as error:
-                # What took its whole time once would take it again.
-                if attempt == tries - 1 or isinstance(error.__cause__, ConnectionTimeout):
-                    raise StoreUnavailable(UNAVAILABLE) from error
-            self.pause(attempt)
-        raise AssertionError("unreachable")
+                failure = error
+                if isinstance(error.__cause__, ConnectionTimeout):
+                    break  # it would take its whole time again
+        raise StoreUnavailable(UNAVAILABLE) from failure
 
-    def pause(self, attempt: int) -> None:
-        # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-        self._sleep(random.uniform(0, FIRST_RETRY_DELAY_SECONDS * 2**attempt))  # noqa: S311  # no secret
+    def attempts(self, count: int) -> Iterator[None]:
+        """Yields ``count`` times, after growing random pauses."""
+        yield
+        for retry in range(count - 1):
+            # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+            self._sleep(random.uniform(0, FIRST_RETRY_DELAY_SECONDS * 2**retry))  # noqa: S311  # no secret
+            yield
 
-    def _once(self, method: str, path: str, body: Any, params: Mapping[str, Any] | None, seconds: float) -> Any:
+    def _send(self, method: str, path: str, body: Any, params: Mapping[str, Any] | None, timeout: float) -> Any:
         with self._circuit.guard((ServerBusy,)):
             try:
-                asked = {**(params or {}), "request_timeout": seconds}
-                return self._transport.perform_request(method, path, params=asked, body=body)
+                all_params = {**(params or {}), "request_timeout": timeout}
+                return self._transport.perform_request(method, path, params=all_params, body=body)
             except NoConnection as error:
                 raise ServerBusy(str(error)) from error
             except TransportError as error:
                 if error.status_code in RETRYABLE_STATUSES:
                     raise ServerBusy(str(error)) from error
-                raise _refused(error) from error
+                raise _rejection(error) from error
 
 
-def _refused(error: TransportError) -> RequestRejected:
+def _rejection(error: TransportError) -> RequestRejected:
     info = error.info if isinstance(error.info, dict) else {}
     cause = info.get("error")
     if isinstance(cause, dict):

@@ -1,128 +1,147 @@
-"""Which document of a picture stands, in an index whose ids are ours; and what any index must do for that.
+"""Versioned documents: id = file uuid, external version = record version. Also the interface of both layouts.
 
-Every document bears its file's uuid as its id and its record's version as an external version, so of two writes the
-higher version wins whatever their order, and there is one document of each picture.
+Of two writes of a picture OpenSearch keeps the one with the higher version, whatever their order, so each picture has
+one document.
 """
 
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from chalicelib.adapters.opensearch import queries as queries
-from chalicelib.adapters.opensearch.bulk import Outcome, Write, write
-from chalicelib.adapters.opensearch.client import OpenSearchCalls
+from chalicelib.adapters.opensearch import queries
+from chalicelib.adapters.opensearch.bulk import Outcome, Write, bulk_write
+from chalicelib.adapters.opensearch.client import OpenSearchClient
 from chalicelib.adapters.opensearch.indexes import Index, Indexes
 from chalicelib.adapters.opensearch.mappings import Json
 from chalicelib.adapters.opensearch.queries import Candidate
 from chalicelib.domain.vectors import Hit
 
-SCAN_PAGE = 1_000  # documents looked through at once
+SCAN_PAGE_SIZE = 1_000  # documents read by one request
+SCAN_TIMEOUT_SECONDS = 60.0
+PURGE_TIMEOUT_SECONDS = 600.0
 
 
 class Documents(Protocol):
-    """Documents of pictures, of which the highest version stands; of one version, what was written last.
+    """Documents of pictures. The current one of a picture has its highest version; of one version, the last write.
 
     Args:
-        tuned: queries may say how the engine is to search, and compare by script.
-        fenced: a writer whose knowledge of the indexes is old is refused by them.
+        supports_ef_search: queries may set the engine's ``ef_search``, and compare by script.
+        rejects_stale_writers: OpenSearch rejects writes to an index that takes no more of them.
     """
 
     supports_ef_search: bool
     rejects_stale_writers: bool
 
     def write(self, writes: Sequence[Write], *, wait: bool) -> Outcome:
-        """Write documents; with ``wait``, they are seen by searches afterwards, as far as the service lets us wait."""
+        """Write documents; with ``wait``, searches see them afterwards, as far as the service lets a caller wait."""
 
-    def settle(self, index: Index) -> None:
-        """Afterwards searches see everything that this process has written, waited for or not."""
+    def wait_until_visible(self, index: Index) -> None:
+        """Wait until searches see everything that this process has written, awaited or not."""
 
-    def standing(self, where: str, met: Sequence[Candidate], vector: Sequence[float], within: float) -> list[Hit]:
-        """Of what a search for a vector has met in an index or alias, what stands, in its order.
+    def current_hits(
+        self, target: str, candidates: Sequence[Candidate], vector: Sequence[float], complete_up_to: float
+    ) -> list[Hit]:
+        """Returns the hits that are current, in order, out of what a search for a vector returned.
 
         Args:
-            within: the distance up to which it has met everything.
+            target: the index or alias that was searched.
+            complete_up_to: the distance up to which the search returned every candidate.
         """
 
-    def count(self, index: str, wanted: Json) -> int:
-        """Pictures that pass a filter."""
+    def count(self, index: str, condition: Json) -> int:
+        """Returns how many pictures pass a filter."""
 
     def versions(self, index: str, uuids: Sequence[str]) -> dict[str, int]:
-        """Of the documents that stand, tombstones among them."""
+        """Returns the versions of current documents, tombstones included."""
 
     def vectors(self, index: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
-        """Versions and vectors of those pictures that have one."""
+        """Returns versions and vectors of those pictures that have one."""
 
-    def walk(self, index: str, wanted: Json) -> Iterator[list[tuple[str, int]]]:
-        """The (uuid, version) of the pictures that pass a filter, by uuid, in pages."""
+    def scan(self, index: str, condition: Json) -> Iterator[list[tuple[str, int]]]:
+        """Yields pages of the (uuid, version) of the pictures that pass a filter, in order of uuid."""
 
     def purge(self, index: str, before: float) -> int:
-        """Delete tombstones from before a time in seconds; answers how many."""
+        """Delete tombstones of removals before a time in seconds; returns how many."""
 
 
 class VersionedDocuments:
     supports_ef_search = True
     rejects_stale_writers = True
 
-    def __init__(self, calls: OpenSearchCalls, indexes: Indexes) -> None:
-        self._calls = calls
+    def __init__(self, client: OpenSearchClient, indexes: Indexes) -> None:
+        self._client = client
         self._indexes = indexes
 
     def write(self, writes: Sequence[Write], *, wait: bool) -> Outcome:
         params = {"require_alias": "true", "filter_path": "items.*.status,items.*.error"}
-        outcome = write(self._calls, writes, lines, params | ({"refresh": "wait_for"} if wait else {}))
+        outcome = bulk_write(self._client, writes, bulk_lines, params | ({"refresh": "wait_for"} if wait else {}))
         if wait:
-            # Nobody has waited for a write that lost, and whoever wrote the newer one may be waiting still.
-            for index in {each.index.name: each.index for each in outcome.outdone}.values():
+            # OpenSearch does not wait for a write that was superseded, and the newer one may not be visible yet.
+            for index in {write.index.name: write.index for write in outcome.superseded}.values():
                 self._indexes.refresh(index)
         return outcome
 
-    def settle(self, index: Index) -> None:
+    def wait_until_visible(self, index: Index) -> None:
         self._indexes.refresh(index)
 
-    def standing(self, where: str, met: Sequence[Candidate], vector: Sequence[float], within: float) -> list[Hit]:  # noqa: ARG002
-        return [each.hit for each in met]  # there is one document of each picture
+    def current_hits(
+        self,
+        target: str,  # noqa: ARG002  # each picture has one document, which is current
+        candidates: Sequence[Candidate],
+        vector: Sequence[float],  # noqa: ARG002
+        complete_up_to: float,  # noqa: ARG002
+    ) -> list[Hit]:
+        return [candidate.hit for candidate in candidates]
 
-    def count(self, index: str, wanted: Json) -> int:
-        return int(self._calls.ask("POST", f"/{index}/_count", {"query": wanted})["count"])
+    def count(self, index: str, condition: Json) -> int:
+        return int(self._client.request("POST", f"/{index}/_count", {"query": condition})["count"])
 
     def versions(self, index: str, uuids: Sequence[str]) -> dict[str, int]:
-        return {each["_id"]: each["_version"] for each in self._get(index, uuids, {"_source": "false"})}
+        documents = self._get(index, uuids, {"_source": "false"})
+        return {document["_id"]: document["_version"] for document in documents}
 
     def vectors(self, index: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         return {
-            each["_id"]: (each["_version"], queries.vector_bytes(each["_source"]["vector"]))
-            for each in self._get(index, uuids, {"_source_includes": "vector"})
-            if "vector" in each["_source"]
+            document["_id"]: (document["_version"], queries.vector_bytes(document["_source"]["vector"]))
+            for document in self._get(index, uuids, {"_source_includes": "vector"})
+            if "vector" in document["_source"]
         }
 
-    def walk(self, index: str, wanted: Json) -> Iterator[list[tuple[str, int]]]:
+    def scan(self, index: str, condition: Json) -> Iterator[list[tuple[str, int]]]:
         after: list[str] | None = None
         while True:
             body: Json = {
-                "query": wanted,
-                "size": SCAN_PAGE,
+                "query": condition,
+                "size": SCAN_PAGE_SIZE,
                 "sort": [{"uuid": "asc"}],
                 "_source": False,
                 "version": True,
             }
             if after:
                 body["search_after"] = after
-            found = self._calls.ask("POST", f"/{index}/_search", body, seconds=60)["hits"]["hits"]
-            if not found:
+            response = self._client.request("POST", f"/{index}/_search", body, timeout=SCAN_TIMEOUT_SECONDS)
+            documents = response["hits"]["hits"]
+            if not documents:
                 return
-            yield [(each["_id"], each["_version"]) for each in found]
-            after = found[-1]["sort"]
+            yield [(document["_id"], document["_version"]) for document in documents]
+            after = documents[-1]["sort"]
 
     def purge(self, index: str, before: float) -> int:
-        body = {"query": queries.old_tombstones(before)}
-        answer = self._calls.ask("POST", f"/{index}/_delete_by_query", body, {"conflicts": "proceed"}, seconds=600)
-        return int(answer["deleted"])
+        body, params = {"query": queries.old_tombstones(before)}, {"conflicts": "proceed"}
+        path = f"/{index}/_delete_by_query"
+        return int(self._client.request("POST", path, body, params, timeout=PURGE_TIMEOUT_SECONDS)["deleted"])
 
     def _get(self, index: str, uuids: Sequence[str], params: dict[str, str]) -> list[Any]:
-        answer = self._calls.ask("POST", f"/{index}/_mget", {"ids": list(uuids)}, params, seconds=60)
-        return [each for each in answer["docs"] if each.get("found")]
+        body = {"ids": list(uuids)}
+        response = self._client.request("POST", f"/{index}/_mget", body, params, timeout=SCAN_TIMEOUT_SECONDS)
+        return [document for document in response["docs"] if document.get("found")]
 
 
-def lines(each: Write) -> str:
-    where = {"_index": each.index.target, "_id": each.uuid, "version": each.version, "version_type": "external_gte"}
-    return f'{{"index":{json.dumps(where)}}}\n{each.source}\n'
+def bulk_lines(write: Write) -> str:
+    action = {
+        "_index": write.index.write_alias,
+        "_id": write.uuid,
+        "version": write.version,
+        "version_type": "external_gte",
+    }
+    return f'{{"index":{json.dumps(action)}}}\n{write.source}\n'

@@ -1,82 +1,75 @@
-"""What may be wrong with the indexes themselves, told in sentences that say what to do."""
+"""Checks of the indexes themselves; each finding is a sentence that says what to do."""
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
-from chalicelib.adapters.opensearch.client import OpenSearchCalls
+from chalicelib.adapters.opensearch.client import OpenSearchClient
 from chalicelib.adapters.opensearch.indexes import Index, Indexes
 from chalicelib.adapters.opensearch.mappings import Json
 
-REINDEX = "`infra.admin reindex` fills a new index from the catalogue while searches go on."
+REINDEX_ADVICE = "`infra.admin reindex` fills a new index from the catalogue while searches go on."
 
 
-def check_health(calls: OpenSearchCalls, indexes: Indexes) -> list[str]:
-    """Aliases, mappings, blocks and health of every index of the store."""
-    known = indexes.all(fresh=True)
-    found = [problem for group in _by_model(known).values() for problem in _aliases(group)]
-    for index in known:
-        found += _itself(calls, indexes, index)
-    found += [
-        f"{name} bears this store's name and was not made by it. Delete it, once you have seen what it is."
-        for name in indexes.strange
+def check_health(client: OpenSearchClient, indexes: Indexes) -> list[str]:
+    """Returns what is wrong with aliases, mappings, blocks and health of the store's indexes."""
+    by_model: dict[str, list[Index]] = defaultdict(list)
+    for index in indexes.all(fresh=True):
+        by_model[index.model].append(index)
+    findings: list[str] = []
+    for model, of_model in by_model.items():
+        findings += _check_aliases(model, of_model)
+    for of_model in by_model.values():
+        for index in of_model:
+            findings += _check_index(client, indexes, index)
+    findings += [
+        f"The index {name} has this store's prefix but was not created by it. Find out what it is, then delete it."
+        for name in indexes.foreign
     ]
-    if not known:
-        found.append("There is no index yet: nothing has been indexed, or the store was lost. " + REINDEX)
-    return found
+    if not by_model:
+        findings.append(f"There is no index yet: nothing has been indexed, or the store was lost. {REINDEX_ADVICE}")
+    return findings
 
 
-def _by_model(known: list[Index]) -> dict[str, list[Index]]:
-    groups: dict[str, list[Index]] = defaultdict(list)
-    for index in known:
-        groups[index.model].append(index)
-    return groups
-
-
-def _aliases(group: list[Index]) -> list[str]:
-    model, found = group[0].model, []
-    reading = [index.name for index in group if index.reading]
-    if not reading and not any(index.filling for index in group):
-        found.append(f"No index answers searches for {model}. {REINDEX}")
-    if len(reading) > 1:
-        found.append(f"Searches for {model} are answered from {', '.join(reading)} at once. {REINDEX}")
-    for index in group:
-        if index.reading and not index.writing:
-            found.append(f"{index.name} is searched, and takes no writes: it falls behind. {REINDEX}")
-        if index.takes_writes and not index.reading:
-            found.append(
-                f"{index.name} is being filled. If nobody is at it, `infra.admin reindex` goes on, "
-                "and `infra.admin reindex --abandon` deletes it."
+def _check_aliases(model: str, indexes: Sequence[Index]) -> Iterator[str]:
+    searched = [index.name for index in indexes if index.has_read_alias]
+    if not searched and not any(index.has_fill_alias for index in indexes):
+        yield f"No index answers searches for {model}. {REINDEX_ADVICE}"
+    if len(searched) > 1:
+        yield f"Searches for {model} are answered from {', '.join(searched)} at once. {REINDEX_ADVICE}"
+    for index in indexes:
+        if index.has_read_alias and not index.has_write_alias:
+            yield f"{index.name} is searched but takes no writes, so it becomes outdated. {REINDEX_ADVICE}"
+        if index.takes_writes and not index.has_read_alias:
+            yield (
+                f"{index.name} is being filled. If no reindex is running, `infra.admin reindex` continues it, and "
+                "`infra.admin reindex --abandon` deletes it."
             )
-        if not index.reading and not index.takes_writes:
-            found.append(f"{index.name} is an old one. `infra.admin reindex --drop-old` deletes it.")
-    return found
+        if not index.has_read_alias and not index.takes_writes:
+            yield f"{index.name} is an old index. `infra.admin reindex --drop-old` deletes it."
 
 
-def _itself(calls: OpenSearchCalls, indexes: Indexes, index: Index) -> list[str]:
-    found = []
-    # What OpenSearch writes down is more than what was asked for: it adds what it takes for granted.
-    wanted = indexes.body(index.model, index.dimension)["mappings"]
-    described = calls.ask("GET", f"/{index.name}")[index.name]
-    if not _holds(described["mappings"], wanted):
-        found.append(f"The mapping of {index.name} is not this version's. {REINDEX}")
-    blocks = described["settings"]["index"].get("blocks", {})
-    if any(str(blocked).lower() == "true" for blocked in blocks.values()):
-        found.append(
-            f"{index.name} refuses writes ({', '.join(blocks)}), as it does when a disk was full. Make room, then "
-            "set the block to null."
+def _check_index(client: OpenSearchClient, indexes: Indexes, index: Index) -> Iterator[str]:
+    description = client.request("GET", f"/{index.name}")[index.name]
+    # OpenSearch describes a mapping with its own defaults, too.
+    if not _includes(description["mappings"], indexes.body(index.model, index.dimension)["mappings"]):
+        yield f"The mapping of {index.name} is not this version's. {REINDEX_ADVICE}"
+    blocks = description["settings"]["index"].get("blocks", {})
+    if any(str(value).lower() == "true" for value in blocks.values()):
+        yield (
+            f"{index.name} refuses writes ({', '.join(blocks)}), as it does after its disk was full. Free disk space, "
+            "then set the block to null."
         )
     if indexes.profile.serverless:
-        return found  # its service looks after the rest, and tells nobody
-    health = calls.ask("GET", f"/_cluster/health/{index.name}")["status"]
-    if health == "red":
-        found.append(f"{index.name} is red: a part of it is lost or on its way. If it stays so: {REINDEX}")
-    return found
+        return  # the service keeps its shards healthy itself, and does not report on them
+    if client.request("GET", f"/_cluster/health/{index.name}")["status"] == "red":
+        yield f"{index.name} is red: a shard is lost or being recovered. If it stays red: {REINDEX_ADVICE}"
 
 
-def _holds(actual: Json, wanted: Json) -> bool:
-    """Whether everything that is wanted is there, at every depth."""
-    for name, value in wanted.items():
+def _includes(actual: Json, expected: Json) -> bool:
+    """Whether everything that is expected is there, at every depth."""
+    for name, value in expected.items():
         if isinstance(value, dict):
-            if not isinstance(actual.get(name), dict) or not _holds(actual[name], value):
+            if not isinstance(actual.get(name), dict) or not _includes(actual[name], value):
                 return False
         elif str(actual.get(name)).lower() != str(value).lower():
             return False

@@ -1,39 +1,57 @@
-"""What an index on OpenSearch is made of: pure functions from a profile to the body of its creation.
+"""The bodies that create indexes: pure functions of a profile.
 
-A document is flat. Account and collection are keywords that stand in the filter of each search; the uuid is one that
-ties are broken by; what a result shows is stored and not searchable. A tombstone has a uuid and the time of its removal
-and nothing else, so that no search and no count meets it. On Serverless, whose ids are its own, each document also has
-its record's version and the time of its writing, by which the one that stands is told from those it has overtaken.
+A document has account and collection as keywords, by which every search filters; the uuid as a keyword, which breaks
+ties; and the vector. What a result shows of the file is one object that OpenSearch stores and does not look into, so
+another field of it needs no new index. A tombstone has a uuid and the time of its removal and nothing else, so that no
+search and no count includes it. On Serverless, which assigns ids itself, each document also has its record's version
+and the time when it was written: the highest pair of a picture is its current document.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-LAYOUT = 1  # of the documents; one more when they change so that an index must be filled anew
-M, EF_CONSTRUCTION = 16, 128  # links of a vector in the graph, and how widely they are looked for
-RESULT_FIELDS = ("uuid", "collection", "bucket", "key", "size", "md5")
+from chalicelib.config import OpenSearchProfile
+
+# Stored in each index. Raised when documents change so that an index must be filled again from the catalogue: until
+# then, `check_health` reports the index.
+LAYOUT = 2
+# Links of a vector in the graph, and candidates when they are chosen. A vector needs 1.1 * (4 * dimension + 8 * links)
+# bytes of memory: docs/opensearch.md, and
+# https://docs.opensearch.org/latest/vector-search/optimizing-storage/knn-vector-quantization/#hnsw-memory-estimation
+HNSW_LINKS, HNSW_EF_CONSTRUCTION = 16, 128
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How a kind of OpenSearch wants its vectors.
+    """How a kind of OpenSearch keeps vectors.
 
     Args:
-        vector: the field's mapping, given the dimension.
-        serverless: documents have ids, shards and a refresh interval of the service's own, and it takes a part of
+        vector_mapping: returns the mapping of the vector's field, given the dimension.
+        serverless: the service assigns ids, shards and the refresh interval itself, and accepts only a part of
             OpenSearch's requests.
     """
 
-    name: str
-    vector: Callable[[int], Json]
+    vector_mapping: Callable[[int], Json]
     serverless: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """Args:
+    shards: OpenSearch advises 10 to 30 GB each where searching counts: docs/opensearch.md.
+    refresh_seconds: how long a write waits at most until searches see it.
+    """
+
+    shards: int = 1
+    replicas: int = 0
+    refresh_seconds: float = 1.0
+
+
 def _hnsw(engine: str) -> Callable[[int], Json]:
-    def vector(dimension: int) -> Json:
+    def vector_mapping(dimension: int) -> Json:
         return {
             "type": "knn_vector",
             "dimension": dimension,
@@ -41,11 +59,11 @@ def _hnsw(engine: str) -> Callable[[int], Json]:
                 "name": "hnsw",
                 "engine": engine,
                 "space_type": "cosinesimil",
-                "parameters": {"m": M, "ef_construction": EF_CONSTRUCTION},
+                "parameters": {"m": HNSW_LINKS, "ef_construction": HNSW_EF_CONSTRUCTION},
             },
         }
 
-    return vector
+    return vector_mapping
 
 
 def _on_disk(dimension: int) -> Json:
@@ -59,41 +77,32 @@ def _on_disk(dimension: int) -> Json:
     }
 
 
-def _plain(dimension: int) -> Json:
+def _uncompressed(dimension: int) -> Json:
     # Without the level it would be 32x: distances of quantised vectors, where the API promises those of the vectors.
     return {"type": "knn_vector", "dimension": dimension, "space_type": "cosinesimil", "compression_level": "1x"}
 
 
-# Lucene's graph filters while it is walked, and needs no native memory: the one that is tested, and the default.
-LUCENE = Profile("lucene", _hnsw("lucene"))
-FAISS = Profile("faiss", _hnsw("faiss"))
-ON_DISK = Profile("on-disk", _on_disk)
-SERVERLESS_CLASSIC = Profile("serverless-classic", _hnsw("faiss"), serverless=True)
-SERVERLESS_NEXTGEN = Profile("serverless-nextgen", _plain, serverless=True)
-PROFILES = {each.name: each for each in (LUCENE, FAISS, ON_DISK, SERVERLESS_CLASSIC, SERVERLESS_NEXTGEN)}
-
-
-@dataclass(frozen=True, slots=True)
-class Sizing:
-    """``refresh_seconds`` is how long a write waits at most until searches see it."""
-
-    shards: int = 1
-    replicas: int = 0
-    refresh_seconds: float = 1.0
+PROFILES = {
+    # Lucene filters while it searches the graph, and needs no native memory: tests run on it, and it is the default.
+    OpenSearchProfile.LUCENE: Profile(_hnsw("lucene")),
+    OpenSearchProfile.FAISS: Profile(_hnsw("faiss")),
+    OpenSearchProfile.ON_DISK: Profile(_on_disk),
+    OpenSearchProfile.SERVERLESS_CLASSIC: Profile(_hnsw("faiss"), serverless=True),
+    OpenSearchProfile.SERVERLESS_NEXTGEN: Profile(_uncompressed, serverless=True),
+}
 
 
 def index_body(profile: Profile, model: str, dimension: int, sizing: Sizing) -> Json:
-    """The body that creates an index for the vectors of one model and decode version."""
+    """Returns the body that creates an index for the vectors of one model version."""
     settings: Json = {"knn": True}
     if not profile.serverless:
         settings |= {
             "number_of_shards": sizing.shards,
             "number_of_replicas": sizing.replicas,
-            # Said even where it is the default: an index whose interval is not said stops refreshing when idle.
+            # Set even where it is the default: an index without an explicit interval stops refreshing when idle.
             "refresh_interval": f"{round(sizing.refresh_seconds * 1000)}ms",
         }
-    stored = {"index": False, "doc_values": False}
-    place = {"version": {"type": "long"}, "written": {"type": "long"}} if profile.serverless else {}
+    revision = {"version": {"type": "long"}, "written_at": {"type": "long"}} if profile.serverless else {}
     return {
         "settings": {"index": settings},
         "mappings": {
@@ -103,27 +112,10 @@ def index_body(profile: Profile, model: str, dimension: int, sizing: Sizing) -> 
                 "account": {"type": "keyword"},
                 "collection": {"type": "keyword"},
                 "uuid": {"type": "keyword"},
-                "bucket": {"type": "keyword", **stored},
-                "key": {"type": "keyword", **stored},
-                "size": {"type": "long", **stored},
-                "md5": {"type": "keyword", **stored},
+                "file": {"type": "object", "enabled": False},
                 "removed_at": {"type": "date"},
-                **place,
-                "vector": profile.vector(dimension),
+                **revision,
+                "vector": profile.vector_mapping(dimension),
             },
         },
     }
-
-
-def bytes_per_vector(dimension: int, m: int = M) -> float:
-    """Memory that a vector and its place in the graph want.
-
-    https://docs.opensearch.org/latest/vector-search/optimizing-storage/knn-vector-quantization/#hnsw-memory-estimation
-    """
-    return 1.1 * (4 * dimension + 8 * m)
-
-
-def shards_for(vectors: int, dimension: int, shard_bytes: int = 20 * 2**30) -> int:
-    """Shards for an expected number of vectors: 10 to 30 GB each is what OpenSearch advises where searching counts."""
-    # On disk a vector stands once as written and once more in the document from which it can be read back.
-    return max(1, -(-int(vectors * (4 * dimension + 8 * M + 600)) // shard_bytes))

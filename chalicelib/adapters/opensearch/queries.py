@@ -1,152 +1,152 @@
-"""What is asked of OpenSearch and what its answers mean: pure functions, no connection."""
+"""Bodies of requests to OpenSearch, and the meaning of its responses: pure functions, no connection."""
 
-import math
+import json
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from chalicelib.adapters.opensearch.mappings import RESULT_FIELDS, Json
-from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery
+from chalicelib.adapters.opensearch.mappings import Json
+from chalicelib.domain.vectors import (
+    DISTANCE_DECIMALS,
+    FileSummary,
+    Hit,
+    VectorDocument,
+    VectorQuery,
+    rounded_distance,
+    unit_vector,
+)
 
-DISTANCE_DECIMALS = 6  # of a distance, as the SQLite store rounds them; order, `after` and `max_distance` go by that
 DISTANCE_STEP = 10.0**-DISTANCE_DECIMALS
-UNIT_TOLERANCE = 1e-4  # of a vector's squared length around 1
+RESULT_FIELDS = ("uuid", "file", "version", "written_at")
 
-Revision = tuple[int, int]  # of a document among those of one picture: its version, and when it was written
+
+class Revision(NamedTuple):
+    """Orders the documents of one picture: the highest is current. ``written_at`` is in microseconds."""
+
+    version: int
+    written_at: int
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A document that a search has met; where ids are ours there is one of each picture, and the rank says nothing."""
+    """A document that a search returned. Versioned documents all have the same revision: a picture has only one."""
 
     hit: Hit
-    rank: Revision
+    revision: Revision
 
 
-def floats(vector: bytes) -> tuple[float, ...]:
-    """The numbers of a vector.
-
-    Raises:
-        ValueError: it is no sequence of float32, or not of length one.
-    """
-    if not vector or len(vector) % 4:
-        raise ValueError(f"A vector of {len(vector)} bytes is no sequence of float32.")
-    values = struct.unpack(f"<{len(vector) // 4}f", vector)
-    squared = sum(value * value for value in values)
-    if not math.isclose(squared, 1, rel_tol=0, abs_tol=UNIT_TOLERANCE):
-        raise ValueError(f"A vector's length is {math.sqrt(squared):.6f}, not 1.")
-    return values
-
-
-def vector_bytes(values: Sequence[float]) -> bytes:
-    """The numbers of a stored vector as the bytes that they were written from."""
-    return struct.pack(f"<{len(values)}f", *values)
-
-
-def document(d: VectorDocument, vector: Sequence[float]) -> Json:
+def document_body(document: VectorDocument) -> Json:
+    """Raises ValueError when the vector is not of length one."""
     return {
-        "account": d.account,
-        "collection": d.collection,
-        "uuid": d.uuid,
-        "bucket": d.bucket,
-        "key": d.key,
-        "size": d.size,
-        "md5": d.md5,
-        "vector": vector,
+        "account": document.account,
+        "collection": document.collection,
+        "uuid": document.uuid,
+        "file": document.file.to_json(),
+        "vector": unit_vector(document.vector),
     }
 
 
-def tombstone(uuid: str, removed_at: float) -> Json:
-    return {"uuid": uuid, "removed_at": round(removed_at * 1000)}
+def document_source(document: VectorDocument) -> str:
+    """Returns a document's JSON; raises ValueError when the vector is not of length one."""
+    return json.dumps(document_body(document), separators=(",", ":"))
+
+
+def tombstone_source(uuid: str, removed_at: float) -> str:
+    """Returns a tombstone's JSON, given the time in seconds."""
+    return json.dumps({"uuid": uuid, "removed_at": round(removed_at * 1000)}, separators=(",", ":"))
 
 
 def old_tombstones(before: float) -> Json:
+    """Returns the filter for tombstones of removals before a time in seconds."""
     return {"range": {"removed_at": {"lt": round(before * 1000)}}}
 
 
+def with_uuids(uuids: Sequence[str]) -> Json:
+    """Returns the filter for documents of these pictures, tombstones included."""
+    return {"terms": {"uuid": list(uuids)}}
+
+
 def owned_by(account: str, collections: Sequence[str] | None = None) -> Json:
-    """The filter that each search and count carries."""
+    """Returns the filter for an account's documents, of all or of some of its collections."""
     terms: list[Json] = [{"term": {"account": account}}]
     if collections is not None:
         terms.append({"terms": {"collection": sorted(set(collections))}})
     return {"bool": {"filter": terms}}
 
 
-def nearest(query: VectorQuery, vector: Sequence[float], *, size: int, k: int, ef: int | None) -> Json:
-    """The ``size`` nearest of the ``k`` that the graph finds; exact where no more than ``k`` pass the filter.
+def query_filter(query: VectorQuery) -> Json:
+    """Returns the filter of a query. All that narrows a query down before distances are compared belongs here."""
+    return owned_by(query.account, query.options.collections)
+
+
+def approximate_search(query: VectorQuery, vector: Sequence[float], *, size: int, k: int, ef: int | None) -> Json:
+    """Searches the ``size`` nearest of the ``k`` that the graph finds; exact where no more than ``k`` pass the filter.
 
     Args:
         ef: candidates on the way through the graph; without it, as many as the engine takes for ``k``.
     """
-    asked: Json = {"vector": vector, "k": k, "filter": owned_by(query.account, query.collections)}
+    knn: Json = {"vector": vector, "k": k, "filter": query_filter(query)}
     if ef is not None:
-        asked["method_parameters"] = {"ef_search": max(k, ef)}
-    return _page({"knn": {"vector": asked}}, query, size)
+        knn["method_parameters"] = {"ef_search": max(k, ef)}
+    return _page({"knn": {"vector": knn}}, query, size)
 
 
-def exact(query: VectorQuery, vector: Sequence[float], *, size: int) -> Json:
-    """The ``size`` nearest of all that pass the filter, each compared."""
+def exact_search(query: VectorQuery, vector: Sequence[float], *, size: int) -> Json:
+    """Searches the ``size`` nearest of all that pass the filter, each compared."""
     script = {
         "lang": "knn",
         "source": "knn_score",
         "params": {"field": "vector", "query_value": vector, "space_type": "cosinesimil"},
     }
-    wanted = owned_by(query.account, query.collections)
-    return _page({"script_score": {"query": wanted, "script": script}}, query, size)
+    return _page({"script_score": {"query": query_filter(query), "script": script}}, query, size)
 
 
-def _page(query: Json, asked: VectorQuery, size: int) -> Json:
+def _page(scored: Json, query: VectorQuery, size: int) -> Json:
     body: Json = {
-        "query": query,
+        "query": scored,
         "size": size,
-        "_source": [*RESULT_FIELDS, "version", "written"],
+        "_source": list(RESULT_FIELDS),
         "track_scores": True,
         "track_total_hits": False,
         "sort": [{"_score": "desc"}, {"uuid": "asc"}],
     }
-    if asked.after is not None:
-        # A step of rounding before the place where the last page ended: what has been shown is left out afterwards.
-        body["search_after"] = [1 - (asked.after[0] - DISTANCE_STEP) / 2, ""]
+    if query.options.after is not None:
+        # One step of rounding before the end of the previous page: hits of that page are left out afterwards.
+        body["search_after"] = [_score(query.options.after[0] - DISTANCE_STEP), ""]
     return body
 
 
-def of(uuids: Sequence[str]) -> Json:
-    """The filter for pictures' documents, tombstones among them."""
-    return {"terms": {"uuid": list(uuids)}}
+def candidates(response: Any) -> list[Candidate]:
+    """Returns a response's documents in the order of hits: by rounded distance, then by uuid."""
+    documents = response["hits"]["hits"]
+    return sorted(
+        (_candidate(document["_source"], _distance(document["_score"])) for document in documents),
+        key=lambda candidate: candidate.hit.position,
+    )
 
 
-def candidates(answer: Any) -> list[Candidate]:
-    """An answer's documents in the contract's order: by rounded distance, then by uuid."""
-    found = (_met(each["_source"], distance(each["_score"])) for each in answer["hits"]["hits"])
-    return sorted(found, key=lambda each: place(each.hit))
+def hit(source: Json, distance: float) -> Hit:
+    return Hit(uuid=source["uuid"], file=FileSummary.from_json(source["file"]), distance=distance)
 
 
-def place(hit: Hit) -> tuple[float, str]:
-    return hit.distance, hit.uuid
+def vector_bytes(values: Sequence[float]) -> bytes:
+    """Returns the bytes that a stored vector was written from."""
+    return struct.pack(f"<{len(values)}f", *values)
 
 
-def admitted(query: VectorQuery, found: Iterable[Hit]) -> list[Hit]:
-    """The hits behind the page before, not farther than the query allows."""
-    farthest = 2.0 if query.max_distance is None else query.max_distance
-    return [hit for hit in found if hit.distance <= farthest and (query.after is None or place(hit) > query.after)]
-
-
-def distance(score: float) -> float:
-    """The cosine distance behind a score, which is ``(2 - distance) / 2`` with the space ``cosinesimil``.
+def _score(distance: float) -> float:
+    """Returns the score of a cosine distance with the space ``cosinesimil``.
 
     https://docs.opensearch.org/latest/mappings/supported-field-types/knn-spaces/
     """
-    return rounded(2 - 2 * score)
+    return 1 - distance / 2
 
 
-def rounded(away: float) -> float:
-    return round(min(max(away, 0.0), 2.0), DISTANCE_DECIMALS)
+def _distance(score: float) -> float:
+    return rounded_distance(2 - 2 * score)
 
 
-def hit(shown: Json, away: float) -> Hit:
-    return Hit(shown["uuid"], shown["collection"], shown["bucket"], shown["key"], shown["size"], shown["md5"], away)
-
-
-def _met(shown: Json, away: float) -> Candidate:
-    return Candidate(hit(shown, away), (shown.get("version", 0), shown.get("written", 0)))
+def _candidate(source: Json, distance: float) -> Candidate:
+    revision = Revision(source.get("version", 0), source.get("written_at", 0))
+    return Candidate(hit(source, distance), revision)

@@ -4,134 +4,140 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from chalicelib.adapters.opensearch import queries as queries
-from chalicelib.adapters.opensearch.client import OpenSearchCalls, RequestRejected
+from chalicelib.adapters.opensearch import queries
+from chalicelib.adapters.opensearch.client import OpenSearchClient
 from chalicelib.adapters.opensearch.documents import Documents
+from chalicelib.adapters.opensearch.errors import RequestRejected
 from chalicelib.adapters.opensearch.mappings import Json
 from chalicelib.adapters.opensearch.queries import Candidate
-from chalicelib.domain.vectors import Hit, VectorQuery
+from chalicelib.domain.vectors import MAX_DISTANCE, Hit, VectorQuery, unit_vector
 
 EF_SEARCH = 256  # candidates that a search keeps on its way through the graph: docs/decisions/0036
 SPARE_HITS = 8  # hits beyond the limit, so that a tie at its end is seen whole
-DEEP_CANDIDATES = (
-    1_100  # candidates of a page behind the first: all pages to a thousand results are cut from the same ones
-)
-MAX_CANDIDATES = 10_000  # candidates and hits that OpenSearch gives at once
-SMALL_OWNERS_CACHE_SIZE = 1_000  # owners whose last answer was short
+# Candidates of every page but the first: all pages up to a thousand results are cut from the same ones.
+DEEP_CANDIDATES = 1_100
+MAX_CANDIDATES = 10_000  # candidates and hits that OpenSearch returns at once
+EVERY_CANDIDATE = MAX_CANDIDATES + 1  # a script compares everything that passes the filter
+NARROW_FILTERS_CACHE_SIZE = 1_000
 
 
 class Searcher:
     """Approximate nearest neighbours, exact where few documents pass the filter.
 
-    A search always gives as many hits as it was asked for where they exist: an answer that is short is asked again with
-    more candidates, and at last by comparing every document that passes the filter, where the service does that.
+    A search returns as many hits as its limit where they exist. When OpenSearch returns fewer, the search is repeated
+    with more candidates, and at last by comparing every document that passes the filter, where the service does that.
 
     Args:
-        ef: candidates on the way through the graph.
+        ef_search: candidates on the way through the graph.
     """
 
-    def __init__(self, calls: OpenSearchCalls, documents: Documents, ef: int = EF_SEARCH) -> None:
-        self._calls = calls
+    def __init__(self, client: OpenSearchClient, documents: Documents, ef_search: int = EF_SEARCH) -> None:
+        self._client = client
         self._documents = documents
-        self._ef = ef
-        self._widest = (
-            MAX_CANDIDATES + 1 if documents.supports_ef_search else MAX_CANDIDATES
-        )  # more than MOST candidates are all: a script's
-        self._short: set[tuple[str, tuple[str, ...] | None]] = set()
+        self._ef_search = ef_search
+        self._max_candidates = EVERY_CANDIDATE if documents.supports_ef_search else MAX_CANDIDATES
+        # Keys of filters that fewer documents passed than were requested, when they were last used.
+        self._narrow_filters: set[str] = set()
 
-    def search(self, where: str, query: VectorQuery, *, exactly: bool = False) -> list[Hit]:
-        """Search an index or alias; nothing is found in one that does not exist.
+    def search(self, target: str, query: VectorQuery, *, exactly: bool = False) -> list[Hit]:
+        """Search an index or alias; one that does not exist has no hits.
 
         Raises:
             ValueError: the query's vector is not of length one, or not of the index's dimension.
         """
-        vector = queries.floats(query.vector)
-        if query.collections == ():
+        vector = unit_vector(query.vector)
+        if query.options.collections == ():
             return []
         try:
-            return self._search(where, query, vector, self._widest if exactly else self._candidates(query))
+            return self._search(target, query, vector, self._max_candidates if exactly else self._candidates(query))
         except RequestRejected as error:
-            if error.status == 404:  # nothing was ever written for the model
+            if error.status == 404:  # the model has no documents yet
                 return []
             if "dimension" in error.reason:
                 raise ValueError(f"The query's dimension is not the model's: {error.reason}") from error
             raise
 
-    def _ask(self, where: str, query: VectorQuery, body: Json) -> tuple[Any, int | None]:
-        """The answer; where the owner's last one was short, with the count that a short one is held against.
-
-        Both in one request, of which a part may be refused where the other is not: asked alone, it tells why. That who
-        has few vectors is asked so is a guess; nothing but the number of requests depends on it.
-        """
-        if self._documents.supports_ef_search and _owner(query) in self._short:
-            wanted = queries.owned_by(query.account, query.collections)
-            counting = {"query": wanted, "size": 0, "track_total_hits": MAX_CANDIDATES + 1}
-            lines = "".join(f"{json.dumps(each)}\n" for each in ({}, body, {}, counting))
-            answers = self._calls.ask("POST", f"/{where}/_msearch", lines)["responses"]
-            if not any("error" in each for each in answers):
-                return answers[0], int(answers[1]["hits"]["total"]["value"])
-        return self._calls.ask("POST", f"/{where}/_search", body), None
-
-    def _count(self, where: str, query: VectorQuery) -> int:
-        """Documents that pass the query's filter."""
-        wanted = queries.owned_by(query.account, query.collections)
-        return int(self._calls.ask("POST", f"/{where}/_count", {"query": wanted})["count"])
-
-    def _remember(self, query: VectorQuery, *, short: bool) -> None:
-        if not short:
-            self._short.discard(_owner(query))
-        elif len(self._short) < SMALL_OWNERS_CACHE_SIZE:
-            self._short.add(_owner(query))
-        else:
-            self._short = {_owner(query)}
-
-    def _candidates(self, query: VectorQuery) -> int:
-        return max(min(query.limit + SPARE_HITS, MAX_CANDIDATES), self._ef if query.after is None else DEEP_CANDIDATES)
-
-    def _search(self, where: str, query: VectorQuery, vector: Sequence[float], k: int) -> list[Hit]:
-        size = min(query.limit + SPARE_HITS, MAX_CANDIDATES)
+    def _search(self, target: str, query: VectorQuery, vector: Sequence[float], k: int) -> list[Hit]:
+        options = query.options
+        size = min(options.limit + SPARE_HITS, MAX_CANDIDATES)
         total: int | None = None
         while True:
-            if k <= MAX_CANDIDATES:
-                body = queries.nearest(
-                    query, vector, size=size, k=k, ef=self._ef if self._documents.supports_ef_search else None
-                )
-            else:
-                body = queries.exact(query, vector, size=size)
-            answer, counted = self._ask(where, query, body)
-            met, total = queries.candidates(answer), total if counted is None else counted
-            within = met[-1].hit.distance if len(met) == size else 2.0
-            standing = self._documents.standing(where, met, vector, within) if met else []
-            found = queries.admitted(query, standing)[: query.limit]
-            self._remember(query, short=len(met) < size)
-            if len(met) == size:
-                if size == MAX_CANDIDATES or _settled(query, found, met):
-                    return found
-                # A tie reaches beyond what was asked for.
+            response, counted = self._send(target, query, self._body(query, vector, size, k))
+            candidates, total = queries.candidates(response), total if counted is None else counted
+            complete_up_to = candidates[-1].hit.distance if len(candidates) == size else MAX_DISTANCE
+            hits = self._documents.current_hits(target, candidates, vector, complete_up_to) if candidates else []
+            hits = [hit for hit in hits if options.admits(hit.position)][: options.limit]
+            self._remember_filter(query, narrow=len(candidates) < size)
+            if len(candidates) == size:
+                if size == MAX_CANDIDATES or _is_stable(query, hits, candidates):
+                    return hits
+                # A tie reaches beyond the candidates.
                 size = min(4 * size, MAX_CANDIDATES)
                 k = max(k, size)
                 continue
-            if k > MAX_CANDIDATES or _passed(query, met):
-                return found
-            # Fewer than asked for: all there is, all behind the page before, or all that the candidates held.
+            if k > MAX_CANDIDATES or _exceeds_max_distance(query, candidates):
+                return hits
+            # There are fewer candidates than requested: all there are, all behind the previous page, or all that the
+            # graph found.
             if total is None:
-                total = self._count(where, query)
-            if total <= k and (query.after is not None or len(met) >= min(total, size)):
-                return found
-            if k == self._widest:
-                return found
-            k = MAX_CANDIDATES if k < MAX_CANDIDATES and total <= MAX_CANDIDATES else self._widest
+                total = self._count(target, query)
+            if total <= k and (options.after is not None or len(candidates) >= min(total, size)):
+                return hits
+            if k == self._max_candidates:
+                return hits
+            k = MAX_CANDIDATES if k < MAX_CANDIDATES and total <= MAX_CANDIDATES else self._max_candidates
+
+    def _candidates(self, query: VectorQuery) -> int:
+        at_least = self._ef_search if query.options.after is None else DEEP_CANDIDATES
+        return max(min(query.options.limit + SPARE_HITS, MAX_CANDIDATES), at_least)
+
+    def _body(self, query: VectorQuery, vector: Sequence[float], size: int, k: int) -> Json:
+        if k > MAX_CANDIDATES:
+            return queries.exact_search(query, vector, size=size)
+        ef = self._ef_search if self._documents.supports_ef_search else None
+        return queries.approximate_search(query, vector, size=size, k=k, ef=ef)
+
+    def _send(self, target: str, query: VectorQuery, body: Json) -> tuple[Any, int | None]:
+        """Returns the response, and how many documents pass the filter where that is likely to be needed.
+
+        It is when fewer passed than were requested the last time. Both are in one request then, of which OpenSearch may
+        reject one part: sent alone, the search says why. A wrong guess costs a request and changes no result.
+        """
+        if self._documents.supports_ef_search and _filter_key(query) in self._narrow_filters:
+            count = {"query": queries.query_filter(query), "size": 0, "track_total_hits": MAX_CANDIDATES + 1}
+            lines = "".join(f"{json.dumps(line)}\n" for line in ({}, body, {}, count))
+            responses = self._client.request("POST", f"/{target}/_msearch", lines)["responses"]
+            if not any("error" in response for response in responses):
+                return responses[0], int(responses[1]["hits"]["total"]["value"])
+        return self._client.request("POST", f"/{target}/_search", body), None
+
+    def _count(self, target: str, query: VectorQuery) -> int:
+        """Returns how many documents pass the query's filter."""
+        body = {"query": queries.query_filter(query)}
+        return int(self._client.request("POST", f"/{target}/_count", body)["count"])
+
+    def _remember_filter(self, query: VectorQuery, *, narrow: bool) -> None:
+        if not narrow:
+            self._narrow_filters.discard(_filter_key(query))
+        elif len(self._narrow_filters) < NARROW_FILTERS_CACHE_SIZE:
+            self._narrow_filters.add(_filter_key(query))
+        else:
+            self._narrow_filters = {_filter_key(query)}
 
 
-def _owner(query: VectorQuery) -> tuple[str, tuple[str, ...] | None]:
-    return query.account, query.collections
+def _filter_key(query: VectorQuery) -> str:
+    """Returns a key that covers every filter of the query, because it is the filter itself."""
+    return json.dumps(queries.query_filter(query))
 
 
-def _settled(query: VectorQuery, found: Sequence[Hit], met: Sequence[Candidate]) -> bool:
-    """Whether nothing that was not fetched could belong into the page: it would be as near as its last hit."""
-    return _passed(query, met) or (len(found) == query.limit and met[-1].hit.distance > found[-1].distance)
+def _is_stable(query: VectorQuery, hits: Sequence[Hit], candidates: Sequence[Candidate]) -> bool:
+    """Whether no document that was not returned can belong on the page: it would be as near as the page's last hit."""
+    return _exceeds_max_distance(query, candidates) or (
+        len(hits) == query.options.limit and candidates[-1].hit.distance > hits[-1].distance
+    )
 
 
-def _passed(query: VectorQuery, met: Sequence[Candidate]) -> bool:
-    """Whether the hits have come past the greatest distance that is asked for."""
-    return query.max_distance is not None and bool(met) and met[-1].hit.distance > query.max_distance
+def _exceeds_max_distance(query: VectorQuery, candidates: Sequence[Candidate]) -> bool:
+    """Whether the last candidate is farther away than the query allows."""
+    max_distance = query.options.max_distance
+    return max_distance is not None and bool(candidates) and candidates[-1].hit.distance > max_distance

@@ -1,4 +1,4 @@
-"""Filling the SQLite store anew in its place: a document over the one that was, what was not met at the end."""
+"""Filling the SQLite store again in place: documents replace their predecessors, and all others are removed."""
 
 from collections.abc import Sequence, Set
 from typing import Protocol
@@ -6,8 +6,8 @@ from typing import Protocol
 from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval
 
 
-class Numbered(Protocol):
-    """What a rebuild asks of the store: each of its writes has a number."""
+class NumberedStore(Protocol):
+    """What a rebuild needs of the store, each of whose writes has a number."""
 
     def upsert(self, documents: Sequence[VectorDocument]) -> None: ...
 
@@ -15,39 +15,44 @@ class Numbered(Protocol):
 
     def count(self, account: str, collection: str | None = None, model: str | None = None) -> int: ...
 
-    def search(self, query: VectorQuery) -> list[Hit]: ...
+    def search_unfinished(self, query: VectorQuery) -> list[Hit]: ...
 
-    def written_since(self, number: int, uuids: Sequence[str]) -> dict[str, int]: ...
+    def versions_written_since(self, number: int, uuids: Sequence[str]) -> dict[str, int]: ...
 
-    def remove_untouched(self, number: int, model: str, keep: Set[str]) -> None: ...
+    def finish_rebuild(self, number: int, model: str, keep: Set[str]) -> None: ...
 
 
 class SQLiteRebuild:
-    """Searches go on throughout: a document is replaced by itself, in one transaction with its neighbours."""
+    """Searches go on meanwhile: a document replaces its predecessor in one transaction with its batch.
 
-    def __init__(self, store: Numbered, model: str, began: int) -> None:
+    Args:
+        started_at: the number of the last write before the rebuild.
+    """
+
+    def __init__(self, store: NumberedStore, model: str, started_at: int) -> None:
         self._store = store
         self._model = model
-        self._began = began
-        # A worker may have written a higher version than the catalogue's: it stays, though nothing was written over it.
-        self._met: set[str] = set()
+        self._started_at = started_at
+        # A worker may have written a higher version than the catalogue's: it stays, though this rebuild did not
+        # overwrite it.
+        self._rebuilt: set[str] = set()
 
-    def held(self, uuids: Sequence[str]) -> dict[str, int]:
-        return self._store.written_since(self._began, uuids)
+    def indexed_versions(self, uuids: Sequence[str]) -> dict[str, int]:
+        return self._store.versions_written_since(self._started_at, uuids)
 
     def write(self, documents: Sequence[VectorDocument], removals: Sequence[VectorRemoval]) -> None:
         self._store.upsert(documents)
         self._store.remove(removals)
-        self._met |= {document.uuid for document in documents}
+        self._rebuilt |= {document.uuid for document in documents}
 
     def count(self, account: str, collection: str) -> int:
         return self._store.count(account, collection, self._model)
 
     def search(self, query: VectorQuery) -> list[Hit]:
-        return self._store.search(query)
+        return self._store.search_unfinished(query)
 
-    def exact(self, query: VectorQuery) -> list[Hit]:
-        return self._store.search(query)
+    def search_exactly(self, query: VectorQuery) -> list[Hit]:
+        return self._store.search_unfinished(query)
 
     def serve(self) -> None:
-        self._store.remove_untouched(self._began, self._model, self._met)
+        self._store.finish_rebuild(self._started_at, self._model, self._rebuilt)

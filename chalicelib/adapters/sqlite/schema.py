@@ -5,40 +5,71 @@ import time
 
 from chalicelib.domain.errors import StoreUnavailable
 
-SCHEMA_VERSION = 1
+# Raised when the tables change. A field more in `FileSummary` changes no table: `file` is JSON that nothing queries.
+SCHEMA_VERSION = 2
 SCHEMA = (
     # A row without vector, and without all that follows `removed_at`, is a tombstone.
     """CREATE TABLE documents (uuid TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, seq INTEGER NOT NULL,
-        removed_at REAL, account TEXT, collection TEXT, bucket TEXT, key TEXT, size INTEGER, md5 TEXT, model TEXT,
-        vector BLOB)""",
+        removed_at REAL, account TEXT, collection TEXT, model TEXT, file TEXT, vector BLOB)""",
     "CREATE INDEX documents_by_seq ON documents (seq)",
     "CREATE INDEX documents_by_collection ON documents (account, collection)",
     "CREATE INDEX documents_by_removal ON documents (removed_at) WHERE removed_at IS NOT NULL",
     "CREATE TABLE models (model TEXT NOT NULL PRIMARY KEY, dimension INTEGER NOT NULL)",
-    # `pruned` is the highest number of a tombstone that is gone: who has not seen it must read everything again.
-    "CREATE TABLE sequence (seq INTEGER NOT NULL, pruned INTEGER NOT NULL)",
-    "INSERT INTO sequence VALUES (0, 0)",
+    # One row. `seq` is the number of the last write. `pruned` is the highest number of a tombstone that was deleted:
+    # a reader that has not seen it must read everything again. `rebuild_required`: documents are missing until a
+    # rebuild is complete.
+    "CREATE TABLE state (seq INTEGER NOT NULL, pruned INTEGER NOT NULL, rebuild_required INTEGER NOT NULL)",
+    "INSERT INTO state VALUES (0, 0, 0)",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
+TABLES = ("documents", "models", "sequence", "state")  # of every schema that there has been
+
+PAGE_BYTES = 16384  # seven vectors of 512 fit on a page, where SQLite's own size would hold one
+WAL_RETRY_SECONDS = 0.005
 
 
 def prepare(connection: sqlite3.Connection, busy_seconds: float) -> None:
-    connection.execute("PRAGMA page_size = 16384")  # of a new file: seven vectors of 512 to a page, not one
+    """Create the tables, or replace those of an older schema by empty ones.
+
+    Where the older ones had documents, only a rebuild from the catalogue brings them back, so searches fail until
+    `infra.admin reindex` has done so. Writes go on meanwhile, because they are as new as what the rebuild writes.
+
+    Raises:
+        StoreUnavailable: the file is newer than this version of the code.
+    """
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # applies to a new file alone
     _use_wal(connection, busy_seconds)
-    # The catalogue can fill the file anew, so the disk need not be waited for at every write.
+    # The catalogue can fill the file again, so a write need not wait for the disk.
     connection.execute("PRAGMA synchronous = NORMAL")
-    if _schema_version(connection) == 0:
+    if _schema_version(connection) < SCHEMA_VERSION:
         connection.execute("BEGIN IMMEDIATE")
-        if _schema_version(connection) == 0:  # still
+        version = _schema_version(connection)  # another process may have been faster
+        if version < SCHEMA_VERSION:
+            incomplete = version > 0 and _has_documents(connection)
+            for table in TABLES if version > 0 else ():
+                connection.execute(f"DROP TABLE IF EXISTS {table}")
             for statement in SCHEMA:
                 connection.execute(statement)
+            connection.execute("UPDATE state SET rebuild_required = ?", (incomplete,))
         connection.execute("COMMIT")
-    if _schema_version(connection) != SCHEMA_VERSION:
-        raise StoreUnavailable("The search index was written by another version. Delete its file and sync again.")
+    if _schema_version(connection) > SCHEMA_VERSION:
+        raise StoreUnavailable(
+            "The file of the search index was written by a newer version of Similarix. Run that version, or delete the "
+            "file and fill a new one with `infra.admin reindex`."
+        )
+
+
+def check_complete(connection: sqlite3.Connection) -> None:
+    """Raises StoreUnavailable while a rebuild is required."""
+    if connection.execute("SELECT rebuild_required FROM state").fetchone()[0]:
+        raise StoreUnavailable(
+            "The search index was written by an older version of Similarix and must be filled again: "
+            "run `infra.admin reindex`."
+        )
 
 
 def _use_wal(connection: sqlite3.Connection, busy_seconds: float) -> None:
-    """Readers and a writer side by side. SQLite does not wait by itself when several processes ask at once."""
+    """Let readers and a writer work at once. SQLite does not wait by itself when several processes switch to it."""
     deadline = time.monotonic() + busy_seconds
     while True:
         try:
@@ -47,7 +78,12 @@ def _use_wal(connection: sqlite3.Connection, busy_seconds: float) -> None:
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
-        time.sleep(0.005)
+        time.sleep(WAL_RETRY_SECONDS)
+
+
+def _has_documents(connection: sqlite3.Connection) -> bool:
+    """Whether a file of any schema has more than tombstones."""
+    return connection.execute("SELECT 1 FROM documents WHERE vector IS NOT NULL LIMIT 1").fetchone() is not None
 
 
 def _schema_version(connection: sqlite3.Connection) -> int:

@@ -1,10 +1,12 @@
 """The vector store of one machine: a SQLite file shared by its processes, searched exactly with numpy.
 
 The file is the truth, and each process keeps a copy of a model's vectors in memory. Every write takes the next number
-of one sequence, inside the write lock, so numbers appear in order; a reader asks for the rows above the last number it
-saw. A removed document stays as a tombstone with its version, so that readers drop the row and a late write loses.
+of one sequence, inside the write lock, so numbers appear in order; a reader reads the rows above the last number that
+it has read. A removed document stays as a tombstone with its version, so that readers drop the row and a late write
+loses.
 """
 
+import json
 import os
 import sqlite3
 import threading
@@ -13,38 +15,50 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 
-from chalicelib.adapters.sqlite.matrix import Matrix, unit
+from chalicelib.adapters.sqlite.matrix import Matrix
 from chalicelib.adapters.sqlite.rebuild import SQLiteRebuild
-from chalicelib.adapters.sqlite.schema import prepare
+from chalicelib.adapters.sqlite.schema import check_complete, prepare
 from chalicelib.domain.errors import StoreUnavailable
-from chalicelib.domain.vectors import TOMBSTONE_SECONDS, Hit, VectorDocument, VectorQuery, VectorRemoval
+from chalicelib.domain.vectors import (
+    TOMBSTONE_SECONDS,
+    FileSummary,
+    Hit,
+    VectorDocument,
+    VectorQuery,
+    VectorRemoval,
+    unit_vector,
+)
 
-_UPSERT = """REPLACE INTO documents
-    (uuid, version, seq, account, collection, bucket, key, size, md5, model, vector)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
-    WHERE NOT EXISTS (SELECT 1 FROM documents WHERE uuid = ?1 AND version > ?2)"""
-_REMOVE = """REPLACE INTO documents (uuid, version, seq, removed_at)
-    SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM documents WHERE uuid = ?1 AND version > ?2)"""
+_UPSERT = """REPLACE INTO documents (uuid, version, seq, account, collection, model, file, vector)
+    SELECT :uuid, :version, :seq, :account, :collection, :model, :file, :vector
+    WHERE NOT EXISTS (SELECT 1 FROM documents WHERE uuid = :uuid AND version > :version)"""
+_REMOVE = """REPLACE INTO documents (uuid, version, seq, removed_at) SELECT :uuid, :version, :seq, :removed_at
+    WHERE NOT EXISTS (SELECT 1 FROM documents WHERE uuid = :uuid AND version > :version)"""
 _REMOVE_COLLECTION = """REPLACE INTO documents (uuid, version, seq, removed_at)
-    SELECT uuid, version, ?, ? FROM documents WHERE account = ? AND collection = ?"""
-# Rows of other models come along without their vectors: a document that changed its model must leave the old one.
-_NEWER = "SELECT uuid, account, collection, CASE WHEN model = ? THEN vector END FROM documents WHERE seq > ?"
+    SELECT uuid, version, :seq, :removed_at FROM documents WHERE account = :account AND collection = :collection"""
+_COUNT = """SELECT count(*) FROM documents WHERE account = :account
+    AND (:collection IS NULL OR collection = :collection) AND (:model IS NULL OR model = :model)"""
+# Rows of other models are read without their vectors: a document that changed its model must leave the old matrix.
+_NEWER = """SELECT uuid, account, collection, CASE WHEN model = :model THEN vector END FROM documents
+    WHERE seq > :seq"""
+_REPORTED_DAMAGES = 5
 
 
 class SQLiteVectorStore:
     """Exact nearest neighbours by cosine distance, for as many vectors as fit into the memory of each process.
 
-    Distances are computed in float64 from the stored float32 and rounded to 6 decimals before anything is ordered or
+    Distances are computed in float64 from the stored float32 and rounded to 6 decimals before hits are ordered or
     compared, so a document has the same distance whatever the filter, the page or the size of the store. Removing a
-    collection removes each of its documents at the version it has. Safe to share by threads, processes and forks.
+    collection removes each of its documents at the version it has. Threads, processes and forks may share a store.
 
     Args:
         path: the SQLite file; it is created when first used, its folder is not.
         busy_seconds: how long a writer waits for another one.
-        now: the time in seconds, by which tombstones age.
+        now: the time in seconds, from which the age of tombstones follows.
 
     Raises:
-        StoreUnavailable: by every method, when the file cannot be opened, read or written, or is none of ours.
+        StoreUnavailable: by every method, when the file cannot be opened, read or written, or is not a vector store's;
+            by searches also while documents are missing because the file was of an older schema.
         ValueError: a vector is not of length one, or not of its model's dimension; nothing of its batch is written.
     """
 
@@ -55,23 +69,32 @@ class SQLiteVectorStore:
         self._lock = threading.Lock()
         # By process: a connection must be neither used nor closed on the other side of a fork.
         self._connections: dict[int, sqlite3.Connection] = {}
-        self._file: tuple[int, int] | None = None
+        self._file_identity: tuple[int, int] | None = None
         self._matrices: dict[str, Matrix] = {}
 
     def upsert(self, documents: Sequence[VectorDocument]) -> None:
         if not documents:
             return
-        dimensions = {(document.model, unit(document.vector).size) for document in documents}
+        dimensions = {(document.model, len(unit_vector(document.vector))) for document in documents}
         with self._transaction("BEGIN IMMEDIATE") as connection:
             for model, dimension in dimensions:
                 connection.execute("INSERT OR IGNORE INTO models VALUES (?, ?)", (model, dimension))
                 _check_dimension(connection, model, dimension)
-            seq = _next_number(connection)
+            seq = _next_seq(connection)
             connection.executemany(
                 _UPSERT,
                 (
-                    (d.uuid, d.version, seq, d.account, d.collection, d.bucket, d.key, d.size, d.md5, d.model, d.vector)
-                    for d in documents
+                    {
+                        "uuid": document.uuid,
+                        "version": document.version,
+                        "seq": seq,
+                        "account": document.account,
+                        "collection": document.collection,
+                        "model": document.model,
+                        "file": json.dumps(document.file.to_json()),
+                        "vector": document.vector,
+                    }
+                    for document in documents
                 ),
             )
 
@@ -79,55 +102,59 @@ class SQLiteVectorStore:
         if not removals:
             return
         with self._transaction("BEGIN IMMEDIATE") as connection:
-            seq, now = _next_number(connection), self._now()
-            connection.executemany(_REMOVE, ((removal.uuid, removal.version, seq, now) for removal in removals))
-            _prune(connection, now - TOMBSTONE_SECONDS)
+            self._bury(connection, [(removal.uuid, removal.version) for removal in removals])
+            self._prune(connection)
 
     def remove_collection(self, account: str, collection: str) -> None:
         with self._transaction("BEGIN IMMEDIATE") as connection:
-            seq, now = _next_number(connection), self._now()
-            connection.execute(_REMOVE_COLLECTION, (seq, now, account, collection))
-            _prune(connection, now - TOMBSTONE_SECONDS)
+            connection.execute(
+                _REMOVE_COLLECTION,
+                {
+                    "seq": _next_seq(connection),
+                    "removed_at": self._now(),
+                    "account": account,
+                    "collection": collection,
+                },
+            )
+            self._prune(connection)
 
     def search(self, query: VectorQuery) -> list[Hit]:
-        vector = unit(query.vector)
-        with self._transaction("BEGIN") as connection:
-            if not _check_dimension(connection, query.model, vector.size):
-                return []
-            nearest = self._refreshed(connection, query.model, vector.size).nearest(query, vector)
-            return [_hit(connection, uuid, distance) for distance, uuid in nearest]
+        return self._search(query, unfinished=False)
 
-    def exact(self, query: VectorQuery) -> list[Hit]:
-        return self.search(query)
+    def search_exactly(self, query: VectorQuery) -> list[Hit]:
+        return self._search(query, unfinished=False)
+
+    def search_unfinished(self, query: VectorQuery) -> list[Hit]:
+        """As ``search``, also while a rebuild is required."""
+        return self._search(query, unfinished=True)
 
     def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
         with self._transaction("BEGIN") as connection:
-            counted = connection.execute(
-                """SELECT count(*) FROM documents
-                WHERE account = ?1 AND (?2 IS NULL OR collection = ?2) AND (?3 IS NULL OR model = ?3)""",
-                (account, collection, model),
-            ).fetchone()
-        return int(counted[0])
+            parameters = {"account": account, "collection": collection, "model": model}
+            return int(connection.execute(_COUNT, parameters).fetchone()[0])
 
     def rebuild(self, model: str, dimension: int, *, anew: bool = True) -> SQLiteRebuild:
         with self._transaction("BEGIN") as connection:
             _check_dimension(connection, model, dimension)
-            (began,) = connection.execute("SELECT seq FROM sequence").fetchone()
-        return SQLiteRebuild(self, model, int(began) if anew else 0)
+            (seq,) = connection.execute("SELECT seq FROM state").fetchone()
+        return SQLiteRebuild(self, model, int(seq) if anew else 0)
 
     def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
-        asked = ", ".join("?" * len(uuids))
-        select = f"SELECT uuid, version, vector FROM documents WHERE model = ? AND uuid IN ({asked})"  # noqa: S608
+        condition = f"model = ? AND uuid IN ({_placeholders(uuids)})"
+        select = f"SELECT uuid, version, vector FROM documents WHERE {condition}"  # noqa: S608  # placeholders alone
         with self._transaction("BEGIN") as connection:
             return {uuid: (version, vector) for uuid, version, vector in connection.execute(select, (model, *uuids))}
 
     def retire_others(self, model: str) -> None:
-        """Nothing to do: a picture has one vector here, and a new model's takes the old one's place."""
+        """Does nothing: a picture has one vector here, and a new model's replaces the old one."""
 
     def check_health(self) -> list[str]:
         with self._transaction("BEGIN") as connection:
-            found = connection.execute("PRAGMA quick_check(5)").fetchall()
-        return [] if found == [("ok",)] else [f"The file is damaged: {found}. Delete it, then `infra.admin reindex`."]
+            check_complete(connection)
+            damages = connection.execute(f"PRAGMA quick_check({_REPORTED_DAMAGES})").fetchall()
+        if damages == [("ok",)]:
+            return []
+        return [f"The file is damaged: {damages}. Delete it, then run `infra.admin reindex`."]
 
     def drop_old(self) -> list[str]:
         return []
@@ -137,99 +164,123 @@ class SQLiteVectorStore:
 
     def purge(self) -> int:
         with self._transaction("BEGIN IMMEDIATE") as connection:
-            return _prune(connection, self._now() - TOMBSTONE_SECONDS)
+            return self._prune(connection)
 
-    def written_since(self, number: int, uuids: Sequence[str]) -> dict[str, int]:
-        """Versions of the documents and tombstones among these whose last write came after a write's number."""
-        asked = ", ".join("?" * len(uuids))
-        select = f"SELECT uuid, version FROM documents WHERE seq > ? AND uuid IN ({asked})"  # noqa: S608  # placeholders
+    def versions_written_since(self, number: int, uuids: Sequence[str]) -> dict[str, int]:
+        """Returns the versions of those documents and tombstones whose last write has a higher number."""
+        condition = f"seq > ? AND uuid IN ({_placeholders(uuids)})"
+        select = f"SELECT uuid, version FROM documents WHERE {condition}"  # noqa: S608  # placeholders alone
         with self._transaction("BEGIN") as connection:
             return dict(connection.execute(select, (number, *uuids)).fetchall())
 
-    def remove_untouched(self, number: int, model: str, keep: Set[str]) -> None:
-        """Remove a model's documents that have not been written since a write's number and are not to be kept."""
+    def finish_rebuild(self, number: int, model: str, keep: Set[str]) -> None:
+        """Remove a model's documents that were neither written after a write's number nor are to be kept."""
         with self._transaction("BEGIN IMMEDIATE") as connection:
             untouched = "SELECT uuid, version FROM documents WHERE seq <= ? AND model = ? AND vector IS NOT NULL"
-            strays = [row for row in connection.execute(untouched, (number, model)) if row[0] not in keep]
-            seq, now = _next_number(connection), self._now()
-            connection.executemany(_REMOVE, ((uuid, version, seq, now) for uuid, version in strays))
+            rows = connection.execute(untouched, (number, model)).fetchall()
+            self._bury(connection, [(uuid, version) for uuid, version in rows if uuid not in keep])
+            connection.execute("UPDATE state SET rebuild_required = 0")
 
-    def _refreshed(self, connection: sqlite3.Connection, model: str, dimension: int) -> Matrix:
-        """The vectors of the model, as they stand in the connection's transaction."""
-        seq, pruned = connection.execute("SELECT seq, pruned FROM sequence").fetchone()
+    def _search(self, query: VectorQuery, *, unfinished: bool) -> list[Hit]:
+        dimension = len(unit_vector(query.vector))
+        with self._transaction("BEGIN") as connection:
+            if not unfinished:
+                check_complete(connection)
+            if not _check_dimension(connection, query.model, dimension):
+                return []
+            positions = self._current_matrix(connection, query.model, dimension).nearest(query)
+            return [
+                Hit(uuid=uuid, file=_file_summary(connection, uuid), distance=distance) for distance, uuid in positions
+            ]
+
+    def _current_matrix(self, connection: sqlite3.Connection, model: str, dimension: int) -> Matrix:
+        """Returns the vectors of the model as the connection's transaction sees them."""
+        seq, pruned = connection.execute("SELECT seq, pruned FROM state").fetchone()
         matrix = self._matrices.get(model)
-        if matrix is None or matrix.seen < pruned:
+        if matrix is None or matrix.latest_seq < pruned:
             matrix = self._matrices[model] = Matrix(dimension)
-        if matrix.seen < seq:
-            for uuid, account, collection, blob in connection.execute(_NEWER, (model, matrix.seen)):
-                if blob is None:
+        if matrix.latest_seq < seq:
+            newer = connection.execute(_NEWER, {"model": model, "seq": matrix.latest_seq})
+            for uuid, account, collection, vector in newer:
+                if vector is None:
                     matrix.drop(uuid)
                 else:
-                    matrix.put(uuid, account, collection, blob)
-            matrix.seen = seq
+                    matrix.put(uuid, account, collection, vector)
+            matrix.latest_seq = seq
         return matrix
+
+    def _bury(self, connection: sqlite3.Connection, removals: Sequence[tuple[str, int]]) -> None:
+        """Replace documents, given as (uuid, version), by tombstones."""
+        seq, removed_at = _next_seq(connection), self._now()
+        connection.executemany(
+            _REMOVE,
+            ({"uuid": uuid, "version": version, "seq": seq, "removed_at": removed_at} for uuid, version in removals),
+        )
+
+    def _prune(self, connection: sqlite3.Connection) -> int:
+        """Delete old tombstones; returns how many."""
+        before = self._now() - TOMBSTONE_SECONDS
+        last = connection.execute("SELECT max(seq) FROM documents WHERE removed_at < ?", (before,)).fetchone()[0]
+        if last is None:
+            return 0
+        connection.execute("UPDATE state SET pruned = max(pruned, ?)", (last,))
+        return connection.execute("DELETE FROM documents WHERE removed_at < ?", (before,)).rowcount
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
-                connection = self._connected()
+                connection = self._open_connection()
                 connection.execute(begin)
                 yield connection
                 connection.execute("COMMIT")
             except BaseException as error:
-                self._forget()  # closing rolls back, and what is in memory may be half of a refresh
+                self._discard_connection()  # closing rolls back, and the matrices may be half refreshed
                 if isinstance(error, sqlite3.Error):
                     raise StoreUnavailable("The search index cannot be used now. Try again in a moment.") from error
                 raise
 
-    def _connected(self) -> sqlite3.Connection:
+    def _open_connection(self) -> sqlite3.Connection:
         connection = self._connections.get(os.getpid())
-        # A file that was deleted lives on for those who have it open: they would write where nobody reads.
-        if connection is not None and self._file == _identity(self._path):
+        # A deleted file lives on in processes that have it open: they would write what no other process reads.
+        if connection is not None and self._file_identity == _identity(self._path):
             return connection
-        self._forget()
+        self._discard_connection()
         connection = self._connections[os.getpid()] = sqlite3.connect(
             self._path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
         )
         prepare(connection, self._busy_seconds)
-        self._file = _identity(self._path)
+        self._file_identity = _identity(self._path)
         return connection
 
-    def _forget(self) -> None:
+    def _discard_connection(self) -> None:
         self._matrices.clear()
         connection = self._connections.pop(os.getpid(), None)
         if connection is not None:
             connection.close()
 
 
-def _hit(connection: sqlite3.Connection, uuid: str, distance: float) -> Hit:
-    collection, bucket, key, size, md5 = connection.execute(
-        "SELECT collection, bucket, key, size, md5 FROM documents WHERE uuid = ?", (uuid,)
-    ).fetchone()
-    return Hit(uuid, collection, bucket, key, size, md5, distance)
+def _file_summary(connection: sqlite3.Connection, uuid: str) -> FileSummary:
+    (stored,) = connection.execute("SELECT file FROM documents WHERE uuid = ?", (uuid,)).fetchone()
+    return FileSummary.from_json(json.loads(stored))
 
 
 def _check_dimension(connection: sqlite3.Connection, model: str, dimension: int) -> bool:
-    """Whether anything was ever stored for the model; ValueError when it has another dimension."""
-    found = connection.execute("SELECT dimension FROM models WHERE model = ?", (model,)).fetchone()
-    if found is not None and found[0] != dimension:
-        raise ValueError(f"A vector of dimension {dimension} meets model {model!r}, whose vectors have {found[0]}.")
-    return found is not None
+    """Whether the store has ever had a vector of the model; ValueError when its vectors have another dimension."""
+    row = connection.execute("SELECT dimension FROM models WHERE model = ?", (model,)).fetchone()
+    if row is not None and row[0] != dimension:
+        raise ValueError(f"A vector of dimension {dimension} meets model {model!r}, whose vectors have {row[0]}.")
+    return row is not None
 
 
-def _next_number(connection: sqlite3.Connection) -> int:
-    """The number of this write; the transaction must hold the write lock."""
-    connection.execute("UPDATE sequence SET seq = seq + 1")
-    return int(connection.execute("SELECT seq FROM sequence").fetchone()[0])
+def _next_seq(connection: sqlite3.Connection) -> int:
+    """Returns the number of this write; the transaction must have the write lock."""
+    connection.execute("UPDATE state SET seq = seq + 1")
+    return int(connection.execute("SELECT seq FROM state").fetchone()[0])
 
 
-def _prune(connection: sqlite3.Connection, before: float) -> int:
-    last = connection.execute("SELECT max(seq) FROM documents WHERE removed_at < ?", (before,)).fetchone()[0]
-    if last is None:
-        return 0
-    connection.execute("UPDATE sequence SET pruned = max(pruned, ?)", (last,))
-    return connection.execute("DELETE FROM documents WHERE removed_at < ?", (before,)).rowcount
+def _placeholders(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _identity(path: str) -> tuple[int, int] | None:

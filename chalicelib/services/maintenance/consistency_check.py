@@ -31,7 +31,9 @@ class ConsistencyCheck:
         def indexed_versions(uuids: Sequence[str]) -> dict[str, int]:
             return {uuid: version for uuid, (version, _) in self.store.vectors(model, uuids).items()}
 
-        quality = measure_quality(self.store.search, self.store.exact, indexed_versions, self.catalogue, sample.records)
+        quality = measure_quality(
+            self.store.search, self.store.search_exactly, indexed_versions, self.catalogue, sample.records
+        )
         report(f"{quality.sample_size} sampled pictures, recall@{RECALL_NEIGHBOURS} {quality.recall:.3f}")
         return [*findings, *_quality_findings(quality)]
 

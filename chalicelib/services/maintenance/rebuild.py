@@ -77,7 +77,7 @@ class RebuildService:
         written = 0
         for collection in self.collections():
             for records in record_chunks(self.catalogue, collection.uuid):
-                versions = target.held([record.uuid for record in records])
+                versions = target.indexed_versions([record.uuid for record in records])
                 lacking = [record for record in records if versions.get(record.uuid, 0) < record.version]
                 embeddings = self._embeddings(collection, lacking, model)
                 documents = [
@@ -110,7 +110,11 @@ class RebuildService:
                     f"{collection.uuid} has {expected} pictures in the catalogue, but {stored} were rebuilt. Try again."
                 )
         quality = measure_quality(
-            target.search, target.exact, target.held, self.catalogue, sample.records + self._embedded_sample.records
+            target.search,
+            target.search_exactly,
+            target.indexed_versions,
+            self.catalogue,
+            sample.records + self._embedded_sample.records,
         )
         self.report(f"{quality.sample_size} sampled pictures, recall@{RECALL_NEIGHBOURS} {quality.recall:.3f}")
         if quality.missing:

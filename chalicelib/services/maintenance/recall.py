@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chalicelib.domain.files import FileRecord
-from chalicelib.domain.vectors import Hit, VectorQuery
+from chalicelib.domain.vectors import Hit, SearchOptions, VectorQuery
 from chalicelib.services.ports import Catalogue
 
 SAMPLE_SIZE = 64  # pictures that are searched for, and whose vectors are the queries
@@ -79,12 +79,10 @@ def measure_quality(
 def _finds_itself(search: SearchFunction, record: FileRecord) -> bool:
     assert record.embedding is not None
     query = VectorQuery(
-        record.account,
-        record.embedding.vector,
-        record.embedding.model,
-        limit=MAX_DUPLICATES,
-        collections=(record.collection,),
-        max_distance=MAX_SELF_DISTANCE,
+        account=record.account,
+        vector=record.embedding.vector,
+        model=record.embedding.model,
+        options=SearchOptions(limit=MAX_DUPLICATES, collections=(record.collection,), max_distance=MAX_SELF_DISTANCE),
     )
     hits = search(query)
     return record.uuid in {hit.uuid for hit in hits} or len(hits) == MAX_DUPLICATES
@@ -100,7 +98,12 @@ def _has_changed(record: FileRecord, indexed_versions: VersionLookup, catalogue:
 
 def _recall(search: SearchFunction, exact: SearchFunction, record: FileRecord) -> float:
     assert record.embedding is not None
-    query = VectorQuery(record.account, record.embedding.vector, record.embedding.model, RECALL_NEIGHBOURS)
+    query = VectorQuery(
+        account=record.account,
+        vector=record.embedding.vector,
+        model=record.embedding.model,
+        options=SearchOptions(limit=RECALL_NEIGHBOURS),
+    )
     true_neighbours = exact(query)
     if not true_neighbours:
         return 1.0

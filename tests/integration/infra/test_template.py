@@ -6,9 +6,8 @@ import re
 import cfnlint
 import pytest
 
-from chalicelib.adapters.opensearch.mappings import LUCENE
 from chalicelib.config import Config, OpenSearchProfile, VectorStoreKind
-from chalicelib.domain.collections import MANAGED_PREFIX, checked_role
+from chalicelib.domain.collections import MANAGED_PREFIX, parse_role
 from chalicelib.domain.errors import ConfigurationError, InvalidRequest
 from chalicelib.domain.uploads import INLINE_STAGING, PRESIGNED_STAGING
 from infra.workers import SCHEDULED, WORKERS
@@ -135,7 +134,7 @@ class TestParameters:
         assert set(stores) == set(VectorStoreKind)
         assert parameter == {"Ref": "OpenSearchProfile"}
         assert {serverless, *profiles["AllowedValues"]} <= set(OpenSearchProfile)
-        assert profiles["Default"] == LUCENE.name == OpenSearchProfile.LUCENE
+        assert profiles["Default"] == OpenSearchProfile.LUCENE
 
 
 class TestPermissions:
@@ -184,9 +183,9 @@ class TestPermissions:
             if statement["Action"] == "sts:AssumeRole"
         }
         assert assumed == {json.dumps({"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/similarix-*"})}
-        assert checked_role("arn:aws:iam::111122223333:role/similarix-reader")
+        assert parse_role("arn:aws:iam::111122223333:role/similarix-reader")
         with pytest.raises(InvalidRequest):
-            checked_role("arn:aws:iam::111122223333:role/reader")
+            parse_role("arn:aws:iam::111122223333:role/reader")
 
     def test_indexes_that_a_role_may_query_exist(self, resources):
         tables = of_type(resources, "AWS::DynamoDB::Table")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chalicelib.adapters.opensearch.indexes import PREFIX
+from chalicelib.adapters.opensearch.indexes import INDEX_PREFIX
 from tests.integration.infra.conftest import of_type, referred
 
 ROLES_THAT_SEARCH_OR_INDEX = ["APIHandlerRole", "IndexWorkerRole", "UploadsWorkerRole", "DeletionsWorkerRole"]
@@ -94,7 +94,7 @@ class TestServerless:
 
         assert access["Principal"] == [f"${{{role}.Arn}}" for role in ROLES_THAT_SEARCH_OR_INDEX]
         assert for_collection["Resource"] == [f"collection/{SERVERLESS_NAME}"]
-        assert for_indexes["Resource"] == [f"index/{SERVERLESS_NAME}/{PREFIX}-*"]
+        assert for_indexes["Resource"] == [f"index/{SERVERLESS_NAME}/{INDEX_PREFIX}-*"]
         assert set(for_collection["Permission"]) == {"aoss:CreateCollectionItems", "aoss:DescribeCollectionItems"}
         assert set(for_indexes["Permission"]) == {
             f"aoss:{action}" for action in ("CreateIndex", "DescribeIndex", "ReadDocument", "WriteDocument")
@@ -112,7 +112,7 @@ class TestServerless:
         assert template["Conditions"]["HasServerlessAdministrator"]["Fn::And"][0] == {"Condition": "HasServerless"}
         (access,) = policy(administration["Properties"])
         assert access["Principal"] == ["${ServerlessAdministrator}"]
-        assert access["Rules"][1]["Resource"] == [f"index/{SERVERLESS_NAME}/{PREFIX}-*"]
+        assert access["Rules"][1]["Resource"] == [f"index/{SERVERLESS_NAME}/{INDEX_PREFIX}-*"]
         assert "aoss:DeleteIndex" in access["Rules"][1]["Permission"]
 
     def test_names_on_serverless_do_not_depend_on_the_length_of_the_stacks_name(self, properties):

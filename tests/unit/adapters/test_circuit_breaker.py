@@ -1,11 +1,12 @@
-"""Who fails several times in a row is left in peace for a while."""
+"""The circuit breaker: a service that has failed several times in a row is not called for a while."""
 
 import pytest
 
-from chalicelib.adapters.opensearch.circuit_breaker import CircuitBreaker, CircuitOpen
+from chalicelib.adapters.opensearch.circuit_breaker import CircuitBreaker
+from chalicelib.adapters.opensearch.errors import CircuitOpen
 
 
-class Broken(Exception):
+class ServiceFailed(Exception):
     pass
 
 
@@ -24,33 +25,37 @@ def clock() -> Clock:
 
 @pytest.fixture
 def circuit(clock: Clock) -> CircuitBreaker:
-    return CircuitBreaker(failures=3, pause_seconds=10, now=clock)
+    return CircuitBreaker(failure_threshold=3, open_seconds=10, now=clock)
 
 
-def fail(circuit: CircuitBreaker, times: int, error: type[Exception] = Broken) -> None:
+def fail(circuit: CircuitBreaker, times: int, error: type[Exception] = ServiceFailed) -> None:
     for _ in range(times):
-        with pytest.raises(error), circuit.guard((Broken,)):
+        with pytest.raises(error), circuit.guard((ServiceFailed,)):
             raise error
 
 
 def succeed(circuit: CircuitBreaker) -> None:
-    with circuit.guard((Broken,)):
+    with circuit.guard((ServiceFailed,)):
         pass
 
 
-def test_it_stays_closed_while_calls_succeed_in_between(circuit: CircuitBreaker):
+def assert_open(circuit: CircuitBreaker) -> None:
+    with pytest.raises(CircuitOpen), circuit.guard((ServiceFailed,)):
+        pytest.fail("the call was made")
+
+
+def test_the_circuit_stays_closed_while_calls_succeed_between_failures(circuit: CircuitBreaker):
     for _ in range(5):
         fail(circuit, 2)
         succeed(circuit)
 
 
-def test_it_opens_after_failures_in_a_row_and_nothing_is_tried(circuit: CircuitBreaker):
+def test_the_circuit_opens_after_failures_in_a_row_and_no_call_is_made(circuit: CircuitBreaker):
     fail(circuit, 3)
-    with pytest.raises(CircuitOpen), circuit.guard((Broken,)):
-        pytest.fail("it was tried")
+    assert_open(circuit)
 
 
-def test_after_the_pause_one_call_that_succeeds_closes_it(circuit: CircuitBreaker, clock: Clock):
+def test_one_call_that_succeeds_after_the_pause_closes_the_circuit(circuit: CircuitBreaker, clock: Clock):
     fail(circuit, 3)
     clock.seconds = 10
     succeed(circuit)
@@ -58,15 +63,14 @@ def test_after_the_pause_one_call_that_succeeds_closes_it(circuit: CircuitBreake
     succeed(circuit)
 
 
-def test_after_the_pause_one_call_that_fails_opens_it_again(circuit: CircuitBreaker, clock: Clock):
+def test_one_call_that_fails_after_the_pause_opens_the_circuit_again(circuit: CircuitBreaker, clock: Clock):
     fail(circuit, 3)
     clock.seconds = 10
     fail(circuit, 1)
-    with pytest.raises(CircuitOpen), circuit.guard((Broken,)):
-        pytest.fail("it was tried")
+    assert_open(circuit)
 
 
-def test_errors_of_another_kind_say_that_it_answers(circuit: CircuitBreaker):
+def test_an_error_of_another_type_shows_that_the_service_answers(circuit: CircuitBreaker):
     fail(circuit, 2)
     fail(circuit, 10, KeyError)
     succeed(circuit)

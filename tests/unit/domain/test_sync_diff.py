@@ -25,7 +25,7 @@ def records(draw: Callable[..., Any], keys: st.SearchStrategy[str] | None = None
     state = draw(st.sampled_from(FileState))
     return a_record(
         COLLECTION,
-        draw(keys) if keys else "a",
+        "a" if keys is None else draw(keys),
         state=state,
         etag=draw(ETAGS),
         size=draw(SIZES),

@@ -145,7 +145,7 @@ class Harness:
     def searchable(self, collection: Collection | None = None) -> set[str]:
         """Keys that a search of the collection can find."""
         uuid = (collection or self.collection).uuid
-        return {document.key for document in self.vectors.documents.values() if document.collection == uuid}
+        return {document.file.key for document in self.vectors.documents.values() if document.collection == uuid}
 
     def reasons(self) -> list[str]:
         """The reasons of failed messages."""

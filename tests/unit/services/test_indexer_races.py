@@ -163,7 +163,7 @@ class TestBatchOfAnEndedSync:
         embedded = list(world.embedder.embedded)
         assert world.deliver(batch)
         (document,) = world.vectors.documents.values()
-        assert (document.key, document.vector) == ("a.jpg", vector(b"one"))
+        assert (document.file.key, document.vector) == ("a.jpg", vector(b"one"))
         assert world.embedder.embedded == embedded
         world.work()
         assert world.searchable() == {"a.jpg"}

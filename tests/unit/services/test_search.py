@@ -28,13 +28,13 @@ def test_blank_or_overlong_text_is_refused(synced: Harness, query: str | None) -
 
 def test_identical_picture_is_the_nearest(synced: Harness) -> None:
     page = synced.app.search.by_image(synced.collection.account, b"picture of b.jpg", ALL)
-    assert (page.hits[0].key, page.hits[0].distance, len(page.hits), page.has_more) == ("b.jpg", 0.0, 3, False)
+    assert (page.hits[0].file.key, page.hits[0].distance, len(page.hits), page.has_more) == ("b.jpg", 0.0, 3, False)
 
 
 def test_search_by_a_file_returns_the_other_files(synced: Harness) -> None:
     record = synced.record("b.jpg")
     assert record is not None
-    assert {hit.key for hit in synced.app.search.by_file(record, ALL).hits} == {"a.jpg", "c.jpg"}
+    assert {hit.file.key for hit in synced.app.search.by_file(record, ALL).hits} == {"a.jpg", "c.jpg"}
 
 
 @pytest.mark.parametrize("by_file", [False, True])
@@ -45,7 +45,7 @@ def test_pages_follow_without_a_gap_and_the_last_one_says_so(synced: Harness, by
     def search(options: SearchOptions) -> tuple[list[str], bool, tuple[float, str]]:
         service = synced.app.search
         page = service.by_file(record, options) if by_file else service.by_image(account, b"picture of a.jpg", options)
-        return [hit.key for hit in page.hits], page.has_more, (page.hits[-1].distance, page.hits[-1].uuid)
+        return [hit.file.key for hit in page.hits], page.has_more, (page.hits[-1].distance, page.hits[-1].uuid)
 
     all_keys, _, _ = search(ALL)
     paged_keys, after, has_more = [], None, True
