@@ -138,7 +138,6 @@ class UploadHarness:
         self.embedder.down = self.queues.down = False
         for _ in range(30):
             self.clock.pass_by(timedelta(minutes=16))
-            self.uploads.requeue_expired(ACCOUNT)
             for _ in range(len(self.queues.uploads)):
                 self.deliver()
             if not [u for u in self.quota_ledger.uploads.values() if u.state is UploadState.PENDING]:
