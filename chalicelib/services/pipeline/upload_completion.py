@@ -91,7 +91,7 @@ class UploadCompletion:
         """
         upload = self.quota_ledger.upload(ref)
         if upload is None or upload.state is not UploadState.PENDING:
-            self.storage.delete(staged_key(PRESIGNED_STAGING, ref))
+            self.storage.delete(ref.area, staged_key(PRESIGNED_STAGING, ref))
             if upload is not None and upload.state is UploadState.FAILED:
                 self._unlist(upload)  # the worker that failed the upload may have crashed before this
             return
@@ -110,7 +110,7 @@ class UploadCompletion:
         """End the upload as failed: refund its quota and remove its staged file."""
         if not self.quota_ledger.refund(upload, reason, detail, self.now()):
             return
-        self.storage.delete(upload.staged_key)
+        self.storage.delete(upload.area, upload.staged_key)
         self._unlist(replace(upload, reason=reason, detail=detail))
 
     def _complete_unless_locked(self, upload: Upload) -> CompletedUpload | None:
@@ -132,7 +132,7 @@ class UploadCompletion:
         finally:
             if not unlocked:
                 self.quota_ledger.unlock(lock)
-        self.storage.delete(current.staged_key)
+        self.storage.delete(current.area, current.staged_key)
         assert current.mime_type is not None
         return CompletedUpload(current.file_name, current.mime_type)
 
@@ -147,7 +147,8 @@ class UploadCompletion:
             raise
         content_type = mime_type(embedded.embedding.format)
         try:
-            self.storage.copy(upload.staged_key, upload.key, content_type)
+            md5 = embedded.embedding.md5  # of the bytes that the embedder opened
+            self.storage.copy(upload.area, upload.staged_key, upload.key, content_type, md5=md5)
             batch = IndexBatch(upload.account, upload.collection, (ObjectHint(upload.key),))
             self.indexer.apply(batch, embedded={upload.key: embedded})
             self.quota_ledger.complete(upload, lock, content_type, self.now())
@@ -164,7 +165,7 @@ class UploadCompletion:
             raise FileExists(EXISTS[1], field="file")
         thumbnail = new_thumbnail_key(file_uuid(upload.collection, upload.key))
         thumbnail_url = self.storage.thumbnail_upload_url(upload.collection, thumbnail, seconds=EMBEDDER_URL_SECONDS)
-        source_url = self.storage.presigned_get(upload.staged_key, seconds=EMBEDDER_URL_SECONDS)
+        source_url = self.storage.presigned_get(upload.area, upload.staged_key, seconds=EMBEDDER_URL_SECONDS)
         (result,) = self.embedder.embed_objects([ObjectToEmbed(source_url, thumbnail_url)])
         if isinstance(result, ImageEmbedding):
             return EmbeddedImage(result, thumbnail)
