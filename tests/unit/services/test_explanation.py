@@ -184,6 +184,21 @@ def test_object_outside_the_folder_is_never_indexed(world: Harness) -> None:
     world.put("a.jpg")
     explanation = world.app.explanations.explain(nested, "a.jpg")
     assert explanation.conclusion == "The key is outside the collection's folder /b, so it is never indexed."
+    assert explanation.current == ReadFailure(
+        "outside_folder", "The key is outside the collection's folder.", transient=False
+    )
+
+
+@pytest.mark.parametrize(
+    "key", ["a.jpg", "objects/{other}/a.jpg", "uploads/{other}/u", "{own}../{other}/a.jpg", "{own}"]
+)
+def test_nothing_outside_the_folder_of_a_managed_collection_is_asked_for(world: Harness, key: str) -> None:
+    managed, asked = world.add_managed(), []
+    world.interleave("sources", "of", lambda: asked.append(key), times=9)
+    key = key.format(own=managed.prefix, other="another/one")
+    assert isinstance(world.app.explanations.explain(managed, key).current, ReadFailure)
+    world.app.explanations.explain(managed, f"{managed.prefix}a.jpg")
+    assert len(asked) == 1
 
 
 def test_explanation_changes_nothing(world: Harness) -> None:

@@ -5,7 +5,14 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import EmbedderUnavailable, FileExists, NotFound, Unavailable, UnreadablePicture
+from chalicelib.domain.errors import (
+    Contention,
+    EmbedderUnavailable,
+    FileExists,
+    NotFound,
+    Unavailable,
+    UnreadablePicture,
+)
 from chalicelib.domain.files import FileState
 from chalicelib.domain.uploads import EXPIRY_CHECK_SECONDS, UPLOAD_WINDOW, NewUpload, Upload, UploadState
 from chalicelib.services.pipeline.upload_completion import RETRY_DELAY_SECONDS
@@ -57,6 +64,39 @@ def test_the_first_poll_completes_an_upload_and_later_polls_do_nothing(world: Ha
     assert state(world, upload) == (UploadState.DONE, None)
     assert world.embedder.embedded == [BODY]
     assert list(objects(world, managed)) == [f"{managed.prefix}a.jpg"]
+
+
+def test_bytes_that_were_swapped_after_they_were_opened_never_reach_the_file(
+    world: Harness, managed: Collection
+) -> None:
+    world.app.uploads.upload(world.caller, managed, "a.jpg", b"the stored picture", only_new=False)
+    upload = prepared(world, managed, body=BODY)
+    bucket = world.ports.sources.bucket(managed.bucket)
+    world.interleave("storage", "copy", lambda: bucket.put(upload.staged_key, UNREADABLE))
+    with pytest.raises(Contention):
+        world.app.uploads.complete(managed, upload.id)
+    assert objects(world, managed)[upload.key] == b"the stored picture"
+    world.app.upload_completion.poll(upload.ref)
+    assert state(world, upload) == (UploadState.FAILED, "not_an_image")
+    assert objects(world, managed) == {upload.key: b"the stored picture"}
+    assert listed_as(world, managed) is FileState.INDEXED
+
+
+@pytest.mark.parametrize("ended", ["done", "deleted", "failed"])
+def test_bytes_that_are_sent_again_after_the_upload_has_ended_are_dropped(
+    world: Harness, managed: Collection, ended: str
+) -> None:
+    upload = prepared(world, managed, body=UNREADABLE if ended == "failed" else BODY)
+    world.app.upload_completion.poll(upload.ref)
+    if ended == "deleted":
+        record = world.record(upload.key, managed)
+        assert record is not None
+        world.app.files.delete(managed.account, record.uuid)
+    before = dict(objects(world, managed))
+    world.ports.sources.bucket(managed.bucket).put(upload.staged_key, b"another picture")
+    world.app.upload_completion.poll(upload.ref)
+    assert objects(world, managed) == before
+    assert b"another picture" not in world.embedder.embedded
 
 
 def test_an_upload_whose_bytes_have_not_arrived_is_checked_again_after_its_expiry(

@@ -14,7 +14,7 @@ from chalicelib.domain.collections import Collection, CollectionType, managed_pr
 from chalicelib.domain.errors import NotFound, QuotaExceeded, SimilarixError, UploadIncomplete
 from chalicelib.domain.files import FileState
 from chalicelib.domain.plans import PLANS
-from chalicelib.domain.uploads import NewUpload, UploadRef, UploadState
+from chalicelib.domain.uploads import EXPIRY_CHECK_SECONDS, NewUpload, UploadRef, UploadState
 from tests.factories import a_collection
 from tests.fakes.application import FakeAdapters, services_on
 from tests.fakes.embedder import UNREADABLE
@@ -263,9 +263,34 @@ def test_quota_of_an_interrupted_upload_is_refunded_when_it_is_needed(harness: U
     harness.clock.pass_by(timedelta(minutes=11))
     with pytest.raises(QuotaExceeded):
         harness.uploads.upload(harness.caller, harness.collection, "b.jpg", b"y" * 90, only_new=False)
-    assert harness.queues.uploads
+    harness.deliver()
+    harness.delete("a.jpg")
+    assert harness.upload("b.jpg", b"y" * 90)
     harness.finish_everything()
     harness.check_consistency()
+
+
+def test_refused_upload_sends_and_writes_nothing(harness: UploadHarness) -> None:
+    assert harness.upload("a.jpg", b"x" * 90)
+    harness.queues.uploads.clear()
+    before = dict(harness.quota_ledger.uploads)
+    for _ in range(3):
+        assert not harness.upload("b.jpg", b"y" * 90)
+        assert not harness.prepare("b.jpg", b"y" * 90)
+    assert (harness.queues.uploads, harness.quota_ledger.uploads) == ([], before)
+
+
+def test_every_upload_has_a_message_before_it_reserves_quota(harness: UploadHarness) -> None:
+    harness.queues.down = True
+    assert not harness.upload("a.jpg", b"picture")
+    assert not harness.prepare("b.jpg", b"picture")
+    assert harness.quota_ledger.uploads == {}
+    harness.queues.down = False
+    assert harness.upload("a.jpg", b"picture")
+    ((ref, delay),) = harness.queues.uploads
+    assert (harness.quota_ledger.upload(ref).state, delay) == (UploadState.DONE, EXPIRY_CHECK_SECONDS)
+    harness.deliver()
+    assert harness.stored == {"a.jpg": 7}
 
 
 def test_upload_without_its_bytes_cannot_be_completed(harness: UploadHarness) -> None:
