@@ -36,6 +36,7 @@ NO_IDENTIFIERS = {
     *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval"),
     *("file", "size", "mime_type", "scope", "expires_at", "dry_run", "confirm_removals", "retry_failed"),
 }
+WIDEST_SCOPE = list(Scope)[-1]
 MISSING_ID = "00000000-0000-4000-8000-000000000000"
 MALFORMED = ("1", "not-a-uuid", MISSING_ID.replace("-", ""), MISSING_ID + "0", "é", "%00", "..", "x" * 3000)
 
@@ -112,7 +113,7 @@ class Api(Protocol):
 
     def __call__(
         self,
-        token: str,
+        token: str | None,
         method: str,
         route: str,
         *,
@@ -127,7 +128,7 @@ class Api(Protocol):
 
 @dataclass(frozen=True)
 class Party:
-    """An account with one of each resource: ``ids`` by kind, and what nobody else may learn, its ``secrets``."""
+    """An account with one of each resource: ``ids`` by kind, and its ``secrets``, which no other account may learn."""
 
     api: Api
     token: str
@@ -232,7 +233,7 @@ def _missing(slot: Slot, victim: Party) -> str:
 
 
 def send(
-    party: Party, token: str, route: DocumentedRoute, values: Mapping[Slot, str], picture: bytes
+    party: Party, token: str | None, route: DocumentedRoute, values: Mapping[Slot, str], picture: bytes
 ) -> tuple[int, Any]:
     """Send a request with these identifiers; everything else in it is valid."""
     content = (route.operation.body or {}).get("content", {})
@@ -251,7 +252,7 @@ def send(
 
 
 def check(route: DocumentedRoute, victim: Party, thief: Party, picture: bytes) -> None:
-    """With every scope, the victim's identifiers are answered like missing ones, and nothing of theirs is shown."""
+    """With every scope, the victim's identifiers get the responses of missing ones, and show nothing."""
     before, own_before = victim.snapshot(), thief.snapshot()
     reached = set()
     for scope, token in thief.tokens.items():

@@ -31,7 +31,7 @@ class FakeApi:
 
     def __call__(
         self,
-        token: str,
+        token: str | None,
         method: str,
         route: str,
         *,
@@ -42,7 +42,7 @@ class FakeApi:
         file_name: str = "a.jpg",
         json: Any = None,
     ) -> tuple[int, Any]:
-        headers = {"authorization": f"Token {token}"}
+        headers = {"authorization": f"Token {token}"} if token is not None else {}
         body = b""
         if picture is not None:
             headers["content-type"] = f"multipart/form-data; boundary={BOUNDARY}"

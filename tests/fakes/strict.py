@@ -11,7 +11,7 @@ _FREE_TEXTS = ("embed_text", "embed_image", "put")  # their arguments are no key
 
 
 class RefusedByAws(Exception):
-    """What AWS answers with a ValidationException, or botocore with an error of its own."""
+    """A ValidationException of AWS, or an error of botocore."""
 
 
 class StrictPort:

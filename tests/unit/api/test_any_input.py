@@ -9,12 +9,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.api.openapi.operation import DocumentedRoute
-from chalicelib.domain.accounts import Scope
 from chalicelib.domain.texts import EXCERPT_LIMIT
 from tests.fakes.api import BOUNDARY, FakeApi, form_body, part
 from tests.fakes.application import FakeAdapters, services_on
 from tests.fakes.strict import strict
-from tests.isolation import Kind, Party, documented_routes, slots
+from tests.isolation import WIDEST_SCOPE, Kind, Party, documented_routes, slots
 
 MESSAGE_LIMIT = 800  # characters of an error's message, with what it repeats
 ROUTES = documented_routes()
@@ -96,7 +95,7 @@ class Caller:
     def __init__(self) -> None:
         self.api = FakeApi(services_on(strict(FakeAdapters.fresh())))
         tokens = self.api.open_account("n")
-        self.party = Party.with_one_of_each(self.api, tokens[Scope.WRITE], b"a picture", tokens)
+        self.party = Party.with_one_of_each(self.api, tokens[WIDEST_SCOPE], b"a picture", tokens)
         self.tokens = tokens
 
 
@@ -198,7 +197,7 @@ class TestWhatCannotBeStored:
 
 
 class TestCursors:
-    """A cursor has a digest of its request, which is no secret: anybody can put another position into a genuine one."""
+    """A cursor has a digest of its request, which is no secret: a caller can put another position into a genuine one."""
 
     app = TestWhatCannotBeStored()
 

@@ -1,13 +1,12 @@
-"""Two accounts on fakes: each route answers the other's identifiers like missing ones, with every scope of token."""
+"""Two accounts on fakes: for each route and scope, the other's identifiers get the response of missing ones."""
 
 import pytest
 
 from chalicelib.api.openapi.operation import DocumentedRoute, Operation, json_body, path_parameter, query_parameter
-from chalicelib.domain.accounts import Scope
 from tests import isolation
 from tests.fakes.api import FakeApi
 from tests.fakes.application import FakeAdapters, services_on
-from tests.isolation import Kind, Party, Slot, documented_routes, slots
+from tests.isolation import WIDEST_SCOPE, Kind, Party, Slot, documented_routes, slots
 
 PICTURE = b"a picture"
 ROUTES = documented_routes()
@@ -23,14 +22,14 @@ def parties() -> tuple[Party, Party]:
     """A victim and a thief."""
     api = FakeApi(services_on(FakeAdapters.fresh()))
     victim, thief = (
-        Party.with_one_of_each(api, tokens[Scope.WRITE], PICTURE, tokens)
+        Party.with_one_of_each(api, tokens[WIDEST_SCOPE], PICTURE, tokens)
         for tokens in (api.open_account("victim"), api.open_account("thief"))
     )
     return victim, thief
 
 
 @pytest.mark.parametrize("route", WITH_IDENTIFIER, ids=name)
-def test_an_identifier_of_another_account_is_answered_like_a_missing_one(
+def test_an_identifier_of_another_account_gets_the_response_of_a_missing_one(
     parties: tuple[Party, Party], route: DocumentedRoute
 ) -> None:
     isolation.check(route, *parties, PICTURE)

@@ -11,7 +11,7 @@ from chalicelib.domain.uploads import UPLOAD_WINDOW
 from tests import isolation
 from tests.fakes.api import FakeApi
 from tests.fakes.application import FakeAdapters, services_on
-from tests.isolation import Kind, Party, documented_routes, slots
+from tests.isolation import WIDEST_SCOPE, Kind, Party, documented_routes, slots
 
 READS = {
     *("accounts.account", "accounts.token", "accounts.tokens"),
@@ -51,7 +51,7 @@ class Recorded:
         ports = {name: RecordedPort(name, getattr(self.adapters, name), self.calls) for name in names}
         api = FakeApi(services_on(replace(self.adapters, **ports)))
         self.tokens = api.open_account("n")
-        self.party = Party.with_one_of_each(api, self.tokens[Scope.WRITE], b"a picture", self.tokens)
+        self.party = Party.with_one_of_each(api, self.tokens[WIDEST_SCOPE], b"a picture", self.tokens)
 
     def get(self, route: DocumentedRoute) -> list[str]:
         own = {s: self.party.ids[s.kind] for s in slots(route) if s.place == "path" or s.kind is Kind.KEY}
