@@ -197,7 +197,7 @@ class TestWhatCannotBeStored:
 
 
 class TestCursors:
-    """A cursor has a digest of its request, which is no secret: a caller can put another position into a genuine one."""
+    """A cursor has a digest of its request, which is no secret: a caller can put another position beside it."""
 
     app = TestWhatCannotBeStored()
 
