@@ -285,6 +285,7 @@ def check(route: DocumentedRoute, victim: Party, thief: Party, picture: bytes) -
 
 def _without(text: str, *values: str) -> str:
     """The text of a response without the identifiers that the request named."""
-    for value in sorted(values, key=len, reverse=True):
+    names = [value.rpartition("/")[2] for value in values]  # of keys; an explanation repeats them
+    for value in sorted({*values, *names} - {""}, key=len, reverse=True):
         text = text.replace(value, "…")
     return text

@@ -46,10 +46,15 @@ SHOW_SYNC_STATUS = Operation(
 EXPLAIN_OBJECT = Operation(
     tag="Synchronization",
     summary="Explain an object",
-    description="Why searches find, or do not find, an object of the bucket.",
+    description="Why searches find, or do not find, an object of the bucket, or an uploaded file.",
     parameters=(
         COLLECTION_PARAMETER,
-        query_parameter("key", {"type": "string", "minLength": 1}, "The object's key", required=True),
+        query_parameter(
+            "key",
+            {"type": "string", "minLength": 1},
+            "The object's key in S3, without a leading slash; in a managed collection the file's name is enough",
+            required=True,
+        ),
     ),
     result=ref("Explanation"),
     errors=(400, 404),

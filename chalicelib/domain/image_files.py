@@ -47,13 +47,17 @@ def parse_file_name(value: str | None) -> str:
     Raises:
         InvalidRequest: nothing usable is left, or it is too long.
     """
-    last_part = without_bidi_controls(value or "").replace("\\", "/").rpartition("/")[2]
-    name = unicodedata.normalize("NFC", last_part).strip()
+    name = stored_name((value or "").replace("\\", "/").rpartition("/")[2]).strip()
     if name in ("", ".", "..") or any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
         raise InvalidRequest("Give the file part a file name.", field="file")
     if len(name.encode()) > FILE_NAME_LIMIT:
         raise InvalidRequest(f"The file name has at most {FILE_NAME_LIMIT} bytes.", field="file")
     return name
+
+
+def stored_name(name: str) -> str:
+    """A name as an upload stores it: with composed accents, and without bidi controls."""
+    return unicodedata.normalize("NFC", without_bidi_controls(name))
 
 
 def name_to_save(name: str, format_name: str) -> str:

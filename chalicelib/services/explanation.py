@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from chalicelib.domain.collections import KEY_LIMIT, Collection
+from chalicelib.domain.collections import KEY_LIMIT, Collection, CollectionType
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import InvalidRequest, SourceUnavailable
 from chalicelib.domain.files import OVER_PLAN, Action, FileRecord, FileState, ObjectInfo, decide
+from chalicelib.domain.image_files import stored_name
 from chalicelib.domain.texts import check_storable
 from chalicelib.domain.vectors import SearchOptions, VectorQuery
 from chalicelib.services.ports import Catalogue, Embedder, Sources, VectorStore
@@ -38,14 +39,21 @@ class ExplanationService:
     vectors: VectorStore
 
     def explain(self, collection: Collection, key: str | None) -> Explanation:
-        """Explain the state of the object with this key.
+        """Explain the state of the object with this key, or of a managed collection's file of this name.
 
         Raises:
             InvalidRequest: the key is missing, or longer than S3 allows.
         """
         if not key:
-            raise InvalidRequest("Name the object in the parameter 'key', as it is called in S3.", field="key")
-        if len(check_storable(key, "key").encode()) > KEY_LIMIT:
+            raise InvalidRequest(
+                "Name the object in the parameter 'key': by its key in S3, or, in a managed collection, by its file "
+                "name.",
+                field="key",
+            )
+        check_storable(key, "key")
+        if _is_managed(collection) and "/" not in key:
+            key = collection.prefix + stored_name(key)  # as an upload stores it
+        if len(key.encode()) > KEY_LIMIT:
             raise InvalidRequest(f"A key has at most {KEY_LIMIT:,} bytes.", field="key")
         record = self.catalogue.get(collection.uuid, key)
         current = self._read_object(collection, key)
@@ -80,14 +88,17 @@ class ExplanationService:
         in_index: bool,
     ) -> str:
         if not collection.holds(key):
-            return f"The key is outside the collection's folder {collection.folder}, so it is never indexed."
+            return _why_not_held(collection, key)
         if isinstance(current, ReadFailure):
             return f"The object cannot be read at the moment: {current.message} The index stays as it is."
         if current is None and (record is None or record.state is FileState.REMOVED):
-            return "The bucket has no such object, and it is not indexed."
+            return _why_missing(collection, key)
         if record is not None and record.state is FileState.PENDING:
             progress = "its object will be indexed soon" if current else "its bytes have not arrived yet"
             return f"The file is pending, by an upload or a retry; {progress}."
+        if current is None and record is not None and record.state is FileState.FAILED and _is_managed(collection):
+            detail = (record.detail or "").rstrip(".")
+            return f"The collection has no file of this name. Its last upload failed ({record.reason}: {detail})."
         action = decide(record.entry if record else None, current, self.embedder.model_version())
         if action is Action.REMOVE:
             assert record is not None
@@ -106,6 +117,38 @@ class ExplanationService:
         if not in_index:
             return "The catalogue lists the object as indexed, but searches do not find it: the store must be rebuilt."
         return "The object is indexed as it is in the bucket, and searches find it."
+
+
+def _is_managed(collection: Collection) -> bool:
+    return collection.type is CollectionType.MANAGED
+
+
+def _why_not_held(collection: Collection, key: str) -> str:
+    """Why the collection never has an object with this key, and which key may be meant."""
+    if key.endswith("/"):
+        return "A key that ends in a slash represents a folder, so it is never indexed."
+    outside = f"The key is outside the collection's folder {collection.folder}, so it is never indexed."
+    if _is_managed(collection):
+        name = key.rpartition("/")[2]
+        return f"{outside} Name a file of this collection as it was uploaded: '{name}'."
+    without_slash = key.lstrip("/")
+    if without_slash != key and collection.holds(without_slash):
+        return f"{outside} Keys in S3 do not begin with the slash of a path: '{without_slash}' is in the folder."
+    return f"{outside} Keys in the folder begin with '{collection.prefix}'."
+
+
+def _why_missing(collection: Collection, key: str) -> str:
+    """Why there is no object with this key, and which key may be meant."""
+    if _is_managed(collection):
+        return (
+            "The collection has no file of this name. If an upload of it was refused, the response to that upload has "
+            "the reason."
+        )
+    missing = "The bucket has no such object, and it is not indexed."
+    without_slash = key.lstrip("/")
+    if without_slash != key and without_slash:
+        return f"{missing} Keys in S3 rarely begin with a slash: try '{without_slash}'."
+    return missing
 
 
 def _reason_to_index(record: FileRecord | None, action: Action) -> str:

@@ -258,13 +258,16 @@ class ManagedStorage(Protocol):
     @property
     def bucket(self) -> str: ...
     def put(self, area: ManagedArea, key: str, body: bytes, content_type: str) -> ObjectInfo: ...
-    def copy(self, area: ManagedArea, key: str, target: str, content_type: str, *, md5: str) -> None:
-        """Copy an object whose bytes have this MD5.
+    def copy(self, area: ManagedArea, key: str, target: str, content_type: str, *, md5: str, upload: str) -> None:
+        """Copy an object whose bytes have this MD5, and mark the copy with the id of the upload that stores it.
 
         Raises:
             NotFound: it does not exist.
             Contention: it has other bytes by now.
         """
+
+    def stored_by(self, area: ManagedArea, key: str) -> str | None:
+        """Return the id of the upload that stored an object, empty if it has none; None if there is no object."""
 
     def delete(self, area: ManagedArea, key: str) -> None: ...
     def presigned_get(self, area: ManagedArea, key: str, *, seconds: int) -> str: ...

@@ -71,7 +71,7 @@ class UploadService:
         try:
             self.storage.put(upload.area, upload.staged_key, body, "application/octet-stream")
         except Exception:
-            self.completion.fail(upload, *ABANDONED)
+            self.completion.fail(upload, ABANDONED)
             raise
         return self.completion.complete(upload)
 
@@ -104,9 +104,8 @@ class UploadService:
             UnreadablePicture: they are not a picture.
             FileExists: a file has this name by now, and the upload was for a new file only.
         """
-        ref = UploadRef(collection.account, collection.uuid, parse_uuid(upload_id))
-        upload = self.quota_ledger.upload(ref)
-        if upload is None:
+        upload = self.quota_ledger.upload(UploadRef(collection.account, collection.uuid, parse_uuid(upload_id)))
+        if upload is None or upload.folder != PRESIGNED_STAGING:  # one in a single request is completed by that request
             raise NotFound("There is no such upload.")
         return self.completion.complete(upload)
 

@@ -163,8 +163,9 @@ class BucketsContract:
         digest = storage.put(area, own, b"a picture", "image/jpeg").etag
         calls: list[Callable[[], object]] = [
             lambda: storage.put(area, key, b"mine", "image/jpeg"),
-            lambda: storage.copy(area, own, key, "image/jpeg", md5=digest),
-            lambda: storage.copy(area, key, own, "image/jpeg", md5=digest),
+            lambda: storage.copy(area, own, key, "image/jpeg", md5=digest, upload="u"),
+            lambda: storage.copy(area, key, own, "image/jpeg", md5=digest, upload="u"),
+            lambda: storage.stored_by(area, key),
             lambda: storage.delete(area, key),
             lambda: storage.presigned_get(area, key, seconds=60),
             lambda: storage.presigned_form(area, key, size=1, content_type="image/jpeg", seconds=60),
@@ -175,18 +176,32 @@ class BucketsContract:
 
     def test_an_object_is_copied_only_while_its_bytes_are_the_expected_ones(self, subject: Subject, area: ManagedArea):
         storage, (objects, uploads, _) = subject.storage, area.prefixes
-        opened = storage.put(area, f"{uploads}u", b"a picture", "image/jpeg")
-        source = subject.source(objects, storage.bucket)
-        storage.put(area, f"{uploads}u", b"no picture any more", "image/jpeg")
+        staged, stored = f"{uploads}u", f"{objects}stored ü.jpg"
+        opened = storage.put(area, staged, b"a picture", "image/jpeg")
+        storage.put(area, staged, b"no picture any more", "image/jpeg")
         with pytest.raises(Contention):
-            storage.copy(area, f"{uploads}u", f"{objects}a.jpg", "image/jpeg", md5=opened.etag)
-        assert source.head_objects([f"{objects}a.jpg"]) == {f"{objects}a.jpg": None}
-        storage.put(area, f"{uploads}u", b"a picture", "image/jpeg")
-        storage.copy(area, f"{uploads}u", f"{objects}a.jpg", "image/jpeg", md5=opened.etag)
-        assert source.head_objects([f"{objects}a.jpg"])[f"{objects}a.jpg"] == opened._replace(key=f"{objects}a.jpg")
-        storage.delete(area, f"{uploads}u")
+            storage.copy(area, staged, stored, "image/jpeg", md5=opened.etag, upload="an-upload")
+        assert storage.stored_by(area, stored) is None
+        storage.put(area, staged, b"a picture", "image/jpeg")
+        storage.copy(area, staged, stored, "image/jpeg", md5=opened.etag, upload="an-upload")
+        assert subject.source(objects, storage.bucket).head_objects([stored]) == {stored: opened._replace(key=stored)}
+
+    def test_a_copy_names_the_upload_that_stored_it(self, subject: Subject, area: ManagedArea):
+        storage, (objects, uploads, _) = subject.storage, area.prefixes
+        staged, stored = f"{uploads}staged ü", f"{objects}stored ü.jpg"
+        md5 = storage.put(area, staged, b"a picture", "application/octet-stream").etag
+        assert storage.stored_by(area, stored) is None
+        for upload in ("an-upload", "another-upload"):
+            storage.copy(area, staged, stored, "image/jpeg", md5=md5, upload=upload)
+            assert (storage.stored_by(area, stored), storage.stored_by(area, staged)) == (upload, "")
+        storage.delete(area, stored)
+        assert storage.stored_by(area, stored) is None
+
+    def test_an_object_that_does_not_exist_cannot_be_copied(self, subject: Subject, area: ManagedArea):
+        missing, stored = f"{area.prefixes[1]}missing", f"{area.prefixes[0]}stored"
         with pytest.raises(NotFound):
-            storage.copy(area, f"{uploads}u", f"{objects}b.jpg", "image/jpeg", md5=opened.etag)
+            subject.storage.copy(area, missing, stored, "image/jpeg", md5="0" * 32, upload="an-upload")
+        assert subject.storage.stored_by(area, stored) is None
 
     def test_the_pages_of_an_area_are_deleted_and_no_other_areas(self, subject: Subject, area: ManagedArea):
         beside = replace(area, collection=f"{area.collection}x")

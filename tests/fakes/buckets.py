@@ -15,7 +15,7 @@ SCHEME = "fake-s3://"
 
 @dataclass
 class FakeBucket:
-    """Objects by key, and faults that a test sets.
+    """Objects by key, the ids of the uploads that stored some of them, and faults that a test sets.
 
     ``denied`` are keys that may not be read, ``sealed`` those whose encryption key may not be used, ``archived`` those
     that must be restored first. If ``unlisted`` is set, the bucket may not be listed; ``breaks_off`` is the number of
@@ -23,6 +23,7 @@ class FakeBucket:
     """
 
     objects: dict[str, bytes] = field(default_factory=dict)
+    uploads: dict[str, str] = field(default_factory=dict)
     denied: set[str] = field(default_factory=set)
     sealed: set[str] = field(default_factory=set)
     archived: set[str] = field(default_factory=set)
@@ -30,12 +31,17 @@ class FakeBucket:
     breaks_off: int | None = None
     down: bool = False
 
-    def put(self, key: str, body: bytes) -> None:
+    def put(self, key: str, body: bytes, upload: str | None = None) -> None:
+        """Store an object, with the id of its upload among its metadata if one is given."""
         assert 1 <= len(key.encode()) <= 1024
         self.objects[key] = body
+        self.uploads.pop(key, None)
+        if upload is not None:
+            self.uploads[key] = upload
 
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)
+        self.uploads.pop(key, None)
 
     def info(self, key: str) -> ObjectInfo | None:
         body = self.objects.get(key)

@@ -17,13 +17,15 @@ UNREADABLE = b"not a picture"  # bytes that begin so cannot be read
 class FakeEmbedder:
     """Keeps ``embedded``, the bytes of every image, in order.
 
-    A test may set ``model``, the model version of the next embeddings; ``down``, which makes every call fail; and
-    ``hiccups``, images that fail transiently.
+    A test may set ``model``, the model version of the next embeddings; ``down``, which makes every call fail;
+    ``refuses``, which makes every image fail for good, as a crash of its decoder does; and ``hiccups``, images that
+    fail transiently.
     """
 
     def __init__(self, sources: FakeSources, storage: FakeStorage, model: str = "fake-1+d1") -> None:
         self.model = model
         self.down = False
+        self.refuses = False
         self.hiccups: set[bytes] = set()
         self.embedded: list[bytes] = []
         self._sources = sources
@@ -59,6 +61,8 @@ class FakeEmbedder:
     def _embed(self, body: bytes) -> ImageEmbedding | ReadFailure:
         if body in self.hiccups:
             return ReadFailure("internal", "a hiccup that the test has set", transient=True)
+        if self.refuses:
+            return ReadFailure("decoder_crashed", "the test has let the decoder crash", transient=False)
         if not body:
             return ReadFailure("empty", "the file is empty", transient=False)
         if body.startswith(UNREADABLE):

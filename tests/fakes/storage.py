@@ -34,14 +34,18 @@ class FakeStorage:
         self._sources.bucket(self._bucket).put(area.check(key), body)
         return ObjectInfo(key, etag(body), len(body))
 
-    def copy(self, area: ManagedArea, key: str, target: str, content_type: str, *, md5: str) -> None:
+    def copy(self, area: ManagedArea, key: str, target: str, content_type: str, *, md5: str, upload: str) -> None:
         assert "/" in content_type
         managed = self._sources.bucket(self._bucket)
         if area.check(key) not in managed.objects:
             raise NotFound("The uploaded file no longer exists.")
         if etag(managed.objects[key]) != md5:
             raise Contention("The file was sent again while it was read.")
-        managed.put(area.check(target), managed.objects[key])
+        managed.put(area.check(target), managed.objects[key], upload=upload)
+
+    def stored_by(self, area: ManagedArea, key: str) -> str | None:
+        managed = self._sources.bucket(self._bucket)
+        return managed.uploads.get(key, "") if area.check(key) in managed.objects else None
 
     def delete(self, area: ManagedArea, key: str) -> None:
         self._sources.bucket(self._bucket).delete(area.check(key))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 MAX_KEYS_PER_DELETION = 1000  # of a DeleteObjects
+_UPLOAD = "similarix-upload"  # the metadata of a stored file that names its upload
 _NOT_FOUND_CODES = ("NoSuchKey", "404")
 _CHANGED_CODES = ("PreconditionFailed", "412")
 
@@ -34,7 +35,7 @@ class S3Storage:
         )
         return ObjectInfo(key, response["ETag"].strip('"'), len(body))
 
-    def copy(self, area: ManagedArea, key: str, target: str, content_type: str, *, md5: str) -> None:
+    def copy(self, area: ManagedArea, key: str, target: str, content_type: str, *, md5: str, upload: str) -> None:
         try:
             self._client.copy_object(
                 Bucket=self._managed,
@@ -45,6 +46,7 @@ class S3Storage:
                 CopySourceIfMatch=f'"{md5}"',
                 MetadataDirective="REPLACE",
                 ContentType=content_type,
+                Metadata={_UPLOAD: upload},
             )
         except ClientError as error:
             if error.response["Error"]["Code"] in _NOT_FOUND_CODES:
@@ -52,6 +54,15 @@ class S3Storage:
             if error.response["Error"]["Code"] in _CHANGED_CODES:
                 raise Contention("The file was sent again while it was read. Try again in a moment.") from error
             raise
+
+    def stored_by(self, area: ManagedArea, key: str) -> str | None:
+        try:
+            head = self._client.head_object(Bucket=self._managed, Key=area.check(key))
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _NOT_FOUND_CODES:
+                return None
+            raise
+        return head["Metadata"].get(_UPLOAD, "")
 
     def delete(self, area: ManagedArea, key: str) -> None:
         self._client.delete_object(Bucket=self._managed, Key=area.check(key))

@@ -1,8 +1,21 @@
-"""Completes an upload exactly once: embeds the staged file, moves it to its key and indexes it, or refunds its quota.
+"""Completes an upload exactly once: embeds the staged file, stores and indexes it, or refunds its quota.
 
 The caller's request, S3's event and the check after the upload's expiry may all try to complete the same upload. Each
 locks the file first; the others wait or come back later. The staged file replaces the stored one only after the
-embedder could read it. A crash leaves the upload pending, and the check after its expiry completes or fails it.
+embedder could read it, and the stored object carries the id of the upload that stored it.
+
+The rule (docs/decisions/0016): an upload fails only while another upload's file, or none, is stored under its key. If
+its own file is stored there, it is completed. Both are decided under the lock. So each state that a crash can leave
+has one end:
+
+- Only staged: a presigned upload is completed. An upload in one request fails: its caller got an error.
+- Stored, and perhaps indexed: the upload is completed with the stored file, for the staged one may have expired. If the
+  stored file cannot be read, it is deleted, which also releases the quota of a file that it replaced; then the upload
+  fails.
+- Completed or failed, and still staged: the staged file is deleted, by the next check or by the bucket's lifecycle.
+
+An error leaves the upload pending with its quota reserved, and it is tried again. An upload in one request also fails
+at an error, unless its file is stored.
 """
 
 import time
@@ -13,6 +26,7 @@ from datetime import timedelta
 
 from chalicelib.domain.embeddings import (
     EMBEDDER_URL_SECONDS,
+    SOURCE_NOT_FOUND,
     EmbeddedImage,
     ImageEmbedding,
     ObjectToEmbed,
@@ -30,6 +44,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.files import FileState, file_uuid, new_thumbnail_key
 from chalicelib.domain.image_files import mime_type
 from chalicelib.domain.messages import IndexBatch, ObjectHint
+from chalicelib.domain.syncs import Tally
 from chalicelib.domain.uploads import (
     ABANDONED,
     EXISTS,
@@ -40,6 +55,7 @@ from chalicelib.domain.uploads import (
     CompletedUpload,
     FileLock,
     Upload,
+    UploadFailure,
     UploadRef,
     UploadState,
     staged_key,
@@ -51,6 +67,14 @@ RETRY_DELAY_SECONDS = 60  # until a locked or half-completed upload is tried aga
 WORKER_LOCK_TIME = timedelta(seconds=200)  # longer than a worker runs
 LOCK_WAIT_SECONDS = 15.0  # that a request waits for a file that is locked
 LOCK_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class _Obstacle:
+    """Why the staged file cannot be stored: the error for the caller, and the reason if the upload is to fail."""
+
+    error: Exception
+    failure: UploadFailure | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +99,12 @@ class UploadCompletion:
             Unavailable: the file stayed locked, or something did not respond; try again.
         """
         for _ in range(int(LOCK_WAIT_SECONDS / LOCK_POLL_SECONDS)):
-            completed = self._complete_unless_locked(upload)
+            completed = self._complete_unless_locked(upload, polled=False)
             if completed is not None:
                 return completed
             self.wait(LOCK_POLL_SECONDS)
         if upload.folder == INLINE_STAGING:
-            self.fail(upload, *ABANDONED)
+            self.fail(upload, ABANDONED)  # without a lock: no worker polls it before it expires
         raise Unavailable("A file of that name is being processed. Try again in a moment.")
 
     def poll(self, ref: UploadRef) -> None:
@@ -91,30 +115,30 @@ class UploadCompletion:
         """
         upload = self.quota_ledger.upload(ref)
         if upload is None or upload.state is not UploadState.PENDING:
-            self.storage.delete(ref.area, staged_key(PRESIGNED_STAGING, ref))
+            self.storage.delete(ref.area, upload.staged_key if upload else staged_key(PRESIGNED_STAGING, ref))
             if upload is not None and upload.state is UploadState.FAILED:
                 self._unlist(upload)  # the worker that failed the upload may have crashed before this
             return
         try:
-            if self._complete_unless_locked(upload) is None:
+            if self._complete_unless_locked(upload, polled=True) is None:
                 self.queues.send_upload(ref, delay=RETRY_DELAY_SECONDS)
         except UploadIncomplete:
-            if upload.expires_at < self.now():
-                self.fail(upload, *EXPIRED)
-            else:
-                self.queues.send_upload(ref, delay=EXPIRY_CHECK_SECONDS)
+            self.queues.send_upload(ref, delay=EXPIRY_CHECK_SECONDS)
         except (UnreadablePicture, FileExists, NotFound):
             return  # the upload has failed, and its record has the reason
 
-    def fail(self, upload: Upload, reason: str, detail: str) -> None:
-        """End the upload as failed: refund its quota and remove its staged file."""
-        if not self.quota_ledger.refund(upload, reason, detail, self.now()):
+    def fail(self, upload: Upload, failure: UploadFailure) -> None:
+        """End the upload as failed: refund its quota and delete its staged file; does nothing if it has ended.
+
+        Only while the file is locked, or no other worker knows of the upload; and never while its file is stored.
+        """
+        if not self.quota_ledger.refund(upload, failure.reason, failure.detail, self.now()):
             return
         self.storage.delete(upload.area, upload.staged_key)
-        self._unlist(replace(upload, reason=reason, detail=detail))
+        self._unlist(replace(upload, reason=failure.reason, detail=failure.detail))
 
-    def _complete_unless_locked(self, upload: Upload) -> CompletedUpload | None:
-        """Lock the file and complete the upload; returns None when the file is locked by another worker."""
+    def _complete_unless_locked(self, upload: Upload, *, polled: bool) -> CompletedUpload | None:
+        """Lock the file and complete the upload; returns None if it must be tried again later."""
         now = self.now()
         lock = self.quota_ledger.lock(upload.ref, upload.key, str(uuid.uuid4()), now, now + WORKER_LOCK_TIME)
         if lock is None:
@@ -127,8 +151,11 @@ class UploadCompletion:
             if current.state is UploadState.FAILED:
                 raise _error_of_failed(current)
             if current.state is UploadState.PENDING:
-                current = self._complete_locked(current, lock)
-                unlocked = True  # by the ledger, in the transaction that completed the upload
+                done = self._complete_locked(current, lock, polled=polled)
+                unlocked = True  # by the ledger, in the transaction that completed the upload or released the file
+                if done is None:
+                    return None
+                current = done
         finally:
             if not unlocked:
                 self.quota_ledger.unlock(lock)
@@ -136,44 +163,107 @@ class UploadCompletion:
         assert current.mime_type is not None
         return CompletedUpload(current.file_name, current.mime_type)
 
-    def _complete_locked(self, upload: Upload, lock: FileLock) -> Upload:
-        try:
-            embedded = self._embed_staged(upload, lock)
-        except (UnreadablePicture, FileExists):
-            raise
-        except Exception:
-            if upload.folder == INLINE_STAGING:  # the caller gets an error and sends the file again
-                self.fail(upload, *ABANDONED)
-            raise
-        content_type = mime_type(embedded.embedding.format)
-        try:
-            md5 = embedded.embedding.md5  # of the bytes that the embedder opened
-            self.storage.copy(upload.area, upload.staged_key, upload.key, content_type, md5=md5)
-            batch = IndexBatch(upload.account, upload.collection, (ObjectHint(upload.key),))
-            self.indexer.apply(batch, embedded={upload.key: embedded})
-            self.quota_ledger.complete(upload, lock, content_type, self.now())
-        except Exception:
-            # The file may have been moved already: its quota stays reserved, and the upload is tried again.
-            self.queues.send_upload(upload.ref, delay=RETRY_DELAY_SECONDS)
-            raise
-        return replace(upload, state=UploadState.DONE, mime_type=content_type)
+    def _complete_locked(self, upload: Upload, lock: FileLock, *, polled: bool) -> Upload | None:
+        """The upload as done; None if the stored file could not be read and was deleted."""
+        staged = self._read_staged(upload, lock, polled=polled)
+        if isinstance(staged, EmbeddedImage):
+            return self._store(upload, lock, staged, polled=polled)
+        if staged.failure is None:
+            raise staged.error
+        stored_by = self.storage.stored_by(upload.area, upload.key)
+        if stored_by == upload.id:
+            return self._store(upload, lock, None, polled=polled)
+        if stored_by is None and lock.charged is not None:
+            self._delete_stored(upload, lock)  # a worker died after it had deleted the file
+            return None
+        self.fail(upload, staged.failure)
+        raise staged.error
 
-    def _embed_staged(self, upload: Upload, lock: FileLock) -> EmbeddedImage:
-        """Embed the staged file and store its thumbnail; fails the upload when the file cannot be accepted."""
+    def _read_staged(self, upload: Upload, lock: FileLock, *, polled: bool) -> EmbeddedImage | _Obstacle:
+        """Embed the staged file, unless the upload may not be completed with it."""
+        is_inline = upload.folder == INLINE_STAGING
+        if is_inline and polled:
+            return _Obstacle(_error_of_abandoned(), ABANDONED)  # its request got an error, and may have been repeated
         if upload.only_new and lock.charged is not None:
-            self.fail(upload, *EXISTS)
-            raise FileExists(EXISTS[1], field="file")
+            return _Obstacle(FileExists(EXISTS.detail, field="file"), EXISTS)
+        try:
+            result, thumbnail = self._embed_staged(upload)
+        except Exception as error:
+            return _Obstacle(error, ABANDONED if is_inline else None)
+        if isinstance(result, ImageEmbedding):
+            return EmbeddedImage(result, thumbnail)
+        if result.code == SOURCE_NOT_FOUND:
+            expired = polled and upload.expires_at < self.now()
+            return _Obstacle(_error_of_incomplete(), EXPIRED if expired else None)
+        failure = ABANDONED if is_inline else None
+        if not result.transient:
+            failure = UploadFailure(result.code, result.message)
+        return _Obstacle(unreadable_picture(result), failure)
+
+    def _embed_staged(self, upload: Upload) -> tuple[ImageEmbedding | ReadFailure, str]:
+        """Embed the staged file and store its thumbnail; returns the thumbnail's key, too."""
         thumbnail = new_thumbnail_key(file_uuid(upload.collection, upload.key))
         thumbnail_url = self.storage.thumbnail_upload_url(upload.collection, thumbnail, seconds=EMBEDDER_URL_SECONDS)
         source_url = self.storage.presigned_get(upload.area, upload.staged_key, seconds=EMBEDDER_URL_SECONDS)
         (result,) = self.embedder.embed_objects([ObjectToEmbed(source_url, thumbnail_url)])
-        if isinstance(result, ImageEmbedding):
-            return EmbeddedImage(result, thumbnail)
-        if result.code == "source_not_found":
-            raise UploadIncomplete("The file has not arrived yet. Send it to the upload's URL, then complete it.")
-        if not result.transient:
-            self.fail(upload, result.code, result.message)
-        raise unreadable_picture(result)
+        return result, thumbnail
+
+    def _store(self, upload: Upload, lock: FileLock, image: EmbeddedImage | None, *, polled: bool) -> Upload | None:
+        """Store the staged file, if its ``image`` is given, and index the stored one; returns the upload as done.
+
+        None if the stored file cannot be read. It is deleted then.
+        """
+        try:
+            if image is not None:
+                self._copy_staged(upload, image.embedding)
+            if not self._index_stored(upload, image):
+                self._delete_stored(upload, lock)
+                return None
+            content_type = mime_type(self._format(upload, image))
+            self.quota_ledger.complete(upload, lock, content_type, self.now())
+        except Exception:
+            # The file may be stored already: its quota stays reserved, and the upload is tried again.
+            if not polled:  # a message that fails is delivered again
+                self.queues.send_upload(upload.ref, delay=RETRY_DELAY_SECONDS)
+            raise
+        return replace(upload, state=UploadState.DONE, mime_type=content_type)
+
+    def _copy_staged(self, upload: Upload, embedding: ImageEmbedding) -> None:
+        area, content_type = upload.area, mime_type(embedding.format)
+        try:
+            # Only the bytes that the embedder has opened: the client may have sent others since.
+            self.storage.copy(area, upload.staged_key, upload.key, content_type, md5=embedding.md5, upload=upload.id)
+        except NotFound:  # the staged file has expired since it was embedded
+            raise _error_of_incomplete() from None
+
+    def _index_stored(self, upload: Upload, image: EmbeddedImage | None) -> bool:
+        """Index the stored file; False if it cannot be read."""
+        # An S3 event may have come first and recorded a failure, so the file is to be tried again.
+        hint = ObjectHint(upload.key, retry=True)
+        embedded = {upload.key: image} if image is not None else {}
+        tally = self.indexer.apply(IndexBatch(upload.account, upload.collection, (hint,)), embedded=embedded)
+        if tally == Tally():
+            raise NotFound("There is no such collection.")
+        if tally.done == tally.failed == 0:
+            raise Unavailable("The stored file cannot be read just now. Try again in a moment.")
+        return tally.done == 1
+
+    def _format(self, upload: Upload, image: EmbeddedImage | None) -> str:
+        """The picture's format, from the catalogue if this worker has not embedded it."""
+        if image is not None:
+            return image.embedding.format
+        record = self.catalogue.get(upload.collection, upload.key)
+        assert record is not None and record.embedding is not None
+        return record.embedding.format
+
+    def _delete_stored(self, upload: Upload, lock: FileLock) -> None:
+        """Delete the stored file with its record, release what is charged for it, and unlock it.
+
+        The upload stays pending. When it is tried next, its file is not stored, so it may fail.
+        """
+        self.storage.delete(upload.area, upload.key)
+        self.indexer.apply(IndexBatch(upload.account, upload.collection, (ObjectHint(upload.key),)))
+        self.quota_ledger.refund_file(lock)
 
     def _unlist(self, upload: Upload) -> None:
         """End the pending record of a failed upload: as removed when the upload has expired, otherwise as failed."""
@@ -182,7 +272,9 @@ class UploadCompletion:
             return
         revision = record.next_revision(self.now())
         reason, detail = upload.reason or "", upload.detail or ""
-        ended = revision.as_removed(reason, detail) if reason == EXPIRED[0] else revision.as_failed("", reason, detail)
+        ended = (
+            revision.as_removed(reason, detail) if reason == EXPIRED.reason else revision.as_failed("", reason, detail)
+        )
         try:
             self.catalogue.save(ended, record)
         except StaleWrite:
@@ -191,12 +283,20 @@ class UploadCompletion:
 
 def _error_of_failed(upload: Upload) -> Exception:
     """The error that tells a caller why the upload has failed."""
-    if upload.reason == EXISTS[0]:
-        return FileExists(EXISTS[1], field="file")
-    if upload.reason == EXPIRED[0]:
+    if upload.reason == EXISTS.reason:
+        return FileExists(EXISTS.detail, field="file")
+    if upload.reason == EXPIRED.reason:
         return NotFound("This upload has expired. Begin a new one.")
-    if upload.reason == ABANDONED[0]:
-        return NotFound("This upload has failed. Begin a new one.")
+    if upload.reason == ABANDONED.reason:
+        return _error_of_abandoned()
     return unreadable_picture(
         ReadFailure(upload.reason or "unknown", upload.detail or "no reason is recorded", transient=False)
     )
+
+
+def _error_of_abandoned() -> NotFound:
+    return NotFound("This upload has failed. Begin a new one.")
+
+
+def _error_of_incomplete() -> UploadIncomplete:
+    return UploadIncomplete("The file has not arrived yet. Send it to the upload's URL, then complete it.")

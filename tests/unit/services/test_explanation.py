@@ -1,12 +1,14 @@
 """Explanations of an object's state: one sentence for each case, which says what happens next."""
 
+import unicodedata
 from collections.abc import Callable
 
 import pytest
 
 from chalicelib.domain.embeddings import ReadFailure
-from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.errors import InvalidRequest, UnreadablePicture
 from chalicelib.domain.files import FileState
+from chalicelib.domain.uploads import NewUpload
 from chalicelib.services.explanation import Explanation
 from tests.factories import a_record
 from tests.fakes.embedder import UNREADABLE
@@ -183,15 +185,15 @@ def test_object_outside_the_folder_is_never_indexed(world: Harness) -> None:
     nested = world.add("b/")
     world.put("a.jpg")
     explanation = world.app.explanations.explain(nested, "a.jpg")
-    assert explanation.conclusion == "The key is outside the collection's folder /b, so it is never indexed."
+    assert explanation.conclusion == (
+        "The key is outside the collection's folder /b, so it is never indexed. Keys in the folder begin with 'b/'."
+    )
     assert explanation.current == ReadFailure(
         "outside_folder", "The key is outside the collection's folder.", transient=False
     )
 
 
-@pytest.mark.parametrize(
-    "key", ["a.jpg", "objects/{other}/a.jpg", "uploads/{other}/u", "{own}../{other}/a.jpg", "{own}"]
-)
+@pytest.mark.parametrize("key", ["objects/{other}/a.jpg", "uploads/{other}/u", "{own}../{other}/a.jpg", "{own}"])
 def test_nothing_outside_the_folder_of_a_managed_collection_is_asked_for(world: Harness, key: str) -> None:
     managed, asked = world.add_managed(), []
     world.interleave("sources", "of", lambda: asked.append(key), times=9)
@@ -199,6 +201,74 @@ def test_nothing_outside_the_folder_of_a_managed_collection_is_asked_for(world: 
     assert isinstance(world.app.explanations.explain(managed, key).current, ReadFailure)
     world.app.explanations.explain(managed, f"{managed.prefix}a.jpg")
     assert len(asked) == 1
+
+
+def test_key_with_a_leading_slash_is_corrected(world: Harness) -> None:
+    nested = world.add("b/")
+    world.put("a.jpg", "b/a.jpg")
+    world.sync()
+    assert world.app.explanations.explain(nested, "/b/a.jpg").conclusion == (
+        "The key is outside the collection's folder /b, so it is never indexed. "
+        "Keys in S3 do not begin with the slash of a path: 'b/a.jpg' is in the folder."
+    )
+    assert explain(world, "/a.jpg").conclusion == (
+        "The bucket has no such object, and it is not indexed. Keys in S3 rarely begin with a slash: try 'a.jpg'."
+    )
+
+
+def test_object_whose_key_really_begins_with_a_slash_is_explained_as_any_other(world: Harness) -> None:
+    world.put("/a.jpg")
+    world.sync()
+    assert explain(world, "/a.jpg").conclusion == "The object is indexed as it is in the bucket, and searches find it."
+
+
+def test_key_that_ends_in_a_slash_represents_a_folder(world: Harness) -> None:
+    world.put("a/")
+    assert explain(world, "a/").conclusion == "A key that ends in a slash represents a folder, so it is never indexed."
+
+
+@pytest.mark.parametrize("name", ["owl.jpg", "Mäuse.jpg"])
+def test_managed_file_is_explained_by_its_name_and_by_its_key_alike(world: Harness, name: str) -> None:
+    managed = world.add_managed()
+    world.app.uploads.upload(world.caller, managed, name, b"a picture", only_new=False)
+    by_name = world.app.explanations.explain(managed, name)
+    assert by_name == world.app.explanations.explain(managed, managed.prefix + name)
+    assert by_name == world.app.explanations.explain(managed, unicodedata.normalize("NFD", name))
+    assert by_name.key == managed.prefix + name
+    assert by_name.conclusion == "The object is indexed as it is in the bucket, and searches find it."
+
+
+def test_path_in_a_managed_collection_is_corrected_to_the_file_name(world: Harness) -> None:
+    managed = world.add_managed()
+    explanation = world.app.explanations.explain(managed, "/photos/owl.jpg")
+    assert explanation.conclusion == (
+        f"The key is outside the collection's folder {managed.folder}, so it is never indexed. "
+        "Name a file of this collection as it was uploaded: 'owl.jpg'."
+    )
+
+
+def test_upload_that_was_refused_at_once_is_explained_by_its_response(world: Harness) -> None:
+    managed = world.add_managed()
+    with pytest.raises(UnreadablePicture):
+        world.app.uploads.upload(world.caller, managed, "owl.jpg", UNREADABLE, only_new=False)
+    assert world.app.explanations.explain(managed, "owl.jpg").conclusion == (
+        "The collection has no file of this name. If an upload of it was refused, the response to that upload has the "
+        "reason."
+    )
+
+
+def test_upload_that_was_prepared_and_refused_is_explained_with_its_reason(world: Harness) -> None:
+    managed = world.add_managed()
+    bucket = world.ports.sources.bucket(managed.bucket)
+    new = NewUpload("owl.jpg", len(UNREADABLE), "image/jpeg")
+    upload = world.app.uploads.prepare(world.caller, managed, new, only_new=False).upload
+    pending = world.app.explanations.explain(managed, "owl.jpg").conclusion
+    assert pending == "The file is pending, by an upload or a retry; its bytes have not arrived yet."
+    bucket.put(upload.staged_key, UNREADABLE)
+    world.app.upload_completion.poll(upload.ref)
+    assert world.app.explanations.explain(managed, "owl.jpg").conclusion == (
+        "The collection has no file of this name. Its last upload failed (not_an_image: the file is not an image)."
+    )
 
 
 def test_explanation_changes_nothing(world: Harness) -> None:

@@ -10,8 +10,10 @@ from chalicelib.domain.errors import (
     EmbedderUnavailable,
     FileExists,
     NotFound,
+    StoreUnavailable,
     Unavailable,
     UnreadablePicture,
+    UploadIncomplete,
 )
 from chalicelib.domain.files import FileState
 from chalicelib.domain.uploads import EXPIRY_CHECK_SECONDS, UPLOAD_WINDOW, NewUpload, Upload, UploadState
@@ -120,6 +122,17 @@ def test_an_expired_upload_refunds_its_quota_and_is_not_listed_any_more(world: H
         world.app.uploads.complete(managed, upload.id)
 
 
+def test_an_upload_expires_while_its_file_is_locked_so_no_other_worker_is_storing_it(
+    world: Harness, managed: Collection
+) -> None:
+    upload, locked = prepared(world, managed), []
+    world.interleave("quota_ledger", "refund", lambda: locked.extend(world.ports.quota_ledger.locks))
+    world.clock.pass_by(UPLOAD_WINDOW + timedelta(seconds=1))
+    world.app.upload_completion.poll(upload.ref)
+    assert locked == [(managed.account, managed.uuid, upload.key)]
+    assert world.ports.quota_ledger.locks == {}
+
+
 def test_an_upload_whose_bytes_arrived_in_time_is_completed_however_late_it_is_polled(
     world: Harness, managed: Collection
 ) -> None:
@@ -188,6 +201,79 @@ def test_an_outage_of_the_embedder_leaves_the_upload_pending_for_the_next_poll(
     world.embedder.hiccups.clear()
     world.app.upload_completion.poll(upload.ref)
     assert listed_as(world, managed) is FileState.INDEXED
+
+
+def test_a_poll_that_fails_sends_no_further_message(world: Harness, managed: Collection) -> None:
+    upload = prepared(world, managed, body=BODY)
+    world.vectors.down = True
+    with pytest.raises(StoreUnavailable):
+        world.app.upload_completion.poll(upload.ref)
+    assert world.ports.queues.uploads == [], "this one is delivered again"
+    world.vectors.down = False
+    world.app.upload_completion.poll(upload.ref)
+    assert (state(world, upload), files_used(world, managed)) == ((UploadState.DONE, None), 1)
+
+
+def test_an_upload_whose_file_was_stored_when_its_request_failed_is_completed_by_the_next_poll(
+    world: Harness, managed: Collection
+) -> None:
+    world.vectors.down = True
+    with pytest.raises(StoreUnavailable):
+        world.app.uploads.upload(world.caller, managed, "a.jpg", BODY, only_new=False)
+    _, (ref, delay) = world.ports.queues.uploads
+    assert delay == RETRY_DELAY_SECONDS
+    world.vectors.down = False
+    world.app.upload_completion.poll(ref)
+    assert (listed_as(world, managed), files_used(world, managed)) == (FileState.INDEXED, 1)
+    assert objects(world, managed) == {f"{managed.prefix}a.jpg": BODY}
+    assert world.embedder.embedded == [BODY, BODY], "the stored file is read, not the staged one"
+
+
+def test_an_upload_in_one_request_fails_at_the_next_poll_if_its_file_was_not_stored(
+    world: Harness, managed: Collection
+) -> None:
+    def fail() -> None:
+        raise ConnectionError
+
+    world.interleave("storage", "copy", fail)
+    with pytest.raises(ConnectionError):
+        world.app.uploads.upload(world.caller, managed, "a.jpg", BODY, only_new=False)
+    _, (ref, _) = world.ports.queues.uploads
+    assert files_used(world, managed) == 1
+    world.app.upload_completion.poll(ref)
+    upload = world.ports.quota_ledger.upload(ref)
+    assert (state(world, upload), files_used(world, managed)) == ((UploadState.FAILED, "given_up"), 0)
+    assert objects(world, managed) == {}
+
+
+def test_an_upload_whose_stored_file_may_not_be_read_stays_pending(world: Harness, managed: Collection) -> None:
+    world.app.uploads.upload(world.caller, managed, "a.jpg", BODY, only_new=False)
+    upload = prepared(world, managed, body=b"another")
+    denied = world.ports.sources.bucket(managed.bucket).denied
+    denied.add(upload.key)
+    with pytest.raises(Unavailable):
+        world.app.uploads.complete(managed, upload.id)
+    assert state(world, upload) == (UploadState.PENDING, None)
+    assert objects(world, managed)[upload.key] == b"another"
+    denied.clear()
+    world.app.upload_completion.poll(upload.ref)
+    assert state(world, upload) == (UploadState.DONE, None)
+    assert objects(world, managed) == {upload.key: b"another"}
+
+
+def test_a_poll_of_an_upload_whose_collection_is_deleted_ends(world: Harness, managed: Collection) -> None:
+    upload = prepared(world, managed, body=BODY)
+    world.app.deletion.begin(managed)
+    world.app.upload_completion.poll(upload.ref)
+    assert world.ports.queues.uploads == []
+
+
+def test_a_staged_file_that_expires_while_it_is_embedded_has_not_arrived(world: Harness, managed: Collection) -> None:
+    upload = prepared(world, managed, body=BODY)
+    world.interleave("storage", "copy", lambda: world.ports.storage.delete(upload.area, upload.staged_key))
+    with pytest.raises(UploadIncomplete):
+        world.app.uploads.complete(managed, upload.id)
+    assert state(world, upload) == (UploadState.PENDING, None)
 
 
 def test_a_message_about_an_unknown_upload_removes_its_staged_file(world: Harness, managed: Collection) -> None:

@@ -1,233 +1,192 @@
 """Uploads under crashes and outages: quota is neither oversold nor leaked, and files are never half stored."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from chalicelib.domain.accounts import Caller
-from chalicelib.domain.collections import Collection, CollectionType, managed_prefix
-from chalicelib.domain.errors import NotFound, QuotaExceeded, SimilarixError, UploadIncomplete
+from chalicelib.domain.errors import NotFound, QuotaExceeded, UploadIncomplete
 from chalicelib.domain.files import FileState
-from chalicelib.domain.plans import PLANS
-from chalicelib.domain.uploads import EXPIRY_CHECK_SECONDS, NewUpload, UploadRef, UploadState
-from tests.factories import a_collection
-from tests.fakes.application import FakeAdapters, services_on
+from chalicelib.domain.uploads import EXPIRY_CHECK_SECONDS, UploadState
 from tests.fakes.embedder import UNREADABLE
+from tests.unit.services.upload_harness import ACCOUNT, Fault, FaultKind, UploadHarness
 
-ACCOUNT = "4f6c5d1e-3c55-4f3b-8f0a-0d8a4f5b7c9e"
-NAMES = ("a.jpg", "b.jpg", "c.jpg")
-LIMIT_NAMES = {"files": 3, "managed_bytes": 100, "uploads_a_month": 6}
-
-
-class ProcessKilled(BaseException):
-    """The process ends at once; nothing that follows in it happens."""
-
-
-class Killer:
-    """Kills the process before or after a port call, ``calls_left`` from now; None: never."""
-
-    def __init__(self) -> None:
-        self.calls_left: int | None = None
-
-    def count_down(self) -> None:
-        if self.calls_left is not None:
-            if self.calls_left <= 0:
-                raise ProcessKilled
-            self.calls_left -= 1
-
-
-class KillingPort:
-    """A port that may kill its caller right before or right after a call."""
-
-    def __init__(self, port: Any, killer: Killer) -> None:
-        self._port, self._killer = port, killer
-
-    def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._port, name)
-        if not callable(attribute):
-            return attribute
-
-        def call(*arguments: Any, **named: Any) -> Any:
-            self._killer.count_down()
-            result = attribute(*arguments, **named)
-            self._killer.count_down()
-            return result
-
-        return call
-
-
-class UploadHarness:
-    """The services on fakes, and the actions of a client, of S3 and of the workers."""
-
-    def __init__(self) -> None:
-        self.killer, self.ports = Killer(), FakeAdapters.fresh()
-        self.clock, self.catalogue, self.vectors = self.ports.clock, self.ports.catalogue, self.ports.vectors
-        self.embedder, self.quota_ledger, self.queues = self.ports.embedder, self.ports.quota_ledger, self.ports.queues
-        self.caller = Caller(ACCOUNT, PLANS["pro"].with_limits(LIMIT_NAMES))
-        self.collection: Collection = a_collection(account=ACCOUNT, type=CollectionType.MANAGED, bucket="managed")
-        self.collection = a_collection(
-            uuid=self.collection.uuid,
-            account=ACCOUNT,
-            type=CollectionType.MANAGED,
-            bucket="managed",
-            prefix=managed_prefix(ACCOUNT, self.collection.uuid),
-        )
-        self.ports.collections.add(self.collection)
-        self.bucket = self.ports.sources.bucket("managed")
-        self.sent: list[UploadRef] = []
-        self.interrupted: list[str] = []
-
-        names = ("collections", "catalogue", "storage", "embedder", "vectors", "quota_ledger", "queues")
-        killing: dict[str, Any] = {name: KillingPort(getattr(self.ports, name), self.killer) for name in names}
-        application = services_on(replace(self.ports, **killing))
-        self.uploads, self.completion, self.files = (
-            application.uploads,
-            application.upload_completion,
-            application.files,
-        )
-
-    def upload(self, name: str, body: bytes, *, only_new: bool = False) -> bool:
-        return self.attempt(lambda: self.uploads.upload(self.caller, self.collection, name, body, only_new=only_new))
-
-    def prepare(self, name: str, body: bytes, *, only_new: bool = False, sends: bool = True) -> bool:
-        def act() -> None:
-            new = NewUpload(name, len(body), "image/jpeg")
-            upload = self.uploads.prepare(self.caller, self.collection, new, only_new=only_new).upload
-            self.sent.append(upload.ref)
-            if sends:
-                self.bucket.put(upload.staged_key, body)
-                self.queues.uploads.append((upload.ref, 0))
-
-        return self.attempt(act)
-
-    def complete(self, number: int) -> bool:
-        if not self.sent:
-            return False
-        return self.attempt(lambda: self.uploads.complete(self.collection, self.sent[number % len(self.sent)].id))
-
-    def deliver(self) -> None:
-        """Deliver the next message to a worker; if the worker is killed or fails, the message stays."""
-        if self.queues.uploads:
-            ref, delay = self.queues.uploads.pop(0)
-            self.clock.pass_by(timedelta(seconds=delay))
-            if not self.attempt(lambda: self.completion.poll(ref)):
-                self.queues.uploads.append((ref, 0))
-
-    def delete(self, name: str) -> None:
-        record = self.catalogue.get(self.collection.uuid, self.collection.prefix + name)
-        if record is not None and not self.attempt(lambda: self.files.delete(ACCOUNT, record.uuid)):
-            self.interrupted.append(record.uuid)
-
-    def attempt(self, act: Callable[[], object]) -> bool:
-        try:
-            act()
-        except (ProcessKilled, SimilarixError, ConnectionError):
-            return False
-        else:
-            return True
-        finally:
-            self.killer.calls_left = None
-
-    def finish_everything(self) -> None:
-        """Let time pass, deliver every message, and repeat the deletions that were interrupted."""
-        self.embedder.down = self.queues.down = False
-        for _ in range(30):
-            self.clock.pass_by(timedelta(minutes=16))
-            for _ in range(len(self.queues.uploads)):
-                self.deliver()
-            if not [u for u in self.quota_ledger.uploads.values() if u.state is UploadState.PENDING]:
-                break
-        for file in self.interrupted:
-            try:
-                self.files.delete(ACCOUNT, file)
-            except NotFound:
-                continue
-
-    @property
-    def stored(self) -> dict[str, int]:
-        """Sizes of the stored files by name."""
-        prefix = self.collection.prefix
-        return {key.removeprefix(prefix): len(b) for key, b in self.bucket.objects.items() if key.startswith(prefix)}
-
-    def check_limits(self) -> None:
-        counts = self.quota_ledger.counts.get(ACCOUNT)
-        if counts is not None:
-            assert 0 <= counts.files <= LIMIT_NAMES["files"]
-            assert 0 <= counts.bytes <= LIMIT_NAMES["managed_bytes"]
-            assert all(0 <= uploads <= LIMIT_NAMES["uploads_a_month"] for uploads in counts.uploads.values())
-
-    def check_consistency(self) -> None:
-        """Check that the usage, the stored files, the catalogue and the index agree."""
-        counts = self.quota_ledger.usage(ACCOUNT, "2026-03")
-        done = [u for u in self.quota_ledger.uploads.values() if u.state is UploadState.DONE]
-        assert (counts.managed_files, counts.managed_bytes) == (len(self.stored), sum(self.stored.values()))
-        assert (counts.files, counts.bytes) == (counts.managed_files, counts.managed_bytes)
-        assert counts.uploads == len(done)
-        assert not [u for u in self.quota_ledger.uploads.values() if u.state is UploadState.PENDING]
-        records = [r for r in self.catalogue.records.values() if r.state is FileState.INDEXED]
-        assert {r.key.removeprefix(self.collection.prefix): r.size for r in records} == self.stored
-        assert {d.uuid for d in self.vectors.documents.values()} == {r.uuid for r in records}
-        assert not [r for r in self.catalogue.records.values() if r.state is FileState.PENDING]
-
-
-@dataclass(frozen=True)
-class Step:
-    action: str
-    name: str
-    body: bytes
-    only_new: bool
-    killed_after: int | None
-    down: bool
-
-
+MOST_MOMENTS = 80  # for faults; no action of the model has more
+names = st.sampled_from(("a.jpg", "b.jpg", "c.jpg"))
+numbers = st.integers(0, 9)
 bodies = st.one_of(
     st.binary(min_size=1, max_size=60).filter(lambda body: not body.startswith(UNREADABLE)),
     st.binary(max_size=20).map(lambda rest: UNREADABLE + rest),
 )
-actions = st.sampled_from(("upload", "prepare", "abandon", "complete", "deliver", "delete"))
-steps = st.builds(
-    Step,
-    actions,
-    st.sampled_from(NAMES),
-    bodies,
-    st.booleans(),
-    st.one_of(st.none(), st.integers(0, 40)),
-    st.sampled_from((False, False, False, True)),
-)
+faults = st.one_of(st.none(), st.builds(Fault, st.sampled_from(FaultKind), st.integers(0, MOST_MOMENTS)))
+outages = st.sampled_from(("none", "none", "none", "embedder down", "embedder refuses", "queues down", "store down"))
 
 
-@settings(max_examples=200)
-@given(st.lists(steps, max_size=14))
-def test_quota_is_never_oversold_and_in_the_end_agrees_with_what_is_stored(plan: list[Step]) -> None:
-    harness = UploadHarness()
-    for number, step in enumerate(plan):
-        harness.killer.calls_left, harness.embedder.down = step.killed_after, step.down
-        match step.action:
-            case "upload":
-                harness.upload(step.name, step.body, only_new=step.only_new)
-            case "prepare" | "abandon":
-                harness.prepare(step.name, step.body, only_new=step.only_new, sends=step.action == "prepare")
-            case "complete":
-                harness.complete(number)
-            case "deliver":
-                harness.deliver()
-            case "delete":
-                harness.delete(step.name)
-        harness.killer.calls_left = None
-        harness.check_limits()
-    harness.finish_everything()
-    harness.check_limits()
-    harness.check_consistency()
+class Uploads(RuleBasedStateMachine):
+    """Clients, workers and S3 act in any order; each action may meet a fault or an outage.
+
+    At every moment the limits hold. At rest the stored files, the catalogue's indexed files, the index and the quota
+    agree, and no upload is pending.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.harness = UploadHarness()
+
+    @rule(name=names, body=bodies, only_new=st.booleans(), fault=faults)
+    def upload(self, name: str, body: bytes, *, only_new: bool, fault: Fault | None) -> None:
+        self.harness.upload(name, body, only_new=only_new, fault=fault)
+
+    @rule(name=names, body=bodies, only_new=st.booleans(), fault=faults)
+    def prepare(self, name: str, body: bytes, *, only_new: bool, fault: Fault | None) -> None:
+        self.harness.prepare(name, body, only_new=only_new, fault=fault)
+
+    @rule(number=numbers)
+    def send(self, number: int) -> None:
+        self.harness.send(number)
+
+    @rule(number=numbers, fault=faults)
+    def complete(self, number: int, fault: Fault | None) -> None:
+        self.harness.complete(number, fault)
+
+    @rule(number=numbers, fault=faults)
+    def deliver(self, number: int, fault: Fault | None) -> None:
+        self.harness.deliver(number, fault)
+
+    @rule(number=numbers, fault=faults, again=st.booleans())
+    def handle_event(self, number: int, fault: Fault | None, *, again: bool) -> None:
+        self.harness.handle_event(number, fault, again=again)
+
+    @rule(number=numbers)
+    def lose_event(self, number: int) -> None:
+        self.harness.lose_event(number)
+
+    @rule(name=names, fault=faults)
+    def delete(self, name: str, fault: Fault | None) -> None:
+        self.harness.delete(name, fault)
+
+    @rule(outage=outages)
+    def begin_or_end_outage(self, outage: str) -> None:
+        self.harness.embedder.down = outage == "embedder down"
+        self.harness.embedder.refuses = outage == "embedder refuses"
+        self.harness.queues.down = outage == "queues down"
+        self.harness.vectors.down = outage == "store down"
+
+    @rule(minutes=st.sampled_from((1, 4, 11)))
+    def wait(self, minutes: int) -> None:
+        self.harness.clock.pass_by(timedelta(minutes=minutes))
+
+    @rule()
+    def let_a_day_pass(self) -> None:
+        self.harness.let_a_day_pass()
+
+    def teardown(self) -> None:
+        self.harness.finish_everything()
+        self.harness.check_consistency()
+
+
+class TestUploads(Uploads.TestCase):
+    settings = settings(max_examples=200, stateful_step_count=16)
 
 
 @pytest.fixture
 def harness() -> UploadHarness:
     return UploadHarness()
+
+
+def moment_of_storing() -> int:
+    """The moment of an upload right after its file was copied to its key, before anything else is done."""
+
+    def is_stored(moment: int) -> bool:
+        harness = UploadHarness()
+        harness.upload("a.jpg", b"picture", fault=Fault(FaultKind.KILLED, moment))
+        return bool(harness.stored)
+
+    return next(moment for moment in range(MOST_MOMENTS) if is_stored(moment))
+
+
+@pytest.mark.parametrize("moment", range(MOST_MOMENTS))
+def test_upload_whose_worker_died_is_counted_if_its_file_is_stored_though_it_is_polled_in_an_outage(
+    harness: UploadHarness, moment: int
+) -> None:
+    for _ in range(4):
+        assert harness.upload("a.jpg", b"\0")
+    harness.queues.uploads.clear()
+    harness.upload("b.jpg", b"\0", fault=Fault(FaultKind.KILLED, moment))
+    of_b = list(harness.queues.uploads)
+    harness.queues.uploads.clear()
+    assert harness.prepare("a.jpg", b"\0")
+    assert harness.send(0)
+    harness.deliver()
+    harness.deliver()
+    harness.queues.uploads[:] = of_b
+    harness.embedder.down = True
+    harness.deliver()
+    harness.finish_everything()
+    harness.check_consistency()
+
+
+@pytest.mark.parametrize("moment", range(MOST_MOMENTS))
+def test_stored_file_that_cannot_be_read_is_deleted_and_quota_is_refunded_though_that_is_interrupted(
+    harness: UploadHarness, moment: int
+) -> None:
+    assert harness.upload("a.jpg", b"replaced")
+    harness.queues.uploads.clear()
+    assert not harness.upload("a.jpg", b"a replacement", fault=Fault(FaultKind.KILLED, moment_of_storing()))
+    assert harness.stored == {"a.jpg": len(b"a replacement")}
+    harness.embedder.refuses = True
+    harness.deliver(fault=Fault(FaultKind.KILLED, moment))
+    harness.clock.pass_by(timedelta(minutes=11))
+    harness.deliver()
+    harness.events.clear()  # no event of S3's mends what the worker left
+    harness.finish_everything()
+    harness.check_consistency()
+    (record,) = harness.catalogue.records.values()
+    assert (record.state, harness.stored) in (
+        (FileState.REMOVED, {}),
+        (FileState.INDEXED, {"a.jpg": len(b"a replacement")}),
+    )
+
+
+@pytest.mark.parametrize("moment", range(MOST_MOMENTS))
+def test_expired_upload_whose_bytes_arrive_while_it_is_polled_is_completed_or_refunded(
+    harness: UploadHarness, moment: int
+) -> None:
+    assert harness.prepare("a.jpg", b"picture")
+    harness.deliver(fault=Fault(FaultKind.OVERTAKEN, moment))
+    harness.finish_everything()
+    harness.check_consistency()
+
+
+def test_stored_file_is_indexed_though_its_s3_event_came_first_and_found_it_unreadable(harness: UploadHarness) -> None:
+    harness.upload("a.jpg", b"picture", fault=Fault(FaultKind.KILLED, moment_of_storing()))
+    harness.embedder.refuses = True
+    harness.handle_event()
+    (record,) = harness.catalogue.records.values()
+    assert record.state is FileState.FAILED
+    harness.finish_everything()
+    harness.check_consistency()
+    assert harness.stored == {"a.jpg": len(b"picture")}
+
+
+def test_stored_file_is_counted_though_its_staged_one_has_expired(harness: UploadHarness) -> None:
+    harness.upload("a.jpg", b"picture", fault=Fault(FaultKind.KILLED, moment_of_storing()))
+    harness.let_a_day_pass()
+    assert set(harness.bucket.objects) == {harness.collection.prefix + "a.jpg"}
+    harness.finish_everything()
+    harness.check_consistency()
+    assert harness.stored == {"a.jpg": len(b"picture")}
+
+
+def test_interrupted_upload_that_was_repeated_does_not_replace_the_newer_file(harness: UploadHarness) -> None:
+    harness.upload("a.jpg", b"first", fault=Fault(FaultKind.KILLED, moment_of_storing() - 1))
+    harness.clock.pass_by(timedelta(minutes=11))
+    assert harness.upload("a.jpg", b"the second")
+    harness.finish_everything()
+    harness.check_consistency()
+    assert harness.bucket.objects == {harness.collection.prefix + "a.jpg": b"the second"}
 
 
 def test_picture_is_embedded_once_and_no_staged_bytes_remain(harness: UploadHarness) -> None:
@@ -243,28 +202,24 @@ def test_failure_on_our_side_refunds_the_quota_at_once(harness: UploadHarness) -
     assert harness.bucket.objects == {}
 
 
-def test_interrupted_upload_is_finished_or_refunded(harness: UploadHarness) -> None:
-    for calls in range(40):
-        harness.killer.calls_left = calls
-        if harness.upload(f"{calls}.jpg", b"x" * 30):
-            break
-        harness.finish_everything()
-        harness.check_consistency()
-        for name in list(harness.stored):
-            harness.delete(name)
-        harness.quota_ledger.counts[ACCOUNT].uploads.clear()
-        harness.quota_ledger.uploads.clear()
-    assert calls > 20, "it was killed at each of them"
+@pytest.mark.parametrize("kind", FaultKind)
+@pytest.mark.parametrize("moment", range(MOST_MOMENTS))
+def test_interrupted_upload_is_completed_or_refunded(harness: UploadHarness, kind: FaultKind, moment: int) -> None:
+    harness.upload("a.jpg", b"x" * 30, fault=Fault(kind, moment))
+    harness.finish_everything()
+    harness.check_consistency()
 
 
-def test_quota_of_an_interrupted_upload_is_refunded_when_it_is_needed(harness: UploadHarness) -> None:
-    harness.killer.calls_left = 9
-    assert not harness.upload("a.jpg", b"x" * 90)
-    harness.clock.pass_by(timedelta(minutes=11))
+def test_every_moment_of_an_upload_has_met_a_fault(harness: UploadHarness) -> None:
+    harness.upload("a.jpg", b"x" * 30, fault=Fault(FaultKind.KILLED, 10_000))
+    assert 20 < harness.trap.moments < MOST_MOMENTS
+
+
+def test_quota_of_an_interrupted_upload_is_refunded_by_the_uploads_own_message(harness: UploadHarness) -> None:
+    assert not harness.upload("a.jpg", b"x" * 90, fault=Fault(FaultKind.KILLED, 9))
     with pytest.raises(QuotaExceeded):
         harness.uploads.upload(harness.caller, harness.collection, "b.jpg", b"y" * 90, only_new=False)
     harness.deliver()
-    harness.delete("a.jpg")
     assert harness.upload("b.jpg", b"y" * 90)
     harness.finish_everything()
     harness.check_consistency()
@@ -290,19 +245,26 @@ def test_every_upload_has_a_message_before_it_reserves_quota(harness: UploadHarn
     ((ref, delay),) = harness.queues.uploads
     assert (harness.quota_ledger.upload(ref).state, delay) == (UploadState.DONE, EXPIRY_CHECK_SECONDS)
     harness.deliver()
-    assert harness.stored == {"a.jpg": 7}
+    assert (harness.stored, harness.queues.uploads) == ({"a.jpg": 7}, [])
 
 
 def test_upload_without_its_bytes_cannot_be_completed(harness: UploadHarness) -> None:
-    assert harness.prepare("a.jpg", b"picture", sends=False)
+    assert harness.prepare("a.jpg", b"picture")
     with pytest.raises(UploadIncomplete):
-        harness.uploads.complete(harness.collection, harness.sent[0].id)
+        harness.uploads.complete(harness.collection, harness.sent[0].upload.id)
     (record,) = harness.catalogue.records.values()
     assert record.state is FileState.PENDING
 
 
 def test_every_completion_of_an_upload_returns_the_same_result(harness: UploadHarness) -> None:
-    assert harness.prepare("a.jpg", b"picture")
-    results = {harness.uploads.complete(harness.collection, harness.sent[0].id) for _ in range(3)}
+    assert harness.prepare("a.jpg", b"picture") and harness.send(0)
+    results = {harness.uploads.complete(harness.collection, harness.sent[0].upload.id) for _ in range(3)}
     assert len(results) == 1
     assert len(harness.embedder.embedded) == 1
+
+
+def test_upload_in_one_request_cannot_be_completed_by_another(harness: UploadHarness) -> None:
+    harness.upload("a.jpg", b"picture", fault=Fault(FaultKind.KILLED, 9))
+    (upload,) = harness.pending
+    with pytest.raises(NotFound):
+        harness.uploads.complete(harness.collection, upload.id)
