@@ -84,8 +84,7 @@ class Services:
     def accounts(self) -> AccountService:
         from chalicelib.services.accounts import AccountService
 
-        a = self.adapters
-        return AccountService(accounts=a.accounts, collections=a.collections, quota_ledger=a.quota_ledger, now=self.now)
+        return AccountService(self.adapters.accounts, self.adapters.quota_ledger, self.now)
 
     @cached_property
     def collections(self) -> CollectionService:

@@ -46,7 +46,6 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     @route("GET", "/api/account", operation=SHOW_ACCOUNT)
     def show_account(context: RequestContext) -> Result:
         account = context.services.accounts.get(context.account)
-        context.services.uploads.requeue_expired(context.account)
         usage = context.services.accounts.usage(context.account)
         return Result({"account": serializers.account(account, context.caller.plan, usage)})
 

@@ -31,7 +31,8 @@ def decode_cursor(text: str | None, scope: object) -> Any:
     try:
         if len(text) > CURSOR_LENGTH_LIMIT:
             raise ValueError  # noqa: TRY301  # one refusal for all of them
-        digest, position = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+        body = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
+        digest, position = json.loads(body)
         if digest != _digest(scope):
             raise ValueError  # noqa: TRY301
     except (ValueError, TypeError, RecursionError):

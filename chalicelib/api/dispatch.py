@@ -18,7 +18,8 @@ from chalicelib.api.openapi.operation import DocumentedRoute, Operation
 from chalicelib.bootstrap import Services
 from chalicelib.domain.accounts import Caller
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import SimilarixError
+from chalicelib.domain.errors import NotFound, SimilarixError
+from chalicelib.domain.texts import is_storable
 
 API_VERSION = "1.0.2"
 RETRY_AFTER_SECONDS = 5  # with a 503: about as long as a model or a store takes to start
@@ -139,6 +140,7 @@ class Dispatcher:
             if options.token:
                 header = request.headers.get("authorization")
                 caller = services.authentication.authenticate(header, writes=options.writes)
+            _check_identifiers(path)
             result = view(RequestContext(request, services, path, caller))
         except SimilarixError as error:
             if error.status >= 500:
@@ -150,6 +152,11 @@ class Dispatcher:
         if isinstance(result, Response):
             return result
         return _envelope(result.status, success=True, info=result.info, result=result.result)
+
+
+def _check_identifiers(path: Mapping[str, str]) -> None:
+    if not all(map(is_storable, path.values())):
+        raise NotFound("No resource has this identifier.")
 
 
 def error_response(request: Request, error: SimilarixError, headers: Mapping[str, str] | None = None) -> Response:
@@ -172,7 +179,9 @@ def _envelope(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     body = {"version": API_VERSION, "success": success, "info": info, "result": result}
-    return Response(json.dumps(body, ensure_ascii=False), {**_JSON, **(headers or {})}, status)
+    # An object's key, or a host, may have half of a surrogate pair, which UTF-8 cannot express; JSON escapes it so too.
+    text = json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    return Response(text, {**_JSON, **(headers or {})}, status)
 
 
 def _request_id(request: Request) -> str:

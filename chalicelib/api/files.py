@@ -22,6 +22,7 @@ from chalicelib.api.openapi.operation import (
     query_parameter,
 )
 from chalicelib.api.requests.queries import LISTED_STATES, parameter, parse_file_state, parse_limit
+from chalicelib.domain.collections import KEY_LIMIT, Collection
 from chalicelib.domain.errors import NotFound
 
 # A thumbnail changes only with its picture; the cache is private because the thumbnail belongs to one account.
@@ -105,6 +106,16 @@ SHOW_THUMBNAIL = Operation(
 )
 
 
+def _is_key(value: object, collection: Collection) -> bool:
+    """Whether a cursor's position can be a key of the collection."""
+    if not isinstance(value, str) or not collection.holds(value):
+        return False
+    try:
+        return len(value.encode()) <= KEY_LIMIT
+    except UnicodeEncodeError:
+        return False
+
+
 class JpegResponse(Response):
     """A picture that API Gateway sends as bytes, whatever types the caller's Accept header names.
 
@@ -129,7 +140,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         state, limit = parse_file_state(parameter(request, "state")), parse_limit(parameter(request, "limit"))
         scope = (collection.uuid, "files", state)
         after = decode_cursor(parameter(request, "cursor"), scope)
-        if after is not None and not isinstance(after, str):
+        if after is not None and not _is_key(after, collection):
             raise invalid_cursor()
         page = context.services.files.page(collection, state, after=after, limit=limit)
         serialized = [serializers.file(record, collection.bucket, context.base_url) for record in page.records]

@@ -23,7 +23,8 @@ from chalicelib.api.openapi.operation import (
 )
 from chalicelib.api.requests.forms import Form, parse_form
 from chalicelib.api.requests.queries import DISTANCE_MAX, parameter, parameters, parse_distance, parse_limit
-from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.collections import parse_uuid
+from chalicelib.domain.errors import InvalidRequest, NotFound
 from chalicelib.domain.vectors import SearchOptions
 from chalicelib.services.search import QUERY_LIMIT, SearchPage
 
@@ -163,9 +164,16 @@ def _decode_position(cursor: str | None, scope: Scope) -> tuple[float, str] | No
     match decode_cursor(cursor, scope):
         case None:
             return None
-        case [float() | int() as distance, str() as uuid]:
+        case [float() | int() as distance, str() as uuid] if 0 <= distance <= DISTANCE_MAX and _is_uuid(uuid):
             return float(distance), uuid
     raise invalid_cursor()
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return parse_uuid(text) == text
+    except NotFound:
+        return False
 
 
 def _result(

@@ -10,6 +10,7 @@ from hashlib import sha256
 
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.plans import PLANS, Plan
+from chalicelib.domain.texts import check_storable
 
 TOKEN_PREFIX = "smx_"  # noqa: S105  # lets people and secret scanners recognise a token
 TOKENS_LIMIT = 20  # of an account; a change of plan writes all of them in one transaction
@@ -102,7 +103,7 @@ def parse_token_name(value: object) -> str:
         raise InvalidRequest("Give the token a name, such as where it will be used.", field="name")
     if len(value.strip()) > TOKEN_NAME_LIMIT:
         raise InvalidRequest(f"The name has at most {TOKEN_NAME_LIMIT} characters.", field="name")
-    return value.strip()
+    return check_storable(value.strip(), "name")
 
 
 def parse_scope(value: object) -> Scope:

@@ -4,19 +4,23 @@ import ipaddress
 import re
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.domain.errors import InvalidRequest, NotFound
 from chalicelib.domain.syncs import Progress
+from chalicelib.domain.texts import check_storable
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9](?<!-s3alias)(?<!--ol-s3)")
-_REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
+_REGION = re.compile(r"[a-z]{2}(?:-[a-z]{1,15}){1,3}-[0-9]")
 # The name's prefix lets our own permission to assume roles stay narrower than every role of every customer.
-_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/(?:[\w+=,.@-]+/)*similarix-[\w+=,.@-]{1,54}")
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]{0,20}:iam::(\d{12}):role/(?:[\w+=,.@-]+/)*similarix-[\w+=,.@-]{1,54}", re.ASCII)
 COLLECTION_NAME_LIMIT = 100  # characters
+ROLE_ARN_LIMIT = 700  # characters; a path has 512 at most, a name 64
 FOLDER_LIMIT = 900  # bytes; a key has 1,024, and the folder must leave some for a file name
+MAX_CANCELLATIONS, CANCELLATIONS_PERIOD = 10, timedelta(hours=1)  # of syncs of one collection, by callers
+KEY_LIMIT = 1024  # bytes, as in S3
 MANAGED_PREFIX = "objects"  # the part of the managed bucket whose changes S3 reports
 
 
@@ -60,6 +64,7 @@ class SyncState:
         listed: the bucket has been listed to its end, and every batch has been sent.
         outstanding: how many batches are not done.
         reason: why it failed or stopped, in a sentence.
+        cancelled: how many syncs of the collection were cancelled within an hour from ``cancelled_since`` on.
     """
 
     status: SyncStatus = SyncStatus.PENDING
@@ -78,6 +83,8 @@ class SyncState:
     last_sync: datetime | None = None
     last_manual_sync: datetime | None = None
     last_auto_sync: datetime | None = None
+    cancelled: int = 0
+    cancelled_since: datetime | None = None
 
     @property
     def all_done(self) -> bool:
@@ -88,6 +95,13 @@ class SyncState:
         if self.status is SyncStatus.IN_PROGRESS and (self.lease_until is None or self.lease_until < now):
             return SyncStatus.FAILED
         return self.status
+
+    def next_start(self, now: datetime) -> datetime | None:
+        """When a caller may start a sync again after too many were cancelled; None if they may now."""
+        if self.cancelled < MAX_CANCELLATIONS or self.cancelled_since is None:
+            return None
+        end = self.cancelled_since + CANCELLATIONS_PERIOD
+        return end if end > now else None
 
     def estimated_end(self, now: datetime) -> datetime | None:
         """When a running sync ends if it continues at its pace so far; None while that is unknown."""
@@ -128,7 +142,11 @@ class Collection:
 
     def holds(self, key: str) -> bool:
         """Whether an object of the bucket belongs to the collection; empty objects that represent folders do not."""
-        return key.startswith(self.prefix) and key != self.prefix and not key.endswith("/")
+        name = key.removeprefix(self.prefix)
+        if not key.startswith(self.prefix) or not name or name.endswith("/"):
+            return False
+        # A managed folder has no deeper ones. S3 takes '..' in a key literally, but not every server or client does.
+        return self.type is not CollectionType.MANAGED or ("/" not in name and name not in (".", ".."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +215,7 @@ def parse_name(value: object) -> str:
         raise InvalidRequest("Give the collection a name.", field="name")
     if len(value.strip()) > COLLECTION_NAME_LIMIT:
         raise InvalidRequest(f"The name has at most {COLLECTION_NAME_LIMIT} characters.", field="name")
-    return value.strip()
+    return check_storable(value.strip(), "name")
 
 
 def parse_type(value: object) -> CollectionType:
@@ -220,7 +238,7 @@ def parse_folder(value: object) -> str:
         return ""
     if not isinstance(value, str):
         raise InvalidRequest("The folder is a string such as '/images'.", field="folder")
-    stripped = value.strip("/")
+    stripped = check_storable(value, "folder").strip("/")
     if len(stripped.encode()) > FOLDER_LIMIT:
         raise InvalidRequest(f"The folder has at most {FOLDER_LIMIT} bytes.", field="folder")
     return f"{stripped}/" if stripped else ""
@@ -233,7 +251,7 @@ def parse_region(value: object) -> str:
 
 
 def parse_role(value: object) -> str:
-    if not isinstance(value, str) or not _ROLE_ARN.fullmatch(value):
+    if not isinstance(value, str) or len(value) > ROLE_ARN_LIMIT or not _ROLE_ARN.fullmatch(value):
         raise InvalidRequest(
             "Name the role that may read the bucket by its ARN; its name starts with 'similarix-', "
             "for example 'arn:aws:iam::111122223333:role/similarix-reader'.",

@@ -8,6 +8,7 @@
     │   ├── ReadOnlyToken             403  its scope is 'read', and the request writes
     │   └── PlanForbids               403  the account's plan does not include it
     ├── NotFound                      404  it does not exist, or belongs to another account
+    │   └── OutsideFolder             404  a key that is not in the collection's part of the bucket
     ├── MethodNotAllowed              405  the path has no such method
     ├── Conflict                      409  the request does not fit the present state
     │   ├── SyncAlreadyRunning        409
@@ -85,6 +86,10 @@ class PlanForbids(Forbidden):
 class NotFound(SimilarixError):
     status = 404
     code = "not_found"
+
+
+class OutsideFolder(NotFound):
+    """Raised instead of a call to S3. Services check keys of callers first, so a caller sees it only after a bug."""
 
 
 class MethodNotAllowed(SimilarixError):

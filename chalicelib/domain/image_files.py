@@ -3,6 +3,7 @@
 import unicodedata
 
 from chalicelib.domain.errors import InvalidRequest, PayloadTooLarge
+from chalicelib.domain.texts import without_bidi_controls
 
 # Base64 turns 4.5 MB into 6.0 MB, and Lambda takes events of 6 MiB:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -19,6 +20,18 @@ MIME_TYPES = {
     "HEIF": "image/heif",
     "AVIF": "image/avif",
 }
+# The usual extension of each format first.
+EXTENSIONS = {
+    "JPEG": ("jpg", "jpeg", "jpe", "jfif"),
+    "PNG": ("png",),
+    "GIF": ("gif",),
+    "WEBP": ("webp",),
+    "BMP": ("bmp", "dib"),
+    "TIFF": ("tif", "tiff"),
+    "HEIF": ("heic", "heif"),
+    "AVIF": ("avif",),
+}
+_ALL_EXTENSIONS = frozenset(extension for extensions in EXTENSIONS.values() for extension in extensions)
 # The types that a client may announce; the actual type follows from the file's bytes.
 ACCEPTED_TYPES = (*MIME_TYPES.values(), "image/heic")
 
@@ -29,17 +42,37 @@ def mime_type(format_name: str) -> str:
 
 
 def parse_file_name(value: str | None) -> str:
-    """The last part of a client's file name, safe as the last part of a key.
+    """The last part of a client's file name, safe as the last part of a key; without bidi controls.
 
     Raises:
         InvalidRequest: nothing usable is left, or it is too long.
     """
-    name = unicodedata.normalize("NFC", (value or "").replace("\\", "/").rpartition("/")[2]).strip()
+    name = stored_name((value or "").replace("\\", "/").rpartition("/")[2]).strip()
     if name in ("", ".", "..") or any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
         raise InvalidRequest("Give the file part a file name.", field="file")
     if len(name.encode()) > FILE_NAME_LIMIT:
         raise InvalidRequest(f"The file name has at most {FILE_NAME_LIMIT} bytes.", field="file")
     return name
+
+
+def stored_name(name: str) -> str:
+    """A name as an upload stores it: with composed accents, and without bidi controls."""
+    return unicodedata.normalize("NFC", without_bidi_controls(name))
+
+
+def name_to_save(name: str, format_name: str) -> str:
+    """The name under which a file is saved on a caller's disk: its extension says what the bytes are.
+
+    Another picture format's extension is replaced (``owl.png`` of a JPEG becomes ``owl.jpg``); to any other the right
+    one is appended (``owl.exe`` becomes ``owl.exe.jpg``), so that no program but a viewer opens the file.
+    """
+    name = without_bidi_controls(name)
+    extensions = EXTENSIONS.get(format_name, ())
+    stem, dot, extension = name.rpartition(".")
+    if not extensions or (dot and extension.lower() in extensions):
+        return name
+    replaced = bool(stem) and extension.lower() in _ALL_EXTENSIONS
+    return f"{stem if replaced else name}.{extensions[0]}"
 
 
 def check_inline_size(image: bytes) -> None:

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from chalicelib.domain.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+from chalicelib.domain.collections import MANAGED_PREFIX
+from chalicelib.domain.errors import InvalidRequest, OutsideFolder, PayloadTooLarge, UnsupportedMediaType
 from chalicelib.domain.image_files import ACCEPTED_TYPES
 from chalicelib.domain.s3_events import parse_s3_events
 
@@ -22,6 +23,31 @@ EXPIRY_CHECK_SECONDS = 900  # the longest delay of a message in SQS; the upload 
 # Folders of the managed bucket. S3 sends events only for the first: there clients upload by presigned forms.
 PRESIGNED_STAGING = "uploads"
 INLINE_STAGING = "incoming"
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedArea:
+    """What one collection has of the managed bucket: a folder for its files, and two for staged uploads.
+
+    Every call to the managed bucket names an area, so a key of another collection cannot be passed by mistake.
+    """
+
+    account: str
+    collection: str
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        if "/" in self.account or "/" in self.collection:
+            raise OutsideFolder("There is no such collection.")
+        folders = (MANAGED_PREFIX, PRESIGNED_STAGING, INLINE_STAGING)
+        return tuple(f"{folder}/{self.account}/{self.collection}/" for folder in folders)
+
+    def check(self, key: str) -> str:
+        """The key itself; raises OutsideFolder unless it is a file's name, or an upload's id, in one of the folders."""
+        folder, slash, name = key.rpartition("/")
+        if folder + slash not in self.prefixes or name in ("", ".", ".."):
+            raise OutsideFolder("There is no such file.")
+        return key
 
 
 class UploadFailure(NamedTuple):
@@ -80,6 +106,10 @@ class Upload:
         return UploadRef(self.account, self.collection, self.id)
 
     @property
+    def area(self) -> ManagedArea:
+        return ManagedArea(self.account, self.collection)
+
+    @property
     def file_name(self) -> str:
         return self.key.rpartition("/")[2]
 
@@ -100,6 +130,10 @@ class UploadRef:
     account: str
     collection: str
     id: str
+
+    @property
+    def area(self) -> ManagedArea:
+        return ManagedArea(self.account, self.collection)
 
     def to_json(self) -> str:
         upload = {"account": self.account, "collection": self.collection, "id": self.id}

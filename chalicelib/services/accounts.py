@@ -14,9 +14,10 @@ from chalicelib.domain.accounts import (
     generate_secret,
     token_digest,
 )
+from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.errors import Conflict, NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.uploads import month_of
-from chalicelib.services.ports import Accounts, Clock, Collections, QuotaLedger
+from chalicelib.services.ports import Accounts, Clock, QuotaLedger
 
 ACCOUNT_WRITE_ATTEMPTS = 5  # for a change of an account that others change at the same time
 
@@ -26,7 +27,6 @@ Changed = TypeVar("Changed")
 @dataclass(frozen=True, slots=True)
 class AccountService:
     accounts: Accounts
-    collections: Collections
     quota_ledger: QuotaLedger
     now: Clock
 
@@ -46,10 +46,9 @@ class AccountService:
 
     def usage(self, account: str) -> dict[str, int]:
         """The account's usage by the name of each limit, pending uploads included."""
-        collections = self.collections.of_account(account)
         usage = self.quota_ledger.usage(account, month_of(self.now()))
         return {
-            "collections": len(collections),
+            "collections": usage.collections,
             "files": usage.files,
             "bytes": usage.bytes,
             "managed_bytes": usage.managed_bytes,
@@ -92,7 +91,7 @@ class AccountService:
 
     def revoke_token(self, account: str, token: str) -> str:
         """Revoke the token with this identifier; returns its digest."""
-        digest = self.accounts.remove_token(account, token)
+        digest = self.accounts.remove_token(account, parse_uuid(token))
         if digest is None:
             raise NotFound("There is no such token.")
         return digest

@@ -1,16 +1,16 @@
 """Explains why an object is, or is not, indexed, from what the bucket, the catalogue and the store have."""
 
-import unicodedata
 from dataclasses import dataclass
 
-from chalicelib.domain.collections import Collection, CollectionType
+from chalicelib.domain.collections import KEY_LIMIT, Collection, CollectionType
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import InvalidRequest, SourceUnavailable
 from chalicelib.domain.files import OVER_PLAN, Action, FileRecord, FileState, ObjectInfo, decide
+from chalicelib.domain.image_files import stored_name
+from chalicelib.domain.texts import check_storable
 from chalicelib.domain.vectors import SearchOptions, VectorQuery
 from chalicelib.services.ports import Catalogue, Embedder, Sources, VectorStore
 
-KEY_LIMIT = 1024  # bytes, as in S3
 SELF_HITS = 100  # how many nearest hits must include the file itself; others may have the very same vector
 
 
@@ -50,9 +50,10 @@ class ExplanationService:
                 "name.",
                 field="key",
             )
+        check_storable(key, "key")
         if _is_managed(collection) and "/" not in key:
-            key = collection.prefix + unicodedata.normalize("NFC", key)  # as an upload stores it
-        if len(key.encode("utf-8", "surrogatepass")) > KEY_LIMIT:
+            key = collection.prefix + stored_name(key)  # as an upload stores it
+        if len(key.encode()) > KEY_LIMIT:
             raise InvalidRequest(f"A key has at most {KEY_LIMIT:,} bytes.", field="key")
         record = self.catalogue.get(collection.uuid, key)
         current = self._read_object(collection, key)
@@ -60,6 +61,8 @@ class ExplanationService:
         return Explanation(key, current, record, in_index, self._conclude(collection, key, current, record, in_index))
 
     def _read_object(self, collection: Collection, key: str) -> ObjectInfo | ReadFailure | None:
+        if not collection.holds(key):  # what else is in the bucket is not the caller's to know
+            return ReadFailure("outside_folder", "The key is outside the collection's folder.", transient=False)
         try:
             return self.sources.of(collection).head_objects([key])[key]
         except SourceUnavailable as error:

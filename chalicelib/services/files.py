@@ -7,6 +7,7 @@ from datetime import timedelta
 from chalicelib.domain.collections import Collection, CollectionType, parse_uuid
 from chalicelib.domain.errors import InvalidRequest, NotFound, NotRetriable, StaleWrite, Unavailable
 from chalicelib.domain.files import FilePage, FileRecord, FileState
+from chalicelib.domain.image_files import name_to_save
 from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.domain.uploads import UploadRef
 from chalicelib.services.pipeline.indexer import Indexer
@@ -59,7 +60,9 @@ class FileService:
         """A URL that serves the original for five minutes."""
         record = self.get_indexed(account, file_id)
         source = self.sources.of(self._collection_of(record))
-        return source.presigned_get(record.key, seconds=DOWNLOAD_URL_SECONDS, file_name=record.key.rpartition("/")[2])
+        assert record.embedding is not None
+        name = name_to_save(record.key.rpartition("/")[2], record.embedding.format)
+        return source.presigned_get(record.key, seconds=DOWNLOAD_URL_SECONDS, file_name=name)
 
     def retry(self, account: str, file_id: str) -> FileRecord:
         """Mark a failed file as pending and have it indexed again.
@@ -100,7 +103,7 @@ class FileService:
             # A deletion that was interrupted leaves the record removed and the quota charged: finish it.
             if record.state is FileState.REMOVED and lock.charged is None:
                 raise NotFound("There is no such file.")
-            self.storage.delete(record.key)
+            self.storage.delete(ref.area, record.key)
             self.indexer.apply(IndexBatch(account, collection.uuid, (ObjectHint(record.key),)))
             if record.thumbnail is not None:
                 self.storage.delete_thumbnail(collection.uuid, record.thumbnail)

@@ -12,7 +12,7 @@ from chalicelib.domain.files import CatalogueEntry, FilePage, FileRecord, FileSt
 from chalicelib.domain.messages import DeletionStep, IndexBatch, ReceivedMessage, SyncStep
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.syncs import BatchRecord, KeyRange, PendingBatch, Progress, Tally
-from chalicelib.domain.uploads import FileLock, Upload, UploadForm, UploadRef, Usage
+from chalicelib.domain.uploads import FileLock, ManagedArea, Upload, UploadForm, UploadRef, Usage
 from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval
 
 
@@ -44,7 +44,7 @@ class CollectionRegistry(Protocol):
     """Creates, changes and deletes collections within the plan, and keeps the external ids of connected buckets."""
 
     def external_id(self, account: str, bucket: str, prefix: str) -> str:
-        """Return the account's external id for a folder of a bucket; the first call creates it."""
+        """Return the account's external id for a folder of a bucket, always the same; stores nothing of the folder."""
 
     def add(self, collection: Collection, limit: int) -> None:
         """Store a new collection.
@@ -74,9 +74,6 @@ class QuotaLedger(Protocol):
         """Count a new upload; False if the plan does not allow its file, its bytes or one more upload this month."""
 
     def upload(self, ref: UploadRef) -> Upload | None: ...
-    def expired(self, account: str, now: datetime) -> list[Upload]:
-        """Return the pending uploads that have expired."""
-
     def refund(self, upload: Upload, reason: str, detail: str, now: datetime) -> bool:
         """End an upload as failed and release its quota; False if it has ended already."""
 
@@ -114,7 +111,11 @@ class Syncs(Protocol):
     """The progress of syncs. Every method ignores a sync that was cancelled, has ended or was replaced by another."""
 
     def begin(self, collection: Collection, sync: SyncState, key_ranges: Sequence[KeyRange], now: datetime) -> bool:
-        """Store a new sync with its lease; False while another sync has the lease at ``now``."""
+        """Store a new sync with its lease.
+
+        Returns:
+            False while another sync has the lease at ``now``, and for a caller who has cancelled too many lately.
+        """
 
     def acquire(self, step: SyncStep, lease: datetime) -> KeyRange | None:
         """Return the step's key range with a new fencing token, so that earlier workers can no longer write it.
@@ -223,9 +224,10 @@ class Embedder(Protocol):
 
 
 class Source(Protocol):
-    """One collection's bucket, read with the owner's permission.
+    """One collection's folder of its bucket, read with the owner's permission.
 
-    Raises SourceDenied when it may not be read, SourceUnavailable when it cannot be read now.
+    A key outside the folder raises OutsideFolder, and S3 is not asked. SourceDenied is raised when the bucket may not
+    be read, SourceUnavailable when it cannot be read now.
     """
 
     def list_objects(self, after: str | None) -> Iterator[ObjectInfo]:
@@ -248,28 +250,32 @@ class BucketAccessChecker(Protocol):
 
 
 class ManagedStorage(Protocol):
-    """The bucket of all managed collections, and the bucket of thumbnails, ordered by collection."""
+    """The bucket of all managed collections, and the bucket of thumbnails, ordered by collection.
+
+    Every call with a key raises OutsideFolder unless the key is in the ``area``.
+    """
 
     @property
     def bucket(self) -> str: ...
-    def put(self, key: str, body: bytes, content_type: str) -> ObjectInfo: ...
-    def copy(self, key: str, target: str, content_type: str, *, upload: str) -> None:
-        """Copy an object within the bucket, and mark the copy with the id of the upload that stores it.
+    def put(self, area: ManagedArea, key: str, body: bytes, content_type: str) -> ObjectInfo: ...
+    def copy(self, area: ManagedArea, key: str, target: str, content_type: str, *, md5: str, upload: str) -> None:
+        """Copy an object whose bytes have this MD5, and mark the copy with the id of the upload that stores it.
 
         Raises:
-            NotFound: the object does not exist.
+            NotFound: it does not exist.
+            Contention: it has other bytes by now.
         """
 
-    def stored_by(self, key: str) -> str | None:
+    def stored_by(self, area: ManagedArea, key: str) -> str | None:
         """Return the id of the upload that stored an object, empty if it has none; None if there is no object."""
 
-    def delete(self, key: str) -> None: ...
-    def presigned_get(self, key: str, *, seconds: int) -> str: ...
-    def presigned_form(self, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
+    def delete(self, area: ManagedArea, key: str) -> None: ...
+    def presigned_get(self, area: ManagedArea, key: str, *, seconds: int) -> str: ...
+    def presigned_form(self, area: ManagedArea, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
         """Return a presigned POST that accepts exactly this size and type."""
 
-    def delete_page(self, prefix: str) -> bool:
-        """Delete some objects of the managed bucket; False if none were left."""
+    def delete_page(self, area: ManagedArea) -> bool:
+        """Delete some objects of the area; False if none were left."""
 
     def delete_thumbnails_page(self, collection: str) -> bool:
         """Delete some thumbnails of a collection; False if none were left."""

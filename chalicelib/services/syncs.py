@@ -4,9 +4,9 @@ import uuid as uuids
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from chalicelib.domain.collections import AutoSync, Collection, SyncState, SyncStatus, Trigger
+from chalicelib.domain.collections import MAX_CANCELLATIONS, AutoSync, Collection, SyncState, SyncStatus, Trigger
 from chalicelib.domain.errors import Conflict, SyncAlreadyRunning
 from chalicelib.domain.messages import SyncStep
 from chalicelib.domain.sync_diff import ChangeKind
@@ -48,6 +48,7 @@ class SyncService:
 
         Raises:
             SyncAlreadyRunning: one is running.
+            Conflict: the caller has cancelled ten within the hour.
         """
         sync, now = str(uuids.uuid4()), self.now()
         key_ranges = key_ranges_between(self.syncs.splits(collection.uuid))
@@ -62,7 +63,7 @@ class SyncService:
             open_key_ranges=len(key_ranges) - 1,
         )
         if not self.syncs.begin(collection, state, key_ranges, now):
-            raise SyncAlreadyRunning("A sync of this collection is running. Wait until it has ended, or cancel it.")
+            raise self._refused(collection, now)
         try:
             for key_range in key_ranges[:-1]:
                 step = SyncStep(collection.account, collection.uuid, sync, key_range.number)
@@ -92,7 +93,7 @@ class SyncService:
             try:
                 self.start(collection, Trigger.AUTO, delay=delay)
                 started += 1
-            except SyncAlreadyRunning:
+            except Conflict:
                 continue  # the running one does the same
         return started
 
@@ -137,6 +138,18 @@ class SyncService:
             needs_confirmation=needs_confirmation(removals, collection.total_files),
             complete=complete,
             examples=examples,
+        )
+
+    def _refused(self, collection: Collection, now: datetime) -> Conflict:
+        current = self.collections.get(collection.account, collection.uuid)
+        if current is None:
+            return Conflict("The collection is deleted.")
+        next_start = current.sync.next_start(now)
+        if next_start is None or current.sync.status_at(now) is SyncStatus.IN_PROGRESS:
+            return SyncAlreadyRunning("A sync of this collection is running. Wait until it has ended, or cancel it.")
+        return Conflict(
+            f"{MAX_CANCELLATIONS} syncs of this collection were cancelled within an hour. Start the next one after "
+            f"{next_start:%H:%M} UTC, and let it run."
         )
 
     def _end(self, collection: Collection, sync: str, status: SyncStatus, reason: str) -> bool:

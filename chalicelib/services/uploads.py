@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 
 from chalicelib.domain.accounts import Caller
-from chalicelib.domain.collections import Collection, check_takes_uploads
+from chalicelib.domain.collections import Collection, check_takes_uploads, parse_uuid
 from chalicelib.domain.errors import FileExists, NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.image_files import check_inline_size, parse_file_name
@@ -69,7 +69,7 @@ class UploadService:
         check_inline_size(body)
         upload = self._reserve(caller.plan, collection, name, len(body), INLINE_STAGING, only_new=only_new)
         try:
-            self.storage.put(upload.staged_key, body, "application/octet-stream")
+            self.storage.put(upload.area, upload.staged_key, body, "application/octet-stream")
         except Exception:
             self.completion.fail(upload, ABANDONED)
             raise
@@ -88,16 +88,10 @@ class UploadService:
         if only_new and record is not None and record.state is FileState.INDEXED:
             raise FileExists(EXISTS.detail, field="file")
         upload = self._reserve(caller.plan, collection, new.file_name, new.size, PRESIGNED_STAGING, only_new=only_new)
-        try:
-            # Before everything else: if this process crashes later, a worker finds the upload and ends it.
-            self.queues.send_upload(upload.ref, delay=EXPIRY_CHECK_SECONDS)
-        except Exception:
-            self.completion.fail(upload, ABANDONED)
-            raise
         self._list_as_pending(upload, record)
         seconds = int(UPLOAD_WINDOW.total_seconds())
         form = self.storage.presigned_form(
-            upload.staged_key, size=new.size, content_type=new.mime_type, seconds=seconds
+            upload.area, upload.staged_key, size=new.size, content_type=new.mime_type, seconds=seconds
         )
         return PreparedUpload(upload, form, new.mime_type)
 
@@ -110,15 +104,10 @@ class UploadService:
             UnreadablePicture: they are not a picture.
             FileExists: a file has this name by now, and the upload was for a new file only.
         """
-        upload = self.quota_ledger.upload(UploadRef(collection.account, collection.uuid, upload_id))
+        upload = self.quota_ledger.upload(UploadRef(collection.account, collection.uuid, parse_uuid(upload_id)))
         if upload is None or upload.folder != PRESIGNED_STAGING:  # one in a single request is completed by that request
             raise NotFound("There is no such upload.")
         return self.completion.complete(upload)
-
-    def requeue_expired(self, account: str) -> None:
-        """Send expired uploads to a worker, which ends those that a crash has left pending."""
-        for upload in self.quota_ledger.expired(account, self.now()):
-            self.queues.send_upload(upload.ref)
 
     def _reserve(
         self, plan: Plan, collection: Collection, name: str, size: int, folder: str, *, only_new: bool
@@ -136,27 +125,31 @@ class UploadService:
             expires_at=now + UPLOAD_WINDOW,
             only_new=only_new,
         )
+        self._check_quota(upload, plan)
+        # Before the reservation: whenever this process crashes, a worker finds the upload and ends it. No request has
+        # to search for uploads that were left pending.
+        self.queues.send_upload(upload.ref, delay=EXPIRY_CHECK_SECONDS)
         if not self.quota_ledger.reserve(upload, plan):
-            self.requeue_expired(collection.account)  # they may reserve what this upload lacks
-            raise self._quota_exceeded(upload, plan)
+            self._check_quota(upload, plan)
+            raise QuotaExceeded("Other uploads have just used up what the plan allows. Try again in a moment.")
         return upload
 
-    def _quota_exceeded(self, upload: Upload, plan: Plan) -> QuotaExceeded:
+    def _check_quota(self, upload: Upload, plan: Plan) -> None:
+        """Raises QuotaExceeded where one read shows it, so that a refused upload writes and sends nothing."""
         usage = self.quota_ledger.usage(upload.account, upload.month)
         if usage.uploads >= plan.uploads_a_month:
-            return QuotaExceeded(f"The plan allows {plan.uploads_a_month:,} uploads a month, and they are used up.")
+            raise QuotaExceeded(f"The plan allows {plan.uploads_a_month:,} uploads a month, and they are used up.")
         if usage.files >= plan.files:
-            return QuotaExceeded(f"The plan allows {plan.files:,} files, and there are as many. Delete some.")
+            raise QuotaExceeded(f"The plan allows {plan.files:,} files, and there are as many. Delete some.")
         for limit_name, used, allowed in (
             ("managed storage", usage.managed_bytes, plan.managed_bytes),
             ("the plan", usage.bytes, plan.bytes),
         ):
             if used + upload.size > allowed:
-                return QuotaExceeded(
+                raise QuotaExceeded(
                     f"The file has {upload.size:,} bytes; of {allowed:,} bytes of {limit_name}, "
                     f"{max(0, allowed - used):,} are free. Delete some files."
                 )
-        return QuotaExceeded("Other uploads have just used up what the plan allows. Try again in a moment.")
 
     def _list_as_pending(self, upload: Upload, record: FileRecord | None) -> None:
         """Save a pending record for the upload, unless the catalogue lists a file of its name."""

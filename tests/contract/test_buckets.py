@@ -1,7 +1,7 @@
 """The contract of every source and of the managed storage: one suite, run on the fakes and on the emulator's S3."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
 from typing import Any
@@ -15,8 +15,9 @@ from chalicelib.adapters.s3.sources import S3Sources
 from chalicelib.adapters.s3.storage import S3Storage
 from chalicelib.domain.collections import CollectionType
 from chalicelib.domain.embeddings import ReadFailure
-from chalicelib.domain.errors import NotFound, SourceDenied
+from chalicelib.domain.errors import Contention, NotFound, OutsideFolder, SourceDenied
 from chalicelib.domain.files import ObjectInfo
+from chalicelib.domain.uploads import ManagedArea
 from chalicelib.services.ports import ManagedStorage, Source, Sources
 from tests.factories import AWKWARD_KEYS, a_collection
 from tests.fakes.buckets import FakeSources
@@ -56,6 +57,10 @@ class BucketsContract:
     @pytest.fixture
     def prefix(self) -> str:
         return f"{uuid4().hex}/"
+
+    @pytest.fixture
+    def area(self) -> ManagedArea:
+        return ManagedArea(str(uuid4()), str(uuid4()))
 
     def test_a_listing_has_the_keys_under_the_prefix_in_the_order_of_their_bytes(self, subject: Subject, prefix: str):
         keys = [prefix + key for key in AWKWARD_KEYS if len((prefix + key).encode()) <= 1024]
@@ -101,28 +106,114 @@ class BucketsContract:
         assert subject.download(source.presigned_get(key, seconds=60)) == b"a picture"
         assert subject.download(source.presigned_get(key, seconds=60, file_name='a "b" ü.jpg')) == b"a picture"
 
-    def test_a_stored_object_can_be_read_at_once(self, subject: Subject, prefix: str):
-        stored = subject.storage.put(f"{prefix}a.jpg", b"a picture", "image/jpeg")
+    @pytest.mark.parametrize("key", ["", "a.jpg", "{other}/a.jpg", "{own}", "{own}-beside/a.jpg", "/{own}/a.jpg"])
+    def test_a_source_refuses_a_key_outside_its_folder_and_says_nothing_about_it(
+        self, subject: Subject, prefix: str, key: str
+    ):
+        key = key.format(own=prefix[:-1], other=uuid4().hex)
+        if key:
+            subject.put(key, b"another's picture")
+        subject.put(f"{prefix}a.jpg", b"a picture")
+        source = subject.source(prefix)
+        for keys in ([key], [f"{prefix}a.jpg", key]):
+            with pytest.raises(OutsideFolder):
+                source.head_objects(keys)
+        with pytest.raises(OutsideFolder):
+            source.presigned_get(key, seconds=60)
+
+    def test_a_way_up_in_a_key_leads_nowhere(self, subject: Subject, prefix: str):
+        other = f"{uuid4().hex}/a.jpg"
+        subject.put(other, b"another's picture")
+        for way_up in (f"{prefix}../{other}", f"{prefix}x/../../{other}", f"{prefix}./../{other}"):
+            assert not isinstance(subject.source(prefix).head_objects([way_up])[way_up], ObjectInfo), way_up
+
+    @pytest.mark.parametrize("after", ["", "0", "~"])
+    def test_a_listing_that_begins_outside_the_folder_has_only_keys_of_the_folder(
+        self, subject: Subject, prefix: str, after: str
+    ):
+        subject.put(f"{prefix}a.jpg", b"a picture")
+        subject.put(f"{prefix[:-1]}-beside/a.jpg", b"another's picture")
+        listed = [listed.key for listed in subject.source(prefix).list_objects(after or None)]
+        assert listed == ([] if after == "~" else [f"{prefix}a.jpg"])
+
+    def test_a_stored_object_can_be_read_at_once(self, subject: Subject, area: ManagedArea):
+        prefix = area.prefixes[0]
+        stored = subject.storage.put(area, f"{prefix}a.jpg", b"a picture", "image/jpeg")
         assert stored == ObjectInfo(f"{prefix}a.jpg", md5(b"a picture", usedforsecurity=False).hexdigest(), 9)
         assert subject.source(prefix, subject.storage.bucket).head_objects([stored.key]) == {stored.key: stored}
 
-    def test_a_copy_has_the_bytes_and_names_the_upload_that_stored_it(self, subject: Subject, prefix: str):
-        staged, stored = (f"{prefix}{name} ü.jpg" for name in ("staged", "stored"))
-        put = subject.storage.put(staged, b"a picture", "application/octet-stream")
-        assert subject.storage.stored_by(stored) is None
-        subject.storage.copy(staged, stored, "image/jpeg", upload="an-upload")
-        source = subject.source(prefix, subject.storage.bucket)
-        assert source.head_objects([stored]) == {stored: ObjectInfo(stored, put.etag, put.size)}
-        assert (subject.storage.stored_by(stored), subject.storage.stored_by(staged)) == ("an-upload", "")
-        subject.storage.copy(staged, stored, "image/jpeg", upload="another-upload")
-        assert subject.storage.stored_by(stored) == "another-upload"
-        subject.storage.delete(stored)
-        assert subject.storage.stored_by(stored) is None
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "",
+            "{own}",
+            "{own}/",
+            "{own}/.",
+            "{own}/..",
+            "{own}/x/a.jpg",
+            "{own}/../{id}/a.jpg",
+            "objects/{id}/{id}/a.jpg",
+        ],
+    )
+    def test_no_call_to_the_storage_reaches_a_key_outside_the_area_of_the_collection(
+        self, subject: Subject, area: ManagedArea, key: str
+    ):
+        storage, own = subject.storage, f"{area.prefixes[0]}a.jpg"
+        key = key.format(own=area.prefixes[0][:-1], id=uuid4())
+        digest = storage.put(area, own, b"a picture", "image/jpeg").etag
+        calls: list[Callable[[], object]] = [
+            lambda: storage.put(area, key, b"mine", "image/jpeg"),
+            lambda: storage.copy(area, own, key, "image/jpeg", md5=digest, upload="u"),
+            lambda: storage.copy(area, key, own, "image/jpeg", md5=digest, upload="u"),
+            lambda: storage.stored_by(area, key),
+            lambda: storage.delete(area, key),
+            lambda: storage.presigned_get(area, key, seconds=60),
+            lambda: storage.presigned_form(area, key, size=1, content_type="image/jpeg", seconds=60),
+        ]
+        for call in calls:
+            with pytest.raises(OutsideFolder):
+                call()
 
-    def test_an_object_that_does_not_exist_cannot_be_copied(self, subject: Subject, prefix: str):
+    def test_an_object_is_copied_only_while_its_bytes_are_the_expected_ones(self, subject: Subject, area: ManagedArea):
+        storage, (objects, uploads, _) = subject.storage, area.prefixes
+        staged, stored = f"{uploads}u", f"{objects}stored ü.jpg"
+        opened = storage.put(area, staged, b"a picture", "image/jpeg")
+        storage.put(area, staged, b"no picture any more", "image/jpeg")
+        with pytest.raises(Contention):
+            storage.copy(area, staged, stored, "image/jpeg", md5=opened.etag, upload="an-upload")
+        assert storage.stored_by(area, stored) is None
+        storage.put(area, staged, b"a picture", "image/jpeg")
+        storage.copy(area, staged, stored, "image/jpeg", md5=opened.etag, upload="an-upload")
+        assert subject.source(objects, storage.bucket).head_objects([stored]) == {stored: opened._replace(key=stored)}
+
+    def test_a_copy_names_the_upload_that_stored_it(self, subject: Subject, area: ManagedArea):
+        storage, (objects, uploads, _) = subject.storage, area.prefixes
+        staged, stored = f"{uploads}staged ü", f"{objects}stored ü.jpg"
+        md5 = storage.put(area, staged, b"a picture", "application/octet-stream").etag
+        assert storage.stored_by(area, stored) is None
+        for upload in ("an-upload", "another-upload"):
+            storage.copy(area, staged, stored, "image/jpeg", md5=md5, upload=upload)
+            assert (storage.stored_by(area, stored), storage.stored_by(area, staged)) == (upload, "")
+        storage.delete(area, stored)
+        assert storage.stored_by(area, stored) is None
+
+    def test_an_object_that_does_not_exist_cannot_be_copied(self, subject: Subject, area: ManagedArea):
+        missing, stored = f"{area.prefixes[1]}missing", f"{area.prefixes[0]}stored"
         with pytest.raises(NotFound):
-            subject.storage.copy(f"{prefix}missing", f"{prefix}stored", "image/jpeg", upload="an-upload")
-        assert subject.storage.stored_by(f"{prefix}stored") is None
+            subject.storage.copy(area, missing, stored, "image/jpeg", md5="0" * 32, upload="an-upload")
+        assert subject.storage.stored_by(area, stored) is None
+
+    def test_the_pages_of_an_area_are_deleted_and_no_other_areas(self, subject: Subject, area: ManagedArea):
+        beside = replace(area, collection=f"{area.collection}x")
+        for owner in (area, beside):
+            for prefix in owner.prefixes:
+                subject.storage.put(owner, f"{prefix}a.jpg", b"a picture", "image/jpeg")
+        while subject.storage.delete_page(area):
+            pass
+        for owner, left in ((area, 0), (beside, 1)):
+            for prefix in owner.prefixes:
+                listed = list(subject.source(prefix, subject.storage.bucket).list_objects(None))
+                assert len(listed) == left, prefix
 
     def test_a_thumbnail_is_the_body_uploaded_to_its_url(self, subject: Subject):
         collection, key = str(uuid4()), str(uuid4())

@@ -143,17 +143,6 @@ class QuotaLedgerContract:
         assert store.fix_usage(upload.account, (6, 600), (1, 100))
         assert store.usage(upload.account, upload.month) == Usage(0, 1, 100, 1, 1, 100)
 
-    def test_expired_uploads_are_found_until_they_end(self, store: QuotaLedger):
-        expired = an_upload()
-        open_upload = an_upload(account=expired.account, expires_at=NOW + timedelta(days=1))
-        for upload in (expired, open_upload):
-            store.reserve(upload, PLENTY)
-        later = expired.expires_at + timedelta(seconds=1)
-        assert store.expired(expired.account, NOW) == []
-        assert store.expired(expired.account, later) == [expired]
-        store.refund(expired, "expired", "It has expired.", later)
-        assert store.expired(expired.account, later) == []
-
     def test_deleting_a_collection_refunds_all_its_uploads_and_files(self, store: QuotaLedger):
         account, collection = str(uuid4()), str(uuid4())
         uploads = [an_upload(account=account, collection=collection, key=f"objects/{n}.jpg") for n in range(40)]

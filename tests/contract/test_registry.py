@@ -1,5 +1,6 @@
 """The contract of every registry of collections: one suite, run on the fake and on the emulator's DynamoDB."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -66,6 +67,19 @@ class RegistryContract:
         registry.add(collection, 1)
         registry.begin_deletion(collection, NOW)
         assert registry.external_id(account, bucket, "a/") == first
+
+    def test_the_usage_of_an_account_has_the_number_of_its_collections(
+        self, registry: CollectionRegistry, quota_ledger: QuotaLedger
+    ):
+        account = str(uuid4())
+        added = [a_collection(account=account) for _ in range(3)]
+        for collection in added:
+            registry.add(collection, 3)
+        with pytest.raises(QuotaExceeded):
+            registry.add(a_collection(account=account), 3)
+        assert quota_ledger.usage(account, "2026-03").collections == 3
+        registry.begin_deletion(added[0], NOW)
+        assert quota_ledger.usage(account, "2026-03").collections == 2
 
     def test_no_more_collections_are_added_than_the_limit(self, registry: CollectionRegistry, collections: Collections):
         account = str(uuid4())
@@ -185,6 +199,54 @@ class TestDynamoDBOnTheEmulator(RegistryContract):
             DynamoDBCollections(client, collections),
             DynamoDBQuotaLedger(client, accounts),
         )
+
+    @pytest.fixture
+    def items_of(self, aws: Callable[..., Any], registry: DynamoDBRegistry) -> Callable[[str], list[str]]:
+        """Returns the sort keys of all that the accounts table has of an account."""
+
+        def items_of(account: str) -> list[str]:
+            items = aws("dynamodb").query(
+                TableName=registry._accounts,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": f"account#{account}"}},
+            )["Items"]
+            return [item["sk"]["S"] for item in items]
+
+        return items_of
+
+    def test_checks_of_any_number_of_folders_leave_one_item(
+        self, registry: DynamoDBRegistry, items_of: Callable[[str], list[str]]
+    ):
+        account = str(uuid4())
+        ids = {registry.external_id(account, "a-bucket", f"{number}" * 400) for number in range(30)}
+        assert len(ids) == 30
+        assert all(re.fullmatch(r"[\w=,.@:/-]{32}", external_id, re.ASCII) for external_id in ids)
+        assert items_of(account) == ["external-ids"]
+
+    def test_collections_that_are_gone_leave_no_item_of_their_folders(
+        self, registry: DynamoDBRegistry, items_of: Callable[[str], list[str]]
+    ):
+        account = str(uuid4())
+        for _ in range(3):
+            collection = a_collection(account=account)
+            registry.add(collection, 1)
+            registry.begin_deletion(collection, NOW)
+        assert items_of(account) == ["usage"]
+
+    def test_an_external_id_that_was_stored_before_ids_were_derived_stays(
+        self, aws: Callable[..., Any], registry: DynamoDBRegistry
+    ):
+        collection = a_collection()
+        key = {"pk": {"S": f"account#{collection.account}"}, "sk": {"S": f"source#{collection.bucket}/pictures/"}}
+        aws("dynamodb").put_item(TableName=registry._accounts, Item={**key, "external_id": {"S": "older"}})
+        for _ in range(2):
+            assert registry.external_id(collection.account, collection.bucket, "pictures/") == "older"
+            registry.add(collection, 1)
+            with pytest.raises(DuplicateCollection):
+                registry.add(replace(collection, uuid=str(uuid4())), 9)
+            registry.begin_deletion(collection, NOW)
+            collection = replace(collection, uuid=str(uuid4()))
+        assert registry.external_id(collection.account, collection.bucket, "pictures/") == "older"
 
     def test_of_several_parallel_additions_on_one_folder_one_succeeds(
         self, registry: CollectionRegistry, collections: Collections

@@ -11,7 +11,14 @@ import pytest
 
 from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
 from chalicelib.adapters.dynamodb.syncs import DynamoDBSyncs
-from chalicelib.domain.collections import Collection, SyncState, SyncStatus, Trigger
+from chalicelib.domain.collections import (
+    CANCELLATIONS_PERIOD,
+    MAX_CANCELLATIONS,
+    Collection,
+    SyncState,
+    SyncStatus,
+    Trigger,
+)
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.messages import SyncStep
 from chalicelib.domain.syncs import REMOVAL_PHASE, KeyRange, PendingBatch, Progress, Tally, key_ranges_between
@@ -271,6 +278,29 @@ class SyncsContract:
         assert self.state(stores, collection).progress.tally.done == counted, "a batch sent before is still done"
         assert self.begin(syncs, collection) is not None
         assert self.state(stores, collection).reason is None
+
+    def test_a_caller_may_start_no_sync_after_too_many_were_cancelled_within_an_hour(
+        self, stores: Stores, syncs: Syncs, collection: Collection
+    ):
+        def begin_and_cancel(now: datetime) -> None:
+            step = self.begun(syncs, collection, now=now)
+            assert syncs.end(step.account, step.collection, step.sync, now, SyncStatus.CANCELLED, "It was cancelled.")
+
+        for number in range(MAX_CANCELLATIONS):
+            begin_and_cancel(NOW + timedelta(minutes=number))
+        now = NOW + timedelta(minutes=MAX_CANCELLATIONS)
+        assert self.begin(syncs, collection, now=now) is None
+        state = self.state(stores, collection)
+        assert (state.cancelled, state.cancelled_since) == (MAX_CANCELLATIONS, NOW)
+        assert state.next_start(now) == NOW + CANCELLATIONS_PERIOD
+        scheduled = self.begun(syncs, collection, trigger=Trigger.AUTO, now=now)
+        syncs.end(scheduled.account, scheduled.collection, scheduled.sync, now, SyncStatus.COMPLETED)
+        assert self.begin(syncs, collection, now=now) is None, "the schedule's sync changes nothing"
+        later = NOW + CANCELLATIONS_PERIOD
+        begin_and_cancel(later)
+        state = self.state(stores, collection)
+        assert (state.cancelled, state.cancelled_since, state.next_start(later)) == (1, later, None)
+        begin_and_cancel(later)
 
     def test_splits_are_stored_for_the_next_sync(self, syncs: Syncs, collection: Collection):
         assert syncs.splits(collection.uuid) == []

@@ -1,5 +1,7 @@
 """Requests with errors: each is answered in the contract's envelope, with what to do about it."""
 
+import base64
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -135,7 +137,7 @@ def test_a_body_beyond_the_gateways_limit_is_too_large(send: Any) -> None:
 def test_the_type_of_a_picture_comes_from_its_bytes_not_its_name(api: Caller, stack: LocalSystem) -> None:
     path = f"/api/collections/{stack.managed_collection}/upload/"
     upload = api.result("POST", path, files={"file": ("notes.txt", picture("pig.jpg"), "text/plain")})
-    assert (upload["file"], upload["mime_type"]) == ("notes.txt", "image/jpeg")
+    assert (upload["file"], upload["mime_type"]) == ("notes.txt", "image/jpeg"), "a file keeps its name"
     files = api.result("POST", "/api/search/", files={"file": ("x.exe", picture("pig.jpg"))})["files"]
     assert {file["distance"] for file in files[:2]} == {0.0}
 
@@ -157,6 +159,81 @@ def test_a_failed_upload_does_not_change_the_file_of_that_name(api: Caller, stac
 def test_a_collection_on_a_customers_bucket_takes_no_uploads(api: Caller, stack: LocalSystem) -> None:
     path = f"/api/collections/{stack.collection}/upload/"
     error_info(api("POST", path, files={"file": ("a.jpg", picture("owl.jpg"))}), 400)
+
+
+@pytest.mark.parametrize("charset", ["punycode", "bogus", "rot13", "zlib", "utf-16", "idna"])
+def test_the_charset_of_a_forms_part_is_ignored(api: Caller, charset: str) -> None:
+    fields = {"limit": (None, "5", f"text/plain; charset={charset}"), "file": ("a.jpg", picture("owl.jpg"))}
+    assert len(api.result("POST", "/api/search/", files=fields)["files"]) == 5
+
+
+def test_a_long_or_undecodable_field_of_a_form_is_refused_with_its_name(api: Caller) -> None:
+    for value in (b"a-" + b"9" * 450_000, b"\xff", b"5\x00"):
+        fields = {"limit": (None, value, "text/plain; charset=punycode"), "file": ("a.jpg", picture("owl.jpg"))}
+        error_info(api("POST", "/api/search/", files=fields), 400, field="limit")
+
+
+UNSTORABLE = ["\0", "a\ud800", "\udfff"]
+
+
+@pytest.mark.parametrize("text", UNSTORABLE, ids=ascii)
+@pytest.mark.parametrize("field", ["type", "name", "bucket", "folder", "region", "role_arn"])
+def test_a_text_of_a_body_that_cannot_be_stored_is_refused_with_its_field(api: Caller, field: str, text: str) -> None:
+    error_info(api("POST", "/api/collections/", json={**NEW_COLLECTION, field: text}), 400, field=field)
+    error_info(api("POST", "/api/tokens/", json={"name": text, "scope": "read"}), 400, field="name")
+
+
+@pytest.mark.parametrize("text", UNSTORABLE, ids=ascii)
+def test_a_fields_name_that_cannot_be_stored_is_refused(api: Caller, text: str) -> None:
+    answer = api("POST", "/api/tokens/", json={text: 1})
+    assert answer.status_code == 400
+    assert answer.json()["info"]["field"].isprintable()
+
+
+@pytest.mark.parametrize("encoded", ["%00", "a%00b", "%ED%A0%80", "%FF", "%E2%80%AE"])
+def test_no_byte_of_a_path_or_query_fails_on_our_side(api: Caller, stack: LocalSystem, encoded: str) -> None:
+    for path in ("/api/collections/{}/", "/api/files/{}/", "/collections/download/{}/", "/api/tokens/{}/"):
+        method = "DELETE" if "tokens" in path else "GET"
+        error_info(api(method, path.format(encoded)), 404)
+    for path in (
+        f"/api/search/?query=owl&cursor={encoded}",
+        f"/api/search/?query=owl&collection={encoded}",
+        f"/api/collections/{stack.collection}/files/?cursor={encoded}",
+        f"/api/collections/{stack.collection}/files/?state={encoded}",
+    ):
+        assert api("GET", path).status_code in (400, 404), path
+    for path in (f"/api/search/?query={encoded}", f"/api/collections/{stack.collection}/explain/?key={encoded}"):
+        answer = api("GET", path)
+        # API Gateway and its emulator replace bytes that are no UTF-8, so only NUL is left to refuse.
+        assert answer.status_code in ((400,) if "%00" in encoded else (200, 400)), answer.text
+
+
+@pytest.mark.parametrize("length", [300, 3000])
+def test_an_identifier_of_any_length_is_not_found(api: Caller, stack: LocalSystem, length: int) -> None:
+    for method, path in (
+        ("DELETE", "/api/tokens/{}/"),
+        ("POST", f"/api/collections/{stack.managed_collection}/upload/{{}}/complete/"),
+        ("GET", "/api/files/{}/"),
+        ("GET", "/api/collections/{}/"),
+        ("GET", f"/media/{stack.collection}/{{}}.jpg"),
+        ("GET", "/api/search/?query=owl&collection={}"),
+    ):
+        error_info(api(method, path.format("x" * length)), 404)
+
+
+def test_a_message_repeats_the_beginning_of_what_was_sent_and_no_more(api: Caller) -> None:
+    answer = api("POST", "/api/tokens/", json={"f" * 3_000_000: 1})
+    error_info(answer, 400, field="f" * 100 + "…")
+    assert len(answer.content) < 1000
+
+
+@pytest.mark.parametrize("position", [[10**400, MISSING_ID], ["", MISSING_ID], [0.5, ""], "", {}, [[]], [True]])
+def test_a_forged_cursor_is_refused(api: Caller, stack: LocalSystem, position: object) -> None:
+    for path in ("/api/search/?query=owl&limit=1", f"/api/collections/{stack.collection}/files/?limit=1"):
+        genuine = api("GET", path).json()["info"]["next_cursor"]
+        digest, _ = json.loads(base64.urlsafe_b64decode(genuine + "=" * (-len(genuine) % 4)))
+        forged = base64.urlsafe_b64encode(json.dumps([digest, position]).encode()).decode().rstrip("=")
+        error_info(api("GET", f"{path}&cursor={forged}"), 400, field="cursor")
 
 
 PATHS = [

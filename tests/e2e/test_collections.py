@@ -117,7 +117,7 @@ def test_an_account_connects_a_folder_once_and_other_folders_and_accounts_are_fr
 def test_a_collection_beyond_the_plans_limit_is_refused_until_one_is_deleted(new_account: NewAccount) -> None:
     caller, payload = new_account(collections=1), {"type": "managed", "name": "n"}
     collection = caller.create_managed_collection()
-    assert error_info(caller("POST", "/api/collections/", json=payload), 429)["error"] == "allowance_used_up"
+    assert error_info(caller("POST", "/api/collections/", json=payload), 429)["error"] == "quota_exceeded"
     assert caller("DELETE", f"/api/collections/{collection}/").status_code == 202
     assert caller("POST", "/api/collections/", json=payload).status_code == 201
 
@@ -158,13 +158,14 @@ def test_a_managed_collection_cannot_have_an_interval(api: Caller, stack: LocalS
 
 def test_an_interval_outside_the_plan_is_refused(deployment: Deployment) -> None:
     # No plan has the API and lacks schedules, so no HTTP call reaches this rule: the service is called instead.
+    from chalicelib.api.requests.bodies import parse_new_collection
     from chalicelib.domain.errors import PlanForbids
     from chalicelib.domain.plans import PLANS
     from chalicelib.services.authentication import Caller as AuthenticatedCaller
 
-    payload = {**NEW_COLLECTION, "auto_sync_interval": "daily"}
+    new = parse_new_collection({**NEW_COLLECTION, "auto_sync_interval": "daily"})
     with pytest.raises(PlanForbids):
-        deployment.services.collections.create(AuthenticatedCaller(MISSING_ID, PLANS["free"]), payload)
+        deployment.services.collections.create(AuthenticatedCaller(MISSING_ID, PLANS["free"]), new)
 
 
 @pytest.fixture

@@ -1,110 +1,156 @@
-"""Two accounts: on every route, each answers the other's identifiers with "not found" and changes nothing."""
+"""Two accounts over HTTP: for every route, the other's identifiers are like missing ones and change nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from chalicelib.api.openapi.operation import DocumentedRoute
 from chalicelib.domain.accounts import NewToken, Scope, Subscription
 from infra.admin.deployment import Deployment
 from infra.local_system import LocalSystem
-from tests.e2e.harness import MISSING_ID, Caller, ManagedCollection, error_info, picture
-from tests.unit.api.test_openapi import routes
+from tests import isolation
+from tests.e2e.harness import Caller, ManagedCollection, error_info, picture
+from tests.isolation import WIDEST_SCOPE, Kind, Party, documented_routes, slots
+from tests.unit.api.test_openapi import UNDOCUMENTED, routes
 
 NewAccount = Callable[..., Caller]
-
-# These routes name no resource. They show the caller's own, which the last test here covers.
-WITHOUT_IDENTIFIER = {
-    ("GET", "/api/search"),
-    ("POST", "/api/search"),
-    ("GET", "/api/collections"),
-    ("POST", "/api/collections"),
-    ("POST", "/api/collections/check"),
-    ("GET", "/api/account"),
-    ("GET", "/api/tokens"),
-    ("POST", "/api/tokens"),
-}
-PUBLIC = {("GET", "/api/openapi.json"), ("GET", "/api/docs")}
-OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
-    ("PATCH", "/api/collections/{uuid}"): {"json": {"name": "stolen"}},
-    ("POST", "/api/collections/{uuid}/upload"): {"files": {"file": ("a.jpg", picture("pig.jpg"))}},
-    ("GET", "/api/collections/{uuid}/explain"): {"params": {"key": "a.jpg"}},
-}
+ROUTES = documented_routes()
 
 
-class Victim:
-    """An account with one of each resource."""
+def name(route: DocumentedRoute) -> str:
+    return f"{route.method} {route.path}"
 
-    def __init__(self, caller: Caller) -> None:
-        self.caller, self.managed = caller, ManagedCollection(caller)
-        self.managed.upload("a.jpg", picture("owl.jpg"))
-        self.file = self.managed.files()["a.jpg"]["uuid"]
-        self.upload = self.managed.prepare("b.jpg", 5000).json()["result"]["upload"]["id"]
-        (self.token,) = (token["id"] for token in caller.result("GET", "/api/tokens/")["tokens"])
 
-    def path(self, pattern: str) -> str:
-        """A route's path with this account's identifiers."""
-        uuid = self.file if pattern.startswith(("/api/files", "/collections/download")) else self.managed.uuid
-        id_ = self.token if pattern.startswith("/api/tokens") else self.upload
-        return pattern.format(uuid=uuid, id=id_, collection=self.managed.uuid, file=f"{self.file}.jpg") + "/"
+class HttpApi:
+    """An ``isolation.Api`` over HTTP."""
 
-    def snapshot(self) -> Any:
-        """All that the account can read of itself, except when its token was last used."""
-        answers = [self.caller.result("GET", path) for path in ("/api/account/", "/api/collections/")]
-        tokens = [token["id"] for token in self.caller.result("GET", "/api/tokens/")["tokens"]]
-        return answers, tokens, self.managed.files(), self.managed.exact_matches(picture("owl.jpg"))
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+
+    def __call__(
+        self,
+        token: str | None,
+        method: str,
+        route: str,
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        picture: bytes | None = None,
+        file_name: str = "a.jpg",
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, Any]:
+        files = {"file": (file_name, picture)} if picture is not None else None
+        encoded = {parameter: _encoded(value) for parameter, value in (path or {}).items()}
+        answer = Caller(self._base_url, token)(
+            method,
+            f"{route.format(**encoded)}/",
+            params=query,
+            data=form,
+            files=files,
+            json=json,
+            headers=dict(headers or {}),
+        )
+        if not answer.headers.get("Content-Type", "").startswith("application/json"):
+            return answer.status_code, {"headers": dict(answer.headers)}
+        body = answer.json()
+        body["info"].pop("request_id", None)
+        return answer.status_code, body
+
+
+def _encoded(value: str) -> str:
+    # A client resolves '..' in a path itself, unless its dots are encoded.
+    return quote(value, safe="%").replace(".", "%2E") if value.strip(".") == "" else quote(value, safe="%")
 
 
 @pytest.fixture(scope="module")
-def victim(deployment: Deployment, stack: LocalSystem) -> Victim:
+def http(stack: LocalSystem) -> HttpApi:
+    return HttpApi(stack.api_url)
+
+
+@pytest.fixture(scope="module")
+def parties(deployment: Deployment, http: HttpApi) -> tuple[Party, Party]:
+    """A victim and a thief, each with a token of every scope."""
     accounts = deployment.services.accounts
-    account = accounts.open("victim", Subscription("business"))
-    return Victim(Caller(stack.api_url, accounts.issue_token(account.uuid, NewToken("tests", Scope.WRITE))[0]))
+
+    def party(owner: str) -> Party:
+        account = accounts.open(owner, Subscription("business"))
+        tokens = {scope: accounts.issue_token(account.uuid, NewToken(scope, scope))[0] for scope in Scope}
+        token = accounts.issue_token(account.uuid, NewToken("main", WIDEST_SCOPE))[0]
+        return Party.with_one_of_each(http, token, picture("owl.jpg"), tokens)
+
+    return party("victim"), party("thief")
 
 
-@pytest.mark.parametrize("route", sorted(routes() - WITHOUT_IDENTIFIER - PUBLIC), ids=" ".join)
+@pytest.mark.parametrize("route", [route for route in ROUTES if slots(route)], ids=name)
 def test_another_accounts_resource_is_answered_like_a_missing_one_and_stays_unchanged(
-    victim: Victim, new_account: NewAccount, route: tuple[str, str]
+    parties: tuple[Party, Party], route: DocumentedRoute
 ) -> None:
-    method, pattern = route
-    before, thief = victim.snapshot(), new_account()
-    options = OPTIONS.get(route, {})
-    foreign = thief(method, victim.path(pattern), **options)
-    missing_path = pattern.format(uuid=MISSING_ID, id=MISSING_ID, collection=MISSING_ID, file=f"{MISSING_ID}.jpg")
-    missing = thief(method, missing_path, **options)
-    assert error_info(foreign, 404)["message"] == error_info(missing, 404)["message"]
-    assert victim.snapshot() == before
+    isolation.check(route, *parties, picture("pig.jpg"))
 
 
-@pytest.mark.parametrize("route", sorted(routes() - PUBLIC), ids=" ".join)
+def test_every_route_is_documented_and_therefore_tried() -> None:
+    assert {(route.method, route.path) for route in ROUTES} == routes() - UNDOCUMENTED
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=name)
 def test_every_route_is_forbidden_without_a_valid_token(
-    victim: Victim, anonymous: Caller, route: tuple[str, str]
+    parties: tuple[Party, Party], http: HttpApi, route: DocumentedRoute
 ) -> None:
-    method, pattern = route
-    for header in ({}, {"Authorization": "Token smx_" + "a" * 43}, {"Authorization": "Bearer x"}):
-        answer = anonymous(method, victim.path(pattern), headers=header, **OPTIONS.get(route, {}))
-        assert error_info(answer, 403)["error"] == "forbidden"
+    for token in (None, "smx_" + "a" * 43, "x"):
+        status, body = isolation.send(parties[0], token, route, own_path(parties[0], route), picture("pig.jpg"))
+        assert (status, body["info"]["error"]) == (403, "forbidden")
 
 
-def test_every_route_is_forbidden_on_a_plan_without_the_api(new_account: NewAccount, victim: Victim) -> None:
-    caller = new_account("free")
-    for method, pattern in sorted(routes() - PUBLIC):
-        info = error_info(caller(method, victim.path(pattern), **OPTIONS.get((method, pattern), {})), 403)
-        assert info["error"] == "plan_forbids"
+def test_every_route_is_forbidden_on_a_plan_without_the_api(
+    new_account: NewAccount, parties: tuple[Party, Party]
+) -> None:
+    token = new_account("free").token
+    for route in ROUTES:
+        status, body = isolation.send(parties[0], token, route, own_path(parties[0], route), picture("pig.jpg"))
+        assert (status, body["info"]["error"]) == (403, "plan_forbids"), name(route)
 
 
-def test_lists_and_searches_show_only_the_accounts_own(victim: Victim, new_account: NewAccount) -> None:
+def own_path(party: Party, route: DocumentedRoute) -> dict[isolation.Slot, str]:
+    return {slot: party.ids[slot.kind] for slot in slots(route) if slot.place == "path"}
+
+
+def test_lists_and_searches_show_only_the_accounts_own(parties: tuple[Party, Party], new_account: NewAccount) -> None:
+    victim, _ = parties
     managed = ManagedCollection(new_account())
     caller = managed.caller
     managed.upload("mine.jpg", picture("owl.jpg"))
     assert managed.exact_matches(picture("owl.jpg")) == ["mine.jpg"]
     assert caller.search_names("an owl") == ["mine.jpg"]
-    assert victim.managed.exact_matches(picture("owl.jpg")) == ["a.jpg"]
     (collection,) = caller.result("GET", "/api/collections/")["collections"]
     assert collection["uuid"] == managed.uuid
     similar = caller.result("GET", f"/api/files/{managed.files()['mine.jpg']['uuid']}/similar/")
     assert similar["files"] == []
-    assert victim.token not in caller("GET", "/api/tokens/").text
-    parameters = {"query": "owl", "collection": victim.managed.uuid}
-    error_info(caller("GET", "/api/search/", params=parameters), 404)
-    error_info(caller("POST", "/api/search/", params=parameters, files={"file": picture("owl.jpg")}), 404)
+    assert victim.ids[Kind.TOKEN] not in caller("GET", "/api/tokens/").text
+
+
+def test_the_links_of_a_file_give_another_account_nothing(parties: tuple[Party, Party], http: HttpApi) -> None:
+    victim, thief = parties
+    status, answer = http(victim.token, "GET", "/collections/download/{uuid}", path={"uuid": victim.ids[Kind.FILE]})
+    assert status == 302
+    key = victim.ids[Kind.KEY]
+    assert key in answer["headers"]["Location"], "the key is in every link"
+    own = {"uuid": thief.ids[Kind.COLLECTION]}
+    for asked in (key, f"{key}.none", f"uploads/{key.split('/', 1)[1]}"):
+        status, answer = http(thief.token, "GET", "/api/collections/{uuid}/explain", path=own, query={"key": asked})
+        assert (status, answer["result"]["in_bucket"]["exists"]) == (200, None)
+        assert answer["result"]["in_bucket"]["etag"] is None
+        assert "outside" in answer["result"]["conclusion"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_search_in_a_collection_of_another_account_is_not_found(
+    parties: tuple[Party, Party], stack: LocalSystem, method: str
+) -> None:
+    victim, thief = parties
+    parameters = {"query": "owl", "collection": victim.ids[Kind.COLLECTION]}
+    files = {"file": picture("owl.jpg")} if method == "POST" else None
+    error_info(Caller(stack.api_url, thief.token)(method, "/api/search/", params=parameters, files=files), 404)

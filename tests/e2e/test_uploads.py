@@ -184,10 +184,38 @@ def test_the_type_of_a_presigned_upload_comes_from_its_bytes(
     upload = PresignedUpload(managed, "a.png", len(picture("owl.jpg")), "image/png")
     assert upload.post(picture("owl.jpg"))
     result = upload.complete().json()["result"]
-    assert (result["file"], result["mime_type"]) == ("a.png", "image/jpeg")
+    assert (result["file"], result["mime_type"]) == ("a.png", "image/jpeg"), "a file keeps its name"
     bucket = stack.outputs["ManagedBucketName"]
     key = managed.files()["a.png"]["s3_uri"].partition(bucket + "/")[2]
     assert aws("s3").head_object(Bucket=bucket, Key=key)["ContentType"] == "image/jpeg"
+    download = managed.caller("GET", managed.files()["a.png"]["download_url"]).headers["Location"]
+    headers = requests.get(download, timeout=60).headers
+    assert headers["Content-Disposition"] == "attachment; filename*=UTF-8''a.jpg", "it is saved as what it is"
+    assert headers["Content-Type"] == "image/jpeg"
+
+
+def test_a_name_loses_its_bidi_controls(managed: ManagedCollection) -> None:
+    answer = managed.upload("invoice\u202egpj.exe", picture("owl.jpg"))
+    assert answer.json()["result"]["file"] == "invoicegpj.exe"
+    download = managed.caller("GET", managed.files()["invoicegpj.exe"]["download_url"]).headers["Location"]
+    assert requests.get(download, timeout=60).headers["Content-Disposition"].endswith("invoicegpj.exe.jpg")
+
+
+def test_a_form_that_is_sent_again_never_reaches_the_file(
+    managed: ManagedCollection, aws: Any, stack: LocalSystem
+) -> None:
+    body, other = picture("owl.jpg"), picture("owl.jpg")[:-1] + b"\0"
+    upload = PresignedUpload(managed, "a.jpg", len(body))
+    assert upload.post(body)
+    assert upload.complete().status_code == 201
+    before = managed.files()["a.jpg"]
+    assert upload.post(other)
+    staged = f"uploads/{managed.files()['a.jpg']['s3_uri'].split('/', 4)[4].rpartition('/')[0]}/{upload.id}"
+    bucket = stack.outputs["ManagedBucketName"]
+    eventually(lambda: "Contents" not in aws("s3").list_objects_v2(Bucket=bucket, Prefix=staged))
+    assert upload.complete().status_code == 201
+    assert managed.files()["a.jpg"] == before
+    assert managed.exact_matches(body) == ["a.jpg"]
 
 
 def test_a_presigned_upload_that_is_no_picture_fails_with_its_reason_and_releases_its_quota(

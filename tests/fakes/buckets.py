@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.embeddings import ReadFailure
-from chalicelib.domain.errors import SourceDenied, SourceUnavailable
+from chalicelib.domain.errors import OutsideFolder, SourceDenied, SourceUnavailable
 from chalicelib.domain.files import ObjectInfo
 
 SCHEME = "fake-s3://"
@@ -101,6 +101,8 @@ class FakeSource:
                 yield s3_object
 
     def head_objects(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo | ReadFailure | None]:
+        for key in keys:
+            self._check(key)
         try:
             bucket = self._bucket()
         except SourceUnavailable as error:
@@ -109,7 +111,12 @@ class FakeSource:
 
     def presigned_get(self, key: str, *, seconds: int, file_name: str | None = None) -> str:
         suffix = f"?save-as={quote(file_name, safe='')}" if file_name is not None else ""
-        return f"{SCHEME}{self.name}/{quote(key, safe='')}{suffix}"
+        return f"{SCHEME}{self.name}/{quote(self._check(key), safe='')}{suffix}"
+
+    def _check(self, key: str) -> str:
+        if not key.startswith(self.prefix):
+            raise OutsideFolder("There is no such file.")
+        return key
 
     def _bucket(self) -> FakeBucket:
         bucket = self.sources.buckets.get(self.name)

@@ -13,6 +13,7 @@ from chalicelib.domain.uploads import FileLock, Upload, UploadRef, UploadState, 
 class Counts:
     """An account's usage: ``files`` and ``bytes`` of managed collections, ``all_files`` and ``all_bytes`` of all."""
 
+    collections: int = 0
     files: int = 0
     bytes: int = 0
     all_files: int = 0
@@ -31,7 +32,14 @@ class FakeQuotaLedger:
 
     def usage(self, account: str, month: str) -> Usage:
         counts = self._of(account)
-        return Usage(0, counts.files, counts.bytes, counts.uploads[month], counts.all_files, counts.all_bytes)
+        return Usage(
+            counts.collections,
+            counts.files,
+            counts.bytes,
+            counts.uploads[month],
+            counts.all_files,
+            counts.all_bytes,
+        )
 
     def reserve(self, upload: Upload, plan: Plan) -> bool:
         counts = self._of(upload.account)
@@ -45,10 +53,6 @@ class FakeQuotaLedger:
 
     def upload(self, ref: UploadRef) -> Upload | None:
         return self.uploads.get(ref)
-
-    def expired(self, account: str, now: datetime) -> list[Upload]:
-        uploads = [upload for upload in self.uploads.values() if upload.account == account]
-        return [upload for upload in uploads if upload.state is UploadState.PENDING and upload.expires_at < now]
 
     def refund(self, upload: Upload, reason: str, detail: str, now: datetime) -> bool:
         stored = self.uploads.get(upload.ref)
@@ -91,6 +95,10 @@ class FakeQuotaLedger:
             return False
         counts.all_files, counts.all_bytes = counted
         return True
+
+    def count_collections(self, account: str, change: int) -> None:
+        """Change the number of collections, as the fake of the registry does."""
+        self._of(account).collections += change
 
     def move(self, account: str, files: int, size: int) -> None:
         """Change the usage of all collections, as the fakes of the catalogue and of the registry do."""

@@ -30,6 +30,7 @@ class FakeRegistry:
         if collection.type is CollectionType.S3 and (collection.bucket, collection.prefix) in sources:
             raise DuplicateCollection("There is one.", field="bucket")
         self._collections.add(collection)
+        self._quota_ledger.count_collections(collection.account, 1)
 
     def change(self, collection: Collection, changes: Mapping[str, Any]) -> Collection:
         current = self._collections.get(collection.account, collection.uuid)
@@ -45,6 +46,7 @@ class FakeRegistry:
         if key not in self._collections.stored:
             raise NotFound("There is no such collection.")
         deleted = self.deleting[key] = self._collections.stored.pop(key)
+        self._quota_ledger.count_collections(deleted.account, -1)
         if deleted.type is CollectionType.S3:
             self._quota_ledger.move(deleted.account, -deleted.total_files, -deleted.total_size)
 

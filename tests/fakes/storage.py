@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from urllib.parse import quote
 
-from chalicelib.domain.errors import NotFound
+from chalicelib.domain.errors import Contention, NotFound
 from chalicelib.domain.files import ObjectInfo
-from chalicelib.domain.uploads import UploadForm
+from chalicelib.domain.uploads import ManagedArea, UploadForm
 from chalicelib.services.ports import Clock
 from tests.fakes.buckets import SCHEME, FakeSources, etag
 from tests.fakes.clock import FakeClock
@@ -29,34 +29,37 @@ class FakeStorage:
     def bucket(self) -> str:
         return self._bucket
 
-    def put(self, key: str, body: bytes, content_type: str) -> ObjectInfo:
+    def put(self, area: ManagedArea, key: str, body: bytes, content_type: str) -> ObjectInfo:
         assert "/" in content_type
-        self._sources.bucket(self._bucket).put(key, body)
+        self._sources.bucket(self._bucket).put(area.check(key), body)
         return ObjectInfo(key, etag(body), len(body))
 
-    def copy(self, key: str, target: str, content_type: str, *, upload: str) -> None:
+    def copy(self, area: ManagedArea, key: str, target: str, content_type: str, *, md5: str, upload: str) -> None:
         assert "/" in content_type
         managed = self._sources.bucket(self._bucket)
-        if key not in managed.objects:
+        if area.check(key) not in managed.objects:
             raise NotFound("The uploaded file no longer exists.")
-        managed.put(target, managed.objects[key], upload=upload)
+        if etag(managed.objects[key]) != md5:
+            raise Contention("The file was sent again while it was read.")
+        managed.put(area.check(target), managed.objects[key], upload=upload)
 
-    def stored_by(self, key: str) -> str | None:
+    def stored_by(self, area: ManagedArea, key: str) -> str | None:
         managed = self._sources.bucket(self._bucket)
-        return managed.uploads.get(key, "") if key in managed.objects else None
+        return managed.uploads.get(key, "") if area.check(key) in managed.objects else None
 
-    def delete(self, key: str) -> None:
-        self._sources.bucket(self._bucket).delete(key)
+    def delete(self, area: ManagedArea, key: str) -> None:
+        self._sources.bucket(self._bucket).delete(area.check(key))
 
-    def presigned_get(self, key: str, *, seconds: int) -> str:
-        return f"{SCHEME}{self._bucket}/{quote(key, safe='')}"
+    def presigned_get(self, area: ManagedArea, key: str, *, seconds: int) -> str:
+        return f"{SCHEME}{self._bucket}/{quote(area.check(key), safe='')}"
 
-    def presigned_form(self, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
-        return UploadForm(f"{SCHEME}{self._bucket}", {"key": key, "size": str(size), "Content-Type": content_type})
+    def presigned_form(self, area: ManagedArea, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
+        fields = {"key": area.check(key), "size": str(size), "Content-Type": content_type}
+        return UploadForm(f"{SCHEME}{self._bucket}", fields)
 
-    def delete_page(self, prefix: str) -> bool:
+    def delete_page(self, area: ManagedArea) -> bool:
         managed = self._sources.bucket(self._bucket)
-        keys = [key for key in managed.objects if key.startswith(prefix)][:MAX_KEYS_PER_DELETION]
+        keys = [key for key in managed.objects if key.startswith(area.prefixes)][:MAX_KEYS_PER_DELETION]
         for key in keys:
             managed.delete(key)
         return bool(keys)

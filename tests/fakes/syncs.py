@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from chalicelib.domain.collections import Collection, SyncState, SyncStatus, Trigger
+from chalicelib.domain.collections import CANCELLATIONS_PERIOD, Collection, SyncState, SyncStatus, Trigger
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.messages import IndexBatch, SyncStep
 from chalicelib.domain.syncs import BatchRecord, KeyRange, PendingBatch, Progress, Tally
@@ -26,8 +26,11 @@ class FakeSyncs:
         stored = self._collections.get(collection.account, collection.uuid)
         if stored is None or stored.sync.status_at(now) is SyncStatus.IN_PROGRESS:
             return False
+        if sync.trigger is Trigger.MANUAL and stored.sync.next_start(now) is not None:
+            return False
         assert sync.id is not None
-        last = {name: getattr(stored.sync, name) for name in ("last_sync", "last_manual_sync", "last_auto_sync")}
+        kept = ("last_sync", "last_manual_sync", "last_auto_sync", "cancelled", "cancelled_since")
+        last = {name: getattr(stored.sync, name) for name in kept}
         self._collections.put(replace(stored, sync=replace(sync, files_before=stored.total_files, **last)))
         self.ranges |= {(sync.id, key_range.number): key_range for key_range in key_ranges}
         return True
@@ -131,6 +134,13 @@ class FakeSyncs:
         changes: dict[str, Any] = {"status": status}
         if reason is not None:
             changes["reason"] = reason
+        if status is SyncStatus.CANCELLED:
+            since = running.sync.cancelled_since
+            recent = since is not None and since > now - CANCELLATIONS_PERIOD
+            changes |= {
+                "cancelled": running.sync.cancelled + 1 if recent else 1,
+                "cancelled_since": since if recent else now,
+            }
         if status is SyncStatus.COMPLETED:
             last = "last_auto_sync" if running.sync.trigger is Trigger.AUTO else "last_manual_sync"
             changes |= {"last_sync": now, last: now}

@@ -123,4 +123,6 @@ def _sync_state(values: dict[str, Any]) -> SyncState:
         last_sync=optional_time(values.get("last_sync")),
         last_manual_sync=optional_time(values.get("last_manual_sync")),
         last_auto_sync=optional_time(values.get("last_auto_sync")),
+        cancelled=values.get("sync_cancelled", 0),
+        cancelled_since=optional_time(values.get("sync_cancelled_since")),
     )

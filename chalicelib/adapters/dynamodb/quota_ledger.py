@@ -7,7 +7,6 @@ its lock. What changes together is written in one conditional transaction, so th
 drift, even after crashes.
 """
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -60,10 +59,6 @@ class DynamoDBQuotaLedger:
     def upload(self, ref: UploadRef) -> Upload | None:
         values = self._get(ref.account, f"upload#{ref.collection}#{ref.id}")
         return _upload(values) if values else None
-
-    def expired(self, account: str, now: datetime) -> list[Upload]:
-        uploads = (_upload(from_item(item)) for item in self._query(account, "upload#"))
-        return [upload for upload in uploads if upload.state is UploadState.PENDING and upload.expires_at < now]
 
     def refund(self, upload: Upload, reason: str, detail: str, now: datetime) -> bool:
         values = {":state": UploadState.FAILED, ":reason": reason, ":detail": detail}
@@ -201,10 +196,6 @@ class DynamoDBQuotaLedger:
     def _page(self, account: str, prefix: str) -> list[dict[str, Any]]:
         items = self._client.query(**self._with_prefix(account, prefix), Limit=ITEMS_PER_DELETED_PAGE)["Items"]
         return [from_item(item) for item in items]
-
-    def _query(self, account: str, prefix: str) -> Iterator[Any]:
-        for page in self._client.get_paginator("query").paginate(**self._with_prefix(account, prefix)):
-            yield from page["Items"]
 
     def _with_prefix(self, account: str, prefix: str) -> Any:
         return {

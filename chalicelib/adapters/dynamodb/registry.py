@@ -1,10 +1,15 @@
 """The registry of collections in DynamoDB.
 
 Beside the collection's own item, the accounts table has ``account#UUID``/``usage`` with the number of collections, and
-``account#UUID``/``source#BUCKET/PREFIX`` with the external id for a bucket's folder and the collection on it, if there
-is one. One transaction writes all three, so that the count and the uniqueness always hold.
+``account#UUID``/``source#BUCKET/PREFIX`` with the collection on a bucket's folder. One transaction writes all three, so
+that the count and the uniqueness always hold.
+
+``account#UUID``/``external-ids`` has the secret from which the account's external ids are derived: a check of a bucket
+stores nothing. An external id that ``source#BUCKET/PREFIX`` has itself is older than the secret, and stays.
 """
 
+import base64
+import hmac
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
@@ -21,6 +26,8 @@ from chalicelib.domain.errors import DuplicateCollection, NotFound, QuotaExceede
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
+SECRET_BYTES = 32
+EXTERNAL_ID_BYTES = 24  # 192 bits, 32 characters in base64; STS takes 2 to 1,224 characters
 _NOT_DELETED = "attribute_exists(#u) AND attribute_not_exists(deleted_at)"
 
 
@@ -31,14 +38,26 @@ class DynamoDBRegistry:
         self._collections = collections_table
 
     def external_id(self, account: str, bucket: str, prefix: str) -> str:
+        stored = self._accounts_item(_source_key(account, bucket, prefix))
+        if "external_id" in stored:
+            return str(stored["external_id"])
+        secret = self._accounts_item(_secret_key(account)).get("external_id_secret") or self._new_secret(account)
+        return _derived_external_id(secret, bucket, prefix)
+
+    def _new_secret(self, account: str) -> bytes:
+        """Store the account's secret, unless another request has done so; returns the one that is stored."""
         response = self._client.update_item(
             TableName=self._accounts,
-            Key=_source_key(account, bucket, prefix),
-            UpdateExpression="SET external_id = if_not_exists(external_id, :new)",
-            ExpressionAttributeValues=to_item({":new": secrets.token_urlsafe(24)}),
+            Key=_secret_key(account),
+            UpdateExpression="SET external_id_secret = if_not_exists(external_id_secret, :new)",
+            ExpressionAttributeValues=to_item({":new": secrets.token_bytes(SECRET_BYTES)}),
             ReturnValues="ALL_NEW",
         )
-        return str(from_item(response["Attributes"])["external_id"])
+        return bytes(from_item(response["Attributes"])["external_id_secret"])
+
+    def _accounts_item(self, key: dict[str, Any]) -> dict[str, Any]:
+        item = self._client.get_item(TableName=self._accounts, Key=key, ConsistentRead=True).get("Item")
+        return from_item(item) if item else {}
 
     def add(self, collection: Collection, limit: int) -> None:
         if limit < 1:
@@ -114,13 +133,7 @@ class DynamoDBRegistry:
             count["ExpressionAttributeValues"] |= to_item(
                 {":files": -collection.total_files, ":bytes": -collection.total_size}
             )
-            release_folder = {
-                "TableName": self._accounts,
-                "Key": _source_key(collection.account, collection.bucket, collection.prefix),
-                "UpdateExpression": "REMOVE #c",
-                "ExpressionAttributeNames": {"#c": "collection"},
-            }
-            parts.append({"Update": release_folder})
+            parts.append(self._release_folder(collection))
         return transact(self._client, parts)
 
     def deleted(self, account: str, uuid: str) -> Collection | None:
@@ -135,6 +148,16 @@ class DynamoDBRegistry:
             ConditionExpression="attribute_not_exists(#u) OR attribute_exists(deleted_at)",
             ExpressionAttributeNames={"#u": "uuid"},
         )
+
+    def _release_folder(self, collection: Collection) -> Any:
+        """Return the part of a transaction that frees the folder for another collection."""
+        key = _source_key(collection.account, collection.bucket, collection.prefix)
+        folder: dict[str, Any] = {"TableName": self._accounts, "Key": key}
+        if "external_id" not in self._accounts_item(key):
+            return {"Delete": folder}
+        # Its role demands this id, and may be used again.
+        names = {"#c": "collection"}
+        return {"Update": {**folder, "UpdateExpression": "REMOVE #c", "ExpressionAttributeNames": names}}
 
     def _take_folder(self, collection: Collection) -> Any:
         """Return the part of a transaction that sets the folder's collection, unless it has one."""
@@ -164,6 +187,16 @@ def _limit_reached(limit: int) -> QuotaExceeded:
 
 def _collection_key(collection: Collection) -> dict[str, Any]:
     return to_item({"account": collection.account, "uuid": collection.uuid})
+
+
+def _derived_external_id(secret: bytes, bucket: str, prefix: str) -> str:
+    """Without the secret, one folder's external id says nothing about another's."""
+    digest = hmac.digest(secret, f"{bucket}/{prefix}".encode(), "sha256")
+    return base64.urlsafe_b64encode(digest[:EXTERNAL_ID_BYTES]).decode()
+
+
+def _secret_key(account: str) -> dict[str, Any]:
+    return to_item({"pk": f"account#{account}", "sk": "external-ids"})
 
 
 def _source_key(account: str, bucket: str, prefix: str) -> dict[str, Any]:

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.adapters.dynamodb.collections import SYNC_COUNTS
 from chalicelib.adapters.dynamodb.items import from_item, to_attribute, to_item
 from chalicelib.adapters.dynamodb.transactions import retry_conflicts, transact
-from chalicelib.domain.collections import Collection, SyncState, SyncStatus, Trigger
+from chalicelib.domain.collections import (
+    CANCELLATIONS_PERIOD,
+    MAX_CANCELLATIONS,
+    Collection,
+    SyncState,
+    SyncStatus,
+    Trigger,
+)
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.messages import IndexBatch, SyncStep
 from chalicelib.domain.syncs import SYNC_RECORD_RETENTION, BatchRecord, KeyRange, PendingBatch, Progress, Tally
@@ -24,6 +31,10 @@ if TYPE_CHECKING:
 _RUNNING = "sync_id = :sync AND sync_status = :running"
 # Batches of a sync that waits for confirmation are still in the queue, and count.
 _COUNTING = "sync_id = :sync AND sync_status IN (:running, :needs_confirmation)"
+_FEW_CANCELLATIONS = (
+    "attribute_not_exists(sync_cancelled_since) OR sync_cancelled_since <= :period_start "
+    "OR sync_cancelled < :max_cancelled"
+)
 _PROGRESS_FIELDS = tuple(field.name for field in fields(KeyRange) if field.name not in ("number", "fencing_token"))
 
 
@@ -49,12 +60,17 @@ class DynamoDBSyncs:
             **{f"sync_{name}": 0 for name in SYNC_COUNTS},
         }
         assignments = ", ".join(f"{name} = :{name}" for name in values)
+        condition = "attribute_exists(#u) AND (sync_status <> :sync_status OR sync_lease_until < :now)"
+        limits: dict[str, Any] = {}
+        if sync.trigger is Trigger.MANUAL:
+            condition += f" AND ({_FEW_CANCELLATIONS})"
+            limits = {":period_start": now - CANCELLATIONS_PERIOD, ":max_cancelled": MAX_CANCELLATIONS}
         update = self._collection_update(
             collection.account,
             collection.uuid,
             f"SET {assignments}, sync_files_before = total_files REMOVE sync_reason",
-            "attribute_exists(#u) AND (sync_status <> :sync_status OR sync_lease_until < :now)",
-            {":now": now, **{f":{name}": value for name, value in values.items()}},
+            condition,
+            {":now": now, **limits, **{f":{name}": value for name, value in values.items()}},
         ) | {"ExpressionAttributeNames": {"#u": "uuid"}}
         puts = [
             {"Put": {"TableName": self._syncs, "Item": _key_range_item(sync.id, key_range, now)}}
@@ -163,6 +179,10 @@ class DynamoDBSyncs:
         values: dict[str, Any] = {":status": status, ":sync": sync}
         if reason is not None:
             change, values = f"{change}, sync_reason = :reason", {**values, ":reason": reason}
+        if status is SyncStatus.CANCELLED:
+            return self._cancel(
+                account, collection, change, {**values, ":period_start": now - CANCELLATIONS_PERIOD}, now
+            )
         if status is not SyncStatus.COMPLETED:
             return self._update(account, collection, change, values)
         values[":now"] = now
@@ -177,6 +197,20 @@ class DynamoDBSyncs:
                 " AND sync_trigger = :trigger",
             )
             for trigger, name in times.items()
+        )
+
+    def _cancel(self, account: str, collection: str, change: str, values: dict[str, Any], now: datetime) -> bool:
+        """End the sync and count the cancellation, in the present period or as the first of another."""
+        counted, first = "sync_cancelled_since > :period_start", "sync_cancelled = :one, sync_cancelled_since = :now"
+        values[":one"] = 1
+        return self._update(
+            account, collection, f"{change} ADD sync_cancelled :one", values, f" AND {counted}"
+        ) or self._update(
+            account,
+            collection,
+            f"{change}, {first}",
+            {**values, ":now": now},
+            f" AND (attribute_not_exists(sync_cancelled_since) OR NOT {counted})",
         )
 
     def splits(self, collection: str) -> list[str]:

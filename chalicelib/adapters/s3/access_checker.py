@@ -1,6 +1,7 @@
 """The check of a customer's bucket: its role, its region, and whether it can be listed and read."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,14 +24,15 @@ class S3AccessChecker:
     sources: S3Sources
 
     def check(self, collection: Collection) -> list[AccessProblem]:
-        try:
-            source = self.sources.of(collection)
-        except SourceUnavailable as error:
-            return [_role_problem(collection, error)]
-        try:
-            return list(_bucket_problems(source, collection))
-        except BotoCoreError as error:
-            raise SourceUnavailable(f"S3 could not be reached for the bucket {collection.bucket}.") from error
+        with ExitStack() as until_checked:
+            try:
+                source = until_checked.enter_context(self.sources.once(collection))
+            except SourceUnavailable as error:
+                return [_role_problem(collection, error)]
+            try:
+                return list(_bucket_problems(source, collection))
+            except BotoCoreError as error:
+                raise SourceUnavailable(f"S3 could not be reached for the bucket {collection.bucket}.") from error
 
 
 def _role_problem(collection: Collection, error: SourceUnavailable) -> AccessProblem:

@@ -1,8 +1,10 @@
 """Collections' buckets on S3: a customer's through the role they created, the managed one with our own permission."""
 
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.domain.bucket_access import session_policy
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.embeddings import ReadFailure
-from chalicelib.domain.errors import SourceDenied, SourceUnavailable
+from chalicelib.domain.errors import OutsideFolder, SourceDenied, SourceUnavailable
 from chalicelib.domain.files import ObjectInfo
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 MAX_PARALLEL_HEADS = 8  # below the ten connections that urllib3 keeps for a client
 SESSION_SECONDS = 3600
+MAX_SESSIONS = 64  # each with an S3 client, which takes about 0.4 MB
 SESSION_RENEWAL_MARGIN = timedelta(minutes=20)  # a presigned URL expires with the credentials that signed it
 _HEAD_REFUSALS = {"403": "access_denied", "AccessDenied": "access_denied", "400": "source_refused"}
 # Only the bucket's owner can resolve these; any other error may be transient.
@@ -38,7 +41,9 @@ class Credentials:
 
 @dataclass(slots=True)
 class S3Sources:
-    """Returns the bucket behind a collection, and keeps the sessions of customers' roles until shortly before expiry.
+    """Returns the bucket behind a collection, and keeps the sessions of customers' roles that were used last.
+
+    A session is renewed shortly before it expires.
 
     Args:
         own_client: the S3 client with our own credentials.
@@ -49,7 +54,7 @@ class S3Sources:
     own_client: "S3Client"
     make_sts_client: "Callable[[], STSClient]"
     make_client: "Callable[[str, Credentials], S3Client]"
-    _sessions: "dict[str, tuple[datetime, S3Client]]" = field(default_factory=dict)
+    _sessions: "OrderedDict[str, tuple[datetime, S3Client]]" = field(default_factory=OrderedDict)  # latest used last
 
     def of(self, collection: Collection) -> "BucketSource":
         if collection.type is CollectionType.MANAGED:
@@ -59,7 +64,22 @@ class S3Sources:
         if client is None or expires_at - SESSION_RENEWAL_MARGIN < datetime.now(UTC):
             expires_at, client = self._assume_role(collection)
             self._sessions[session] = (expires_at, client)
+        self._sessions.move_to_end(session)
+        if len(self._sessions) > MAX_SESSIONS:
+            self._sessions.popitem(last=False)
         return BucketSource(client, collection.bucket, collection.prefix, collection.bucket_owner)
+
+    @contextmanager
+    def once(self, collection: Collection) -> "Iterator[BucketSource]":
+        """The bucket of a collection that is only checked: its session is not kept, and its connections are closed."""
+        if collection.type is CollectionType.MANAGED:
+            yield self.of(collection)
+            return
+        _, client = self._assume_role(collection)
+        try:
+            yield BucketSource(client, collection.bucket, collection.prefix, collection.bucket_owner)
+        finally:
+            client.close()
 
     def _assume_role(self, collection: Collection) -> "tuple[datetime, S3Client]":
         assert collection.role_arn is not None and collection.external_id is not None
@@ -79,7 +99,10 @@ class S3Sources:
 
 @dataclass(frozen=True, slots=True)
 class BucketSource:
-    """The part of a bucket under a prefix; ``owner`` is the AWS account that the bucket must belong to, if given."""
+    """The part of a bucket under a prefix; ``owner`` is the AWS account that the bucket must belong to, if given.
+
+    It refuses keys outside the prefix itself: with our own permission, S3 would tell of every managed collection.
+    """
 
     client: "S3Client"
     bucket: str
@@ -99,14 +122,22 @@ class BucketSource:
             raise _error_type(error)(f"The bucket {self.bucket} cannot be listed: {error}") from error
 
     def head_objects(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo | ReadFailure | None]:
+        for key in keys:
+            self._check(key)
         with ThreadPoolExecutor(MAX_PARALLEL_HEADS) as pool:
             return dict(zip(keys, pool.map(self._head, keys), strict=True))
 
     def presigned_get(self, key: str, *, seconds: int, file_name: str | None = None) -> str:
-        parameters = {"Bucket": self.bucket, "Key": key}
+        parameters = {"Bucket": self.bucket, "Key": self._check(key)}
         if file_name is not None:
             parameters["ResponseContentDisposition"] = f"attachment; filename*=UTF-8''{quote(file_name, safe='')}"
         return self.client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
+
+    def _check(self, key: str) -> str:
+        """The key itself; raises OutsideFolder unless it is under the prefix."""
+        if not key.startswith(self.prefix):
+            raise OutsideFolder("There is no such file.")
+        return key
 
     def _head(self, key: str) -> ObjectInfo | ReadFailure | None:
         try:

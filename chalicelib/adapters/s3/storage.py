@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.domain.errors import NotFound, Unavailable
+from chalicelib.domain.errors import Contention, NotFound, Unavailable
 from chalicelib.domain.files import ObjectInfo
-from chalicelib.domain.uploads import UploadForm
+from chalicelib.domain.uploads import ManagedArea, UploadForm
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MAX_KEYS_PER_DELETION = 1000  # of a DeleteObjects
 _UPLOAD = "similarix-upload"  # the metadata of a stored file that names its upload
 _NOT_FOUND_CODES = ("NoSuchKey", "404")
+_CHANGED_CODES = ("PreconditionFailed", "412")
 
 
 class S3Storage:
@@ -28,16 +29,21 @@ class S3Storage:
     def bucket(self) -> str:
         return self._managed
 
-    def put(self, key: str, body: bytes, content_type: str) -> ObjectInfo:
-        response = self._client.put_object(Bucket=self._managed, Key=key, Body=body, ContentType=content_type)
+    def put(self, area: ManagedArea, key: str, body: bytes, content_type: str) -> ObjectInfo:
+        response = self._client.put_object(
+            Bucket=self._managed, Key=area.check(key), Body=body, ContentType=content_type
+        )
         return ObjectInfo(key, response["ETag"].strip('"'), len(body))
 
-    def copy(self, key: str, target: str, content_type: str, *, upload: str) -> None:
+    def copy(self, area: ManagedArea, key: str, target: str, content_type: str, *, md5: str, upload: str) -> None:
         try:
             self._client.copy_object(
                 Bucket=self._managed,
-                Key=target,
-                CopySource={"Bucket": self._managed, "Key": key},
+                Key=area.check(target),
+                CopySource={"Bucket": self._managed, "Key": area.check(key)},
+                # The ETag of an object that was sent whole is its MD5, in a bucket that S3 encrypts with its own key:
+                # https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+                CopySourceIfMatch=f'"{md5}"',
                 MetadataDirective="REPLACE",
                 ContentType=content_type,
                 Metadata={_UPLOAD: upload},
@@ -45,36 +51,39 @@ class S3Storage:
         except ClientError as error:
             if error.response["Error"]["Code"] in _NOT_FOUND_CODES:
                 raise NotFound("The uploaded file no longer exists. Upload it again.") from error
+            if error.response["Error"]["Code"] in _CHANGED_CODES:
+                raise Contention("The file was sent again while it was read. Try again in a moment.") from error
             raise
 
-    def stored_by(self, key: str) -> str | None:
+    def stored_by(self, area: ManagedArea, key: str) -> str | None:
         try:
-            return self._client.head_object(Bucket=self._managed, Key=key)["Metadata"].get(_UPLOAD, "")
+            head = self._client.head_object(Bucket=self._managed, Key=area.check(key))
         except ClientError as error:
             if error.response["Error"]["Code"] in _NOT_FOUND_CODES:
                 return None
             raise
+        return head["Metadata"].get(_UPLOAD, "")
 
-    def delete(self, key: str) -> None:
-        self._client.delete_object(Bucket=self._managed, Key=key)
+    def delete(self, area: ManagedArea, key: str) -> None:
+        self._client.delete_object(Bucket=self._managed, Key=area.check(key))
 
-    def presigned_get(self, key: str, *, seconds: int) -> str:
+    def presigned_get(self, area: ManagedArea, key: str, *, seconds: int) -> str:
         return self._client.generate_presigned_url(
-            "get_object", Params={"Bucket": self._managed, "Key": key}, ExpiresIn=seconds
+            "get_object", Params={"Bucket": self._managed, "Key": area.check(key)}, ExpiresIn=seconds
         )
 
-    def presigned_form(self, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
+    def presigned_form(self, area: ManagedArea, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
         form = self._client.generate_presigned_post(
             self._managed,
-            key,
+            area.check(key),
             Fields={"Content-Type": content_type},
             Conditions=[{"Content-Type": content_type}, ["content-length-range", size, size]],
             ExpiresIn=seconds,
         )
         return UploadForm(form["url"], form["fields"])
 
-    def delete_page(self, prefix: str) -> bool:
-        return self._delete_page(self._managed, prefix)
+    def delete_page(self, area: ManagedArea) -> bool:
+        return any(self._delete_page(self._managed, prefix) for prefix in area.prefixes)
 
     def delete_thumbnails_page(self, collection: str) -> bool:
         return self._delete_page(self._thumbnails, f"{collection}/")

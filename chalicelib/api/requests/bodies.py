@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection as Names
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,7 @@ from chalicelib.domain.collections import (
 )
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.image_files import parse_file_name
+from chalicelib.domain.texts import check_storable, excerpt
 from chalicelib.domain.uploads import NewUpload, parse_mime_type, parse_upload_size
 
 Body = Mapping[str, object]
@@ -38,21 +39,44 @@ _SYNC_OPTIONS = ("dry_run", "confirm_removals", "retry_failed")
 
 
 def json_object(request: Request) -> dict[str, Any]:
-    """Raises InvalidRequest when the body is not a JSON object."""
+    """The body, a JSON object in UTF-8.
+
+    Raises:
+        InvalidRequest: it is something else, or one of its strings cannot be stored; named after the outermost field.
+    """
+    raw = request.raw_body
     try:
-        body = json.loads(request.raw_body)
+        body = json.loads(raw if isinstance(raw, str) else raw.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        raise InvalidRequest("Send a JSON object as the body.") from None
+        raise InvalidRequest("Send a JSON object as the body, in UTF-8.") from None
     if not isinstance(body, dict):
         raise InvalidRequest("Send a JSON object as the body, not another JSON value.")
+    for name, value in body.items():
+        check_storable(name, name)
+        for text in _texts(value):
+            check_storable(text, name)
     return body
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All strings in a JSON value, without recursion: it may be nested deeply."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                yield text
+            case list() as items:
+                waiting += items
+            case dict() as members:
+                waiting += [*members, *members.values()]
 
 
 def reject_unknown_fields(body: Body, known: Names[str]) -> None:
     """Raises InvalidRequest for an unknown field: a misspelt one must not be ignored."""
     for field in body:
         if field not in known:
-            raise InvalidRequest(f"There is no field '{field}' here. Correct its name, or leave it out.", field=field)
+            shown = excerpt(field)
+            raise InvalidRequest(f"There is no field '{shown}' here. Correct its name, or leave it out.", field=shown)
 
 
 # Each of the following raises the errors of its fields: mostly InvalidRequest, which names the field.
@@ -95,7 +119,8 @@ def parse_sync_options(request: Request) -> SyncOptions:
     for name, value in body.items():
         if name not in _SYNC_OPTIONS:
             options = ", ".join(_SYNC_OPTIONS)
-            raise InvalidRequest(f"A sync has no option '{name}'; its options are {options}.", field=name)
+            shown = excerpt(name)
+            raise InvalidRequest(f"A sync has no option '{shown}'; its options are {options}.", field=shown)
         if not isinstance(value, bool):
             raise InvalidRequest(f"{name} is true or false.", field=name)
     return SyncOptions(**body)

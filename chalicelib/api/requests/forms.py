@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from chalice.app import Request
-from multipart import MultipartError, MultipartParser, parse_options_header
+from multipart import MultipartError, MultipartParser, MultipartPart, parse_options_header
 
 from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.texts import check_storable, excerpt
 
 FORM_PARTS_LIMIT = 32
+FIELD_LIMIT = 8192  # bytes of a text field; a cursor has at most 4,096
 _INSTRUCTION = "Send the picture as multipart/form-data in a part named 'file'."
 
 
@@ -30,17 +32,19 @@ def parse_form(request: Request) -> Form:
     """The form of a request that uploads one file.
 
     Raises:
-        InvalidRequest: the body is not a form, or does not have exactly one part named ``file``.
+        InvalidRequest: the body is not a form, does not have exactly one part named ``file``, or has a text field
+            that is too long or not UTF-8.
     """
     content_type, options = parse_options_header(request.headers.get("content-type", ""))
-    if content_type != "multipart/form-data" or not options.get("boundary"):
+    boundary = options.get("boundary", "")
+    if content_type != "multipart/form-data" or not boundary or not boundary.isascii():
         raise InvalidRequest(_INSTRUCTION, field="file")
     body = request.raw_body
     assert isinstance(body, bytes)  # every body arrives as base64, and Chalice has decoded it
     try:
         parts = MultipartParser(
             BytesIO(body),
-            options["boundary"],
+            boundary,
             len(body),
             part_limit=FORM_PARTS_LIMIT,
             spool_limit=len(body),
@@ -52,5 +56,17 @@ def parse_form(request: Request) -> Form:
     if len(files) != 1:
         count = "no part" if not files else "more than one part"
         raise InvalidRequest(f"The form has {count} named 'file'. {_INSTRUCTION}", field="file")
-    fields = [(part.name, part.value) for part in parts if part.name != "file" and part.filename is None]
+    fields = [_text_field(part) for part in parts if part.name != "file" and part.filename is None]
     return Form(files[0].filename, files[0].raw, tuple(fields))
+
+
+def _text_field(part: MultipartPart) -> tuple[str, str]:
+    """A field's name and value. Its part may name a charset, which is ignored: decoding some takes quadratic time."""
+    name = check_storable(part.name or "", part.name)
+    if part.size > FIELD_LIMIT:
+        raise InvalidRequest(f"A field of a form has at most {FIELD_LIMIT:,} bytes.", field=excerpt(name))
+    try:
+        value = part.raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidRequest("Send the fields of a form in UTF-8.", field=excerpt(name)) from None
+    return name, check_storable(value, name)

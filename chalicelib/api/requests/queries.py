@@ -6,6 +6,7 @@ from chalice.app import Request
 
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.files import FileState
+from chalicelib.domain.texts import check_storable
 
 LIMIT_DEFAULT, LIMIT_MAX = 16, 100  # results of one page
 DISTANCE_MAX = 2  # the cosine distance of opposite vectors
@@ -21,8 +22,9 @@ def parameter(request: Request, name: str) -> str | None:
 
 
 def parameters(request: Request, name: str) -> list[str]:
-    """All values of a query parameter, in their order."""
-    return list(request.query_params.getlist(name)) if request.query_params and name in request.query_params else []
+    """All values of a query parameter, in their order; raises InvalidRequest for one that cannot be stored."""
+    given = request.query_params.getlist(name) if request.query_params and name in request.query_params else []
+    return [check_storable(value, name) for value in given]
 
 
 def parse_limit(text: str | None) -> int:

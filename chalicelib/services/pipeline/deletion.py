@@ -7,11 +7,10 @@ none of them can be running, removes what they wrote, and then the soft-deleted 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.messages import DeletionStep
-from chalicelib.domain.uploads import INLINE_STAGING, PRESIGNED_STAGING
+from chalicelib.domain.uploads import ManagedArea
 from chalicelib.services.ports import (
     Catalogue,
     Clock,
@@ -79,10 +78,6 @@ class Deletion:
             lambda: self.storage.delete_thumbnails_page(uuid),
         ]
         if collection.type is CollectionType.MANAGED:
-            removals.append(lambda: self.storage.delete_page(collection.prefix))
-            removals += [
-                partial(self.storage.delete_page, f"{folder}/{account}/{uuid}/")
-                for folder in (PRESIGNED_STAGING, INLINE_STAGING)
-            ]
+            removals.append(lambda: self.storage.delete_page(ManagedArea(account, uuid)))
             removals.append(lambda: self.quota_ledger.delete_page(account, uuid, self.now()))
         return removals

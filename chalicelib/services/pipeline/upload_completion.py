@@ -115,7 +115,7 @@ class UploadCompletion:
         """
         upload = self.quota_ledger.upload(ref)
         if upload is None or upload.state is not UploadState.PENDING:
-            self.storage.delete(upload.staged_key if upload else staged_key(PRESIGNED_STAGING, ref))
+            self.storage.delete(ref.area, upload.staged_key if upload else staged_key(PRESIGNED_STAGING, ref))
             if upload is not None and upload.state is UploadState.FAILED:
                 self._unlist(upload)  # the worker that failed the upload may have crashed before this
             return
@@ -134,7 +134,7 @@ class UploadCompletion:
         """
         if not self.quota_ledger.refund(upload, failure.reason, failure.detail, self.now()):
             return
-        self.storage.delete(upload.staged_key)
+        self.storage.delete(upload.area, upload.staged_key)
         self._unlist(replace(upload, reason=failure.reason, detail=failure.detail))
 
     def _complete_unless_locked(self, upload: Upload, *, polled: bool) -> CompletedUpload | None:
@@ -159,7 +159,7 @@ class UploadCompletion:
         finally:
             if not unlocked:
                 self.quota_ledger.unlock(lock)
-        self.storage.delete(current.staged_key)
+        self.storage.delete(current.area, current.staged_key)
         assert current.mime_type is not None
         return CompletedUpload(current.file_name, current.mime_type)
 
@@ -170,7 +170,7 @@ class UploadCompletion:
             return self._store(upload, lock, staged, polled=polled)
         if staged.failure is None:
             raise staged.error
-        stored_by = self.storage.stored_by(upload.key)
+        stored_by = self.storage.stored_by(upload.area, upload.key)
         if stored_by == upload.id:
             return self._store(upload, lock, None, polled=polled)
         if stored_by is None and lock.charged is not None:
@@ -204,7 +204,7 @@ class UploadCompletion:
         """Embed the staged file and store its thumbnail; returns the thumbnail's key, too."""
         thumbnail = new_thumbnail_key(file_uuid(upload.collection, upload.key))
         thumbnail_url = self.storage.thumbnail_upload_url(upload.collection, thumbnail, seconds=EMBEDDER_URL_SECONDS)
-        source_url = self.storage.presigned_get(upload.staged_key, seconds=EMBEDDER_URL_SECONDS)
+        source_url = self.storage.presigned_get(upload.area, upload.staged_key, seconds=EMBEDDER_URL_SECONDS)
         (result,) = self.embedder.embed_objects([ObjectToEmbed(source_url, thumbnail_url)])
         return result, thumbnail
 
@@ -215,7 +215,7 @@ class UploadCompletion:
         """
         try:
             if image is not None:
-                self._copy_staged(upload, mime_type(image.embedding.format))
+                self._copy_staged(upload, image.embedding)
             if not self._index_stored(upload, image):
                 self._delete_stored(upload, lock)
                 return None
@@ -228,9 +228,11 @@ class UploadCompletion:
             raise
         return replace(upload, state=UploadState.DONE, mime_type=content_type)
 
-    def _copy_staged(self, upload: Upload, content_type: str) -> None:
+    def _copy_staged(self, upload: Upload, embedding: ImageEmbedding) -> None:
+        area, content_type = upload.area, mime_type(embedding.format)
         try:
-            self.storage.copy(upload.staged_key, upload.key, content_type, upload=upload.id)
+            # Only the bytes that the embedder has opened: the client may have sent others since.
+            self.storage.copy(area, upload.staged_key, upload.key, content_type, md5=embedding.md5, upload=upload.id)
         except NotFound:  # the staged file has expired since it was embedded
             raise _error_of_incomplete() from None
 
@@ -259,7 +261,7 @@ class UploadCompletion:
 
         The upload stays pending. When it is tried next, its file is not stored, so it may fail.
         """
-        self.storage.delete(upload.key)
+        self.storage.delete(upload.area, upload.key)
         self.indexer.apply(IndexBatch(upload.account, upload.collection, (ObjectHint(upload.key),)))
         self.quota_ledger.refund_file(lock)
 

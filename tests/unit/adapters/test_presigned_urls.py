@@ -5,6 +5,9 @@ import pytest
 
 from chalicelib.adapters.factory import S3_CLIENT
 from chalicelib.adapters.s3.storage import S3Storage
+from chalicelib.domain.uploads import ManagedArea
+
+AREA = ManagedArea("a", "c")
 
 
 @pytest.fixture
@@ -15,13 +18,13 @@ def storage() -> S3Storage:
 
 
 def test_a_presigned_form_is_sent_to_the_address_of_the_region(storage: S3Storage) -> None:
-    form = storage.presigned_form("uploads/a/c/u", size=5, content_type="image/png", seconds=600)
+    form = storage.presigned_form(AREA, "uploads/a/c/u", size=5, content_type="image/png", seconds=600)
     assert form.url == "https://managed.s3.eu-central-1.amazonaws.com/"
     assert (form.fields["key"], form.fields["Content-Type"]) == ("uploads/a/c/u", "image/png")
 
 
 def test_a_presigned_url_leads_to_the_address_of_the_region(storage: S3Storage) -> None:
-    url = storage.presigned_get("objects/a/c/ü 1.jpg", seconds=900)
+    url = storage.presigned_get(AREA, "objects/a/c/ü 1.jpg", seconds=900)
     assert url.startswith("https://managed.s3.eu-central-1.amazonaws.com/objects/a/c/%C3%BC%201.jpg?")
 
 

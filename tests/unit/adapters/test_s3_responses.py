@@ -48,14 +48,14 @@ def test_a_refused_head_is_a_failure_that_says_whether_it_is_transient(
     s3: Stubber, source: Source, code: str, status: int, reason: str, transient: bool
 ) -> None:
     s3.add_client_error("head_object", code, http_status_code=status)
-    failure = source.head_objects(["a.jpg"])["a.jpg"]
+    failure = source.head_objects(["pictures/a.jpg"])["pictures/a.jpg"]
     assert isinstance(failure, ReadFailure)
     assert (failure.code, failure.transient, bool(failure.message)) == (reason, transient, True)
 
 
 def test_a_head_of_an_object_that_does_not_exist_is_none(s3: Stubber, source: Source) -> None:
     s3.add_client_error("head_object", "404", http_status_code=404)
-    assert source.head_objects(["a.jpg"]) == {"a.jpg": None}
+    assert source.head_objects(["pictures/a.jpg"]) == {"pictures/a.jpg": None}
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_an_archived_object_can_be_read_only_after_it_is_restored(
     s3: Stubber, source: Source, storage: dict[str, str], readable: bool
 ) -> None:
     s3.add_response("head_object", HEAD | storage)
-    head = source.head_objects(["a.jpg"])["a.jpg"]
+    head = source.head_objects(["pictures/a.jpg"])["pictures/a.jpg"]
     if readable:
-        assert head == ObjectInfo("a.jpg", "e1", 7)
+        assert head == ObjectInfo("pictures/a.jpg", "e1", 7)
     else:
         assert isinstance(head, ReadFailure) and (head.code, head.transient) == ("archived", False)
 

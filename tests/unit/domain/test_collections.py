@@ -31,7 +31,7 @@ def collection(prefix: str = "", role: str | None = None) -> Collection:
 
 
 class TestFolders:
-    @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200))
+    @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200))
     def test_folder_is_shown_with_one_leading_slash_and_parses_to_the_same_prefix(self, folder: str) -> None:
         prefix = parse_folder(folder)
         serialized = collection(prefix).folder

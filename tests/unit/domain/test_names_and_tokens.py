@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.accounts import generate_secret, token_digest, token_from_header
 from chalicelib.domain.errors import InvalidRequest
-from chalicelib.domain.image_files import mime_type, parse_file_name
+from chalicelib.domain.image_files import EXTENSIONS, MIME_TYPES, mime_type, name_to_save, parse_file_name
+from chalicelib.domain.texts import without_bidi_controls
 
 
-@given(st.text())
+@given(st.text(st.characters(exclude_categories=[])))
 def test_file_name_is_safe_as_the_last_part_of_a_key_or_refused(sent: str) -> None:
     try:
         name = parse_file_name(sent)
@@ -18,6 +19,7 @@ def test_file_name_is_safe_as_the_last_part_of_a_key_or_refused(sent: str) -> No
     assert name not in ("", ".", "..")
     assert "/" not in name
     assert "\\" not in name
+    assert without_bidi_controls(name) == name
     assert name.isprintable() or not any(ord(char) < 32 for char in name)
     assert 0 < len(name.encode()) <= 255
     assert parse_file_name(name) == name
@@ -29,6 +31,45 @@ def test_file_name_is_safe_as_the_last_part_of_a_key_or_refused(sent: str) -> No
 )
 def test_path_is_reduced_to_its_last_part_and_accents_are_composed(sent: str, name: str) -> None:
     assert parse_file_name(sent) == name
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [("a\u202egpj.exe", "agpj.exe"), ("\u2066owl\u2069.jpg", "owl.jpg"), ("\u200fa\u061c.png", "a.png")],
+)
+def test_bidi_controls_are_taken_out_of_a_name(sent: str, name: str) -> None:
+    assert parse_file_name(sent) == name
+
+
+def test_name_of_nothing_but_bidi_controls_is_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        parse_file_name("\u202e\u202c")
+
+
+@pytest.mark.parametrize(
+    ("name", "format_name", "saved_as"),
+    [
+        ("example_image.jpg", "JPEG", "example_image.jpg"),
+        ("OWL.JPEG", "JPEG", "OWL.JPEG"),
+        ("owl.heif", "HEIF", "owl.heif"),
+        ("owl.png", "JPEG", "owl.jpg"),
+        ("owl.jpg", "WEBP", "owl.webp"),
+        ("owl.exe", "JPEG", "owl.exe.jpg"),
+        ("page.html", "PNG", "page.html.png"),
+        ("owl", "GIF", "owl.gif"),
+        (".png", "JPEG", ".png.jpg"),
+        ("a.b.tiff", "BMP", "a.b.bmp"),
+        ("owl.exe", "a format of tomorrow", "owl.exe"),
+    ],
+)
+def test_file_is_saved_with_the_extension_of_its_bytes(name: str, format_name: str, saved_as: str) -> None:
+    assert name_to_save(name, format_name) == saved_as
+
+
+def test_each_format_has_extensions_of_its_own() -> None:
+    assert EXTENSIONS.keys() == MIME_TYPES.keys()
+    extensions = [extension for extensions in EXTENSIONS.values() for extension in extensions]
+    assert len(set(extensions)) == len(extensions)
 
 
 def test_each_format_has_a_media_type() -> None:

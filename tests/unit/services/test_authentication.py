@@ -10,14 +10,13 @@ from chalicelib.services.accounts import AccountService
 from chalicelib.services.authentication import LAST_USED_INTERVAL, TOKEN_CACHE_TIME, Authentication
 from tests.fakes.accounts import FakeAccounts
 from tests.fakes.clock import FakeClock
-from tests.fakes.collections import FakeCollections
 from tests.fakes.quota_ledger import FakeQuotaLedger
 
 
 class Harness:
     def __init__(self) -> None:
         self.clock, self.store = FakeClock(), FakeAccounts()
-        self.accounts = AccountService(self.store, FakeCollections(), FakeQuotaLedger(), self.clock)
+        self.accounts = AccountService(self.store, FakeQuotaLedger(), self.clock)
         self.authentication = Authentication(self.store, self.clock)
         self.account = self.accounts.open("a customer", Subscription("pro")).uuid
 

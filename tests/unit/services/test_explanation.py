@@ -188,6 +188,19 @@ def test_object_outside_the_folder_is_never_indexed(world: Harness) -> None:
     assert explanation.conclusion == (
         "The key is outside the collection's folder /b, so it is never indexed. Keys in the folder begin with 'b/'."
     )
+    assert explanation.current == ReadFailure(
+        "outside_folder", "The key is outside the collection's folder.", transient=False
+    )
+
+
+@pytest.mark.parametrize("key", ["objects/{other}/a.jpg", "uploads/{other}/u", "{own}../{other}/a.jpg", "{own}"])
+def test_nothing_outside_the_folder_of_a_managed_collection_is_asked_for(world: Harness, key: str) -> None:
+    managed, asked = world.add_managed(), []
+    world.interleave("sources", "of", lambda: asked.append(key), times=9)
+    key = key.format(own=managed.prefix, other="another/one")
+    assert isinstance(world.app.explanations.explain(managed, key).current, ReadFailure)
+    world.app.explanations.explain(managed, f"{managed.prefix}a.jpg")
+    assert len(asked) == 1
 
 
 def test_key_with_a_leading_slash_is_corrected(world: Harness) -> None:

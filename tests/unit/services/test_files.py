@@ -85,6 +85,16 @@ def test_download_is_saved_under_the_last_part_of_its_key(world: Harness) -> Non
     assert url.endswith("save-as=%C3%A4%201.jpg")
 
 
+@pytest.mark.parametrize(
+    ("key", "saved_as"), [("a.png", "a.jpg"), ("a.exe", "a.exe.jpg"), ("a\u202egpj.exe", "agpj.exe.jpg")]
+)
+def test_download_is_saved_with_the_extension_of_its_bytes(world: Harness, key: str, saved_as: str) -> None:
+    world.put(key)
+    world.sync()
+    url = world.app.files.download_url(world.collection.account, record_of(world, key).uuid)
+    assert url.endswith(f"save-as={saved_as}")
+
+
 class TestRetry:
     def test_file_that_can_be_read_by_now_is_indexed(self, synced: Harness) -> None:
         broken = record_of(synced, "broken.jpg")

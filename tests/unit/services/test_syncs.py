@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.api import serializers
-from chalicelib.domain.collections import SyncStatus
+from chalicelib.domain.collections import CANCELLATIONS_PERIOD, MAX_CANCELLATIONS, SyncStatus
 from chalicelib.domain.errors import Conflict, SourceDenied, StaleWrite, SyncAlreadyRunning
 from chalicelib.domain.syncs import Progress
 from chalicelib.services.pipeline.sync_worker import SYNC_LEASE
@@ -160,6 +160,19 @@ class TestCancelling:
         world.start()
         world.app.syncs.cancel(world.current())
         assert world.sync().progress.tally.done == 1
+
+    def test_after_ten_cancellations_within_an_hour_the_next_sync_has_to_wait(self, world: Harness) -> None:
+        began = world.clock()
+        for _ in range(MAX_CANCELLATIONS):
+            world.start()
+            world.app.syncs.cancel(world.current())
+        with pytest.raises(Conflict, match="10 syncs of this collection were cancelled") as refused:
+            world.start()
+        assert not isinstance(refused.value, SyncAlreadyRunning)
+        assert f"{began + CANCELLATIONS_PERIOD:%H:%M} UTC" in refused.value.message
+        world.clock.pass_by(CANCELLATIONS_PERIOD)
+        world.work()
+        assert world.sync().status is SyncStatus.COMPLETED
 
     def test_only_a_running_sync_can_be_cancelled(self, world: Harness) -> None:
         with pytest.raises(Conflict):

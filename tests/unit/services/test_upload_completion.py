@@ -6,6 +6,7 @@ import pytest
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import (
+    Contention,
     EmbedderUnavailable,
     FileExists,
     NotFound,
@@ -65,6 +66,39 @@ def test_the_first_poll_completes_an_upload_and_later_polls_do_nothing(world: Ha
     assert state(world, upload) == (UploadState.DONE, None)
     assert world.embedder.embedded == [BODY]
     assert list(objects(world, managed)) == [f"{managed.prefix}a.jpg"]
+
+
+def test_bytes_that_were_swapped_after_they_were_opened_never_reach_the_file(
+    world: Harness, managed: Collection
+) -> None:
+    world.app.uploads.upload(world.caller, managed, "a.jpg", b"the stored picture", only_new=False)
+    upload = prepared(world, managed, body=BODY)
+    bucket = world.ports.sources.bucket(managed.bucket)
+    world.interleave("storage", "copy", lambda: bucket.put(upload.staged_key, UNREADABLE))
+    with pytest.raises(Contention):
+        world.app.uploads.complete(managed, upload.id)
+    assert objects(world, managed)[upload.key] == b"the stored picture"
+    world.app.upload_completion.poll(upload.ref)
+    assert state(world, upload) == (UploadState.FAILED, "not_an_image")
+    assert objects(world, managed) == {upload.key: b"the stored picture"}
+    assert listed_as(world, managed) is FileState.INDEXED
+
+
+@pytest.mark.parametrize("ended", ["done", "deleted", "failed"])
+def test_bytes_that_are_sent_again_after_the_upload_has_ended_are_dropped(
+    world: Harness, managed: Collection, ended: str
+) -> None:
+    upload = prepared(world, managed, body=UNREADABLE if ended == "failed" else BODY)
+    world.app.upload_completion.poll(upload.ref)
+    if ended == "deleted":
+        record = world.record(upload.key, managed)
+        assert record is not None
+        world.app.files.delete(managed.account, record.uuid)
+    before = dict(objects(world, managed))
+    world.ports.sources.bucket(managed.bucket).put(upload.staged_key, b"another picture")
+    world.app.upload_completion.poll(upload.ref)
+    assert objects(world, managed) == before
+    assert b"another picture" not in world.embedder.embedded
 
 
 def test_an_upload_whose_bytes_have_not_arrived_is_checked_again_after_its_expiry(
@@ -186,7 +220,7 @@ def test_an_upload_whose_file_was_stored_when_its_request_failed_is_completed_by
     world.vectors.down = True
     with pytest.raises(StoreUnavailable):
         world.app.uploads.upload(world.caller, managed, "a.jpg", BODY, only_new=False)
-    ((ref, delay),) = world.ports.queues.uploads
+    _, (ref, delay) = world.ports.queues.uploads
     assert delay == RETRY_DELAY_SECONDS
     world.vectors.down = False
     world.app.upload_completion.poll(ref)
@@ -204,7 +238,7 @@ def test_an_upload_in_one_request_fails_at_the_next_poll_if_its_file_was_not_sto
     world.interleave("storage", "copy", fail)
     with pytest.raises(ConnectionError):
         world.app.uploads.upload(world.caller, managed, "a.jpg", BODY, only_new=False)
-    ((ref, _),) = world.ports.queues.uploads
+    _, (ref, _) = world.ports.queues.uploads
     assert files_used(world, managed) == 1
     world.app.upload_completion.poll(ref)
     upload = world.ports.quota_ledger.upload(ref)
@@ -236,7 +270,7 @@ def test_a_poll_of_an_upload_whose_collection_is_deleted_ends(world: Harness, ma
 
 def test_a_staged_file_that_expires_while_it_is_embedded_has_not_arrived(world: Harness, managed: Collection) -> None:
     upload = prepared(world, managed, body=BODY)
-    world.interleave("storage", "copy", lambda: world.ports.storage.delete(upload.staged_key))
+    world.interleave("storage", "copy", lambda: world.ports.storage.delete(upload.area, upload.staged_key))
     with pytest.raises(UploadIncomplete):
         world.app.uploads.complete(managed, upload.id)
     assert state(world, upload) == (UploadState.PENDING, None)

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from chalicelib.domain.errors import NotFound, QuotaExceeded, UploadIncomplete
 from chalicelib.domain.files import FileState
+from chalicelib.domain.uploads import EXPIRY_CHECK_SECONDS, UploadState
 from tests.fakes.embedder import UNREADABLE
 from tests.unit.services.upload_harness import ACCOUNT, Fault, FaultKind, UploadHarness
 
@@ -66,10 +67,6 @@ class Uploads(RuleBasedStateMachine):
     def delete(self, name: str, fault: Fault | None) -> None:
         self.harness.delete(name, fault)
 
-    @rule(fault=faults)
-    def show_account(self, fault: Fault | None) -> None:
-        self.harness.show_account(fault)
-
     @rule(outage=outages)
     def begin_or_end_outage(self, outage: str) -> None:
         self.harness.embedder.down = outage == "embedder down"
@@ -116,12 +113,15 @@ def test_upload_whose_worker_died_is_counted_if_its_file_is_stored_though_it_is_
 ) -> None:
     for _ in range(4):
         assert harness.upload("a.jpg", b"\0")
+    harness.queues.uploads.clear()
     harness.upload("b.jpg", b"\0", fault=Fault(FaultKind.KILLED, moment))
+    of_b = list(harness.queues.uploads)
+    harness.queues.uploads.clear()
     assert harness.prepare("a.jpg", b"\0")
     assert harness.send(0)
     harness.deliver()
-    harness.upload("a.jpg", b"\0")  # no quota is left, so the expired upload of b.jpg is sent to a worker
     harness.deliver()
+    harness.queues.uploads[:] = of_b
     harness.embedder.down = True
     harness.deliver()
     harness.finish_everything()
@@ -133,11 +133,10 @@ def test_stored_file_that_cannot_be_read_is_deleted_and_quota_is_refunded_though
     harness: UploadHarness, moment: int
 ) -> None:
     assert harness.upload("a.jpg", b"replaced")
+    harness.queues.uploads.clear()
     assert not harness.upload("a.jpg", b"a replacement", fault=Fault(FaultKind.KILLED, moment_of_storing()))
     assert harness.stored == {"a.jpg": len(b"a replacement")}
-    harness.clock.pass_by(timedelta(minutes=11))
     harness.embedder.refuses = True
-    harness.show_account()
     harness.deliver(fault=Fault(FaultKind.KILLED, moment))
     harness.clock.pass_by(timedelta(minutes=11))
     harness.deliver()
@@ -216,14 +215,37 @@ def test_every_moment_of_an_upload_has_met_a_fault(harness: UploadHarness) -> No
     assert 20 < harness.trap.moments < MOST_MOMENTS
 
 
-def test_quota_of_an_interrupted_upload_is_refunded_when_it_is_needed(harness: UploadHarness) -> None:
+def test_quota_of_an_interrupted_upload_is_refunded_by_the_uploads_own_message(harness: UploadHarness) -> None:
     assert not harness.upload("a.jpg", b"x" * 90, fault=Fault(FaultKind.KILLED, 9))
-    harness.clock.pass_by(timedelta(minutes=11))
     with pytest.raises(QuotaExceeded):
         harness.uploads.upload(harness.caller, harness.collection, "b.jpg", b"y" * 90, only_new=False)
-    assert harness.queues.uploads
+    harness.deliver()
+    assert harness.upload("b.jpg", b"y" * 90)
     harness.finish_everything()
     harness.check_consistency()
+
+
+def test_refused_upload_sends_and_writes_nothing(harness: UploadHarness) -> None:
+    assert harness.upload("a.jpg", b"x" * 90)
+    harness.queues.uploads.clear()
+    before = dict(harness.quota_ledger.uploads)
+    for _ in range(3):
+        assert not harness.upload("b.jpg", b"y" * 90)
+        assert not harness.prepare("b.jpg", b"y" * 90)
+    assert (harness.queues.uploads, harness.quota_ledger.uploads) == ([], before)
+
+
+def test_every_upload_has_a_message_before_it_reserves_quota(harness: UploadHarness) -> None:
+    harness.queues.down = True
+    assert not harness.upload("a.jpg", b"picture")
+    assert not harness.prepare("b.jpg", b"picture")
+    assert harness.quota_ledger.uploads == {}
+    harness.queues.down = False
+    assert harness.upload("a.jpg", b"picture")
+    ((ref, delay),) = harness.queues.uploads
+    assert (harness.quota_ledger.upload(ref).state, delay) == (UploadState.DONE, EXPIRY_CHECK_SECONDS)
+    harness.deliver()
+    assert (harness.stored, harness.queues.uploads) == ({"a.jpg": 7}, [])
 
 
 def test_upload_without_its_bytes_cannot_be_completed(harness: UploadHarness) -> None:

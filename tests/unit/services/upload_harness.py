@@ -212,9 +212,6 @@ class UploadHarness:
             self.interrupted.append(record.uuid)
         return deleted
 
-    def show_account(self, fault: Fault | None = None) -> bool:
-        return self.attempt(lambda: self.uploads.requeue_expired(ACCOUNT), fault)
-
     # What workers and S3 do.
 
     def deliver(self, number: int = 0, fault: Fault | None = None) -> None:
@@ -257,7 +254,6 @@ class UploadHarness:
                 continue
         for _ in range(ROUNDS_TO_REST):
             self.clock.pass_by(timedelta(minutes=16))
-            self.uploads.requeue_expired(ACCOUNT)
             for _ in range(len(self.queues.uploads)):
                 self.deliver()
             while self.events:
