@@ -215,7 +215,7 @@ class PicturesFolder:
         while True:
             status = self._api.call("GET", f"{path}/sync-status/")
             progress = status["progress"]
-            line = f"  {_finished(progress):,} of {progress['to_do']:,} embedded"
+            line = f"  {_finished(progress):,} of {progress['to_do']:,} done"
             ended = status["status"] != "in_progress"
             if progress["to_do"] and line != shown and (ended or time.monotonic() - reported > REPORT_SECONDS):
                 self._report(line)
