@@ -25,7 +25,7 @@ DIMENSION, GRAPH_LINKS, GRAPH_OVERHEAD = 512, 16, 1.1  # docs/opensearch.md, "Si
 
 def dollars(counts: Mapping[str, float]) -> float:
     """The price of so many units of each kind; raises KeyError for a kind without a price."""
-    return sum(count * PRICES[name]["dollars"] / PRICES[name]["per"] for name, count in counts.items())
+    return sum(count * float(PRICES[name]["dollars"] / PRICES[name]["per"]) for name, count in counts.items())
 
 
 @dataclass(frozen=True, slots=True)

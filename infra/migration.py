@@ -122,6 +122,8 @@ def continue_migration(system: LocalSystem, folder: Path, report: Report) -> Loc
         else:
             report(f"Embedding every picture with {system.model_version}")
             _report_all(sync_all(services, list(services.every_collection()), report), report)
+            services.adapters.vectors.retire_others(system.model_version)
+            services.adapters.vectors.drop_old()
         system = replace(system, migration=rest)
         system.write(folder)
     _report_all(services.consistency_check.run(services.every_collection(), system.model_version, report), report)

@@ -91,7 +91,7 @@ def main() -> int:
         if existing is not None and setup.changed and not options.migrate:
             print(offer(existing, setup, folder), file=sys.stderr)
             return 1
-        _remove_unfinished(folder)
+        remove_unfinished(folder)
         if Step.REINDEX in setup.changed:
             discard_store(folder, setup.store)  # of an earlier time
         with ExitStack() as processes:
@@ -132,7 +132,7 @@ def stop_on_signals() -> threading.Event:
     return stopping
 
 
-def _remove_unfinished(folder: Path) -> None:
+def remove_unfinished(folder: Path) -> None:
     """A first run that was interrupted left half a system: start over.
 
     Raises:
