@@ -2,14 +2,13 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor test test-unit check format bench stress package deploy lock clean
+.PHONY: help run demo index doctor test test-unit check format bench stress package deploy lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 4566
-MODEL ?= lite
-STORE ?= sqlite
 QUERY ?= an owl
+PICTURES ?=
 HISTORIES ?= 3000
 MINUTES ?= 5
 SEED ?= 1
@@ -24,16 +23,24 @@ help:  ## print this list
 	@echo
 	@sed -nE 's/^## ([^:]+): /\1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
-STORE_READY = $(if $(filter opensearch,$(STORE)),$(VENV)/.java-ready)
+# A folder remembers its model and store; OpenSearch needs Java also where it is remembered.
+STORE_READY = $(if $(filter opensearch,$(STORE))$(wildcard $(or $(FOLDER),.local)/opensearch),$(VENV)/.java-ready)
+IN_FOLDER = $(if $(FOLDER),--folder "$(FOLDER)")
 run: $(VENV)/.local-ready $(STORE_READY)  ## start the whole system here (PORT=4566 MODEL=lite STORE=sqlite or opensearch)
-	@[ "$(MODEL)" = lite ] || MODELS_DIR=build/models $(BIN)/python -m embedder_container.fetch $(FETCH_FLAGS) "$(MODEL)"
-	@exec $(BIN)/python -m infra.run --port $(PORT) --model "$(MODEL)" --store $(STORE)
+	@case "$(MODEL)" in ""|lite) ;; \
+		*) MODELS_DIR=build/models $(BIN)/python -m embedder_container.fetch $(FETCH_FLAGS) "$(MODEL)" ;; esac
+	@exec $(BIN)/python -m infra.run --port $(PORT) $(IN_FOLDER) $(if $(MODEL),--model "$(MODEL)") \
+		$(if $(STORE),--store $(STORE)) $(if $(MIGRATE),--migrate)
 
-demo: $(VENV)/.local-ready  ## search the running system (QUERY="an owl", FOLDER of its data)
-	@$(BIN)/python -m infra.demo $(if $(FOLDER),--folder "$(FOLDER)") "$(QUERY)"
+demo: $(VENV)/.local-ready  ## search the running system (QUERY="an owl")
+	@$(BIN)/python -m infra.demo $(IN_FOLDER) "$(QUERY)"
 
-doctor: $(VENV)/.local-ready  ## compare the running system's vector store with its catalogue (FOLDER=.local)
-	@$(BIN)/python -m infra.admin --local --folder "$(or $(FOLDER),.local)" doctor
+index: $(VENV)/.local-ready  ## search a folder of your own pictures in the running system (PICTURES=~/Pictures)
+	@[ -n "$(PICTURES)" ] || { echo "Name the folder of your pictures: make index PICTURES=~/Pictures" >&2; exit 2; }
+	@$(BIN)/python -m infra.index_folder $(IN_FOLDER) $(if $(CONFIRM),--confirm-removals) "$(PICTURES)"
+
+doctor: $(VENV)/.local-ready  ## compare the running system's vector store with its catalogue
+	@$(BIN)/python -m infra.admin --local $(IN_FOLDER) doctor
 
 test: $(VENV)/.dev-ready  ## run all tests, from units to the deployed template
 	$(BIN)/python -m pytest

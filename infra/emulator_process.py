@@ -22,6 +22,7 @@ def main() -> None:
     # Not at the top: the emulator reads its settings, and its state, when it is imported.
     from ministack.app import main as emulate  # noqa: PLC0415
 
+    keep_queue_urls()
     sys.argv = ["ministack"]
     try:
         emulate()
@@ -44,6 +45,18 @@ def release_messages(state: Path, now: float) -> None:
             if message["receive_count"]:  # a message sent with a delay has none, and stays hidden
                 message["visible_at"] = min(message["visible_at"], now)
     file.write_text(json.dumps(saved))
+
+
+def keep_queue_urls() -> None:
+    """Have a queue keep the URL that it was created with, also when the emulator starts on another port later.
+
+    The emulator makes URLs of queues with its port, and looks for a function's messages under the URL of today's port:
+    after a start on another port, no function would receive a message.
+    """
+    from ministack.services import sqs  # noqa: PLC0415
+
+    make_url = sqs._queue_url
+    sqs._queue_url = lambda name: sqs._queue_name_to_url.get(name) or make_url(name)
 
 
 def _end_with_parent() -> None:

@@ -18,7 +18,8 @@ def test_the_zipped_embedder_keeps_all_properties_but_its_image(template):
 
 
 def test_the_zipped_embedder_reads_a_fetched_model_from_its_folder(template):
-    local = with_zipped_embedder(template, ARCHIVE, "python3.13", "/models")["Resources"]["Embedder"]["Properties"]
+    variables = {"MODELS_DIR": "/models"}
+    local = with_zipped_embedder(template, ARCHIVE, "python3.13", variables)["Resources"]["Embedder"]["Properties"]
 
     assert local["Environment"]["Variables"] == {"MODEL": {"Ref": "EmbedderModel"}, "MODELS_DIR": "/models"}
 
