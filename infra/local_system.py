@@ -15,9 +15,11 @@ from infra.admin.deployment import Deployment
 from infra.cloudformation import Report
 from infra.deploy import DEFAULT_MODEL, deploy_locally
 from infra.emulator import REGION, Emulator
+from infra.folder_lock import Recovery
 from infra.localhost import direct_session
 from infra.notifications import notify
 from infra.package import package
+from infra.recovery import recover
 
 DEFAULT_FOLDER = Path(".local")
 STACK_FILE = "stack.json"
@@ -72,6 +74,11 @@ def bring_up(
         system = _seed(emulator, outputs, report)
     # Last, so that an interrupted first run is started over and not taken for a complete one.
     system.write(emulator.folder)
+    if emulator.recovery is not Recovery.NOTHING:
+        recover(
+            Deployment(emulator.session(), emulator.endpoint, outputs), emulator.recovery, emulator.last_written, report
+        )
+        emulator.end_recovery()
     return system
 
 

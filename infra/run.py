@@ -15,6 +15,8 @@ from infra import demo
 from infra.cloudformation import DeploymentError
 from infra.deploy import DEFAULT_MODEL
 from infra.emulator import Emulator, EmulatorError
+from infra.emulator_durability import MIN_FREE_BYTES_FOR_OBJECTS
+from infra.folder_lock import LOCK_FILE, FolderError, FolderLock
 from infra.local_system import DEFAULT_FOLDER, DEFAULT_STORE, LocalSystem, bring_up, folder_for
 from infra.localhost import free_port
 from infra.opensearch.node import Node, NodeError
@@ -23,9 +25,15 @@ from infra.seed import SAMPLES, Api
 
 FIRST_QUERY = "an owl"
 STOPPED = "\nStopped. The next 'make run' continues with the same data."
+DISK_FULL = (
+    f"The disk has less than {MIN_FREE_BYTES_FOR_OBJECTS // 1_000_000} MB left: uploads and syncs fail until there is "
+    "room. Searches go on."
+)
+CHECK_SECONDS = 1.0  # between two looks at the emulator and the disk
 # Printed as one sentence, without a traceback.
 EXPECTED_ERRORS = (
     EmulatorError,
+    FolderError,
     NodeError,
     DeploymentError,
     PackagingError,
@@ -59,18 +67,19 @@ def main() -> int:
     stopping = stop_on_signals()
     started = time.monotonic()
     try:
-        _remove_unfinished(folder)
         with ExitStack() as processes:
+            lock = processes.enter_context(FolderLock(folder))
+            _remove_unfinished(folder)
             opensearch = None
             if options.store == "opensearch":
                 _report("Starting OpenSearch (the first time, its parts are fetched: 90 MB)")
                 opensearch = processes.enter_context(Node(folder / "opensearch", free_port())).endpoint
             _report("Starting the AWS emulator")
-            emulator = processes.enter_context(Emulator(folder, options.port))
+            emulator = processes.enter_context(Emulator(folder, options.port, lock))
             system = bring_up(emulator, _report, options.model, opensearch)
             _introduce(system, folder, time.monotonic() - started)
             if not options.once:
-                stopping.wait()
+                _wait(stopping, emulator)
         if not options.once:
             print(STOPPED)
     except KeyboardInterrupt:
@@ -99,8 +108,31 @@ def stop_on_signals() -> threading.Event:
 
 def _remove_unfinished(folder: Path) -> None:
     """A first run that was interrupted left half a system: start over."""
-    if folder.exists() and LocalSystem.read(folder) is None:
-        shutil.rmtree(folder)
+    if LocalSystem.read(folder) is not None:
+        return
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != LOCK_FILE:
+            entry.unlink()
+
+
+def _wait(stopping: threading.Event, emulator: Emulator) -> None:
+    """Wait until the run is stopped, and say when the disk becomes full.
+
+    Raises:
+        EmulatorError: the emulator has ended by itself.
+    """
+    was_full = False
+    while not stopping.wait(CHECK_SECONDS):
+        if not emulator.running:
+            raise EmulatorError(
+                f"The emulator has ended unexpectedly. Its log is {emulator.log}. Start again: no data is lost."
+            )
+        is_full = shutil.disk_usage(emulator.folder).free < MIN_FREE_BYTES_FOR_OBJECTS
+        if is_full and not was_full:
+            _report(DISK_FULL)
+        was_full = is_full
 
 
 def _report(line: str) -> None:

@@ -15,10 +15,11 @@ from chalicelib.config import Config
 from chalicelib.domain.messages import Queue
 from infra.cloudformation import CloudFormationStack
 from infra.emulator import Emulator
+from infra.folder_lock import is_locked
 
 
 class DeploymentNotFound(Exception):
-    """There is no deployment to administer; the message says which file was missing."""
+    """There is no deployment to administer; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,12 @@ class Deployment:
         """The local system that ``make run`` described in this file.
 
         Raises:
-            DeploymentNotFound: there is no such file.
+            DeploymentNotFound: there is no such file, or the run that wrote it has ended.
         """
         if not file.exists():
             raise DeploymentNotFound(f"There is no {file}: no local system has been set up here. Start one: make run")
+        if not is_locked(file.parent):
+            raise DeploymentNotFound(f"The local system in {file.parent} is not running. Start it: make run")
         stack = json.loads(file.read_text())
         emulator = Emulator(file.parent, int(stack["aws_endpoint"].rpartition(":")[2]))
         return cls(emulator.session(), emulator.endpoint, stack["outputs"])

@@ -23,7 +23,7 @@ from itertools import groupby
 from chalicelib.adapters.opensearch import queries as queries
 from chalicelib.adapters.opensearch.bulk import Outcome, Write, delete, write
 from chalicelib.adapters.opensearch.client import OpenSearchCalls, RequestRejected
-from chalicelib.adapters.opensearch.documents import SCAN_PAGE
+from chalicelib.adapters.opensearch.documents import SCAN_PAGE, owners
 from chalicelib.adapters.opensearch.indexes import Index
 from chalicelib.adapters.opensearch.mappings import Json
 from chalicelib.adapters.opensearch.queries import Candidate, Revision
@@ -141,6 +141,9 @@ class AppendOnlyDocuments:
             for each in page
             if each["_id"] in tops
         }
+
+    def owners(self, index: str) -> Iterator[tuple[str, str]]:
+        return owners(self._calls, index)
 
     def walk(self, index: str, wanted: Json) -> Iterator[list[tuple[str, int]]]:
         last = ""

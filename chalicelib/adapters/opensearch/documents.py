@@ -52,6 +52,9 @@ class Documents(Protocol):
     def vectors(self, index: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         """Versions and vectors of those pictures that have one."""
 
+    def owners(self, index: str) -> Iterator[tuple[str, str]]:
+        """Account and collection of every picture that has a document."""
+
     def walk(self, index: str, wanted: Json) -> Iterator[list[tuple[str, int]]]:
         """The (uuid, version) of the pictures that pass a filter, by uuid, in pages."""
 
@@ -95,6 +98,9 @@ class VersionedDocuments:
             if "vector" in each["_source"]
         }
 
+    def owners(self, index: str) -> Iterator[tuple[str, str]]:
+        return owners(self._calls, index)
+
     def walk(self, index: str, wanted: Json) -> Iterator[list[tuple[str, int]]]:
         after: list[str] | None = None
         while True:
@@ -121,6 +127,14 @@ class VersionedDocuments:
     def _get(self, index: str, uuids: Sequence[str], params: dict[str, str]) -> list[Any]:
         answer = self._calls.ask("POST", f"/{index}/_mget", {"ids": list(uuids)}, params, seconds=60)
         return [each for each in answer["docs"] if each.get("found")]
+
+
+def owners(calls: OpenSearchCalls, index: str) -> Iterator[tuple[str, str]]:
+    """Account and collection of the documents of an index, each pair once."""
+    after: list[str] | None = None
+    while found := calls.ask("POST", f"/{index}/_search", queries.next_owner(after), seconds=60)["hits"]["hits"]:
+        after = found[0]["sort"]
+        yield after[0], after[1]
 
 
 def lines(each: Write) -> str:

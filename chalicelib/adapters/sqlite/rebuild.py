@@ -13,11 +13,11 @@ class Numbered(Protocol):
 
     def remove(self, removals: Sequence[VectorRemoval]) -> None: ...
 
-    def count(self, account: str, collection: str | None = None, model: str | None = None) -> int: ...
-
     def search(self, query: VectorQuery) -> list[Hit]: ...
 
     def written_since(self, number: int, uuids: Sequence[str]) -> dict[str, int]: ...
+
+    def count_written_since(self, number: int, account: str, collection: str, model: str, keep: Set[str]) -> int: ...
 
     def remove_untouched(self, number: int, model: str, keep: Set[str]) -> None: ...
 
@@ -41,7 +41,8 @@ class SQLiteRebuild:
         self._met |= {document.uuid for document in documents}
 
     def count(self, account: str, collection: str) -> int:
-        return self._store.count(account, collection, self._model)
+        # Not what was there before and is in no record: `serve` removes that.
+        return self._store.count_written_since(self._began, account, collection, self._model, self._met)
 
     def search(self, query: VectorQuery) -> list[Hit]:
         return self._store.search(query)
