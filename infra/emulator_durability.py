@@ -147,10 +147,9 @@ class DurableEmulator:
     def _load_messages(self) -> None:
         queues = list(self._sqs._queues._data.values())
         for queue in queues:
-            if queue["messages"]:  # written by a version without a journal
-                release_received(queue["messages"], time.time())
-            else:
+            if not queue["messages"]:  # otherwise they were written by a version without a journal
                 queue["messages"] = self.journal.messages(queue["attributes"]["QueueArn"])
+            release(queue["messages"], time.time())
         self.journal.forget_queues_but(queue["attributes"]["QueueArn"] for queue in queues)
 
     # Settings.
@@ -323,11 +322,16 @@ class DurableEmulator:
         return call
 
 
-def release_received(messages: list[Message], now: float) -> None:
-    """Make messages visible that functions had received when the emulator ended and they with it."""
+def release(messages: list[Message], now: float) -> None:
+    """Make messages visible that functions had received when the emulator ended and they with it.
+
+    The journal does not know which those are. So each counts as received before: its worker then repairs what an
+    earlier one may have left half done (docs/decisions/0024).
+    """
     for message in messages:
         if message["receive_count"]:  # a message sent with a delay has none, and stays hidden
             message["visible_at"] = min(message["visible_at"], now)
+        message["receive_count"] = max(message["receive_count"], 1)
 
 
 def writes(request: Request) -> bool:

@@ -15,11 +15,17 @@ from infra.folder_lock import Recovery
 
 
 def recover(deployment: Deployment, recovery: Recovery, last_written: datetime | None, report: Report) -> None:
-    """Report the loss in one sentence, make the vector store equal to the catalogue, and look at every bucket."""
+    """Report the loss in one sentence, then have every bucket compared with its catalogue.
+
+    A worker that was killed between its two writes has left a message, whose next delivery repairs them. After the
+    machine's end a message may be lost, so the vector store is filled anew.
+    """
     report(loss_message(recovery, last_written))
     services = deployment.services
-    # No worker of the last run is alive, so the rebuild need not wait for any.
-    services.rebuild(lambda _: None, writer_timeout_seconds=0).rebuild(services.model_version())
+    if recovery is Recovery.MACHINE:
+        report("Comparing the vector store with the catalogue")
+        # No worker of the last run is alive, so the rebuild need not wait for any.
+        services.rebuild(lambda _: None, writer_timeout_seconds=0).rebuild(services.model_version())
     for collection in services.every_collection():
         with suppress(Unavailable):  # its bucket cannot be read now; the next sync compares it
             if collection.type is CollectionType.MANAGED:
