@@ -16,7 +16,10 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
 from os import fsync
 from pathlib import Path
 from typing import Any
@@ -282,9 +285,9 @@ class DurableEmulator:
     # How the emulator's functions are wrapped.
 
     def _after(self, function: Callable[..., Any], note: Callable[..., None]) -> Callable[..., Any]:
-        def call_and_note(*args: Any) -> Any:
-            result = function(*args)
-            note(result, *args)
+        def call_and_note(*args: Any, **options: Any) -> Any:
+            result = function(*args, **options)
+            note(result, *args, **options)
             return result
 
         return call_and_note
@@ -297,8 +300,8 @@ class DurableEmulator:
         return call_then_act
 
     def _committing(self, handle: Handler) -> Handler:
-        async def handle_and_commit(*args: Any) -> Any:
-            response = await handle(*args)
+        async def handle_and_commit(*args: Any, **options: Any) -> Any:
+            response = await handle(*args, **options)
             try:
                 self._commit()
             except sqlite3.Error as error:
@@ -309,17 +312,25 @@ class DurableEmulator:
         return handle_and_commit
 
     def _on_loop(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        async def call_and_commit(*args: Any) -> Any:
-            result = function(*args)
+        def call_and_commit(result: Future[Any], call: Callable[[], Any]) -> None:
+            try:
+                result.set_result(call())
+            except BaseException as error:
+                result.set_exception(error)
             with suppress(sqlite3.Error):  # it stays noted; the next commit writes it
                 self._commit()
-            return result
 
-        def call(*args: Any) -> Any:
-            loop = self._app._MAIN_LOOP
-            return asyncio.run_coroutine_threadsafe(call_and_commit(*args), loop).result()
+        def call_on_loop(*args: Any, **options: Any) -> Any:
+            result: Future[Any] = Future()
+            call = partial(function, *args, **options)
+            if _is_event_loop():
+                call_and_commit(result, call)
+            else:
+                # The context says for which account and region the thread works.
+                self._app._MAIN_LOOP.call_soon_threadsafe(call_and_commit, result, call, context=copy_context())
+            return result.result()
 
-        return call
+        return call_on_loop
 
 
 def release(messages: list[Message], now: float) -> None:
@@ -356,6 +367,15 @@ def changes_settings(request: Request) -> bool:
     if service == "s3":
         return not request["has_key"]
     return not (service == "lambda" and str(request["path"]).endswith("/invocations"))
+
+
+def _is_event_loop() -> bool:
+    """Whether the calling thread runs the event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _described(scope: Any) -> Request:

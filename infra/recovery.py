@@ -13,6 +13,10 @@ from infra.admin.deployment import Deployment
 from infra.cloudformation import Report
 from infra.folder_lock import Recovery
 
+# No worker of the last run is alive. One of this run takes less between its two writes.
+WRITER_TIMEOUT_SECONDS = 3.0
+DOCTOR_COMMAND = "make doctor"
+
 
 def recover(deployment: Deployment, recovery: Recovery, last_written: datetime | None, report: Report) -> None:
     """Report the loss in one sentence, then have every bucket compared with its catalogue.
@@ -23,15 +27,17 @@ def recover(deployment: Deployment, recovery: Recovery, last_written: datetime |
     report(loss_message(recovery, last_written))
     services = deployment.services
     if recovery is Recovery.MACHINE:
-        report("Comparing the vector store with the catalogue")
-        # No worker of the last run is alive, so the rebuild need not wait for any.
-        services.rebuild(lambda _: None, writer_timeout_seconds=0).rebuild(services.model_version())
+        report("Filling the vector store from the catalogue")
+        try:
+            services.rebuild(lambda _: None, WRITER_TIMEOUT_SECONDS).rebuild(services.model_version())
+        except (Conflict, Unavailable) as error:
+            report(f"{error} Then check it: {DOCTOR_COMMAND}")
     for collection in services.every_collection():
         with suppress(Unavailable):  # its bucket cannot be read now; the next sync compares it
             if collection.type is CollectionType.MANAGED:
                 services.reconciliation.send_hints(collection)
             else:
-                _sync(deployment, collection, recovery)
+                _sync(deployment, collection)
 
 
 def loss_message(recovery: Recovery, last_written: datetime | None) -> str:
@@ -44,11 +50,11 @@ def loss_message(recovery: Recovery, last_written: datetime | None) -> str:
     return f"The last run was killed{when}: no change that was answered is missing."
 
 
-def _sync(deployment: Deployment, collection: Collection, recovery: Recovery) -> None:
-    syncs = deployment.services.syncs
-    if recovery is Recovery.MACHINE:
-        # The messages of a running sync may be lost, and it would wait for them.
-        with suppress(Conflict):
-            syncs.cancel(collection)
-    with suppress(Conflict):  # one runs, and goes on
-        syncs.start(collection, Trigger.AUTO)
+def _sync(deployment: Deployment, collection: Collection) -> None:
+    """Begin a sync anew, or begin one: a running one may have listed the bucket before an event that was lost."""
+    syncs, confirmed, retry = deployment.services.syncs, False, False
+    with suppress(Conflict):
+        syncs.cancel(collection)
+        confirmed, retry = collection.sync.confirmed, collection.sync.retry
+    with suppress(Conflict):  # a caller has started one meanwhile
+        syncs.start(collection, Trigger.AUTO, confirm_removals=confirmed, retry_failed=retry)
