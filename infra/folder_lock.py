@@ -102,8 +102,8 @@ class FolderLock:
         started = time.monotonic()
         while not _flock(self._fd):
             holder = Holder.read(self.folder)
-            # `is_locked` holds it for a moment, too.
-            is_ending = holder is not None and not is_alive(holder.pid)
+            # Without a record, a run is just beginning, or its emulator is just ending. And `is_locked` is a moment.
+            is_ending = holder is None or not is_alive(holder.pid)
             if time.monotonic() - started > (patience if is_ending else PROBE_SECONDS):
                 self.release()
                 raise FolderInUseError(_in_use_message(self.folder, holder))

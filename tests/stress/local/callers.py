@@ -5,7 +5,7 @@ import random
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import requests
@@ -65,6 +65,17 @@ class Callers:
         self._stopping.set()
         for thread in self._threads:
             thread.join()
+
+    def answers(self) -> tuple[dict[tuple[str, str], str], set[tuple[str, str]]]:
+        """What is present and what is absent, as far as it was answered by now."""
+        with self._lock:
+            return dict(self.present), set(self.absent)
+
+    def forget_since(self, present: Mapping[tuple[str, str], str], absent: Set[tuple[str, str]]) -> None:
+        """Take for uncertain what was answered since ``answers`` returned these."""
+        with self._lock:
+            self.present = {key: digest for key, digest in self.present.items() if present.get(key) == digest}
+            self.absent &= absent
 
     def managed_key(self, name: str) -> str:
         return f"objects/{self._account}/{self._system.managed_collection}/{name}"

@@ -1,18 +1,21 @@
 """``make run`` as a process of its own, which a test kills in parts."""
 
+import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
-from infra.folder_lock import Holder
+from infra.folder_lock import HOLDER_FILE, Holder
 from infra.local_system import LocalSystem
 
 START_SECONDS = 240
+LOST_SECONDS = 1.5  # that the machine's end takes from the journal
 RUNNING = "Similarix is running"
 
 
@@ -71,6 +74,19 @@ class LocalRun:
         _ignoring_ended(lambda: os.kill(run, signal.SIGKILL))
         self._wait()
 
+    def kill_machine(self) -> None:
+        """Everything, and what the emulator has written in the last seconds, as when the power fails."""
+        earlier = self.folder.with_name("earlier.sqlite")
+        with closing(sqlite3.connect(self._journal)) as journal, closing(sqlite3.connect(earlier)) as copy:
+            journal.backup(copy)
+        time.sleep(LOST_SECONDS)
+        self.kill_everything()
+        for file in self._journal.parent.glob(f"{self._journal.name}*"):
+            file.unlink()
+        earlier.replace(self._journal)
+        holder = json.loads((self.folder / HOLDER_FILE).read_text())
+        (self.folder / HOLDER_FILE).write_text(json.dumps(holder | {"boot": "an earlier one"}))
+
     def kill_functions(self) -> None:
         """Every function's process; the run goes on."""
         _, emulator = self._pids()
@@ -78,6 +94,10 @@ class LocalRun:
             if pid != emulator:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+
+    @property
+    def _journal(self) -> Path:
+        return self.folder / "state" / "journal.sqlite"
 
     @property
     def is_running(self) -> bool:

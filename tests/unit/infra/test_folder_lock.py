@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from dataclasses import asdict
 from pathlib import Path
 
@@ -59,6 +60,16 @@ def test_a_run_that_was_killed_is_named_by_its_emulator_which_still_holds_the_fo
         leave(tmp_path, Holder(NO_PROCESS, 4566, emulator=77))
         with pytest.raises(FolderInUseError, match="in use by process 77"):
             FolderLock(tmp_path).acquire(patience=0)
+
+
+def test_a_run_waits_for_an_emulator_that_has_recorded_its_end_and_still_ends(tmp_path):
+    ending = FolderLock(tmp_path)
+    ending.acquire()
+    releasing = threading.Timer(1.0, ending.release)
+    releasing.start()
+    with FolderLock(tmp_path):
+        assert is_locked(tmp_path)
+    releasing.join()
 
 
 def test_a_folder_that_cannot_be_written_is_reported_in_a_sentence(tmp_path):
