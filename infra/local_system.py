@@ -17,9 +17,11 @@ from infra.cloudformation import Report
 from infra.deploy import DEFAULT_MODEL, deploy_locally
 from infra.embedder import describe_model
 from infra.emulator import REGION, Emulator
+from infra.folder_lock import Recovery
 from infra.localhost import direct_session
 from infra.notifications import notify
 from infra.package import package
+from infra.recovery import recover
 
 DEFAULT_FOLDER = Path(".local")
 STACK_FILE = "stack.json"
@@ -103,6 +105,11 @@ def bring_up(
     )
     # Last, so that an interrupted first run is started over and not taken for a complete one.
     system.write(emulator.folder)
+    if emulator.recovery is not Recovery.NOTHING:
+        recover(
+            Deployment(emulator.session(), emulator.endpoint, outputs), emulator.recovery, emulator.last_written, report
+        )
+        emulator.end_recovery()
     return system
 
 

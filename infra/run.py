@@ -20,6 +20,8 @@ from infra import demo, index_folder
 from infra.cloudformation import DeploymentError
 from infra.embedder import ModelError
 from infra.emulator import Emulator, EmulatorError
+from infra.emulator_durability import MIN_FREE_BYTES_FOR_OBJECTS
+from infra.folder_lock import LOCK_FILE, FolderError, FolderLock
 from infra.local_system import DEFAULT_FOLDER, OPENSEARCH_FOLDER, LocalSystem, bring_up, export_line
 from infra.localhost import free_port
 from infra.migration import Step, choose_setup, continue_migration, discard_store, offer
@@ -38,8 +40,13 @@ CALLS = (
     f'{_CURL} -F file=@samples/photos/owl.jpg "$URL/api/collections/$MANAGED/upload/"',
 )
 # What a first run creates in its folder before stack.json.
-FIRST_FILES = re.compile(r"emulator\.log.*|vectors\.sqlite.*|state|s3|tmp|opensearch|.*lock|.*pid")
+FIRST_FILES = re.compile(r"emulator\.log.*|vectors\.sqlite.*|state|s3|tmp|opensearch|lock|holder\.json.*")
 STOPPED = "\nStopped. The next 'make run' continues with the same data."
+DISK_FULL = (
+    f"The disk has less than {MIN_FREE_BYTES_FOR_OBJECTS // 1_000_000} MB left: uploads and syncs fail until there is "
+    "room. Searches go on."
+)
+CHECK_SECONDS = 1.0  # between two looks at the emulator and the disk
 
 
 class ForeignFolderError(Exception):
@@ -49,6 +56,7 @@ class ForeignFolderError(Exception):
 # Printed as one sentence, without a traceback.
 EXPECTED_ERRORS = (
     EmulatorError,
+    FolderError,
     NodeError,
     DeploymentError,
     PackagingError,
@@ -86,26 +94,28 @@ def main() -> int:
     stopping = stop_on_signals()
     started = time.monotonic()
     try:
-        existing = LocalSystem.read(folder)
-        setup = choose_setup(existing, options.model, options.store)
-        if existing is not None and setup.changed and not options.migrate:
-            print(offer(existing, setup, folder), file=sys.stderr)
-            return 1
-        remove_unfinished(folder)
-        if Step.REINDEX in setup.changed:
-            discard_store(folder, setup.store)  # of an earlier time
+        check_folder(folder)
         with ExitStack() as processes:
+            lock = processes.enter_context(FolderLock(folder))
+            existing = LocalSystem.read(folder)
+            setup = choose_setup(existing, options.model, options.store)
+            if existing is not None and setup.changed and not options.migrate:
+                print(offer(existing, setup, folder), file=sys.stderr)
+                return 1
+            remove_unfinished(folder)
+            if Step.REINDEX in setup.changed:
+                discard_store(folder, setup.store)  # of an earlier time
             opensearch = None
             if setup.store == "opensearch":
                 _report("Starting OpenSearch (the first time, its parts are fetched: 90 MB)")
                 opensearch = processes.enter_context(Node(folder / OPENSEARCH_FOLDER, free_port())).endpoint
             _report("Starting the AWS emulator")
-            emulator = processes.enter_context(Emulator(folder, options.port))
+            emulator = processes.enter_context(Emulator(folder, options.port, lock))
             system = bring_up(emulator, _report, setup.model, opensearch, setup.steps)
             system = continue_migration(system, folder, _report)
             _introduce(system, folder, time.monotonic() - started)
             if not options.once:
-                stopping.wait()
+                _wait(stopping, emulator)
         if not options.once:
             print(STOPPED)
     except KeyboardInterrupt:
@@ -132,12 +142,8 @@ def stop_on_signals() -> threading.Event:
     return stopping
 
 
-def remove_unfinished(folder: Path) -> None:
-    """A first run that was interrupted left half a system: start over.
-
-    Raises:
-        ForeignFolderError: the files of the folder are not those of a system.
-    """
+def check_folder(folder: Path) -> None:
+    """Raises ForeignFolderError when the folder's files are not those of a system; nothing in it is touched."""
     if not folder.exists() or LocalSystem.read(folder) is not None:
         return
     if not all(FIRST_FILES.fullmatch(path.name) for path in folder.iterdir()):
@@ -145,7 +151,35 @@ def remove_unfinished(folder: Path) -> None:
             f"{folder} has files, and no local system. FOLDER names a folder for the data of the system, which is "
             f"created. To search your own pictures: make run, then in another shell make index PICTURES={folder}"
         )
-    shutil.rmtree(folder)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """A first run that was interrupted left half a system: start over."""
+    if not folder.exists() or LocalSystem.read(folder) is not None:
+        return
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != LOCK_FILE:
+            entry.unlink()
+
+
+def _wait(stopping: threading.Event, emulator: Emulator) -> None:
+    """Wait until the run is stopped, and say when the disk becomes full.
+
+    Raises:
+        EmulatorError: the emulator has ended by itself.
+    """
+    was_full = False
+    while not stopping.wait(CHECK_SECONDS):
+        if not emulator.running:
+            raise EmulatorError(
+                f"The emulator has ended unexpectedly. Its log is {emulator.log}. Start again: no data is lost."
+            )
+        is_full = shutil.disk_usage(emulator.folder).free < MIN_FREE_BYTES_FOR_OBJECTS
+        if is_full and not was_full:
+            _report(DISK_FULL)
+        was_full = is_full
 
 
 def _report(line: str) -> None:

@@ -13,6 +13,7 @@ from chalicelib.domain.messages import IndexBatch, ObjectHint, ReceivedMessage
 from infra.admin.__main__ import main
 from infra.admin.deployment import Deployment
 from infra.emulator import Emulator
+from infra.folder_lock import FolderLock
 from infra.local_system import STACK_FILE, LocalSystem
 from tests.e2e.harness import Caller, eventually, picture
 
@@ -20,7 +21,7 @@ Admin = Callable[..., str]
 
 
 @pytest.fixture
-def admin(stack: LocalSystem, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Admin:
+def admin(stack: LocalSystem, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Admin]:
     """Runs a command on this deployment and returns what it printed: an error, or otherwise its output."""
     (tmp_path / STACK_FILE).write_text(json.dumps(asdict(stack)))
 
@@ -31,7 +32,8 @@ def admin(stack: LocalSystem, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         assert bool(printed.err) == fails
         return (printed.err if fails else printed.out).strip()
 
-    return run
+    with FolderLock(tmp_path):  # as a run in this folder has it
+        yield run
 
 
 def test_a_created_account_can_use_the_api_with_its_token(admin: Admin, stack: LocalSystem) -> None:

@@ -139,6 +139,16 @@ class SQLiteVectorStore:
             (seq,) = connection.execute("SELECT seq FROM state").fetchone()
         return SQLiteRebuild(self, model, int(seq) if anew else 0)
 
+    def collections(self) -> set[tuple[str, str]]:
+        select = "SELECT DISTINCT account, collection FROM documents WHERE account IS NOT NULL"
+        with self._transaction("BEGIN") as connection:
+            return set(connection.execute(select).fetchall())
+
+    def dimension(self, model: str) -> int | None:
+        with self._transaction("BEGIN") as connection:
+            row = connection.execute("SELECT dimension FROM models WHERE model = ?", (model,)).fetchone()
+        return None if row is None else int(row[0])
+
     def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         condition = f"model = ? AND uuid IN ({_placeholders(uuids)})"
         select = f"SELECT uuid, version, vector FROM documents WHERE {condition}"  # noqa: S608  # placeholders alone
@@ -172,6 +182,13 @@ class SQLiteVectorStore:
         select = f"SELECT uuid, version FROM documents WHERE {condition}"  # noqa: S608  # placeholders alone
         with self._transaction("BEGIN") as connection:
             return dict(connection.execute(select, (number, *uuids)).fetchall())
+
+    def count_written_since(self, number: int, account: str, collection: str, model: str, keep: Set[str]) -> int:
+        """Documents of a collection that were written after a write's number, or are to be kept."""
+        select = "SELECT uuid, seq FROM documents WHERE account = ? AND collection = ? AND model = ?"
+        with self._transaction("BEGIN") as connection:
+            rows = connection.execute(select, (account, collection, model)).fetchall()
+        return sum(seq > number or uuid in keep for uuid, seq in rows)
 
     def finish_rebuild(self, number: int, model: str, keep: Set[str]) -> None:
         """Remove a model's documents that were neither written after a write's number nor are to be kept."""

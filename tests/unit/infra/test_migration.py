@@ -8,7 +8,7 @@ import pytest
 from infra.embedder import ModelError
 from infra.local_system import DEFAULT_FOLDER
 from infra.migration import Setup, Step, choose_setup, discard_store, offer
-from infra.run import ForeignFolderError, remove_unfinished
+from infra.run import ForeignFolderError, check_folder, remove_unfinished
 from tests.embedder.tiny_clip import TINY_CLIP
 from tests.unit.infra.test_local_system import SYSTEM
 
@@ -98,7 +98,7 @@ def test_a_folder_with_files_of_ones_own_is_refused_and_left_as_it_is(tmp_path):
     (tmp_path / "holiday.jpg").touch()
 
     with pytest.raises(ForeignFolderError, match="make index PICTURES="):
-        remove_unfinished(tmp_path)
+        check_folder(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"holiday.jpg", "opensearch"}
 
 
@@ -109,4 +109,4 @@ def test_what_an_interrupted_first_run_has_left_is_removed(tmp_path):
     (tmp_path / "new" / "emulator.log").touch()
     remove_unfinished(tmp_path / "new")
 
-    assert not (tmp_path / "new").exists()
+    assert not list((tmp_path / "new").iterdir())
