@@ -12,10 +12,11 @@ PICTURES ?=
 HISTORIES ?= 3000
 MINUTES ?= 5
 SEED ?= 1
+KILLS ?= 20
 PIP_COMPILE := $(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras \
 	--no-annotate --no-header --allow-unsafe
 NO_BENCH_SUITE = @echo "Choose a suite: make bench SUITE=main, api, sync, store or embed" >&2; exit 2
-NO_STRESS_SUITE = @echo "Choose a suite: make stress SUITE=model, mutants, stack, store, fuzz or embed" >&2; exit 2
+NO_STRESS_SUITE = @echo "Choose a suite: make stress SUITE=model, mutants, stack, local, store, fuzz or embed" >&2; exit 2
 export PYTHONDONTWRITEBYTECODE :=
 
 help:  ## print this list
@@ -80,6 +81,8 @@ stress.model = MODEL_HISTORIES=$(HISTORIES) MODEL_STEPS=100 $(BIN)/python -m pyt
 stress.mutants = $(BIN)/python -m tests.model.mutants
 ## stress SUITE=stack: kill the deployed system's workers (MINUTES=5 SEED=1)
 stress.stack = MINUTES=$(MINUTES) SEED=$(SEED) $(BIN)/python -m tests.stress.stack
+## stress SUITE=local: kill the local system, or parts of it, and compare what the next run has (KILLS=20 SEED=1)
+stress.local = KILLS=$(KILLS) SEED=$(SEED) $(BIN)/python -m tests.stress.local
 ## stress SUITE=store: OpenSearch slow, refusing, and killed during a sync of 2,000 objects
 stress.store = SIMILARIX_OBJECTS=2000 $(BIN)/python -m pytest \
 	tests/contract/test_opensearch_faults.py tests/e2e/test_opensearch.py
@@ -89,7 +92,7 @@ stress.fuzz = $(BIN)/python -m tests.fuzz --seed $(SEED)
 stress.embed = $(BIN)/python -m tests.bench.embedder.soak
 
 STRESS_READY = $(if $(stress.$(SUITE)),$(VENV)/.dev-ready)
-stress: $(STRESS_READY)  ## try to break it (SUITE=model, mutants, stack, store, fuzz or embed)
+stress: $(STRESS_READY)  ## try to break it (SUITE=model, mutants, stack, local, store, fuzz or embed)
 	$(or $(stress.$(SUITE)),$(NO_STRESS_SUITE))
 
 package: $(VENV)/.local-ready  ## write the SAM template and the functions' code into build/

@@ -268,7 +268,7 @@ class DurableEmulator:
             if scope["type"] != "http":
                 await app(scope, receive, send)
                 return
-            request = _described(scope)
+            request = described(scope)
             if writes(request) and self._free_bytes() < (
                 MIN_FREE_BYTES_FOR_OBJECTS if request["service"] == "s3" else MIN_FREE_BYTES
             ):
@@ -378,7 +378,7 @@ def _is_event_loop() -> bool:
     return True
 
 
-def _described(scope: Any) -> Request:
+def described(scope: Any) -> Request:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope.get("headers", [])}
     path, query = scope["path"], parse_qs(scope.get("query_string", b"").decode("latin-1"))
     # AWS4-HMAC-SHA256 Credential=KEY/20260301/us-east-1/SERVICE/aws4_request, in a header or in a presigned URL.
