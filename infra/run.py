@@ -15,9 +15,10 @@ from infra import demo
 from infra.cloudformation import DeploymentError
 from infra.deploy import DEFAULT_MODEL
 from infra.emulator import Emulator, EmulatorError
-from infra.local_system import DEFAULT_FOLDER, DEFAULT_STORE, LocalSystem, bring_up, folder_for
+from infra.local_system import DEFAULT_FOLDER, DEFAULT_STORE, LocalSystem, bring_up, folder_for, tidy
 from infra.localhost import free_port
 from infra.opensearch.node import Node, NodeError
+from infra.opensearch.supervisor import NodeSupervisor
 from infra.package import PackagingError
 from infra.seed import SAMPLES, Api
 
@@ -61,16 +62,21 @@ def main() -> int:
     try:
         _remove_unfinished(folder)
         with ExitStack() as processes:
-            opensearch = None
+            opensearch, supervisor = None, None
             if options.store == "opensearch":
                 _report("Starting OpenSearch (the first time, its parts are fetched: 90 MB)")
-                opensearch = processes.enter_context(Node(folder / "opensearch", free_port())).endpoint
+                node = processes.enter_context(Node(folder / "opensearch", free_port()))
+                supervisor = processes.enter_context(NodeSupervisor(node, _report, give_up=stopping.set))
+                opensearch = node.endpoint
+            processes.callback(tidy, folder)  # when the emulator has stopped
             _report("Starting the AWS emulator")
             emulator = processes.enter_context(Emulator(folder, options.port))
             system = bring_up(emulator, _report, options.model, opensearch)
             _introduce(system, folder, time.monotonic() - started)
             if not options.once:
                 stopping.wait()
+                if supervisor is not None:
+                    supervisor.check()
         if not options.once:
             print(STOPPED)
     except KeyboardInterrupt:
