@@ -22,6 +22,10 @@ def main() -> None:
     # Not at the top: the emulator reads its settings, and its state, when it is imported.
     from ministack.app import main as emulate  # noqa: PLC0415
 
+    from infra.emulator_limits import limit_functions, start_housekeeping  # noqa: PLC0415
+
+    limit_functions()
+    start_housekeeping(Path("emulator.log"))
     sys.argv = ["ministack"]
     try:
         emulate()
@@ -67,4 +71,6 @@ def _end_functions() -> None:
 
 
 if __name__ == "__main__":
+    # The functions do not inherit this path.
+    sys.path.append(str(Path(__file__).parent.parent))
     main()

@@ -4,12 +4,15 @@ Each system has a folder, whose ``stack.json`` says how to reach the system.
 """
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import requests
 
+from chalicelib.adapters.sqlite.schema import remove_log
 from infra import seed
 from infra.admin.deployment import Deployment
 from infra.cloudformation import Report
@@ -22,6 +25,7 @@ from infra.package import package
 DEFAULT_FOLDER = Path(".local")
 STACK_FILE = "stack.json"
 DEFAULT_STORE = "sqlite"
+SQLITE_FILE = "vectors.sqlite"
 RESPONSE_SECONDS = 30  # the first request to a system starts a function
 # Workers here take seconds, not minutes, and a laptop's user does not wait for an hour of retries.
 SHORT_WAITS = {"ScheduleSpread": "0", "DeletionGrace": "5", "RetryDelay": "1"}
@@ -73,6 +77,12 @@ def bring_up(
     # Last, so that an interrupted first run is started over and not taken for a complete one.
     system.write(emulator.folder)
     return system
+
+
+def tidy(folder: Path) -> None:
+    """Leave the files of a system that has stopped no larger than their content."""
+    with suppress(sqlite3.Error):  # a damaged file is the next run's to report
+        remove_log(folder / SQLITE_FILE)
 
 
 def folder_for(model: str, store: str) -> Path:
@@ -139,7 +149,7 @@ def _vector_store(emulator: Emulator, opensearch: str | None) -> dict[str, str]:
     if opensearch is not None:
         return {"VectorStore": "endpoint", "OpenSearchEndpoint": opensearch, "OpenSearchSigning": "none"}
     # The functions share one disk here, as the SQLite store requires.
-    return {"VectorStore": "sqlite", "SQLitePath": str(emulator.folder / "vectors.sqlite")}
+    return {"VectorStore": "sqlite", "SQLitePath": str(emulator.folder / SQLITE_FILE)}
 
 
 def _failures_only(report: Report) -> Report:
