@@ -2,7 +2,8 @@
 
 Synthetic vectors are written to the catalogue and the vector store by the application's own services, without
 pictures: a search costs the same, and nobody waits for 20,000 to be embedded. Callers are threads of this process,
-on the same machine as the system, and each sends its next request when the last one is answered.
+on the same machine as the system, and each sends its next request when it has the response to the last one. Processor
+time does not depend on what else the machine does, unlike rates.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,14 +19,13 @@ from statistics import median
 
 import numpy as np
 
-from chalicelib.domain.accounts import NewToken  # noqa: F401
 from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.files import FileRecord, FileState, PendingWrite, first_version
 from chalicelib.domain.vectors import VectorDocument, vector_document
 from infra import seed
 from infra.admin.deployment import Deployment
 from infra.emulator import Emulator
-from infra.local_system import LocalSystem, bring_up
+from infra.local_system import LocalSystem, bring_up, tidy
 from infra.localhost import free_port
 from infra.package import STAGE
 from tests.bench.figures import figure
@@ -40,15 +40,13 @@ from tests.bench.load.footprint import print_files, print_memory, processor_seco
 
 SIZES = (64, 2_000, 20_000)
 CALLERS = (1, 8, 32)
+SECONDS, WARM_SECONDS = 15.0, 4.0  # of each measurement, and before it
 DIMENSION = 512
-BATCH = 50
-WARM_SECONDS = 4.0
-BURST = 16
+BATCH = 50  # of records, and of vectors, that are written at once
+BURST = 16  # callers of a system that has just started
 UPLOADS_A_SECOND = 2.0
-COMPARED = (64, 2_000)  # sizes, with CALLERS_COMPARED at once
-CALLERS_COMPARED = 8
-ROUNDS = 3
-STARVATION_SECONDS = 60.0
+UPLOAD_SECONDS = 60.0
+COMPARED, CALLERS_COMPARED, ROUNDS = (64, 2_000), 8, 5  # sizes that are measured in turns
 
 
 class SyntheticVectors:
@@ -163,16 +161,16 @@ class Bench:
         self._resize(SIZES[0])
         name = f"uploads_{callers}"
         with self._uploads() as uploaded:
-            measure_searches(self._system, callers, STARVATION_SECONDS - WARM_SECONDS, WARM_SECONDS).print(name)
+            measure_searches(self._system, callers, UPLOAD_SECONDS - WARM_SECONDS, WARM_SECONDS).print(name)
         self._print_uploads(name, uploaded)
 
     def _resize(self, size: int) -> None:
         self._vectors.resize(max(0, size - len(self._samples)))
 
-    def _uploads(self):  # type: ignore[no-untyped-def]
+    def _uploads(self) -> AbstractContextManager[Measurements]:
         return uploads(self._system, self._pictures, UPLOADS_A_SECOND)
 
-    def _syncs(self):  # type: ignore[no-untyped-def]
+    def _syncs(self) -> AbstractContextManager[list[float]]:
         return syncs(self._system, self._s3, self._samples)
 
     @property
@@ -188,7 +186,7 @@ class Bench:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.load", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=15.0, help="of each measurement (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each measurement (default: %(default)s)")
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="numbers of vectors")
     parser.add_argument("--callers", type=int, nargs="*", default=CALLERS, help="numbers of callers")
     parser.add_argument("--skip", nargs="*", default=(), choices=["compare", "quiet", "busy", "uploads"])
@@ -208,6 +206,7 @@ def main() -> None:
             if "uploads" not in options.skip:
                 bench.measure_uploads(max(options.callers))
             print_files("running", Path(folder))
+        tidy(Path(folder))
         print_files("stopped", Path(folder))
 
 

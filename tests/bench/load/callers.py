@@ -31,13 +31,13 @@ class Measurements:
     ended: float = 0.0
 
     def print(self, name: str) -> None:
-        """Print the figures of searches."""
         figure(f"{name}_rps", len(self.seconds) / (self.ended - self.began), "1/s")
         self.print_times(name)
 
     def print_times(self, name: str) -> None:
-        for percent in (50, 95, 99):
-            figure(f"{name}_p{percent}_ms", 1000 * percentile(self.seconds, percent) if self.seconds else 0, "ms")
+        for percent in (50, 95, 99) if self.seconds else ():
+            # Twice, because a percentile takes two values at least.
+            figure(f"{name}_p{percent}_ms", 1000 * percentile(self.seconds * 2, percent), "ms")
         figure(f"{name}_errors", len(self.errors), "errors")
         for error in sorted(set(self.errors))[:3]:
             print(f"  {name}: {error}", flush=True)
@@ -82,7 +82,7 @@ def upload(connection: Connection, collection: str, name: str, picture: bytes) -
 
 
 def measure_searches(system: LocalSystem, callers: int, seconds: float, warm_seconds: float) -> Measurements:
-    """Searches of so many callers at once, each sending its next one when the last one is answered.
+    """Searches of so many callers at once, each sending its next one when it has the response to the last one.
 
     Args:
         warm_seconds: first, uncounted, so that functions have started and have read the vectors.

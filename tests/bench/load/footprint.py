@@ -12,21 +12,24 @@ FUNCTION = re.compile(r"ministack-lambda-similarix-([a-z-]+?)-[^-/]*/")
 
 
 def print_memory(name: str, emulator: int) -> None:
-    """Number and resident memory of the emulator's processes; decoders count as the embedder's."""
-    processes: dict[str, list[float]] = defaultdict(list)
-    kinds = {emulator: "emulator"}
+    """Print number and resident memory of the emulator's processes; decoders count as the embedder's."""
+    total = 0.0
+    for function, processes in sorted(processes_by_function(emulator).items()):
+        resident = sum(map(_resident_mb, processes))
+        figure(f"{name}_{function}_processes", len(processes), "processes")
+        figure(f"{name}_{function}_mb", resident, "MB")
+        total += resident
+    figure(f"{name}_all_mb", total, "MB")
+
+
+def processes_by_function(emulator: int) -> dict[str, list[int]]:
+    """The emulator's processes by the name of their function, which is that of their folder."""
+    processes: dict[str, list[int]] = defaultdict(list, {"emulator": [emulator]})
     for pid in _descendants(emulator):
         with suppress(OSError):  # ended meanwhile
             function = FUNCTION.search(str(Path(f"/proc/{pid}/cwd").readlink()))
-            kinds[pid] = function.group(1) if function else "other"
-    for pid, kind in kinds.items():
-        with suppress(OSError, AttributeError):
-            resident = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-            processes[kind].append(int(resident.group(1)) * 1024 / 1e6)  # type: ignore[union-attr]
-    for kind, resident in sorted(processes.items()):
-        figure(f"{name}_{kind}_processes", len(resident), "processes")
-        figure(f"{name}_{kind}_mb", sum(resident), "MB")
-    figure(f"{name}_all_mb", sum(sum(resident) for resident in processes.values()), "MB")
+            processes[function.group(1) if function else "other"].append(pid)
+    return processes
 
 
 def processor_seconds(emulator: int) -> float:
@@ -50,6 +53,13 @@ def print_files(name: str, folder: Path) -> None:
     }
     for kind, size in sizes.items():
         figure(f"{name}_{kind}_mb", size / 1e6, "MB")
+
+
+def _resident_mb(process: int) -> float:
+    with suppress(OSError):  # ended meanwhile
+        resident = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
+        return int(resident.group(1)) * 1024 / 1e6 if resident else 0.0
+    return 0.0
 
 
 def _size(*paths: Path) -> int:
