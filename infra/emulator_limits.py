@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from infra.workers import API, EMBEDDER
+
 PROCESSORS = os.cpu_count() or 1
 # Of a search, a third of the time is the emulator's, one process for all: more functions at once than two for each
 # processor do not search more, but start for seconds, and take 80 MB each.
@@ -65,20 +67,22 @@ class Turns:
                     self._free += 1
 
 
-def lane(function: str, event: Any) -> tuple[str, int]:
-    """The queue in which an invocation waits, and how many of that queue run at once.
+def lane(function: str, event: Any) -> tuple[str, int] | None:
+    """The queue in which an invocation waits, and how many of that queue run at once; None if it need not wait.
 
-    Functions call the embedder and nothing calls back, so that no invocation waits for one that waits for it.
+    Functions call the embedder and nothing calls back, so that no invocation waits for one that waits for it. Workers
+    do not wait here: their event sources bound them, and a message that waits would become visible again.
     """
     event = event if isinstance(event, dict) else {}
-    if function.endswith("-embedder"):
+    if function.endswith(f"-{EMBEDDER.lambda_name}"):
         # A text and an upload's picture take milliseconds, and must not wait for a sync's batches, which take a second.
         is_batch = len(event.get("objects") or ()) > 1
         return (f"{function} batches" if is_batch else function), EMBEDDERS_AT_ONCE
-    if str(event.get("path", "")).rstrip("/").endswith(SEARCH_PATHS):
+    if function.endswith(f"-{API.lambda_name}"):
         # However many search, an upload or a page of thumbnails waits for none of them.
-        return f"{function} searches", FUNCTIONS_AT_ONCE
-    return function, FUNCTIONS_AT_ONCE
+        is_search = str(event.get("path", "")).rstrip("/").endswith(SEARCH_PATHS)
+        return (f"{function} searches" if is_search else function), FUNCTIONS_AT_ONCE
+    return None
 
 
 def limit_functions() -> None:
@@ -93,7 +97,10 @@ def limit_functions() -> None:
     run: Callable[..., Any] = lambda_svc._execute_function_dispatch
 
     def run_in_turn(function: Any, config: dict[str, Any], event: Any, *arguments: Any) -> Any:
-        name, limit = lane(config.get("FunctionName", ""), event)
+        place = lane(config.get("FunctionName", ""), event)
+        if place is None:
+            return run(function, config, event, *arguments)
+        name, limit = place
         with lock:
             turns = queues.setdefault(name, Turns(limit))
         with turns.turn():

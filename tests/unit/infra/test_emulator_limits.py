@@ -7,6 +7,7 @@ import time
 import pytest
 
 from infra.emulator_limits import EMBEDDERS_AT_ONCE, FUNCTIONS_AT_ONCE, Turns, forget_oldest, lane, shorten_log
+from infra.workers import SCHEDULED, WORKERS
 
 SECONDS = 30
 
@@ -70,13 +71,18 @@ def test_texts_and_single_pictures_wait_apart_from_batches_of_pictures():
     assert batch[1] == EMBEDDERS_AT_ONCE
 
 
-def test_functions_do_not_wait_for_each_other():
-    assert lane("similarix-api", {"path": "/api/account"})[0] != lane("similarix-index-worker", {"Records": []})[0]
+@pytest.mark.parametrize("row", [*(worker.function for worker in WORKERS), *SCHEDULED], ids=lambda row: row.name)
+def test_workers_and_scheduled_functions_do_not_wait(row):
+    assert lane(f"similarix-{row.lambda_name}", {"Records": []}) is None
 
 
+@pytest.mark.parametrize("function", ["similarix-api", "similarix-embedder"])
 @pytest.mark.parametrize("event", [None, "text", {}, {"path": None}, {"objects": None}])
-def test_an_event_of_any_shape_has_a_place_to_wait(event):
-    assert lane("similarix-embedder", event)[1] > 0
+def test_an_event_of_any_shape_has_a_place_to_wait(function, event):
+    name, limit = lane(function, event)
+
+    assert name == function
+    assert limit > 0
 
 
 def test_the_oldest_entries_are_forgotten():
