@@ -104,6 +104,12 @@ def main(arguments: list[str] | None = None) -> int:
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of infra/template/parameters.yaml"
     )
     options = parser.parse_args(arguments)
+    if not options.stack or not options.region:
+        # `make deploy` passes empty ones on where its variables are not set.
+        parser.error(
+            "name the stack and the region, and the embedder's image for a new stack, as in: "
+            "make deploy STACK=similarix REGION=eu-central-1 IMAGE=URI"
+        )
     parameters = dict(setting.split("=", 1) for setting in options.set if "=" in setting)
     if len(parameters) < len(options.set):
         parser.error("--set takes NAME=VALUE")

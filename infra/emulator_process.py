@@ -29,7 +29,11 @@ def main() -> None:
     durable.attach()
     from ministack.app import main as emulate  # noqa: PLC0415
 
+    from infra.emulator_limits import limit_functions, start_housekeeping  # noqa: PLC0415
+
     keep_queue_urls()
+    limit_functions()
+    start_housekeeping(Path("emulator.log"))
     sys.argv = ["ministack"]
     try:
         emulate()

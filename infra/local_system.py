@@ -5,12 +5,15 @@ Each system has a folder, whose ``stack.json`` says how to reach the system, and
 
 import json
 import shlex
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import requests
 
+from chalicelib.adapters.sqlite.schema import remove_log
 from infra import seed
 from infra.admin.deployment import Deployment
 from infra.cloudformation import Report
@@ -111,6 +114,12 @@ def bring_up(
         )
         emulator.end_recovery()
     return system
+
+
+def tidy(folder: Path) -> None:
+    """Leave the files of a system that has stopped no larger than their content."""
+    with suppress(sqlite3.Error):  # a damaged file is the next run's to report
+        remove_log(folder / SQLITE_FILE)
 
 
 def export_line(system: LocalSystem, collection: str | None = None) -> str:

@@ -22,10 +22,11 @@ from infra.embedder import ModelError
 from infra.emulator import Emulator, EmulatorError
 from infra.emulator_durability import MIN_FREE_BYTES_FOR_OBJECTS
 from infra.folder_lock import LOCK_FILE, FolderError, FolderLock
-from infra.local_system import DEFAULT_FOLDER, OPENSEARCH_FOLDER, LocalSystem, bring_up, export_line
+from infra.local_system import DEFAULT_FOLDER, OPENSEARCH_FOLDER, LocalSystem, bring_up, export_line, tidy
 from infra.localhost import free_port
 from infra.migration import Step, choose_setup, continue_migration, discard_store, offer
 from infra.opensearch.node import Node, NodeError
+from infra.opensearch.supervisor import NodeSupervisor
 from infra.package import PackagingError
 from infra.seed import Api
 
@@ -105,10 +106,13 @@ def main() -> int:
             remove_unfinished(folder)
             if Step.REINDEX in setup.changed:
                 discard_store(folder, setup.store)  # of an earlier time
-            opensearch = None
+            opensearch, supervisor = None, None
             if setup.store == "opensearch":
                 _report("Starting OpenSearch (the first time, its parts are fetched: 90 MB)")
-                opensearch = processes.enter_context(Node(folder / OPENSEARCH_FOLDER, free_port())).endpoint
+                node = processes.enter_context(Node(folder / OPENSEARCH_FOLDER, free_port()))
+                supervisor = processes.enter_context(NodeSupervisor(node, _report, give_up=stopping.set))
+                opensearch = node.endpoint
+            processes.callback(tidy, folder)  # when the emulator has stopped
             _report("Starting the AWS emulator")
             emulator = processes.enter_context(Emulator(folder, options.port, lock))
             system = bring_up(emulator, _report, setup.model, opensearch, setup.steps)
@@ -116,6 +120,8 @@ def main() -> int:
             _introduce(system, folder, time.monotonic() - started)
             if not options.once:
                 _wait(stopping, emulator)
+                if supervisor is not None:
+                    supervisor.check()
         if not options.once:
             print(STOPPED)
     except KeyboardInterrupt:

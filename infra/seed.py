@@ -35,12 +35,19 @@ class Api:
         """Returns the envelope's result.
 
         Raises:
-            RuntimeError: the API refused the request; the message has its response.
+            RuntimeError: the API refused the request, or did not respond in its envelope; a sentence for a person.
         """
         response = self._session.request(method, f"{self.base_url}/api{path}", timeout=60, **options)
-        envelope: dict[str, Any] = response.json()
-        if not envelope.get("success"):
-            raise RuntimeError(f"{method} {path} returned {response.status_code}: {envelope}")
+        try:
+            envelope: dict[str, Any] = response.json()
+            if not envelope["success"]:
+                message = envelope["info"]["message"]
+                raise RuntimeError(f"The API refused {method} /api{path} with status {response.status_code}: {message}")
+        except (ValueError, KeyError, TypeError) as error:
+            raise RuntimeError(
+                f"{self.base_url} returned status {response.status_code} to {method} /api{path}, and not what "
+                "Similarix returns. Another server, or a system that another run started, may listen there."
+            ) from error
         return {**envelope["result"], "info": envelope["info"]}
 
 

@@ -10,6 +10,7 @@ from chalicelib.config import Config, OpenSearchProfile, VectorStoreKind
 from chalicelib.domain.collections import MANAGED_PREFIX, parse_role
 from chalicelib.domain.errors import ConfigurationError, InvalidRequest
 from chalicelib.domain.uploads import INLINE_STAGING, PRESIGNED_STAGING
+from infra.template.functions import ONE_THREAD
 from infra.workers import SCHEDULED, WORKERS
 from tests.integration.infra.conftest import as_list, of_type, referred, statements
 from tests.unit.test_config import ENVIRONMENT, Recording
@@ -65,7 +66,11 @@ class TestFunctions:
         embedder = functions["Embedder"]
 
         assert embedder["PackageType"] == "Image"
-        assert set(embedder["Environment"]["Variables"]) == {"MODEL"}
+        assert set(embedder["Environment"]["Variables"]) == {"MODEL", *ONE_THREAD}
+
+    def test_the_numeric_libraries_of_every_function_have_one_thread(self, functions):
+        for name, properties in functions.items():
+            assert ONE_THREAD.items() <= properties["Environment"]["Variables"].items(), name
 
     def test_the_embedder_is_called_by_an_alias_whose_instances_may_be_kept_ready(self, template, resources, functions):
         embedder = functions["Embedder"]
