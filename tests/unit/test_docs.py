@@ -23,6 +23,11 @@ DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 TEXT = {path: path.read_text("utf-8") for path in DOCS}
 ALL = "\n".join(TEXT.values())
 LOCAL_LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]+)?(#[^)\s]+)?\)")
+CODE = {
+    path: path.read_text("utf-8")
+    for folder in ("chalicelib", "embedder_container", "infra", "tests", "tools")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+}
 CODE_PATH = re.compile(r"`((?:chalicelib|embedder_container|infra|tests|tools|docs|samples)/[\w./-]+)`")
 
 
@@ -144,6 +149,11 @@ def test_no_document_names_a_make_target_that_is_gone():
         commands = re.findall(r"`make ([a-z-]+)|^\s*make ([a-z-]+)|^\$ make ([a-z-]+)", text, re.M)
         named = {name for groups in commands for name in groups if name}
         assert named <= make_targets(), f"{path.name} names {named - make_targets()}"
+
+
+def test_no_comment_names_a_make_target_that_is_gone():
+    named = {(path.name, name) for path, text in CODE.items() for name in re.findall(r"`make ([a-z-]+)", text)}
+    assert {(file, name) for file, name in named if name not in make_targets()} == set()
 
 
 def test_every_decision_is_in_the_index():
