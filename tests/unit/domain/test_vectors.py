@@ -2,11 +2,12 @@
 
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pytest
 
-from chalicelib.domain.vectors import FileSummary, Hit, SearchOptions, rounded_distance, unit_vector
+from chalicelib.domain.vectors import FileSummary, Hit, SearchOptions, rounded_distance, unit_vector, vector_document
+from tests.factories import a_collection, a_record, an_embedding
 
 SUMMARY = FileSummary(collection="holidays", bucket="photographs", key="2024/Ä.jpg", size=7, md5="0" * 32)
 
@@ -30,6 +31,11 @@ def test_a_field_that_this_version_does_not_know_is_ignored():
     later = LaterSummary.from_json(SUMMARY.to_json() | {"later_field": "a value"})
     assert later.later_field == "a value"
     assert FileSummary.from_json(later.to_json()) == SUMMARY
+
+
+def test_a_document_of_a_record_fills_each_field_that_has_a_default():
+    summary = vector_document(a_record(a_collection(), "a.jpg"), an_embedding(), "photographs").file
+    assert [field.name for field in fields(summary) if getattr(summary, field.name) == field.default] == []
 
 
 def test_options_without_bounds_admit_every_position():
