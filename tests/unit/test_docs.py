@@ -14,6 +14,7 @@ from chalicelib.domain.files import FileState
 from chalicelib.domain.plans import PLANS
 from chalicelib.domain.uploads import UploadState
 from embedder_container.errors import TRANSIENT, Code
+from embedder_container.models import registry
 from infra.admin.__main__ import COMMANDS
 from infra.template import read_template
 from tests.unit.test_config import ENVIRONMENT, Recording
@@ -106,6 +107,12 @@ def test_every_reason_that_the_embedder_gives_is_in_the_glossary():
 
 def test_every_plan_is_documented():
     assert set(PLANS) <= set(re.findall(r"`([a-z]+)`", document("api.md")))
+
+
+def test_the_table_of_models_is_the_registry():
+    table = document("embedder.md").partition("| name | dimension |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `([\w.-]+)` \| (\d+) \| .* \| (?:yes|\*\*no\*\*) \|$", table, re.M)
+    assert dict(rows) == {name: str(model["dimension"]) for name, model in registry().items()}
 
 
 def test_the_table_of_parameters_is_the_templates():
