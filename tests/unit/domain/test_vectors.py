@@ -2,7 +2,7 @@
 
 import math
 import struct
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import pytest
 
@@ -51,6 +51,14 @@ def test_options_admit_only_positions_behind_the_previous_page():
     options = SearchOptions(limit=1, after=Hit(uuid="m", file=SUMMARY, distance=0.5).position)
     positions = [(0.4, "z"), (0.5, "l"), (0.5, "m"), (0.5, "n"), (0.6, "a")]
     assert [options.admits(position) for position in positions] == [False, False, False, True, True]
+
+
+def test_every_option_but_those_of_the_page_narrows_a_search():
+    options = SearchOptions(limit=1)
+    names = {field.name for field in fields(options)}
+    changed = {name: replace(options, **{name: ("another",)}) for name in names}
+    narrowing = {name for name, other in changed.items() if other.narrowing() != options.narrowing()}
+    assert narrowing == names - {"limit", "after"}
 
 
 def test_a_unit_vector_is_read_from_its_bytes():
