@@ -159,6 +159,13 @@ class TestPermissions:
 
         assert queues == [{"Fn::GetAtt": [row.queue_resource, "Arn"]}]
 
+    @pytest.mark.parametrize("row", WORKERS, ids=lambda row: row.queue)
+    def test_a_worker_may_record_why_a_message_failed(self, resources, row):
+        role = resources[f"{row.function.name}Role"]["Properties"]
+        tables = [s["Resource"] for s in statements(role) if "dynamodb:PutItem" in as_list(s["Action"])]
+
+        assert {"Fn::GetAtt": ["SyncsTable", "Arn"]} in tables
+
     def test_the_embedder_may_write_its_own_log_and_nothing_else(self, resources):
         (statement,) = statements(resources["EmbedderRole"]["Properties"])
 
