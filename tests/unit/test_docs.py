@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.api.requests.queries import LIMIT_DEFAULT, LIMIT_MAX
 from chalicelib.api.search import SEARCH_BY_TEXT
-from chalicelib.config import Config
+from chalicelib.config import Config, VectorStoreKind
 from chalicelib.domain.collections import SyncStatus
 from chalicelib.domain.errors import SimilarixError
 from chalicelib.domain.files import FileState
@@ -144,7 +144,7 @@ def test_the_table_of_parameters_is_the_templates():
 
 def test_every_variable_of_the_functions_is_documented():
     documented = set(re.findall(r"`([A-Z_]+)`", document("configuration.md")))
-    for store in ("sqlite", "opensearch"):
+    for store in VectorStoreKind:
         environment = Recording(ENVIRONMENT | {"VECTOR_STORE": store, "OPENSEARCH_ENDPOINT": "https://search"})
         Config.read(environment)
         assert environment.read <= documented

@@ -131,7 +131,7 @@ class TestParameters:
         _, serverless, parameter = variables["OPENSEARCH_PROFILE"]["Fn::If"]
         profiles = template["Parameters"]["OpenSearchProfile"]
 
-        assert set(stores) == set(VectorStoreKind)
+        assert set(stores) <= set(VectorStoreKind)
         assert parameter == {"Ref": "OpenSearchProfile"}
         assert {serverless, *profiles["AllowedValues"]} <= set(OpenSearchProfile)
         assert profiles["Default"] == OpenSearchProfile.LUCENE
