@@ -82,16 +82,16 @@ def worker(row: Worker, statements: Statements, environment: Mapping[str, Any]) 
     """A function that receives from a queue, with the queue, its dead-letter queue and their alarms.
 
     Chalice names the queue in the event source and does not refer to it; the environment's reference to the queue is
-    what has CloudFormation create it first.
+    what has CloudFormation create it first. Its role may receive from the queue and record why a message failed.
     """
     function = row.function
-    receive = _allow(RECEIVE, row.queue_resource)
+    receive, log_failures = _allow(RECEIVE, row.queue_resource), _allow(["dynamodb:PutItem"], "SyncsTable")
     # A failed message is delivered again without the others of its batch.
     source: dict[str, Any] = {"FunctionResponseTypes": ["ReportBatchItemFailures"], "BatchSize": row.batch_size}
     if row.max_concurrency is not None:
         source["ScalingConfig"] = {"MaximumConcurrency": row.max_concurrency}
     template = application_function(
-        function, [receive, *statements], environment, {f"{function.name}SqsEventSource": source}
+        function, [receive, log_failures, *statements], environment, {f"{function.name}SqsEventSource": source}
     )
     template["Resources"] |= _queues(row) | _queue_alarms(row)
     template["Outputs"] |= {

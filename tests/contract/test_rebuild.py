@@ -520,7 +520,7 @@ class TestDeletedSQLiteFile:
         with closing(sqlite3.connect(file)) as connection:
             connection.execute("PRAGMA user_version = 99")
         world.store = SQLiteVectorStore(file)
-        with pytest.raises(StoreUnavailable, match="another version"):
+        with pytest.raises(StoreUnavailable, match="newer version"):
             world.rebuild()
         self.delete(file)
         world.rebuild()

@@ -38,9 +38,6 @@ _REMOVE_COLLECTION = """REPLACE INTO documents (uuid, version, seq, removed_at)
     SELECT uuid, version, :seq, :removed_at FROM documents WHERE account = :account AND collection = :collection"""
 _COUNT = """SELECT count(*) FROM documents WHERE account = :account
     AND (:collection IS NULL OR collection = :collection) AND (:model IS NULL OR model = :model)"""
-# Rows of other models are read without their vectors: a document that changed its model must leave the old matrix.
-_NEWER = """SELECT uuid, account, collection, CASE WHEN model = :model THEN vector END FROM documents
-    WHERE seq > :seq"""
 _REPORTED_DAMAGES = 5
 
 
@@ -215,15 +212,9 @@ class SQLiteVectorStore:
         seq, pruned = connection.execute("SELECT seq, pruned FROM state").fetchone()
         matrix = self._matrices.get(model)
         if matrix is None or matrix.latest_seq < pruned:
-            matrix = self._matrices[model] = Matrix(dimension)
+            matrix = self._matrices[model] = Matrix(model, dimension)
         if matrix.latest_seq < seq:
-            newer = connection.execute(_NEWER, {"model": model, "seq": matrix.latest_seq})
-            for uuid, account, collection, vector in newer:
-                if vector is None:
-                    matrix.drop(uuid)
-                else:
-                    matrix.put(uuid, account, collection, vector)
-            matrix.latest_seq = seq
+            matrix.read_newer(connection, seq)
         return matrix
 
     def _bury(self, connection: sqlite3.Connection, removals: Sequence[tuple[str, int]]) -> None:

@@ -136,7 +136,7 @@ class TestParameters:
         _, serverless, parameter = variables["OPENSEARCH_PROFILE"]["Fn::If"]
         profiles = template["Parameters"]["OpenSearchProfile"]
 
-        assert set(stores) == set(VectorStoreKind)
+        assert set(stores) <= set(VectorStoreKind)
         assert parameter == {"Ref": "OpenSearchProfile"}
         assert {serverless, *profiles["AllowedValues"]} <= set(OpenSearchProfile)
         assert profiles["Default"] == OpenSearchProfile.LUCENE
@@ -163,6 +163,13 @@ class TestPermissions:
         queues = [s["Resource"] for s in statements(role) if "sqs:ReceiveMessage" in as_list(s["Action"])]
 
         assert queues == [{"Fn::GetAtt": [row.queue_resource, "Arn"]}]
+
+    @pytest.mark.parametrize("row", WORKERS, ids=lambda row: row.queue)
+    def test_a_worker_may_record_why_a_message_failed(self, resources, row):
+        role = resources[f"{row.function.name}Role"]["Properties"]
+        tables = [s["Resource"] for s in statements(role) if "dynamodb:PutItem" in as_list(s["Action"])]
+
+        assert {"Fn::GetAtt": ["SyncsTable", "Arn"]} in tables
 
     def test_the_embedder_may_write_its_own_log_and_nothing_else(self, resources):
         (statement,) = statements(resources["EmbedderRole"]["Properties"])

@@ -39,7 +39,7 @@ def test_each_registered_model_has_a_complete_description(name: str, tmp_path: P
 
 
 def test_registered_models_have_different_dimensions(tmp_path: Path) -> None:
-    assert {load_description(tmp_path, name).dimension for name in registry()} == {512, 768}
+    assert len({load_description(tmp_path, name).dimension for name in registry()}) > 1
 
 
 def test_the_model_version_of_full_decoding_ends_in_x(tmp_path: Path) -> None:
