@@ -150,7 +150,11 @@ def find_running(
     Raises:
         LocalSystemNotFound: none has been set up, none runs, or several run.
     """
-    folders = [folder] if folder else sorted(file.parent for file in parent.glob(f"{DEFAULT_FOLDER}*/{STACK_FILE}"))
+    folders = (
+        [folder.expanduser()]
+        if folder
+        else sorted(file.parent for file in parent.glob(f"{DEFAULT_FOLDER}*/{STACK_FILE}"))
+    )
     systems = {folder: system for folder in folders if (system := LocalSystem.read(folder)) is not None}
     if not systems:
         raise LocalSystemNotFound(f"No local system has been set up in {folder or 'this folder'}. Start one: make run")
