@@ -222,6 +222,13 @@ class Embedder(Protocol):
         """Return the model version of new embeddings; may lag behind by a minute."""
 
 
+class QueryEmbedder(Protocol):
+    """Embeds what an account searches for; raises as ``Embedder`` does."""
+
+    def embed_text(self, account: str, text: str) -> QueryVector: ...
+    def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure: ...
+
+
 class Source(Protocol):
     """One collection's bucket, read with the owner's permission.
 
