@@ -14,7 +14,7 @@ from chalicelib.domain.syncs import Progress
 _BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9](?<!-s3alias)(?<!--ol-s3)")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 # The name's prefix lets our own permission to assume roles stay narrower than every role of every customer.
-_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/(?:[\w+=,.@-]+/)*similarix-[\w+=,.@-]{1,54}")
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/(?:[\w+=,.@-]+/)*similarix-[\w+=,.@-]{1,54}", re.ASCII)
 COLLECTION_NAME_LIMIT = 100  # characters
 FOLDER_LIMIT = 900  # bytes; a key has 1,024, and the folder must leave some for a file name
 MANAGED_PREFIX = "objects"  # the part of the managed bucket whose changes S3 reports

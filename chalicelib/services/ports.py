@@ -33,8 +33,8 @@ class Accounts(Protocol):
     def add_token(self, token: Token, account: Account) -> None: ...
     def token(self, digest: str) -> Token | None: ...
     def tokens(self, account: str) -> list[Token]: ...
-    def remove_token(self, account: str, token: str) -> str | None:
-        """Return the digest of the removed token, or None if there is no such token."""
+    def remove_tokens(self, tokens: Sequence[Token], account: Account) -> None:
+        """Remove tokens of the account, in one transaction."""
 
     def touch_token(self, digest: str, now: datetime, unless_used_since: datetime) -> None:
         """Record that the token is used now, unless a use at ``unless_used_since`` or later is recorded."""

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from chalicelib.adapters.dynamodb.accounts import DynamoDBAccounts
-from chalicelib.domain.accounts import Account, Scope, Subscription, Token
+from chalicelib.domain.accounts import TOKENS_LIMIT, Account, Scope, Subscription, Token
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.services.ports import Accounts
 from tests.contract.tables import make_table
@@ -44,7 +44,7 @@ class AccountsContract:
     def test_a_stored_account_and_its_token_are_returned(self, store: Accounts, account: Account):
         assert store.account(account.uuid) == account
         assert account in list(store.all())
-        token = a_token(account, expires_at=NOW + MINUTE)
+        token = a_token(account, expires_at=NOW + MINUTE, made_by=str(uuid4()))
         store.add_token(token, account)
         assert store.token(token.digest) == token
         assert store.tokens(account.uuid) == [token]
@@ -53,7 +53,6 @@ class AccountsContract:
         assert store.account(str(uuid4())) is None
         assert store.token("0" * 64) is None
         assert store.tokens(account.uuid) == []
-        assert store.remove_token(account.uuid, str(uuid4())) is None
 
     def test_a_new_subscription_reaches_the_account_and_all_its_tokens(self, store: Accounts, account: Account):
         tokens = [a_token(account) for _ in range(3)]
@@ -69,16 +68,20 @@ class AccountsContract:
             store.add_token(a_token(account), account)
         with pytest.raises(StaleWrite):
             store.set_subscription(account, Subscription("free"))
+        with pytest.raises(StaleWrite):
+            store.remove_tokens(store.tokens(account.uuid), account)
         assert self.stored(store, account).tokens == 1
 
-    def test_a_removed_token_is_gone_and_no_longer_counted(self, store: Accounts, account: Account):
-        token = a_token(account)
-        store.add_token(token, account)
-        assert store.remove_token(str(uuid4()), token.id) is None, "not by another account"
-        assert store.remove_token(account.uuid, token.id) == token.digest
-        assert store.remove_token(account.uuid, token.id) is None
-        assert store.token(token.digest) is None
-        assert self.stored(store, account).tokens == 0
+    def test_removed_tokens_are_gone_together_and_no_longer_counted(self, store: Accounts, account: Account):
+        tokens = [a_token(account) for _ in range(TOKENS_LIMIT)]
+        for token in tokens:
+            store.add_token(token, self.stored(store, account))
+        before = self.stored(store, account)
+        store.remove_tokens(tokens[1:], before)
+        assert store.tokens(account.uuid) == tokens[:1]
+        assert [store.token(token.digest) for token in tokens[1:]] == [None] * (TOKENS_LIMIT - 1)
+        after = self.stored(store, account)
+        assert (after.tokens, after.revision) == (1, before.revision + 1)
 
     def test_the_last_use_of_a_token_is_recorded_once_a_minute_and_never_of_a_removed_token(
         self, store: Accounts, account: Account
@@ -89,7 +92,7 @@ class AccountsContract:
             now = NOW + timedelta(seconds=seconds)
             store.touch_token(token.digest, now, now - MINUTE)
             assert store.token(token.digest) == replace(token, last_used=NOW + timedelta(seconds=recorded))
-        store.remove_token(account.uuid, token.id)
+        store.remove_tokens([token], self.stored(store, account))
         store.touch_token(token.digest, NOW, NOW - MINUTE)
         assert store.token(token.digest) is None
 

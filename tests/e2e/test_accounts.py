@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chalicelib.domain.accounts import Scope
+from chalicelib.domain.accounts import Scope, Subscription
+from infra.admin.deployment import Deployment
 from tests.e2e.harness import MISSING_ID, Caller, ManagedCollection, error_info, eventually, picture
 
 NewAccount = Callable[..., Caller]
@@ -75,14 +76,12 @@ def test_an_account_has_at_most_twenty_tokens(new_account: NewAccount) -> None:
     for _ in range(19):
         assert caller("POST", "/api/tokens/", json={"name": "n", "scope": "read"}).status_code == 201
     answer = caller("POST", "/api/tokens/", json={"name": "n", "scope": "read"})
-    assert error_info(answer, 429)["error"] == "allowance_used_up"
+    assert error_info(answer, 429)["error"] == "quota_exceeded"
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/api/tokens/"),
-        ("DELETE", f"/api/tokens/{MISSING_ID}/"),
         ("POST", "/api/collections/"),
         ("POST", "/api/collections/check/"),
         ("PATCH", f"/api/collections/{MISSING_ID}/"),
@@ -96,6 +95,81 @@ def test_an_account_has_at_most_twenty_tokens(new_account: NewAccount) -> None:
 )
 def test_a_read_only_token_cannot_write(new_account: NewAccount, method: str, path: str) -> None:
     assert error_info(new_account(scope=Scope.READ)(method, path), 403)["error"] == "read_only_token"
+
+
+def test_a_token_for_searches_searches_and_shows_what_it_finds_and_nothing_else(new_account: NewAccount) -> None:
+    owner = new_account()
+    managed = ManagedCollection(owner)
+    managed.upload("owl.jpg", picture("owl.jpg"))
+    secret = owner.result("POST", "/api/tokens/", json={"name": "page", "scope": "search"})["secret"]
+    page = Caller(owner.base_url, secret)
+    (file,) = page.result("GET", "/api/search/", params={"query": "an owl"})["files"]
+    assert page("GET", file["thumbnail"]).status_code == 200
+    assert page("GET", file["download_url"]).status_code == 302
+    assert page("GET", f"/api/files/{file['uuid']}/similar/").status_code == 200
+    for path in ("/api/collections/", "/api/account/", "/api/tokens/", f"/api/files/{file['uuid']}/"):
+        assert error_info(page("GET", path), 403)["error"] == "scope_forbids"
+    assert error_info(page("DELETE", f"/api/files/{file['uuid']}/"), 403)["error"] == "read_only_token"
+
+
+def test_only_a_token_with_the_scope_admin_manages_tokens(new_account: NewAccount) -> None:
+    writer = new_account(scope=Scope.WRITE)
+    new = {"name": "n", "scope": "search"}
+    for answer in (
+        writer("GET", "/api/tokens/"),
+        writer("POST", "/api/tokens/", json=new),
+        writer("DELETE", f"/api/tokens/{MISSING_ID}/"),
+    ):
+        assert error_info(answer, 403)["error"] == "scope_forbids"
+
+
+def test_a_token_that_expires_makes_none_that_lives_longer_and_cannot_revoke_its_maker(
+    new_account: NewAccount,
+) -> None:
+    owner = new_account()
+    (main,) = owner.result("GET", "/api/tokens/")["tokens"]
+    expiry = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    new = {"name": "guest", "scope": "admin", "expires_at": expiry}
+    guest = Caller(owner.base_url, owner.result("POST", "/api/tokens/", json=new)["secret"])
+    child = guest.result("POST", "/api/tokens/", json={"name": "child", "scope": "write"})
+    assert child["token"]["expires_at"] == expiry
+    later = {"name": "later", "scope": "read", "expires_at": "2999-01-01T00:00:00+00:00"}
+    error_info(guest("POST", "/api/tokens/", json=later), 400, field="expires_at")
+    assert error_info(guest("DELETE", f"/api/tokens/{main['id']}/"), 403)["error"] == "forbidden"
+    (made_by,) = [
+        token["made_by"] for token in owner.result("GET", "/api/tokens/")["tokens"] if token["name"] == "child"
+    ]
+    assert owner("DELETE", f"/api/tokens/{made_by}/").status_code == 200, "the guest's token"
+    assert [token["id"] for token in owner.result("GET", "/api/tokens/")["tokens"]] == [main["id"]]
+    orphan = Caller(owner.base_url, child["secret"])
+    eventually(lambda: orphan("GET", "/api/collections/").status_code == 403, seconds=10)
+
+
+def test_an_account_whose_plan_has_no_api_can_still_show_download_and_delete_what_it_has(
+    new_account: NewAccount, deployment: Deployment
+) -> None:
+    caller = new_account()
+    managed = ManagedCollection(caller)
+    managed.upload("owl.jpg", picture("owl.jpg"))
+    file = managed.files()["owl.jpg"]
+    account = caller.result("GET", "/api/account/")["account"]["uuid"]
+    deployment.services.accounts.set_subscription(account, Subscription("free"))
+    search = {"params": {"query": "owl"}}
+    eventually(lambda: caller("GET", "/api/search/", **search).status_code == 403, seconds=10)
+    assert error_info(caller("GET", "/api/search/", **search), 403)["error"] == "plan_forbids"
+    assert caller.result("GET", "/api/account/")["account"]["plan"] == "free"
+    assert caller("GET", file["download_url"]).status_code == 302
+    assert list(managed.files()) == ["owl.jpg"]
+    assert caller("DELETE", f"/api/files/{file['uuid']}/").status_code == 200
+    assert caller("DELETE", f"{managed.path}/").status_code == 202
+    (token,) = caller.result("GET", "/api/tokens/")["tokens"]
+    assert caller("DELETE", f"/api/tokens/{token['id']}/").status_code == 200
+
+
+def test_a_secret_is_kept_by_no_cache(new_account: NewAccount) -> None:
+    answer = new_account()("POST", "/api/tokens/", json={"name": "n", "scope": "read"})
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_a_read_only_token_can_search_by_picture(new_account: NewAccount) -> None:

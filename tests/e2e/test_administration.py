@@ -49,13 +49,13 @@ def test_a_plan_without_the_api_is_refused_and_a_change_of_plan_reaches_every_to
     account = admin("create-account", "A visitor", "free")
     callers = [Caller(stack.api_url, admin("issue-token", account, name)) for name in ("one", "two")]
     for caller in callers:
-        answer = caller("GET", "/api/collections/")
+        answer = caller("GET", "/api/search/", params={"query": "owl"})
         assert answer.status_code == 403
         assert answer.json()["info"]["error"] == "plan_forbids"
         assert "free" in answer.json()["info"]["message"]
     admin("set-plan", account, "pro")
     for caller in callers:
-        eventually(lambda caller=caller: caller("GET", "/api/collections/").status_code == 200, seconds=10)
+        eventually(lambda c=caller: c("GET", "/api/search/", params={"query": "owl"}).status_code == 200, seconds=10)
 
 
 def test_a_revoked_token_works_for_five_more_seconds_at_most(admin: Admin, stack: LocalSystem) -> None:

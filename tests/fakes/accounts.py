@@ -1,6 +1,6 @@
 """Accounts and tokens in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -50,13 +50,12 @@ class FakeAccounts:
     def tokens(self, account: str) -> list[Token]:
         return [token for token in self.issued.values() if token.account == account]
 
-    def remove_token(self, account: str, token: str) -> str | None:
-        digest = next((issued.digest for issued in self.tokens(account) if issued.id == token), None)
-        if digest is not None:
-            del self.issued[digest]
-            current = self.stored[account]
-            self.stored[account] = replace(current, tokens=current.tokens - 1, revision=current.revision + 1)
-        return digest
+    def remove_tokens(self, tokens: Sequence[Token], account: Account) -> None:
+        current = self._unchanged(account)
+        for token in tokens:
+            self.issued.pop(token.digest, None)
+        left = current.tokens - len(tokens)
+        self.stored[account.uuid] = replace(current, tokens=left, revision=current.revision + 1)
 
     def touch_token(self, digest: str, now: datetime, unless_since: datetime) -> None:
         token = self.issued.get(digest)

@@ -5,7 +5,7 @@ account's subscription too, so that checking a token takes one read by key; ``ac
 account to the token.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -81,16 +81,11 @@ class DynamoDBAccounts:
             "scope": token.scope,
             "created_at": token.created_at,
             "expires_at": token.expires_at,
+            "made_by": token.made_by,
             **_subscription_values(account.subscription),
         }
         pointer = {**_account_key(account.uuid, f"token#{token.id}"), "digest": token.digest}
-        count = {
-            "TableName": self._table,
-            "Key": to_item(_account_key(account.uuid, "account")),
-            "UpdateExpression": "ADD tokens :one, revision :one",
-            "ConditionExpression": "revision = :revision",
-            "ExpressionAttributeValues": to_item({":one": 1, ":revision": account.revision}),
-        }
+        count = self._count_tokens(account, 1)
         puts = [{"Put": {"TableName": self._table, "Item": to_item(item)}} for item in (values, pointer)]
         if transact(self._client, [*puts, {"Update": count}]):
             raise StaleWrite
@@ -103,23 +98,12 @@ class DynamoDBAccounts:
         tokens = (self.token(digest) for digest in self._digests(account))
         return [token for token in tokens if token is not None]
 
-    def remove_token(self, account: str, token: str) -> str | None:
-        pointer_key = _account_key(account, f"token#{token}")
-        pointer = self._get(pointer_key)
-        if pointer is None:
-            return None
-        count = {
-            "TableName": self._table,
-            "Key": to_item(_account_key(account, "account")),
-            "UpdateExpression": "ADD tokens :less, revision :one",
-            "ExpressionAttributeValues": to_item({":less": -1, ":one": 1}),
-        }
-        if_exists = {"TableName": self._table, "ConditionExpression": "attribute_exists(pk)"}
-        keys = (_token_key(pointer["digest"]), pointer_key)
-        deletes = [{"Delete": {**if_exists, "Key": to_item(key)}} for key in keys]
+    def remove_tokens(self, tokens: Sequence[Token], account: Account) -> None:
+        count = self._count_tokens(account, -len(tokens))
+        pairs = ((_token_key(token.digest), _account_key(account.uuid, f"token#{token.id}")) for token in tokens)
+        deletes = [{"Delete": {"TableName": self._table, "Key": to_item(key)}} for pair in pairs for key in pair]
         if transact(self._client, [*deletes, {"Update": count}]):
-            return None  # another request has revoked it in the meantime
-        return str(pointer["digest"])
+            raise StaleWrite
 
     def touch_token(self, digest: str, now: datetime, unless_used_since: datetime) -> None:
         try:
@@ -132,6 +116,16 @@ class DynamoDBAccounts:
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return  # revoked, or another process has recorded a use within the minute
+
+    def _count_tokens(self, account: Account, change: int) -> dict[str, Any]:
+        """The part of a transaction that counts tokens, on condition that the account has not changed."""
+        return {
+            "TableName": self._table,
+            "Key": to_item(_account_key(account.uuid, "account")),
+            "UpdateExpression": "ADD tokens :change, revision :one",
+            "ConditionExpression": "revision = :revision",
+            "ExpressionAttributeValues": to_item({":change": change, ":one": 1, ":revision": account.revision}),
+        }
 
     def _digests(self, account: str) -> list[str]:
         pages = self._client.get_paginator("query").paginate(
@@ -181,4 +175,5 @@ def _token(values: dict[str, Any]) -> Token:
         created_at=datetime.fromisoformat(values["created_at"]),
         expires_at=optional_time(values.get("expires_at")),
         last_used=optional_time(values.get("last_used")),
+        made_by=values.get("made_by"),
     )

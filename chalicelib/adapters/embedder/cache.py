@@ -17,7 +17,8 @@ MAX_CACHE_AGE_SECONDS = 300.0
 class CachedEmbedder:
     """Caches the embeddings of texts by least recent use, each for its own account; calls for pictures go through.
 
-    No account can tell by the time of a search what another has searched for (docs/decisions/0040). The first embedding of another model, of a text or a picture, empties the cache.
+    No account can tell by the time of a search what another has searched for (docs/decisions/0040). The first
+    embedding of another model, of a text or a picture, empties the cache.
     """
 
     def __init__(

@@ -274,10 +274,11 @@ SCHEMAS: dict[str, Schema] = {
         {
             "id": identifier("Identifier of the token; not a secret", TOKEN_ID),
             "name": text("Where it is used", "laptop"),
-            "scope": choice("What it may do; `write` includes reading", Scope, "read"),
+            "scope": choice("What it may do; each scope includes those before it", Scope, "read"),
             "created_at": timestamp("When it was created."),
             "last_used": nullable(timestamp("Its last use, to the minute.")),
             "expires_at": nullable(timestamp("When it expires.")),
+            "made_by": nullable(identifier("The token that made it; null if the operator issued it", TOKEN_ID)),
         }
     ),
     "NewToken": obj(

@@ -13,7 +13,6 @@ from tests.fakes.buckets import FakeSources
 from tests.fakes.embedder import FakeEmbedder
 from tests.fakes.storage import FakeStorage
 
-
 ALICE, BOB = "alice", "bob"
 
 
