@@ -59,7 +59,10 @@ SHOW_FILE = Operation(
 DELETE_FILE = Operation(
     tag="Files",
     summary="Delete a file",
-    description="Deletes a file of a managed collection for good.",
+    description=(
+        "Deletes a file of a managed collection for good, with its thumbnail and its embedding. Its name stays for 30 "
+        "days, so that late messages about it are recognised."
+    ),
     parameters=(FILE_PARAMETER,),
     result=MESSAGE,
     errors=(400, 404),
