@@ -1,19 +1,61 @@
 """``/api/account`` and ``/api/tokens``: shows the plan and its usage; creates, lists and revokes tokens."""
 
+from typing import Any
+
 from chalice.app import Blueprint
 
 from chalicelib.api import serializers
+from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.api.openapi.builders import TOKEN_ID, array, obj, ref, text
-from chalicelib.api.openapi.operation import MESSAGE, Operation, json_body, path_parameter
+from chalicelib.api.openapi.operation import (
+    CURSOR_PARAMETER,
+    LIMIT_PARAMETER,
+    MESSAGE,
+    NEXT_CURSOR,
+    Operation,
+    json_body,
+    path_parameter,
+    query_parameter,
+)
 from chalicelib.api.requests.bodies import json_object, parse_new_token
+from chalicelib.api.requests.queries import parameter, parse_limit
 from chalicelib.domain.accounts import Scope
+from chalicelib.domain.errors import Forbidden, InvalidRequest
 
 SHOW_ACCOUNT = Operation(
     tag="Account",
     summary="Show the account",
     description="The plan, its limits, and how much of them is used.",
     result=obj({"account": ref("Account")}),
+)
+EXPORT_ACCOUNT = Operation(
+    tag="Account",
+    summary="Export the account",
+    description=(
+        "All that is kept of it, page by page: the account, its tokens without their secrets, collections, uploads, "
+        "external ids, and the record of each file with its embedding in base64. A page may be empty although another "
+        "one follows: continue until `next_cursor` is null. Needs a token whose scope is `admin`."
+    ),
+    parameters=(LIMIT_PARAMETER, CURSOR_PARAMETER),
+    result=obj({"records": array(ref("ExportRecord"))}),
+    info=obj({"next_cursor": NEXT_CURSOR}),
+    errors=(400,),
+)
+DELETE_ACCOUNT = Operation(
+    tag="Account",
+    summary="Delete the account",
+    description=(
+        "For good, with all that belongs to it. Its tokens work for five more seconds at most; everything else is "
+        "deleted afterwards. Your own buckets stay unchanged. Needs a token whose scope is `admin` and that the "
+        "operator issued."
+    ),
+    parameters=(
+        query_parameter("confirm", {"type": "string"}, "The uuid of the account, to confirm it", required=True),
+    ),
+    status=202,
+    result=MESSAGE,
+    errors=(400, 409),
 )
 LIST_TOKENS = Operation(
     tag="Account",
@@ -58,6 +100,26 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         usage = context.services.accounts.usage(context.account)
         return Result({"account": serializers.account(account, context.caller.plan, usage)})
 
+    @route("DELETE", "/api/account", scope=Scope.ADMIN, any_plan=True, operation=DELETE_ACCOUNT)
+    def delete_account(context: RequestContext) -> Result:
+        if parameter(context.request, "confirm") != context.account:
+            raise InvalidRequest("Confirm the deletion: give the account's uuid in 'confirm'.", field="confirm")
+        token = context.caller.token
+        if token is None or token.made_by is not None:
+            raise Forbidden("This token was made by another, so it cannot delete the account.")
+        context.services.account_deletion.begin(context.account)
+        context.services.authentication.forget(token.digest)
+        message = f"Account {context.account} is deleted; all that belongs to it is being removed."
+        return Result({"message": message}, status=202)
+
+    @route("GET", "/api/account/export", scope=Scope.ADMIN, any_plan=True, operation=EXPORT_ACCOUNT)
+    def export_account(context: RequestContext) -> Result:
+        limit, cursor_scope = parse_limit(parameter(context.request, "limit")), (context.account, "export")
+        position = _export_position(decode_cursor(parameter(context.request, "cursor"), cursor_scope))
+        page = context.services.export.page(context.account, position, limit)
+        next_cursor = encode_cursor(cursor_scope, page.after) if page.after is not None else None
+        return Result({"records": page.records}, info={"next_cursor": next_cursor})
+
     @route("GET", "/api/tokens", scope=Scope.ADMIN, any_plan=True, operation=LIST_TOKENS)
     def list_tokens(context: RequestContext) -> Result:
         tokens = context.services.accounts.tokens(context.account)
@@ -79,3 +141,11 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         return Result({"message": f"Token {context.path['id']} is revoked, and all that it has made."})
 
     return accounts
+
+
+def _export_position(position: Any) -> list[str] | None:
+    """Where a page of the export begins, as a cursor says."""
+    match position:
+        case None | ["items"] | ["items" | "files", str()] | ["files", str(), str()]:
+            return position
+    raise invalid_cursor()

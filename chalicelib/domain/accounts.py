@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
+from typing import Any
 
 from chalicelib.domain.errors import Forbidden, InvalidRequest
 from chalicelib.domain.plans import PLANS, Plan
@@ -14,6 +15,9 @@ from chalicelib.domain.plans import PLANS, Plan
 TOKEN_PREFIX = "smx_"  # noqa: S105  # lets people and secret scanners recognise a token
 TOKENS_LIMIT = 20  # of an account; a change of plan writes all of them in one transaction
 TOKEN_NAME_LIMIT = 100  # characters
+# What an account's export has records of: a source is a folder with its external id, an object the bytes that are
+# charged for a stored file.
+EXPORT_KINDS = ("account", "token", "collection", "usage", "source", "upload", "object", "file")
 _HEADER = re.compile(r"Token ([A-Za-z0-9_\-]{20,128})")
 
 
@@ -49,7 +53,10 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """``revision`` grows with each change of the subscription and each new token, which it locks optimistically."""
+    """``revision`` grows with each change of the subscription and of the tokens, which it locks optimistically.
+
+    ``deleted_at`` is when its deletion began; a worker deletes what belongs to it, and it last.
+    """
 
     uuid: str
     name: str
@@ -57,6 +64,19 @@ class Account:
     created_at: datetime
     tokens: int = 0
     revision: int = 0
+    deleted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountItem:
+    """What is stored with an account beside the account itself and its tokens.
+
+    Its usage, its uploads, the external ids of folders, and the bytes that are charged for stored files; ``key``
+    begins with the kind.
+    """
+
+    key: str
+    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class AccountService:
 
     def get(self, account_id: str) -> Account:
         account = self.accounts.account(account_id)
-        if account is None:
+        if account is None or account.deleted_at is not None:
             raise NotFound("There is no such account.")
         return account
 

@@ -1,13 +1,28 @@
 """Accounts over HTTP: the plan and its usage, and tokens that are created, listed and revoked."""
 
-from collections.abc import Callable
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from chalicelib.domain.accounts import Scope, Subscription
+from chalicelib.domain.accounts import EXPORT_KINDS, Scope, Subscription, token_digest
 from infra.admin.deployment import Deployment
-from tests.e2e.harness import MISSING_ID, Caller, ManagedCollection, error_info, eventually, picture
+from infra.emulator import Emulator
+from infra.local_system import LocalSystem
+from tests.e2e.harness import (
+    MISSING_ID,
+    Caller,
+    Customer,
+    ManagedCollection,
+    bucket_source,
+    error_info,
+    eventually,
+    picture,
+)
 
 NewAccount = Callable[..., Caller]
 
@@ -175,3 +190,101 @@ def test_a_secret_is_kept_by_no_cache(new_account: NewAccount) -> None:
 def test_a_read_only_token_can_search_by_picture(new_account: NewAccount) -> None:
     answer = new_account(scope=Scope.READ)("POST", "/api/search/", files={"file": picture("owl.jpg")})
     assert answer.status_code == 200
+
+
+class TestDeletionAndExport:
+    """An account with a synced collection, a managed one with an upload under way, and an external id of its own."""
+
+    @pytest.fixture
+    def owner(self, new_account: NewAccount, customer: Customer) -> Caller:
+        caller = new_account()
+        bucket = customer.create_bucket(owl=picture("owl.jpg"), pig=picture("pig.jpg"))
+        connected = customer.connect(caller, bucket)
+        caller.sync_and_wait(connected["uuid"])
+        managed = ManagedCollection(caller)
+        managed.upload("owl.jpg", picture("owl.jpg"))
+        managed.prepare("never-sent.jpg", 5000)
+        caller.result("POST", "/api/collections/check/", json=bucket_source(bucket, "/elsewhere"))
+        return caller
+
+    @pytest.fixture
+    def account(self, owner: Caller) -> str:
+        return str(owner.result("GET", "/api/account/")["account"]["uuid"])
+
+    @pytest.fixture
+    def traces(self, aws: Any, stack: LocalSystem, emulator: Emulator) -> Callable[[Sequence[str]], dict[str, int]]:
+        """Counts the items of all tables, the objects of all buckets and the rows of the index with identifiers."""
+
+        def count(identifiers: Sequence[str]) -> dict[str, int]:
+            def has_one(thing: object) -> bool:
+                return any(identifier in repr(thing) for identifier in identifiers)
+
+            found = {}
+            for output, name in stack.outputs.items():
+                if output.endswith("TableName"):
+                    pages = aws("dynamodb").get_paginator("scan").paginate(TableName=name, ConsistentRead=True)
+                    found[output] = sum(has_one(item) for page in pages for item in page["Items"])
+                elif output.endswith("BucketName"):
+                    pages = aws("s3").get_paginator("list_objects_v2").paginate(Bucket=name)
+                    found[output] = sum(has_one(entry["Key"]) for page in pages for entry in page.get("Contents", []))
+            with sqlite3.connect(emulator.folder / "vectors.sqlite") as index:
+                # The text of a row; a removed file's row has a version, and no identifier but the file's.
+                rows = index.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+                for (table,) in rows:
+                    found[f"index {table}"] = sum(map(has_one, index.execute(f"SELECT * FROM {table}")))
+            return {place: number for place, number in found.items() if number}
+
+        return count
+
+    def test_a_deleted_account_is_gone_at_once_and_all_that_belongs_to_it_soon(
+        self,
+        owner: Caller,
+        account: str,
+        new_account: NewAccount,
+        traces: Callable[[Sequence[str]], dict[str, int]],
+    ) -> None:
+        collections = [c["uuid"] for c in owner.result("GET", "/api/collections/")["collections"]]
+        neighbour = ManagedCollection(new_account())
+        neighbour.upload("owl.jpg", picture("owl.jpg"))
+        before = traces([account, *collections])
+        assert {
+            "AccountsTableName",
+            "CollectionsTableName",
+            "CatalogueTableName",
+            "SyncsTableName",
+            "ManagedBucketName",
+            "ThumbnailsBucketName",
+        } <= set(before)
+        assert any(place.startswith("index ") for place in before)
+        error_info(owner("DELETE", "/api/account/"), 400, field="confirm")
+        error_info(owner("DELETE", "/api/account/", params={"confirm": MISSING_ID}), 400, field="confirm")
+        assert owner("DELETE", "/api/account/", params={"confirm": account}).status_code == 202
+        eventually(lambda: owner("GET", "/api/account/").status_code == 403, seconds=10)
+        eventually(lambda: traces([account, *collections]) == {})
+        assert neighbour.exact_matches(picture("owl.jpg")) == ["owl.jpg"]
+
+    def test_a_token_that_another_has_made_does_not_delete_the_account(self, owner: Caller, account: str) -> None:
+        secret = owner.result("POST", "/api/tokens/", json={"name": "n", "scope": "admin"})["secret"]
+        answer = Caller(owner.base_url, secret)("DELETE", "/api/account/", params={"confirm": account})
+        assert error_info(answer, 403)["error"] == "forbidden"
+        assert owner("GET", "/api/account/").status_code == 200
+
+    def test_an_export_has_all_that_is_kept_page_by_page_and_no_secret(self, owner: Caller, account: str) -> None:
+        records: list[dict[str, Any]] = []
+        cursor: dict[str, str] = {}
+        while True:
+            body = owner("GET", "/api/account/export/", params={"limit": 2, **cursor}).json()
+            records += body["result"]["records"]
+            if body["info"]["next_cursor"] is None:
+                break
+            cursor = {"cursor": body["info"]["next_cursor"]}
+        counts = Counter(record["kind"] for record in records)
+        # A file is a record of the catalogue: the upload that was never sent has one, too.
+        assert (counts["account"], counts["token"], counts["collection"], counts["file"]) == (1, 1, 2, 4)
+        assert (counts["source"], counts["upload"], counts["usage"]) == (2, 2, 1)
+        assert set(counts) <= set(EXPORT_KINDS)
+        text = json.dumps(records)
+        assert owner.token is not None
+        assert owner.token not in text
+        assert token_digest(owner.token) not in text
+        error_info(owner("GET", "/api/account/export/", params={"cursor": "x"}), 400, field="cursor")

@@ -76,6 +76,21 @@ def test_a_token_with_the_scope_read_can_search_and_cannot_write(admin: Admin, s
     assert answer.json()["info"]["error"] == "read_only_token"
 
 
+def test_an_account_is_exported_and_deleted_once_its_name_confirms_it(admin: Admin, stack: LocalSystem) -> None:
+    account = admin("create-account", "A\x1b[2J photographer", "pro")
+    caller = Caller(stack.api_url, admin("issue-token", account, "laptop"))
+    caller.create_managed_collection()
+    records = [json.loads(line) for line in admin("export-account", account).splitlines()]
+    assert [record["kind"] for record in records] == ["account", "token", "collection", "usage"]
+    (shown,) = [line for line in admin("accounts").splitlines() if account in line]
+    assert shown.endswith("A\\x1b[2J photographer"), "no control character reaches the terminal"
+    assert "Confirm" in admin("delete-account", account, "--confirm", "Another", fails=True)
+    admin("delete-account", account, "--confirm", "A\x1b[2J photographer")
+    assert "no such account" in admin("export-account", account, fails=True)
+    eventually(lambda: caller("GET", "/api/account/").status_code == 403, seconds=10)
+    eventually(lambda: account not in admin("accounts"))
+
+
 def test_an_expired_token_is_refused(admin: Admin, stack: LocalSystem) -> None:
     account = admin("create-account", "Yesterday's guest", "pro")
     late = Caller(stack.api_url, admin("issue-token", account, "guest", "--days", "0"))

@@ -22,6 +22,8 @@ WITHOUT_IDENTIFIER = {
     ("POST", "/api/collections"),
     ("POST", "/api/collections/check"),
     ("GET", "/api/account"),
+    ("DELETE", "/api/account"),
+    ("GET", "/api/account/export"),
     ("GET", "/api/tokens"),
     ("POST", "/api/tokens"),
 }

@@ -17,7 +17,7 @@ from chalicelib.api.openapi.builders import (
     text,
     timestamp,
 )
-from chalicelib.domain.accounts import TOKEN_NAME_LIMIT, Scope
+from chalicelib.domain.accounts import EXPORT_KINDS, TOKEN_NAME_LIMIT, Scope
 from chalicelib.domain.collections import COLLECTION_NAME_LIMIT, AutoSync, CollectionType, SyncStatus
 from chalicelib.domain.files import FileState
 from chalicelib.domain.image_files import ACCEPTED_TYPES, FILE_NAME_LIMIT
@@ -281,6 +281,12 @@ SCHEMAS: dict[str, Schema] = {
             "made_by": nullable(identifier("The token that made it; null if the operator issued it", TOKEN_ID)),
         }
     ),
+    "ExportRecord": {
+        "type": "object",
+        "description": "What is kept of one thing; its other fields depend on its kind",
+        "required": ["kind"],
+        "properties": {"kind": choice("What it is", EXPORT_KINDS, "file")},
+    },
     "NewToken": obj(
         {
             "name": text("Where it will be used", "laptop", minLength=1, maxLength=TOKEN_NAME_LIMIT),

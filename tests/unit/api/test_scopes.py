@@ -41,6 +41,8 @@ TABLE = {
     ("POST", "/api/collections/{uuid}/upload/{id}/complete"): (Scope.WRITE, False),
     ("DELETE", "/api/files/{uuid}"): (Scope.WRITE, True),
     ("POST", "/api/files/{uuid}/retry"): (Scope.WRITE, False),
+    ("DELETE", "/api/account"): (Scope.ADMIN, True),
+    ("GET", "/api/account/export"): (Scope.ADMIN, True),
     ("GET", "/api/tokens"): (Scope.ADMIN, True),
     ("POST", "/api/tokens"): (Scope.ADMIN, False),
     ("DELETE", "/api/tokens/{id}"): (Scope.ADMIN, True),
