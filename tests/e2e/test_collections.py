@@ -189,13 +189,14 @@ def test_a_managed_collection_cannot_have_an_interval(api: Caller, stack: LocalS
 
 def test_an_interval_outside_the_plan_is_refused(deployment: Deployment) -> None:
     # No plan has the API and lacks schedules, so no HTTP call reaches this rule: the service is called instead.
+    from chalicelib.api.requests.bodies import parse_new_collection
     from chalicelib.domain.errors import PlanForbids
     from chalicelib.domain.plans import PLANS
     from chalicelib.services.authentication import Caller as AuthenticatedCaller
 
-    payload = {**NEW_COLLECTION, "auto_sync_interval": "daily"}
+    new = parse_new_collection({**NEW_COLLECTION, "auto_sync_interval": "daily"})
     with pytest.raises(PlanForbids):
-        deployment.services.collections.create(AuthenticatedCaller(MISSING_ID, PLANS["free"]), payload)
+        deployment.services.collections.create(AuthenticatedCaller(MISSING_ID, PLANS["free"]), new)
 
 
 @pytest.fixture
