@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from chalicelib.services.accounts import AccountService
     from chalicelib.services.collections import CollectionService
     from chalicelib.services.explanation import ExplanationService
+    from chalicelib.services.export import ExportService
     from chalicelib.services.files import FileService
     from chalicelib.services.maintenance.consistency_check import ConsistencyCheck
     from chalicelib.services.maintenance.model_switch import ModelSwitch
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from chalicelib.services.maintenance.rebuild import EmbedRecords, RebuildService
     from chalicelib.services.maintenance.reconciliation import Reconciliation
     from chalicelib.services.maintenance.statistics_audit import StatisticsAudit
+    from chalicelib.services.pipeline.account_deletion import AccountDeletion
     from chalicelib.services.pipeline.deletion import Deletion
     from chalicelib.services.pipeline.event_router import EventRouter
     from chalicelib.services.pipeline.index_worker import IndexWorker
@@ -86,6 +88,12 @@ class Services:
         from chalicelib.services.accounts import AccountService
 
         return AccountService(self.adapters.accounts, self.adapters.quota_ledger, self.now)
+
+    @cached_property
+    def export(self) -> ExportService:
+        from chalicelib.services.export import ExportService
+
+        return ExportService(self.adapters.accounts, self.adapters.collections, self.adapters.catalogue)
 
     @cached_property
     def collections(self) -> CollectionService:
@@ -225,9 +233,24 @@ class Services:
         return Deletion(
             registry=self.adapters.registry,
             catalogue=self.adapters.catalogue,
+            syncs=self.adapters.syncs,
             storage=self.adapters.storage,
             quota_ledger=self.adapters.quota_ledger,
             vectors=self.adapters.vectors,
+            queues=self.adapters.queues,
+            now=self.now,
+            grace_seconds=self.config.deletion_grace,
+        )
+
+    @cached_property
+    def account_deletion(self) -> AccountDeletion:
+        from chalicelib.services.pipeline.account_deletion import AccountDeletion
+
+        return AccountDeletion(
+            accounts=self.adapters.accounts,
+            collections=self.adapters.collections,
+            registry=self.adapters.registry,
+            deletion=self.deletion,
             queues=self.adapters.queues,
             now=self.now,
             grace_seconds=self.config.deletion_grace,

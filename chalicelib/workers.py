@@ -14,7 +14,15 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from chalicelib.bootstrap import Services
 from chalicelib.domain.collections import AutoSync
-from chalicelib.domain.messages import REDRIVEN_ATTRIBUTE, DeletionStep, IndexBatch, ReceivedMessage, SyncStep
+from chalicelib.domain.messages import (
+    REDRIVEN_ATTRIBUTE,
+    AccountDeletionStep,
+    DeletionStep,
+    IndexBatch,
+    ReceivedMessage,
+    SyncStep,
+    deletion_from_json,
+)
 from chalicelib.domain.s3_events import parse_s3_events
 from chalicelib.domain.syncs import Tally
 from chalicelib.domain.uploads import uploads_in_message
@@ -70,10 +78,14 @@ def complete_uploads(event: Event, context: Any, services: Services) -> Event:
 
 
 def delete(event: Event, context: Any, services: Services) -> Event:
-    """Delete the contents of deleted collections."""
+    """Delete the contents of deleted collections and accounts."""
 
     def handle(record: "SQSRecord") -> None:
-        services.deletion.run(DeletionStep.from_json(record.body), _seconds_left(context))
+        match deletion_from_json(record.body):
+            case AccountDeletionStep() as step:
+                services.account_deletion.run(step, _seconds_left(context))
+            case DeletionStep() as step:
+                services.deletion.run(step, _seconds_left(context))
 
     return _handle_each(event, context, services, handle)
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from infra.admin.command import printable
 from infra.local_system import DEFAULT_FOLDER, LocalSystemNotFound, find_running
 from infra.seed import Api
 
@@ -42,7 +43,7 @@ def search(api: Api, query: str, limit: int = RESULT_COUNT) -> list[str]:
 def result_lines(query: str, files: list[dict[str, Any]]) -> list[str]:
     if not files:
         return [f"No picture matches {query!r}."]
-    return [f"Nearest to {query!r}:"] + [f"  {file['distance']:.3f}  {file['file_name']}" for file in files]
+    return [f"Nearest to {query!r}:"] + [f"  {file['distance']:.3f}  {printable(file['file_name'])}" for file in files]
 
 
 if __name__ == "__main__":

@@ -52,10 +52,10 @@ class Api:
 
 
 def open_demo_account(deployment: Deployment) -> str:
-    """Open a demo account on the largest plan; returns a token for it that may read and write."""
+    """Open a demo account on the largest plan; returns a token for it that may do everything."""
     accounts = deployment.services.accounts
     account = accounts.open("demo", Subscription("business"))
-    secret, _ = accounts.issue_token(account.uuid, NewToken("make run", Scope.WRITE))
+    secret, _ = accounts.issue_token(account.uuid, NewToken("make run", Scope.ADMIN))
     return secret
 
 

@@ -1,12 +1,27 @@
 """``/api/account`` and ``/api/tokens``: shows the plan and its usage; creates, lists and revokes tokens."""
 
+from typing import Any
+
 from chalice.app import Blueprint
 
 from chalicelib.api import serializers
+from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.api.openapi.builders import TOKEN_ID, array, obj, ref, text
-from chalicelib.api.openapi.operation import MESSAGE, Operation, json_body, path_parameter
+from chalicelib.api.openapi.operation import (
+    CURSOR_PARAMETER,
+    LIMIT_PARAMETER,
+    MESSAGE,
+    NEXT_CURSOR,
+    Operation,
+    json_body,
+    path_parameter,
+    query_parameter,
+)
 from chalicelib.api.requests.bodies import json_object, parse_new_token
+from chalicelib.api.requests.queries import parameter, parse_limit
+from chalicelib.domain.accounts import Scope
+from chalicelib.domain.errors import Forbidden, InvalidRequest
 
 SHOW_ACCOUNT = Operation(
     tag="Account",
@@ -14,15 +29,47 @@ SHOW_ACCOUNT = Operation(
     description="The plan, its limits, and how much of them is used.",
     result=obj({"account": ref("Account")}),
 )
+EXPORT_ACCOUNT = Operation(
+    tag="Account",
+    summary="Export the account",
+    description=(
+        "All that is kept of it, page by page: the account, its tokens without their secrets, collections, uploads, "
+        "external ids, and the record of each file with its embedding in base64. A page may be empty although another "
+        "one follows: continue until `next_cursor` is null. Needs a token whose scope is `admin`."
+    ),
+    parameters=(LIMIT_PARAMETER, CURSOR_PARAMETER),
+    result=obj({"records": array(ref("ExportRecord"))}),
+    info=obj({"next_cursor": NEXT_CURSOR}),
+    errors=(400,),
+)
+DELETE_ACCOUNT = Operation(
+    tag="Account",
+    summary="Delete the account",
+    description=(
+        "For good, with all that belongs to it. Its tokens work for five more seconds at most; everything else is "
+        "deleted afterwards. Your own buckets stay unchanged. Needs a token whose scope is `admin` and that the "
+        "operator issued."
+    ),
+    parameters=(
+        query_parameter("confirm", {"type": "string"}, "The uuid of the account, to confirm it", required=True),
+    ),
+    status=202,
+    result=MESSAGE,
+    errors=(400, 409),
+)
 LIST_TOKENS = Operation(
     tag="Account",
     summary="List tokens",
-    description="Without their secrets, which are not stored.",
+    description="Without their secrets, which are not stored. Needs a token whose scope is `admin`.",
     result=obj({"tokens": array(ref("Token"))}),
 )
 CREATE_TOKEN = Operation(
     tag="Account",
     summary="Create a token",
+    description=(
+        "Needs a token whose scope is `admin`. The new token expires no later than the one that makes it, and is "
+        "revoked with it."
+    ),
     body=json_body(ref("NewToken")),
     status=201,
     result=obj({"token": ref("Token"), "secret": text("The token itself, shown only once", "smx_…")}),
@@ -32,7 +79,10 @@ CREATE_TOKEN = Operation(
 REVOKE_TOKEN = Operation(
     tag="Account",
     summary="Revoke a token",
-    description="The token works for five more seconds at most.",
+    description=(
+        "Needs a token whose scope is `admin`. The token, and every one that it has made, works for five more seconds "
+        "at most. A token that another one has made revokes only itself and those that it has made."
+    ),
     parameters=(path_parameter("id", "The id of the token", TOKEN_ID),),
     result=MESSAGE,
     errors=(404, 409),
@@ -43,29 +93,58 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     accounts = Blueprint(__name__)
     route = dispatcher.routes(accounts)
 
-    @route("GET", "/api/account", operation=SHOW_ACCOUNT)
+    @route("GET", "/api/account", scope=Scope.READ, any_plan=True, operation=SHOW_ACCOUNT)
     def show_account(context: RequestContext) -> Result:
         account = context.services.accounts.get(context.account)
         usage = context.services.accounts.usage(context.account)
         return Result({"account": serializers.account(account, context.caller.plan, usage)})
 
-    @route("GET", "/api/tokens", operation=LIST_TOKENS)
+    @route("DELETE", "/api/account", scope=Scope.ADMIN, any_plan=True, operation=DELETE_ACCOUNT)
+    def delete_account(context: RequestContext) -> Result:
+        if parameter(context.request, "confirm") != context.account:
+            raise InvalidRequest("Confirm the deletion: give the account's uuid in 'confirm'.", field="confirm")
+        token = context.caller.token
+        if token is None or token.made_by is not None:
+            raise Forbidden("This token was made by another, so it cannot delete the account.")
+        context.services.account_deletion.begin(context.account)
+        context.services.authentication.forget(token.digest)
+        message = f"Account {context.account} is deleted; all that belongs to it is being removed."
+        return Result({"message": message}, status=202)
+
+    @route("GET", "/api/account/export", scope=Scope.ADMIN, any_plan=True, operation=EXPORT_ACCOUNT)
+    def export_account(context: RequestContext) -> Result:
+        limit, cursor_scope = parse_limit(parameter(context.request, "limit")), (context.account, "export")
+        position = _export_position(decode_cursor(parameter(context.request, "cursor"), cursor_scope))
+        page = context.services.export.page(context.account, position, limit)
+        next_cursor = encode_cursor(cursor_scope, page.after) if page.after is not None else None
+        return Result({"records": page.records}, info={"next_cursor": next_cursor})
+
+    @route("GET", "/api/tokens", scope=Scope.ADMIN, any_plan=True, operation=LIST_TOKENS)
     def list_tokens(context: RequestContext) -> Result:
         tokens = context.services.accounts.tokens(context.account)
         return Result({"tokens": [serializers.token(token) for token in tokens]})
 
-    @route("POST", "/api/tokens", operation=CREATE_TOKEN)
+    @route("POST", "/api/tokens", scope=Scope.ADMIN, operation=CREATE_TOKEN)
     def create_token(context: RequestContext) -> Result:
         service = context.services.accounts
         new = parse_new_token(json_object(context.request), context.services.now())
-        secret, token = service.issue_token(context.account, new)
+        secret, token = service.issue_token(context.account, new, context.caller.token)
         info = {"message": "Keep the secret: it is shown only once."}
         return Result({"token": serializers.token(token), "secret": secret}, status=201, info=info)
 
-    @route("DELETE", "/api/tokens/{id}", operation=REVOKE_TOKEN)
+    @route("DELETE", "/api/tokens/{id}", scope=Scope.ADMIN, any_plan=True, operation=REVOKE_TOKEN)
     def revoke_token(context: RequestContext) -> Result:
-        digest = context.services.accounts.revoke_token(context.account, context.path["id"])
-        context.services.authentication.forget(digest)
-        return Result({"message": f"Token {context.path['id']} is revoked."})
+        service, by = context.services.accounts, context.caller.token
+        for digest in service.revoke_token(context.account, context.path["id"], by):
+            context.services.authentication.forget(digest)
+        return Result({"message": f"Token {context.path['id']} is revoked, and all that it has made."})
 
     return accounts
+
+
+def _export_position(position: Any) -> list[str] | None:
+    """Where a page of the export begins, as a cursor says."""
+    match position:
+        case None | ["items"] | ["items" | "files", str()] | ["files", str(), str()]:
+            return position
+    raise invalid_cursor()

@@ -12,6 +12,7 @@ from chalicelib.api.requests.bodies import (
     parse_collection_change,
     parse_new_collection,
 )
+from chalicelib.domain.accounts import Scope
 
 _ONE_COLLECTION = obj({"collection": ref("Collection")})
 LIST_COLLECTIONS = Operation(
@@ -81,13 +82,13 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     collections = Blueprint(__name__)
     route = dispatcher.routes(collections)
 
-    @route("GET", "/api/collections", operation=LIST_COLLECTIONS)
+    @route("GET", "/api/collections", scope=Scope.READ, any_plan=True, operation=LIST_COLLECTIONS)
     def list_collections(context: RequestContext) -> Result:
         now = context.services.now()
         owned = context.services.collections.all(context.account)
         return Result({"collections": [serializers.collection(collection, now) for collection in owned]})
 
-    @route("POST", "/api/collections", operation=CREATE_COLLECTION)
+    @route("POST", "/api/collections", scope=Scope.WRITE, operation=CREATE_COLLECTION)
     def create_collection(context: RequestContext) -> Result:
         new = parse_new_collection(json_object(context.request))
         collection = context.services.collections.create(context.caller, new)
@@ -95,24 +96,24 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         info = {"external_id": collection.external_id} if collection.external_id else {}
         return Result({"collection": serializers.collection(collection, context.services.now())}, status=201, info=info)
 
-    @route("POST", "/api/collections/check", operation=CHECK_BUCKET)
+    @route("POST", "/api/collections/check", scope=Scope.WRITE, operation=CHECK_BUCKET)
     def check_bucket(context: RequestContext) -> Result:
         source = parse_bucket_description(json_object(context.request))
         report = context.services.collections.check(context.account, source)
         return Result(serializers.access_report(report, context.services.config.events_queue_arn))
 
-    @route("GET", "/api/collections/{uuid}", operation=SHOW_COLLECTION)
+    @route("GET", "/api/collections/{uuid}", scope=Scope.READ, any_plan=True, operation=SHOW_COLLECTION)
     def show_collection(context: RequestContext) -> Result:
         return Result({"collection": serializers.collection(context.collection(), context.services.now())})
 
-    @route("PATCH", "/api/collections/{uuid}", operation=CHANGE_COLLECTION)
+    @route("PATCH", "/api/collections/{uuid}", scope=Scope.WRITE, operation=CHANGE_COLLECTION)
     def change_collection(context: RequestContext) -> Result:
         collection = context.collection()
         change = parse_collection_change(json_object(context.request), collection.type)
         changed = context.services.collections.change(context.caller, collection, change)
         return Result({"collection": serializers.collection(changed, context.services.now())})
 
-    @route("DELETE", "/api/collections/{uuid}", operation=DELETE_COLLECTION)
+    @route("DELETE", "/api/collections/{uuid}", scope=Scope.WRITE, any_plan=True, operation=DELETE_COLLECTION)
     def delete_collection(context: RequestContext) -> Result:
         collection = context.collection()
         context.services.deletion.begin(collection)

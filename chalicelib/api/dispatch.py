@@ -16,14 +16,23 @@ from chalice.app import Blueprint, Request, Response
 
 from chalicelib.api.openapi.operation import DocumentedRoute, Operation
 from chalicelib.bootstrap import Services
-from chalicelib.domain.accounts import Caller
+from chalicelib.domain.accounts import Caller, Scope
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound, SimilarixError
 from chalicelib.domain.texts import is_storable
+from chalicelib.services.authentication import authorize
 
 API_VERSION = "1.0.2"
 RETRY_AFTER_SECONDS = 5  # with a 503: about as long as a model or a store takes to start
 _JSON = {"Content-Type": "application/json"}
+# Of every response that does not say otherwise. No cache keeps what only one caller may see, and a browser that opens a
+# response neither guesses another type nor runs anything in it.
+_SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Strict-Transport-Security": "max-age=31536000",
+    "X-Content-Type-Options": "nosniff",
+}
 
 logger = Logger(service="similarix", serialize_stacktrace=False)
 
@@ -72,37 +81,43 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class RouteOptions:
-    """What a route requires of its caller: a token, and one that may write."""
+    """What a route requires of its caller.
 
-    token: bool
-    writes: bool
+    Args:
+        scope: of the token; None for a route that needs no token.
+        any_plan: whether it is open to accounts whose plan does not include the API.
+    """
+
+    scope: Scope | None
+    any_plan: bool = False
 
 
 View = Callable[[RequestContext], Result | Response]
 
 
 class Dispatcher:
-    """Registers views on blueprints, and keeps the OpenAPI entries of their routes in ``documented_routes``."""
+    """Registers views on blueprints, and keeps what their routes require in ``options``, by method and path.
+
+    ``documented_routes`` has the OpenAPI entries of those that have one.
+    """
 
     def __init__(self, services: Callable[[], Services]) -> None:
         self.documented_routes: list[DocumentedRoute] = []
+        self.options: dict[tuple[str, str], RouteOptions] = {}
         self._services = services
 
     def routes(self, blueprint: Blueprint) -> Callable[..., Callable[[View], View]]:
-        """A decorator ``route(method, path)`` that registers a view on the blueprint.
-
-        By default a route needs a token, and every method but GET needs one that may write.
-        """
+        """A decorator ``route(method, path, scope=…)`` that registers a view on the blueprint."""
 
         def route(
             method: str,
             path: str,
             *,
+            scope: Scope | None,
+            any_plan: bool = False,
             operation: Operation | None = None,
-            token: bool = True,
-            writes: bool | None = None,
         ) -> Callable[[View], View]:
-            options = RouteOptions(token=token, writes=method != "GET" if writes is None else writes)
+            options = self.options[method, path] = RouteOptions(scope, any_plan)
             if operation is not None:
                 self.documented_routes.append(DocumentedRoute(method, path, operation))
 
@@ -122,36 +137,45 @@ class Dispatcher:
 
     def _handle(self, request: Request, path: Mapping[str, str], view: View, options: RouteOptions) -> Response:
         started = time.perf_counter()
-        response = self._respond(request, path, view, options)
+        caller, response = self._respond(request, path, view, options)
+        for name, value in _SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
         logger.info(
             "request",
             method=request.method,
             route=request.context.get("resourcePath"),
             status=response.status_code,
             request_id=_request_id(request),
+            # Never the token itself: who may read the log could use it.
+            account=caller.account if caller else None,
+            token=caller.token.id if caller and caller.token else None,
             milliseconds=round((time.perf_counter() - started) * 1000, 1),
         )
         return response
 
-    def _respond(self, request: Request, path: Mapping[str, str], view: View, options: RouteOptions) -> Response:
+    def _respond(
+        self, request: Request, path: Mapping[str, str], view: View, options: RouteOptions
+    ) -> tuple[Caller | None, Response]:
+        """The caller, also of a request that is refused once its token is known, and the response."""
+        caller = None
         try:
             services = self._services()
-            caller = None
-            if options.token:
-                header = request.headers.get("authorization")
-                caller = services.authentication.authenticate(header, writes=options.writes)
+            if options.scope is not None:
+                caller = services.authentication.authenticate(request.headers.get("authorization"))
+                authorize(caller, options.scope, any_plan=options.any_plan)
             _check_identifiers(path)
             result = view(RequestContext(request, services, path, caller))
         except SimilarixError as error:
             if error.status >= 500:
                 logger.exception("unavailable", request_id=_request_id(request))
-            return error_response(request, error)
+            return caller, error_response(request, error)
         except Exception:
             logger.exception("unexpected error", request_id=_request_id(request))
-            return error_response(request, SimilarixError("Something went wrong on our side. Try again in a moment."))
+            unexpected = SimilarixError("Something went wrong on our side. Try again in a moment.")
+            return caller, error_response(request, unexpected)
         if isinstance(result, Response):
-            return result
-        return _envelope(result.status, success=True, info=result.info, result=result.result)
+            return caller, result
+        return caller, _envelope(result.status, success=True, info=result.info, result=result.result)
 
 
 def _check_identifiers(path: Mapping[str, str]) -> None:

@@ -22,6 +22,7 @@ from chalicelib.api.openapi.operation import (
     query_parameter,
 )
 from chalicelib.api.requests.queries import LISTED_STATES, parameter, parse_file_state, parse_limit
+from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import KEY_LIMIT, Collection
 from chalicelib.domain.errors import NotFound
 
@@ -59,7 +60,10 @@ SHOW_FILE = Operation(
 DELETE_FILE = Operation(
     tag="Files",
     summary="Delete a file",
-    description="Deletes a file of a managed collection for good.",
+    description=(
+        "Deletes a file of a managed collection for good, with its thumbnail and its embedding. Its name stays for 30 "
+        "days, so that late messages about it are recognised."
+    ),
     parameters=(FILE_PARAMETER,),
     result=MESSAGE,
     errors=(400, 404),
@@ -134,7 +138,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     files = Blueprint(__name__)
     route = dispatcher.routes(files)
 
-    @route("GET", "/api/collections/{uuid}/files", operation=LIST_FILES)
+    @route("GET", "/api/collections/{uuid}/files", scope=Scope.READ, any_plan=True, operation=LIST_FILES)
     def list_files(context: RequestContext) -> Result:
         collection, request = context.collection(), context.request
         state, limit = parse_file_state(parameter(request, "state")), parse_limit(parameter(request, "limit"))
@@ -147,28 +151,28 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         next_cursor = encode_cursor(scope, page.after) if page.after is not None else None
         return Result({"files": serialized}, info={"files_count": len(serialized), "next_cursor": next_cursor})
 
-    @route("GET", "/api/files/{uuid}", operation=SHOW_FILE)
+    @route("GET", "/api/files/{uuid}", scope=Scope.READ, any_plan=True, operation=SHOW_FILE)
     def show_file(context: RequestContext) -> Result:
         record = context.services.files.get(context.account, context.path["uuid"])
         collection = context.services.collections.get(context.account, record.collection)
         return Result({"file": serializers.file(record, collection.bucket, context.base_url)})
 
-    @route("DELETE", "/api/files/{uuid}", operation=DELETE_FILE)
+    @route("DELETE", "/api/files/{uuid}", scope=Scope.WRITE, any_plan=True, operation=DELETE_FILE)
     def delete_file(context: RequestContext) -> Result:
         context.services.files.delete(context.account, context.path["uuid"])
         return Result({"message": f"File {context.path['uuid']} is deleted."})
 
-    @route("POST", "/api/files/{uuid}/retry", operation=RETRY_FILE)
+    @route("POST", "/api/files/{uuid}/retry", scope=Scope.WRITE, operation=RETRY_FILE)
     def retry_file(context: RequestContext) -> Result:
         record = context.services.files.retry(context.account, context.path["uuid"])
         return Result({"message": f"File {record.uuid} will be tried again."}, status=202)
 
-    @route("GET", "/collections/download/{uuid}", operation=DOWNLOAD_FILE)
+    @route("GET", "/collections/download/{uuid}", scope=Scope.SEARCH, any_plan=True, operation=DOWNLOAD_FILE)
     def download_file(context: RequestContext) -> Response:
         url = context.services.files.download_url(context.account, context.path["uuid"])
         return Response("", {"Location": url, "Content-Type": "text/plain", "Cache-Control": "no-store"}, 302)
 
-    @route("GET", "/media/{collection}/{file}", operation=SHOW_THUMBNAIL)
+    @route("GET", "/media/{collection}/{file}", scope=Scope.SEARCH, operation=SHOW_THUMBNAIL)
     def show_thumbnail(context: RequestContext) -> Response:
         file_id, dot, extension = context.path["file"].rpartition(".")
         if not dot or extension != "jpg":

@@ -46,8 +46,8 @@ def _fallback_routes(dispatcher: Dispatcher, app: Chalice) -> Blueprint:
     for path, views in list(app.routes.items()):
         for method in METHODS:
             if method not in views:
-                route(method, path, token=False)(refuse_method(", ".join(sorted(views))))
+                route(method, path, scope=None)(refuse_method(", ".join(sorted(views))))
     for path in FALLBACK_PATHS:
         for method in METHODS:
-            route(method, path, token=False)(unknown_path)
+            route(method, path, scope=None)(unknown_path)
     return fallback

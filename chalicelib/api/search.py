@@ -23,6 +23,7 @@ from chalicelib.api.openapi.operation import (
 )
 from chalicelib.api.requests.forms import Form, parse_form
 from chalicelib.api.requests.queries import DISTANCE_MAX, parameter, parameters, parse_limit, parse_number
+from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.errors import InvalidRequest, NotFound
 from chalicelib.domain.vectors import SearchOptions
@@ -98,14 +99,14 @@ SEARCH_BY_FILE = Operation(
     errors=(400, 404),
 )
 
-Scope = tuple[Any, ...]
+CursorScope = tuple[Any, ...]
 
 
 def blueprint(dispatcher: Dispatcher) -> Blueprint:
     search = Blueprint(__name__)
     route = dispatcher.routes(search)
 
-    @route("GET", "/api/search", operation=SEARCH_BY_TEXT)
+    @route("GET", "/api/search", scope=Scope.SEARCH, operation=SEARCH_BY_TEXT)
     def search_by_text(context: RequestContext) -> Result:
         query = parameter(context.request, "query")
         given = _given_options(context, None)
@@ -113,7 +114,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         page = context.services.search.by_text(context.account, query, options)
         return _result(context, page, "text", query, scope if given else None)
 
-    @route("POST", "/api/search", operation=SEARCH_BY_PICTURE, writes=False)
+    @route("POST", "/api/search", scope=Scope.SEARCH, operation=SEARCH_BY_PICTURE)
     def search_by_picture(context: RequestContext) -> Result:
         form = parse_form(context.request)
         given = _given_options(context, form)
@@ -121,7 +122,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         page = context.services.search.by_image(context.account, form.body, options)
         return _result(context, page, "image", None, scope if given else None)
 
-    @route("GET", "/api/files/{uuid}/similar", operation=SEARCH_BY_FILE)
+    @route("GET", "/api/files/{uuid}/similar", scope=Scope.SEARCH, operation=SEARCH_BY_FILE)
     def search_by_file(context: RequestContext) -> Result:
         record = context.services.files.get_indexed(context.account, context.path["uuid"])
         given = _given_options(context, None)
@@ -140,7 +141,7 @@ def _given_options(context: RequestContext, form: Form | None) -> dict[str, list
 
 def _parse_options(
     context: RequestContext, given: Mapping[str, Sequence[str]], subject: tuple[Any, ...]
-) -> tuple[SearchOptions, Scope]:
+) -> tuple[SearchOptions, CursorScope]:
     """The options, and the scope of their cursors: the search without its page."""
     last = {name: texts[-1] for name, texts in given.items()}
     options = SearchOptions(
@@ -160,7 +161,7 @@ def _collections(context: RequestContext, collection_ids: Sequence[str]) -> tupl
     return tuple(get(context.account, uuid).uuid for uuid in dict.fromkeys(collection_ids)) or None
 
 
-def _decode_position(cursor: str | None, scope: Scope) -> tuple[float, str] | None:
+def _decode_position(cursor: str | None, scope: CursorScope) -> tuple[float, str] | None:
     """The distance and uuid of the last hit of the page before."""
     match decode_cursor(cursor, scope):
         case None:
@@ -178,7 +179,7 @@ def _is_uuid(text: str) -> bool:
 
 
 def _result(
-    context: RequestContext, page: SearchPage, search_type: str, query: str | None, scope: Scope | None
+    context: RequestContext, page: SearchPage, search_type: str, query: str | None, scope: CursorScope | None
 ) -> Result:
     """The result of a search; with a scope, its ``info`` has a cursor for the next page."""
     files = [serializers.hit(hit, context.base_url) for hit in page.hits]

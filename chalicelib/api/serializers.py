@@ -118,6 +118,7 @@ def token(token: Token) -> dict[str, Any]:
         "created_at": time(token.created_at),
         "last_used": time(token.last_used),
         "expires_at": time(token.expires_at),
+        "made_by": token.made_by,
     }
 
 

@@ -11,6 +11,7 @@ from chalicelib.api.openapi.builders import obj, ref
 from chalicelib.api.openapi.operation import COLLECTION_PARAMETER, MESSAGE, Operation, json_body, query_parameter
 from chalicelib.api.requests.bodies import parse_sync_options
 from chalicelib.api.requests.queries import parameter
+from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import Trigger
 
 PREVIEW_SECONDS = 20  # of the 29 that API Gateway waits
@@ -65,7 +66,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     syncs = Blueprint(__name__)
     route = dispatcher.routes(syncs)
 
-    @route("POST", "/api/collections/{uuid}/sync", operation=START_SYNC)
+    @route("POST", "/api/collections/{uuid}/sync", scope=Scope.WRITE, operation=START_SYNC)
     def start_sync(context: RequestContext) -> Result:
         collection, options = context.collection(), parse_sync_options(context.request)
         if options.dry_run:
@@ -79,17 +80,17 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         )
         return Result({"message": f"Sync triggered successfully for collection {collection.uuid}."}, status=202)
 
-    @route("DELETE", "/api/collections/{uuid}/sync", operation=CANCEL_SYNC)
+    @route("DELETE", "/api/collections/{uuid}/sync", scope=Scope.WRITE, operation=CANCEL_SYNC)
     def cancel_sync(context: RequestContext) -> Result:
         collection = context.collection()
         context.services.syncs.cancel(collection)
         return Result({"message": f"Sync cancelled for collection {collection.uuid}."})
 
-    @route("GET", "/api/collections/{uuid}/sync-status", operation=SHOW_SYNC_STATUS)
+    @route("GET", "/api/collections/{uuid}/sync-status", scope=Scope.READ, operation=SHOW_SYNC_STATUS)
     def show_sync_status(context: RequestContext) -> Result:
         return Result(serializers.sync_status(context.collection(), context.services.now()))
 
-    @route("GET", "/api/collections/{uuid}/explain", operation=EXPLAIN_OBJECT)
+    @route("GET", "/api/collections/{uuid}/explain", scope=Scope.READ, operation=EXPLAIN_OBJECT)
     def explain_object(context: RequestContext) -> Result:
         collection, key = context.collection(), parameter(context.request, "key")
         return Result(serializers.explanation(context.services.explanations.explain(collection, key)))

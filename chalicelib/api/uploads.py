@@ -9,6 +9,7 @@ from chalicelib.api.openapi.operation import COLLECTION_PARAMETER, Operation, fo
 from chalicelib.api.requests.bodies import json_object, parse_new_upload
 from chalicelib.api.requests.forms import parse_form
 from chalicelib.api.requests.headers import has_json_body, only_new
+from chalicelib.domain.accounts import Scope
 
 _IF_NONE_MATCH: Schema = {
     "name": "If-None-Match",
@@ -51,7 +52,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     uploads = Blueprint(__name__)
     route = dispatcher.routes(uploads)
 
-    @route("POST", "/api/collections/{uuid}/upload", operation=UPLOAD_FILE)
+    @route("POST", "/api/collections/{uuid}/upload", scope=Scope.WRITE, operation=UPLOAD_FILE)
     def upload_file(context: RequestContext) -> Result:
         collection, new_file_only = context.collection(), only_new(context.request)
         service = context.services.uploads
@@ -63,7 +64,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         upload = service.upload(context.caller, collection, form.file_name, form.body, only_new=new_file_only)
         return Result(serializers.completed_upload(collection, upload), status=201)
 
-    @route("POST", "/api/collections/{uuid}/upload/{id}/complete", operation=COMPLETE_UPLOAD)
+    @route("POST", "/api/collections/{uuid}/upload/{id}/complete", scope=Scope.WRITE, operation=COMPLETE_UPLOAD)
     def complete_upload(context: RequestContext) -> Result:
         collection = context.collection()
         upload = context.services.uploads.complete(collection, context.path["id"])

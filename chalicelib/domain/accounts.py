@@ -2,27 +2,41 @@
 
 import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
+from typing import Any
 
-from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.errors import Forbidden, InvalidRequest
 from chalicelib.domain.plans import PLANS, Plan
 from chalicelib.domain.texts import check_storable
 
 TOKEN_PREFIX = "smx_"  # noqa: S105  # lets people and secret scanners recognise a token
 TOKENS_LIMIT = 20  # of an account; a change of plan writes all of them in one transaction
 TOKEN_NAME_LIMIT = 100  # characters
+# What an account's export has records of: a source is a folder with its external id, an object the bytes that are
+# charged for a stored file.
+EXPORT_KINDS = ("account", "token", "collection", "usage", "source", "upload", "object", "file")
 _HEADER = re.compile(r"Token ([A-Za-z0-9_\-]{20,128})")
 
 
 class Scope(StrEnum):
-    """What a token may do; writing includes reading."""
+    """What a token may do; each includes those before it.
 
+    ``SEARCH``: search, thumbnails and downloads. ``READ``: list and show everything but tokens. ``WRITE``: change
+    collections and files. ``ADMIN``: issue and revoke tokens, export and delete the account.
+    """
+
+    SEARCH = "search"
     READ = "read"
     WRITE = "write"
+    ADMIN = "admin"
+
+    def includes(self, other: "Scope") -> bool:
+        ranks = list(Scope)
+        return ranks.index(self) >= ranks.index(other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +54,10 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """``revision`` grows with each change of the subscription and each new token, which it locks optimistically."""
+    """``revision`` grows with each change of the subscription and of the tokens, which it locks optimistically.
+
+    ``deleted_at`` is when its deletion began; a worker deletes what belongs to it, and it last.
+    """
 
     uuid: str
     name: str
@@ -48,19 +65,27 @@ class Account:
     created_at: datetime
     tokens: int = 0
     revision: int = 0
+    deleted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """The account that a request acts for, and its plan."""
+class AccountItem:
+    """What is stored with an account beside the account itself and its tokens.
 
-    account: str
-    plan: Plan
+    Its usage, its uploads, the external ids of folders, and the bytes that are charged for stored files; ``key``
+    begins with the kind.
+    """
+
+    key: str
+    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token as stored: its hash instead of its secret, and its account's subscription, so that one read suffices."""
+    """A token as stored: its hash instead of its secret, and its account's subscription, so that one read suffices.
+
+    ``made_by`` is the id of the token that made it; None if administration issued it.
+    """
 
     digest: str
     id: str
@@ -71,6 +96,16 @@ class Token:
     created_at: datetime
     expires_at: datetime | None = None
     last_used: datetime | None = None
+    made_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The account that a request acts for, its plan, and the token that the request came with."""
+
+    account: str
+    plan: Plan
+    token: Token | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +133,31 @@ def token_from_header(header: str | None) -> str | None:
     return match.group(1) if match else None
 
 
+def descendants(token: Token, tokens: Sequence[Token]) -> list[Token]:
+    """Those of the tokens that ``token`` has made, directly or by tokens that it made."""
+    children = [child for child in tokens if child.made_by == token.id]
+    return children + [descendant for child in children for descendant in descendants(child, tokens)]
+
+
+def child_of(parent: Token, new: NewToken) -> NewToken:
+    """The token as its maker may issue it: without an expiry of its own it expires with its maker.
+
+    Raises:
+        Forbidden: its scope would be wider than its maker's.
+        InvalidRequest: it would outlive its maker.
+    """
+    if not parent.scope.includes(new.scope):
+        raise Forbidden(f"This token has the scope '{parent.scope}', so it cannot issue one with '{new.scope}'.")
+    if parent.expires_at is None:
+        return new
+    if new.expires_at is not None and new.expires_at > parent.expires_at:
+        raise InvalidRequest(
+            f"A token expires no later than the one that issues it, {parent.expires_at.isoformat()}.",
+            field="expires_at",
+        )
+    return replace(new, expires_at=new.expires_at or parent.expires_at)
+
+
 def parse_token_name(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InvalidRequest("Give the token a name, such as where it will be used.", field="name")
@@ -108,7 +168,10 @@ def parse_token_name(value: object) -> str:
 
 def parse_scope(value: object) -> Scope:
     if not isinstance(value, str) or value not in list(Scope):
-        raise InvalidRequest("The scope of a token is 'read' or 'write'; 'write' includes reading.", field="scope")
+        raise InvalidRequest(
+            "The scope of a token is 'search', 'read', 'write' or 'admin'; each includes those before it.",
+            field="scope",
+        )
     return Scope(value)
 
 

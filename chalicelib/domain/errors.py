@@ -5,7 +5,8 @@
     │   ├── UnreadablePicture         400  the bytes are not a picture that we can decode
     │   └── SourceUnreadable          400  a bucket cannot be read as the caller described it
     ├── Forbidden                     403  no token, an unknown one, or one that may not do this
-    │   ├── ReadOnlyToken             403  its scope is 'read', and the request writes
+    │   ├── ScopeForbids              403  the token's scope does not include it
+    │   │   └── ReadOnlyToken         403  it may only read, and the request writes
     │   └── PlanForbids               403  the account's plan does not include it
     ├── NotFound                      404  it does not exist, or belongs to another account
     │   └── OutsideFolder             404  a key that is not in the collection's part of the bucket
@@ -75,7 +76,11 @@ class Forbidden(SimilarixError):
     code = "forbidden"
 
 
-class ReadOnlyToken(Forbidden):
+class ScopeForbids(Forbidden):
+    code = "scope_forbids"
+
+
+class ReadOnlyToken(ScopeForbids):
     code = "read_only_token"
 
 

@@ -52,7 +52,8 @@ class FileRecord:
 
     Args:
         version: grows with every write; the lock of the catalogue, and the document version of the vector store.
-        embedding: a removed record keeps it, so that an object that comes back costs nothing.
+        embedding: a removed record keeps it, so that an object that comes back costs nothing, unless its owner has
+            deleted the file.
         model: the model version that indexed the object or failed on it.
         event_at: when the event of ``sequencer`` was handled.
         thumbnail: key of the thumbnail; each embedding has a new one, so that a late worker overwrites no other's.
@@ -114,6 +115,13 @@ class FileRecord:
     def as_removed(self, reason: str | None = None, detail: str | None = None) -> "FileRecord":
         """A tombstone. It keeps the embedding, so that the object costs nothing if it comes back."""
         return replace(self, state=FileState.REMOVED, reason=reason, detail=detail)
+
+    def as_deleted(self) -> "FileRecord":
+        """The tombstone of a file that its owner has deleted: it keeps nothing of the picture but the key.
+
+        The tombstone itself stays for as long as others do, because it makes the writes of slower workers stale.
+        """
+        return replace(self.as_removed(), etag="", size=0, embedding=None, thumbnail=None, model=None)
 
     def as_restored(self) -> "FileRecord":
         """The record of a removed object that is back, with the embedding that the tombstone kept."""

@@ -110,6 +110,31 @@ class DeletionStep:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountDeletionStep:
+    """One step of an account's deletion.
+
+    ``early`` counts how often the message came before the account was recorded as deleted.
+    """
+
+    account: str
+    early: int = 0
+
+    def to_json(self) -> str:
+        return json.dumps({"deleted_account": self.account, "early": self.early}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "AccountDeletionStep":
+        raw = json.loads(text)
+        return cls(raw["deleted_account"], raw["early"])
+
+
+def deletion_from_json(text: str) -> DeletionStep | AccountDeletionStep:
+    """The message of the deletions queue, of a collection or of an account."""
+    kind = AccountDeletionStep if "deleted_account" in json.loads(text) else DeletionStep
+    return kind.from_json(text)
+
+
+@dataclass(frozen=True, slots=True)
 class ReceivedMessage:
     """A message as a worker receives it: its id, queue and receipt handle, and how often it was delivered."""
 

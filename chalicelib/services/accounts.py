@@ -11,11 +11,13 @@ from chalicelib.domain.accounts import (
     NewToken,
     Subscription,
     Token,
+    child_of,
+    descendants,
     generate_secret,
     token_digest,
 )
 from chalicelib.domain.collections import parse_uuid
-from chalicelib.domain.errors import Conflict, NotFound, QuotaExceeded, StaleWrite
+from chalicelib.domain.errors import Conflict, Forbidden, NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.uploads import month_of
 from chalicelib.services.ports import Accounts, Clock, QuotaLedger
 
@@ -37,7 +39,7 @@ class AccountService:
 
     def get(self, account_id: str) -> Account:
         account = self.accounts.account(account_id)
-        if account is None:
+        if account is None or account.deleted_at is not None:
             raise NotFound("There is no such account.")
         return account
 
@@ -59,15 +61,25 @@ class AccountService:
         """Change the subscription of the account and of all its tokens in one transaction."""
         self._with_account(account, lambda current: self.accounts.set_subscription(current, subscription))
 
-    def issue_token(self, account: str, new: NewToken) -> tuple[str, Token]:
+    def issue_token(self, account: str, new: NewToken, maker: Token | None = None) -> tuple[str, Token]:
         """Issue a token; returns its secret, which is not stored and so never shown again, and the token as stored.
+
+        Args:
+            maker: the token that makes it, which it neither outlives nor outranks; None for administration.
 
         Raises:
             QuotaExceeded: the account has 20 tokens.
+            Forbidden: the maker's scope is narrower, or the maker has been revoked.
+            InvalidRequest: it would expire after its maker.
         """
         secret = generate_secret()
+        if maker is not None:
+            new = child_of(maker, new)
 
         def add(current: Account) -> Token:
+            # Read after the account, whose revision a revocation raises.
+            if maker is not None and self.accounts.token(maker.digest) is None:
+                raise Forbidden("This token has been revoked.")
             if current.tokens >= TOKENS_LIMIT:
                 raise QuotaExceeded(f"An account has at most {TOKENS_LIMIT} tokens. Revoke one that is not needed.")
             token = Token(
@@ -79,6 +91,7 @@ class AccountService:
                 subscription=current.subscription,
                 created_at=self.now(),
                 expires_at=new.expires_at,
+                made_by=maker.id if maker is not None else None,
             )
             self.accounts.add_token(token, current)
             return token
@@ -89,12 +102,36 @@ class AccountService:
         """The account's tokens, oldest first."""
         return sorted(self.accounts.tokens(account), key=lambda token: (token.created_at, token.id))
 
-    def revoke_token(self, account: str, token: str) -> str:
-        """Revoke the token with this identifier; returns its digest."""
-        digest = self.accounts.remove_token(account, parse_uuid(token))
-        if digest is None:
-            raise NotFound("There is no such token.")
-        return digest
+    def revoke_token(self, account: str, token_id: str, by: Token | None = None) -> list[str]:
+        """Revoke the token with this identifier and all that descend from it; returns their digests.
+
+        Args:
+            by: the token that asks for it. One that administration issued may revoke every token of the account,
+                another only itself and those that descend from it. None for administration.
+
+        Raises:
+            NotFound: the account has no such token.
+            Forbidden: the asking token may not revoke it.
+        """
+
+        token_id = parse_uuid(token_id)
+
+        def remove(current: Account) -> list[str]:
+            tokens = self.tokens(account)
+            token = next((token for token in tokens if token.id == token_id), None)
+            if token is None:
+                raise NotFound("There is no such token.")
+            family = [token, *descendants(token, tokens)]
+            if (
+                by is not None
+                and by.made_by is not None
+                and token.id not in {by.id, *(made.id for made in descendants(by, tokens))}
+            ):
+                raise Forbidden("This token was made by another, so it revokes only itself and those it has made.")
+            self.accounts.remove_tokens(family, current)
+            return [revoked.digest for revoked in family]
+
+        return self._with_account(account, remove)
 
     def _with_account(self, account: str, change: Callable[[Account], Changed]) -> Changed:
         for _ in range(ACCOUNT_WRITE_ATTEMPTS):

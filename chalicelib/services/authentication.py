@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from chalicelib.domain.accounts import Caller, Scope, Token, token_digest, token_from_header
-from chalicelib.domain.errors import Forbidden, PlanForbids, ReadOnlyToken
+from chalicelib.domain.errors import Forbidden, PlanForbids, ReadOnlyToken, ScopeForbids
 from chalicelib.services.ports import Accounts, Clock
 
 # How long a process trusts a token that it has read: a revoked token, or an old plan, stays valid no longer.
@@ -20,16 +20,11 @@ class Authentication:
         self._now = now
         self._cache: dict[str, tuple[datetime, Token]] = {}
 
-    def authenticate(self, authorization: str | None, *, writes: bool) -> Caller:
-        """The caller that an Authorization header identifies.
-
-        Args:
-            writes: whether the request changes anything.
+    def authenticate(self, authorization: str | None) -> Caller:
+        """The caller that an Authorization header identifies; ``authorize`` says what the caller may do.
 
         Raises:
             Forbidden: the header is missing or malformed, or its token is unknown, revoked or expired.
-            PlanForbids: the account's plan does not include the API.
-            ReadOnlyToken: the request writes, and the token may only read.
         """
         secret = token_from_header(authorization)
         if secret is None:
@@ -40,12 +35,7 @@ class Authentication:
             raise Forbidden("This token is not valid. Check it, or get a new one.")
         if token.expires_at is not None and token.expires_at <= now:
             raise Forbidden("This token has expired. Get a new one.")
-        plan = token.subscription.effective_plan
-        if not plan.api_access:
-            raise PlanForbids(f"The plan '{plan.name}' does not include the API. Change to a plan that does.")
-        if writes and token.scope is not Scope.WRITE:
-            raise ReadOnlyToken("This token may only read. Use one whose scope is 'write'.")
-        return Caller(token.account, plan)
+        return Caller(token.account, token.subscription.effective_plan, token)
 
     def forget(self, digest: str) -> None:
         """Drop a revoked token from this process's cache; other processes drop it within five seconds."""
@@ -65,3 +55,24 @@ class Authentication:
         if token.last_used is None or now - token.last_used >= LAST_USED_INTERVAL:
             self._accounts.touch_token(digest, now, now - LAST_USED_INTERVAL)
         return token
+
+
+def authorize(caller: Caller, scope: Scope, *, any_plan: bool) -> None:
+    """Check that the caller may do what needs this scope.
+
+    Args:
+        any_plan: whether it is open to accounts whose plan does not include the API.
+
+    Raises:
+        PlanForbids: the account's plan does not include the API.
+        ScopeForbids: the token's scope is narrower.
+    """
+    if not (caller.plan.api_access or any_plan):
+        raise PlanForbids(
+            f"The plan '{caller.plan.name}' does not include this call. It may show, download and delete what the "
+            "account has. Change to a plan with the API for all else."
+        )
+    if caller.token is None or not caller.token.scope.includes(scope):
+        # Apart from the others, because clients know its code.
+        kind = ReadOnlyToken if scope is Scope.WRITE else ScopeForbids
+        raise kind(f"The scope of this token does not allow this. Use a token whose scope is '{scope}'.")

@@ -14,6 +14,7 @@ from chalicelib.services.pipeline.indexer import Indexer
 from chalicelib.services.ports import Catalogue, Clock, Collections, ManagedStorage, Queues, QuotaLedger, Sources
 
 DOWNLOAD_URL_SECONDS = 300  # validity of a presigned URL that a person follows at once
+RECORD_WRITE_ATTEMPTS = 5  # for a record that workers write at the same time
 REQUEST_LOCK_TIME = timedelta(seconds=60)  # longer than a request lasts
 
 
@@ -82,7 +83,7 @@ class FileService:
         return pending
 
     def delete(self, account: str, file_id: str) -> None:
-        """Delete a file of a managed collection for good.
+        """Delete a file of a managed collection for good, with its embedding and thumbnail.
 
         Raises:
             InvalidRequest: the collection is on a customer's bucket.
@@ -107,11 +108,31 @@ class FileService:
             self.indexer.apply(IndexBatch(account, collection.uuid, (ObjectHint(record.key),)))
             if record.thumbnail is not None:
                 self.storage.delete_thumbnail(collection.uuid, record.thumbnail)
+            self._delete_embedding(collection, record.key)
             self.quota_ledger.refund_file(lock)
             deleted = True
         finally:
             if not deleted:
                 self.quota_ledger.unlock(lock)
+
+    def _delete_embedding(self, collection: Collection, key: str) -> None:
+        """Leave nothing of the picture in its tombstone.
+
+        Raises:
+            Unavailable: other workers kept writing the record, or an object of this key is there again.
+        """
+        for _ in range(RECORD_WRITE_ATTEMPTS):
+            record = self.catalogue.get(collection.uuid, key)
+            if record is None:
+                return
+            if record.state is not FileState.REMOVED:
+                break
+            try:
+                self.catalogue.save(record.next_revision(self.now()).as_deleted(), record)
+            except StaleWrite:
+                continue
+            return
+        raise Unavailable("The file is being changed by another request. Try again in a moment.")
 
     def _record(self, account: str, file_id: str) -> FileRecord:
         record = self.catalogue.find(parse_uuid(file_id))

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from chalicelib.domain.accounts import Account, Subscription, Token
+from chalicelib.domain.accounts import Account, AccountItem, Subscription, Token
 from chalicelib.domain.bucket_access import AccessProblem
 from chalicelib.domain.collections import AutoSync, Collection, SyncState, SyncStatus
 from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure
 from chalicelib.domain.files import CatalogueEntry, FilePage, FileRecord, FileState, ObjectInfo, PendingWrite
-from chalicelib.domain.messages import DeletionStep, IndexBatch, ReceivedMessage, SyncStep
+from chalicelib.domain.messages import AccountDeletionStep, DeletionStep, IndexBatch, ReceivedMessage, SyncStep
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.syncs import BatchRecord, KeyRange, PendingBatch, Progress, Tally
 from chalicelib.domain.uploads import FileLock, ManagedArea, Upload, UploadForm, UploadRef, Usage
@@ -33,8 +33,23 @@ class Accounts(Protocol):
     def add_token(self, token: Token, account: Account) -> None: ...
     def token(self, digest: str) -> Token | None: ...
     def tokens(self, account: str) -> list[Token]: ...
-    def remove_token(self, account: str, token: str) -> str | None:
-        """Return the digest of the removed token, or None if there is no such token."""
+    def remove_tokens(self, tokens: Sequence[Token], account: Account) -> None:
+        """Remove tokens of the account, in one transaction."""
+
+    def items(self, account: str, after: str | None, limit: int) -> tuple[list[AccountItem], str | None]:
+        """Return what else is stored with the account, and the key after which the next page begins, if there is one.
+
+        A page may be short, or empty, although another one follows.
+        """
+
+    def begin_deletion(self, account: Account, now: datetime) -> None:
+        """Mark the account as deleted and remove all its tokens, in one transaction."""
+
+    def delete_page(self, account: str) -> bool:
+        """Delete some of what else is stored with the account; False if nothing was left."""
+
+    def end_deletion(self, account: str) -> None:
+        """Delete an account whose deletion has begun; does nothing if it is gone."""
 
     def touch_token(self, digest: str, now: datetime, unless_used_since: datetime) -> None:
         """Record that the token is used now, unless a use at ``unless_used_since`` or later is recorded."""
@@ -64,6 +79,8 @@ class CollectionRegistry(Protocol):
         """Return a collection whose deletion has begun."""
 
     def end_deletion(self, account: str, uuid: str) -> None: ...
+    def has_collections(self, account: str) -> bool:
+        """Whether the account has collections, those whose deletion has begun included."""
 
 
 class QuotaLedger(Protocol):
@@ -159,6 +176,9 @@ class Syncs(Protocol):
     ) -> bool:
         """End the sync; False if it has ended already."""
 
+    def delete_page(self, collection: str, sync: str | None) -> bool:
+        """Delete some of what is stored of a collection and its latest sync; False if nothing was left."""
+
     def splits(self, collection: str) -> list[str]:
         """Return the keys that divide the collection evenly, as its last sync saw them; none before the first."""
 
@@ -221,6 +241,13 @@ class Embedder(Protocol):
     def embed_objects(self, objects: Sequence[ObjectToEmbed]) -> list[ImageEmbedding | ReadFailure]: ...
     def model_version(self) -> str:
         """Return the model version of new embeddings; may lag behind by a minute."""
+
+
+class QueryEmbedder(Protocol):
+    """Embeds what an account searches for; raises as ``Embedder`` does."""
+
+    def embed_text(self, account: str, text: str) -> QueryVector: ...
+    def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure: ...
 
 
 class Source(Protocol):
@@ -293,7 +320,7 @@ class ManagedStorage(Protocol):
 class Queues(Protocol):
     def send_sync(self, step: SyncStep, *, delay: int = 0) -> None: ...
     def send_batches(self, batches: Sequence[IndexBatch]) -> None: ...
-    def send_deletion(self, step: DeletionStep, *, delay: int = 0) -> None: ...
+    def send_deletion(self, step: DeletionStep | AccountDeletionStep, *, delay: int = 0) -> None: ...
     def send_upload(self, upload: UploadRef, *, delay: int = 0) -> None: ...
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         """Redeliver a received message after so many seconds."""

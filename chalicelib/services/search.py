@@ -8,7 +8,7 @@ from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.image_files import check_inline_size
 from chalicelib.domain.vectors import Hit, SearchOptions, VectorQuery
-from chalicelib.services.ports import Embedder, VectorStore
+from chalicelib.services.ports import QueryEmbedder, VectorStore
 
 QUERY_LIMIT = 1_000  # characters; every text model of the registry reads fewer
 
@@ -23,7 +23,7 @@ class SearchPage:
 
 @dataclass(frozen=True, slots=True)
 class SearchService:
-    embedder: Embedder
+    embedder: QueryEmbedder
     vectors: VectorStore
 
     def by_text(self, account: str, query: str | None, options: SearchOptions) -> SearchPage:
@@ -36,7 +36,7 @@ class SearchService:
             raise InvalidRequest("Give the text to search for in the parameter 'query'.", field="query")
         if len(query) > QUERY_LIMIT:
             raise InvalidRequest(f"A query has at most {QUERY_LIMIT:,} characters.", field="query")
-        return self._nearest(account, self.embedder.embed_text(query), options)
+        return self._nearest(account, self.embedder.embed_text(account, query), options)
 
     def by_image(self, account: str, image: bytes, options: SearchOptions) -> SearchPage:
         """The account's pictures nearest to a picture.

@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.errors import SimilarixError
 from infra.admin import accounts, doctor, migrate, recount, redrive, reindex, sync, thumbnails, tokens, usage
-from infra.admin.command import ExitStatus
+from infra.admin.command import ExitStatus, printable
 from infra.admin.deployment import Deployment
 from infra.local_system import LocalSystemNotFound, find_running
 
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
             deployment = Deployment.on_aws(options.stack, options.region)
         status: ExitStatus = options.run(deployment, options)
     except (BotoCoreError, ClientError, LocalSystemNotFound, SimilarixError, ValueError) as error:
-        print(error, file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
         return ERROR_STATUS
     return status
 

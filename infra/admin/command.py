@@ -21,7 +21,15 @@ class ExitStatus(IntEnum):
 
 def report(line: str) -> None:
     """Print a line at once, even where the output goes to a file: some commands run for hours."""
-    print(line, flush=True)
+    print(printable(line), flush=True)
+
+
+def printable(text: str) -> str:
+    """The text with each character that does not print as an escape.
+
+    Customers choose names: one with control characters could write over other lines, or have the terminal act.
+    """
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def report_findings(findings: Sequence[str]) -> ExitStatus:

@@ -29,7 +29,8 @@ def redrive(deployment: Deployment, options: argparse.Namespace) -> ExitStatus:
         for letter in _dead_letters(sqs, dead_letters):
             # The port directly: a reason is only looked up.
             reason = deployment.services.adapters.failure_log.reason(letter["MessageId"]) or "no reason is recorded"
-            report(f"{queue} {letter['MessageId']}: {reason}\n  {letter['Body'][:MAX_BODY_LENGTH]}")
+            report(f"{queue} {letter['MessageId']}: {reason}")
+            report(f"  {letter['Body'][:MAX_BODY_LENGTH]}")
             count += 1
             if options.dry_run:
                 shown.append(letter["ReceiptHandle"])

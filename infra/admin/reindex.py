@@ -25,7 +25,8 @@ def reindex(deployment: Deployment, options: argparse.Namespace) -> ExitStatus:
         # The port directly: the store alone knows which indexes are left.
         vectors = services.adapters.vectors
         deleted = vectors.drop_old() if options.drop_old else vectors.abandon()
-        report("\n".join(f"{name} is deleted." for name in deleted) or "There is nothing to delete.")
+        for line in [f"{name} is deleted." for name in deleted] or ["There is nothing to delete."]:
+            report(line)
         return ExitStatus.OK
     if options.writer_timeout:
         report(

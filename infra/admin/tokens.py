@@ -15,7 +15,13 @@ def add(subparsers: Any) -> None:
     issue = subparsers.add_parser("issue-token", help="issue a token; it is printed only this once")
     issue.add_argument("account")
     issue.add_argument("name", help="where it will be used")
-    issue.add_argument("--scope", choices=list(Scope), default=Scope.WRITE, type=Scope, help="default: %(default)s")
+    issue.add_argument(
+        "--scope",
+        choices=list(Scope),
+        default=Scope.WRITE,
+        type=Scope,
+        help="each includes those before it (default: %(default)s); 'admin' also issues and revokes tokens",
+    )
     issue.add_argument("--days", type=_days, help="until it expires; by default it never does")
     issue.set_defaults(run=issue_token)
 
@@ -23,7 +29,9 @@ def add(subparsers: Any) -> None:
     show.add_argument("account")
     show.set_defaults(run=list_tokens)
 
-    revoke = subparsers.add_parser("revoke-token", help="revoke a token; it works for five more seconds at most")
+    revoke = subparsers.add_parser(
+        "revoke-token", help="revoke a token and all that it has made; they work for five more seconds at most"
+    )
     revoke.add_argument("account")
     revoke.add_argument("token", help="its identifier, not the token itself")
     revoke.set_defaults(run=revoke_token)
@@ -47,7 +55,8 @@ def list_tokens(deployment: Deployment, options: argparse.Namespace) -> ExitStat
     for token in deployment.services.accounts.tokens(options.account):
         used = f"last used {token.last_used:%Y-%m-%d %H:%M}" if token.last_used else "never used"
         expires = f", expires {token.expires_at:%Y-%m-%d}" if token.expires_at else ""
-        report(f"{token.id}  {token.scope.value:<5}  {used}{expires}  {token.name}")
+        made_by = f", made by {token.made_by}" if token.made_by else ""
+        report(f"{token.id}  {token.scope.value:<6}  {used}{expires}{made_by}  {token.name}")
     return ExitStatus.OK
 
 

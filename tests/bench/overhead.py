@@ -45,7 +45,7 @@ class InstantPorts:
     def token(self, digest: str) -> Token:
         return Token(digest, "id", "account", "bench", Scope.READ, Subscription("pro"), NOW, last_used=NOW)
 
-    def embed_text(self, _: str) -> QueryVector:
+    def embed_text(self, _account: str, _text: str) -> QueryVector:
         return QueryVector("model", b"\0" * 2048)
 
     def search(self, _: VectorQuery) -> list[Hit]:

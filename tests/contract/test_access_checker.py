@@ -1,7 +1,8 @@
-"""The contract of every check of a bucket's access: one suite, run on the fake and on the emulator's S3."""
+"""The contract of every check of a bucket's access: one suite, on the fake and on the emulator, which enforces IAM."""
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -9,25 +10,50 @@ import pytest
 
 from chalicelib.adapters.factory import S3_CLIENT
 from chalicelib.adapters.s3.access_checker import S3AccessChecker
-from chalicelib.adapters.s3.sources import S3Sources
-from chalicelib.domain.collections import CollectionType
+from chalicelib.adapters.s3.sources import Credentials, S3Sources
+from chalicelib.domain.bucket_access import permissions_policy, trust_policy
+from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.services.ports import BucketAccessChecker
+from infra.emulator import ACCOUNT, REGION
 from tests.factories import a_collection
 from tests.fakes.access_checker import FakeAccessChecker
 from tests.fakes.buckets import FakeSources
 
+EXTERNAL_ID = "the-id-of-this-account-and-folder"
+# Conditions of trust policies that let others in; IAM reads an absent key as no match, unless the operator ends in
+# IfExists.
+OPEN_CONDITIONS: dict[str, dict[str, Any] | None] = {
+    "no condition": None,
+    "any external id": {"StringLike": {"sts:ExternalId": "*"}},
+    "no external id or the right one": {"StringEqualsIfExists": {"sts:ExternalId": EXTERNAL_ID}},
+    "all but one": {"StringNotEquals": {"sts:ExternalId": "another"}},
+}
+RIGHT_CONDITION = {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
+
 
 @dataclass(frozen=True)
 class Subject:
-    """A checker, an existing bucket, and ``put``, which stores an object in it."""
+    """A checker, an existing bucket, ``put``, which stores an object in it, and ``make_role``.
+
+    ``make_role`` creates a role that may read a collection, with the condition of its trust policy and a path, and
+    returns its ARN.
+    """
 
     access_checker: BucketAccessChecker
     bucket: str
     put: Callable[[str, bytes], None]
+    make_role: Callable[[Collection, dict[str, Any] | None, str], str]
 
     def problems(self, bucket: str) -> list[tuple[str, str]]:
-        # A managed collection is read with our own permission; tests/e2e checks what a customer's role may lack.
-        collection = a_collection(type=CollectionType.MANAGED, bucket=bucket, region="us-east-1", role_arn=None)
+        return self._check(a_collection(type=CollectionType.MANAGED, bucket=bucket, region=REGION, role_arn=None))
+
+    def problems_of_role(
+        self, condition: dict[str, Any] | None, *, prefix: str = "pictures/", path: str = "/"
+    ) -> list[tuple[str, str]]:
+        collection = a_collection(bucket=self.bucket, prefix=prefix, region=REGION, external_id=EXTERNAL_ID)
+        return self._check(replace(collection, role_arn=self.make_role(collection, condition, path)))
+
+    def _check(self, collection: Collection) -> list[tuple[str, str]]:
         return [(problem.code, problem.field) for problem in self.access_checker.check(collection)]
 
 
@@ -44,22 +70,82 @@ class AccessCheckerContract:
     def test_a_bucket_that_does_not_exist_is_reported(self, subject: Subject):
         assert subject.problems(f"missing-{uuid4().hex}") == [("no_such_bucket", "bucket")]
 
+    def test_a_role_that_demands_the_external_id_has_no_problem(self, subject: Subject):
+        subject.put("pictures/a.jpg", b"a picture")
+        assert subject.problems_of_role(RIGHT_CONDITION) == []
+
+    @pytest.mark.parametrize("condition", OPEN_CONDITIONS.values(), ids=OPEN_CONDITIONS)
+    def test_a_role_that_others_can_have_assumed_is_reported(self, subject: Subject, condition: dict[str, Any] | None):
+        assert subject.problems_of_role(condition) == [("external_id_not_required", "role_arn")]
+
+    @pytest.mark.parametrize("path", ["/team/", "/team/photos/"])
+    def test_a_role_with_a_path_has_no_problem(self, subject: Subject, path: str):
+        assert subject.problems_of_role(RIGHT_CONDITION, path=path) == []
+
+    @pytest.mark.parametrize("letter", ["a", "é", "語"])
+    def test_a_folder_is_readable_or_too_long_for_the_policy_of_a_session(self, subject: Subject, letter: str):
+        longest = 900 // len(letter.encode())
+        assert subject.problems_of_role(RIGHT_CONDITION, prefix=letter * 200 + "/") == []
+        problems = subject.problems_of_role(RIGHT_CONDITION, prefix=letter * longest + "/")
+        assert problems == ([("folder_too_long", "folder")] if letter == "語" else [])
+
 
 class TestFake(AccessCheckerContract):
     @pytest.fixture
     def subject(self) -> Subject:
         sources = FakeSources()
-        return Subject(FakeAccessChecker(sources), "a-bucket", sources.bucket("a-bucket").put)
+        checker = FakeAccessChecker(sources)
+
+        def make_role(_: Collection, condition: dict[str, Any] | None, path: str) -> str:
+            role = f"arn:aws:iam::{ACCOUNT}:role{path}similarix-{uuid4().hex[:16]}"
+            if condition != RIGHT_CONDITION:
+                checker.open_roles.add(role)
+            return role
+
+        return Subject(checker, "a-bucket", sources.bucket("a-bucket").put, make_role)
 
 
 class TestS3OnTheEmulator(AccessCheckerContract):
     @pytest.fixture
-    def subject(self, aws: Callable[..., Any]) -> Subject:
-        s3, bucket = aws("s3", config=S3_CLIENT), f"checked-{uuid4().hex}"
+    def service(self, aws: Callable[..., Any]) -> dict[str, str]:
+        """Credentials of a user that may assume customers' roles and nothing else, as our functions' roles may."""
+        iam, name = aws("iam"), f"service-{uuid4().hex}"
+        iam.create_user(UserName=name)
+        statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "arn:aws:iam::*:role/*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_user_policy(UserName=name, PolicyName="assume", PolicyDocument=policy)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+
+    @pytest.fixture
+    def subject(self, aws: Callable[..., Any], service: dict[str, str]) -> Subject:
+        s3, iam, bucket = aws("s3", config=S3_CLIENT), aws("iam"), f"checked-{uuid4().hex}"
         s3.create_bucket(Bucket=bucket)
-        sources = S3Sources(s3, lambda: aws("sts"), lambda region, credentials: s3)
+
+        def client(region: str, credentials: Credentials) -> Any:
+            return aws(
+                "s3",
+                region_name=region,
+                aws_access_key_id=credentials.key,
+                aws_secret_access_key=credentials.secret,
+                aws_session_token=credentials.token,
+                config=S3_CLIENT,
+            )
 
         def put(key: str, body: bytes) -> None:
             s3.put_object(Bucket=bucket, Key=key, Body=body)
 
-        return Subject(S3AccessChecker(sources), bucket, put)
+        def make_role(collection: Collection, condition: dict[str, Any] | None, path: str) -> str:
+            trust = trust_policy(EXTERNAL_ID, f"arn:aws:sqs:{REGION}:{ACCOUNT}:events")
+            (statement,) = trust["Statement"]
+            del statement["Condition"]
+            if condition is not None:
+                statement["Condition"] = condition
+            name = f"similarix-{uuid4().hex[:16]}"
+            role = iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+            policy = permissions_policy(collection.bucket, collection.prefix)
+            iam.put_role_policy(RoleName=name, PolicyName="read", PolicyDocument=json.dumps(policy))
+            return str(role)
+
+        sources = S3Sources(s3, lambda: aws("sts", **service), client)
+        return Subject(S3AccessChecker(sources), bucket, put, make_role)

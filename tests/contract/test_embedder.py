@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.adapters.embedder.cache import CachedEmbedder
 from chalicelib.adapters.embedder.client import LambdaEmbedder
 from chalicelib.adapters.factory import S3_CLIENT
 from chalicelib.adapters.s3.storage import S3Storage
@@ -107,13 +106,6 @@ class TestFake(EmbedderContract):
         subject.embedder.down = True
         with pytest.raises(EmbedderUnavailable):
             subject.embedder.embed_text("an owl")
-
-
-class TestCachedFake(EmbedderContract):
-    @pytest.fixture
-    def subject(self) -> Subject:
-        fake = fake_subject()
-        return Subject(CachedEmbedder(fake.embedder), fake.storage, fake.url_of)
 
 
 class TestDeployedFunction(EmbedderContract):

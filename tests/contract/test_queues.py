@@ -8,7 +8,16 @@ from uuid import uuid4
 import pytest
 
 from chalicelib.adapters.sqs.queues import SQSQueues
-from chalicelib.domain.messages import DeletionStep, IndexBatch, ObjectHint, Queue, ReceivedMessage, SyncStep
+from chalicelib.domain.messages import (
+    AccountDeletionStep,
+    DeletionStep,
+    IndexBatch,
+    ObjectHint,
+    Queue,
+    ReceivedMessage,
+    SyncStep,
+    deletion_from_json,
+)
 from chalicelib.domain.uploads import UploadRef
 from chalicelib.services.ports import Queues
 from tests.factories import AWKWARD_KEYS, a_batch, a_collection
@@ -53,6 +62,16 @@ class QueuesContract:
         assert sorted(batches, key=lambda batch: len(batch.hints)) == [without, with_sync]
         assert list(map(DeletionStep.from_json, subject.sent(Queue.DELETIONS))) == [deletion]
         assert subject.sent(Queue.UPLOADS) == [upload.to_json()]
+
+    def test_the_deletion_of_an_account_arrives_unchanged_beside_those_of_collections(self, subject: Subject):
+        collection = a_collection()
+        deletions = (
+            DeletionStep(collection.account, collection.uuid),
+            AccountDeletionStep(collection.account, early=2),
+        )
+        for deletion in deletions:
+            subject.queues.send_deletion(deletion)
+        assert set(map(deletion_from_json, subject.sent(Queue.DELETIONS))) == set(deletions)
 
     def test_no_batches_send_no_message(self, subject: Subject):
         subject.queues.send_batches([])

@@ -148,6 +148,16 @@ class RegistryContract:
         registry.end_deletion(collection.account, collection.uuid)
         assert registry.deleted(collection.account, collection.uuid) is None
 
+    def test_an_account_has_collections_until_the_deletion_of_the_last_one_has_ended(
+        self, registry: CollectionRegistry, collection: Collection
+    ):
+        assert registry.has_collections(collection.account)
+        assert not registry.has_collections(str(uuid4()))
+        registry.begin_deletion(collection, NOW)
+        assert registry.has_collections(collection.account)
+        registry.end_deletion(collection.account, collection.uuid)
+        assert not registry.has_collections(collection.account)
+
     def test_a_deleted_collection_frees_one_place_of_the_plan(self, registry: CollectionRegistry):
         account = str(uuid4())
         collection = a_collection(account=account)

@@ -307,6 +307,25 @@ class SyncsContract:
         syncs.save_splits(collection.uuid, ["ä", "\U0001f600"])
         assert syncs.splits(collection.uuid) == ["ä", "\U0001f600"]
 
+    def test_all_that_is_stored_of_a_collection_and_its_latest_sync_is_deleted_page_by_page(
+        self, stores: Stores, syncs: Syncs, collection: Collection
+    ):
+        step, key_range, to_send, removal = self.begun_with_batches(syncs, collection)
+        syncs.save_progress(step, key_range, Progress(), [*to_send, removal], LEASE)
+        syncs.save_splits(collection.uuid, ["a", "b"])
+        other = a_collection()
+        stores.add(other)
+        other_step = self.begun(syncs, other)
+        while syncs.delete_page(collection.uuid, step.sync):
+            pass
+        assert (
+            list(syncs.batch_records(step.sync)) == syncs.key_ranges(step.sync) == syncs.splits(collection.uuid) == []
+        )
+        assert syncs.key_ranges(other_step.sync)
+
+    def test_a_collection_that_was_never_synced_has_nothing_to_delete(self, syncs: Syncs, collection: Collection):
+        assert not syncs.delete_page(collection.uuid, None)
+
 
 class TestFake(SyncsContract):
     @pytest.fixture

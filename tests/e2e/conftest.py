@@ -47,7 +47,7 @@ def official_client(stack: LocalSystem) -> Similarix:
 def new_account(deployment: Deployment, stack: LocalSystem) -> Callable[..., Caller]:
     """Opens an account, by default on the largest plan, with limits of its own if any are given; returns its caller."""
 
-    def open_account(plan: str = "business", scope: Scope = Scope.WRITE, **limits: int) -> Caller:
+    def open_account(plan: str = "business", scope: Scope = Scope.ADMIN, **limits: int) -> Caller:
         accounts = deployment.services.accounts
         account = accounts.open("a new account", Subscription(plan, limits))
         secret, _ = accounts.issue_token(account.uuid, NewToken("tests", scope))

@@ -115,10 +115,10 @@ class Customer:
             self._s3.put_object(Bucket=name, Key=f"photos/{key}.jpg", Body=body)
         return name
 
-    def create_role(self, check: dict[str, Any]) -> str:
+    def create_role(self, check: dict[str, Any], path: str = "/") -> str:
         """The role that the answer of ``check`` describes; returns its ARN."""
-        name = f"similarix-{uuid.uuid4().hex[:16]}"
-        role = self._iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(check["trust_policy"]))["Role"]
+        name, trust = f"similarix-{uuid.uuid4().hex[:16]}", json.dumps(check["trust_policy"])
+        role = self._iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=trust)["Role"]
         self.set_permissions(role["Arn"], check["permissions_policy"])
         return str(role["Arn"])
 

@@ -52,13 +52,13 @@ def test_a_plan_without_the_api_is_refused_and_a_change_of_plan_reaches_every_to
     account = admin("create-account", "A visitor", "free")
     callers = [Caller(stack.api_url, admin("issue-token", account, name)) for name in ("one", "two")]
     for caller in callers:
-        answer = caller("GET", "/api/collections/")
+        answer = caller("GET", "/api/search/", params={"query": "owl"})
         assert answer.status_code == 403
         assert answer.json()["info"]["error"] == "plan_forbids"
         assert "free" in answer.json()["info"]["message"]
     admin("set-plan", account, "pro")
     for caller in callers:
-        eventually(lambda caller=caller: caller("GET", "/api/collections/").status_code == 200, seconds=10)
+        eventually(lambda c=caller: c("GET", "/api/search/", params={"query": "owl"}).status_code == 200, seconds=10)
 
 
 def test_a_revoked_token_works_for_five_more_seconds_at_most(admin: Admin, stack: LocalSystem) -> None:
@@ -77,6 +77,21 @@ def test_a_token_with_the_scope_read_can_search_and_cannot_write(admin: Admin, s
     answer = reader("POST", "/api/collections/", json={"type": "managed", "name": "No"})
     assert answer.status_code == 403
     assert answer.json()["info"]["error"] == "read_only_token"
+
+
+def test_an_account_is_exported_and_deleted_once_its_name_confirms_it(admin: Admin, stack: LocalSystem) -> None:
+    account = admin("create-account", "A\x1b[2J photographer", "pro")
+    caller = Caller(stack.api_url, admin("issue-token", account, "laptop"))
+    caller.create_managed_collection()
+    records = [json.loads(line) for line in admin("export-account", account).splitlines()]
+    assert [record["kind"] for record in records] == ["account", "token", "collection", "usage"]
+    (shown,) = [line for line in admin("accounts").splitlines() if account in line]
+    assert shown.endswith("A\\x1b[2J photographer"), "no control character reaches the terminal"
+    assert "Confirm" in admin("delete-account", account, "--confirm", "Another", fails=True)
+    admin("delete-account", account, "--confirm", "A\x1b[2J photographer")
+    assert "no such account" in admin("export-account", account, fails=True)
+    eventually(lambda: caller("GET", "/api/account/").status_code == 403, seconds=10)
+    eventually(lambda: account not in admin("accounts"))
 
 
 def test_an_expired_token_is_refused(admin: Admin, stack: LocalSystem, deployment: Deployment) -> None:

@@ -74,6 +74,37 @@ def test_a_check_reports_which_permission_is_missing(api: Caller, customer: Cust
     assert problem() == ("list_denied", "role_arn")
 
 
+def test_a_role_that_does_not_demand_the_external_id_is_refused(new_account: NewAccount, customer: Customer) -> None:
+    """Otherwise another account could connect the bucket with the role's ARN, which is no secret."""
+    owner, stranger = new_account(), new_account()
+    source = bucket_source(customer.create_bucket(owl=picture("owl.jpg")))
+    report = check(owner, source)
+    del report["trust_policy"]["Statement"][0]["Condition"]
+    role = customer.create_role(report)
+    for caller in (owner, stranger):
+        (problem,) = check(caller, {**source, "role_arn": role})["problems"]
+        assert (problem["error"], problem["field"]) == ("external_id_not_required", "role_arn")
+        payload = {**source, "type": "s3", "name": "n", "role_arn": role}
+        answer = caller("POST", "/api/collections/", json=payload)
+        assert error_info(answer, 400, field="role_arn")["error"] == "source_unreadable"
+
+
+def test_a_role_with_a_path_reads_its_bucket(new_account: NewAccount, customer: Customer) -> None:
+    caller, source = new_account(), bucket_source(customer.create_bucket(owl=picture("owl.jpg")))
+    role = customer.create_role(check(caller, source), path="/team/photos/")
+    assert "/team/photos/similarix-" in role
+    assert check(caller, {**source, "role_arn": role})["problems"] == []
+
+
+def test_a_folder_whose_name_is_too_long_for_a_sessions_policy_is_reported(
+    new_account: NewAccount, customer: Customer
+) -> None:
+    caller, source = new_account(), bucket_source(customer.create_bucket(), "/" + "語" * 300)
+    role = customer.create_role(check(caller, source))
+    (problem,) = check(caller, {**source, "role_arn": role})["problems"]
+    assert (problem["error"], problem["field"]) == ("folder_too_long", "folder")
+
+
 def test_a_check_reports_a_missing_bucket(api: Caller, customer: Customer) -> None:
     source = bucket_source("there-is-no-such-bucket-here")
     role = customer.create_role(check(api, source))

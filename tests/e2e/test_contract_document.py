@@ -36,7 +36,7 @@ def pro(deployment: Deployment, stack: LocalSystem) -> Caller:
     """A user on a "Pro" plan, with the token of their user page."""
     accounts = deployment.services.accounts
     account = accounts.open("A user", Subscription("pro"))
-    return Caller(stack.api_url, accounts.issue_token(account.uuid, NewToken("user page", Scope.WRITE))[0])
+    return Caller(stack.api_url, accounts.issue_token(account.uuid, NewToken("user page", Scope.ADMIN))[0])
 
 
 @pytest.fixture(scope="module")

@@ -122,6 +122,13 @@ def test_a_deleted_managed_file_is_gone_at_once_and_frees_its_quota(
     assert (usage["files"], usage["managed_bytes"]) == (0, 0)
     objects = aws("s3").list_objects_v2(Bucket=stack.outputs["ManagedBucketName"]).get("Contents", [])
     assert not [entry for entry in objects if managed.uuid in entry["Key"]]
+    (tombstone,) = aws("dynamodb").query(
+        TableName=stack.outputs["CatalogueTableName"],
+        KeyConditionExpression="#c = :c",
+        ExpressionAttributeNames={"#c": "collection"},
+        ExpressionAttributeValues={":c": {"S": managed.uuid}},
+    )["Items"]
+    assert not {"vector", "md5", "width", "content", "thumbnail"} & set(tombstone)
     assert managed.upload("a.jpg", picture("owl.jpg")).status_code == 201
     assert managed.exact_matches(picture("owl.jpg")) == ["a.jpg"]
 

@@ -1,15 +1,20 @@
 """Accounts and tokens in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
-from chalicelib.domain.accounts import Account, Subscription, Token
+from chalicelib.domain.accounts import Account, AccountItem, Subscription, Token
 from chalicelib.domain.errors import StaleWrite
+
+ITEMS_PER_PAGE = 2
 
 
 class FakeAccounts:
     """Tests may inspect ``stored`` accounts by uuid, ``issued`` tokens by digest, and the number of token ``reads``.
+
+    ``others`` has what other adapters store with an account, by account and key.
 
     Args:
         subscription: of every account that was not added, for tests that need no particular one.
@@ -19,6 +24,7 @@ class FakeAccounts:
         self._subscription = subscription
         self.stored: dict[str, Account] = {}
         self.issued: dict[str, Token] = {}
+        self.others: dict[str, dict[str, dict[str, Any]]] = {}
         self.reads = 0
 
     def add_account(self, account: Account) -> None:
@@ -50,13 +56,33 @@ class FakeAccounts:
     def tokens(self, account: str) -> list[Token]:
         return [token for token in self.issued.values() if token.account == account]
 
-    def remove_token(self, account: str, token: str) -> str | None:
-        digest = next((issued.digest for issued in self.tokens(account) if issued.id == token), None)
-        if digest is not None:
-            del self.issued[digest]
-            current = self.stored[account]
-            self.stored[account] = replace(current, tokens=current.tokens - 1, revision=current.revision + 1)
-        return digest
+    def remove_tokens(self, tokens: Sequence[Token], account: Account) -> None:
+        current = self._unchanged(account)
+        for token in tokens:
+            self.issued.pop(token.digest, None)
+        left = current.tokens - len(tokens)
+        self.stored[account.uuid] = replace(current, tokens=left, revision=current.revision + 1)
+
+    def items(self, account: str, after: str | None, limit: int) -> tuple[list[AccountItem], str | None]:
+        stored = sorted(self.others.get(account, {}).items())
+        page = [AccountItem(key, values) for key, values in stored if after is None or key > after][:limit]
+        return page, page[-1].key if len(page) == limit else None
+
+    def begin_deletion(self, account: Account, now: datetime) -> None:
+        current = self._unchanged(account)
+        for token in self.tokens(account.uuid):
+            del self.issued[token.digest]
+        self.stored[account.uuid] = replace(current, tokens=0, revision=current.revision + 1, deleted_at=now)
+
+    def delete_page(self, account: str) -> bool:
+        stored = self.others.get(account, {})
+        page = list(stored)[:ITEMS_PER_PAGE]
+        for key in page:
+            del stored[key]
+        return bool(page)
+
+    def end_deletion(self, account: str) -> None:
+        self.stored.pop(account, None)
 
     def touch_token(self, digest: str, now: datetime, unless_since: datetime) -> None:
         token = self.issued.get(digest)

@@ -1,8 +1,16 @@
 """The queues in memory."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from chalicelib.domain.messages import DeletionStep, IndexBatch, ReceivedMessage, SyncStep
+from chalicelib.domain.messages import (
+    AccountDeletionStep,
+    DeletionStep,
+    IndexBatch,
+    ReceivedMessage,
+    SyncStep,
+    deletion_from_json,
+)
 from chalicelib.domain.uploads import UploadRef, uploads_in_message
 
 MAX_SQS_DELAY_SECONDS = 900
@@ -19,7 +27,7 @@ class FakeQueues:
     def __init__(self) -> None:
         self.steps: list[tuple[SyncStep, int]] = []
         self.batches: list[IndexBatch] = []
-        self.deletions: list[tuple[DeletionStep, int]] = []
+        self.deletions: list[tuple[Any, int]] = []
         self.uploads: list[tuple[UploadRef, int]] = []
         self.delayed: list[tuple[ReceivedMessage, int]] = []
         self.down = False
@@ -33,9 +41,9 @@ class FakeQueues:
             self._check_send()
             self.batches.append(IndexBatch.from_json(batch.to_json()))
 
-    def send_deletion(self, step: DeletionStep, *, delay: int = 0) -> None:
+    def send_deletion(self, step: DeletionStep | AccountDeletionStep, *, delay: int = 0) -> None:
         self._check_send(delay)
-        self.deletions.append((DeletionStep.from_json(step.to_json()), delay))
+        self.deletions.append((deletion_from_json(step.to_json()), delay))
 
     def send_upload(self, upload: UploadRef, *, delay: int = 0) -> None:
         self._check_send(delay)

@@ -55,3 +55,6 @@ class FakeRegistry:
 
     def end_deletion(self, account: str, uuid: str) -> None:
         self.deleting.pop((account, uuid), None)
+
+    def has_collections(self, account: str) -> bool:
+        return any(owner == account for owner, _ in (*self.deleting, *self._collections.stored))

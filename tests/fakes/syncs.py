@@ -11,6 +11,8 @@ from chalicelib.domain.messages import IndexBatch, SyncStep
 from chalicelib.domain.syncs import BatchRecord, KeyRange, PendingBatch, Progress, Tally
 from tests.fakes.collections import FakeCollections
 
+ITEMS_PER_PAGE = 2
+
 
 class FakeSyncs:
     """Keeps ``ranges``, the key ranges by sync and number; ``batches`` by sync and batch id; and those ``done``."""
@@ -145,6 +147,13 @@ class FakeSyncs:
             last = "last_auto_sync" if running.sync.trigger is Trigger.AUTO else "last_manual_sync"
             changes |= {"last_sync": now, last: now}
         return self._change(account, collection, sync, **changes) is not None
+
+    def delete_page(self, collection: str, sync: str | None) -> bool:
+        page = [key for key in (*self.ranges, *self.batches) if key[0] == sync][:ITEMS_PER_PAGE]
+        for stored in (self.ranges, self.batches):
+            for key in page:
+                stored.pop(key, None)  # type: ignore[call-overload]  # a key of either
+        return self._splits.pop(collection, None) is not None or bool(page)
 
     def splits(self, collection: str) -> list[str]:
         return self._splits.get(collection, [])

@@ -5,13 +5,14 @@ account's subscription too, so that checking a token takes one read by key; ``ac
 account to the token.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.adapters.dynamodb import batches
 from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_attribute, to_item
 from chalicelib.adapters.dynamodb.transactions import transact
-from chalicelib.domain.accounts import Account, Scope, Subscription, Token
+from chalicelib.domain.accounts import Account, AccountItem, Scope, Subscription, Token
 from chalicelib.domain.errors import StaleWrite
 
 if TYPE_CHECKING:
@@ -81,16 +82,11 @@ class DynamoDBAccounts:
             "scope": token.scope,
             "created_at": token.created_at,
             "expires_at": token.expires_at,
+            "made_by": token.made_by,
             **_subscription_values(account.subscription),
         }
         pointer = {**_account_key(account.uuid, f"token#{token.id}"), "digest": token.digest}
-        count = {
-            "TableName": self._table,
-            "Key": to_item(_account_key(account.uuid, "account")),
-            "UpdateExpression": "ADD tokens :one, revision :one",
-            "ConditionExpression": "revision = :revision",
-            "ExpressionAttributeValues": to_item({":one": 1, ":revision": account.revision}),
-        }
+        count = self._count_tokens(account, 1)
         puts = [{"Put": {"TableName": self._table, "Item": to_item(item)}} for item in (values, pointer)]
         if transact(self._client, [*puts, {"Update": count}]):
             raise StaleWrite
@@ -103,23 +99,49 @@ class DynamoDBAccounts:
         tokens = (self.token(digest) for digest in self._digests(account))
         return [token for token in tokens if token is not None]
 
-    def remove_token(self, account: str, token: str) -> str | None:
-        pointer_key = _account_key(account, f"token#{token}")
-        pointer = self._get(pointer_key)
-        if pointer is None:
-            return None
-        count = {
+    def remove_tokens(self, tokens: Sequence[Token], account: Account) -> None:
+        count = self._count_tokens(account, -len(tokens))
+        if transact(self._client, [*self._token_deletions(account, tokens), {"Update": count}]):
+            raise StaleWrite
+
+    def items(self, account: str, after: str | None, limit: int) -> tuple[list[AccountItem], str | None]:
+        start: Any = {"ExclusiveStartKey": to_item(_account_key(account, after))} if after is not None else {}
+        response = self._client.query(**self._partition(account), Limit=limit, **start)
+        items = [
+            AccountItem(values.pop("sk"), {name: value for name, value in values.items() if name != "pk"})
+            for values in map(from_item, response["Items"])
+            if not _is_of_account_or_token(values)
+        ]
+        last = response.get("LastEvaluatedKey")
+        return items, from_item(last)["sk"] if last else None
+
+    def begin_deletion(self, account: Account, now: datetime) -> None:
+        mark = {
             "TableName": self._table,
-            "Key": to_item(_account_key(account, "account")),
-            "UpdateExpression": "ADD tokens :less, revision :one",
-            "ExpressionAttributeValues": to_item({":less": -1, ":one": 1}),
+            "Key": to_item(_account_key(account.uuid, "account")),
+            "UpdateExpression": "SET deleted_at = :now, tokens = :none ADD revision :one",
+            "ConditionExpression": "revision = :revision",
+            "ExpressionAttributeValues": to_item({":now": now, ":none": 0, ":one": 1, ":revision": account.revision}),
         }
-        if_exists = {"TableName": self._table, "ConditionExpression": "attribute_exists(pk)"}
-        keys = (_token_key(pointer["digest"]), pointer_key)
-        deletes = [{"Delete": {**if_exists, "Key": to_item(key)}} for key in keys]
-        if transact(self._client, [*deletes, {"Update": count}]):
-            return None  # another request has revoked it in the meantime
-        return str(pointer["digest"])
+        if transact(self._client, [{"Update": mark}, *self._token_deletions(account, self.tokens(account.uuid))]):
+            raise StaleWrite
+
+    def delete_page(self, account: str) -> bool:
+        # One more than are deleted: the account itself is among them, and stays.
+        page = self._client.query(
+            **self._partition(account), ProjectionExpression="pk, sk", Limit=batches.MAX_DELETIONS_PER_WRITE + 1
+        )["Items"]
+        keys = [key for key in page if key["sk"]["S"] != "account"][: batches.MAX_DELETIONS_PER_WRITE]
+        if keys:
+            batches.delete(self._client, self._table, keys)
+        return bool(keys)
+
+    def end_deletion(self, account: str) -> None:
+        self._client.delete_item(
+            TableName=self._table,
+            Key=to_item(_account_key(account, "account")),
+            ConditionExpression="attribute_not_exists(pk) OR attribute_exists(deleted_at)",
+        )
 
     def touch_token(self, digest: str, now: datetime, unless_used_since: datetime) -> None:
         try:
@@ -132,6 +154,29 @@ class DynamoDBAccounts:
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return  # revoked, or another process has recorded a use within the minute
+
+    def _count_tokens(self, account: Account, change: int) -> dict[str, Any]:
+        """The part of a transaction that counts tokens, on condition that the account has not changed."""
+        return {
+            "TableName": self._table,
+            "Key": to_item(_account_key(account.uuid, "account")),
+            "UpdateExpression": "ADD tokens :change, revision :one",
+            "ConditionExpression": "revision = :revision",
+            "ExpressionAttributeValues": to_item({":change": change, ":one": 1, ":revision": account.revision}),
+        }
+
+    def _token_deletions(self, account: Account, tokens: Sequence[Token]) -> list[Any]:
+        pairs = ((_token_key(token.digest), _account_key(account.uuid, f"token#{token.id}")) for token in tokens)
+        return [{"Delete": {"TableName": self._table, "Key": to_item(key)}} for pair in pairs for key in pair]
+
+    def _partition(self, account: str) -> Any:
+        """The query for all that is stored with an account."""
+        return {
+            "TableName": self._table,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": to_item({":pk": f"account#{account}"}),
+        }
 
     def _digests(self, account: str) -> list[str]:
         pages = self._client.get_paginator("query").paginate(
@@ -166,8 +211,19 @@ def _subscription(values: dict[str, Any]) -> Subscription:
 def _account(values: dict[str, Any]) -> Account:
     created_at = datetime.fromisoformat(values["created_at"])
     return Account(
-        values["uuid"], values["name"], _subscription(values), created_at, values["tokens"], values["revision"]
+        uuid=values["uuid"],
+        name=values["name"],
+        subscription=_subscription(values),
+        created_at=created_at,
+        tokens=values["tokens"],
+        revision=values["revision"],
+        deleted_at=optional_time(values.get("deleted_at")),
     )
+
+
+def _is_of_account_or_token(values: dict[str, Any]) -> bool:
+    key: str = values["sk"]
+    return key == "account" or key.startswith("token#")
 
 
 def _token(values: dict[str, Any]) -> Token:
@@ -181,4 +237,5 @@ def _token(values: dict[str, Any]) -> Token:
         created_at=datetime.fromisoformat(values["created_at"]),
         expires_at=optional_time(values.get("expires_at")),
         last_used=optional_time(values.get("last_used")),
+        made_by=values.get("made_by"),
     )

@@ -149,6 +149,16 @@ class DynamoDBRegistry:
             ExpressionAttributeNames={"#u": "uuid"},
         )
 
+    def has_collections(self, account: str) -> bool:
+        response = self._client.query(
+            TableName=self._collections,
+            ConsistentRead=True,
+            KeyConditionExpression="account = :account",
+            ExpressionAttributeValues=to_item({":account": account}),
+            Limit=1,
+        )
+        return bool(response["Items"])
+
     def _release_folder(self, collection: Collection) -> Any:
         """Return the part of a transaction that frees the folder for another collection."""
         key = _source_key(collection.account, collection.bucket, collection.prefix)

@@ -10,6 +10,7 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.adapters.dynamodb import batches
 from chalicelib.adapters.dynamodb.collections import SYNC_COUNTS
 from chalicelib.adapters.dynamodb.items import from_item, to_attribute, to_item
 from chalicelib.adapters.dynamodb.transactions import retry_conflicts, transact
@@ -198,6 +199,25 @@ class DynamoDBSyncs:
             )
             for trigger, name in times.items()
         )
+
+    def delete_page(self, collection: str, sync: str | None) -> bool:
+        deleted = False
+        for partition in (collection, sync):
+            if partition is None:
+                continue
+            keys = self._client.query(
+                TableName=self._syncs,
+                ConsistentRead=True,
+                KeyConditionExpression="#s = :s",
+                ProjectionExpression="#s, #i",
+                ExpressionAttributeNames={"#s": "sync", "#i": "item"},
+                ExpressionAttributeValues=to_item({":s": partition}),
+                Limit=batches.MAX_DELETIONS_PER_WRITE,
+            )["Items"]
+            if keys:
+                batches.delete(self._client, self._syncs, keys)
+                deleted = True
+        return deleted
 
     def _cancel(self, account: str, collection: str, change: str, values: dict[str, Any], now: datetime) -> bool:
         """End the sync and count the cancellation, in the present period or as the first of another."""

@@ -1,11 +1,11 @@
-"""A cache of text embeddings, so that repeated searches do not call the embedder again."""
+"""A cache of query vectors, so that repeated searches do not call the embedder again."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from threading import Lock
 from time import monotonic
 
-from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure
+from chalicelib.domain.embeddings import ImageEmbedding, QueryVector, ReadFailure
 from chalicelib.services.ports import Embedder
 
 # A text of 1,000 characters and a vector of 768 dimensions are 5 KB at most: 10 MB of the function's memory.
@@ -15,9 +15,10 @@ MAX_CACHE_AGE_SECONDS = 300.0
 
 
 class CachedEmbedder:
-    """Caches the embeddings of texts by least recent use; calls for pictures go through.
+    """Caches the embeddings of texts by least recent use, each for its own account; calls for pictures go through.
 
-    The first embedding of another model, of a text or a picture, empties the cache.
+    No account can tell by the time of a search what another has searched for (docs/decisions/0040). The first
+    embedding of another model, of a text or a picture, empties the cache.
     """
 
     def __init__(
@@ -32,21 +33,22 @@ class CachedEmbedder:
         self._max_age = max_age
         self._clock = clock
         self._lock = Lock()
-        self._entries: OrderedDict[str, tuple[float, QueryVector]] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, str], tuple[float, QueryVector]] = OrderedDict()
         self._model: str | None = None
 
-    def embed_text(self, text: str) -> QueryVector:
+    def embed_text(self, account: str, text: str) -> QueryVector:
+        key = account, text
         with self._lock:
-            entry = self._entries.get(text)
+            entry = self._entries.get(key)
             if entry is not None and self._clock() - entry[0] < self._max_age:
-                self._entries.move_to_end(text)
+                self._entries.move_to_end(key)
                 return entry[1]
         requested_at = self._clock()
         embedding = self._embedder.embed_text(text)
         with self._lock:
             self._clear_if_replaced(embedding.model)
-            self._entries[text] = requested_at, embedding
-            self._entries.move_to_end(text)
+            self._entries[key] = requested_at, embedding
+            self._entries.move_to_end(key)
             while len(self._entries) > self._max_entries:
                 self._entries.popitem(last=False)
         return embedding
@@ -57,12 +59,6 @@ class CachedEmbedder:
             with self._lock:
                 self._clear_if_replaced(result.model)
         return result
-
-    def embed_objects(self, objects: Sequence[ObjectToEmbed]) -> list[ImageEmbedding | ReadFailure]:
-        return self._embedder.embed_objects(objects)
-
-    def model_version(self) -> str:
-        return self._embedder.model_version()
 
     def _clear_if_replaced(self, model: str) -> None:
         if model != self._model:

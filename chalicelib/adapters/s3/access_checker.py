@@ -8,7 +8,12 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.adapters.s3.sources import BucketSource, S3Sources
-from chalicelib.domain.bucket_access import AccessProblem
+from chalicelib.domain.bucket_access import (
+    AccessProblem,
+    external_id_not_required,
+    folder_problem,
+    folder_too_long,
+)
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import SourceUnavailable
 
@@ -24,11 +29,16 @@ class S3AccessChecker:
     sources: S3Sources
 
     def check(self, collection: Collection) -> list[AccessProblem]:
+        if collection.role_arn is not None and (problem := folder_problem(collection)) is not None:
+            return [problem]
         with ExitStack() as until_checked:
             try:
                 source = until_checked.enter_context(self.sources.once(collection))
             except SourceUnavailable as error:
                 return [_role_problem(collection, error)]
+            # Only once the role is known to work: each trial is one more call.
+            if collection.role_arn is not None and not self.sources.demands_external_id(collection):
+                return [external_id_not_required(collection.role_arn)]
             try:
                 return list(_bucket_problems(source, collection))
             except BotoCoreError as error:
@@ -37,7 +47,10 @@ class S3AccessChecker:
 
 def _role_problem(collection: Collection, error: SourceUnavailable) -> AccessProblem:
     cause = error.__cause__
-    if not isinstance(cause, ClientError) or cause.response["Error"]["Code"] != "AccessDenied":
+    code = cause.response["Error"]["Code"] if isinstance(cause, ClientError) else None
+    if code == "PackedPolicyTooLarge":  # STS counts the policy also in a form of its own, which only it can compute
+        return folder_too_long()
+    if code != "AccessDenied":
         raise error
     return AccessProblem(
         "role_not_assumable",
@@ -58,7 +71,7 @@ def _bucket_problems(source: BucketSource, collection: Collection) -> Iterator[A
             yield AccessProblem("no_such_bucket", f"There is no bucket {source.bucket}.", "bucket")
             return
         if code not in (*_OTHER_REGION_CODES, "400", "403", "AccessDenied"):
-            raise SourceUnavailable(f"S3 could not check the bucket {source.bucket}: {code}") from error
+            raise SourceUnavailable(f"S3 could not check the bucket {source.bucket}.") from error
     if region is not None and region != collection.region:
         yield AccessProblem(
             "wrong_region", f"The bucket {source.bucket} is in {region}, not {collection.region}.", "region"
@@ -97,5 +110,5 @@ def _reading_problems(source: BucketSource) -> Iterator[AccessProblem]:
 
 def _denied(error: ClientError, code: str, message: str) -> AccessProblem:
     if error.response["Error"]["Code"] not in ("AccessDenied", "403", "AllAccessDisabled"):
-        raise SourceUnavailable(f"S3 could not check the bucket: {error}") from error
+        raise SourceUnavailable("S3 could not check the bucket.") from error
     return AccessProblem(code, message, "role_arn")

@@ -1,6 +1,8 @@
 """Collections' buckets on S3: a customer's through the role they created, the managed one with our own permission."""
 
 import json
+import logging
+import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,7 @@ from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.domain.bucket_access import session_policy
+from chalicelib.domain.bucket_access import POLICY_VERSION, session_policy_text
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import OutsideFolder, SourceDenied, SourceUnavailable
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
     from types_boto3_sts.client import STSClient
 
+logger = logging.getLogger("similarix.s3")  # its lines go to the log of the function
+
 MAX_PARALLEL_HEADS = 8  # below the ten connections that urllib3 keeps for a client
 SESSION_SECONDS = 3600
 MAX_SESSIONS = 64  # each with an S3 client, which takes about 0.4 MB
@@ -29,6 +33,9 @@ SESSION_RENEWAL_MARGIN = timedelta(minutes=20)  # a presigned URL expires with t
 _HEAD_REFUSALS = {"403": "access_denied", "AccessDenied": "access_denied", "400": "source_refused"}
 # Only the bucket's owner can resolve these; any other error may be transient.
 _DENIED_CODES = ("403", "AccessDenied", "AllAccessDisabled", "AccountProblem", "NoSuchBucket", "InvalidClientTokenId")
+# What a session may do that is only a trial.
+_NOTHING = json.dumps({"Version": POLICY_VERSION, "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]})
+TRIAL_SECONDS = 900  # the shortest session that STS offers
 _ARCHIVE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
 
 
@@ -81,6 +88,36 @@ class S3Sources:
         finally:
             client.close()
 
+    def demands_external_id(self, collection: Collection) -> bool:
+        """Whether the collection's role refuses sessions without the external id and with one that nobody has.
+
+        A role that does not would let each customer of ours read the bucket of another:
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+
+        Raises:
+            SourceUnavailable: STS cannot tell now.
+        """
+        assert collection.role_arn is not None
+        sts = self.make_sts_client()
+        trials: tuple[Any, ...] = ({}, {"ExternalId": secrets.token_urlsafe(24)})
+        for external_id in trials:
+            try:
+                sts.assume_role(
+                    RoleArn=collection.role_arn,
+                    RoleSessionName=f"similarix-trial-{collection.uuid}",
+                    Policy=_NOTHING,
+                    DurationSeconds=TRIAL_SECONDS,
+                    **external_id,
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "AccessDenied":
+                    raise _unavailable("The role's trust policy cannot be checked now.", error) from error
+            except BotoCoreError as error:
+                raise _unavailable("The role's trust policy cannot be checked now.", error) from error
+            else:
+                return False
+        return True
+
     def _assume_role(self, collection: Collection) -> "tuple[datetime, S3Client]":
         assert collection.role_arn is not None and collection.external_id is not None
         try:
@@ -88,11 +125,11 @@ class S3Sources:
                 RoleArn=collection.role_arn,
                 RoleSessionName=f"similarix-{collection.uuid}",
                 ExternalId=collection.external_id,
-                Policy=_session_policy(collection),
+                Policy=session_policy_text(collection),
                 DurationSeconds=SESSION_SECONDS,
             )["Credentials"]
         except (ClientError, BotoCoreError) as error:
-            raise _error_type(error)(f"The role {collection.role_arn} cannot be assumed: {error}") from error
+            raise _unavailable(f"The role {collection.role_arn} cannot be assumed.", error) from error
         credentials = Credentials(session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
         return session["Expiration"], self.make_client(collection.region, credentials)
 
@@ -119,7 +156,7 @@ class BucketSource:
                 for listed in page.get("Contents", []):
                     yield ObjectInfo(listed["Key"], listed["ETag"].strip('"'), listed["Size"])
         except (ClientError, BotoCoreError) as error:
-            raise _error_type(error)(f"The bucket {self.bucket} cannot be listed: {error}") from error
+            raise _unavailable(f"The bucket {self.bucket} cannot be listed.", error) from error
 
     def head_objects(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo | ReadFailure | None]:
         for key in keys:
@@ -169,11 +206,13 @@ def _error_type(error: Exception) -> type[SourceUnavailable]:
     return SourceDenied if code in _DENIED_CODES else SourceUnavailable
 
 
+def _unavailable(sentence: str, error: Exception) -> SourceUnavailable:
+    """The error for a caller; what AWS said is for the log alone, because it may name roles and policies of ours."""
+    logger.warning(sentence, extra={"aws_error": str(error)})
+    return _error_type(error)(sentence)
+
+
 def _transient_failure(bucket: str, error: Exception) -> ReadFailure:
-    return ReadFailure("source_unavailable", f"The bucket {bucket} could not be reached: {error}", transient=True)
-
-
-def _session_policy(collection: Collection) -> str:
-    partition = (collection.role_arn or "arn:aws").split(":")[1]
-    policy = session_policy(collection.bucket, collection.prefix, partition)
-    return json.dumps(policy, separators=(",", ":"))
+    sentence = f"The bucket {bucket} could not be reached."
+    logger.warning(sentence, extra={"aws_error": str(error)})
+    return ReadFailure("source_unavailable", sentence, transient=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.messages import DeletionStep, IndexBatch, Queue, ReceivedMessage, SyncStep
+from chalicelib.domain.messages import AccountDeletionStep, DeletionStep, IndexBatch, Queue, ReceivedMessage, SyncStep
 from chalicelib.domain.uploads import UploadRef
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class SQSQueues:
         for batch in batches:
             self._send(Queue.INDEX, batch.to_json())
 
-    def send_deletion(self, step: DeletionStep, *, delay: int = 0) -> None:
+    def send_deletion(self, step: DeletionStep | AccountDeletionStep, *, delay: int = 0) -> None:
         self._send(Queue.DELETIONS, step.to_json(), delay)
 
     def send_upload(self, upload: UploadRef, *, delay: int = 0) -> None:

@@ -22,7 +22,7 @@ REFUSALS = {
     400: ("The request must be corrected", ["invalid_request", "unreadable_picture", "source_unreadable"]),
     403: (
         "The token is missing, unknown or expired, or may not do this",
-        ["forbidden", "plan_forbids", "read_only_token"],
+        ["forbidden", "plan_forbids", "read_only_token", "scope_forbids"],
     ),
     404: ("It does not exist, or belongs to another account", ["not_found"]),
     405: ("The path has no such method", ["method_not_allowed"]),

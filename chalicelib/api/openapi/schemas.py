@@ -17,7 +17,7 @@ from chalicelib.api.openapi.builders import (
     text,
     timestamp,
 )
-from chalicelib.domain.accounts import TOKEN_NAME_LIMIT, Scope
+from chalicelib.domain.accounts import EXPORT_KINDS, TOKEN_NAME_LIMIT, Scope
 from chalicelib.domain.collections import COLLECTION_NAME_LIMIT, AutoSync, CollectionType, SyncStatus
 from chalicelib.domain.files import FileState
 from chalicelib.domain.image_files import ACCEPTED_TYPES, FILE_NAME_LIMIT
@@ -274,12 +274,19 @@ SCHEMAS: dict[str, Schema] = {
         {
             "id": identifier("Identifier of the token; not a secret", TOKEN_ID),
             "name": text("Where it is used", "laptop"),
-            "scope": choice("What it may do; `write` includes reading", Scope, "read"),
+            "scope": choice("What it may do; each scope includes those before it", Scope, "read"),
             "created_at": timestamp("When it was created."),
             "last_used": nullable(timestamp("Its last use, to the minute.")),
             "expires_at": nullable(timestamp("When it expires.")),
+            "made_by": nullable(identifier("The token that made it; null if the operator issued it", TOKEN_ID)),
         }
     ),
+    "ExportRecord": {
+        "type": "object",
+        "description": "What is kept of one thing; its other fields depend on its kind",
+        "required": ["kind"],
+        "properties": {"kind": choice("What it is", EXPORT_KINDS, "file")},
+    },
     "NewToken": obj(
         {
             "name": text("Where it will be used", "laptop", minLength=1, maxLength=TOKEN_NAME_LIMIT),

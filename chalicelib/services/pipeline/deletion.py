@@ -18,6 +18,7 @@ from chalicelib.services.ports import (
     ManagedStorage,
     Queues,
     QuotaLedger,
+    Syncs,
     VectorStore,
 )
 
@@ -34,6 +35,7 @@ class Deletion:
 
     registry: CollectionRegistry
     catalogue: Catalogue
+    syncs: Syncs
     storage: ManagedStorage
     quota_ledger: QuotaLedger
     vectors: VectorStore
@@ -76,6 +78,7 @@ class Deletion:
         removals = [
             lambda: self.catalogue.delete_page(uuid),
             lambda: self.storage.delete_thumbnails_page(uuid),
+            lambda: self.syncs.delete_page(uuid, collection.sync.id),
         ]
         if collection.type is CollectionType.MANAGED:
             removals.append(lambda: self.storage.delete_page(ManagedArea(account, uuid)))

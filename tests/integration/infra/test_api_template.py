@@ -45,14 +45,52 @@ def test_errors_of_api_gateway_have_the_envelope_of_the_api(responses):
 
 
 def test_errors_that_pass_say_after_how_many_seconds_to_retry(responses):
-    parameters = {name: response.get("ResponseParameters") for name, response in responses.items()}
+    headers = {name: response["ResponseParameters"]["Headers"] for name, response in responses.items()}
 
-    assert {name for name, value in parameters.items() if value} == {
-        name for name, response in responses.items() if response.get("StatusCode") in ("429", "503")
-    }
-    seconds = {value["Headers"]["Retry-After"] for value in parameters.values() if value}
     # In quotes: API Gateway reads a word without them as a mapping.
-    assert seconds == {f"'{RETRY_AFTER_SECONDS}'"}
+    assert {name: values["Retry-After"] for name, values in headers.items() if "Retry-After" in values} == {
+        name: f"'{RETRY_AFTER_SECONDS}'"
+        for name, response in responses.items()
+        if response.get("StatusCode") in ("429", "503")
+    }
+
+
+def test_errors_of_api_gateway_are_kept_by_no_cache_and_run_nothing_in_a_browser(responses):
+    for name, response in responses.items():
+        headers = response["ResponseParameters"]["Headers"]
+
+        assert {header: value for header, value in headers.items() if header != "Retry-After"} == {
+            "Cache-Control": "'no-store'",
+            "Strict-Transport-Security": "'max-age=31536000'",
+            "X-Content-Type-Options": "'nosniff'",
+        }, name
+
+
+def test_the_access_log_is_written_only_where_a_parameter_says_so(template, resources):
+    condition, setting, none = resources["RestAPI"]["Properties"]["AccessLogSetting"]["Fn::If"]
+
+    assert template["Parameters"]["ApiAccessLog"]["Default"] == "false"
+    assert template["Conditions"]["LogsAccess"] == {"Fn::Equals": [{"Ref": "ApiAccessLog"}, "true"]}
+    assert resources["ApiAccessLogs"]["Condition"] == condition == "LogsAccess"
+    assert none == {"Ref": "AWS::NoValue"}
+    assert setting["DestinationArn"] == {"Fn::GetAtt": ["ApiAccessLogs", "Arn"]}
+
+
+def test_a_line_of_the_access_log_is_json_with_the_request_id_and_without_path_query_and_headers(resources):
+    line = resources["RestAPI"]["Properties"]["AccessLogSetting"]["Fn::If"][1]["Format"]
+
+    assert "\n" not in line, "API Gateway takes one line"
+    assert json.loads(line) == {
+        "request_id": "$context.requestId",
+        "time": "$context.requestTimeEpoch",
+        "address": "$context.identity.sourceIp",
+        "method": "$context.httpMethod",
+        "route": "$context.resourcePath",
+        "status": "$context.status",
+        "bytes": "$context.responseLength",
+        "milliseconds": "$context.responseLatency",
+        "refused_as": "$context.error.responseType",
+    }
 
 
 def test_each_error_of_api_gateway_has_the_status_of_its_kind(responses):

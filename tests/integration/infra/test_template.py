@@ -188,14 +188,19 @@ class TestPermissions:
         assert invoked == {f"{name}:{alias}"}
 
     def test_customers_roles_are_known_by_the_prefix_that_the_api_demands(self, resources):
-        assumed = {
-            json.dumps(statement["Resource"])
+        assumed = [
+            [resource["Fn::Sub"] for resource in statement["Resource"]]
             for role in of_type(resources, "AWS::IAM::Role").values()
             for statement in statements(role)
             if statement["Action"] == "sts:AssumeRole"
-        }
-        assert assumed == {json.dumps({"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/similarix-*"})}
-        assert parse_role("arn:aws:iam::111122223333:role/similarix-reader")
+        ]
+        (patterns,) = {tuple(resources) for resources in assumed}
+        expressions = [
+            re.escape(pattern.replace("${AWS::Partition}", "aws")).replace(r"\*", "[^:]*") for pattern in patterns
+        ]
+        for name in ("similarix-reader", "team/similarix-reader", "team/photos/similarix-reader"):
+            role = parse_role(f"arn:aws:iam::111122223333:role/{name}")
+            assert any(re.fullmatch(expression, role) for expression in expressions), role
         with pytest.raises(InvalidRequest):
             parse_role("arn:aws:iam::111122223333:role/reader")
 

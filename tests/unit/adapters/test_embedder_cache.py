@@ -13,6 +13,8 @@ from tests.fakes.buckets import FakeSources
 from tests.fakes.embedder import FakeEmbedder
 from tests.fakes.storage import FakeStorage
 
+ALICE, BOB = "alice", "bob"
+
 
 class RecordingEmbedder(FakeEmbedder):
     """The fake, which records the ``texts`` it is called with."""
@@ -40,25 +42,34 @@ class ManualClock:
 def test_a_repeated_text_is_embedded_once():
     embedder = RecordingEmbedder()
     cached = CachedEmbedder(embedder)
-    assert cached.embed_text("an owl") == cached.embed_text("an owl") == embedder.embed_text("an owl")
+    assert cached.embed_text(ALICE, "an owl") == cached.embed_text(ALICE, "an owl") == embedder.embed_text("an owl")
     assert embedder.texts == ["an owl", "an owl"]  # the second by this test itself
+
+
+def test_a_text_that_another_account_has_searched_for_is_embedded_again():
+    embedder = RecordingEmbedder()
+    cached = CachedEmbedder(embedder)
+    assert cached.embed_text(ALICE, "an owl") == cached.embed_text(BOB, "an owl")
+    assert embedder.texts == ["an owl", "an owl"], "it takes as long as a text without a search before"
+    cached.embed_text(BOB, "an owl")
+    assert len(embedder.texts) == 2
 
 
 def test_texts_that_differ_only_in_case_are_embedded_each():
     embedder = RecordingEmbedder()
     cached = CachedEmbedder(embedder)
-    assert cached.embed_text("an owl") != cached.embed_text("An owl")
+    assert cached.embed_text(ALICE, "an owl") != cached.embed_text(ALICE, "An owl")
 
 
 def test_an_expired_text_is_embedded_again():
     embedder, clock = RecordingEmbedder(), ManualClock()
     cached = CachedEmbedder(embedder, max_age=300, clock=clock)
-    cached.embed_text("an owl")
+    cached.embed_text(ALICE, "an owl")
     clock.now = 299
-    cached.embed_text("an owl")
+    cached.embed_text(ALICE, "an owl")
     assert embedder.texts == ["an owl"]
     clock.now = 300
-    cached.embed_text("an owl")
+    cached.embed_text(ALICE, "an owl")
     assert embedder.texts == ["an owl", "an owl"]
 
 
@@ -66,13 +77,13 @@ def test_an_expired_text_is_embedded_again():
 def test_an_embedding_of_another_model_empties_the_cache(embedded: str):
     embedder = RecordingEmbedder()
     cached = CachedEmbedder(embedder)
-    cached.embed_text("an owl")
+    cached.embed_text(ALICE, "an owl")
     embedder.model = "fake-2+d1"
     if embedded == "text":
-        cached.embed_text("a pig")
+        cached.embed_text(ALICE, "a pig")
     else:
         cached.embed_image(b"a picture")
-    assert cached.embed_text("an owl").model == "fake-2+d1"
+    assert cached.embed_text(ALICE, "an owl").model == "fake-2+d1"
 
 
 def test_a_failure_is_not_cached():
@@ -80,9 +91,9 @@ def test_a_failure_is_not_cached():
     cached = CachedEmbedder(embedder)
     embedder.down = True
     with pytest.raises(EmbedderUnavailable):
-        cached.embed_text("an owl")
+        cached.embed_text(ALICE, "an owl")
     embedder.down = False
-    assert cached.embed_text("an owl").model == "fake-1+d1"
+    assert cached.embed_text(ALICE, "an owl").model == "fake-1+d1"
 
 
 @given(st.lists(st.sampled_from("abcdef"), max_size=60), st.integers(1, 5))
@@ -92,7 +103,7 @@ def test_the_least_recently_used_text_is_dropped_first(texts: list[str], max_ent
     expected_cache: OrderedDict[str, None] = OrderedDict()
     expected_texts = []
     for text in texts:
-        cached.embed_text(text)
+        cached.embed_text(ALICE, text)
         if text not in expected_cache:
             expected_texts.append(text)
         expected_cache[text] = None

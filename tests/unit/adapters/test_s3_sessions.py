@@ -11,7 +11,14 @@ from botocore.exceptions import ClientError
 
 from chalicelib.adapters.s3.access_checker import S3AccessChecker
 from chalicelib.adapters.s3.sources import MAX_SESSIONS, S3Sources
+from chalicelib.domain.collections import Collection
 from tests.factories import a_collection
+
+EXTERNAL_ID = "external"
+
+
+def a_customers_collection() -> Collection:
+    return a_collection(external_id=EXTERNAL_ID)
 
 
 class Client:
@@ -40,7 +47,10 @@ class Aws:
     def __post_init__(self) -> None:
         self.sources = S3Sources(object(), lambda: self, lambda region, credentials: self.make())  # type: ignore[arg-type, return-value]
 
-    def assume_role(self, **_: Any) -> Any:
+    def assume_role(self, **request: Any) -> Any:
+        """The role demands the external id, as each of ours must."""
+        if request.get("ExternalId") != EXTERNAL_ID:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "AssumeRole")
         self.assumed += 1
         expiration = datetime.now(UTC) + timedelta(hours=1)
         keys = {"AccessKeyId": "a", "SecretAccessKey": "b", "SessionToken": "c", "Expiration": expiration}
@@ -63,14 +73,14 @@ def aws() -> Aws:
 
 
 def test_a_session_is_used_again(aws: Aws) -> None:
-    collection = a_collection()
+    collection = a_customers_collection()
     for _ in range(3):
         aws.sources.of(collection)
     assert aws.assumed == 1
 
 
 def test_as_many_sessions_are_kept_as_the_limit_and_the_one_used_longest_ago_goes(aws: Aws) -> None:
-    first, second, *others = (a_collection() for _ in range(MAX_SESSIONS + 1))
+    first, second, *others = (a_customers_collection() for _ in range(MAX_SESSIONS + 1))
     aws.sources.of(first)
     aws.sources.of(second)
     for other in others:
@@ -86,7 +96,7 @@ def test_as_many_sessions_are_kept_as_the_limit_and_the_one_used_longest_ago_goe
 def test_checks_leave_no_session(aws: Aws) -> None:
     checker = S3AccessChecker(aws.sources)
     for _ in range(5):
-        assert checker.check(a_collection()) == []
+        assert checker.check(a_customers_collection()) == []
     assert (aws.assumed, aws.kept) == (5, 0)
 
 
@@ -94,7 +104,7 @@ def test_the_client_of_a_check_is_closed_even_if_the_check_fails(aws: Aws) -> No
     seen: list[Any] = []
 
     def fail() -> None:
-        with aws.sources.once(a_collection()) as source:
+        with aws.sources.once(a_customers_collection()) as source:
             seen.append(source.client)
             raise ClientError({"Error": {"Code": "SlowDown"}}, "ListObjectsV2")
 

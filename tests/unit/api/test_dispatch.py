@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from chalice.app import Blueprint, Chalice
+from chalice.app import Blueprint, Chalice, Response
 
 from chalicelib.api import dispatch
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
@@ -41,7 +41,7 @@ def log() -> Iterator[io.StringIO]:
 def respond_with(view: Callable[[RequestContext], Any], **context: Any) -> dict[str, Any]:
     """The response to API Gateway's event for a view at ``/things/{uuid}``."""
     app, blueprint = Chalice("dispatch"), Blueprint("dispatch")
-    Dispatcher(lambda: Services()).routes(blueprint)("GET", "/things/{uuid}", token=False)(view)  # type: ignore[arg-type, return-value]
+    Dispatcher(lambda: Services()).routes(blueprint)("GET", "/things/{uuid}", scope=None)(view)  # type: ignore[arg-type, return-value]
     app.register_blueprint(blueprint)
     event = {
         "resource": "/things/{uuid}",
@@ -116,6 +116,23 @@ def test_unexpected_error_shows_the_request_id_and_hides_the_trace(log: io.Strin
     assert "Traceback" not in response["body"]
     assert "ZeroDivisionError: secret detail" in log.getvalue()
     assert "Traceback" in log.getvalue()
+
+
+def test_a_response_is_kept_by_no_cache_and_runs_nothing_in_a_browser() -> None:
+    headers = respond_with(lambda _: Result({}))["headers"]
+    assert {name: headers[name] for name in headers if name != "Content-Type"} == {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        "Strict-Transport-Security": "max-age=31536000",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def test_a_view_may_choose_how_long_its_response_is_kept() -> None:
+    page = Response("a page", {"Content-Type": "text/html", "Cache-Control": "private, max-age=300"}, 200)
+    headers = respond_with(lambda _: page)["headers"]
+    assert headers["Cache-Control"] == "private, max-age=300"
+    assert headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_each_request_writes_one_line_to_the_log(log: io.StringIO) -> None:

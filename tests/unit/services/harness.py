@@ -59,19 +59,23 @@ class Harness:
         self.bucket = self.ports.sources.bucket(BUCKET)
         self.embedder, self.vectors = self.ports.embedder, self.ports.vectors
         self.collection = self.add()
-        self.caller = Caller(self.collection.account, PLANS["pro"])
+        self.caller = self.caller_of(self.collection.account)
 
     def add(self, prefix: str = "", **fields: Any) -> Collection:
         collection = a_collection(**{"bucket": BUCKET, "prefix": prefix} | fields)
         self.ports.collections.add(collection)
         return collection
 
-    def add_managed(self) -> Collection:
-        collection = a_collection(account=self.collection.account, type=CollectionType.MANAGED)
+    def add_managed(self, account: str | None = None) -> Collection:
+        """A managed collection, of the first collection's account unless another one is named."""
+        collection = a_collection(account=account or self.collection.account, type=CollectionType.MANAGED)
         prefix = managed_prefix(collection.account, collection.uuid)
         collection = replace(collection, bucket=self.ports.storage.bucket, prefix=prefix)
         self.ports.collections.add(collection)
         return collection
+
+    def caller_of(self, account: str) -> Caller:
+        return Caller(account, PLANS["pro"])
 
     # Changes of the bucket.
 

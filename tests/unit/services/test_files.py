@@ -7,6 +7,7 @@ import pytest
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import InvalidRequest, NotFound, NotRetriable, Unavailable
 from chalicelib.domain.files import FileRecord, FileState
+from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.services.files import REQUEST_LOCK_TIME
 from tests.fakes.embedder import UNREADABLE
 from tests.unit.services.harness import Harness
@@ -138,6 +139,38 @@ class TestDelete:
         assert (usage.managed_files, usage.managed_bytes, usage.uploads) == (0, 0, 1)
         with pytest.raises(NotFound):
             world.app.files.delete(uploaded.account, uploaded.uuid)
+
+    def test_deletion_leaves_nothing_of_the_picture_in_the_catalogue(
+        self, world: Harness, uploaded: FileRecord
+    ) -> None:
+        world.app.files.delete(uploaded.account, uploaded.uuid)
+        left = world.ports.catalogue.records[uploaded.collection, uploaded.key]
+        assert left.state is FileState.REMOVED
+        assert (left.embedding, left.thumbnail, left.etag, left.size) == (None, None, "", 0)
+
+    def test_deletion_leaves_nothing_of_the_picture_when_a_worker_writes_the_record_at_the_same_time(
+        self, world: Harness, uploaded: FileRecord
+    ) -> None:
+        batch = IndexBatch(uploaded.account, uploaded.collection, (ObjectHint(uploaded.key),))
+        indexer = world.app.indexer
+        world.interleave("catalogue", "save", lambda: indexer.apply(batch), times=2)
+        world.app.files.delete(uploaded.account, uploaded.uuid)
+        assert world.ports.catalogue.records[uploaded.collection, uploaded.key].embedding is None
+
+    def test_file_of_the_same_name_is_embedded_anew_after_a_deletion(
+        self, world: Harness, uploaded: FileRecord
+    ) -> None:
+        world.app.files.delete(uploaded.account, uploaded.uuid)
+        collection = world.ports.collections.get(uploaded.account, uploaded.collection)
+        world.app.uploads.upload(world.caller, collection, "a.jpg", b"another picture", only_new=True)
+        assert world.searchable(collection) == {uploaded.key}
+
+    def test_file_that_a_sync_finds_removed_keeps_its_embedding(self, synced: Harness) -> None:
+        synced.bucket.delete("a.jpg")
+        synced.sync()
+        removed = record_of(synced, "a.jpg")
+        assert removed.state is FileState.REMOVED
+        assert removed.embedding is not None
 
     def test_file_in_a_customers_bucket_is_not_deleted(self, synced: Harness) -> None:
         record = record_of(synced, "a.jpg")

@@ -1,0 +1,102 @@
+"""Exports an account: all that is kept of it, page by page, as records that JSON can hold."""
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from chalicelib.domain.errors import NotFound
+from chalicelib.domain.files import FileRecord
+from chalicelib.services.ports import Accounts, Catalogue, Collections
+
+Record = Mapping[str, Any]  # its ``kind`` says what it is
+# Where a page begins: ``("items", key)``, or ``("files", collection, key)``; without the key, at the first one.
+Position = Sequence[str]
+_EXPORT_PAGE = 100  # records of a page where the caller names no number
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPage:
+    """``after`` is where the next page begins; None after the last one. A page may be empty although one follows."""
+
+    records: Sequence[Record]
+    after: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportService:
+    accounts: Accounts
+    collections: Collections
+    catalogue: Catalogue
+
+    def records(self, account: str) -> Iterator[Record]:
+        """All records of the account; raises NotFound if there is none."""
+        page = self.page(account, None, _EXPORT_PAGE)
+        while True:
+            yield from page.records
+            if page.after is None:
+                return
+            page = self.page(account, page.after, _EXPORT_PAGE)
+
+    def page(self, account: str, position: Position | None, limit: int) -> ExportPage:
+        """The records from a position on.
+
+        The first page has the account, its tokens and its collections, however many; each other one at most
+        ``limit`` records.
+        """
+        match position:
+            case None:
+                return ExportPage(list(self._heads(account)), ("items",))
+            case ["items", *key]:
+                items, after = self.accounts.items(account, key[0] if key else None, limit)
+                records = [_record(item.key.partition("#")[0], {"key": item.key, **item.values}) for item in items]
+                return ExportPage(records, ("items", after) if after is not None else ("files", ""))
+            case _:
+                return self._files(account, position[1], position[2] if len(position) > 2 else None, limit)
+
+    def _heads(self, account_id: str) -> Iterator[Record]:
+        account = self.accounts.account(account_id)
+        if account is None or account.deleted_at is not None:
+            raise NotFound("There is no such account.")
+        yield _record("account", asdict(account))
+        for token in self.accounts.tokens(account_id):
+            yield _record("token", {name: value for name, value in asdict(token).items() if name != "digest"})
+        for collection in self.collections.of_account(account_id):
+            yield _record("collection", asdict(collection))
+
+    def _files(self, account: str, first: str, after: str | None, limit: int) -> ExportPage:
+        """The files of the first collection that is left, by identifier."""
+        left = sorted(c.uuid for c in self.collections.of_account(account) if c.uuid >= first)
+        if not left:
+            return ExportPage([], None)
+        collection, *others = left
+        entries = self.catalogue.entries(collection, after if collection == first else None)
+        keys = [entry.key for entry in islice(entries, limit)]
+        records = self.catalogue.get_many(collection, keys)
+        files = [_file(records[key]) for key in keys if key in records]
+        if len(keys) == limit:
+            return ExportPage(files, ("files", collection, keys[-1]))
+        return ExportPage(files, ("files", others[0]) if others else None)
+
+
+def _file(record: FileRecord) -> Record:
+    return _record("file", {"uuid": record.uuid, **asdict(record)})
+
+
+def _record(kind: str, values: Mapping[str, Any]) -> Record:
+    return {"kind": kind, **{name: _plain(value) for name, value in values.items()}}
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON holds it: times in ISO 8601, bytes in base64."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Mapping):
+        return {name: _plain(nested) for name, nested in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(nested) for nested in value]
+    return value
