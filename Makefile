@@ -2,21 +2,21 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor test test-unit check format bench stress package deploy lock clean
+.PHONY: help run demo index doctor test test-unit check format bench stress package deploy lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 4566
-MODEL ?= lite
-STORE ?= sqlite
 QUERY ?= an owl
+PICTURES ?=
 HISTORIES ?= 3000
 MINUTES ?= 5
 SEED ?= 1
+KILLS ?= 20
 PIP_COMPILE := $(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras \
 	--no-annotate --no-header --allow-unsafe
-NO_BENCH_SUITE = @echo "Choose a suite: make bench SUITE=main, api, sync, store or embed" >&2; exit 2
-NO_STRESS_SUITE = @echo "Choose a suite: make stress SUITE=model, mutants, stack, store, fuzz or embed" >&2; exit 2
+NO_BENCH_SUITE = @echo "Choose a suite: make bench SUITE=main, load, api, sync, store or embed" >&2; exit 2
+NO_STRESS_SUITE = @echo "Choose a suite: make stress SUITE=model, mutants, stack, local, store, fuzz or embed" >&2; exit 2
 export PYTHONDONTWRITEBYTECODE :=
 
 help:  ## print this list
@@ -24,16 +24,24 @@ help:  ## print this list
 	@echo
 	@sed -nE 's/^## ([^:]+): /\1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
-STORE_READY = $(if $(filter opensearch,$(STORE)),$(VENV)/.java-ready)
+# A folder remembers its model and store; OpenSearch needs Java also where it is remembered.
+STORE_READY = $(if $(filter opensearch,$(STORE))$(wildcard $(or $(FOLDER),.local)/opensearch),$(VENV)/.java-ready)
+IN_FOLDER = $(if $(FOLDER),--folder "$(FOLDER)")
 run: $(VENV)/.local-ready $(STORE_READY)  ## start the whole system here (PORT=4566 MODEL=lite STORE=sqlite or opensearch)
-	@[ "$(MODEL)" = lite ] || MODELS_DIR=build/models $(BIN)/python -m embedder_container.fetch $(FETCH_FLAGS) "$(MODEL)"
-	@exec $(BIN)/python -m infra.run --port $(PORT) --model "$(MODEL)" --store $(STORE)
+	@case "$(MODEL)" in ""|lite) ;; \
+		*) MODELS_DIR=build/models $(BIN)/python -m embedder_container.fetch $(FETCH_FLAGS) "$(MODEL)" ;; esac
+	@exec $(BIN)/python -m infra.run --port $(PORT) $(IN_FOLDER) $(if $(MODEL),--model "$(MODEL)") \
+		$(if $(STORE),--store $(STORE)) $(if $(MIGRATE),--migrate)
 
-demo: $(VENV)/.local-ready  ## search the running system (QUERY="an owl", FOLDER of its data)
-	@$(BIN)/python -m infra.demo $(if $(FOLDER),--folder "$(FOLDER)") "$(QUERY)"
+demo: $(VENV)/.local-ready  ## search the running system (QUERY="an owl")
+	@$(BIN)/python -m infra.demo $(IN_FOLDER) "$(QUERY)"
 
-doctor: $(VENV)/.local-ready  ## compare the running system's vector store with its catalogue (FOLDER=.local)
-	@$(BIN)/python -m infra.admin --local --folder "$(or $(FOLDER),.local)" doctor
+index: $(VENV)/.local-ready  ## search a folder of your own pictures in the running system (PICTURES=~/Pictures)
+	@[ -n "$(PICTURES)" ] || { echo "Name the folder of your pictures: make index PICTURES=~/Pictures" >&2; exit 2; }
+	@$(BIN)/python -m infra.index_folder $(IN_FOLDER) $(if $(CONFIRM),--confirm-removals) "$(PICTURES)"
+
+doctor: $(VENV)/.local-ready  ## compare the running system's vector store with its catalogue
+	@$(BIN)/python -m infra.admin --local $(IN_FOLDER) doctor
 
 test: $(VENV)/.dev-ready  ## run all tests, from units to the deployed template
 	$(BIN)/python -m pytest
@@ -54,6 +62,8 @@ format: $(VENV)/.dev-ready  ## format the code and fix what the linter can fix
 # Each suite: what `make help` says of it, and its command. An unknown suite installs nothing.
 ## bench SUITE=main: startup, indexing, search, events: a figure a line
 bench.main = $(BIN)/python -m tests.bench
+## bench SUITE=load: searches, uploads and syncs at once, with up to 32 callers and 20,000 vectors; 15 minutes
+bench.load = $(BIN)/python -m tests.bench.load
 ## bench SUITE=api: what a token and a quota cost in milliseconds and DynamoDB calls
 bench.api = $(BIN)/python -m tests.bench.api
 ## bench SUITE=sync: speed and price of a sync, beside a bare listing; ten minutes
@@ -64,7 +74,7 @@ bench.store = $(BIN)/python -m tests.bench.opensearch
 bench.embed = $(BIN)/python -m tests.bench.embedder
 
 BENCH_READY = $(if $(bench.$(or $(SUITE),main)),$(VENV)/.dev-ready) $(if $(filter embed,$(SUITE)),.venv-bench/.ready)
-bench: $(BENCH_READY)  ## measure (SUITE=main, api, sync, store or embed)
+bench: $(BENCH_READY)  ## measure (SUITE=main, load, api, sync, store or embed)
 	$(or $(bench.$(or $(SUITE),main)),$(NO_BENCH_SUITE))
 
 ## stress SUITE=model: random histories of syncs, uploads and failures (HISTORIES=3000)
@@ -73,6 +83,8 @@ stress.model = MODEL_HISTORIES=$(HISTORIES) MODEL_STEPS=100 $(BIN)/python -m pyt
 stress.mutants = $(BIN)/python -m tests.model.mutants
 ## stress SUITE=stack: kill the deployed system's workers (MINUTES=5 SEED=1)
 stress.stack = MINUTES=$(MINUTES) SEED=$(SEED) $(BIN)/python -m tests.stress.stack
+## stress SUITE=local: kill the local system, or parts of it, and compare what the next run has (KILLS=20 SEED=1)
+stress.local = KILLS=$(KILLS) SEED=$(SEED) $(BIN)/python -m tests.stress.local
 ## stress SUITE=store: OpenSearch slow, refusing, and killed during a sync of 2,000 objects
 stress.store = SIMILARIX_OBJECTS=2000 $(BIN)/python -m pytest \
 	tests/contract/test_opensearch_faults.py tests/e2e/test_opensearch.py
@@ -82,7 +94,7 @@ stress.fuzz = $(BIN)/python -m tests.fuzz --seed $(SEED)
 stress.embed = $(BIN)/python -m tests.bench.embedder.soak
 
 STRESS_READY = $(if $(stress.$(SUITE)),$(VENV)/.dev-ready)
-stress: $(STRESS_READY)  ## try to break it (SUITE=model, mutants, stack, store, fuzz or embed)
+stress: $(STRESS_READY)  ## try to break it (SUITE=model, mutants, stack, local, store, fuzz or embed)
 	$(or $(stress.$(SUITE)),$(NO_STRESS_SUITE))
 
 package: $(VENV)/.local-ready  ## write the SAM template and the functions' code into build/

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from chalicelib.services.maintenance.model_switch import ModelSwitch
     from chalicelib.services.maintenance.orphaned_thumbnails import OrphanedThumbnails
     from chalicelib.services.maintenance.rebuild import EmbedRecords, RebuildService
+    from chalicelib.services.maintenance.reconciliation import Reconciliation
     from chalicelib.services.maintenance.statistics_audit import StatisticsAudit
     from chalicelib.services.pipeline.deletion import Deletion
     from chalicelib.services.pipeline.event_router import EventRouter
@@ -258,6 +259,12 @@ class Services:
 
         a = self.adapters
         return StatisticsAudit(a.collections, a.catalogue, a.syncs, a.quota_ledger, self.now)
+
+    @cached_property
+    def reconciliation(self) -> Reconciliation:
+        from chalicelib.services.maintenance.reconciliation import Reconciliation
+
+        return Reconciliation(self.sync_worker, self.adapters.queues)
 
     @cached_property
     def orphaned_thumbnails(self) -> OrphanedThumbnails:

@@ -1,6 +1,6 @@
 """Embeds texts and files from the shell exactly as the function does, for example to check a vector.
 
-    python -m embedder_container.embed --model NAME_OR_FOLDER [--full-decode] [--text TEXT]… [FILE]…
+    python -m embedder_container.embed --model NAME_OR_./FOLDER [--full-decode] [--text TEXT]… [FILE]…
 
 One JSON line an input, texts first: `{"input", "model", "dimension", "vector"}`, or with `error` instead of `vector`.
 The exit status is 0 if every input was embedded, 1 if one was not or the model does not exist.
@@ -21,7 +21,7 @@ from embedder_container.embedder import Embedder
 from embedder_container.errors import Code, ItemError
 from embedder_container.handler import create_embedder
 from embedder_container.limits import MAX_FILE_BYTES, TOO_LARGE_MESSAGE
-from embedder_container.models import DESCRIPTION_FILE, ModelDescription, load_description, read_description
+from embedder_container.models import ModelDescription, load_description
 from embedder_container.settings import Settings
 from embedder_container.tasks import Result, Timings
 
@@ -29,14 +29,18 @@ from embedder_container.tasks import Result, Timings
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m embedder_container.embed", description="Embed texts and pictures.")
-    parser.add_argument("--model", default="lite", help="a registered name, or a folder with a model.json")
+    parser.add_argument(
+        "--model",
+        default="lite",
+        help="a registered name, or a folder with a model.json, written with a slash: ./folder",
+    )
     parser.add_argument("--full-decode", action="store_true", help="decode large JPEGs at full size")
     parser.add_argument("--text", action="append", default=[], metavar="TEXT", help="a text to embed")
     parser.add_argument("files", nargs="*", metavar="FILE", help="a picture to embed")
     options = parser.parse_args(arguments)
     settings = replace(Settings.from_environ(environ), full_decode=options.full_decode)
     try:
-        embedder = create_embedder(_description(options.model, settings), settings)
+        embedder = create_embedder(load_description(settings.models_dir, options.model), settings)
     except ValueError as error:
         print(f"embed: {error}", file=sys.stderr)
         return 1
@@ -52,12 +56,6 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     finally:
         embedder.close()
     return int(failed)
-
-
-def _description(model: str, settings: Settings) -> ModelDescription:
-    folder = Path(model)
-    is_folder = (folder / DESCRIPTION_FILE).is_file()
-    return read_description(folder) if is_folder else load_description(settings.models_dir, model)
 
 
 def _results(embedder: Embedder, texts: Sequence[str], files: Sequence[str]) -> Iterator[tuple[str, Result]]:

@@ -4,9 +4,9 @@
     python -m embedder_container.fetch --verify NAME…     only check
     python -m embedder_container.fetch --accept-unpinned NAME…
 
-Folders are in MODELS_DIR, by default in this package. Each file is pinned by its SHA-256 in `models.toml`. A file
-without a pin is refused; with the last form it is fetched, and its digest is printed and pinned in the folder's own
-`model.json`.
+Folders are in MODELS_DIR, by default in this package; a model's own folder may be given in place of a name, written
+with a slash. Each file to download is pinned by its SHA-256 in `models.toml`. A file without a pin is refused; with the
+last form it is fetched, and its digest is printed and pinned in the folder's own `model.json`.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def fetch(
         fetched = fetched_files[file.name] = download(file, description.folder / file.name)
         if file.sha256 is None:
             report(f'to be pinned in models.toml: {file.name} size = {fetched.size} sha256 = "{fetched.sha256}"')
-    if any(file.sha256 is None for file in description.files):
+    if any(file.url is not None and file.sha256 is None for file in description.files):
         _write_description(description, fetched_files)
     verify(models_dir, name)
 
@@ -68,12 +68,12 @@ def find_problem(path: Path, file: ModelFile) -> str | None:
     """Return why the file at `path` is not the model's file, or None if it is."""
     if not path.is_file():
         return f"{file.name} is missing"
-    if file.sha256 is None:
+    if file.sha256 is None and file.url is not None:
         return f"{file.name} is not pinned"
     size = path.stat().st_size
     if file.size is not None and size != file.size:
         return f"{file.name} has {size} bytes instead of {file.size}"
-    digest = sha256_of(path)
+    digest = sha256_of(path) if file.sha256 is not None else None
     return None if digest == file.sha256 else f"{file.name} has the sha256 {digest} instead of {file.sha256}"
 
 
@@ -81,10 +81,12 @@ def _write_description(description: ModelDescription, fetched_files: Mapping[str
     """Pin accepted files in the folder's own `model.json`: from then on they must not change."""
     files = {}
     for file in description.files:
-        fields = asdict(fetched_files.get(file.name, file)).items()
-        files[file.name] = {key: value for key, value in fields if value is not None and key != "name"}
-    content = {"name": description.name, **registry()[description.name], "files": files}
-    (description.folder / DESCRIPTION_FILE).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+        values = asdict(fetched_files.get(file.name, file)).items()
+        files[file.name] = {key: value for key, value in values if value is not None and key != "name"}
+    own = description.folder / DESCRIPTION_FILE
+    fields = json.loads(own.read_text("utf-8")) if own.exists() else registry()[description.name]
+    content = {"name": description.name, **fields, "files": files}
+    own.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -92,7 +94,12 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m embedder_container.fetch", description="Fetch models.")
     parser.add_argument("--verify", action="store_true", help="only check, fetch nothing")
     parser.add_argument("--accept-unpinned", action="store_true", help="take files whose digest is not known yet")
-    parser.add_argument("names", nargs="+", metavar="NAME", help=f"one of {', '.join(registry())}, or a folder's name")
+    parser.add_argument(
+        "names",
+        nargs="+",
+        metavar="NAME",
+        help=f"one of {', '.join(registry())}, the name of a folder in MODELS_DIR, or a folder: ./folder",
+    )
     options = parser.parse_args(arguments)
     models_dir = Settings.from_environ(environ).models_dir
     for name in options.names:

@@ -2,6 +2,7 @@
 
 A model is a folder with its tokenizer and two ONNX graphs. `vision.onnx` maps pixels float32 [1, 3, S, S] to an
 embedding [1, D]; `text.onnx` maps token ids [1, L], and an attention mask if it has that input, to an embedding [1, D].
+docs/embedder.md describes `model.json` key by key.
 """
 
 import json
@@ -19,18 +20,27 @@ PACKAGE = Path(__file__).resolve().parent
 SHIPPED_MODELS = PACKAGE / "models"
 REGISTRY_FILE = PACKAGE / "models.toml"
 DESCRIPTION_FILE = "model.json"
+MODEL_FILES = ("vision.onnx", "text.onnx", "tokenizer.json")
+MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+REQUIRED_KEYS = (
+    "name", "revision", "licence", "dimension",
+    "image.size", "image.resize", "image.resample", "image.mean", "image.std",
+    "text.context_length", "text.pad.id", "text.pad.to",
+)  # fmt: skip
 
 RESIZE_METHODS = ("shortest_edge", "squash")
 RESAMPLE_METHODS = ("bicubic", "bilinear", "lanczos")
 TEXT_CLEANINGS = ("none", "repair", "canonical")
 PADDINGS = ("longest", "context_length")
+_UNPINNED_FILES: Mapping[str, Mapping[str, Any]] = {name: {} for name in MODEL_FILES}
 
 
 @dataclass(frozen=True)
 class ModelFile:
     """One file of a model: downloaded from `url`, or shipped with this package, at `shipped` or in the model's folder.
 
-    `size` is None if only `max_size`, an upper bound, is known; `sha256` is None if the file is not pinned.
+    `size` is None if only `max_size`, an upper bound, is known; `sha256` is None if the file is not pinned. A file that
+    is downloaded must be pinned and bounded; one that lies in the folder of a model need not be.
     """
 
     name: str
@@ -98,17 +108,33 @@ class ModelDescription:
         return own if shipped is None or own.exists() else PACKAGE / shipped
 
 
+def is_folder(model: str) -> bool:
+    """Whether a model is given by its folder, which is written with a slash as in `./folder`, and not by its name."""
+    return "/" in model
+
+
 def load_description(models_dir: Path, name: str) -> ModelDescription:
-    """Return the description of the model called `name`; raises ValueError if there is none or it is incomplete."""
+    """Return the description of a model.
+
+    Args:
+        name: of a model in `models_dir` or in the registry; or a folder, written with a slash.
+
+    Raises:
+        ValueError: there is no such model, or its description is incomplete.
+    """
+    if is_folder(name):
+        return read_description(Path(name).expanduser())
     # The name becomes a path: keep it inside the models' directory.
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+    if not MODEL_NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not a valid name of a model")
     folder = models_dir / name
     if (folder / DESCRIPTION_FILE).exists():
         return read_description(folder, name)
     registered = registry().get(name)
     if registered is None:
-        raise ValueError(f"there is no model {name!r}; known models: {', '.join(registry())}")
+        raise ValueError(
+            f"there is no model {name!r}; known models: {', '.join(registry())}. A folder has a slash: ./{name}"
+        )
     if registered.get("shipped") and not folder.is_dir():
         folder = SHIPPED_MODELS / name
     return _checked_description(folder, {"name": name, **registered}, REGISTRY_FILE)
@@ -117,10 +143,12 @@ def load_description(models_dir: Path, name: str) -> ModelDescription:
 def read_description(folder: Path, name: str | None = None) -> ModelDescription:
     """Return the description in a folder's `model.json`; raises ValueError as `load_description` does."""
     path = folder / DESCRIPTION_FILE
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist: the folder of a model has {', '.join(MODEL_FILES)} and model.json")
     try:
         fields = json.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, ValueError) as error:
-        raise ValueError(f"{path} is not a model's description: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
     description = _checked_description(folder, fields, path)
     if name is not None and description.name != name:
         raise ValueError(f"{path} describes {description.name!r}, not {name!r}")
@@ -136,10 +164,15 @@ def registry() -> Mapping[str, Mapping[str, Any]]:
 
 def _checked_description(folder: Path, fields: Mapping[str, Any], source: Path) -> ModelDescription:
     """Parse a description; raises ValueError naming its source if it is incomplete or a value is not allowed."""
+    missing = [key for key in REQUIRED_KEYS if not _has(fields, key)]
+    if missing:
+        raise ValueError(f"{source} lacks {', '.join(map(repr, missing))}; docs/embedder.md describes each key")
     try:
         description = _parse(folder, fields)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{source} is not a model's description: {error!r}") from error
+    if not MODEL_NAME.fullmatch(description.name):
+        raise ValueError(f"{source}: name is {description.name!r}, and may have a-z, 0-9, '.', '_' and '-'")
     for key, value, allowed in (
         ("image.resize", description.image.resize, RESIZE_METHODS),
         ("image.resample", description.image.resample, RESAMPLE_METHODS),
@@ -151,9 +184,17 @@ def _checked_description(folder: Path, fields: Mapping[str, Any], source: Path) 
     for file in description.files:
         if Path(file.name).name != file.name or not (PACKAGE / (file.shipped or "")).resolve().is_relative_to(PACKAGE):
             raise ValueError(f"{source} names a file outside its folder")
-        if file.size is None and file.max_size is None:
+        if file.url is not None and file.size is None and file.max_size is None:
             raise ValueError(f"{source}: {file.name} has neither a size nor a max_size")
     return description
+
+
+def _has(fields: Any, path: str) -> bool:
+    for key in path.split("."):
+        if not isinstance(fields, Mapping) or key not in fields:
+            return False
+        fields = fields[key]
+    return True
 
 
 def _parse(folder: Path, fields: Mapping[str, Any]) -> ModelDescription:
@@ -162,7 +203,7 @@ def _parse(folder: Path, fields: Mapping[str, Any]) -> ModelDescription:
     red_std, green_std, blue_std = image["std"]
     return ModelDescription(
         folder=folder,
-        name=fields["name"],
+        name=str(fields["name"]),
         revision=str(fields["revision"]),
         description=fields.get("description", ""),
         dimension=int(fields["dimension"]),
@@ -179,5 +220,5 @@ def _parse(folder: Path, fields: Mapping[str, Any]) -> ModelDescription:
         pad_id=int(text["pad"]["id"]),
         padding=text["pad"]["to"],
         licence=fields["licence"],
-        files=tuple(ModelFile(name, **file) for name, file in fields["files"].items()),
+        files=tuple(ModelFile(name, **file) for name, file in fields.get("files", _UNPINNED_FILES).items()),
     )

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.artifacts import Artifacts
 from infra.cloudformation import CloudFormationStack, DeploymentError, Report
-from infra.embedder import fetched_models, zip_embedder
+from infra.embedder import describe_model, model_variables, zip_embedder
 from infra.emulator import Emulator
 from infra.package import STAGE, Package, PackagingError, package
 from infra.template.edits import definition_digest, with_code, with_zipped_embedder
@@ -56,20 +56,19 @@ def deploy_locally(
 
     Args:
         packaged: a thin one; the functions import this interpreter's packages.
-        parameters: of the template; PublicUrl is set to the API's URL unless it is given.
+        parameters: of the template; PublicUrl is set to the API's URL unless it is given. EmbedderModel may also be a
+            folder, written with a slash.
 
     Raises:
         DeploymentError: CloudFormation failed.
-        FileNotFoundError: there is no such model.
+        ModelError: there is no such model, or it is incomplete.
     """
     session = emulator.session()
     artifacts = _artifacts(session, emulator.endpoint)
-    model = parameters.get("EmbedderModel", DEFAULT_MODEL)
+    model = describe_model(parameters.get("EmbedderModel", DEFAULT_MODEL))
     template = with_code(packaged.template, artifacts.add_archive(packaged.code))
-    embedder = artifacts.add_archive(zip_embedder(model))
-    models = fetched_models()
-    models_dir = str(models) if (models / model).is_dir() else None
-    template = with_zipped_embedder(template, embedder, _runtime(), models_dir)
+    embedder = artifacts.add_archive(zip_embedder(model.name))
+    template = with_zipped_embedder(template, embedder, _runtime(), model_variables(model))
     api = f"{stack}-{definition_digest(template)}"
     url = emulator.api_url(api, STAGE)
     cloudformation = CloudFormationStack(
@@ -77,7 +76,7 @@ def deploy_locally(
     )
     outputs = cloudformation.deploy(
         artifacts.add_template(json.dumps(template)),
-        {"PublicUrl": url, "EmbedderModel": model, **parameters},
+        {"PublicUrl": url, **parameters, "EmbedderModel": model.name},
         {_CHOSEN_API_ID: api},
     )
     return outputs | {"ApiUrl": url}
@@ -105,6 +104,12 @@ def main(arguments: list[str] | None = None) -> int:
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of infra/template/parameters.yaml"
     )
     options = parser.parse_args(arguments)
+    if not options.stack or not options.region:
+        # `make deploy` passes empty ones on where its variables are not set.
+        parser.error(
+            "name the stack and the region, and the embedder's image for a new stack, as in: "
+            "make deploy STACK=similarix REGION=eu-central-1 IMAGE=URI"
+        )
     parameters = dict(setting.split("=", 1) for setting in options.set if "=" in setting)
     if len(parameters) < len(options.set):
         parser.error("--set takes NAME=VALUE")

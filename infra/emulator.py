@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +17,7 @@ import botocore.session
 import requests
 from botocore.config import Config
 
+from infra.folder_lock import FolderError, FolderLock, Holder, Recovery
 from infra.localhost import HOST, direct_session, listens
 
 REGION = "us-east-1"
@@ -27,6 +30,7 @@ ROOT_SECRET = "similarix-local"  # noqa: S105
 START_SECONDS = 60
 GRACE_SECONDS = 5  # for running functions to end by themselves
 STOP_SECONDS = 15  # and then to be ended
+MIN_FREE_BYTES_TO_START = 128_000_000  # the functions unpack themselves, and then there are uploads
 # Variables that the emulator inherits: none of the developer's AWS account, proxies or Python.
 INHERITED_VARIABLES = ("HOME", "LANG", "LC_ALL", "PATH", "SYSTEMROOT", "TZ", "USER")
 
@@ -40,14 +44,21 @@ class PortBusyError(EmulatorError):
 
 
 class Emulator:
-    """Start with ``with Emulator(folder, port) as aws:`` or ``start``; ``stop`` keeps the state for the next start."""
+    """Start with ``with Emulator(folder, port) as aws:`` or ``start``; ``stop`` keeps the state for the next start.
 
-    def __init__(self, folder: Path, port: int) -> None:
+    Args:
+        lock: on the folder, if the caller has it; otherwise the emulator takes it from its start to its stop.
+    """
+
+    def __init__(self, folder: Path, port: int, lock: FolderLock | None = None) -> None:
         self.folder = folder.resolve()
         self.port = port
         self.endpoint = f"http://{HOST}:{port}"
         self.log = self.folder / "emulator.log"
+        self._given_lock = lock
+        self._lock = lock or FolderLock(folder)
         self._process: subprocess.Popen[bytes] | None = None
+        self.last_written: datetime | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -62,37 +73,64 @@ class Emulator:
         """Returns once the emulator responds.
 
         Raises:
+            FolderError: another run holds the folder, or it cannot be written.
             PortBusyError: another server listens on the port.
-            EmulatorError: it ended at once, or did not respond in time.
+            EmulatorError: it ended at once, did not respond in time, or has no room on the disk.
         """
-        if listens(self.port):
-            raise PortBusyError(
-                f"Port {self.port} on {HOST} is in use. Stop the server that listens there, or choose another port."
-            )
-        # An earlier emulator unpacked its functions there.
-        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
-        (self.folder / "tmp").mkdir(parents=True)
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", str(Path(__file__).with_name("emulator_process.py"))],
-                stdin=subprocess.PIPE,  # stays open: its end shows the emulator that this process has ended
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.folder,
-                env=self._environment(),
-                start_new_session=True,  # the terminal's Ctrl-C is for this process alone
-            )
+        if self._lock.fd is None:
+            self._lock.acquire()
         try:
-            self._wait_until_healthy(self._process)
+            self._start()
         except BaseException:
             self.stop()
             raise
 
+    def _start(self) -> None:
+        if listens(self.port):
+            raise PortBusyError(
+                f"Port {self.port} on {HOST} is in use. Stop the server that listens there, or choose another port."
+            )
+        free = shutil.disk_usage(self.folder).free
+        if free < MIN_FREE_BYTES_TO_START:
+            raise EmulatorError(
+                f"The disk of {self.folder} has {free // 1_000_000} MB left. Similarix starts with "
+                f"{MIN_FREE_BYTES_TO_START // 1_000_000} MB: make room, then start again."
+            )
+        last = Holder.read(self.folder)
+        if last is not None and last.emulator is not None:
+            _end_functions_of(last.emulator, self.folder)
+        self._lock.begin(self.port)
+        self.last_written = _last_written(self.folder / "state")
+        assert self._lock.fd is not None
+        try:
+            # An earlier emulator unpacked its functions there.
+            shutil.rmtree(self.folder / "tmp", ignore_errors=True)
+            (self.folder / "tmp").mkdir(exist_ok=True)
+            with self.log.open("wb") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", str(Path(__file__).with_name("emulator_process.py"))],
+                    stdin=subprocess.PIPE,  # stays open: its end shows the emulator that this process has ended
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    cwd=self.folder,
+                    env=self._environment(),
+                    pass_fds=[self._lock.fd],  # if this process is killed, the folder is in use until it has ended, too
+                    start_new_session=True,  # the terminal's Ctrl-C is for this process alone
+                )
+            self._lock.record_emulator(self._process.pid)
+        except OSError as error:
+            raise FolderError(f"The folder {self.folder} cannot be written: {error.strerror}.") from error
+        self._wait_until_healthy(self._process)
+
     def stop(self) -> None:
         """End the emulator and all its processes, once it has written its state; does nothing if it does not run."""
         process, self._process = self._process, None
-        if process is None:
-            return
+        if process is not None:
+            self._end(process)
+        if self._given_lock is None:
+            self._lock.release()
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             # The emulator waits for running functions: after a while they are ended, then the whole group.
@@ -103,8 +141,20 @@ class Emulator:
                 except subprocess.TimeoutExpired:
                     os.killpg(process.pid, escalation)
             process.wait()
+        else:
+            # It was killed, and could not end its functions.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         assert process.stdin is not None
         process.stdin.close()
+
+    @property
+    def recovery(self) -> Recovery:
+        """What is left to recover of an earlier run."""
+        return self._lock.recovery
+
+    def end_recovery(self) -> None:
+        self._lock.end_recovery()
 
     @property
     def running(self) -> bool:
@@ -172,6 +222,22 @@ class Emulator:
 
     def _last_lines(self, count: int = 5) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+
+def _end_functions_of(group: int, folder: Path) -> None:
+    """End the functions of an emulator that was killed, in its process group, and no other process."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,pgid=,command="], capture_output=True, text=True, check=False)
+    for line in listed.stdout.splitlines():
+        pid, process_group, command = line.split(maxsplit=2)
+        if int(process_group) == group and f"{folder}{os.sep}" in command:
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+
+
+def _last_written(state: Path) -> datetime | None:
+    """When an emulator last wrote its journal."""
+    times = [file.stat().st_mtime for file in state.glob("journal.sqlite*")]
+    return datetime.fromtimestamp(max(times)).astimezone() if times else None
 
 
 def _healthy(endpoint: str) -> bool:

@@ -1,49 +1,105 @@
-"""The emulator's process, started by ``infra.emulator``: it ends with its parent, and ends its own children.
+"""The emulator's process, started by ``infra.emulator``: it ends with its parent, and ends its own children."""
 
-The emulator writes its state only when it ends by itself, so the death of the parent must neither leave it running
-nor kill it.
-"""
-
+import hashlib
 import json
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
+import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 FUNCTION_STOP_SECONDS = 2  # for the functions' processes to end
+METADATA_SUFFIX, UNFINISHED_SUFFIX = ".meta.json", ".tmp"  # of the emulator's files beside an object's
 
 
 def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    release_messages(Path(os.environ["STATE_DIR"]), time.time())
-    # Not at the top: the emulator reads its settings, and its state, when it is imported.
+    # Not at the top: the emulator reads its settings, and its objects, when it is imported.
+    repair_objects(Path(os.environ["S3_DATA_DIR"]))
+    from infra.emulator_durability import DurableEmulator  # noqa: PLC0415
+    from infra.folder_lock import end_run  # noqa: PLC0415
+
+    state = Path(os.environ["STATE_DIR"])
+    durable = DurableEmulator(state.parent, state)
+    durable.attach()
     from ministack.app import main as emulate  # noqa: PLC0415
 
+    from infra.emulator_limits import limit_functions, start_housekeeping  # noqa: PLC0415
+
+    keep_queue_urls()
+    limit_functions()
+    start_housekeeping(Path("emulator.log"))
     sys.argv = ["ministack"]
     try:
         emulate()
     finally:
-        _end_functions()
+        try:
+            durable.close()
+            end_run(state.parent)
+        except (OSError, sqlite3.Error):
+            traceback.print_exc()  # the next run recovers
+        finally:
+            _end_functions()
 
 
-def release_messages(state: Path, now: float) -> None:
-    """Make the messages visible again that functions had received when the emulator ended and they with it.
+def repair_objects(folder: Path) -> None:
+    """Undo or complete the write of an object during which an earlier emulator was killed.
 
-    Otherwise they stay hidden for the queue's visibility timeout: a sync that Ctrl-C interrupted would pause for many
-    minutes.
+    It writes the object's bytes first and its ETag and size second. A new object without these is deleted: its writer
+    has had no response. One that was overwritten has lost its old bytes, and gets the ETag and size of the new ones.
     """
-    file = state / "sqs.json"
-    if not file.exists():
+    for file in list(_files(folder)):
+        if file.name.endswith(UNFINISHED_SUFFIX):
+            file.unlink()
+        elif not file.name.endswith(METADATA_SUFFIX):
+            metadata_file = file.with_name(file.name + METADATA_SUFFIX)
+            if metadata_file.exists():
+                _repair_metadata(file, metadata_file)
+            else:
+                file.unlink()
+
+
+def _repair_metadata(file: Path, metadata_file: Path) -> None:
+    status, metadata_status = file.stat(), metadata_file.stat()
+    if metadata_status.st_size and status.st_mtime_ns <= metadata_status.st_mtime_ns:
         return
-    saved = json.loads(file.read_text())
-    for queue in saved["payload"]["queues"]["data"].values():
-        for message in queue["messages"]:
-            if message["receive_count"]:  # a message sent with a delay has none, and stays hidden
-                message["visible_at"] = min(message["visible_at"], now)
-    file.write_text(json.dumps(saved))
+    try:
+        metadata = json.loads(metadata_file.read_text())
+    except ValueError:
+        metadata = {}
+    etag = str(metadata.get("etag", "")).strip('"')
+    is_multipart = "-" in etag  # such an ETag is not the MD5 of the whole
+    digest = hashlib.md5(file.read_bytes()).hexdigest()  # noqa: S324  # S3's choice
+    if metadata.get("size") == status.st_size and (is_multipart or etag == digest):
+        return
+    metadata |= {"etag": f'"{digest}"', "size": status.st_size}
+    unfinished = metadata_file.with_name(metadata_file.name + UNFINISHED_SUFFIX)
+    unfinished.write_text(json.dumps(metadata))
+    unfinished.replace(metadata_file)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        # Earlier versions of objects have no metadata of their own.
+        folders[:] = [name for name in folders if name != ".versions"]
+        yield from (Path(parent, name) for name in names)
+
+
+def keep_queue_urls() -> None:
+    """Have a queue keep the URL that it was created with, also when the emulator starts on another port later.
+
+    The emulator makes URLs of queues with its port, and looks for a function's messages under the URL of today's port:
+    after a start on another port, no function would receive a message.
+    """
+    from ministack.services import sqs  # noqa: PLC0415
+
+    make_url = sqs._queue_url
+    sqs._queue_url = lambda name: sqs._queue_name_to_url.get(name) or make_url(name)
 
 
 def _end_with_parent() -> None:
@@ -67,4 +123,6 @@ def _end_functions() -> None:
 
 
 if __name__ == "__main__":
+    # The functions do not inherit this path.
+    sys.path.append(str(Path(__file__).parent.parent))
     main()

@@ -1,27 +1,37 @@
 """The whole system on one machine: the deployed template on the emulator, and something to search.
 
-Each system has a folder, whose ``stack.json`` says how to reach the system.
+Each system has a folder, whose ``stack.json`` says how to reach the system, and which model and vector store it uses.
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+import shlex
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import requests
 
+from chalicelib.adapters.sqlite.schema import remove_log
 from infra import seed
 from infra.admin.deployment import Deployment
 from infra.cloudformation import Report
 from infra.deploy import DEFAULT_MODEL, deploy_locally
+from infra.embedder import describe_model
 from infra.emulator import REGION, Emulator
+from infra.folder_lock import Recovery
 from infra.localhost import direct_session
 from infra.notifications import notify
 from infra.package import package
+from infra.recovery import recover
 
 DEFAULT_FOLDER = Path(".local")
 STACK_FILE = "stack.json"
 DEFAULT_STORE = "sqlite"
+OPENSEARCH_FOLDER = "opensearch"
+SQLITE_FILE = "vectors.sqlite"
+FIRST_MODEL_VERSION = "lite-1+d2"  # of systems whose stack.json does not name their model
 RESPONSE_SECONDS = 30  # the first request to a system starts a function
 # Workers here take seconds, not minutes, and a laptop's user does not wait for an hour of retries.
 SHORT_WAITS = {"ScheduleSpread": "0", "DeletionGrace": "5", "RetryDelay": "1"}
@@ -43,24 +53,43 @@ class LocalSystem:
     collection: str
     managed_collection: str
     outputs: dict[str, str]
+    model: str = DEFAULT_MODEL
+    model_version: str = FIRST_MODEL_VERSION
+    store: str = DEFAULT_STORE
+    migration: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, folder: Path) -> "LocalSystem | None":
         """The system of a folder; None where none has been set up to the end."""
         file = folder / STACK_FILE
-        return cls(**json.loads(file.read_text())) if file.exists() else None
+        if not file.exists():
+            return None
+        store = "opensearch" if (folder / OPENSEARCH_FOLDER).exists() else DEFAULT_STORE
+        return cls(**{"store": store, **json.loads(file.read_text())})
 
     def write(self, folder: Path) -> None:
         (folder / STACK_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n")
 
+    @property
+    def deployment(self) -> Deployment:
+        """What administration works on."""
+        emulator = Emulator(Path(), int(self.aws_endpoint.rpartition(":")[2]))
+        return Deployment(emulator.session(), self.aws_endpoint, self.outputs)
+
 
 def bring_up(
-    emulator: Emulator, report: Report, model: str = DEFAULT_MODEL, opensearch: str | None = None
+    emulator: Emulator,
+    report: Report,
+    model: str = DEFAULT_MODEL,
+    opensearch: str | None = None,
+    migration: Sequence[str] = (),
 ) -> LocalSystem:
     """Deploy, and on the first run create the demo account, the sample bucket and the two collections.
 
     Args:
+        model: its name, or its folder, written with a slash.
         opensearch: the URL of the node that vectors are searched on; None for the SQLite store.
+        migration: the steps that remain until everything is searched by this model in this store.
     """
     parameters = SHORT_WAITS | {"EmbedderModel": model} | _vector_store(emulator, opensearch)
     report("Deploying the template")
@@ -70,15 +99,38 @@ def bring_up(
         system = replace(system, api_url=outputs["ApiUrl"], aws_endpoint=emulator.endpoint, outputs=outputs)
     else:
         system = _seed(emulator, outputs, report)
+    system = replace(
+        system,
+        model=model,
+        model_version=describe_model(model).model_version,
+        store=DEFAULT_STORE if opensearch is None else "opensearch",
+        migration=list(migration),
+    )
     # Last, so that an interrupted first run is started over and not taken for a complete one.
     system.write(emulator.folder)
+    if emulator.recovery is not Recovery.NOTHING:
+        recover(
+            Deployment(emulator.session(), emulator.endpoint, outputs), emulator.recovery, emulator.last_written, report
+        )
+        emulator.end_recovery()
     return system
 
 
-def folder_for(model: str, store: str) -> Path:
-    """The folder of a model's and store's system: vectors of one model are meaningless to another."""
-    suffixes = [name for name, default in ((model, DEFAULT_MODEL), (store, DEFAULT_STORE)) if name != default]
-    return Path("-".join([str(DEFAULT_FOLDER), *suffixes]))
+def tidy(folder: Path) -> None:
+    """Leave the files of a system that has stopped no larger than their content."""
+    with suppress(sqlite3.Error):  # a damaged file is the next run's to report
+        remove_log(folder / SQLITE_FILE)
+
+
+def export_line(system: LocalSystem, collection: str | None = None) -> str:
+    """The shell command that sets the variables which the documents use; COLLECTION is the samples' unless given."""
+    variables = {
+        "URL": system.api_url,
+        "TOKEN": system.token,
+        "COLLECTION": collection or system.collection,
+        "MANAGED": system.managed_collection,
+    }
+    return "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
 
 
 def responds(system: LocalSystem) -> bool:
@@ -98,7 +150,11 @@ def find_running(
     Raises:
         LocalSystemNotFound: none has been set up, none runs, or several run.
     """
-    folders = [folder] if folder else sorted(file.parent for file in parent.glob(f"{DEFAULT_FOLDER}*/{STACK_FILE}"))
+    folders = (
+        [folder.expanduser()]
+        if folder
+        else sorted(file.parent for file in parent.glob(f"{DEFAULT_FOLDER}*/{STACK_FILE}"))
+    )
     systems = {folder: system for folder in folders if (system := LocalSystem.read(folder)) is not None}
     if not systems:
         raise LocalSystemNotFound(f"No local system has been set up in {folder or 'this folder'}. Start one: make run")
@@ -108,7 +164,7 @@ def find_running(
         raise LocalSystemNotFound(f"The local system in {names} is not running. Start it in another shell: make run")
     if len(running) > 1:
         choices = " or ".join(f"FOLDER={folder}" for folder in running)
-        raise LocalSystemNotFound(f"Several local systems are running. Choose one: {choices}")
+        raise LocalSystemNotFound(f"Several local systems are running. Choose one with make: {choices}")
     (system,) = running.values()
     return system
 
@@ -118,7 +174,7 @@ def _seed(emulator: Emulator, outputs: dict[str, str], report: Report) -> LocalS
     token = seed.open_demo_account(Deployment(session, emulator.endpoint, outputs))
     api, s3 = seed.Api(outputs["ApiUrl"], token), session.client("s3", endpoint_url=emulator.endpoint)
     report(f"{seed.fill_bucket(s3, REGION)} photographs in the bucket {seed.BUCKET}")
-    collection = seed.connect_bucket(session, emulator.endpoint, api)
+    collection = seed.connect_samples(session, emulator.endpoint, api)
     managed = api.call("POST", "/collections/", json={"type": "managed", "name": "My uploads"})
     report("Syncing the sample collection")
     report(f"Synced in {seed.sync_and_wait(api, collection, report):.1f} s")
@@ -139,7 +195,7 @@ def _vector_store(emulator: Emulator, opensearch: str | None) -> dict[str, str]:
     if opensearch is not None:
         return {"VectorStore": "endpoint", "OpenSearchEndpoint": opensearch, "OpenSearchSigning": "none"}
     # The functions share one disk here, as the SQLite store requires.
-    return {"VectorStore": "sqlite", "SQLitePath": str(emulator.folder / "vectors.sqlite")}
+    return {"VectorStore": "sqlite", "SQLitePath": str(emulator.folder / SQLITE_FILE)}
 
 
 def _failures_only(report: Report) -> Report:

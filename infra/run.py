@@ -1,6 +1,10 @@
-"""``make run``: the whole system on this machine until Ctrl-C, its data kept in ``.local/`` for the next time."""
+"""``make run``: the whole system on this machine until Ctrl-C, its data kept in ``.local/`` for the next time.
+
+The folder remembers the model and the vector store. Another one is offered as a migration.
+"""
 
 import argparse
+import re
 import shutil
 import signal
 import sys
@@ -11,21 +15,49 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import demo
+from chalicelib.domain.errors import SimilarixError
+from infra import demo, index_folder
 from infra.cloudformation import DeploymentError
-from infra.deploy import DEFAULT_MODEL
+from infra.embedder import ModelError
 from infra.emulator import Emulator, EmulatorError
-from infra.local_system import DEFAULT_FOLDER, DEFAULT_STORE, LocalSystem, bring_up, folder_for
+from infra.emulator_durability import MIN_FREE_BYTES_FOR_OBJECTS
+from infra.folder_lock import LOCK_FILE, FolderError, FolderLock
+from infra.local_system import DEFAULT_FOLDER, OPENSEARCH_FOLDER, LocalSystem, bring_up, export_line, tidy
 from infra.localhost import free_port
+from infra.migration import Step, choose_setup, continue_migration, discard_store, offer
 from infra.opensearch.node import Node, NodeError
+from infra.opensearch.supervisor import NodeSupervisor
 from infra.package import PackagingError
-from infra.seed import SAMPLES, Api
+from infra.seed import Api
 
 FIRST_QUERY = "an owl"
+_CURL = 'curl -H "Authorization: Token $TOKEN"'
+CALLS = (
+    f'{_CURL} "$URL/api/search/?query=dog"',
+    f'{_CURL} -F file=@samples/photos/owl.jpg "$URL/api/search/"',
+    f'{_CURL} "$URL/api/collections/$COLLECTION/"',
+    f'{_CURL} -X POST "$URL/api/collections/$COLLECTION/sync/"',
+    f'{_CURL} "$URL/api/collections/$COLLECTION/sync-status/"',
+    f'{_CURL} -F file=@samples/photos/owl.jpg "$URL/api/collections/$MANAGED/upload/"',
+)
+# What a first run creates in its folder before stack.json.
+FIRST_FILES = re.compile(r"emulator\.log.*|vectors\.sqlite.*|state|s3|tmp|opensearch|lock|holder\.json.*")
 STOPPED = "\nStopped. The next 'make run' continues with the same data."
+DISK_FULL = (
+    f"The disk has less than {MIN_FREE_BYTES_FOR_OBJECTS // 1_000_000} MB left: uploads and syncs fail until there is "
+    "room. Searches go on."
+)
+CHECK_SECONDS = 1.0  # between two looks at the emulator and the disk
+
+
+class ForeignFolderError(Exception):
+    """A folder has files, and no local system; the message says what to do. ``make run`` prints it."""
+
+
 # Printed as one sentence, without a traceback.
 EXPECTED_ERRORS = (
     EmulatorError,
+    FolderError,
     NodeError,
     DeploymentError,
     PackagingError,
@@ -33,6 +65,9 @@ EXPECTED_ERRORS = (
     BotoCoreError,
     RuntimeError,
     FileNotFoundError,
+    ForeignFolderError,
+    ModelError,
+    SimilarixError,
 )
 
 
@@ -40,37 +75,53 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make run", description=__doc__)
     parser.add_argument("--port", type=int, default=4566, help="on 127.0.0.1 (default: %(default)s)")
     parser.add_argument(
-        "--folder",
-        type=Path,
-        help=f"where its data is kept (default: {DEFAULT_FOLDER}, with the model's and the store's name)",
+        "--folder", type=Path, default=DEFAULT_FOLDER, help="where its data is kept (default: %(default)s)"
     )
     parser.add_argument(
-        "--model", default=DEFAULT_MODEL, help="the embedder's model, fetched before (default: %(default)s)"
+        "--model",
+        help="the embedder's model, fetched before, or its folder: ./folder (default: the last one's, at first lite)",
     )
     parser.add_argument(
         "--store",
         choices=["sqlite", "opensearch"],
-        default=DEFAULT_STORE,
-        help="where vectors are searched: a file, or a node of OpenSearch (default: %(default)s)",
+        help="where vectors are searched: a file, or a node of OpenSearch (default: the last one's, at first sqlite)",
+    )
+    parser.add_argument(
+        "--migrate", action="store_true", help="change the system in the folder to another model or store"
     )
     parser.add_argument("--once", action="store_true", help="stop after the first search, as the benchmark does")
     options = parser.parse_args()
-    folder = options.folder or folder_for(options.model, options.store)
+    folder = options.folder.expanduser()
     stopping = stop_on_signals()
     started = time.monotonic()
     try:
-        _remove_unfinished(folder)
+        check_folder(folder)
         with ExitStack() as processes:
-            opensearch = None
-            if options.store == "opensearch":
+            lock = processes.enter_context(FolderLock(folder))
+            existing = LocalSystem.read(folder)
+            setup = choose_setup(existing, options.model, options.store)
+            if existing is not None and setup.changed and not options.migrate:
+                print(offer(existing, setup, folder), file=sys.stderr)
+                return 1
+            remove_unfinished(folder)
+            if Step.REINDEX in setup.changed:
+                discard_store(folder, setup.store)  # of an earlier time
+            opensearch, supervisor = None, None
+            if setup.store == "opensearch":
                 _report("Starting OpenSearch (the first time, its parts are fetched: 90 MB)")
-                opensearch = processes.enter_context(Node(folder / "opensearch", free_port())).endpoint
+                node = processes.enter_context(Node(folder / OPENSEARCH_FOLDER, free_port()))
+                supervisor = processes.enter_context(NodeSupervisor(node, _report, give_up=stopping.set))
+                opensearch = node.endpoint
+            processes.callback(tidy, folder)  # when the emulator has stopped
             _report("Starting the AWS emulator")
-            emulator = processes.enter_context(Emulator(folder, options.port))
-            system = bring_up(emulator, _report, options.model, opensearch)
+            emulator = processes.enter_context(Emulator(folder, options.port, lock))
+            system = bring_up(emulator, _report, setup.model, opensearch, setup.steps)
+            system = continue_migration(system, folder, _report)
             _introduce(system, folder, time.monotonic() - started)
             if not options.once:
-                stopping.wait()
+                _wait(stopping, emulator)
+                if supervisor is not None:
+                    supervisor.check()
         if not options.once:
             print(STOPPED)
     except KeyboardInterrupt:
@@ -97,10 +148,44 @@ def stop_on_signals() -> threading.Event:
     return stopping
 
 
-def _remove_unfinished(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """Raises ForeignFolderError when the folder's files are not those of a system; nothing in it is touched."""
+    if not folder.exists() or LocalSystem.read(folder) is not None:
+        return
+    if not all(FIRST_FILES.fullmatch(path.name) for path in folder.iterdir()):
+        raise ForeignFolderError(
+            f"{folder} has files, and no local system. FOLDER names a folder for the data of the system, which is "
+            f"created. To search your own pictures: make run, then in another shell make index PICTURES={folder}"
+        )
+
+
+def remove_unfinished(folder: Path) -> None:
     """A first run that was interrupted left half a system: start over."""
-    if folder.exists() and LocalSystem.read(folder) is None:
-        shutil.rmtree(folder)
+    if not folder.exists() or LocalSystem.read(folder) is not None:
+        return
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != LOCK_FILE:
+            entry.unlink()
+
+
+def _wait(stopping: threading.Event, emulator: Emulator) -> None:
+    """Wait until the run is stopped, and say when the disk becomes full.
+
+    Raises:
+        EmulatorError: the emulator has ended by itself.
+    """
+    was_full = False
+    while not stopping.wait(CHECK_SECONDS):
+        if not emulator.running:
+            raise EmulatorError(
+                f"The emulator has ended unexpectedly. Its log is {emulator.log}. Start again: no data is lost."
+            )
+        is_full = shutil.disk_usage(emulator.folder).free < MIN_FREE_BYTES_FOR_OBJECTS
+        if is_full and not was_full:
+            _report(DISK_FULL)
+        was_full = is_full
 
 
 def _report(line: str) -> None:
@@ -110,29 +195,19 @@ def _report(line: str) -> None:
 def _introduce(system: LocalSystem, folder: Path, seconds: float) -> None:
     """Print the results of a first search, and how to go on."""
     results = demo.search(Api(system.api_url, system.token), FIRST_QUERY, limit=3)
-    auth = f"-H 'Authorization: Token {system.token}'"
-    owl = SAMPLES / "owl.jpg"
-    picture = owl.relative_to(Path.cwd()) if owl.is_relative_to(Path.cwd()) else owl
-    url, collections = f"{system.api_url}/api", f"{system.api_url}/api/collections"
     lines = [
         "",
         *results,
         "",
         f"Similarix is running, {seconds:.0f} s after the start. Ctrl-C stops it.",
+        f"Every call with examples: {system.api_url}/api/docs/",
         "",
-        f"  URL    {system.api_url}",
-        f"  token  {system.token}",
-        f"  docs   {system.api_url}/api/docs/",
-        "",
-        "Try:",
+        "In another shell, to search, and to index pictures of yours:",
         f"  {demo.command('a hammer', folder)}",
-        f"  curl {auth} '{url}/search/?query=dog'",
-        f"  curl {auth} -F file=@{picture} '{url}/search/'",
-        f"  curl {auth} '{collections}/'",
-        f"  curl {auth} '{collections}/{system.collection}/'",
-        f"  curl {auth} -X POST '{collections}/{system.collection}/sync/'",
-        f"  curl {auth} '{collections}/{system.collection}/sync-status/'",
-        f"  curl {auth} -F file=@{picture} '{collections}/{system.managed_collection}/upload/'",
+        f"  {index_folder.command('~/Pictures', folder)}",
+        "To call the API:",
+        f"  {export_line(system)}",
+        *(f"  {call}" for call in CALLS),
     ]
     print("\n".join(lines), flush=True)
 

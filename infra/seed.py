@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +35,19 @@ class Api:
         """Returns the envelope's result.
 
         Raises:
-            RuntimeError: the API refused the request; the message has its response.
+            RuntimeError: the API refused the request, or did not respond in its envelope; a sentence for a person.
         """
         response = self._session.request(method, f"{self.base_url}/api{path}", timeout=60, **options)
-        envelope: dict[str, Any] = response.json()
-        if not envelope.get("success"):
-            raise RuntimeError(f"{method} {path} returned {response.status_code}: {envelope}")
+        try:
+            envelope: dict[str, Any] = response.json()
+            if not envelope["success"]:
+                message = envelope["info"]["message"]
+                raise RuntimeError(f"The API refused {method} /api{path} with status {response.status_code}: {message}")
+        except (ValueError, KeyError, TypeError) as error:
+            raise RuntimeError(
+                f"{self.base_url} returned status {response.status_code} to {method} /api{path}, and not what "
+                "Similarix returns. Another server, or a system that another run started, may listen there."
+            ) from error
         return {**envelope["result"], "info": envelope["info"]}
 
 
@@ -62,24 +70,39 @@ def fill_bucket(s3: "S3Client", region: str, pictures: Path = SAMPLES) -> int:
     return len(files)
 
 
-def connect_bucket(session: "boto3.Session", endpoint: str | None, api: Api) -> str:
-    """Create a collection of the bucket as a customer does; returns its identifier.
+def connect_samples(session: "boto3.Session", endpoint: str | None, api: Api) -> str:
+    """Create the collection of the samples; returns its identifier."""
+    bucket = {"bucket": BUCKET, "folder": f"/{FOLDER}", "region": session.region_name}
+    options = {"name": "Sample photographs", "auto_sync_interval": "daily"}
+    return connect_bucket(session, endpoint, api, bucket, ROLE, options)
+
+
+def connect_bucket(
+    session: "boto3.Session",
+    endpoint: str | None,
+    api: Api,
+    bucket: Mapping[str, str],
+    role: str,
+    options: Mapping[str, str],
+) -> str:
+    """Create a collection of a bucket as a customer does; returns its identifier.
 
     A customer has the API check the bucket, creates the role that the response describes, and then the collection.
+
+    Args:
+        bucket: the bucket, its folder and its region, as the API takes them.
+        role: its name; a role of this name is changed to what the response describes.
+        options: further fields of the collection.
     """
     account = session.client("sts", endpoint_url=endpoint).get_caller_identity()["Account"]
-    bucket = {"bucket": BUCKET, "folder": f"/{FOLDER}", "region": session.region_name}
     policies = api.call("POST", "/collections/check/", json=bucket)
-    iam = session.client("iam", endpoint_url=endpoint)
-    iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(policies["trust_policy"]))
-    iam.put_role_policy(RoleName=ROLE, PolicyName="read", PolicyDocument=json.dumps(policies["permissions_policy"]))
-    collection = {
-        **bucket,
-        "type": "s3",
-        "name": "Sample photographs",
-        "role_arn": f"arn:aws:iam::{account}:role/{ROLE}",
-        "auto_sync_interval": "daily",
-    }
+    iam, trust = session.client("iam", endpoint_url=endpoint), json.dumps(policies["trust_policy"])
+    try:
+        iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust)
+    except iam.exceptions.EntityAlreadyExistsException:
+        iam.update_assume_role_policy(RoleName=role, PolicyDocument=trust)
+    iam.put_role_policy(RoleName=role, PolicyName="read", PolicyDocument=json.dumps(policies["permissions_policy"]))
+    collection = {**bucket, "type": "s3", "role_arn": f"arn:aws:iam::{account}:role/{role}", **options}
     return str(api.call("POST", "/collections/", json=collection)["collection"]["uuid"])
 
 

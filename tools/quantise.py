@@ -137,6 +137,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         original = load_description(models_dir, options.name)
         quantised = quantise(original, models_dir)
+    except ModuleNotFoundError as error:
+        print(f"quantise: {error}. Install it: python -m pip install {error.name}", file=sys.stderr)
+        return 1
     except (ValueError, FileNotFoundError, FileExistsError) as error:
         print(f"quantise: {error}", file=sys.stderr)
         return 1

@@ -22,14 +22,13 @@ from chalicelib.api.openapi.operation import (
     query_parameter,
 )
 from chalicelib.api.requests.forms import Form, parse_form
-from chalicelib.api.requests.queries import DISTANCE_MAX, parameter, parameters, parse_distance, parse_limit
+from chalicelib.api.requests.queries import DISTANCE_MAX, parameter, parameters, parse_limit, parse_number
 from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.errors import InvalidRequest, NotFound
 from chalicelib.domain.vectors import SearchOptions
 from chalicelib.services.search import QUERY_LIMIT, SearchPage
 
 COLLECTIONS_MAX = 20  # that one search may name
-_OPTION_NAMES = ("limit", "collection", "max_distance", "cursor")
 
 _OPTION_PARAMETERS = (
     LIMIT_PARAMETER,
@@ -45,6 +44,7 @@ _OPTION_PARAMETERS = (
     ),
     CURSOR_PARAMETER,
 )
+_OPTION_NAMES = tuple(option["name"] for option in _OPTION_PARAMETERS)
 _FOUND = obj({"files": array(ref("FoundFile"))})
 _INFO = obj(
     {
@@ -53,7 +53,7 @@ _INFO = obj(
         "query": nullable(text("The original search query", "dog")),
         "next_cursor": {
             **NEXT_CURSOR,
-            "description": "Only if the request has `limit`, `collection`, `max_distance` or `cursor`",
+            "description": f"Only if the request has one of {', '.join(f'`{name}`' for name in _OPTION_NAMES)}",
         },
     },
     optional=("next_cursor",),
@@ -143,11 +143,12 @@ def _parse_options(
 ) -> tuple[SearchOptions, Scope]:
     """The options, and the scope of their cursors: the search without its page."""
     last = {name: texts[-1] for name, texts in given.items()}
-    limit, max_distance = parse_limit(last.get("limit")), parse_distance(last.get("max_distance"))
     options = SearchOptions(
-        limit=limit, collections=_collections(context, given.get("collection", ())), max_distance=max_distance
+        limit=parse_limit(last.get("limit")),
+        collections=_collections(context, given.get("collection", ())),
+        max_distance=parse_number(last.get("max_distance"), "max_distance", 0, DISTANCE_MAX),
     )
-    scope = (context.account, *subject, options.collections, options.max_distance)
+    scope = (context.account, *subject, *options.narrowing())
     return replace(options, after=_decode_position(last.get("cursor"), scope)), scope
 
 

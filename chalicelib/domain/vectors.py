@@ -106,6 +106,10 @@ class SearchOptions:
     max_distance: float | None = None
     after: Position | None = None
 
+    def narrowing(self) -> tuple[Any, ...]:
+        """The values of all options but those of the page: two searches with equal ones have the same hits."""
+        return tuple(value for name, value in asdict(self).items() if name not in ("limit", "after"))
+
     def admits(self, position: Position) -> bool:
         """Whether a hit lies behind the previous page and not beyond the maximal distance."""
         return (self.max_distance is None or position[0] <= self.max_distance) and (

@@ -360,6 +360,12 @@ class MaintainedVectorStore(VectorStore, Protocol):
     def search_exactly(self, query: VectorQuery) -> list[Hit]:
         """As ``search``, with every vector compared."""
 
+    def collections(self) -> set[tuple[str, str]]:
+        """Account and identifier of every collection that the store has documents of."""
+
+    def dimension(self, model: str) -> int | None:
+        """The dimension of a model's vectors; None if the store has never had any."""
+
     def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         """Returns versions and vectors of those files that have a vector of this model version."""
 

@@ -7,23 +7,21 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.errors import SimilarixError
-from infra.admin import accounts, doctor, migrate, recount, redrive, reindex, thumbnails, tokens, usage
+from infra.admin import accounts, doctor, migrate, recount, redrive, reindex, sync, thumbnails, tokens, usage
 from infra.admin.command import ExitStatus
-from infra.admin.deployment import Deployment, DeploymentNotFound
-from infra.local_system import DEFAULT_FOLDER, STACK_FILE
+from infra.admin.deployment import Deployment
+from infra.local_system import LocalSystemNotFound, find_running
 
-COMMANDS = (accounts, tokens, usage, doctor, reindex, migrate, recount, redrive, thumbnails)
+COMMANDS = (accounts, tokens, usage, sync, doctor, reindex, migrate, recount, redrive, thumbnails)
 ERROR_STATUS = 1  # as with findings; an error is printed to standard error, findings to standard output
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.admin", description="Administer a deployment of Similarix.")
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--local", action="store_true", help="the system that 'make run' started here")
+    where.add_argument("--local", action="store_true", help="the system that 'make run' has started here")
     where.add_argument("--stack", help="the name of a stack on AWS")
-    parser.add_argument(
-        "--folder", type=Path, default=DEFAULT_FOLDER, help="of the local system (default: %(default)s)"
-    )
+    parser.add_argument("--folder", type=Path, help="of the local system (default: the one that runs)")
     parser.add_argument("--region", help="the stack's AWS region; by default your profile's")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
@@ -31,11 +29,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.local:
-            deployment = Deployment.local(options.folder / STACK_FILE)
+            deployment = find_running(options.folder).deployment
         else:
             deployment = Deployment.on_aws(options.stack, options.region)
         status: ExitStatus = options.run(deployment, options)
-    except (BotoCoreError, ClientError, DeploymentNotFound, SimilarixError, ValueError) as error:
+    except (BotoCoreError, ClientError, LocalSystemNotFound, SimilarixError, ValueError) as error:
         print(error, file=sys.stderr)
         return ERROR_STATUS
     return status

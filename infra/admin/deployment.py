@@ -1,10 +1,8 @@
 """The deployment that a command administers: a stack on AWS, or the local system of ``make run``."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -14,11 +12,6 @@ from chalicelib.bootstrap import Services
 from chalicelib.config import Config
 from chalicelib.domain.messages import Queue
 from infra.cloudformation import CloudFormationStack
-from infra.emulator import Emulator
-
-
-class DeploymentNotFound(Exception):
-    """There is no deployment to administer; the message says which file was missing."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +27,6 @@ class Deployment:
         """With the caller's own AWS credentials."""
         session = boto3.Session(region_name=region)
         return cls(session, None, CloudFormationStack(session.client("cloudformation"), stack).outputs())
-
-    @classmethod
-    def local(cls, file: Path) -> "Deployment":
-        """The local system that ``make run`` described in this file.
-
-        Raises:
-            DeploymentNotFound: there is no such file.
-        """
-        if not file.exists():
-            raise DeploymentNotFound(f"There is no {file}: no local system has been set up here. Start one: make run")
-        stack = json.loads(file.read_text())
-        emulator = Emulator(file.parent, int(stack["aws_endpoint"].rpartition(":")[2]))
-        return cls(emulator.session(), emulator.endpoint, stack["outputs"])
 
     def client(self, service: str, **options: Any) -> Any:
         """A client of an AWS service, with the administrator's credentials."""

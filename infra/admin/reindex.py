@@ -27,5 +27,10 @@ def reindex(deployment: Deployment, options: argparse.Namespace) -> ExitStatus:
         deleted = vectors.drop_old() if options.drop_old else vectors.abandon()
         report("\n".join(f"{name} is deleted." for name in deleted) or "There is nothing to delete.")
         return ExitStatus.OK
+    if options.writer_timeout:
+        report(
+            f"This takes {options.writer_timeout:.0f} s at least: a worker that began before may write for that long, "
+            "and what it writes is looked for at the end (--writer-timeout)."
+        )
     services.rebuild(report, options.writer_timeout).rebuild(options.model or services.model_version())
     return ExitStatus.OK

@@ -8,13 +8,15 @@ from chalicelib.domain.accounts import NewToken, Scope, parse_token_name
 from infra.admin.command import ExitStatus, report
 from infra.admin.deployment import Deployment
 
+MAX_DAYS = 36_500
+
 
 def add(subparsers: Any) -> None:
     issue = subparsers.add_parser("issue-token", help="issue a token; it is printed only this once")
     issue.add_argument("account")
     issue.add_argument("name", help="where it will be used")
     issue.add_argument("--scope", choices=list(Scope), default=Scope.WRITE, type=Scope, help="default: %(default)s")
-    issue.add_argument("--days", type=int, help="until it expires; by default it never does")
+    issue.add_argument("--days", type=_days, help="until it expires; by default it never does")
     issue.set_defaults(run=issue_token)
 
     show = subparsers.add_parser("tokens", help="list an account's tokens, one a line")
@@ -25,6 +27,12 @@ def add(subparsers: Any) -> None:
     revoke.add_argument("account")
     revoke.add_argument("token", help="its identifier, not the token itself")
     revoke.set_defaults(run=revoke_token)
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0 or int(text) > MAX_DAYS:
+        raise argparse.ArgumentTypeError(f"a token expires after a whole number of days, from 1 to {MAX_DAYS:,}")
+    return int(text)
 
 
 def issue_token(deployment: Deployment, options: argparse.Namespace) -> ExitStatus:

@@ -109,6 +109,11 @@ class Node:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """The process that waits for the node, its parent."""
+        return self._process.pid if self._process is not None else None
+
     def resident_mb(self) -> float:
         """Memory that the node's processes use now, in MB."""
         assert self._process is not None

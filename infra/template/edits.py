@@ -3,12 +3,14 @@
 import copy
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 Template = dict[str, Any]
 
 PACKAGED_CODE = "./deployment.zip"  # as Chalice names its archive
 EMBEDDER = "Embedder"
+NO_VARIABLES: Mapping[str, str] = {}
 
 
 def with_code(template: Template, uri: str) -> Template:
@@ -20,18 +22,19 @@ def with_code(template: Template, uri: str) -> Template:
     return changed
 
 
-def with_zipped_embedder(template: Template, uri: str, runtime: str, models_dir: str | None = None) -> Template:
+def with_zipped_embedder(
+    template: Template, uri: str, runtime: str, variables: Mapping[str, str] = NO_VARIABLES
+) -> Template:
     """The template with the embedder's handler from an archive, where no container can run; all else is the same.
 
     Args:
-        models_dir: the folder of its model on this machine, unless the archive contains the model.
+        variables: of its environment, which say where its model is, unless the archive contains the model.
     """
     changed = copy.deepcopy(template)
     properties = changed["Resources"][EMBEDDER]["Properties"]
     del properties["PackageType"], properties["ImageUri"]
     properties |= {"Runtime": runtime, "Handler": "embedder_container.handler.handler", "CodeUri": uri}
-    if models_dir is not None:
-        properties["Environment"]["Variables"]["MODELS_DIR"] = models_dir
+    properties["Environment"]["Variables"].update(variables)
     return changed
 
 

@@ -16,10 +16,14 @@ LAMBDA_ASSUMES = {
 }
 WRITE_LOG = ["logs:CreateLogStream", "logs:PutLogEvents"]
 RECEIVE = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"]
+# A function handles one event at a time, on a share of a processor that Lambda grants by memory. The numeric libraries
+# would use every processor they see, and many functions on one machine would wait for each other's spinning threads
+# (docs/benchmarks.md). They read these when they are loaded, so they must stand in the environment from the start.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def lambda_function(row: Function, statements: Statements) -> Template:
-    """A function's name, size, log group, role, alarm and output.
+    """A function's name, size, log group, role, alarm, output, and the limit of its numeric libraries' threads.
 
     Args:
         statements: what its role may do, beside writing its log.
@@ -33,6 +37,7 @@ def lambda_function(row: Function, statements: Statements) -> Template:
             "MemorySize": {"Ref": row.memory} if isinstance(row.memory, str) else row.memory,
             "Timeout": row.timeout,
             "Role": _arn(f"{row.name}Role"),
+            "Environment": {"Variables": dict(ONE_THREAD)},
         },
     }
     resources = {
@@ -62,7 +67,7 @@ def application_function(
     """A function whose code and triggers are app.py's, with the application's environment."""
     template = lambda_function(row, statements)
     properties = template["Resources"][row.name]["Properties"]
-    properties["Environment"] = {"Variables": dict(environment)}
+    properties["Environment"]["Variables"] |= environment
     if events is not None:
         properties["Events"] = {name: {"Properties": settings} for name, settings in events.items()}
     return template
@@ -77,16 +82,16 @@ def worker(row: Worker, statements: Statements, environment: Mapping[str, Any]) 
     """A function that receives from a queue, with the queue, its dead-letter queue and their alarms.
 
     Chalice names the queue in the event source and does not refer to it; the environment's reference to the queue is
-    what has CloudFormation create it first.
+    what has CloudFormation create it first. Its role may receive from the queue and record why a message failed.
     """
     function = row.function
-    receive = _allow(RECEIVE, row.queue_resource)
+    receive, log_failures = _allow(RECEIVE, row.queue_resource), _allow(["dynamodb:PutItem"], "SyncsTable")
     # A failed message is delivered again without the others of its batch.
     source: dict[str, Any] = {"FunctionResponseTypes": ["ReportBatchItemFailures"], "BatchSize": row.batch_size}
     if row.max_concurrency is not None:
         source["ScalingConfig"] = {"MaximumConcurrency": row.max_concurrency}
     template = application_function(
-        function, [receive, *statements], environment, {f"{function.name}SqsEventSource": source}
+        function, [receive, log_failures, *statements], environment, {f"{function.name}SqsEventSource": source}
     )
     template["Resources"] |= _queues(row) | _queue_alarms(row)
     template["Outputs"] |= {

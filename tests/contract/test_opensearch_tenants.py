@@ -1,6 +1,7 @@
 """Small tenants beside a large one in one index: each gets as many results as it has, up to the limit.
 
-20,000 vectors here; ``make bench-store`` searches 100,000 and fails where a tenant gets fewer results than it has.
+20,000 vectors here; ``make bench SUITE=store`` searches 100,000 and fails where a tenant gets fewer results than it
+has.
 """
 
 import struct

@@ -180,6 +180,50 @@ class TestRebuild:
         world.rebuild()
         world.assert_equal()
 
+    def test_a_rebuild_removes_more_strangers_than_running_workers_could_explain(self, world: World):
+        world.fill(2)
+        strangers = [world.record(n) for n in range(1_000, 1_146)]
+        world.store.upsert([vector_document(r, r.embedding, "bucket") for r in strangers if r.embedding])
+        (finding, *_) = world.findings()
+        assert "The store has 146 pictures" in finding
+        world.rebuild()
+        world.assert_equal()
+        world.store.drop_old()
+        assert world.findings() == []
+
+    def test_a_rebuild_empties_the_store_of_strangers_when_the_catalogue_has_nothing(self, world: World):
+        strangers = [world.record(n) for n in range(150)]
+        world.store.upsert([vector_document(r, r.embedding, "bucket") for r in strangers if r.embedding])
+        world.rebuild()
+        assert world.distances(1) == {}
+        world.store.drop_old()
+        assert world.findings() == []
+
+    def test_vectors_of_a_collection_that_does_not_exist_are_found_and_removed(self, world: World):
+        world.fill(5)
+        missing = replace(world.collection, uuid=str(uuid4()))
+        for number, model in ((1, MODEL), (2, MODEL), (3, "another-1+d1")):
+            record = replace(world.record(number, model=model), collection=missing.uuid)
+            world.project(record)
+        assert world.store.collections() == {
+            (world.collection.account, world.collection.uuid),
+            (world.collection.account, missing.uuid),
+        }
+        assert world.findings() == [
+            f"The store has 3 pictures of {missing.uuid}, a collection of account {missing.account} that does not "
+            "exist. If it is not being deleted now, `infra.admin reindex` removes them."
+        ]
+        world.rebuild()
+        assert world.store.count(missing.account, missing.uuid) == 0
+        world.assert_equal()
+        world.store.drop_old()
+        assert world.findings() == []
+
+    def test_a_store_knows_the_dimension_of_each_model_that_it_has_had(self, world: World):
+        assert world.store.dimension(MODEL) is None
+        world.fill(1)
+        assert world.store.dimension(MODEL) == DIMENSION
+
     def test_a_late_write_is_rejected_by_a_removal_from_before_the_rebuild(self, world: World):
         world.fill(5)
         late = world.record(2)
@@ -476,7 +520,7 @@ class TestDeletedSQLiteFile:
         with closing(sqlite3.connect(file)) as connection:
             connection.execute("PRAGMA user_version = 99")
         world.store = SQLiteVectorStore(file)
-        with pytest.raises(StoreUnavailable, match="another version"):
+        with pytest.raises(StoreUnavailable, match="newer version"):
             world.rebuild()
         self.delete(file)
         world.rebuild()

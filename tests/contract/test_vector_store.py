@@ -10,6 +10,7 @@ import os
 import sqlite3
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
-from chalicelib.adapters.sqlite.schema import SCHEMA_VERSION
+from chalicelib.adapters.sqlite.schema import MAX_LOG_BYTES, SCHEMA_VERSION, remove_log
 from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
 from chalicelib.domain.errors import StoreUnavailable
 from chalicelib.domain.vectors import (
@@ -781,6 +782,44 @@ class TestSQLiteFileSharedByProcesses:
         assert process.exitcode == 0
         store.upsert([world.picture(3)])
         assert world.numbers(store.search(world.query())) == [1, 2, 3]
+
+
+class TestLogOfWritesOfSQLite:
+    """It lies beside the file. At the store's page size it would grow to 16 MB and keep that size."""
+
+    def test_the_log_stays_small_however_much_is_written_and_searched(self, path: Path, world: World):
+        writer, reader = SQLiteVectorStore(path), SQLiteVectorStore(path)
+        for n in range(400):
+            writer.upsert([world.picture(n % 20)])
+            assert n % 20 in world.numbers(reader.search(world.query(limit=20)))
+        assert log_of_writes(path).stat().st_size <= MAX_LOG_BYTES
+
+    def test_the_log_of_processes_that_were_ended_is_copied_into_the_file_and_deleted(self, path: Path, world: World):
+        spawn = multiprocessing.get_context("spawn")
+        written = spawn.Event()
+        process = spawn.Process(target=write_and_wait, args=(path, world, written), daemon=True)
+        process.start()
+        assert written.wait(60)
+        process.kill()
+        process.join(60)
+        assert log_of_writes(path).stat().st_size > 0
+        remove_log(path)
+        assert not log_of_writes(path).exists()
+        assert world.numbers(SQLiteVectorStore(path).search(world.query())) == [1, 2, 3]
+
+    def test_without_a_file_no_log_is_deleted_and_no_file_is_created(self, path: Path):
+        remove_log(path)
+        assert not path.exists()
+
+
+def log_of_writes(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def write_and_wait(path: Path, world: World, written) -> None:
+    SQLiteVectorStore(path).upsert([world.picture(n) for n in (1, 2, 3)])
+    written.set()
+    time.sleep(600)
 
 
 def write_slowly(path: Path, world: World, count: int, written, go_on) -> None:

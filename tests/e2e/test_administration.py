@@ -3,16 +3,18 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chalicelib.domain.accounts import NewToken, Scope
 from chalicelib.domain.messages import IndexBatch, ObjectHint, ReceivedMessage
 from infra.admin.__main__ import main
 from infra.admin.deployment import Deployment
 from infra.emulator import Emulator
+from infra.folder_lock import FolderLock
 from infra.local_system import STACK_FILE, LocalSystem
 from tests.e2e.harness import Caller, eventually, picture
 
@@ -20,7 +22,7 @@ Admin = Callable[..., str]
 
 
 @pytest.fixture
-def admin(stack: LocalSystem, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Admin:
+def admin(stack: LocalSystem, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Admin]:
     """Runs a command on this deployment and returns what it printed: an error, or otherwise its output."""
     (tmp_path / STACK_FILE).write_text(json.dumps(asdict(stack)))
 
@@ -31,7 +33,8 @@ def admin(stack: LocalSystem, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         assert bool(printed.err) == fails
         return (printed.err if fails else printed.out).strip()
 
-    return run
+    with FolderLock(tmp_path):  # as a run in this folder has it
+        yield run
 
 
 def test_a_created_account_can_use_the_api_with_its_token(admin: Admin, stack: LocalSystem) -> None:
@@ -76,10 +79,11 @@ def test_a_token_with_the_scope_read_can_search_and_cannot_write(admin: Admin, s
     assert answer.json()["info"]["error"] == "read_only_token"
 
 
-def test_an_expired_token_is_refused(admin: Admin, stack: LocalSystem) -> None:
+def test_an_expired_token_is_refused(admin: Admin, stack: LocalSystem, deployment: Deployment) -> None:
     account = admin("create-account", "Yesterday's guest", "pro")
-    late = Caller(stack.api_url, admin("issue-token", account, "guest", "--days", "0"))
-    answer = late("GET", "/api/collections/")
+    expired = NewToken("guest", Scope.READ, datetime.now(UTC) - timedelta(days=1))
+    secret, _ = deployment.services.accounts.issue_token(account, expired)
+    answer = Caller(stack.api_url, secret)("GET", "/api/collections/")
     assert answer.status_code == 403
     assert "expired" in answer.json()["info"]["message"]
 

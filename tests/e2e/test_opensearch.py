@@ -1,11 +1,13 @@
 """The deployed template on a genuine OpenSearch node: searched, rebuilt, and with the node killed during a sync."""
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from infra.emulator import Emulator
 from infra.local_system import LocalSystem, bring_up
 from infra.localhost import free_port
 from infra.opensearch.node import Node, NodeError
+from infra.opensearch.supervisor import NodeSupervisor
 from tests.conftest import SAMPLES
 from tests.e2e.harness import Caller, eventually, picture
 
@@ -158,6 +161,26 @@ def test_the_pages_of_a_search_reach_every_file_once_also_among_equal_distances(
             break
         parameters["cursor"] = answer["info"]["next_cursor"]
     assert len(uuids) == len(set(uuids)) == total
+
+
+def test_a_node_that_dies_is_started_again_and_searches_recover_by_themselves(system: System) -> None:
+    lines: list[str] = []
+    with NodeSupervisor(system.node, lines.append, give_up=lambda: None), SearchLoop(system.api) as searches:
+        eventually(lambda: searches.successes > 2)
+        kill_java(system.node)
+        eventually(lambda: searches.unavailable > 2)
+        eventually(lambda: lines[-1:] == ["OpenSearch is ready again."], seconds=120)
+        successes = searches.successes
+        eventually(lambda: searches.successes > successes + 2)
+    assert searches.unexpected == []
+    assert lines[0].startswith("OpenSearch has ended by itself and is started again.")
+    assert system.run_admin("doctor") == 0
+
+
+def kill_java(node: Node) -> None:
+    """End the node itself, and not the process that waits for it: so it is when it runs out of memory."""
+    (java,) = map(int, Path(f"/proc/{node.pid}/task/{node.pid}/children").read_text().split())
+    os.kill(java, signal.SIGKILL)
 
 
 class SearchLoop:

@@ -241,23 +241,65 @@ def test_a_failed_presigned_upload_does_not_change_the_file_of_that_name(managed
     assert managed.caller.usage()["managed_bytes"] == len(picture("owl.jpg"))
 
 
-def test_an_expired_upload_releases_its_quota(managed: ManagedCollection, aws: Any, stack: LocalSystem) -> None:
-    upload = PresignedUpload(managed, "a.jpg", 5000)
-    assert managed.caller.usage()["managed_bytes"] == 5000
-    table = stack.outputs["AccountsTableName"]
-    (item,) = [item for item in aws("dynamodb").scan(TableName=table)["Items"] if item["sk"]["S"].endswith(upload.id)]
+def item_of(upload: PresignedUpload, aws: Any, stack: LocalSystem) -> Any:
+    """The upload's item in the table of accounts."""
+    items = aws("dynamodb").scan(TableName=stack.outputs["AccountsTableName"])["Items"]
+    (item,) = [item for item in items if item["sk"]["S"].endswith(upload.id)]
+    return item
+
+
+def let_expire(upload: PresignedUpload, managed: ManagedCollection, aws: Any, stack: LocalSystem) -> None:
+    """Lets the upload's time be over, and has a worker check it."""
+    item = item_of(upload, aws, stack)
     aws("dynamodb").update_item(
-        TableName=table,
+        TableName=stack.outputs["AccountsTableName"],
         Key={"pk": item["pk"], "sk": item["sk"]},
         UpdateExpression="SET expires_at = :past",
         ExpressionAttributeValues={":past": {"S": (datetime.now(UTC) - timedelta(seconds=1)).isoformat()}},
     )
     message = {"upload": {"account": item["account"]["S"], "collection": managed.uuid, "id": upload.id}}
     aws("sqs").send_message(QueueUrl=stack.outputs["UploadsQueueUrl"], MessageBody=json.dumps(message))
+
+
+def test_an_expired_upload_releases_its_quota(managed: ManagedCollection, aws: Any, stack: LocalSystem) -> None:
+    upload = PresignedUpload(managed, "a.jpg", 5000)
+    assert managed.caller.usage()["managed_bytes"] == 5000
+    let_expire(upload, managed, aws, stack)
     eventually(lambda: managed.caller.usage()["managed_bytes"] == 0)
     assert usage(managed) == (0, 0, 0)
     eventually(lambda: managed.files() == {})
     assert "expired" in error_info(upload.complete(), 404)["message"]
+
+
+def test_a_stored_file_whose_worker_died_is_counted_once_the_expired_upload_is_checked(
+    managed: ManagedCollection, aws: Any, stack: LocalSystem
+) -> None:
+    body = picture("owl.jpg")
+    upload = PresignedUpload(managed, "a.jpg", len(body))
+    key = f"objects/{item_of(upload, aws, stack)['account']['S']}/{managed.uuid}/a.jpg"
+    bucket, metadata = stack.outputs["ManagedBucketName"], {"similarix-upload": upload.id}
+    aws("s3").put_object(Bucket=bucket, Key=key, Body=body, ContentType="image/jpeg", Metadata=metadata)
+    eventually(lambda: managed.files()["a.jpg"]["state"] == "indexed")  # by S3's event
+    let_expire(upload, managed, aws, stack)
+    eventually(lambda: upload.complete().status_code == 201)
+    assert usage(managed) == (1, len(body), 1)
+    assert managed.exact_matches(body) == ["a.jpg"]
+    deleted = managed.caller("DELETE", f"/api/files/{managed.files()['a.jpg']['uuid']}/")
+    assert deleted.ok, deleted.text
+    assert usage(managed)[:2] == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["owl.jpg", "objects/another/owl.jpg", "none.jpg"])
+def test_an_uploaded_file_is_explained_by_its_name(managed: ManagedCollection, name: str) -> None:
+    managed.upload("owl.jpg", picture("owl.jpg"))
+    explanation = managed.caller.result("GET", f"{managed.path}/explain/", params={"key": name})
+    sentences = {
+        "owl.jpg": "searches find it",
+        "objects/another/owl.jpg": "Name a file of this collection as it was uploaded: 'owl.jpg'",
+        "none.jpg": "The collection has no file of this name",
+    }
+    assert sentences[name] in explanation["conclusion"]
+    assert explanation["in_index"] is (name == "owl.jpg")
 
 
 @pytest.mark.parametrize(

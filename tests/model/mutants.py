@@ -1,4 +1,4 @@
-"""``make mutants``: bugs in copies of the application, one in each; the model test must find them all.
+"""``make stress SUITE=mutants``: bugs in copies of the application, one in each; the model test must find them all.
 
 Prints, for each mutant, how many histories were needed to find it, how long that took, and what was broken. Ends
 with an error if one survives. ``python -m tests.model.mutants WORD…`` runs those whose description has such a word.

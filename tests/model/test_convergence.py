@@ -3,7 +3,7 @@
 Hypothesis generates the histories: objects are put, replaced, copied, deleted and put back; events are lost, repeated,
 late and out of order; syncs are started by hand and by schedule, cancelled and replaced; several workers run at once,
 each stopped between any two calls, throttled, or killed before or after a write; buckets are denied, models renewed.
-``MODEL_HISTORIES`` and ``MODEL_STEPS`` set how many and how long they are: ``make soak`` runs more.
+``MODEL_HISTORIES`` and ``MODEL_STEPS`` set how many and how long they are: ``make stress SUITE=model`` runs more.
 """
 
 import os
@@ -301,7 +301,7 @@ def test_the_index_ends_equal_to_the_bucket() -> None:
             suppress_health_check=list(HealthCheck),
             phases=[Phase.generate, *SHRINK],
             database=None,
-            # The same histories in every `make test`; `make soak` and the mutants draw new ones.
+            # The same histories in every `make test`; `make stress` draws new ones.
             derandomize="MODEL_HISTORIES" not in os.environ,
         ),
     )

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.config import Config
+from chalicelib.api.requests.queries import LIMIT_DEFAULT, LIMIT_MAX
+from chalicelib.api.search import SEARCH_BY_TEXT
+from chalicelib.config import Config, VectorStoreKind
 from chalicelib.domain.collections import SyncStatus
 from chalicelib.domain.errors import SimilarixError
 from chalicelib.domain.files import FileState
 from chalicelib.domain.plans import PLANS
 from chalicelib.domain.uploads import UploadState
 from embedder_container.errors import TRANSIENT, Code
+from embedder_container.models import registry
 from infra.admin.__main__ import COMMANDS
 from infra.template import read_template
 from tests.unit.test_config import ENVIRONMENT, Recording
@@ -23,6 +26,11 @@ DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 TEXT = {path: path.read_text("utf-8") for path in DOCS}
 ALL = "\n".join(TEXT.values())
 LOCAL_LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]+)?(#[^)\s]+)?\)")
+CODE = {
+    path: path.read_text("utf-8")
+    for folder in ("chalicelib", "embedder_container", "infra", "tests", "tools")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+}
 CODE_PATH = re.compile(r"`((?:chalicelib|embedder_container|infra|tests|tools|docs|samples)/[\w./-]+)`")
 
 
@@ -99,8 +107,22 @@ def test_every_reason_that_the_embedder_gives_is_in_the_glossary():
     assert permanent <= documented
 
 
+def test_every_parameter_of_a_search_is_documented_and_the_limit_as_it_is():
+    text = document("api.md")
+    assert {parameter["name"] for parameter in SEARCH_BY_TEXT.parameters} - {"query"} <= set(
+        re.findall(r"`([a-z_]+)`", text)
+    )
+    assert f"`limit` (1 to {LIMIT_MAX}, {LIMIT_DEFAULT} unless given)" in text
+
+
 def test_every_plan_is_documented():
     assert set(PLANS) <= set(re.findall(r"`([a-z]+)`", document("api.md")))
+
+
+def test_the_table_of_models_is_the_registry():
+    table = document("embedder.md").partition("| name | dimension |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `([\w.-]+)` \| (\d+) \| .* \| (?:yes|\*\*no\*\*) \|$", table, re.M)
+    assert dict(rows) == {name: str(model["dimension"]) for name, model in registry().items()}
 
 
 def test_the_table_of_parameters_is_the_templates():
@@ -122,7 +144,7 @@ def test_the_table_of_parameters_is_the_templates():
 
 def test_every_variable_of_the_functions_is_documented():
     documented = set(re.findall(r"`([A-Z_]+)`", document("configuration.md")))
-    for store in ("sqlite", "opensearch"):
+    for store in VectorStoreKind:
         environment = Recording(ENVIRONMENT | {"VECTOR_STORE": store, "OPENSEARCH_ENDPOINT": "https://search"})
         Config.read(environment)
         assert environment.read <= documented
@@ -144,6 +166,11 @@ def test_no_document_names_a_make_target_that_is_gone():
         commands = re.findall(r"`make ([a-z-]+)|^\s*make ([a-z-]+)|^\$ make ([a-z-]+)", text, re.M)
         named = {name for groups in commands for name in groups if name}
         assert named <= make_targets(), f"{path.name} names {named - make_targets()}"
+
+
+def test_no_comment_names_a_make_target_that_is_gone():
+    named = {(path.name, name) for path, text in CODE.items() for name in re.findall(r"`make ([a-z-]+)", text)}
+    assert {(file, name) for file, name in named if name not in make_targets()} == set()
 
 
 def test_every_decision_is_in_the_index():

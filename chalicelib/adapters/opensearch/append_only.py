@@ -23,7 +23,7 @@ from itertools import groupby
 from chalicelib.adapters.opensearch import queries
 from chalicelib.adapters.opensearch.bulk import Outcome, Write, bulk_delete, bulk_write
 from chalicelib.adapters.opensearch.client import OpenSearchClient
-from chalicelib.adapters.opensearch.documents import SCAN_PAGE_SIZE, SCAN_TIMEOUT_SECONDS
+from chalicelib.adapters.opensearch.documents import SCAN_PAGE_SIZE, SCAN_TIMEOUT_SECONDS, owners
 from chalicelib.adapters.opensearch.errors import RequestRejected
 from chalicelib.adapters.opensearch.indexes import Index
 from chalicelib.adapters.opensearch.mappings import Json
@@ -143,6 +143,9 @@ class AppendOnlyDocuments:
                     vector = queries.vector_bytes(document["_source"]["vector"])
                     vectors[picture.uuid] = (picture.revision.version, vector)
         return vectors
+
+    def owners(self, index: str) -> Iterator[tuple[str, str]]:
+        return owners(self._client, index)
 
     def scan(self, index: str, condition: Json) -> Iterator[list[tuple[str, int]]]:
         last_uuid = ""

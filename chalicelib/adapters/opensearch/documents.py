@@ -57,6 +57,9 @@ class Documents(Protocol):
     def vectors(self, index: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         """Returns versions and vectors of those pictures that have one."""
 
+    def owners(self, index: str) -> Iterator[tuple[str, str]]:
+        """Account and collection of every picture that has a document."""
+
     def scan(self, index: str, condition: Json) -> Iterator[list[tuple[str, int]]]:
         """Yields pages of the (uuid, version) of the pictures that pass a filter, in order of uuid."""
 
@@ -107,6 +110,9 @@ class VersionedDocuments:
             if "vector" in document["_source"]
         }
 
+    def owners(self, index: str) -> Iterator[tuple[str, str]]:
+        return owners(self._client, index)
+
     def scan(self, index: str, condition: Json) -> Iterator[list[tuple[str, int]]]:
         after: list[str] | None = None
         while True:
@@ -135,6 +141,18 @@ class VersionedDocuments:
         body = {"ids": list(uuids)}
         response = self._client.request("POST", f"/{index}/_mget", body, params, timeout=SCAN_TIMEOUT_SECONDS)
         return [document for document in response["docs"] if document.get("found")]
+
+
+def owners(client: OpenSearchClient, index: str) -> Iterator[tuple[str, str]]:
+    """Account and collection of the documents of an index, each pair once."""
+    after: list[str] | None = None
+    path = f"/{index}/_search"
+    while True:
+        response = client.request("POST", path, queries.next_owner(after), timeout=SCAN_TIMEOUT_SECONDS)
+        if not (hits := response["hits"]["hits"]):
+            return
+        after = hits[0]["sort"]
+        yield after[0], after[1]
 
 
 def bulk_lines(write: Write) -> str:

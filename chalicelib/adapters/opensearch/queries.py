@@ -75,6 +75,20 @@ def owned_by(account: str, collections: Sequence[str] | None = None) -> Json:
     return {"bool": {"filter": terms}}
 
 
+def next_owner(after: Sequence[str] | None) -> Json:
+    """The document of the account and collection that come next after others; tombstones have none.
+
+    One request a collection, and nothing that Serverless might not take.
+    """
+    body: Json = {
+        "query": {"bool": {"filter": [{"exists": {"field": "account"}}]}},
+        "size": 1,
+        "sort": [{"account": "asc"}, {"collection": "asc"}],
+        "_source": False,
+    }
+    return body if after is None else body | {"search_after": list(after)}
+
+
 def query_filter(query: VectorQuery) -> Json:
     """Returns the filter of a query. All that narrows a query down before distances are compared belongs here."""
     return owned_by(query.account, query.options.collections)

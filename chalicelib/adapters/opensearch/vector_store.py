@@ -110,6 +110,17 @@ class OpenSearchVectorStore:
             self.indexes, self.documents, self._searcher, model, dimension, anew=anew, now=self._now
         )
 
+    def collections(self) -> set[tuple[str, str]]:
+        return {
+            owner
+            for index in self.indexes.all(fresh=True)
+            if index.has_read_alias or index.takes_writes
+            for owner in self.documents.owners(index.name)
+        }
+
+    def dimension(self, model: str) -> int | None:
+        return next((index.dimension for index in self.indexes.of(model, fresh=True)), None)
+
     def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         searched = [index.name for index in self.indexes.of(model, fresh=True) if index.has_read_alias]
         return self.documents.vectors(searched[0], uuids) if searched else {}

@@ -1,5 +1,7 @@
 """The vectors of one model version in memory, searched exactly with numpy."""
 
+import sqlite3
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,6 +10,9 @@ from chalicelib.domain.vectors import DISTANCE_DECIMALS, MAX_DISTANCE, UNIT_TOLE
 MIN_CAPACITY = 64  # rows
 # Copying rows out costs several times what multiplying them does: only a small part of all is worth it.
 COPY_BELOW_FRACTION = 1 / 8
+# Rows of other models are read without their vectors: a document that changed its model must leave the old matrix.
+_NEWER = """SELECT uuid, account, collection, CASE WHEN model = :model THEN vector END FROM documents
+    WHERE seq > :seq"""
 
 
 class Matrix:
@@ -20,8 +25,9 @@ class Matrix:
         latest_seq: the number of the last write that has been read.
     """
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(self, model: str, dimension: int) -> None:
         self.latest_seq = 0
+        self._model = model
         self._vectors: NDArray[np.float32] = np.empty((0, dimension), np.float32)
         self._owners: NDArray[np.int32] = np.empty(0, np.int32)
         self._uuids: list[str] = []
@@ -31,7 +37,25 @@ class Matrix:
         # The bound of a float32 dot product's error for vectors of length one, and by how much lengths may differ.
         self._error = dimension * 2.0**-24 + UNIT_TOLERANCE + 10.0**-DISTANCE_DECIMALS
 
-    def put(self, uuid: str, account: str, collection: str, vector: bytes) -> None:
+    def read_newer(self, connection: sqlite3.Connection, seq: int) -> None:
+        """Read what was written after the last write that has been read, up to the one with this number."""
+        newer = connection.execute(_NEWER, {"model": self._model, "seq": self.latest_seq})
+        for uuid, account, collection, vector in newer:
+            if vector is None:
+                self._drop(uuid)
+            else:
+                self._put(uuid, account, collection, vector)
+        self.latest_seq = seq
+
+    def nearest(self, query: VectorQuery) -> list[Position]:
+        """Returns the positions of the query's hits, in order."""
+        vector = np.frombuffer(query.vector, "<f4")
+        rows, estimates = self._estimate(query, vector)
+        rows = rows[self._candidates(query, estimates)]
+        positions = zip(_distances(self._vectors[rows], vector), (self._uuids[row] for row in rows), strict=True)
+        return sorted(filter(query.options.admits, positions))[: query.options.limit]
+
+    def _put(self, uuid: str, account: str, collection: str, vector: bytes) -> None:
         row = self._rows.setdefault(uuid, len(self._uuids))
         if row == len(self._uuids):
             self._uuids.append(uuid)
@@ -44,7 +68,7 @@ class Matrix:
         self._owners[row] = owners[collection]
         self._vectors[row] = np.frombuffer(vector, "<f4")
 
-    def drop(self, uuid: str) -> None:
+    def _drop(self, uuid: str) -> None:
         """Remove a row, if it is there; the last row takes its number."""
         row = self._rows.pop(uuid, None)
         if row is None:
@@ -54,14 +78,6 @@ class Matrix:
             end = len(self._uuids)
             self._uuids[row], self._rows[last] = last, row
             self._vectors[row], self._owners[row] = self._vectors[end], self._owners[end]
-
-    def nearest(self, query: VectorQuery) -> list[Position]:
-        """Returns the positions of the query's hits, in order."""
-        vector = np.frombuffer(query.vector, "<f4")
-        rows, estimates = self._estimate(query, vector)
-        rows = rows[self._candidates(query, estimates)]
-        positions = zip(_distances(self._vectors[rows], vector), (self._uuids[row] for row in rows), strict=True)
-        return sorted(filter(query.options.admits, positions))[: query.options.limit]
 
     def _estimate(
         self, query: VectorQuery, vector: NDArray[np.float32]

@@ -13,11 +13,11 @@ class NumberedStore(Protocol):
 
     def remove(self, removals: Sequence[VectorRemoval]) -> None: ...
 
-    def count(self, account: str, collection: str | None = None, model: str | None = None) -> int: ...
-
     def search_unfinished(self, query: VectorQuery) -> list[Hit]: ...
 
     def versions_written_since(self, number: int, uuids: Sequence[str]) -> dict[str, int]: ...
+
+    def count_written_since(self, number: int, account: str, collection: str, model: str, keep: Set[str]) -> int: ...
 
     def finish_rebuild(self, number: int, model: str, keep: Set[str]) -> None: ...
 
@@ -46,7 +46,8 @@ class SQLiteRebuild:
         self._rebuilt |= {document.uuid for document in documents}
 
     def count(self, account: str, collection: str) -> int:
-        return self._store.count(account, collection, self._model)
+        # Not what was there before and is in no record: `serve` removes that.
+        return self._store.count_written_since(self._started_at, account, collection, self._model, self._rebuilt)
 
     def search(self, query: VectorQuery) -> list[Hit]:
         return self._store.search_unfinished(query)

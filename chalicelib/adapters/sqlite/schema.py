@@ -2,11 +2,17 @@
 
 import sqlite3
 import time
+from contextlib import closing
+from pathlib import Path
 
 from chalicelib.domain.errors import StoreUnavailable
 
 # Raised when the tables change. A field more in `FileSummary` changes no table: `file` is JSON that nothing queries.
 SCHEMA_VERSION = 2
+# Pages in the log of writes after which a writer copies them into the file, and bytes of the log that then stay on the
+# disk. By default the log grows to 16 MB at this page size, whatever the size of the file, and stays there.
+CHECKPOINT_PAGES = 128
+MAX_LOG_BYTES = 4 * 1024 * 1024
 SCHEMA = (
     # A row without vector, and without all that follows `removed_at`, is a tombstone.
     """CREATE TABLE documents (uuid TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, seq INTEGER NOT NULL,
@@ -41,6 +47,8 @@ def prepare(connection: sqlite3.Connection, busy_seconds: float) -> None:
     _use_wal(connection, busy_seconds)
     # The catalogue can fill the file again, so a write need not wait for the disk.
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {MAX_LOG_BYTES}")
     if _schema_version(connection) < SCHEMA_VERSION:
         connection.execute("BEGIN IMMEDIATE")
         version = _schema_version(connection)  # another process may have been faster
@@ -66,6 +74,16 @@ def check_complete(connection: sqlite3.Connection) -> None:
             "The search index was written by an older version of Similarix and must be filled again: "
             "run `infra.admin reindex`."
         )
+
+
+def remove_log(path: Path) -> None:
+    """Copy the log of writes into the file and delete it, once no process uses the file; does nothing without a file.
+
+    Processes that are ended leave the log behind. It is complete, and the next one to open the file would read it.
+    """
+    if path.exists():
+        with closing(sqlite3.connect(path)) as connection:  # the last to close the file deletes the log
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _use_wal(connection: sqlite3.Connection, busy_seconds: float) -> None:

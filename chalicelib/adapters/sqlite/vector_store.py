@@ -38,9 +38,6 @@ _REMOVE_COLLECTION = """REPLACE INTO documents (uuid, version, seq, removed_at)
     SELECT uuid, version, :seq, :removed_at FROM documents WHERE account = :account AND collection = :collection"""
 _COUNT = """SELECT count(*) FROM documents WHERE account = :account
     AND (:collection IS NULL OR collection = :collection) AND (:model IS NULL OR model = :model)"""
-# Rows of other models are read without their vectors: a document that changed its model must leave the old matrix.
-_NEWER = """SELECT uuid, account, collection, CASE WHEN model = :model THEN vector END FROM documents
-    WHERE seq > :seq"""
 _REPORTED_DAMAGES = 5
 
 
@@ -139,6 +136,16 @@ class SQLiteVectorStore:
             (seq,) = connection.execute("SELECT seq FROM state").fetchone()
         return SQLiteRebuild(self, model, int(seq) if anew else 0)
 
+    def collections(self) -> set[tuple[str, str]]:
+        select = "SELECT DISTINCT account, collection FROM documents WHERE account IS NOT NULL"
+        with self._transaction("BEGIN") as connection:
+            return set(connection.execute(select).fetchall())
+
+    def dimension(self, model: str) -> int | None:
+        with self._transaction("BEGIN") as connection:
+            row = connection.execute("SELECT dimension FROM models WHERE model = ?", (model,)).fetchone()
+        return None if row is None else int(row[0])
+
     def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         condition = f"model = ? AND uuid IN ({_placeholders(uuids)})"
         select = f"SELECT uuid, version, vector FROM documents WHERE {condition}"  # noqa: S608  # placeholders alone
@@ -173,6 +180,13 @@ class SQLiteVectorStore:
         with self._transaction("BEGIN") as connection:
             return dict(connection.execute(select, (number, *uuids)).fetchall())
 
+    def count_written_since(self, number: int, account: str, collection: str, model: str, keep: Set[str]) -> int:
+        """Documents of a collection that were written after a write's number, or are to be kept."""
+        select = "SELECT uuid, seq FROM documents WHERE account = ? AND collection = ? AND model = ?"
+        with self._transaction("BEGIN") as connection:
+            rows = connection.execute(select, (account, collection, model)).fetchall()
+        return sum(seq > number or uuid in keep for uuid, seq in rows)
+
     def finish_rebuild(self, number: int, model: str, keep: Set[str]) -> None:
         """Remove a model's documents that were neither written after a write's number nor are to be kept."""
         with self._transaction("BEGIN IMMEDIATE") as connection:
@@ -198,15 +212,9 @@ class SQLiteVectorStore:
         seq, pruned = connection.execute("SELECT seq, pruned FROM state").fetchone()
         matrix = self._matrices.get(model)
         if matrix is None or matrix.latest_seq < pruned:
-            matrix = self._matrices[model] = Matrix(dimension)
+            matrix = self._matrices[model] = Matrix(model, dimension)
         if matrix.latest_seq < seq:
-            newer = connection.execute(_NEWER, {"model": model, "seq": matrix.latest_seq})
-            for uuid, account, collection, vector in newer:
-                if vector is None:
-                    matrix.drop(uuid)
-                else:
-                    matrix.put(uuid, account, collection, vector)
-            matrix.latest_seq = seq
+            matrix.read_newer(connection, seq)
         return matrix
 
     def _bury(self, connection: sqlite3.Connection, removals: Sequence[tuple[str, int]]) -> None:

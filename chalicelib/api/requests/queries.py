@@ -11,6 +11,7 @@ from chalicelib.domain.texts import check_storable
 LIMIT_DEFAULT, LIMIT_MAX = 16, 100  # results of one page
 DISTANCE_MAX = 2  # the cosine distance of opposite vectors
 LISTED_STATES = (FileState.INDEXED, FileState.FAILED, FileState.PENDING)
+_WHOLE_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 # float() alone would accept 'nan', '1_0' and other scripts' digits.
 _DECIMAL = re.compile(r"\d{1,4}(?:\.\d{0,20})?|\.\d{1,20}", re.ASCII)
 
@@ -28,30 +29,39 @@ def parameters(request: Request, name: str) -> list[str]:
 
 
 def parse_limit(text: str | None) -> int:
-    """The number of results to return: 1 to 100, by default 16.
+    """The number of results to return: 1 to 100, by default ``LIMIT_DEFAULT``.
+
+    Raises:
+        InvalidRequest: not a whole number in that range.
+    """
+    limit = parse_whole_number(text, "limit", 1, LIMIT_MAX)
+    return LIMIT_DEFAULT if limit is None else limit
+
+
+def parse_whole_number(text: str | None, name: str, lowest: int, highest: int) -> int | None:
+    """The value of a parameter, None if it is missing.
 
     Raises:
         InvalidRequest: not a whole number in that range.
     """
     if text is None:
-        return LIMIT_DEFAULT
+        return None
     # int() alone would accept '1_0', ' 5 ' and other scripts' digits.
-    limit = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
-    if not 1 <= limit <= LIMIT_MAX:
-        raise InvalidRequest(f"limit is a whole number from 1 to {LIMIT_MAX}.", field="limit")
-    return limit
+    if not _WHOLE_NUMBER.fullmatch(text) or not lowest <= int(text) <= highest:
+        raise InvalidRequest(f"{name} is a whole number from {lowest} to {highest}.", field=name)
+    return int(text)
 
 
-def parse_distance(text: str | None) -> float | None:
-    """The highest cosine distance of a result: 0 to 2, None without a bound.
+def parse_number(text: str | None, name: str, lowest: float, highest: float) -> float | None:
+    """The value of a parameter, None if it is missing.
 
     Raises:
         InvalidRequest: not a number in that range.
     """
     if text is None:
         return None
-    if not _DECIMAL.fullmatch(text) or not 0 <= float(text) <= DISTANCE_MAX:
-        raise InvalidRequest(f"max_distance is a number from 0 to {DISTANCE_MAX}.", field="max_distance")
+    if not _DECIMAL.fullmatch(text) or not lowest <= float(text) <= highest:
+        raise InvalidRequest(f"{name} is a number from {lowest} to {highest}.", field=name)
     return float(text)
 
 

@@ -24,9 +24,13 @@ class ConsistencyCheck:
             findings = self.store.check_health()
         except Unavailable as error:
             return [f"The vector store does not respond: {error} Nothing else could be checked."]
-        sample = Sample()
+        # Read before the catalogue's: a collection that is created meanwhile is in both.
+        stored = self.store.collections()
+        sample, existing = Sample(), set()
         for collection in collections:
+            existing.add((collection.account, collection.uuid))
             findings += self._compare_counts(collection, model, sample, report)
+        findings += self._missing_collections(stored - existing)
 
         def indexed_versions(uuids: Sequence[str]) -> dict[str, int]:
             return {uuid: version for uuid, (version, _) in self.store.vectors(model, uuids).items()}
@@ -36,6 +40,14 @@ class ConsistencyCheck:
         )
         report(f"{quality.sample_size} sampled pictures, recall@{RECALL_NEIGHBOURS} {quality.recall:.3f}")
         return [*findings, *_quality_findings(quality)]
+
+    def _missing_collections(self, owners: Iterable[tuple[str, str]]) -> Iterator[str]:
+        for account, collection in sorted(owners):
+            if stored := self.store.count(account, collection):
+                yield (
+                    f"The store has {stored} pictures of {collection}, a collection of account {account} that does not "
+                    f"exist. If it is not being deleted now, {REINDEX_COMMAND} removes them."
+                )
 
     def _compare_counts(
         self, collection: Collection, model: str, sample: Sample, report: Callable[[str], None]

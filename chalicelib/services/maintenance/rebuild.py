@@ -52,15 +52,16 @@ class RebuildService:
         """Fill the store with the catalogue's vectors of a model version, then switch searches over in one step.
 
         Args:
-            dimension: required for a new model; otherwise it is read from the catalogue.
+            dimension: required for a new model; otherwise the catalogue's or the store's.
 
         Raises:
             Conflict: the rebuilt vectors differ from the catalogue; searches go on as before.
             Unavailable: the store or the catalogue did not respond. Run it again: what is written stays.
         """
-        dimension = dimension or self._dimension(model)
+        dimension = dimension or self._dimension(model) or self.store.dimension(model)
         if dimension is None:
-            self.report(f"The catalogue has no vectors of {model}: there is nothing to fill.")
+            self.report(f"Neither catalogue nor store has vectors of {model}: there is nothing to fill.")
+            self.remove_missing_collections()
             return
         # A new model's index is completed rather than filled anew: each vector in it has cost an inference.
         target = self.store.rebuild(model, dimension, anew=self.embed is None)
@@ -71,6 +72,17 @@ class RebuildService:
         self.verify(target, model)
         target.serve()
         self.report(f"Searches for {model} use the rebuilt vectors from now on.")
+        self.remove_missing_collections()
+
+    def remove_missing_collections(self) -> None:
+        """Remove the vectors of collections that do not exist."""
+        # Read before the catalogue's: a collection that is created meanwhile is in both.
+        stored = self.store.collections()
+        for account, collection in sorted(stored - {(each.account, each.uuid) for each in self.collections()}):
+            removed = self.store.count(account, collection)
+            self.store.remove_collection(account, collection)
+            if removed:
+                self.report(f"{removed:,} vectors of {collection} removed: there is no such collection.")
 
     def fill(self, target: Rebuild, model: str) -> int:
         """Write the records that the target lacks or has in an older version; returns how many."""

@@ -9,8 +9,8 @@ from chalicelib.domain.vectors import Hit, SearchOptions, VectorQuery
 from chalicelib.services.ports import Catalogue
 
 SAMPLE_SIZE = 64  # pictures that are searched for, and whose vectors are the queries
-RECALL_NEIGHBOURS = 16  # nearest neighbours that recall is measured over; the API returns as many by default
-MIN_RECALL = 0.95  # below it something is wrong with an index; `make bench-store` shows what to expect
+RECALL_NEIGHBOURS = 16  # nearest neighbours that recall is measured over
+MIN_RECALL = 0.95  # below it something is wrong with an index; `make bench SUITE=store` shows what to expect
 MAX_SELF_DISTANCE = 1e-5  # of a picture from itself, including float32's rounding
 MAX_DUPLICATES = 100  # of one picture that a search returns; a picture that has more counts as found
 

@@ -125,12 +125,12 @@ class UploadCompletion:
         except UploadIncomplete:
             self.queues.send_upload(ref, delay=EXPIRY_CHECK_SECONDS)
         except (UnreadablePicture, FileExists, NotFound):
-            return  # the upload has failed, and its record has the reason
+            return  # the upload has failed, and its record has the reason; or its collection is deleted
 
     def fail(self, upload: Upload, failure: UploadFailure) -> None:
         """End the upload as failed: refund its quota and delete its staged file; does nothing if it has ended.
 
-        Only while the file is locked, or no other worker knows of the upload; and never while its file is stored.
+        To be called while its file is not stored, under the file's lock or before another worker knows of the upload.
         """
         if not self.quota_ledger.refund(upload, failure.reason, failure.detail, self.now()):
             return

@@ -17,6 +17,7 @@ from embedder_container.inference import Model
 from embedder_container.models import ModelDescription
 from embedder_container.settings import MEGABYTES_PER_CPU
 from embedder_container.transfer import Transfers
+from infra.costs import dollars
 from infra.emulator import Emulator
 from infra.localhost import free_port
 from tests.bench.embedder.image_files import ROOT, image_files
@@ -24,8 +25,7 @@ from tests.bench.embedder.peer_process import THREADS
 from tests.bench.embedder.speed import seconds_of
 from tests.bench.figures import figure
 
-# https://aws.amazon.com/lambda/pricing/ (x86, us-east-1)
-GB_SECOND_USD, REQUEST_USD = 0.0000166667, 0.20 / 1e6
+GB_SECOND_USD, REQUEST_USD = dollars({"lambda_gb_seconds": 1}), dollars({"lambda_requests": 1})
 # https://aws.amazon.com/bedrock/pricing/: Titan Multimodal Embeddings, an image, and a text of ten tokens
 HOSTED_IMAGE_USD, HOSTED_TEXT_USD = 0.00006, 0.0008 / 1000 * 10
 EMBEDDER_MEMORY_MB = 3008

@@ -1,20 +1,11 @@
-"""List prices of us-east-1 in dollars, as remembered on 2026-11-24; check them before relying on them.
-
-https://aws.amazon.com/s3/pricing/, https://aws.amazon.com/dynamodb/pricing/on-demand/,
-https://aws.amazon.com/sqs/pricing/
-"""
+"""List prices of what a sync requests, in dollars: those of ``infra.costs``, which have their dates and sources."""
 
 from collections.abc import Mapping
 
-REQUEST_PRICES = {
-    "s3_list": 0.005 / 1_000,
-    "s3_head": 0.0004 / 1_000,
-    "s3_get": 0.0004 / 1_000,
-    "s3_put": 0.005 / 1_000,
-    "dynamodb_reads": 0.125 / 1_000_000,  # units, on demand
-    "dynamodb_writes": 0.625 / 1_000_000,
-    "sqs_requests": 0.40 / 1_000_000,  # of up to 64 KB each; a receive and a delete are requests too
-}
+from infra.costs import PRICES
+
+REQUESTS = ("s3_list", "s3_head", "s3_get", "s3_put", "dynamodb_reads", "dynamodb_writes", "sqs_requests")
+REQUEST_PRICES = {name: PRICES[name]["dollars"] / PRICES[name]["per"] for name in REQUESTS}
 
 
 def dollars(counts: Mapping[str, float]) -> float:

@@ -5,10 +5,12 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from infra.emulator import ACCOUNT, Emulator, EmulatorError, PortBusyError
+from infra.folder_lock import FolderError, FolderInUseError, Recovery
 from infra.localhost import HOST, free_port
 
 
@@ -64,24 +66,43 @@ def test_the_emulator_inherits_nothing_of_the_developers_account(tmp_path, port,
         assert b"=mine" not in environ.read()
 
 
-def test_the_emulator_ends_and_saves_its_state_when_its_parent_is_killed(tmp_path, port):
+def test_the_emulator_ends_by_itself_when_its_parent_is_killed_and_the_next_run_waits_for_it(tmp_path, port):
     program = (
         "import sys, time; from pathlib import Path; from infra.emulator import Emulator\n"
         "emulator = Emulator(Path(sys.argv[1]), int(sys.argv[2])); emulator.start()\n"
-        "print(emulator._process.pid, flush=True); time.sleep(60)"
+        "sqs = emulator.session().client('sqs', endpoint_url=emulator.endpoint); sqs.create_queue(QueueName='kept')\n"
+        "print(emulator.pid, flush=True); time.sleep(60)"
     )
     command = [sys.executable, "-c", program, str(tmp_path), str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         group = int(parent.stdout.readline())
         parent.kill()
 
+    with Emulator(tmp_path, port) as emulator:
+        assert emulator.recovery is Recovery.NOTHING
+        sqs = emulator.session().client("sqs", endpoint_url=emulator.endpoint)
+        assert sqs.get_queue_url(QueueName="kept")["QueueUrl"].endswith("/kept")
     assert has_ended(group)
-    assert (tmp_path / "state" / "scheduler.json").exists()
 
 
 def test_the_error_of_an_emulator_that_does_not_start_has_the_end_of_its_log(tmp_path, port):
     (tmp_path / "state").mkdir()
-    (tmp_path / "state" / "sqs.json").write_text("broken")
+    (tmp_path / "state" / "journal.sqlite").write_text("broken" * 1_000)
 
-    with pytest.raises(EmulatorError, match=r"(?s)emulator\.log.*JSONDecodeError"):
+    with pytest.raises(EmulatorError, match=r"(?s)emulator\.log.*DatabaseError: file is not a database"):
         Emulator(tmp_path, port).start()
+
+
+def test_a_second_emulator_on_a_folder_is_refused_and_touches_nothing(tmp_path, port):
+    with Emulator(tmp_path, port):
+        before = {file: file.stat().st_mtime_ns for file in (tmp_path / "emulator.log", tmp_path / "tmp")}
+        with pytest.raises(FolderInUseError, match=f"in use by process {os.getpid()}, which listens on port {port}"):
+            Emulator(tmp_path, free_port()).start()
+
+        assert {file: file.stat().st_mtime_ns for file in before} == before
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder that even root cannot write")
+def test_a_folder_that_cannot_be_written_is_reported_in_one_sentence(port):
+    with pytest.raises(FolderError, match=r"^The folder /proc/local cannot be written: [^\n]*\.$"):
+        Emulator(Path("/proc/local"), port).start()

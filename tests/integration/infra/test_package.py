@@ -61,11 +61,6 @@ def test_the_embedders_archive_has_the_chosen_model(tmp_path):
     assert not any("__pycache__" in name or "Dockerfile" in name for name in names)
 
 
-def test_a_missing_model_is_named_in_the_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match="colossal"):
-        zip_embedder("colossal", out=tmp_path)
-
-
 def test_a_fetched_model_stays_out_of_the_archive(tmp_path):
     root = tmp_path / "root"
     shutil.copytree(ROOT / "embedder_container", root / "embedder_container")

@@ -10,6 +10,7 @@ from chalicelib.config import Config, OpenSearchProfile, VectorStoreKind
 from chalicelib.domain.collections import MANAGED_PREFIX, parse_role
 from chalicelib.domain.errors import ConfigurationError, InvalidRequest
 from chalicelib.domain.uploads import INLINE_STAGING, PRESIGNED_STAGING
+from infra.template.functions import ONE_THREAD
 from infra.workers import SCHEDULED, WORKERS
 from tests.integration.infra.conftest import as_list, of_type, referred, statements
 from tests.unit.test_config import ENVIRONMENT, Recording
@@ -65,7 +66,11 @@ class TestFunctions:
         embedder = functions["Embedder"]
 
         assert embedder["PackageType"] == "Image"
-        assert set(embedder["Environment"]["Variables"]) == {"MODEL"}
+        assert set(embedder["Environment"]["Variables"]) == {"MODEL", *ONE_THREAD}
+
+    def test_the_numeric_libraries_of_every_function_have_one_thread(self, functions):
+        for name, properties in functions.items():
+            assert ONE_THREAD.items() <= properties["Environment"]["Variables"].items(), name
 
     def test_the_embedder_is_called_by_an_alias_whose_instances_may_be_kept_ready(self, template, resources, functions):
         embedder = functions["Embedder"]
@@ -131,7 +136,7 @@ class TestParameters:
         _, serverless, parameter = variables["OPENSEARCH_PROFILE"]["Fn::If"]
         profiles = template["Parameters"]["OpenSearchProfile"]
 
-        assert set(stores) == set(VectorStoreKind)
+        assert set(stores) <= set(VectorStoreKind)
         assert parameter == {"Ref": "OpenSearchProfile"}
         assert {serverless, *profiles["AllowedValues"]} <= set(OpenSearchProfile)
         assert profiles["Default"] == OpenSearchProfile.LUCENE
@@ -158,6 +163,13 @@ class TestPermissions:
         queues = [s["Resource"] for s in statements(role) if "sqs:ReceiveMessage" in as_list(s["Action"])]
 
         assert queues == [{"Fn::GetAtt": [row.queue_resource, "Arn"]}]
+
+    @pytest.mark.parametrize("row", WORKERS, ids=lambda row: row.queue)
+    def test_a_worker_may_record_why_a_message_failed(self, resources, row):
+        role = resources[f"{row.function.name}Role"]["Properties"]
+        tables = [s["Resource"] for s in statements(role) if "dynamodb:PutItem" in as_list(s["Action"])]
+
+        assert {"Fn::GetAtt": ["SyncsTable", "Arn"]} in tables
 
     def test_the_embedder_may_write_its_own_log_and_nothing_else(self, resources):
         (statement,) = statements(resources["EmbedderRole"]["Properties"])

@@ -3,6 +3,7 @@
 import copy
 
 from infra.template.edits import PACKAGED_CODE, definition_digest, with_code, with_zipped_embedder
+from infra.template.functions import ONE_THREAD
 
 ARCHIVE = "s3://artifacts/code/embedder.zip"
 
@@ -18,9 +19,13 @@ def test_the_zipped_embedder_keeps_all_properties_but_its_image(template):
 
 
 def test_the_zipped_embedder_reads_a_fetched_model_from_its_folder(template):
-    local = with_zipped_embedder(template, ARCHIVE, "python3.13", "/models")["Resources"]["Embedder"]["Properties"]
+    variables = {"MODELS_DIR": "/models"}
+    local = with_zipped_embedder(template, ARCHIVE, "python3.13", variables)["Resources"]["Embedder"]["Properties"]
 
-    assert local["Environment"]["Variables"] == {"MODEL": {"Ref": "EmbedderModel"}, "MODELS_DIR": "/models"}
+    assert local["Environment"]["Variables"] == ONE_THREAD | {
+        "MODEL": {"Ref": "EmbedderModel"},
+        "MODELS_DIR": "/models",
+    }
 
 
 def test_zipping_the_embedder_changes_no_other_part_of_the_template(template):

@@ -137,14 +137,14 @@ class System:
         """
         redriven = 0
         while True:
-            wait_for(self._is_idle, TIMEOUT_SECONDS)
+            wait_for(self.is_idle, TIMEOUT_SECONDS)
             dead_letters = sum(self._message_count(f"{name}DeadLettersUrl") for name in QUEUES)
             if not dead_letters:
                 return redriven
             redriven += dead_letters
             redrive(self.deployment, argparse.Namespace(queue=None, dry_run=False))
 
-    def _is_idle(self) -> bool:
+    def is_idle(self) -> bool:
         running = self.sync_status()["status"] == "in_progress"
         return not running and not any(self._message_count(f"{name}QueueUrl") for name in QUEUES)
 

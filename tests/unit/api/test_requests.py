@@ -22,7 +22,7 @@ from chalicelib.api.requests.bodies import (
     parse_sync_options,
 )
 from chalicelib.api.requests.forms import parse_form
-from chalicelib.api.requests.queries import parse_limit
+from chalicelib.api.requests.queries import parse_limit, parse_number, parse_whole_number
 from chalicelib.domain.accounts import NewToken, Scope
 from chalicelib.domain.collections import (
     AutoSync,
@@ -91,6 +91,26 @@ class TestLimit:
         if text.isascii() and text.isdigit() and 1 <= int(text) <= 100:
             return
         assert refused_field(lambda: parse_limit(text)) == "limit"
+
+
+class TestNumber:
+    @given(st.integers(-3, 12).map(str) | st.text())
+    def test_whole_number_is_one_of_its_range_and_nothing_else(self, text: str) -> None:
+        if text in {str(number) for number in range(2, 10)}:
+            assert parse_whole_number(text, "size", 2, 9) == int(text)
+        elif text.lstrip("0") not in {str(number) for number in range(2, 10)}:
+            assert refused_field(lambda: parse_whole_number(text, "size", 2, 9)) == "size"
+
+    @pytest.mark.parametrize(("text", "number"), [("0", 0), ("2", 2), ("0.25", 0.25), (".5", 0.5), ("1.", 1)])
+    def test_number_is_a_decimal_of_its_range(self, text: str, number: float) -> None:
+        assert parse_number(text, "distance", 0, 2) == number
+
+    @pytest.mark.parametrize("text", ["", "-1", "2.01", "nan", "inf", "1e0", "1_0", " 1", "1\n", "\u0661"])
+    def test_every_other_number_is_refused(self, text: str) -> None:
+        assert refused_field(lambda: parse_number(text, "distance", 0, 2)) == "distance"
+
+    def test_a_parameter_that_is_missing_has_no_number(self) -> None:
+        assert (parse_whole_number(None, "size", 2, 9), parse_number(None, "distance", 0, 2)) == (None, None)
 
 
 class TestJsonObject:

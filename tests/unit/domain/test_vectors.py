@@ -2,11 +2,12 @@
 
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import pytest
 
-from chalicelib.domain.vectors import FileSummary, Hit, SearchOptions, rounded_distance, unit_vector
+from chalicelib.domain.vectors import FileSummary, Hit, SearchOptions, rounded_distance, unit_vector, vector_document
+from tests.factories import a_collection, a_record, an_embedding
 
 SUMMARY = FileSummary(collection="holidays", bucket="photographs", key="2024/Ä.jpg", size=7, md5="0" * 32)
 
@@ -32,6 +33,11 @@ def test_a_field_that_this_version_does_not_know_is_ignored():
     assert FileSummary.from_json(later.to_json()) == SUMMARY
 
 
+def test_a_document_of_a_record_fills_each_field_that_has_a_default():
+    summary = vector_document(a_record(a_collection(), "a.jpg"), an_embedding(), "photographs").file
+    assert [field.name for field in fields(summary) if getattr(summary, field.name) == field.default] == []
+
+
 def test_options_without_bounds_admit_every_position():
     assert SearchOptions(limit=1).admits((2.0, "z"))
 
@@ -45,6 +51,14 @@ def test_options_admit_only_positions_behind_the_previous_page():
     options = SearchOptions(limit=1, after=Hit(uuid="m", file=SUMMARY, distance=0.5).position)
     positions = [(0.4, "z"), (0.5, "l"), (0.5, "m"), (0.5, "n"), (0.6, "a")]
     assert [options.admits(position) for position in positions] == [False, False, False, True, True]
+
+
+def test_every_option_but_those_of_the_page_narrows_a_search():
+    options = SearchOptions(limit=1)
+    names = {field.name for field in fields(options)}
+    changed = {name: replace(options, **{name: ("another",)}) for name in names}
+    narrowing = {name for name, other in changed.items() if other.narrowing() != options.narrowing()}
+    assert narrowing == names - {"limit", "after"}
 
 
 def test_a_unit_vector_is_read_from_its_bytes():

@@ -1,12 +1,13 @@
 """Which of this machine's systems is meant, and how it is searched."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from infra import demo
-from infra.local_system import DEFAULT_FOLDER, LocalSystem, LocalSystemNotFound, find_running, folder_for
+from infra.local_system import DEFAULT_FOLDER, LocalSystem, LocalSystemNotFound, export_line, find_running
 
 SYSTEM = LocalSystem(
     api_url="http://127.0.0.1:4566/live",
@@ -40,17 +41,26 @@ def test_a_folder_without_a_complete_system_has_none(tmp_path):
     assert LocalSystem.read(tmp_path) is None
 
 
-@pytest.mark.parametrize(
-    ("model", "store", "folder"),
-    [
-        ("lite", "sqlite", ".local"),
-        ("large", "sqlite", ".local-large"),
-        ("lite", "opensearch", ".local-opensearch"),
-        ("large", "opensearch", ".local-large-opensearch"),
-    ],
-)
-def test_each_model_and_store_has_a_folder_of_its_own(model, store, folder):
-    assert folder_for(model, store) == Path(folder)
+@pytest.mark.parametrize(("has_node", "store"), [(False, "sqlite"), (True, "opensearch")])
+def test_a_system_whose_file_names_no_model_and_store_has_the_first_model_and_the_store_of_its_folder(
+    tmp_path, has_node, store
+):
+    SYSTEM.write(tmp_path)
+    fields = json.loads((tmp_path / "stack.json").read_text())
+    for name in ("model", "model_version", "store", "migration"):
+        del fields[name]
+    (tmp_path / "stack.json").write_text(json.dumps(fields))
+    if has_node:
+        (tmp_path / "opensearch").mkdir()
+
+    assert LocalSystem.read(tmp_path) == replace(SYSTEM, store=store)
+
+
+def test_the_variables_of_the_documents_are_one_line_to_copy():
+    line = export_line(replace(SYSTEM, token="a b"))
+
+    assert line == "export URL=http://127.0.0.1:4566/live TOKEN='a b' COLLECTION=c1 MANAGED=c2"
+    assert "COLLECTION=c3" in export_line(SYSTEM, "c3")
 
 
 @pytest.mark.parametrize("system", [SYSTEM, LARGE], ids=lambda system: system.token)

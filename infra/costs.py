@@ -1,0 +1,236 @@
+"""What a deployment costs on AWS, from counted requests and list prices.
+
+    python -m infra.costs --pictures 200000 --searches-per-day 1000
+
+prints a table: dollars once, for the first sync, and dollars a month. ``cost_data.toml`` has every price with the date
+on which it was noted, and what a picture, a sync and a search take; docs/costs.md explains the table.
+"""
+
+import argparse
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DATA: Mapping[str, Any] = tomllib.loads(Path(__file__).with_name("cost_data.toml").read_text("utf-8"))
+PRICES: Mapping[str, Mapping[str, Any]] = DATA["prices"]
+FIGURES: Mapping[str, Mapping[str, float]] = DATA["figures"]
+
+DAYS, HOURS = 365 / 12, 730.0  # of a month
+MB_PER_GB, KB_PER_GB = 1024, 1e6
+DIMENSION, GRAPH_LINKS, GRAPH_OVERHEAD = 512, 16, 1.1  # docs/opensearch.md, "Sizing"
+
+
+def dollars(counts: Mapping[str, float]) -> float:
+    """The price of so many units of each kind; raises KeyError for a kind without a price."""
+    return sum(count * float(PRICES[name]["dollars"] / PRICES[name]["per"]) for name, count in counts.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What is to be paid for.
+
+    Args:
+        new_per_day: pictures that are added or changed each day.
+        syncs_per_day: of everything; unchanged pictures are compared, and nothing more.
+        search_hours: of a day, over which its searches are spread: a store of Serverless is awake so long.
+        thumbnails: that are shown for each search.
+        embedding_seconds: of one processor, for a picture.
+    """
+
+    pictures: int
+    searches_per_day: float
+    new_per_day: float = 0
+    syncs_per_day: float = 1
+    search_hours: float = 24
+    thumbnails: int = 16
+    embedding_seconds: float = FIGURES["time"]["embedding_seconds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The instances of an OpenSearch domain, and the disk of each in GiB."""
+
+    instances: int = 2
+    instance_type: str = "r7g.large.search"
+    volume: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the table: dollars once, and dollars a month."""
+
+    name: str
+    once: float
+    month: float
+
+
+def lines_without_store(usage: Usage) -> list[Line]:
+    """What everything but the vector store costs."""
+    sizes, counts, time = FIGURES["sizes"], FIGURES["counts"], FIGURES["time"]
+    new, searches = usage.new_per_day * DAYS, usage.searches_per_day * DAYS
+    syncs = usage.syncs_per_day * DAYS
+    compared = syncs * (usage.pictures * dollars(FIGURES["unchanged_picture"]) + _sync_overhead())
+    compared += syncs * usage.pictures * time["comparing_seconds"] * _gb("worker") * dollars({"lambda_gb_seconds": 1})
+    indexed, embedded = dollars(FIGURES["first_sync_of_a_picture"]), _embedding(usage.embedding_seconds)
+    records, thumbnails = (usage.pictures * sizes[name] / KB_PER_GB for name in ("record", "thumbnail"))
+    return [
+        Line("S3, DynamoDB, SQS: index each picture", usage.pictures * indexed, new * indexed),
+        Line("Lambda: embed each picture", usage.pictures * embedded, new * embedded),
+        Line("S3, DynamoDB, SQS, Lambda: compare all", 0, compared),
+        Line("S3: thumbnails", 0, dollars({"s3_storage": thumbnails})),
+        Line("DynamoDB: records, recoverable", 0, dollars({"dynamodb_storage": records, "dynamodb_recovery": records})),
+        Line("API Gateway, Lambda, logs: searches", 0, searches * _search()),
+        Line("API Gateway, Lambda, traffic: thumbnails", 0, searches * usage.thumbnails * _thumbnail()),
+        Line(
+            "CloudWatch, ECR: alarms, metrics, image",
+            0,
+            dollars({"alarms": counts["alarms"], "metrics": counts["metrics"], "images": sizes["image"]}),
+        ),
+    ]
+
+
+def domain_line(domain: Domain) -> Line:
+    """An OpenSearch domain costs the same, searched or not."""
+    month = domain.instances * (HOURS * dollars({domain.instance_type: 1}) + domain.volume * dollars({"volumes": 1}))
+    return Line(f"{domain.instances} × {domain.instance_type}, {domain.volume} GiB each", 0, month)
+
+
+def serverless_line(usage: Usage) -> Line:
+    """OpenSearch Serverless costs while it is awake: for the first sync, for searches, and for changed pictures."""
+    serverless = FIGURES["serverless"]
+    searching = min(24.0, usage.search_hours + serverless["idle_hours"]) if usage.searches_per_day else 0.0
+    indexing = _indexing_hours(usage.new_per_day, usage.embedding_seconds)
+    hours = DAYS * (serverless["search_units"] * searching + serverless["index_units"] * min(24.0, indexing))
+    once = serverless["index_units"] * _indexing_hours(usage.pictures, usage.embedding_seconds)
+    # On disk a vector takes about twice its size.
+    stored = usage.pictures * DIMENSION * 4 * 2 / 1e9
+    return Line(
+        f"OpenSearch Serverless, searched {usage.search_hours:g} hours a day",
+        dollars({"serverless_units": once}),
+        dollars({"serverless_units": hours, "serverless_storage": stored}),
+    )
+
+
+def vectors_that_fit(domain: Domain) -> int:
+    """How many vectors of 512 dimensions the domain's memory holds: half of it, and each vector twice in two zones."""
+    memory = FIGURES["instances"][domain.instance_type] / 2 * 1e9 * domain.instances
+    copies = 2 if domain.instances > 1 else 1
+    return int(memory / (GRAPH_OVERHEAD * (4 * DIMENSION + 8 * GRAPH_LINKS)) / copies)
+
+
+def table(usage: Usage, domain: Domain) -> list[str]:
+    """The lines to print."""
+    common = lines_without_store(usage)
+    stores = [domain_line(domain), serverless_line(usage)]
+    noted = [price["noted"] for price in PRICES.values()]
+    rows = [
+        f"{usage.pictures:,} pictures, {usage.searches_per_day:,g} searches and {usage.syncs_per_day:g} syncs a day, "
+        f"{usage.new_per_day:,g} new pictures a day.",
+        f"Dollars, list prices of us-east-1 noted from {min(noted)} to {max(noted)}.",
+        "",
+        _row("", "once", "a month"),
+        *(_row(line.name, f"{line.once:,.2f}", f"{line.month:,.2f}") for line in common),
+    ]
+    for store in stores:
+        once, month = (sum(getattr(line, name) for line in (*common, store)) for name in ("once", "month"))
+        rows += [
+            "",
+            _row(store.name, f"{store.once:,.2f}", f"{store.month:,.2f}"),
+            _row("  total with it", f"{once:,.2f}", f"{month:,.2f}"),
+        ]
+    if usage.pictures > vectors_that_fit(domain):
+        rows += ["", f"This domain holds {vectors_that_fit(domain):,} vectors in memory: choose a larger one."]
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.costs", description="What a deployment costs on AWS.")
+    add = parser.add_argument
+    add("--pictures", type=int, required=True)
+    add("--searches-per-day", type=float, required=True)
+    add("--new-per-day", type=float, default=0, help="pictures added or changed each day (default: 0)")
+    add("--syncs-per-day", type=float, default=1, help="of everything (default: 1)")
+    add("--search-hours", type=float, default=24, help="of a day, over which searches are spread (default: 24)")
+    add("--thumbnails", type=int, default=16, help="that are shown for each search (default: 16)")
+    add("--embedding-seconds", type=float, default=FIGURES["time"]["embedding_seconds"],
+        help="of one processor for a picture (default: %(default)s, CLIP ViT-B/32; lite: 0.02)")  # fmt: skip
+    add("--instances", type=int, default=2, help="of the domain (default: 2)")
+    add("--instance-type", choices=FIGURES["instances"], default="r7g.large.search", help="(default: %(default)s)")
+    add("--volume", type=int, default=20, help="of each instance, in GiB (default: 20)")
+    options = parser.parse_args(arguments)
+    usage = Usage(
+        options.pictures,
+        options.searches_per_day,
+        options.new_per_day,
+        options.syncs_per_day,
+        options.search_hours,
+        options.thumbnails,
+        options.embedding_seconds,
+    )
+    print("\n".join(table(usage, Domain(options.instances, options.instance_type, options.volume))))
+    return 0
+
+
+def _gb(function: str) -> float:
+    """The memory of a function in GB."""
+    return FIGURES["memory"][function] / MB_PER_GB
+
+
+def _embedding(seconds: float) -> float:
+    """Of one picture: a processor costs the same in a function of any size; the index worker waits meanwhile."""
+    processors = FIGURES["memory"]["embedder"] / FIGURES["memory"]["processor"]
+    waiting = seconds / processors + FIGURES["time"]["indexing_seconds"]
+    return dollars({"lambda_gb_seconds": seconds * _gb("processor") + waiting * _gb("worker")})
+
+
+def _sync_overhead() -> float:
+    return dollars(FIGURES["sync_without_pictures"])
+
+
+def _search() -> float:
+    """Of one search by text, without thumbnails."""
+    time, counts = FIGURES["time"], FIGURES["counts"]
+    return dollars(
+        {
+            "api_requests": 1,
+            "lambda_requests": 2,
+            "lambda_gb_seconds": time["search_seconds"] * _gb("api") + time["text_seconds"] * _gb("embedder"),
+            "dynamodb_reads": counts["searches_reads"],
+            "dynamodb_writes": counts["searches_writes"],
+            "logs": FIGURES["sizes"]["search_log"] / KB_PER_GB,
+        }
+    )
+
+
+def _thumbnail() -> float:
+    """Of one thumbnail that the API sends."""
+    return dollars(
+        {
+            "api_requests": 1,
+            "lambda_requests": 1,
+            "lambda_gb_seconds": FIGURES["time"]["thumbnail_seconds"] * _gb("api"),
+            "dynamodb_reads": 1,
+            "s3_get": 1,
+            "transfer": FIGURES["sizes"]["thumbnail"] / KB_PER_GB,
+            "logs": FIGURES["sizes"]["search_log"] / KB_PER_GB,
+        }
+    )
+
+
+def _indexing_hours(pictures: float, seconds: float) -> float:
+    """How long the index workers take for so many pictures, and the store stays awake after them."""
+    if not pictures:
+        return 0.0
+    processors = FIGURES["counts"]["index_workers"] * FIGURES["memory"]["embedder"] / FIGURES["memory"]["processor"]
+    return pictures * seconds / processors / 3600 + FIGURES["serverless"]["idle_hours"]
+
+
+def _row(name: str, once: str, month: str) -> str:
+    return f"{name:<50}{once:>10}{month:>12}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The local system under load: ``make bench SUITE=load``."""

@@ -1,0 +1,191 @@
+"""``make run`` as a process: one folder, another model and another store; and ``make index`` on the deployed system."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import index_folder
+from infra.java import find_java
+from infra.local_system import STACK_FILE, LocalSystem
+from infra.localhost import free_port
+from infra.maven import MavenError
+from infra.opensearch.distribution import distribution
+from tests.conftest import ROOT, SAMPLES
+from tests.e2e.harness import Caller
+from tests.embedder.tiny_clip import TINY_CLIP
+
+START_SECONDS = 240
+
+
+@dataclass
+class Folder:
+    """A folder of a local system that ``make run`` starts, each time on another port, searches once and stops."""
+
+    path: Path
+
+    def run(self, *options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "infra.run", "--once", "--port", str(free_port()), "--folder", str(self.path)]
+        return subprocess.run(
+            [*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=START_SECONDS, check=False
+        )
+
+    def run_successfully(self, *options: str) -> str:
+        done = self.run(*options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def stop_when_it_prints(self, text: str, *options: str) -> None:
+        """Starts it, and presses Ctrl-C at the first line with the text."""
+        command = [sys.executable, "-m", "infra.run", "--port", str(free_port()), "--folder", str(self.path)]
+        with subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert any(text in line for line in process.stdout)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+        # Python itself ends by the signal if it comes during an import.
+        assert process.returncode in (0, -signal.SIGINT)
+
+    @property
+    def system(self) -> LocalSystem:
+        system = LocalSystem.read(self.path)
+        assert system is not None
+        return system
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    folder = Folder(tmp_path_factory.mktemp("one-system") / "local")
+    folder.run_successfully()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def own_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder of one's own: any name, and a model.json that lists no files."""
+    path = tmp_path_factory.mktemp("models") / "My Model"
+    shutil.copytree(TINY_CLIP, path)
+    description = json.loads((path / "model.json").read_text())
+    description["files"] = {
+        "tokenizer.json": description["files"]["tokenizer.json"],
+        "vision.onnx": {},
+        "text.onnx": {},
+    }
+    (path / "model.json").write_text(json.dumps(description))
+    return str(path)
+
+
+def test_another_model_is_offered_and_changes_nothing_until_it_is_wanted(folder: Folder, own_model: str) -> None:
+    before = (folder.path / STACK_FILE).read_text()
+    done = folder.run("--model", own_model)
+
+    assert done.returncode == 1
+    assert "uses the model lite-1+d2 and the store sqlite" in done.stderr
+    assert "MIGRATE=yes" in done.stderr
+    assert (folder.path / STACK_FILE).read_text() == before
+
+
+def test_a_folder_of_ones_own_becomes_the_model_of_the_system_and_a_stopped_migration_continues(
+    folder: Folder, own_model: str
+) -> None:
+    before = folder.system
+    folder.stop_when_it_prints("Embedding every picture with tiny-clip-1+d2", "--model", own_model, "--migrate")
+    assert folder.system.migration == ["sync"]
+
+    printed = folder.run_successfully()
+
+    assert "50 in the catalogue, 50 in the store" in printed
+    after = folder.system
+    assert (after.model, after.model_version, after.migration) == (own_model, "tiny-clip-1+d2", [])
+    kept = ("token", "collection", "managed_collection")
+    assert [getattr(after, name) for name in kept] == [getattr(before, name) for name in kept]
+
+
+def test_the_folder_remembers_its_model(folder: Folder, own_model: str) -> None:
+    assert "Embedding" not in folder.run_successfully()
+    assert folder.system.model == own_model
+
+
+def test_a_model_json_without_a_key_is_reported_with_the_key(folder: Folder, own_model: str, tmp_path: Path) -> None:
+    shutil.copytree(own_model, tmp_path / "model")
+    description = json.loads((tmp_path / "model" / "model.json").read_text())
+    del description["name"]
+    (tmp_path / "model" / "model.json").write_text(json.dumps(description))
+    done = folder.run("--model", str(tmp_path / "model"))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "lacks 'name'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_another_store_is_filled_from_the_catalogue(folder: Folder) -> None:
+    try:
+        distribution()
+        find_java()
+    except (MavenError, ImportError, OSError) as error:
+        pytest.skip(str(error))
+    printed = folder.run_successfully("--store", "opensearch", "--migrate")
+
+    assert "Embedding" not in printed
+    assert "50 in the catalogue, 50 in the store" in printed
+    assert (folder.system.store, folder.system.migration) == ("opensearch", [])
+
+
+class TestAFolderOfPictures:
+    @pytest.fixture
+    def pictures(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "Pictures"
+        (folder / "2024" / "été").mkdir(parents=True)
+        for name in ("owl.jpg", "horses.jpg"):
+            shutil.copy(SAMPLES / "photos" / name, folder / "2024" / "été" / name)
+        shutil.copy(SAMPLES / "photos" / "owl.jpg", folder / "my owl.JPG")
+        (folder / "notes.jpg").write_text("dear diary")
+        return folder
+
+    @pytest.fixture
+    def index(self, stack: LocalSystem, pictures: Path, tmp_path: Path, capsys: Any) -> Any:
+        stack.write(tmp_path)
+
+        def run() -> str:
+            assert index_folder.main(["--folder", str(tmp_path), str(pictures)]) == 0
+            return str(capsys.readouterr().out)
+
+        return run
+
+    def test_it_is_searched_with_its_paths_and_again_only_what_has_changed_is_copied(
+        self, index: Any, pictures: Path, api: Caller, stack: LocalSystem
+    ) -> None:
+        printed = index()
+        assert "4 to copy, 0 gone" in printed
+        assert f"3 pictures of {pictures} can be searched." in printed
+        assert f"- not indexed: {pictures}/notes.jpg: not_an_image" in printed
+        collection = printed.split("COLLECTION=")[1].split()[0]
+        try:
+            uris = self.uris(api, collection)
+            assert uris == {
+                f"s3://pictures{pictures}/{name}" for name in ("2024/été/owl.jpg", "2024/été/horses.jpg", "my owl.JPG")
+            }
+            (pictures / "my owl.JPG").unlink()
+            shutil.copy(SAMPLES / "photos" / "pig.jpg", pictures / "pig.jpg")
+            assert "1 to copy, 1 gone" in index()
+            assert self.uris(api, collection) == uris - {f"s3://pictures{pictures}/my owl.JPG"} | {
+                f"s3://pictures{pictures}/pig.jpg"
+            }
+        finally:
+            assert api("DELETE", f"/api/collections/{collection}/").status_code == 202
+
+    def uris(self, api: Caller, collection: str) -> set[str]:
+        files = api.result("GET", "/api/search/", params={"query": "an owl", "collection": collection})["files"]
+        return {file["s3_uri"] for file in files}
+
+    def test_a_folder_without_pictures_is_refused(self, stack: LocalSystem, tmp_path: Path, capsys: Any) -> None:
+        stack.write(tmp_path)
+        (tmp_path / "empty").mkdir()
+        assert index_folder.main(["--folder", str(tmp_path), str(tmp_path / "empty")]) == 1
+        assert "There are no pictures in" in capsys.readouterr().err

@@ -1,0 +1,40 @@
+"""What a response shows has exactly the fields that the OpenAPI document describes."""
+
+from typing import Any
+
+import jsonschema
+import pytest
+
+from chalicelib.api import serializers
+from chalicelib.api.openapi.schemas import SCHEMAS
+from chalicelib.domain.files import FileState
+from chalicelib.domain.vectors import Hit, vector_document
+from tests.factories import NOW, a_collection, a_record, an_embedding
+
+URL = "https://similarix.example"
+COLLECTION = a_collection()
+INDEXED = a_record(COLLECTION, "pictures/owl.jpg")
+FAILED = a_record(
+    COLLECTION, "pictures/notes.jpg", embedding=None, state=FileState.FAILED, reason="not_an_image", detail="Not one."
+)
+FOUND = Hit(uuid=INDEXED.uuid, file=vector_document(INDEXED, an_embedding(), COLLECTION.bucket).file, distance=0.25)
+
+
+@pytest.mark.parametrize(
+    ("schema", "shown"),
+    [
+        ("FoundFile", serializers.hit(FOUND, URL)),
+        ("File", serializers.file(INDEXED, COLLECTION.bucket, URL)),
+        ("File", serializers.file(FAILED, COLLECTION.bucket, URL)),
+        ("Collection", serializers.collection(COLLECTION, NOW)),
+        ("SyncState", serializers.sync_status(COLLECTION, NOW)),
+    ],
+)
+def test_what_is_shown_conforms_to_its_schema(schema: str, shown: dict[str, Any]) -> None:
+    jsonschema.Draft202012Validator(SCHEMAS[schema]).validate(shown)
+
+
+def test_a_listed_file_has_the_fields_of_a_search_result_with_the_same_values() -> None:
+    found = serializers.hit(FOUND, URL)
+    del found["distance"]
+    assert found.items() <= serializers.file(INDEXED, COLLECTION.bucket, URL).items()
