@@ -60,7 +60,7 @@ class CollectionService:
         return collection
 
     def check(self, account: str, source: BucketDescription) -> AccessReport:
-        """Check the access to a bucket, before or after its role is created; stores nothing but the external id."""
+        """Check the access to a bucket, before or after its role is created; stores nothing of the bucket."""
         collection = self._on_bucket(account, source)
         problems = [_NO_ROLE] if source.role_arn is None else self.access_checker.check(collection)
         return AccessReport(collection, problems)

@@ -18,7 +18,7 @@ from typing import Any
 from chalicelib.adapters.factory import AWSAdapters
 from chalicelib.bootstrap import Services
 from chalicelib.domain.accounts import NewToken, Scope, Subscription
-from chalicelib.domain.collections import Collection
+from chalicelib.domain.collections import Collection, NewManagedCollection
 from chalicelib.domain.vectors import SearchOptions
 from chalicelib.services.authentication import Authentication, Caller
 from infra.admin.deployment import Deployment
@@ -74,19 +74,19 @@ def main() -> None:
         account = services.accounts.open("bench", Subscription("business"))
         secret, _ = services.accounts.issue_token(account.uuid, NewToken("bench", Scope.WRITE))
         measure_token_checks(services, clients, f"Token {secret}")
-        caller = services.authentication.caller(f"Token {secret}", writes=True)
-        collection = services.collections.create(caller, {"type": "managed", "name": "bench"})
+        caller = services.authentication.authenticate(f"Token {secret}", writes=True)
+        collection = services.collections.create(caller, NewManagedCollection("bench"))
         measure_searches(services, clients, f"Token {secret}")
         measure_uploads(services, clients, caller, collection)
 
 
 def measure_token_checks(services: Services, clients: CountingClients, header: str) -> None:
     """Measure the check of a token that is in the process's cache, and of one that is not."""
-    check = partial(services.authentication.caller, header, writes=False)
+    check = partial(services.authentication.authenticate, header, writes=False)
     figure("token_check_believed_ms", statistics.median(milliseconds(check, CACHED_REPETITIONS)), "ms")
 
     def check_uncached() -> Caller:
-        return Authentication(services.adapters.accounts, services.now).caller(header, writes=False)
+        return Authentication(services.adapters.accounts, services.now).authenticate(header, writes=False)
 
     figure("token_check_read_ms", statistics.median(milliseconds(check_uncached, REPETITIONS)), "ms")
     with clients.counting() as counts:
@@ -99,7 +99,7 @@ def measure_searches(services: Services, clients: CountingClients, header: str) 
     """Measure a text search with its token check: once with a token that is not cached, then many times."""
 
     def search() -> None:
-        caller = services.authentication.caller(header, writes=False)
+        caller = services.authentication.authenticate(header, writes=False)
         services.search.by_text(caller.account, "an owl", SearchOptions(limit=16))
 
     services.__dict__.pop("authentication", None)
