@@ -28,7 +28,7 @@ from urllib.parse import parse_qs
 from infra.emulator_journal import Journal, Message
 
 SAVE_SECONDS = 1.0  # between two saves of settings, and between two waits for the disk
-# Below the first, writes of objects are refused; below the second, every write: a search still notes a token's use.
+# Below the first, writes of objects are refused; below the second, those of items and messages, too.
 MIN_FREE_BYTES_FOR_OBJECTS, MIN_FREE_BYTES = 64_000_000, 16_000_000
 FREE_SPACE_SECONDS = 0.25  # for which a measured free space counts
 
@@ -351,7 +351,8 @@ def writes(request: Request) -> bool:
         return request["method"] in ("PUT", "POST") and request["has_key"]
     action = str(request["action"])
     if request["service"] == "dynamodb":
-        return action.startswith(("Put", "Update", "Transact", "BatchWrite")) and action != "TransactGetItems"
+        # Not UpdateItem: it adds little, and a search notes by it that its token is used.
+        return action in ("PutItem", "TransactWriteItems", "BatchWriteItem")
     return request["service"] == "sqs" and action.startswith("SendMessage")
 
 

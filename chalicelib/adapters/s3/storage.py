@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -30,9 +31,14 @@ class S3Storage:
         return self._managed
 
     def put(self, area: ManagedArea, key: str, body: bytes, content_type: str) -> ObjectInfo:
-        response = self._client.put_object(
-            Bucket=self._managed, Key=area.check(key), Body=body, ContentType=content_type
-        )
+        try:
+            response = self._client.put_object(
+                Bucket=self._managed, Key=area.check(key), Body=body, ContentType=content_type
+            )
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.SERVICE_UNAVAILABLE:
+                raise Unavailable("The storage takes no files at the moment. Try again later.") from error
+            raise
         return ObjectInfo(key, response["ETag"].strip('"'), len(body))
 
     def copy(self, area: ManagedArea, key: str, target: str, content_type: str, *, md5: str, upload: str) -> None:

@@ -9,10 +9,12 @@ from botocore.stub import Stubber
 
 from chalicelib.adapters.factory import S3_CLIENT
 from chalicelib.adapters.s3.sources import S3Sources
+from chalicelib.adapters.s3.storage import S3Storage
 from chalicelib.domain.collections import CollectionType
 from chalicelib.domain.embeddings import ReadFailure
-from chalicelib.domain.errors import SourceDenied, SourceUnavailable
+from chalicelib.domain.errors import SourceDenied, SourceUnavailable, Unavailable
 from chalicelib.domain.files import ObjectInfo
+from chalicelib.domain.uploads import ManagedArea
 from chalicelib.services.ports import Source
 from tests.factories import a_collection
 
@@ -117,3 +119,10 @@ def test_a_listing_whose_second_page_is_refused_raises_instead_of_ending(s3: Stu
     assert next(objects).key == "pictures/a.jpg"
     with pytest.raises(SourceUnavailable):
         next(objects)
+
+
+def test_storage_that_takes_no_files_now_is_unavailable(s3: Stubber) -> None:
+    area = ManagedArea("account", "collection")
+    s3.add_client_error("put_object", "SlowDown", http_status_code=503)
+    with pytest.raises(Unavailable, match="takes no files at the moment"):
+        S3Storage(s3.client, "managed", "thumbnails").put(area, area.prefixes[0] + "owl.jpg", b"an owl", "image/jpeg")

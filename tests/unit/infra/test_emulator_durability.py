@@ -23,7 +23,6 @@ def request(service: str, action: str = "", *, method: str = "POST", path: str =
     "stored",
     [
         request("dynamodb", "PutItem"),
-        request("dynamodb", "UpdateItem"),
         request("dynamodb", "BatchWriteItem"),
         request("dynamodb", "TransactWriteItems"),
         request("sqs", "SendMessage"),
@@ -43,6 +42,7 @@ def test_a_request_that_stores_something_writes_and_changes_no_settings(stored):
         request("dynamodb", "Query"),
         request("dynamodb", "TransactGetItems"),
         request("dynamodb", "DeleteItem"),
+        request("dynamodb", "UpdateItem"),
         request("sqs", "ReceiveMessage"),
         request("sqs", "DeleteMessage"),
         request("sqs", "ChangeMessageVisibility"),
