@@ -1,0 +1,59 @@
+"""One way to open a file, and the refusals of files that cannot be opened."""
+
+from io import BytesIO
+from typing import ClassVar
+
+from PIL import Image
+
+from embedder_container.colours import Colours
+from embedder_container.errors import Code, ItemError
+from embedder_container.formats import SUPPORTED_FORMATS
+
+UPRIGHT = 1
+
+
+class EncodedPicture:
+    """The bytes of a picture without metadata, with what its metadata said.
+
+    `orientation` is EXIF's number of the turn that the pixels need. `size` is set where the container says it before a
+    decoder allocates memory for it.
+    """
+
+    format: ClassVar[str]
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.orientation = UPRIGHT
+        self.colours = Colours()
+        self.size: tuple[int, int] = (0, 0)
+
+    def open(self) -> Image.Image:
+        """Return the image with its size and mode, its pixels not yet decoded."""
+        return Image.open(BytesIO(self.data), formats=(self.format,))
+
+    def load(self, image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+        """Decode the pixels; returns the image, and its alpha channel unless it is in the image itself."""
+        image.load()
+        return image, None
+
+    def refusal(self, error: Exception) -> ItemError:
+        """Return why the picture could not be opened or decoded."""
+        if isinstance(error, EOFError) or "truncated" in str(error):
+            return cut_short("its data ends before its last pixel")
+        return damaged("its header or its pixels cannot be decoded")
+
+
+def cut_short(what: str) -> ItemError:
+    """Return the refusal of a file that lacks bytes, which says what is missing."""
+    return ItemError(Code.TRUNCATED_IMAGE, f"the picture is cut short: {what}")
+
+
+def damaged(what: str) -> ItemError:
+    """Return the refusal of a file whose bytes are wrong."""
+    return ItemError(Code.TRUNCATED_IMAGE, f"the picture is damaged: {what}")
+
+
+def unsupported(kind: str) -> ItemError:
+    """Return the refusal of a whole file that is not read, by its name."""
+    supported = ", ".join(SUPPORTED_FORMATS)
+    return ItemError(Code.UNSUPPORTED_FORMAT, f"files of the kind {kind} are not supported; these are: {supported}")

@@ -1,0 +1,183 @@
+"""TIFF and BigTIFF: the first directory, reduced to the tags that say how pixels are stored."""
+
+import struct
+from io import BytesIO
+from typing import ClassVar
+
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+
+from embedder_container import limits
+from embedder_container.colours import Colours, to_eight_bits
+from embedder_container.errors import Code, ItemError
+from embedder_container.readers import exif
+from embedder_container.readers.exif import Entry, TiffHeader
+from embedder_container.readers.picture import EncodedPicture, cut_short, damaged, unsupported
+
+_WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANAR = 256, 257, 258, 259, 262, 277, 284
+_COLOUR_MAP, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _PROFILE = 320, 338, 339, 34675
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
+_PIECES = ((273, 279), (324, 325))  # offsets and byte counts, of strips and of tiles
+# With FillOrder, RowsPerStrip, options of fax and JPEG compressions, and how YCbCr and inks are stored.
+_KEPT = frozenset(
+    {*range(256, 260), 262, 266, 273, *range(277, 280), 284, 292, 293, 317, 320, *range(322, 326), 332, 338, 339, 347}
+    | {*range(512, 516), *range(519, 522), *range(529, 533)}
+)
+_PHOTOMETRICS = {
+    0: "grey",
+    1: "grey",
+    2: "RGB",
+    3: "palette",
+    4: "mask",
+    5: "CMYK",
+    6: "YCbCr",
+    8: "CIELAB",
+    9: "ICCLAB",
+    10: "ITULAB",
+    32844: "LogL",
+    32845: "LogLuv",
+}
+_SAMPLE_FORMATS = {1: "", 2: "signed ", 3: "floating-point ", 4: "untyped ", 5: "complex ", 6: "complex "}
+# Those that Pillow's libtiff cannot decompress, or that Pillow does not know.
+_COMPRESSIONS = {
+    9: "JBIG",
+    10: "JBIG",
+    32766: "NeXT",
+    32908: "PixarFilm",
+    32909: "PixarLog",
+    34661: "JBIG",
+    34676: "SGI LogLuv",
+    34677: "SGI LogLuv",
+    34712: "JPEG 2000",
+    34887: "LERC",
+    34892: "lossy JPEG (DNG)",
+    34933: "PNG",
+    34934: "JPEG XR",
+    50001: "WebP",
+    50002: "JPEG XL",
+    52546: "JPEG XL",
+}
+
+
+class TiffPicture(EncodedPicture):
+    format: ClassVar[str] = "TIFF"
+
+    def __init__(self, data: bytes) -> None:
+        header = exif.read_header(data)
+        if header is None:
+            raise cut_short("it ends inside its header")
+        self._file, self._header = data, header
+        self._entries: dict[int, Entry] = {}
+        for entry in exif.entries(data, header):
+            self._entries.setdefault(entry.tag, entry)
+        if not self._entries:
+            raise (
+                cut_short("its directory is missing")
+                if header.directory >= len(data)
+                else damaged("its directory cannot be read")
+            )
+        self._is_inverted = self._value(_PHOTOMETRIC, 0) == 0 and self._bits()[0] > 8
+        super().__init__(self._reduced())
+        self.size = (self._value(_WIDTH, 0), self._value(_LENGTH, 0))
+        self.orientation = exif.orientation(data)
+        self.colours = Colours(profile=self._profile())
+
+    def open(self) -> Image.Image:
+        if self._value(_TILE_WIDTH, 0) * self._value(_TILE_LENGTH, 0) > limits.MAX_TILE_PIXELS:
+            raise ItemError(
+                Code.TOO_MANY_PIXELS, f"a tile has more than {limits.MAX_TILE_PIXELS // 1_000_000} megapixels"
+            )
+        # Pillow's own reading of uncompressed planes takes each sample for 8 bits; libtiff's does not.
+        TiffImagePlugin.READ_LIBTIFF = self._value(_PLANAR, 1) == 2 and self._bits()[0] > 8
+        try:
+            return Image.open(BytesIO(self.data), formats=("TIFF",))
+        finally:
+            TiffImagePlugin.READ_LIBTIFF = False
+
+    def load(self, image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+        image.load()
+        return (ImageOps.invert(to_eight_bits(image)) if self._is_inverted else image), None
+
+    def refusal(self, error: Exception) -> ItemError:
+        if 0 in self.size:
+            return damaged("its directory says no size")
+        missing = self._missing_bytes()
+        if missing:
+            return cut_short(f"{missing:,} bytes of its pixels are missing")
+        compression = self._value(_COMPRESSION, 1)
+        if compression in _COMPRESSIONS:
+            return unsupported(f"TIFF with {_COMPRESSIONS[compression]} compression")
+        if isinstance(error, UnidentifiedImageError):
+            return unsupported(f"TIFF with {self._layout()}")
+        return damaged("its pixels cannot be decoded")
+
+    def _layout(self) -> str:
+        """Return how the pixels are stored, in words."""
+        bits, photometric = self._bits(), self._value(_PHOTOMETRIC, 0)
+        kind = _SAMPLE_FORMATS.get(self._value(_SAMPLE_FORMAT, 1), "unknown ")
+        colours = _PHOTOMETRICS.get(photometric, f"photometric interpretation {photometric}")
+        extra = f", {self._entries[_EXTRA_SAMPLES].count} of them extra" if _EXTRA_SAMPLES in self._entries else ""
+        samples = max(len(bits), self._value(_SAMPLES, 1))
+        compression = self._value(_COMPRESSION, 1)
+        known = compression in TiffImagePlugin.COMPRESSION_INFO
+        packing = "" if known else f", compression {compression}"
+        return f"{samples} {kind}samples of {'/'.join(map(str, sorted(set(bits))))} bits{extra} ({colours}{packing})"
+
+    def _bits(self) -> tuple[int, ...]:
+        entry = self._entries.get(_BITS)
+        return (entry and exif.integers(self._file, self._header, entry, most=64)) or (1,)
+
+    def _value(self, tag: int, default: int) -> int:
+        values = self._values(tag, most=1)
+        return values[0] if values else default
+
+    def _values(self, tag: int, most: int = 1 << 22) -> tuple[int, ...]:
+        entry = self._entries.get(tag)
+        return exif.integers(self._file, self._header, entry, most) if entry else ()
+
+    def _missing_bytes(self) -> int:
+        """Return how many bytes of strips or tiles are beyond the file's end."""
+        for offsets, counts in _PIECES:
+            pieces = list(zip(self._values(offsets), self._values(counts), strict=False))
+            if pieces:
+                return sum(max(0, min(count, offset + count - len(self._file))) for offset, count in pieces)
+            entry = self._entries.get(offsets)
+            if entry is not None and not self._values(offsets):
+                return max(0, entry.start + entry.count * exif.TYPE_BYTES[entry.type] - len(self._file))
+        return 0
+
+    def _profile(self) -> bytes | None:
+        entry = self._entries.get(_PROFILE)
+        if entry is None or entry.type not in (1, 7) or entry.count > limits.MAX_PROFILE_BYTES:
+            return None
+        return self._file[entry.start : entry.start + entry.count]
+
+    def _reduced(self) -> bytes:
+        """Return the file with another first directory at its end: the tags that are kept, two of them mended."""
+        order, big = self._header.order, self._header.is_big
+        kept = {tag: entry.raw for tag, entry in self._entries.items() if tag in _KEPT}
+        padding = bytes(-len(self._file) % 8)
+        place = len(self._file) + len(padding)
+        colour_map = b""
+        if self._is_inverted:
+            kept[_PHOTOMETRIC] = _entry(self._header, _PHOTOMETRIC, 1, struct.pack(order + "H", 1))
+        values = self._values(_COLOUR_MAP, most=3 * 65536)
+        if self._value(_PHOTOMETRIC, 0) == 3 and 0 < max(values, default=0) < 256:
+            # 8-bit values, where 16-bit ones belong: libtiff's tools recognise them in the same way.
+            colour_map = struct.pack(f"{order}{len(values)}H", *(257 * value for value in values))
+            kept[_COLOUR_MAP] = _entry(self._header, _COLOUR_MAP, len(values), struct.pack(order + "Q", place), place)
+            colour_map += bytes(-len(colour_map) % 8)
+        head = struct.pack(order + ("Q" if big else "H"), len(kept))
+        directory = head + b"".join(kept[tag] for tag in sorted(kept)) + bytes(8 if big else 4)
+        start = place + len(colour_map)
+        first = (b"II" if order == "<" else b"MM") + struct.pack(order + "H", 43 if big else 42)
+        first += struct.pack(order + "HHQ", 8, 0, start) if big else struct.pack(order + "I", start)
+        return b"".join([first, self._file[len(first) :], padding, colour_map, directory])
+
+
+def _entry(header: TiffHeader, tag: int, count: int, value: bytes, offset: int | None = None) -> bytes:
+    """Return a directory's entry of 16-bit numbers: a value inline, or the place of several."""
+    order, big = header.order, header.is_big
+    if offset is not None:
+        value = struct.pack(order + ("Q" if big else "I"), offset)
+    size = 8 if big else 4
+    return struct.pack(order + ("HHQ" if big else "HHI"), tag, 3, count) + value.ljust(size, b"\0")[:size]
