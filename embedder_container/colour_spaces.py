@@ -207,7 +207,7 @@ class ToneMapping:
         light = self._linear[band.reshape(-1, 3)]
         bt2020 = light @ self._to_bt2020.T
         brightest = bt2020.max(axis=1)
-        factor = np.float32(1)
+        factor = np.ones_like(brightest)
         if self._is_hlg:
             factor = _look_up(self._hlg_gain, bt2020 @ _LUMINANCE.astype(np.float32))
         factor = factor * _look_up(self._gain, brightest * factor / np.float32(self._brightest))

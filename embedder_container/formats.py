@@ -5,7 +5,7 @@ import re
 from embedder_container.readers import exif
 
 # Pillow can open many more: fewer decoders mean fewer security holes.
-SUPPORTED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
+SUPPORTED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF", "JPEG2000")
 _TIFF_SIGNATURES = tuple(order + magic for order in (b"II", b"MM") for magic in (b"*\0", b"\0*", b"+\0", b"\0+"))
 # HEIF stands for AVIF too: the file's boxes tell them apart.
 SIGNATURES = (
@@ -13,6 +13,8 @@ SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG2000"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"),
     *((signature, "TIFF") for signature in _TIFF_SIGNATURES),
 )
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
@@ -23,8 +25,6 @@ UNSUPPORTED_SIGNATURES = {
     b"icns": "icon",
     b"\xff\x0a": "JPEG XL",
     b"\x00\x00\x00\x0cJXL ": "JPEG XL",
-    b"\x00\x00\x00\x0cjP  ": "JPEG 2000",
-    b"\xff\x4f\xff\x51": "JPEG 2000",
     b"\x8aMNG\r\n\x1a\n": "MNG",
     b"\x8bJNG\r\n\x1a\n": "JNG",
     b"v/1\x01": "OpenEXR",

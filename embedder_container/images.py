@@ -27,6 +27,7 @@ from embedder_container.readers import heif
 from embedder_container.readers.bmp import BmpPicture
 from embedder_container.readers.gif import GifPicture
 from embedder_container.readers.jpeg import JpegPicture
+from embedder_container.readers.jpeg2000 import Jpeg2000Picture
 from embedder_container.readers.picture import EncodedPicture, unsupported
 from embedder_container.readers.png import PngPicture
 from embedder_container.readers.tiff import TiffPicture
@@ -42,6 +43,7 @@ _READERS: dict[str, type[EncodedPicture]] = {
     "WEBP": WebpPicture,
     "BMP": BmpPicture,
     "TIFF": TiffPicture,
+    "JPEG2000": Jpeg2000Picture,
 }
 
 # EXIF orientation to the transposition that turns the image upright.

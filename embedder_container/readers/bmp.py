@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from embedder_container.errors import ItemError
-from embedder_container.readers.picture import EncodedPicture, cut_short, damaged, unsupported
+from embedder_container.readers.picture import EncodedPicture, counted, cut_short, damaged, unsupported
 
 HEADER_SIZES = (12, 16, 40, 52, 56, 64, 108, 124)
 _RGB, _RLE8, _RLE4, _BIT_FIELDS, _JPEG, _PNG, _ALPHA_BIT_FIELDS = range(7)
@@ -23,6 +23,9 @@ class BmpPicture(EncodedPicture):
         super().__init__(data)
         if len(data) < 26:
             raise cut_short("it ends inside its header")
+        header: int
+        self._offset: int
+        self._bits: int
         self._offset, header = struct.unpack_from("<II", data, 10)
         if header not in HEADER_SIZES:
             raise damaged("its header has an unknown length")
@@ -59,13 +62,13 @@ class BmpPicture(EncodedPicture):
         if not self._has_fields:
             self._check_length()
             return super().open()
-        if not (0 < self.size[0] and 0 < self.size[1]):
+        if min(self.size) <= 0:
             raise damaged("its size is nothing")
         if any(not _is_field(mask) for mask in self._masks):
             raise damaged("its bit fields have gaps")
         self._check_length()
         image = Image.Image()
-        image._size = self.size  # type: ignore[attr-defined]
+        image._size = self.size
         return image
 
     def load(self, image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
@@ -102,7 +105,7 @@ class BmpPicture(EncodedPicture):
         needed = self._row_bytes() * (self.size[1] - 1) + (self.size[0] * self._bits + 7) // 8
         missing = self._pixels() + needed - len(self.data)
         if missing > 0:
-            raise cut_short(f"{missing:,} of {needed:,} bytes of its pixels are missing")
+            raise cut_short(f"it lacks {missing:,} of {counted(needed, 'byte')} of its pixels")
         self.data += bytes(3)
 
 
@@ -121,6 +124,8 @@ def _field(values: NDArray[np.uint32], mask: int) -> NDArray[np.uint8]:
     numbers = (values >> shift) & most
     if most > 255:
         bits = most.bit_length() - 8
-        return (numbers >> bits).astype(np.uint8)
-    table = np.array([round(255 * value / most) for value in range(most + 1)], np.uint8)
-    return table[numbers]
+        shifted: NDArray[np.uint8] = (numbers >> bits).astype(np.uint8)
+        return shifted
+    table: NDArray[np.uint8] = np.array([round(255 * value / most) for value in range(most + 1)], np.uint8)
+    scaled: NDArray[np.uint8] = table[numbers]
+    return scaled

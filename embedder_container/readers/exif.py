@@ -61,6 +61,16 @@ def entries(data: bytes, header: TiffHeader) -> Iterator[Entry]:
             yield Entry(tag, value_type, values, at + size - inline if length <= inline else offset, raw)
 
 
+def directory_end(data: bytes, header: TiffHeader) -> int:
+    """Return where the first directory says that it ends."""
+    head, size = ("Q", 20) if header.is_big else ("H", 12)
+    try:
+        (count,) = struct.unpack_from(header.order + head, data, header.directory)
+    except struct.error:
+        return len(data) + 1
+    return header.directory + struct.calcsize("<" + head) + size * int(count)
+
+
 def integers(data: bytes, header: TiffHeader, entry: Entry, most: int = 1 << 20) -> tuple[int, ...]:
     """Return an entry's values; empty if they are not whole numbers or are not all in the file."""
     code, count = _INTEGERS.get(entry.type), min(entry.count, most)

@@ -14,9 +14,9 @@ from embedder_container import limits
 from embedder_container.colour_spaces import from_code_points
 from embedder_container.colours import Colours
 from embedder_container.errors import Code, ItemError
-from embedder_container.readers import boxes, exif
+from embedder_container.readers import av1, boxes, exif
 from embedder_container.readers.boxes import Associations, Box, ItemFile
-from embedder_container.readers.picture import EncodedPicture, cut_short, damaged, unsupported
+from embedder_container.readers.picture import EncodedPicture, counted, cut_short, damaged, unsupported
 
 # Brands of picture sequences, which have no `meta` box: https://mp4ra.org/registered-types/brands
 SEQUENCE_BRANDS = (b"msf1", b"hevc", b"hevx", b"hevm", b"hevs", b"avcs", b"avis", b"jpgs", b"j2is", b"vvcs", b"evbs")
@@ -64,7 +64,7 @@ class _ItemPicture(EncodedPicture):
     def __init__(self, data: bytes, original: bytes, file: ItemFile) -> None:
         super().__init__(data)
         self._original_length, self._items = len(original), file
-        self.colours = _colours(file)
+        self.colours = _colours(original, file)
 
     def open(self) -> Image.Image:
         image = super().open()
@@ -77,7 +77,7 @@ class _ItemPicture(EncodedPicture):
         extents = [extent for item in coded for extent in self._items.extents.get(item, [])]
         missing = sum(max(0, min(length, start + length - self._original_length)) for start, length in extents)
         if missing:
-            return cut_short(f"{missing:,} bytes of its pixels are missing")
+            return cut_short(f"it lacks {counted(missing, 'byte')} of its pixels")
         if self._items.boxes and self._items.meta is not None and self._items.meta.end >= self._original_length:
             return cut_short("its pixels are missing")
         codec = self._items.codec()
@@ -158,13 +158,14 @@ def _without_metadata(data: bytes, file: ItemFile) -> bytes:
     return bytes(changed)
 
 
-def _colours(file: ItemFile) -> Colours:
+def _colours(data: bytes, file: ItemFile) -> Colours:
     """Return the primary picture's colours, or its first part's: the ICC profile, and the nclx code points."""
     profile, space = None, None
     peak = 0.0
     code_points: tuple[int, int] | None = None
     properties = file.item_properties(file.primary)
-    for item in file.coded_items()[:1]:
+    coded = file.coded_items()[:1]
+    for item in coded:
         properties += file.item_properties(item)
     for name, body in properties:
         if name == b"colr" and body[:4] in (b"prof", b"rICC") and len(body) - 4 <= limits.MAX_PROFILE_BYTES:
@@ -175,6 +176,9 @@ def _colours(file: ItemFile) -> Colours:
             peak = float(struct.unpack_from(">H", body)[0]) or peak
         elif name == b"mdcv" and len(body) >= 24:
             peak = peak or struct.unpack_from(">I", body, 16)[0] / 10_000
+    if code_points is None and file.codec() == "av01":
+        start, length = next((extent for item in coded for extent in file.extents.get(item, [])), (0, 0))
+        code_points = av1.code_points(data[start : start + length])
     if code_points is not None:
         space = from_code_points(*code_points, peak_nits=peak, is_video=True)
     return Colours(profile=profile, space=space)

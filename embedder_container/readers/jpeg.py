@@ -42,7 +42,7 @@ class JpegPicture(EncodedPicture):
 
     def __init__(self, data: bytes) -> None:
         kept, profile_parts, exif_block = [START], [], b""
-        self._frame, self._components, frame_body = 0, (), b""
+        self._frame, frame_body = 0, b""
         position, scan = 2, None
         while scan is None:
             found = _NEXT_MARKER.search(data, position)
@@ -68,7 +68,7 @@ class JpegPicture(EncodedPicture):
                 exif_block = exif_block + body[6:] if exif_block else body[6:]
             elif marker == _APP2 and body.startswith(_ICC) and len(body) > len(_ICC) + 2:
                 profile_parts.append(body[len(_ICC) :])
-            elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) or marker == 0xF7:
+            elif (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7:
                 self._frame, frame_body = marker, body
             if not _is_metadata(marker, body):
                 kept.append(struct.pack(">BBH", 0xFF, marker, length) + body)
@@ -77,7 +77,7 @@ class JpegPicture(EncodedPicture):
             raise cut_short("it ends before its first scan")
         super().__init__(b"".join([*kept, data[scan:]]))
         self._scans_from = sum(map(len, kept))
-        self._components = tuple(frame_body[6::3])
+        self._components: tuple[int, ...] = tuple(frame_body[6::3])
         self.orientation = exif.orientation(exif_block)
         self.colours = Colours(profile=_joined(profile_parts))
 

@@ -43,6 +43,11 @@ class EncodedPicture:
         return damaged("its header or its pixels cannot be decoded")
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is 1."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def cut_short(what: str) -> ItemError:
     """Return the refusal of a file that lacks bytes, which says what is missing."""
     return ItemError(Code.TRUNCATED_IMAGE, f"the picture is cut short: {what}")

@@ -91,7 +91,7 @@ class PngPicture(EncodedPicture):
             return image, alpha
         return self._with_eight_bits(image), None
 
-    def refusal(self, error: Exception) -> ItemError:
+    def refusal(self, error: Exception) -> ItemError:  # noqa: ARG002 - the base says more with it
         expected, found, is_damaged = self._pixel_bytes()
         if is_damaged:
             return damaged(f"its compressed pixels are wrong after {found:,} of {expected:,} bytes")
@@ -161,7 +161,7 @@ def _passes(width: int, height: int, is_interlaced: bool) -> list[tuple[int, int
 
 
 def _colours(chunks: dict[bytes, bytes]) -> Colours:
-    """Return the colours that the chunks declare: cICP before iCCP, sRGB, gAMA and cHRM, as PNG's third edition says."""
+    """Return the colours that the chunks declare: cICP before iCCP, sRGB, gAMA and cHRM (PNG, third edition, 4.3)."""
     space = _coded_space(chunks)
     if space is not None:
         return Colours(space=space)

@@ -11,12 +11,14 @@ from embedder_container.colours import Colours, to_eight_bits
 from embedder_container.errors import Code, ItemError
 from embedder_container.readers import exif
 from embedder_container.readers.exif import Entry, TiffHeader
-from embedder_container.readers.picture import EncodedPicture, cut_short, damaged, unsupported
+from embedder_container.readers.picture import EncodedPicture, counted, cut_short, damaged, unsupported
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANAR = 256, 257, 258, 259, 262, 277, 284
 _COLOUR_MAP, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _PROFILE = 320, 338, 339, 34675
-_TILE_WIDTH, _TILE_LENGTH = 322, 323
+_TILE_WIDTH, _TILE_LENGTH, _ROWS, _OLD_JPEG, _JPEG_TABLES = 322, 323, 278, 513, 347
 _PIECES = ((273, 279), (324, 325))  # offsets and byte counts, of strips and of tiles
+# Of these a value that is not in the file is a part of the picture.
+_ESSENTIAL = (_BITS, _COLOUR_MAP, _JPEG_TABLES, *(tag for pair in _PIECES for tag in pair))
 # With FillOrder, RowsPerStrip, options of fax and JPEG compressions, and how YCbCr and inks are stored.
 _KEPT = frozenset(
     {*range(256, 260), 262, 266, 273, *range(277, 280), 284, 292, 293, 317, 320, *range(322, 326), 332, 338, 339, 347}
@@ -69,19 +71,22 @@ class TiffPicture(EncodedPicture):
         self._entries: dict[int, Entry] = {}
         for entry in exif.entries(data, header):
             self._entries.setdefault(entry.tag, entry)
-        if not self._entries:
-            raise (
-                cut_short("its directory is missing")
-                if header.directory >= len(data)
-                else damaged("its directory cannot be read")
-            )
-        self._is_inverted = self._value(_PHOTOMETRIC, 0) == 0 and self._bits()[0] > 8
-        super().__init__(self._reduced())
+        if header.directory >= len(data):
+            raise cut_short("its directory is missing")
         self.size = (self._value(_WIDTH, 0), self._value(_LENGTH, 0))
+        self._check_directory()
+        self._is_inverted = self._value(_PHOTOMETRIC, 0) == 0 and self._bits()[0] > 8
+        # Before a directory is put where the missing bytes would be.
+        self._missing = self._missing_bytes()
+        size = self.size
+        super().__init__(self._reduced())
+        self.size = size
         self.orientation = exif.orientation(data)
         self.colours = Colours(profile=self._profile())
 
     def open(self) -> Image.Image:
+        if self._missing:
+            raise cut_short(f"it lacks {counted(self._missing, 'byte')} of its pixels")
         if self._value(_TILE_WIDTH, 0) * self._value(_TILE_LENGTH, 0) > limits.MAX_TILE_PIXELS:
             raise ItemError(
                 Code.TOO_MANY_PIXELS, f"a tile has more than {limits.MAX_TILE_PIXELS // 1_000_000} megapixels"
@@ -98,11 +103,6 @@ class TiffPicture(EncodedPicture):
         return (ImageOps.invert(to_eight_bits(image)) if self._is_inverted else image), None
 
     def refusal(self, error: Exception) -> ItemError:
-        if 0 in self.size:
-            return damaged("its directory says no size")
-        missing = self._missing_bytes()
-        if missing:
-            return cut_short(f"{missing:,} bytes of its pixels are missing")
         compression = self._value(_COMPRESSION, 1)
         if compression in _COMPRESSIONS:
             return unsupported(f"TIFF with {_COMPRESSIONS[compression]} compression")
@@ -134,16 +134,44 @@ class TiffPicture(EncodedPicture):
         entry = self._entries.get(tag)
         return exif.integers(self._file, self._header, entry, most) if entry else ()
 
+    def _check_directory(self) -> None:
+        """Refuse a file whose directory does not say where its pixels are or how they are stored."""
+        for tag in _ESSENTIAL:
+            entry = self._entries.get(tag)
+            if entry is not None and not self._is_whole(entry):
+                raise cut_short("its directory is not complete")
+        has_pieces = any(offsets in self._entries for offsets, _ in _PIECES) or _OLD_JPEG in self._entries
+        if 0 in self.size or not has_pieces:
+            is_cut = exif.directory_end(self._file, self._header) > len(self._file)
+            raise cut_short("its directory is not complete") if is_cut else damaged("its directory cannot be read")
+
+    def _is_whole(self, entry: Entry) -> bool:
+        return entry.start + entry.count * exif.TYPE_BYTES[entry.type] <= len(self._file)
+
     def _missing_bytes(self) -> int:
         """Return how many bytes of strips or tiles are beyond the file's end."""
-        for offsets, counts in _PIECES:
-            pieces = list(zip(self._values(offsets), self._values(counts), strict=False))
-            if pieces:
-                return sum(max(0, min(count, offset + count - len(self._file))) for offset, count in pieces)
-            entry = self._entries.get(offsets)
-            if entry is not None and not self._values(offsets):
-                return max(0, entry.start + entry.count * exif.TYPE_BYTES[entry.type] - len(self._file))
-        return 0
+        (offset_tag, count_tag) = next((pair for pair in _PIECES if pair[0] in self._entries), _PIECES[0])
+        offsets, counts = self._values(offset_tag), self._values(count_tag)
+        if self._value(_COMPRESSION, 1) == 1:
+            # Counts of uncompressed pixels may be absent or wrong: the size says how many there are.
+            counts = tuple(self._raw_bytes(number, len(offsets)) for number in range(len(offsets)))
+        return sum(
+            max(0, min(count, offset + count - len(self._file))) for offset, count in zip(offsets, counts, strict=False)
+        )
+
+    def _raw_bytes(self, number: int, pieces: int) -> int:
+        """Return the bytes of an uncompressed strip or tile."""
+        bits = self._bits()
+        samples = max(self._value(_SAMPLES, 1), len(bits))
+        planes = samples if self._value(_PLANAR, 1) == 2 else 1
+        bits_per_pixel = bits[0] if planes > 1 else bits[0] * samples if len(bits) == 1 else sum(bits)
+        width, length = self.size
+        if _TILE_WIDTH in self._entries:
+            return (self._value(_TILE_WIDTH, 0) * bits_per_pixel + 7) // 8 * self._value(_TILE_LENGTH, 0)
+        strips = max(1, pieces // planes)
+        rows = min(self._value(_ROWS, length) or length, length)
+        rows_here = min(rows, max(0, length - number % strips * rows))
+        return (width * bits_per_pixel + 7) // 8 * rows_here
 
     def _profile(self) -> bytes | None:
         entry = self._entries.get(_PROFILE)
@@ -154,7 +182,7 @@ class TiffPicture(EncodedPicture):
     def _reduced(self) -> bytes:
         """Return the file with another first directory at its end: the tags that are kept, two of them mended."""
         order, big = self._header.order, self._header.is_big
-        kept = {tag: entry.raw for tag, entry in self._entries.items() if tag in _KEPT}
+        kept = {tag: entry.raw for tag, entry in self._entries.items() if tag in _KEPT and self._is_whole(entry)}
         padding = bytes(-len(self._file) % 8)
         place = len(self._file) + len(padding)
         colour_map = b""

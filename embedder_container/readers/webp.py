@@ -9,7 +9,7 @@ from embedder_container import limits
 from embedder_container.colours import Colours
 from embedder_container.errors import Code, ItemError
 from embedder_container.readers import exif
-from embedder_container.readers.picture import EncodedPicture, cut_short, damaged
+from embedder_container.readers.picture import EncodedPicture, counted, cut_short, damaged
 
 _PICTURES = (b"VP8 ", b"VP8L", b"ANMF")
 _NEEDED = (b"ANIM", b"ALPH", *_PICTURES)
@@ -42,7 +42,7 @@ class WebpPicture(EncodedPicture):
             position += 8 + length + length % 2
         self._refusal: ItemError | None = None
         if missing and not frames:
-            self._refusal = cut_short(f"{missing:,} bytes of its pixels are missing")
+            self._refusal = cut_short(f"it lacks {counted(missing, 'byte')} of its pixels")
         elif not picture:
             is_cut = int.from_bytes(data[4:8], "little") + 8 > len(data)
             self._refusal = cut_short("it ends before its pixels") if is_cut else damaged("it has no pixels")
@@ -59,7 +59,7 @@ class WebpPicture(EncodedPicture):
             raise self._refusal
         return super().open()
 
-    def refusal(self, error: Exception) -> ItemError:
+    def refusal(self, error: Exception) -> ItemError:  # noqa: ARG002 - the base says more with it
         return damaged("its pixels cannot be decoded")
 
 
