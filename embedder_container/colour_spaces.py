@@ -167,15 +167,14 @@ def from_code_points(
 def from_gamma(gamma: float | None, chromaticities: Chromaticities | None) -> ColourSpace | None:
     """Return the colour space of PNG's gAMA and cHRM; None if they declare nothing that can be used.
 
-    As in Chromium, cHRM alone declares nothing, and a gamma of 1/2.2 alone is sRGB's curve.
+    As in Chromium, cHRM alone declares nothing, both declare nothing if cHRM is damaged, and a gamma of 1/2.2 alone is
+    sRGB's curve.
     """
-    if not gamma or gamma <= 0:
+    if not gamma or gamma <= 0 or (chromaticities is not None and not _is_valid(chromaticities)):
         return None
-    if chromaticities is None or not _is_valid(chromaticities):
-        if abs(gamma / SRGB_GAMMA - 1) < GAMMA_TOLERANCE:
-            return None
-        chromaticities = SRGB_PRIMARIES
-    return ColourSpace(chromaticities, Curve(1 / gamma))
+    if chromaticities is None and abs(gamma / SRGB_GAMMA - 1) < GAMMA_TOLERANCE:
+        return None
+    return ColourSpace(chromaticities or SRGB_PRIMARIES, Curve(1 / gamma))
 
 
 class ToneMapping:

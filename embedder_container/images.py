@@ -4,6 +4,7 @@ A change here that changes pixels raises `DECODE_VERSION`. A codec may crash or 
 which runs in a process of its own, may call `decode` on an untrusted file.
 """
 
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -28,7 +29,7 @@ from embedder_container.readers.bmp import BmpPicture
 from embedder_container.readers.gif import GifPicture
 from embedder_container.readers.jpeg import JpegPicture
 from embedder_container.readers.jpeg2000 import Jpeg2000Picture
-from embedder_container.readers.picture import EncodedPicture, unsupported
+from embedder_container.readers.picture import EncodedPicture, damaged, unsupported
 from embedder_container.readers.png import PngPicture
 from embedder_container.readers.tiff import TiffPicture
 from embedder_container.readers.webp import WebpPicture
@@ -104,10 +105,13 @@ def decode(data: bytes, shortest: int = 0, wait_for_memory: Callable[[int], obje
 def _pictures(data: bytes) -> Iterator[EncodedPicture]:
     """Return the ways to open the file, the likeliest first: the next one is tried where one fails."""
     format_name = recognise(data)
-    if format_name == "HEIF":
-        yield from heif.pictures(data)
-    elif format_name is not None:
-        yield _READERS[format_name](data)
+    try:
+        if format_name == "HEIF":
+            yield from heif.pictures(data)
+        elif format_name is not None:
+            yield _READERS[format_name](data)
+    except (struct.error, IndexError, OverflowError) as error:  # of numbers that no honest container has
+        raise damaged("its header cannot be read") from error
 
 
 def _decode(picture: EncodedPicture, shortest: int, wait_for_memory: Callable[[int], object]) -> DecodedImage:

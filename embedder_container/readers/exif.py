@@ -39,7 +39,8 @@ def read_header(data: bytes) -> TiffHeader | None:
     if order is None or magic is None or len(data) < (16 if magic == 43 else 8):
         return None
     (directory,) = struct.unpack_from(order + ("Q" if magic == 43 else "I"), data, 8 if magic == 43 else 4)
-    return TiffHeader(order, magic == 43, directory)
+    # A place that no offset can have is as good as one beyond the end.
+    return TiffHeader(order, magic == 43, min(directory, len(data)))
 
 
 def entries(data: bytes, header: TiffHeader) -> Iterator[Entry]:

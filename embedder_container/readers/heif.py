@@ -31,6 +31,7 @@ _CODECS = {
     "mski": "a mask",
 }
 _METADATA_TYPES = ("Exif", "mime")
+_MAX_BRANDS_BYTES = 1024
 _ALPHA = b"auxiliary:alpha"
 
 
@@ -134,7 +135,7 @@ def _load_heif_plugin() -> bool:
 
 def _brands(data: bytes, file: ItemFile) -> list[bytes]:
     """Return the major brand and the compatible ones."""
-    end = file.boxes[0].end if file.boxes else 0
+    end = min(file.boxes[0].end, _MAX_BRANDS_BYTES) if file.boxes else 0
     return [data[8:12], *(data[at : at + 4] for at in range(16, end - 3, 4))]
 
 
@@ -142,7 +143,7 @@ def _with_brand(data: bytes, known: tuple[bytes, ...], brand: bytes) -> bytes:
     """Return the file with this brand, major and first compatible one, if its major brand says too little."""
     if data[8:12] in known and data[8:12] not in (b"mif1", b"msf1"):
         return data
-    size = int.from_bytes(data[:4], "big")
+    size = min(int.from_bytes(data[:4], "big"), _MAX_BRANDS_BYTES)
     first = brand if size >= 20 and brand not in [data[at : at + 4] for at in range(16, size - 3, 4)] else data[16:20]
     return data[:8] + brand + data[12:16] + first + data[20:]
 

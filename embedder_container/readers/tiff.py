@@ -10,13 +10,14 @@ from embedder_container import limits
 from embedder_container.colours import Colours, to_eight_bits
 from embedder_container.errors import Code, ItemError
 from embedder_container.readers import exif
-from embedder_container.readers.exif import Entry, TiffHeader
+from embedder_container.readers.exif import Entry
 from embedder_container.readers.picture import EncodedPicture, counted, cut_short, damaged, unsupported
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANAR = 256, 257, 258, 259, 262, 277, 284
 _COLOUR_MAP, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _PROFILE = 320, 338, 339, 34675
 _TILE_WIDTH, _TILE_LENGTH, _ROWS, _OLD_JPEG, _JPEG_TABLES = 322, 323, 278, 513, 347
 _PIECES = ((273, 279), (324, 325))  # offsets and byte counts, of strips and of tiles
+_LONG8, _MAX_LONG = (16, 17, 18), 0xFFFFFFFF
 # Of these a value that is not in the file is a part of the picture.
 _ESSENTIAL = (_BITS, _COLOUR_MAP, _JPEG_TABLES, *(tag for pair in _PIECES for tag in pair))
 # With FillOrder, RowsPerStrip, options of fax and JPEG compressions, and how YCbCr and inks are stored.
@@ -75,7 +76,7 @@ class TiffPicture(EncodedPicture):
             raise cut_short("its directory is missing")
         self.size = (self._value(_WIDTH, 0), self._value(_LENGTH, 0))
         self._check_directory()
-        self._is_inverted = self._value(_PHOTOMETRIC, 0) == 0 and self._bits()[0] > 8
+        self._is_inverted = self._value(_PHOTOMETRIC, 1) == 0 and self._bits()[0] > 8
         # Before a directory is put where the missing bytes would be.
         self._missing = self._missing_bytes()
         size = self.size
@@ -180,32 +181,42 @@ class TiffPicture(EncodedPicture):
         return self._file[entry.start : entry.start + entry.count]
 
     def _reduced(self) -> bytes:
-        """Return the file with another first directory at its end: the tags that are kept, two of them mended."""
-        order, big = self._header.order, self._header.is_big
-        kept = {tag: entry.raw for tag, entry in self._entries.items() if tag in _KEPT and self._is_whole(entry)}
-        padding = bytes(-len(self._file) % 8)
-        place = len(self._file) + len(padding)
-        colour_map = b""
-        if self._is_inverted:
-            kept[_PHOTOMETRIC] = _entry(self._header, _PHOTOMETRIC, 1, struct.pack(order + "H", 1))
-        values = self._values(_COLOUR_MAP, most=3 * 65536)
-        if self._value(_PHOTOMETRIC, 0) == 3 and 0 < max(values, default=0) < 256:
-            # 8-bit values, where 16-bit ones belong: libtiff's tools recognise them in the same way.
-            colour_map = struct.pack(f"{order}{len(values)}H", *(257 * value for value in values))
-            kept[_COLOUR_MAP] = _entry(self._header, _COLOUR_MAP, len(values), struct.pack(order + "Q", place), place)
-            colour_map += bytes(-len(colour_map) % 8)
-        head = struct.pack(order + ("Q" if big else "H"), len(kept))
-        directory = head + b"".join(kept[tag] for tag in sorted(kept)) + bytes(8 if big else 4)
-        start = place + len(colour_map)
-        first = (b"II" if order == "<" else b"MM") + struct.pack(order + "H", 43 if big else 42)
-        first += struct.pack(order + "HHQ", 8, 0, start) if big else struct.pack(order + "I", start)
-        return b"".join([first, self._file[len(first) :], padding, colour_map, directory])
+        """Return the file as a TIFF (not a BigTIFF) with another first directory at its end: the tags that are kept."""
+        order = self._header.order
+        end = len(self._file) + len(self._file) % 2
+        entries, values = [], b""
+        for tag in sorted(_KEPT & self._entries.keys()):
+            entry = self._entries[tag]
+            if not self._is_whole(entry):
+                continue
+            value_type, count, raw = entry.type, entry.count, self._mended(entry)
+            if raw is None and not self._header.is_big:
+                entries.append(entry.raw)
+                continue
+            if raw is None:
+                raw = self._file[entry.start : entry.start + count * exif.TYPE_BYTES[value_type]]
+                if value_type in _LONG8:
+                    # A file of MAX_FILE_BYTES has no place or length that needs 64 bits.
+                    value_type = 4
+                    numbers = (min(value & _MAX_LONG, _MAX_LONG) for value in self._values(tag))
+                    raw = struct.pack(f"{order}{count}I", *numbers)
+            if len(raw) > 4:
+                place, values = end + len(values), values + raw + bytes(len(raw) % 2)
+                raw = struct.pack(order + "I", place)
+            entries.append(struct.pack(order + "HHI", tag, value_type, count) + raw.ljust(4, b"\0"))
+        directory = struct.pack(order + "H", len(entries)) + b"".join(entries) + bytes(4)
+        first = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, end + len(values))
+        padding = bytes(end - len(self._file))
+        return b"".join([first, self._file[len(first) :], padding, values, directory])
 
-
-def _entry(header: TiffHeader, tag: int, count: int, value: bytes, offset: int | None = None) -> bytes:
-    """Return a directory's entry of 16-bit numbers: a value inline, or the place of several."""
-    order, big = header.order, header.is_big
-    if offset is not None:
-        value = struct.pack(order + ("Q" if big else "I"), offset)
-    size = 8 if big else 4
-    return struct.pack(order + ("HHQ" if big else "HHI"), tag, 3, count) + value.ljust(size, b"\0")[:size]
+    def _mended(self, entry: Entry) -> bytes | None:
+        """Return the right values of a tag; None where they are right as they are."""
+        order = self._header.order
+        if entry.tag == _PHOTOMETRIC and self._is_inverted:
+            return struct.pack(order + {1: "B", 4: "I"}.get(entry.type, "H"), 1)
+        if entry.tag == _COLOUR_MAP and entry.type == 3:
+            values = self._values(_COLOUR_MAP)
+            if 0 < max(values, default=0) < 256:
+                # 8-bit values, where 16-bit ones belong: libtiff's tools recognise them in the same way.
+                return struct.pack(f"{order}{len(values)}H", *(257 * value for value in values))
+        return None

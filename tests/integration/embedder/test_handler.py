@@ -25,7 +25,7 @@ def image_event(data: bytes) -> dict[str, str]:
 
 def test_texts_are_embedded_in_order_with_model_version_and_dimension(unloaded_embedder: Embedder) -> None:
     response = handle_event({"op": "embed_texts", "texts": ["an owl", "a bison"]}, unloaded_embedder)
-    assert (response["model"], response["dimension"]) == ("lite-1+d2", 512)
+    assert (response["model"], response["dimension"]) == ("lite-1+d3", 512)
     assert [set(result) for result in response["results"]] == [{"vector"}, {"vector"}]
     assert len(base64.b64decode(response["results"][0]["vector"])) == 4 * 512
     swapped = handle_event({"op": "embed_texts", "texts": ["a bison", "an owl"]}, unloaded_embedder)

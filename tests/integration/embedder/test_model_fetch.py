@@ -216,5 +216,5 @@ def test_a_model_that_is_added_to_the_registry_is_fetched_verified_and_embeds(
     capsys.readouterr()
     assert embed(["--model", "my-clip", "--text", "dog"], environ) == 0
     line = json.loads(capsys.readouterr().out)
-    assert (line["model"], line["dimension"]) == ("my-clip-1+d2", 32)
+    assert (line["model"], line["dimension"]) == ("my-clip-1+d3", 32)
     np.testing.assert_allclose(line["vector"], REFERENCE["texts"][0]["embedding"], atol=1e-4)
