@@ -42,6 +42,7 @@ UNSUPPORTED_SIGNATURES = {
 # Tags of a TIFF's first directory: https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf, and DNG's.
 _SUBFILE, _COMPRESSION, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 254, 259, 262, 330, 50706
 _MAKER_COMPRESSIONS = (32767, 32769, 32770, 34713, 65000, 65535)  # Sony, Epson, Samsung, Nikon, Kodak, Pentax
+_CR2_DIRECTORY = b"\x10\0\0\0"
 _COLOUR_FILTER_ARRAY = 32803
 # What may precede the first element of XML: white space, declarations and instructions, comments, a document type.
 _SVG_PROLOGUE = re.compile(
@@ -64,14 +65,19 @@ def recognise(data: bytes) -> str | None:
     return "BMP" if _is_bmp(head) else None
 
 
-def unsupported_format(data: bytes) -> str | None:
-    """Return the name of a known format that is not supported; None for any other file."""
+def unsupported_format(data: bytes, format_name: str | None) -> str | None:
+    """Return the name of a known format that is not supported; None for any other file.
+
+    `format_name` is what `recognise` returned: camera raw files are formally TIFF or share HEIF's first box.
+    """
+    if format_name == "TIFF":
+        return _raw_format(data)
+    if format_name == "HEIF":
+        return "camera raw (CR3)" if data[8:12] == b"crx " else None
+    if format_name is not None:
+        return None
     name = next((name for start, name in UNSUPPORTED_SIGNATURES.items() if data.startswith(start)), None)
-    if name is None and data[4:12] == b"ftypcrx ":
-        return "camera raw (CR3)"
-    if name is None and _is_svg(data):
-        return "SVG"
-    return name or _raw_format(data)
+    return name or ("SVG" if _is_svg(data) else None)
 
 
 def _is_bmp(head: bytes) -> bool:
@@ -97,7 +103,7 @@ def _raw_format(data: bytes) -> str | None:
     header = exif.read_header(data)
     if header is None:
         return None
-    if data[8:11] == b"CR\2" and header.directory == 16:
+    if data[8:11] == b"CR\2" and data[4:8] == _CR2_DIRECTORY:
         return "camera raw (CR2)"
     tags: dict[int, int] = {}
     for entry in exif.entries(data, header):

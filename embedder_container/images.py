@@ -89,10 +89,11 @@ def decode(data: bytes, shortest: int = 0, wait_for_memory: Callable[[int], obje
         raise ItemError(Code.EMPTY, "the file is empty")
     if len(data) > limits.MAX_FILE_BYTES:
         raise ItemError(Code.TOO_LARGE, limits.TOO_LARGE_MESSAGE)
-    if format_name := unsupported_format(data):
-        raise unsupported(format_name)
+    format_name = recognise(data)
+    if other_name := unsupported_format(data, format_name):
+        raise unsupported(other_name)
     failure: ItemError | None = None
-    for picture in _pictures(data):
+    for picture in _pictures(data, format_name):
         try:
             return _decode(picture, shortest, wait_for_memory)
         except ItemError as error:
@@ -102,9 +103,8 @@ def decode(data: bytes, shortest: int = 0, wait_for_memory: Callable[[int], obje
     raise failure or ItemError(Code.NOT_AN_IMAGE, "the file is not a picture")
 
 
-def _pictures(data: bytes) -> Iterator[EncodedPicture]:
+def _pictures(data: bytes, format_name: str | None) -> Iterator[EncodedPicture]:
     """Return the ways to open the file, the likeliest first: the next one is tried where one fails."""
-    format_name = recognise(data)
     try:
         if format_name == "HEIF":
             yield from heif.pictures(data)

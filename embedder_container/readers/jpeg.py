@@ -3,7 +3,7 @@
 import re
 import struct
 from io import BytesIO
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from PIL import Image, ImageChops
 
@@ -11,7 +11,7 @@ from embedder_container import limits
 from embedder_container.colours import Colours
 from embedder_container.errors import Code, ItemError
 from embedder_container.readers import exif
-from embedder_container.readers.picture import EncodedPicture, cut_short, damaged, unsupported
+from embedder_container.readers.picture import EncodedPicture, JoinedFile, cut_short, damaged, unsupported
 
 START, END = b"\xff\xd8", b"\xff\xd9"
 _SOS, _APP0, _APP1, _APP2, _APP14, _COMMENT = 0xDA, 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
@@ -75,8 +75,8 @@ class JpegPicture(EncodedPicture):
         _check_frame(self._frame, frame_body)
         if scan is None:
             raise cut_short("it ends before its first scan")
-        super().__init__(b"".join([*kept, data[scan:]]))
-        self._scans_from = sum(map(len, kept))
+        super().__init__(data)
+        self._head, self._scan = b"".join(kept), scan
         self._components: tuple[int, ...] = tuple(frame_body[6::3])
         self.orientation = exif.orientation(exif_block)
         self.colours = Colours(profile=_joined(profile_parts))
@@ -86,9 +86,12 @@ class JpegPicture(EncodedPicture):
         return self._frame in _PROGRESSIVE
 
     def open(self) -> Image.Image:
-        if self.is_progressive and self.data.count(b"\xff\xda") > limits.MAX_JPEG_SCANS:
+        if self.is_progressive and self.data.count(b"\xff\xda", self._scan) > limits.MAX_JPEG_SCANS:
             raise ItemError(Code.TOO_COSTLY, f"the picture has more than {limits.MAX_JPEG_SCANS} scans")
         return super().open()
+
+    def file(self) -> Any:
+        return JoinedFile(self._head, self.data, self._scan)
 
     def load(self, image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
         try:
@@ -98,7 +101,7 @@ class JpegPicture(EncodedPicture):
                 raise
             size = image.size
             image.close()
-            self.data = self._completed()
+            self._head, self.data, self._scan = b"", self._completed(), 0
             image = super().open()
             if size != image.size:
                 image.draft(None, size)
@@ -123,13 +126,14 @@ class JpegPicture(EncodedPicture):
             raise cut_short("its end marker is missing, and with arithmetic coding nothing tells what else is")
         if missing := self._missing_scans():
             raise cut_short(missing)
-        stream = self.data.rstrip(b"\0")
-        zeros = len(self.data) - len(stream)
+        whole = self._head + self.data[self._scan :]
+        stream = whole.rstrip(b"\0")
+        zeros = len(whole) - len(stream)
         candidates = [stream.rstrip(b"\xff")]
         if stream.endswith(b"\xff"):
             candidates.append(stream + b"\0")  # a data byte FF is followed by 00
         if 0 < zeros <= 2:
-            candidates.append(self.data)
+            candidates.append(whole)
         first_row = 0
         for candidate in candidates:
             height, row = _first_difference(candidate)
@@ -158,8 +162,8 @@ class JpegPicture(EncodedPicture):
     def _scan_headers(self) -> list[tuple[bytes, int, int, int]]:
         """Return components, first and last coefficient and lowest bit of each scan."""
         headers = []
-        for match in re.finditer(rb"\xff\xda", self.data[self._scans_from :]):
-            at = self._scans_from + match.end() + 2
+        for match in re.compile(rb"\xff\xda").finditer(self.data, self._scan):
+            at = match.end() + 2
             count = self.data[at] if at < len(self.data) else 0
             rest = self.data[at + 1 : at + 1 + 2 * count + 3]
             if 1 <= count <= 4 and len(rest) == 2 * count + 3:

@@ -86,12 +86,12 @@ class TiffPicture(EncodedPicture):
         self.colours = Colours(profile=self._profile())
 
     def open(self) -> Image.Image:
-        if self._missing:
-            raise cut_short(f"it lacks {counted(self._missing, 'byte')} of its pixels")
         if self._value(_TILE_WIDTH, 0) * self._value(_TILE_LENGTH, 0) > limits.MAX_TILE_PIXELS:
             raise ItemError(
                 Code.TOO_MANY_PIXELS, f"a tile has more than {limits.MAX_TILE_PIXELS // 1_000_000} megapixels"
             )
+        if self._missing:
+            raise cut_short(f"it lacks {counted(self._missing, 'byte')} of its pixels")
         # Pillow's own reading of uncompressed planes takes each sample for 8 bits; libtiff's does not.
         TiffImagePlugin.READ_LIBTIFF = self._value(_PLANAR, 1) == 2 and self._bits()[0] > 8
         try:
