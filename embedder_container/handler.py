@@ -6,7 +6,7 @@
     {"op": "describe"}
     {"op": "warm"}
 
-    → {"model": "lite-1+d2", "dimension": 512, "results": [RESULT, …], "timings": {"total_ms": …, "inference_ms": …, …}}
+    → {"model": "lite-1+d3", "dimension": 512, "results": [RESULT, …], "timings": {"total_ms": …, "inference_ms": …, …}}
 
 RESULT is `{"vector": base64 of little-endian float32, unit length}`, for images with `size`, `md5`, `width`, `height`
 and `format`; or `{"error": {"code", "message", "transient"}}`, which concerns that item alone. A transient error may

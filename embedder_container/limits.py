@@ -31,6 +31,9 @@ DECODE_MEMORY_BYTES = 2 * 1024**3
 # A decoder process is replaced after this many images, which frees whatever a codec leaks.
 DECODES_PER_PROCESS = 5_000
 
+# What numpy computes is computed in bands of about this many pixels: they stay in the processor's cache, and no second
+# copy of the picture is made.
+BAND_PIXELS = 8_192
 THUMBNAIL_SIDE = 512
 THUMBNAIL_QUALITY = 85
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as its shorter side keeps this many times the model's

@@ -98,7 +98,7 @@ class ModelDescription:
 
     @property
     def model_version(self) -> str:
-        """The name of the vector space, such as `lite-1+d2`: model, revision, decode version, `x` for full decoding."""
+        """The name of the vector space, such as `lite-1+d3`: model, revision, decode version, `x` for full decoding."""
         return f"{self.name}-{self.revision}+d{DECODE_VERSION}{'x' if self.image.full_decode else ''}"
 
     def path(self, name: str) -> Path:

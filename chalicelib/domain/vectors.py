@@ -51,7 +51,7 @@ class VectorDocument:
     Args:
         uuid: the file's identity, the document's id in the store.
         version: grows with each change of the file; a store keeps the highest and ignores a lower one.
-        model: the model version, e.g. ``lite-1+d2``; only vectors of the same model version are compared.
+        model: the model version, e.g. ``lite-1+d3``; only vectors of the same model version are compared.
         vector: little-endian float32, L2-normalised; its length is four times the model's dimension.
         file: what a search result shows.
     """

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from embedder_container import DECODE_VERSION
 from infra import index_folder
 from infra.java import find_java
 from infra.local_system import STACK_FILE, LocalSystem
@@ -86,7 +87,7 @@ def test_another_model_is_offered_and_changes_nothing_until_it_is_wanted(folder:
     done = folder.run("--model", own_model)
 
     assert done.returncode == 1
-    assert "uses the model lite-1+d2 and the store sqlite" in done.stderr
+    assert f"uses the model lite-1+d{DECODE_VERSION} and the store sqlite" in done.stderr
     assert "MIGRATE=yes" in done.stderr
     assert (folder.path / STACK_FILE).read_text() == before
 
@@ -95,14 +96,16 @@ def test_a_folder_of_ones_own_becomes_the_model_of_the_system_and_a_stopped_migr
     folder: Folder, own_model: str
 ) -> None:
     before = folder.system
-    folder.stop_when_it_prints("Embedding every picture with tiny-clip-1+d2", "--model", own_model, "--migrate")
+    folder.stop_when_it_prints(
+        f"Embedding every picture with tiny-clip-1+d{DECODE_VERSION}", "--model", own_model, "--migrate"
+    )
     assert folder.system.migration == ["sync"]
 
     printed = folder.run_successfully()
 
     assert "50 in the catalogue, 50 in the store" in printed
     after = folder.system
-    assert (after.model, after.model_version, after.migration) == (own_model, "tiny-clip-1+d2", [])
+    assert (after.model, after.model_version, after.migration) == (own_model, version, [])
     kept = ("token", "collection", "managed_collection")
     assert [getattr(after, name) for name in kept] == [getattr(before, name) for name in kept]
 

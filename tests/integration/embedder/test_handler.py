@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from embedder_container import DECODE_VERSION
 from embedder_container.embedder import Embedder
 from embedder_container.handler import embedder_from_settings, handle_event
 from embedder_container.settings import Settings
@@ -25,7 +26,7 @@ def image_event(data: bytes) -> dict[str, str]:
 
 def test_texts_are_embedded_in_order_with_model_version_and_dimension(unloaded_embedder: Embedder) -> None:
     response = handle_event({"op": "embed_texts", "texts": ["an owl", "a bison"]}, unloaded_embedder)
-    assert (response["model"], response["dimension"]) == ("lite-1+d2", 512)
+    assert (response["model"], response["dimension"]) == (f"lite-1+d{DECODE_VERSION}", 512)
     assert [set(result) for result in response["results"]] == [{"vector"}, {"vector"}]
     assert len(base64.b64decode(response["results"][0]["vector"])) == 4 * 512
     swapped = handle_event({"op": "embed_texts", "texts": ["a bison", "an owl"]}, unloaded_embedder)

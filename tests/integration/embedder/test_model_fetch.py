@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from embedder_container import DECODE_VERSION
 from embedder_container.download import DOWNLOAD_ATTEMPTS, Download, FetchError
 from embedder_container.embed import main as embed
 from embedder_container.fetch import fetch, main, verify
@@ -216,5 +217,5 @@ def test_a_model_that_is_added_to_the_registry_is_fetched_verified_and_embeds(
     capsys.readouterr()
     assert embed(["--model", "my-clip", "--text", "dog"], environ) == 0
     line = json.loads(capsys.readouterr().out)
-    assert (line["model"], line["dimension"]) == ("my-clip-1+d2", 32)
+    assert (line["model"], line["dimension"]) == (f"my-clip-1+d{DECODE_VERSION}", 32)
     np.testing.assert_allclose(line["vector"], REFERENCE["texts"][0]["embedding"], atol=1e-4)

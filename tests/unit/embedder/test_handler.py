@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from embedder_container import DECODE_VERSION
 from embedder_container.embedder import Embedder
 from embedder_container.handler import handle_event, handler
 from embedder_container.settings import Settings
@@ -11,14 +12,14 @@ from embedder_container.settings import Settings
 
 def test_describe_returns_the_model_version_and_loads_nothing(unloaded_embedder: Embedder) -> None:
     response = handle_event({"op": "describe"}, unloaded_embedder)
-    assert (response["model"], response["dimension"], response["results"]) == ("lite-1+d2", 512, [])
+    assert (response["model"], response["dimension"], response["results"]) == (f"lite-1+d{DECODE_VERSION}", 512, [])
     assert set(response["timings"]) == {"inference_ms", "total_ms"}
     assert unloaded_embedder.model._text is None
     assert unloaded_embedder.model._vision is None
 
 
 def test_the_lambdas_entry_point_takes_its_settings_from_the_environment() -> None:
-    assert handler({"op": "describe"}, None)["model"] == "lite-1+d2"
+    assert handler({"op": "describe"}, None)["model"] == f"lite-1+d{DECODE_VERSION}"
 
 
 @pytest.mark.parametrize("event", [{"op": "embed_texts", "texts": []}, {"op": "embed_objects", "objects": []}])

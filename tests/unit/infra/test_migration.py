@@ -5,29 +5,31 @@ from pathlib import Path
 
 import pytest
 
+from embedder_container import DECODE_VERSION
 from infra.embedder import ModelError
 from infra.local_system import DEFAULT_FOLDER
 from infra.migration import Setup, Step, choose_setup, discard_store, offer
 from infra.run import ForeignFolderError, check_folder, remove_unfinished
 from tests.embedder.tiny_clip import TINY_CLIP
-from tests.unit.infra.test_local_system import SYSTEM
+from tests.unit.infra.test_local_system import SYSTEM as FIRST_SYSTEM
 
 TINY = str(TINY_CLIP)
 REINDEX, SYNC = Step.REINDEX, Step.SYNC
+SYSTEM = replace(FIRST_SYSTEM, model_version=f"lite-1+d{DECODE_VERSION}")
 
 
 def test_a_first_start_has_the_lite_model_and_the_sqlite_store():
-    assert choose_setup(None, None, None) == Setup("lite", "lite-1+d2", "sqlite")
+    assert choose_setup(None, None, None) == Setup("lite", f"lite-1+d{DECODE_VERSION}", "sqlite")
 
 
 def test_a_first_start_takes_what_was_asked_for_and_has_nothing_to_migrate():
-    assert choose_setup(None, TINY, "opensearch") == Setup(TINY, "tiny-clip-1+d2", "opensearch")
+    assert choose_setup(None, TINY, "opensearch") == Setup(TINY, f"tiny-clip-1+d{DECODE_VERSION}", "opensearch")
 
 
 def test_a_folder_remembers_its_model_and_store():
-    system = replace(SYSTEM, model=TINY, model_version="tiny-clip-1+d2", store="opensearch")
+    system = replace(SYSTEM, model=TINY, model_version=f"tiny-clip-1+d{DECODE_VERSION}", store="opensearch")
 
-    assert choose_setup(system, None, None) == Setup(TINY, "tiny-clip-1+d2", "opensearch")
+    assert choose_setup(system, None, None) == Setup(TINY, f"tiny-clip-1+d{DECODE_VERSION}", "opensearch")
     assert choose_setup(system, TINY, "opensearch").changed == ()
 
 
@@ -66,8 +68,8 @@ def test_a_model_that_does_not_exist_is_refused_before_anything_starts(model):
 def test_the_offer_names_three_commands_and_what_stays():
     lines = offer(SYSTEM, choose_setup(SYSTEM, TINY, None), DEFAULT_FOLDER).splitlines()
 
-    assert "lite-1+d2" in lines[0]
-    assert "tiny-clip-1+d2" in lines[0]
+    assert f"lite-1+d{DECODE_VERSION}" in lines[0]
+    assert f"tiny-clip-1+d{DECODE_VERSION}" in lines[0]
     assert [line.split("  make ")[1] for line in lines if "  make " in line] == [
         f"run MODEL={TINY} MIGRATE=yes",
         "run",
