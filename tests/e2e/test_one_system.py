@@ -96,9 +96,8 @@ def test_a_folder_of_ones_own_becomes_the_model_of_the_system_and_a_stopped_migr
     folder: Folder, own_model: str
 ) -> None:
     before = folder.system
-    folder.stop_when_it_prints(
-        f"Embedding every picture with tiny-clip-1+d{DECODE_VERSION}", "--model", own_model, "--migrate"
-    )
+    version = f"tiny-clip-1+d{DECODE_VERSION}"
+    folder.stop_when_it_prints(f"Embedding every picture with {version}", "--model", own_model, "--migrate")
     assert folder.system.migration == ["sync"]
 
     printed = folder.run_successfully()
