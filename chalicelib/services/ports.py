@@ -39,7 +39,7 @@ class Accounts(Protocol):
     def items(self, account: str, after: str | None, limit: int) -> tuple[list[AccountItem], str | None]:
         """Return what else is stored with the account, and the key after which the next page begins, if there is one.
 
-        A page may be short, or empty, although another one follows.
+        Secrets are left out. A page may be short, or empty, although another one follows.
         """
 
     def begin_deletion(self, account: Account, now: datetime) -> None:

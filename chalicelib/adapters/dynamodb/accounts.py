@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb import batches
 from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_attribute, to_item
+from chalicelib.adapters.dynamodb.registry import EXTERNAL_IDS_SORT_KEY
 from chalicelib.adapters.dynamodb.transactions import transact
 from chalicelib.domain.accounts import Account, AccountItem, Scope, Subscription, Token
 from chalicelib.domain.errors import StaleWrite
@@ -110,7 +111,7 @@ class DynamoDBAccounts:
         items = [
             AccountItem(values.pop("sk"), {name: value for name, value in values.items() if name != "pk"})
             for values in map(from_item, response["Items"])
-            if not _is_of_account_or_token(values)
+            if not _is_listed_elsewhere_or_secret(values)
         ]
         last = response.get("LastEvaluatedKey")
         return items, from_item(last)["sk"] if last else None
@@ -221,9 +222,10 @@ def _account(values: dict[str, Any]) -> Account:
     )
 
 
-def _is_of_account_or_token(values: dict[str, Any]) -> bool:
+def _is_listed_elsewhere_or_secret(values: dict[str, Any]) -> bool:
+    """Whether it is the account, a token, or the secret from which the account's external ids are derived."""
     key: str = values["sk"]
-    return key == "account" or key.startswith("token#")
+    return key in ("account", EXTERNAL_IDS_SORT_KEY) or key.startswith("token#")
 
 
 def _token(values: dict[str, Any]) -> Token:

@@ -26,6 +26,7 @@ from chalicelib.domain.errors import DuplicateCollection, NotFound, QuotaExceede
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
+EXTERNAL_IDS_SORT_KEY = "external-ids"  # of the item with the secret
 SECRET_BYTES = 32
 EXTERNAL_ID_BYTES = 24  # 192 bits, 32 characters in base64; STS takes 2 to 1,224 characters
 _NOT_DELETED = "attribute_exists(#u) AND attribute_not_exists(deleted_at)"
@@ -206,7 +207,7 @@ def _derived_external_id(secret: bytes, bucket: str, prefix: str) -> str:
 
 
 def _secret_key(account: str) -> dict[str, Any]:
-    return to_item({"pk": f"account#{account}", "sk": "external-ids"})
+    return to_item({"pk": f"account#{account}", "sk": EXTERNAL_IDS_SORT_KEY})
 
 
 def _source_key(account: str, bucket: str, prefix: str) -> dict[str, Any]:
