@@ -279,12 +279,15 @@ class UploadHarness:
             self.queues.uploads.append((ref, 0))
 
     def _overtake(self) -> None:
-        """Bytes arrive and other workers handle each message once, while one worker is between two calls."""
+        """Bytes arrive and other workers handle each message once, while one worker is between two calls.
+
+        Delayed messages stay: SQS delivers none of them while a request lasts that has just sent it.
+        """
         while self.send(0):
             pass
-        waiting = [ref for ref, _ in self.queues.uploads]
-        self.queues.uploads.clear()
-        for ref in waiting:
+        due = [ref for ref, delay in self.queues.uploads if delay == 0]
+        self.queues.uploads[:] = [message for message in self.queues.uploads if message[1] > 0]
+        for ref in due:
             self._poll(ref)
         for _ in range(len(self.events)):
             self.handle_event()
