@@ -12,8 +12,8 @@ from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.services.maintenance.records import record_chunks
 from infra.admin.deployment import Deployment
 
-_SELECT_DOCUMENTS = """SELECT key, uuid, version, size, md5, model, vector FROM documents
-    WHERE account = ? AND collection = ? AND vector IS NOT NULL"""
+_SELECT_DOCUMENTS = """SELECT file ->> 'key', uuid, version, file ->> 'size', file ->> 'md5', model, vector
+    FROM documents WHERE account = ? AND collection = ? AND vector IS NOT NULL"""
 
 
 @dataclass(frozen=True)
