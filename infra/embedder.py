@@ -82,7 +82,7 @@ def _has_graph(description: ModelDescription, name: str) -> bool:
 
 def _files(package: Path, model: str) -> Iterator[Path]:
     weights = package / "models" / model
-    yield from package.glob("*.py")
+    yield from package.rglob("*.py")
     yield package / "models.toml"
     for folder in (package / "tokenizers", weights):
         yield from (file for file in folder.rglob("*") if file.is_file())
