@@ -52,6 +52,10 @@ class _DecoderEnded(Exception):
     """The process ended before it replied."""
 
 
+class _DecoderNotStarted(_DecoderEnded):
+    """The process ended before it had read a request."""
+
+
 class DecoderPool:
     """One decoder process for each image that may be decoded at a time; each starts when it is first needed."""
 
@@ -75,7 +79,12 @@ class DecoderPool:
                 decoder.stop()
 
     def decode(self, data: bytes, *, thumbnail: bool) -> PreparedImage:
-        """Decode an image; raises ItemError if the image is at fault."""
+        """Decode an image.
+
+        Raises:
+            ItemError: the image is at fault.
+            RuntimeError: no decoder starts here, which is no image's fault.
+        """
         decoder = self._idle.get()
         try:
             try:
@@ -85,6 +94,8 @@ class DecoderPool:
                 logger.warning("a decoder process ended; its picture is tried once more")
             try:
                 return decoder.decode(data, thumbnail=thumbnail)
+            except _DecoderNotStarted:
+                raise RuntimeError("no decoder process starts") from None
             except _DecoderEnded:
                 raise ItemError(Code.DECODER_CRASHED, "the picture ends the process that decodes it") from None
         finally:
@@ -117,6 +128,7 @@ class _Decoder:
     def start(self) -> None:
         if self._process is not None:
             return
+        self._decodes_left, self._is_ready = limits.DECODES_PER_PROCESS, False
         environment = {name: os.environ[name] for name in DECODER_VARIABLES if name in os.environ}
         package_parent = str(Path(__file__).resolve().parents[1])
         environment["PYTHONPATH"] = os.pathsep.join([package_parent, *filter(None, sys.path)])
@@ -135,7 +147,6 @@ class _Decoder:
             # Only Linux can do this, and it may refuse the size: a smaller pipe works too.
             with suppress(OSError, AttributeError):
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        self._decodes_left, self._is_ready = limits.DECODES_PER_PROCESS, False
 
     def stop(self) -> None:
         process, self._process = self._process, None
@@ -177,7 +188,7 @@ class _Decoder:
             assert self._process.stdout is not None
             with self._time_limit(limits.DECODER_START_SECONDS, self._process):
                 if not self._process.stdout.read(len(protocol.READY)):
-                    raise _DecoderEnded
+                    raise _DecoderNotStarted
             self._is_ready = True
 
     def _exchange(self, data: bytes, thumbnail: bool) -> tuple[dict[str, Any], bytes, bytes]:
@@ -222,10 +233,12 @@ class _Decoder:
         timer.start()
         try:
             yield
-        except (OSError, _DecoderEnded):
+        except (OSError, _DecoderEnded) as error:
             if expired.is_set():
                 message = f"decoding the picture takes longer than {seconds:g} s"
                 raise ItemError(Code.TOO_COSTLY, message) from None
+            if isinstance(error, _DecoderNotStarted):
+                raise
             raise _DecoderEnded from None
         finally:
             timer.cancel()

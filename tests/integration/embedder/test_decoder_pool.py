@@ -1,6 +1,5 @@
 """An image whose decoder crashes, loops or runs out of memory is an error of its own; the next image is decoded."""
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -8,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from embedder_container.decoder_pool import DecoderPool
 from embedder_container.errors import Code, ItemError
 from embedder_container.images import decode
 from embedder_container.inference import Model
+from embedder_container.models import PreprocessingConfig
 from embedder_container.transforms import to_pixels
 from tests.embedder.samples import encode, photo, two_halves
 
@@ -69,15 +70,17 @@ def test_a_decoder_process_that_ends_is_replaced_and_its_image_tried_again(pool:
 
 def test_an_image_that_ends_two_decoder_processes_is_refused(pool: DecoderPool) -> None:
     stopped = threading.Event()
+    (decoder,) = pool._idle.queue
 
-    def kill_repeatedly() -> None:
+    def kill_when_ready() -> None:
         while not stopped.wait(0.001):
-            kill_decoders()
+            if decoder._is_ready and decoder._process is not None:
+                decoder._process.kill()
 
-    thread = threading.Thread(target=kill_repeatedly)
+    thread = threading.Thread(target=kill_when_ready)
     thread.start()
     try:
-        error = refusal(pool, photo())
+        error = refusal(pool, encode(Image.effect_noise((3000, 3000), 90), "PNG"))
     finally:
         stopped.set()
         thread.join()
@@ -85,13 +88,14 @@ def test_an_image_that_ends_two_decoder_processes_is_refused(pool: DecoderPool) 
     assert pool.decode(photo(), thumbnail=False).format == "JPEG"
 
 
-def kill_decoders() -> None:
-    """Kill this process's decoders at an arbitrary point of their work."""
-    for task in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(OSError):  # the thread or the process has ended
-            for child in (task / "children").read_text().split():
-                if b"embedder_container.decoder" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    os.kill(int(child), signal.SIGKILL)
+def test_decoders_that_do_not_start_are_no_fault_of_the_image(lite: Model) -> None:
+    class UnreadableConfig(PreprocessingConfig):
+        def to_json(self) -> str:
+            return "{}"
+
+    pool = DecoderPool(UnreadableConfig(**asdict(lite.description.image)), processes=1)
+    with pytest.raises(RuntimeError, match="no decoder process starts"):
+        pool.decode(photo(), thumbnail=False)
 
 
 def test_a_decode_that_takes_too_long_is_ended(lite: Model) -> None:
