@@ -18,6 +18,7 @@ MIME_TYPES = {
     "TIFF": "image/tiff",
     "HEIF": "image/heif",
     "AVIF": "image/avif",
+    "JPEG2000": "image/jp2",
 }
 # The types that a client may announce; the actual type follows from the file's bytes.
 ACCEPTED_TYPES = (*MIME_TYPES.values(), "image/heic")
