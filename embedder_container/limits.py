@@ -21,14 +21,14 @@ MAX_TILE_PIXELS = MAX_PIXELS
 # A colour profile is a few kilobytes (3 MB for a printer's with tables); a larger one is ignored.
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
 
-# Time and memory for one image in the decoder process. The slowest honest image, 110 megapixels of PNG with transparency
-# and a profile, takes 5 s of a processor (`make stress SUITE=pictures` measures the worst of each format). This is
-# wall-clock time, and a function may have less than one processor, or share it with inference.
+# Time and memory for one image in the decoder process. The slowest honest image, 110 megapixels of PNG with alpha and a
+# profile, takes 5 s of a processor (`make stress SUITE=pictures` measures the worst of each format). This is wall-clock
+# time, and a function may have less than one processor, or share it with inference.
 DECODE_SECONDS = 30.0
 # A decoder process starts in 0.2 s, and takes longer on a machine that is short of processors.
 DECODER_START_SECONDS = 60.0
-# Address space. The largest honest image, 110 megapixels of lossy WebP, takes 1.9 GB, PNG with transparency 1.6 GB. Only
-# a lossless WebP with transparency of more than 90 megapixels needs more, and is refused.
+# Address space. The largest honest image, 110 megapixels of lossy WebP, takes 1.9 GB, PNG with alpha 1.6 GB. Only a
+# lossless WebP with alpha of more than 90 megapixels needs more, and is refused.
 DECODE_MEMORY_BYTES = 2 * 1024**3
 # A decoder process is replaced after this many images, which frees whatever a codec leaks.
 DECODES_PER_PROCESS = 5_000
