@@ -16,7 +16,7 @@ KILLS ?= 20
 PIP_COMPILE := $(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras \
 	--no-annotate --no-header --allow-unsafe
 NO_BENCH_SUITE = @echo "Choose a suite: make bench SUITE=main, load, api, sync, store or embed" >&2; exit 2
-NO_STRESS_SUITE = @echo "Choose a suite: make stress SUITE=model, mutants, stack, local, store, fuzz or embed" >&2; exit 2
+NO_STRESS_SUITE = @echo "Choose a suite: make stress SUITE=model, mutants, stack, local, store, fuzz, embed or pictures" >&2; exit 2
 export PYTHONDONTWRITEBYTECODE :=
 
 help:  ## print this list
@@ -90,11 +90,13 @@ stress.store = SIMILARIX_OBJECTS=2000 $(BIN)/python -m pytest \
 	tests/contract/test_opensearch_faults.py tests/e2e/test_opensearch.py
 ## stress SUITE=fuzz: 100,000 damaged files through the decoders: no crash, no hang (SEED=1)
 stress.fuzz = $(BIN)/python -m tests.fuzz --seed $(SEED)
+## stress SUITE=pictures: a folder of pictures beside libvips (FOLDER=…), or the costliest pictures that are admitted
+stress.pictures = $(BIN)/python -m tests.stress.pictures $(if $(FOLDER),"$(FOLDER)")
 ## stress SUITE=embed: 10,000 pictures through the embedder: its memory stays flat
 stress.embed = $(BIN)/python -m tests.bench.embedder.soak
 
 STRESS_READY = $(if $(stress.$(SUITE)),$(VENV)/.dev-ready)
-stress: $(STRESS_READY)  ## try to break it (SUITE=model, mutants, stack, local, store, fuzz or embed)
+stress: $(STRESS_READY)  ## try to break it (SUITE=model, mutants, stack, local, store, fuzz, embed or pictures)
 	$(or $(stress.$(SUITE)),$(NO_STRESS_SUITE))
 
 package: $(VENV)/.local-ready  ## write the SAM template and the functions' code into build/

@@ -46,7 +46,7 @@ _CR2_DIRECTORY = b"\x10\0\0\0"
 _COLOUR_FILTER_ARRAY = 32803
 # What may precede the first element of XML: white space, declarations and instructions, comments, a document type.
 _SVG_PROLOGUE = re.compile(
-    rb"\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[[^\]]*\])?[^>]*>", re.DOTALL | re.IGNORECASE
+    rb"\s++|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*+(?:\[[^\]]*+\])?+[^>]*+>", re.DOTALL | re.IGNORECASE
 )
 _SVG_ROOT = re.compile(rb"<(?:[\w.-]+:)?svg[\s/>]")
 _MAX_SVG_PROLOGUE = 64 * 1024

@@ -3,8 +3,8 @@
 # The largest file that is downloaded: above the 20 MB that an upload may have.
 MAX_FILE_BYTES = 25 * 1024 * 1024
 TOO_LARGE_MESSAGE = f"the file is larger than {MAX_FILE_BYTES // (1024 * 1024)} MiB"
-# Medium-format cameras reach 102 megapixels. Pillow keeps four bytes a pixel, and orienting needs a second copy, so one
-# image at this limit takes 0.9 GB for a moment.
+# Medium-format cameras reach 102 megapixels, phones 108. Pillow keeps four bytes a pixel, and orienting needs a second
+# copy, so one image at this limit takes 0.9 GB for a moment, and more with transparency.
 MAX_PIXELS = 110_000_000
 # Images above this are decoded one at a time: 24-megapixel cameras are common, and two of their images at once are
 # 0.2 GB each; two at MAX_PIXELS would not fit into the function.
@@ -21,12 +21,14 @@ MAX_TILE_PIXELS = MAX_PIXELS
 # A colour profile is a few kilobytes (3 MB for a printer's with tables); a larger one is ignored.
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
 
-# Time and memory for one image in the decoder process. The slowest ordinary image, 110 megapixels of PNG, takes 3 s on
-# one processor; this is wall-clock time, and a function may have less than one processor.
-DECODE_SECONDS = 20.0
+# Time and memory for one image in the decoder process. The slowest honest image, 110 megapixels of PNG with alpha and a
+# profile, takes 5 s of a processor (`make stress SUITE=pictures` measures the worst of each format). This is wall-clock
+# time, and a function may have less than one processor, or share it with inference.
+DECODE_SECONDS = 30.0
 # A decoder process starts in 0.2 s, and takes longer on a machine that is short of processors.
 DECODER_START_SECONDS = 60.0
-# Address space: 0.3 GB for the process and its libraries, 1.4 GB for an image of MAX_PIXELS with transparency.
+# Address space. The largest honest image, 110 megapixels of lossy WebP, takes 1.9 GB, PNG with alpha 1.6 GB. Only a
+# lossless WebP with alpha of more than 90 megapixels needs more, and is refused.
 DECODE_MEMORY_BYTES = 2 * 1024**3
 # A decoder process is replaced after this many images, which frees whatever a codec leaks.
 DECODES_PER_PROCESS = 5_000

@@ -19,6 +19,7 @@ MIME_TYPES = {
     "TIFF": "image/tiff",
     "HEIF": "image/heif",
     "AVIF": "image/avif",
+    "JPEG2000": "image/jp2",
 }
 # The usual extension of each format first.
 EXTENSIONS = {

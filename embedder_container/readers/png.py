@@ -17,7 +17,7 @@ from embedder_container.colour_spaces import ColourSpace, from_code_points, from
 from embedder_container.colours import Colours, grey16_table, map_grey16
 from embedder_container.errors import ItemError
 from embedder_container.readers import exif
-from embedder_container.readers.picture import EncodedPicture, cut_short, damaged, unsupported
+from embedder_container.readers.picture import EncodedPicture, counted, cut_short, damaged, unsupported
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE = 0, 2, 3
@@ -25,6 +25,7 @@ _BEFORE_PIXELS = (b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"cLLI",
 # ImageMagick wrote EXIF as text, in hexadecimal digits, before there was a chunk for it.
 _TEXT_EXIF = re.compile(rb"Raw profile type (?:exif|APP1)\0")
 _MAX_TEXT_EXIF = 256 * 1024
+_INFLATE_BYTES = 1024
 _LAST_CHUNK = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
 
 
@@ -77,7 +78,11 @@ class PngPicture(EncodedPicture):
         self.colours = _colours(chunks)
 
     def load(self, image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-        image.load()
+        try:
+            image.load()
+        except (OSError, ValueError):
+            image = self._without_checksum()
+            image.load()
         if self._kind == _GREY and self._transparency:
             transparent = self._transparency[0]
             if self._depth == 16:
@@ -92,12 +97,26 @@ class PngPicture(EncodedPicture):
         return self._with_eight_bits(image), None
 
     def refusal(self, error: Exception) -> ItemError:  # noqa: ARG002 - the base says more with it
-        expected, found, is_damaged = self._pixel_bytes()
+        expected, found, _, is_damaged = self._inflated_pixels()
         if is_damaged:
-            return damaged(f"its compressed pixels are wrong after {found:,} of {expected:,} bytes")
+            return damaged(f"its compressed pixels are wrong after {found:,} of {counted(expected, 'byte')}")
         if found < expected:
-            return cut_short(f"its pixels end after {found:,} of {expected:,} bytes")
+            return cut_short(f"its pixels end after {found:,} of {counted(expected, 'byte')}")
         return damaged("its header cannot be read")
+
+    def _without_checksum(self) -> Image.Image:
+        """Return the image without zlib's checksum, if that alone is wrong: all pixels are there.
+
+        Raises:
+            ItemError: pixels are missing.
+        """
+        expected, found, end, is_damaged = self._inflated_pixels()
+        if found < expected or is_damaged:
+            raise self.refusal(OSError())
+        start = self.data.index(b"IDAT") + 4
+        size = struct.pack(">I", end - start)
+        self.data = self.data[: start - 8] + size + self.data[start - 4 : end] + bytes(4) + _LAST_CHUNK
+        return super().open()
 
     def _with_eight_bits(self, image: Image.Image) -> Image.Image:
         """Convert deep greys here if their colour space needs the precision."""
@@ -119,22 +138,24 @@ class PngPicture(EncodedPicture):
             alpha.paste(255, mask=_match(low, [value & 255 for value in colour]))
         return alpha
 
-    def _pixel_bytes(self) -> tuple[int, int, bool]:
-        """Return how many bytes of pixels there should be and are, and whether their compression is damaged."""
+    def _inflated_pixels(self) -> tuple[int, int, int, bool]:
+        """Return how many bytes of pixels there should be and are, where they end, and whether one is damaged."""
         bits = self._depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(self._kind, 1)
         expected = sum(
             (1 + (width * bits + 7) // 8) * height for width, height in _passes(*self.size, bool(self._interlace))
         )
-        start = self.data.index(b"IDAT") + 4
-        inflate, found = zlib.decompressobj(), 0
-        rest: bytes = self.data[start : len(self.data) - len(_LAST_CHUNK) - 4]
+        at, end = self.data.index(b"IDAT") + 6, len(self.data) - len(_LAST_CHUNK) - 4
+        inflate, found = zlib.decompressobj(-zlib.MAX_WBITS), 0  # after zlib's header, without its checksum
         try:
-            while rest and not inflate.eof and found < expected:
-                found += len(inflate.decompress(rest, 1 << 20))
-                rest = inflate.unconsumed_tail
+            while at < end and not inflate.eof and found < expected:
+                rest: bytes = self.data[at : min(at + _INFLATE_BYTES, end)]
+                at += len(rest)
+                while rest and not inflate.eof:
+                    found += len(inflate.decompress(rest, 1 << 20))
+                    rest = inflate.unconsumed_tail
         except zlib.error:
-            return expected, found, True
-        return expected, found, inflate.eof and found < expected
+            return expected, found, at, True
+        return expected, found, at - len(inflate.unused_data), inflate.eof and found < expected
 
 
 def _match(image: Image.Image, colour: list[int]) -> Image.Image:

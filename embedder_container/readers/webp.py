@@ -50,7 +50,7 @@ class WebpPicture(EncodedPicture):
             self._refusal = ItemError(Code.TOO_COSTLY, f"the file has more than {limits.MAX_FRAMES:,} frames")
         body = b"WEBP" + b"".join(kept)
         super().__init__(b"RIFF" + struct.pack("<I", len(body)) + body)
-        self.size = canvas_size(data)
+        self.size = canvas_size(self.data)
         self.orientation = exif.orientation(exif_block.removeprefix(b"Exif\0\0"))
         self.colours = Colours(profile=profile)
 

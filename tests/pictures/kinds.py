@@ -270,6 +270,11 @@ def _png_metadata() -> Iterator[Kind]:
     )
     for missing in (1, 4, 12, 13, 16):
         yield Kind(f"PNG, {missing} bytes short", "opened", data[:-missing], image)
+    wrong = data[:-20] + b"\0\0\0\0" + data[-16:]
+    yield Kind("PNG, zlib's checksum wrong", "refused", wrong, image)
+    noisy = encoded(Image.effect_noise(image.size, 90), "PNG")
+    flipped = noisy[: len(noisy) // 2] + b"\xff" * 20 + noisy[len(noisy) // 2 + 20 :]
+    yield Kind("PNG, pixels damaged", "refused", flipped, code=REFUSED_CUT, words="wrong after")
     yield Kind("PNG, half of it", "refused", data[: len(data) // 2], code=REFUSED_CUT, words="bytes")
     yield Kind(
         "PNG of Apple's own layout",

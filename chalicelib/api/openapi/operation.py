@@ -70,7 +70,7 @@ def form_content() -> Schema:
     file = {
         "type": "string",
         "format": "binary",
-        "description": "The picture: JPEG, PNG, GIF, WebP, BMP, TIFF, HEIC or AVIF",
+        "description": "The picture: JPEG, PNG, GIF, WebP, BMP, TIFF, HEIC, AVIF or JPEG 2000",
     }
     return {"multipart/form-data": {"schema": {"type": "object", "required": ["file"], "properties": {"file": file}}}}
 

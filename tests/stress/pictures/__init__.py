@@ -1,0 +1,1 @@
+"""Pictures through the decoder process: any folder beside libvips, or the costliest that the limits admit."""
