@@ -46,7 +46,7 @@ def _files(package: Path, model: str) -> Iterator[Path]:
     weights = package / "models" / model
     if not weights.is_dir() and not (fetched_models(package.parent) / model).is_dir():
         raise FileNotFoundError(f"There is no model {model!r}: neither in {package.name}/models nor fetched.")
-    yield from package.glob("*.py")
+    yield from (*package.glob("*.py"), *package.glob("readers/*.py"))
     yield package / "models.toml"
     for folder in (package / "tokenizers", weights):
         yield from (file for file in folder.rglob("*") if file.is_file())
