@@ -57,7 +57,11 @@ def test_the_embedders_archive_has_the_chosen_model(tmp_path):
     with ZipFile(zip_embedder("lite", out=tmp_path)) as archive:
         names = set(archive.namelist())
 
-    assert {"embedder_container/handler.py", "embedder_container/models/lite/vision.onnx"} <= names
+    assert {
+        "embedder_container/handler.py",
+        "embedder_container/readers/jpeg.py",
+        "embedder_container/models/lite/vision.onnx",
+    } <= names
     assert not any("__pycache__" in name or "Dockerfile" in name for name in names)
 
 
