@@ -42,7 +42,8 @@ def faults(
     for (name, key), digest in present.items():
         record = records.get((name, key))
         if record is None or record.state is not FileState.INDEXED or record.etag != digest:
-            yield f"{name}: {key!r} was answered, and is {record.state if record else 'missing'} in the catalogue"
+            state = f"{record.state} ({record.reason}: {record.detail})" if record else "missing"
+            yield f"{name}: {key!r} was answered, and is {state} in the catalogue"
     for name, key in absent:
         record = records.get((name, key))
         if record is not None and record.state is not FileState.REMOVED:

@@ -22,7 +22,7 @@ VISIBILITY_TIMEOUT_SECONDS = 20
 TIMEOUT_SECONDS = 2_400  # a message that failed for the fourth time is delivered again after 15 minutes
 QUEUES = ("Sync", "Index", "Events")
 # What the API answers where a sync cannot be started, or cancelled, just now.
-CONFLICTS = ("sync_in_progress", "conflict")
+CONFLICTS = ("with status 409",)
 _MESSAGE_COUNTS = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
