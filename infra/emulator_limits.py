@@ -75,9 +75,9 @@ def lane(function: str, event: Any) -> tuple[str, int] | None:
     """
     event = event if isinstance(event, dict) else {}
     if function.endswith(f"-{EMBEDDER.lambda_name}"):
-        # A text and an upload's picture take milliseconds, and must not wait for a sync's batches, which take a second.
-        is_batch = len(event.get("objects") or ()) > 1
-        return (f"{function} batches" if is_batch else function), EMBEDDERS_AT_ONCE
+        # A text takes milliseconds and must not wait for pictures, nor an upload's picture for the batches of a sync.
+        kind = "texts" if "texts" in event else "batches" if len(event.get("objects") or ()) > 1 else "pictures"
+        return f"{function} {kind}", EMBEDDERS_AT_ONCE
     if function.endswith(f"-{API.lambda_name}"):
         # However many search, an upload or a page of thumbnails waits for none of them.
         is_search = str(event.get("path", "")).rstrip("/").endswith(SEARCH_PATHS)

@@ -131,8 +131,10 @@ class Bench:
         for size, found in rates.items():
             figure(f"compared_{size}_{CALLERS_COMPARED}_rps", median(found), "1/s")
             figure(f"compared_{size}_{CALLERS_COMPARED}_processor_ms", 1000 * median(processor[size]), "ms")
-        few, many = (median(rates[size]) for size in COMPARED)
-        figure(f"ratio_{COMPARED[1]}_to_{COMPARED[0]}", many / few, "x")
+        few, many = COMPARED
+        ratios = [later / earlier for earlier, later in zip(rates[few], rates[many], strict=True)]
+        figure(f"ratio_{many}_to_{few}", median(ratios), "x")
+        figure(f"ratio_{many}_to_{few}_processor", median(processor[few]) / median(processor[many]), "x")
 
     def measure_quiet(self, sizes: Sequence[int], callers: Sequence[int]) -> None:
         for size in sizes:

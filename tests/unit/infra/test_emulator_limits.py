@@ -61,14 +61,14 @@ def test_searches_wait_apart_from_all_other_requests():
     assert search[1] == FUNCTIONS_AT_ONCE
 
 
-def test_texts_and_single_pictures_wait_apart_from_batches_of_pictures():
+def test_texts_wait_apart_from_pictures_and_single_pictures_from_batches():
     text = lane("similarix-embedder", {"op": "embed_texts", "texts": ["an owl"]})
     picture = lane("similarix-embedder", {"op": "embed_objects", "objects": [{}]})
     batch = lane("similarix-embedder", {"op": "embed_objects", "objects": [{}, {}]})
 
-    assert text == picture
-    assert batch != text
-    assert batch[1] == EMBEDDERS_AT_ONCE
+    assert len({text, picture, batch}) == 3
+    assert {limit for _, limit in (text, picture, batch)} == {EMBEDDERS_AT_ONCE}
+    assert lane("similarix-embedder", {"op": "embed_image", "image": ""}) == picture
 
 
 @pytest.mark.parametrize("row", [*(worker.function for worker in WORKERS), *SCHEDULED], ids=lambda row: row.name)
@@ -81,7 +81,7 @@ def test_workers_and_scheduled_functions_do_not_wait(row):
 def test_an_event_of_any_shape_has_a_place_to_wait(function, event):
     name, limit = lane(function, event)
 
-    assert name == function
+    assert name.startswith(function)
     assert limit > 0
 
 
