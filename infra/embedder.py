@@ -5,9 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
+from embedder_container.models import ModelDescription, is_folder, load_description
 from infra.package import ROOT
 
 PACKAGE = "embedder_container"
+
+
+class ModelError(Exception):
+    """A model cannot run here; the message says why. ``make run`` prints it."""
 
 
 def fetched_models(root: Path = ROOT) -> Path:
@@ -15,12 +20,39 @@ def fetched_models(root: Path = ROOT) -> Path:
     return root / "build" / "models"
 
 
-def zip_embedder(model: str, root: Path = ROOT, out: Path | None = None) -> Path:
-    """Archive the embedder's package, with the model if the package has it; at once if nothing has changed.
+def describe_model(model: str, root: Path = ROOT) -> ModelDescription:
+    """The description of a model that can run here.
+
+    Args:
+        model: its name, or its folder, written with a slash.
 
     Raises:
-        FileNotFoundError: the model is neither in the package nor fetched. ``make run`` prints it.
+        ModelError: there is no such model, its description is incomplete, or a file of it is missing.
     """
+    fetched = fetched_models(root)
+    shipped = root / PACKAGE / "models"
+    try:
+        description = load_description(fetched if (fetched / model).is_dir() else shipped, model)
+    except ValueError as error:
+        raise ModelError(str(error)) from error
+    missing = [file.name for file in description.files if not _has_graph(description, file.name)]
+    if missing and not is_folder(model):
+        raise ModelError(f"The model {model!r} has not been fetched. Fetch it: make run MODEL={model}")
+    if missing:
+        raise ModelError(f"The model's folder {description.folder} lacks {', '.join(missing)}.")
+    return description
+
+
+def model_variables(model: ModelDescription, root: Path = ROOT) -> dict[str, str]:
+    """The variables of the embedder's environment that say where a model is; none for one in the package."""
+    folder, fetched = model.folder.resolve(), fetched_models(root)
+    if folder == fetched / model.name:
+        return {"MODELS_DIR": str(fetched)}
+    return {} if folder.is_relative_to(root / PACKAGE) else {"MODEL": str(folder)}
+
+
+def zip_embedder(model: str, root: Path = ROOT, out: Path | None = None) -> Path:
+    """Archive the embedder's package, with the model of this name if the package has it; at once if nothing changed."""
     files = sorted(_files(root / PACKAGE, model))
     digest = hashlib.sha256()
     for file in files:
@@ -42,11 +74,15 @@ def zip_embedder(model: str, root: Path = ROOT, out: Path | None = None) -> Path
     return archive
 
 
+def _has_graph(description: ModelDescription, name: str) -> bool:
+    # `optimise --replace` leaves an optimised graph in the place of the original.
+    path = description.path(name)
+    return path.exists() or path.with_name(f"{path.stem}.optimised{path.suffix}").exists()
+
+
 def _files(package: Path, model: str) -> Iterator[Path]:
     weights = package / "models" / model
-    if not weights.is_dir() and not (fetched_models(package.parent) / model).is_dir():
-        raise FileNotFoundError(f"There is no model {model!r}: neither in {package.name}/models nor fetched.")
-    yield from (*package.glob("*.py"), *package.glob("readers/*.py"))
+    yield from package.rglob("*.py")
     yield package / "models.toml"
     for folder in (package / "tokenizers", weights):
         yield from (file for file in folder.rglob("*") if file.is_file())
