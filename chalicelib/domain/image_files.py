@@ -31,6 +31,7 @@ EXTENSIONS = {
     "TIFF": ("tif", "tiff"),
     "HEIF": ("heic", "heif"),
     "AVIF": ("avif",),
+    "JPEG2000": ("jp2", "j2k", "j2c", "jpc", "jpf", "jpx"),
 }
 _ALL_EXTENSIONS = frozenset(extension for extensions in EXTENSIONS.values() for extension in extensions)
 # The types that a client may announce; the actual type follows from the file's bytes.
