@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.domain.image_files import EXTENSIONS
 from infra import seed
 from infra.local_system import DEFAULT_FOLDER, LocalSystem, LocalSystemNotFound, export_line, find_running
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 BUCKET = "pictures"
-SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"))
+SUFFIXES = frozenset(f".{extension}" for extensions in EXTENSIONS.values() for extension in extensions)
 CONCURRENT_COPIES = 4
 PAUSE_SECONDS = 0.5  # between two looks at the sync
 REPORT_SECONDS = 2.0  # between two lines of progress
