@@ -193,7 +193,7 @@ def test_a_read_only_token_can_search_by_picture(new_account: NewAccount) -> Non
 
 
 class TestDeletionAndExport:
-    """An account with a synced collection, a managed one with an upload under way, and an external id of its own."""
+    """An account with a synced collection, a managed one with an upload under way, and a folder that it has checked."""
 
     @pytest.fixture
     def owner(self, new_account: NewAccount, customer: Customer) -> Caller:
@@ -281,7 +281,7 @@ class TestDeletionAndExport:
         counts = Counter(record["kind"] for record in records)
         # A file is a record of the catalogue: the upload that was never sent has one, too.
         assert (counts["account"], counts["token"], counts["collection"], counts["file"]) == (1, 1, 2, 4)
-        assert (counts["source"], counts["upload"], counts["usage"]) == (2, 2, 1)
+        assert (counts["source"], counts["upload"], counts["usage"]) == (1, 2, 1)
         assert set(counts) <= set(EXPORT_KINDS)
         text = json.dumps(records)
         assert owner.token is not None
