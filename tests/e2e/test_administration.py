@@ -107,7 +107,7 @@ def test_an_error_is_one_line_on_standard_error(admin: Admin) -> None:
     unknown = "00000000-0000-4000-8000-000000000000"
     assert "no such account" in admin("usage", unknown, fails=True)
     assert "no such account" in admin("issue-token", unknown, "x", fails=True)
-    assert "no allowance 'cars'" in admin("create-account", "x", "pro", "--allow", "cars=1", fails=True)
+    assert "no limit 'cars'" in admin("create-account", "x", "pro", "--allow", "cars=1", fails=True)
     assert "NAME=NUMBER" in admin("create-account", "x", "pro", "--allow", "files", fails=True)
 
 

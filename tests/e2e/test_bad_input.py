@@ -248,7 +248,7 @@ PATHS = [
     (f"/api/files/{MISSING_ID}/", "DELETE, GET"),
     (f"/api/files/{MISSING_ID}/similar/", "GET"),
     (f"/api/files/{MISSING_ID}/retry/", "POST"),
-    ("/api/account/", "GET"),
+    ("/api/account/", "DELETE, GET"),
     ("/api/tokens/", "GET, POST"),
     (f"/api/tokens/{MISSING_ID}/", "DELETE"),
     (f"/api/collections/{MISSING_ID}/sync-status/", "GET"),
