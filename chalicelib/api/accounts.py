@@ -33,9 +33,9 @@ EXPORT_ACCOUNT = Operation(
     tag="Account",
     summary="Export the account",
     description=(
-        "All that is kept of it, page by page: the account, its tokens without their secrets, collections, uploads, "
-        "external ids, and the record of each file with its embedding in base64. A page may be empty although another "
-        "one follows: continue until `next_cursor` is null. Needs a token whose scope is `admin`."
+        "All that is kept of it, page by page: the account, its tokens without their secrets, collections, "
+        "connected folders, uploads, and the record of each file with its embedding in base64. A page may be empty "
+        "although another one follows: continue until `next_cursor` is null. Needs a token whose scope is `admin`."
     ),
     parameters=(LIMIT_PARAMETER, CURSOR_PARAMETER),
     result=obj({"records": array(ref("ExportRecord"))}),
@@ -116,8 +116,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         limit, cursor_scope = parse_limit(parameter(context.request, "limit")), (context.account, "export")
         position = _export_position(decode_cursor(parameter(context.request, "cursor"), cursor_scope))
         page = context.services.export.page(context.account, position, limit)
-        next_cursor = encode_cursor(cursor_scope, page.after) if page.after is not None else None
-        return Result({"records": page.records}, info={"next_cursor": next_cursor})
+        return Result({"records": page.records}, info={"next_cursor": encode_cursor(cursor_scope, page.after)})
 
     @route("GET", "/api/tokens", scope=Scope.ADMIN, any_plan=True, operation=LIST_TOKENS)
     def list_tokens(context: RequestContext) -> Result:

@@ -14,8 +14,10 @@ from chalicelib.domain.errors import InvalidRequest
 CURSOR_LENGTH_LIMIT = 4096  # characters; the longest key of S3 needs about half
 
 
-def encode_cursor(scope: object, position: Any) -> str:
-    """The cursor for the page behind ``position``, a JSON value, among the results of ``scope``."""
+def encode_cursor(scope: object, position: Any) -> str | None:
+    """The cursor for the page behind ``position``, a JSON value, among the results of ``scope``; None without one."""
+    if position is None:
+        return None
     body = json.dumps([_digest(scope), position], separators=(",", ":"), ensure_ascii=False)
     return base64.urlsafe_b64encode(body.encode()).decode().rstrip("=")
 

@@ -148,7 +148,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
             raise invalid_cursor()
         page = context.services.files.page(collection, state, after=after, limit=limit)
         serialized = [serializers.file(record, collection.bucket, context.base_url) for record in page.records]
-        next_cursor = encode_cursor(scope, page.after) if page.after is not None else None
+        next_cursor = encode_cursor(scope, page.after)
         return Result({"files": serialized}, info={"files_count": len(serialized), "next_cursor": next_cursor})
 
     @route("GET", "/api/files/{uuid}", scope=Scope.READ, any_plan=True, operation=SHOW_FILE)

@@ -186,5 +186,5 @@ def _result(
     info: dict[str, Any] = {"files_count": len(files), "search_type": search_type, "query": query}
     if scope is not None:
         last = page.hits[-1] if page.hits and page.has_more else None
-        info["next_cursor"] = encode_cursor(scope, [last.distance, last.uuid]) if last else None
+        info["next_cursor"] = encode_cursor(scope, [last.distance, last.uuid] if last else None)
     return Result({"files": files}, info=info)
