@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.domain.image_files import EXTENSIONS
+from chalicelib.domain.collections import COLLECTION_NAME_LIMIT, KEY_LIMIT
+from chalicelib.domain.image_files import ALL_EXTENSIONS
+from chalicelib.domain.texts import is_storable
 from infra import seed
 from infra.local_system import DEFAULT_FOLDER, LocalSystem, LocalSystemNotFound, export_line, find_running
 
@@ -30,12 +32,10 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 BUCKET = "pictures"
-SUFFIXES = frozenset(f".{extension}" for extensions in EXTENSIONS.values() for extension in extensions)
+SUFFIXES = frozenset(f".{extension}" for extension in ALL_EXTENSIONS)
 CONCURRENT_COPIES = 4
 PAUSE_SECONDS = 0.5  # between two looks at the sync
 REPORT_SECONDS = 2.0  # between two lines of progress
-COLLECTION_NAME_LIMIT = 100  # characters, of the API
-KEY_LIMIT = 1024  # bytes, of S3
 DELETION_LIMIT = 1000  # objects that S3 deletes in one request
 SHOWN_FAILURES = 5
 
@@ -76,7 +76,7 @@ def scan(folder: Path) -> Scan:
                 found.others += 1
                 continue
             relative = path.relative_to(folder).as_posix()
-            if not _is_utf8(relative):
+            if not is_storable(relative):
                 found.unusable.append(f"{relative!r}: the name is not UTF-8")
             elif not os.access(path, os.R_OK):
                 found.unusable.append(f"{relative}: the file cannot be read")
@@ -106,7 +106,7 @@ class PicturesFolder:
         self.path = folder.expanduser().resolve()
         if not self.path.is_dir():
             raise FolderError(f"There is no folder {self.path}.")
-        if not _is_utf8(str(self.path)):
+        if not is_storable(str(self.path)):
             raise FolderError(f"The path {str(self.path)!r} is not UTF-8.")
         self._system = system
         self._report = report
@@ -266,14 +266,6 @@ def _finished(progress: Mapping[str, int]) -> int:
 
 def _path_in(s3_uri: str) -> str:
     return "/" + s3_uri.removeprefix(f"s3://{BUCKET}/")
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # surrogates stand for bytes that are not UTF-8
-        return False
-    return True
 
 
 def _report(line: str) -> None:

@@ -33,7 +33,7 @@ EXTENSIONS = {
     "AVIF": ("avif",),
     "JPEG2000": ("jp2", "j2k", "j2c", "jpc", "jpf", "jpx"),
 }
-_ALL_EXTENSIONS = frozenset(extension for extensions in EXTENSIONS.values() for extension in extensions)
+ALL_EXTENSIONS = frozenset(extension for extensions in EXTENSIONS.values() for extension in extensions)
 # The types that a client may announce; the actual type follows from the file's bytes.
 ACCEPTED_TYPES = (*MIME_TYPES.values(), "image/heic")
 
@@ -73,7 +73,7 @@ def name_to_save(name: str, format_name: str) -> str:
     stem, dot, extension = name.rpartition(".")
     if not extensions or (dot and extension.lower() in extensions):
         return name
-    replaced = bool(stem) and extension.lower() in _ALL_EXTENSIONS
+    replaced = bool(stem) and extension.lower() in ALL_EXTENSIONS
     return f"{stem if replaced else name}.{extensions[0]}"
 
 
