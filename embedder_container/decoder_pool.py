@@ -237,7 +237,7 @@ class _Decoder:
             if expired.is_set():
                 message = f"decoding the picture takes longer than {seconds:g} s"
                 raise ItemError(Code.TOO_COSTLY, message) from None
-            if isinstance(error, _DecoderNotStarted):
+            if isinstance(error, _DecoderEnded):
                 raise
             raise _DecoderEnded from None
         finally:

@@ -13,7 +13,6 @@ from embedder_container.readers.picture import EncodedPicture, counted, cut_shor
 HEADER_SIZES = (12, 16, 40, 52, 56, 64, 108, 124)
 _RGB, _RLE8, _RLE4, _BIT_FIELDS, _JPEG, _PNG, _ALPHA_BIT_FIELDS = range(7)
 _LAYOUTS = {_JPEG: "BMP that holds a JPEG", _PNG: "BMP that holds a PNG"}
-_MAX_OFFSET = 1 << 20
 
 
 class BmpPicture(EncodedPicture):

@@ -182,6 +182,7 @@ class UploadCompletion:
     def _read_staged(self, upload: Upload, lock: FileLock, *, polled: bool) -> EmbeddedImage | _Obstacle:
         """Embed the staged file, unless the upload may not be completed with it."""
         is_inline = upload.folder == INLINE_STAGING
+        at_an_error = ABANDONED if is_inline else None
         if is_inline and polled:
             return _Obstacle(_error_of_abandoned(), ABANDONED)  # its request got an error, and may have been repeated
         if upload.only_new and lock.charged is not None:
@@ -189,15 +190,13 @@ class UploadCompletion:
         try:
             result, thumbnail = self._embed_staged(upload)
         except Exception as error:
-            return _Obstacle(error, ABANDONED if is_inline else None)
+            return _Obstacle(error, at_an_error)
         if isinstance(result, ImageEmbedding):
             return EmbeddedImage(result, thumbnail)
         if result.code == SOURCE_NOT_FOUND:
             expired = polled and upload.expires_at < self.now()
             return _Obstacle(_error_of_incomplete(), EXPIRED if expired else None)
-        failure = ABANDONED if is_inline else None
-        if not result.transient:
-            failure = UploadFailure(result.code, result.message)
+        failure = at_an_error if result.transient else UploadFailure(result.code, result.message)
         return _Obstacle(unreadable_picture(result), failure)
 
     def _embed_staged(self, upload: Upload) -> tuple[ImageEmbedding | ReadFailure, str]:
