@@ -17,7 +17,7 @@ import botocore.session
 import requests
 from botocore.config import Config
 
-from infra.folder_lock import FolderError, FolderLock, Holder, Recovery
+from infra.folder_lock import FolderLock, Holder, Recovery, UnwritableFolderError
 from infra.localhost import HOST, direct_session, listens
 
 REGION = "us-east-1"
@@ -119,7 +119,7 @@ class Emulator:
                 )
             self._lock.record_emulator(self._process.pid)
         except OSError as error:
-            raise FolderError(f"The folder {self.folder} cannot be written: {error.strerror}.") from error
+            raise UnwritableFolderError(self.folder, error) from error
         self._wait_until_healthy(self._process)
 
     def stop(self) -> None:

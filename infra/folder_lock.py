@@ -25,6 +25,13 @@ class FolderError(Exception):
     """A folder cannot be used; the message says why. ``make run`` prints it."""
 
 
+class UnwritableFolderError(FolderError):
+    """The folder cannot be written."""
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        super().__init__(f"The folder {folder} cannot be written: {error.strerror}.")
+
+
 class FolderInUseError(FolderError):
     """Another process holds the folder."""
 
@@ -98,7 +105,7 @@ class FolderLock:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(self.folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise FolderError(f"The folder {self.folder} cannot be written: {error.strerror}.") from error
+            raise UnwritableFolderError(self.folder, error) from error
         started = time.monotonic()
         while not _flock(self._fd):
             holder = Holder.read(self.folder)
@@ -133,7 +140,7 @@ class FolderLock:
         try:
             self._write(replace(self._holder, port=port, recovery=_recovery(Holder.read(self.folder), boot_id())))
         except OSError as error:
-            raise FolderError(f"The folder {self.folder} cannot be written: {error.strerror}.") from error
+            raise UnwritableFolderError(self.folder, error) from error
 
     def record_emulator(self, pid: int) -> None:
         self._write(replace(self._holder, emulator=pid))
