@@ -738,16 +738,7 @@ class TestSQLiteFileSharedByProcesses:
         assert world.numbers(reader.search(world.query())) == list(range(30))
 
     def test_processes_that_create_the_file_at_once_lose_no_writes(self, path: Path, world: World):
-        spawn = multiprocessing.get_context("spawn")
-        start = spawn.Barrier(4)
-        processes = [
-            spawn.Process(target=write_at_once, args=(path, world, first, start)) for first in (0, 50, 100, 150)
-        ]
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join(60)
-        assert [process.exitcode for process in processes] == [0] * 4
+        write_by_four_processes(path, world)
         assert world.numbers(SQLiteVectorStore(path).search(world.query(limit=500))) == list(range(200))
 
     def test_threads_with_a_shared_or_their_own_store_lose_no_writes(self, path: Path, world: World):
@@ -835,6 +826,18 @@ def write_at_once(path: Path, world: World, first: int, start) -> None:
     start.wait(60)
     for n in range(first, first + 50):
         store.upsert([world.picture(n)])
+
+
+def write_by_four_processes(path: Path, world: World) -> None:
+    """Pictures 0 to 199, fifty by each process, all begun at once."""
+    spawn = multiprocessing.get_context("spawn")
+    start = spawn.Barrier(4)
+    processes = [spawn.Process(target=write_at_once, args=(path, world, first, start)) for first in (0, 50, 100, 150)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0] * 4
 
 
 def write_one_more(store: SQLiteVectorStore, world: World) -> None:
@@ -981,14 +984,5 @@ class TestSQLiteFileOfAnOlderSchema:
     def test_processes_that_open_the_file_at_once_lose_no_writes(
         self, path: Path, store: SQLiteVectorStore, world: World
     ):
-        spawn = multiprocessing.get_context("spawn")
-        start = spawn.Barrier(4)
-        processes = [
-            spawn.Process(target=write_at_once, args=(path, world, first, start)) for first in (0, 50, 100, 150)
-        ]
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join(60)
-        assert [process.exitcode for process in processes] == [0] * 4
+        write_by_four_processes(path, world)
         assert store.count(world.account) == 200
