@@ -16,7 +16,7 @@ from infra.cloudformation import CloudFormationStack, DeploymentError, Report
 from infra.embedder import describe_model, model_variables, zip_embedder
 from infra.emulator import Emulator
 from infra.package import STAGE, Package, PackagingError, package
-from infra.template.edits import definition_digest, with_code, with_zipped_embedder
+from infra.template.edits import definition_digest, with_code, with_zipped_embedder, without_tls
 
 LOCAL_STACK = "similarix"
 DEFAULT_MODEL = "lite"  # of the local system
@@ -51,7 +51,8 @@ def deploy_locally(
 ) -> dict[str, str]:
     """Deploy onto the emulator; returns the stack's outputs, and as ``ApiUrl`` the URL of the API.
 
-    The template is the one for AWS but for the embedder, whose handler runs from an archive. The URL is known before
+    The template is the one for AWS but for the embedder, whose handler runs from an archive, and for the policies that
+    ask for TLS, which the emulator does not speak. The URL is known before
     the deployment, and changes with the API's definition, because the emulator cannot change an API in place.
 
     Args:
@@ -68,7 +69,7 @@ def deploy_locally(
     model = describe_model(parameters.get("EmbedderModel", DEFAULT_MODEL))
     template = with_code(packaged.template, artifacts.add_archive(packaged.code))
     embedder = artifacts.add_archive(zip_embedder(model.name))
-    template = with_zipped_embedder(template, embedder, _runtime(), model_variables(model))
+    template = without_tls(with_zipped_embedder(template, embedder, model_variables(model)))
     api = f"{stack}-{definition_digest(template)}"
     url = emulator.api_url(api, STAGE)
     cloudformation = CloudFormationStack(
@@ -87,10 +88,6 @@ def _artifacts(session: boto3.Session, endpoint: str | None) -> Artifacts:
     artifacts = Artifacts(session.client("s3", endpoint_url=endpoint), account, session.region_name)
     artifacts.prepare()
     return artifacts
-
-
-def _runtime() -> str:
-    return f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def main(arguments: list[str] | None = None) -> int:

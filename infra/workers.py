@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from chalicelib.domain.messages import Queue
 
+RUNTIME = "python3.13"  # of every function, whichever Python packages it; the embedder's image has the same
 # Deliveries of a message until it goes to the dead-letter queue. A failed message is delivered again after a delay that
 # grows (``chalicelib.services.pipeline.retries``), so the eight take something over an hour.
 MAX_DELIVERIES = 8

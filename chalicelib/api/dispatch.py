@@ -215,8 +215,9 @@ def _request_id(request: Request) -> str:
 def _base_url(request: Request) -> str:
     context = request.context
     host = context.get("domainName") or request.headers.get("host", "")
-    # A prefix precedes the route: the stage on API Gateway's own domain, or a custom domain's base path.
+    # A prefix precedes the route: the stage on API Gateway's own domain, or a custom domain's base path. The event's
+    # path may have a base path as well, so the route says how long a path without a prefix is.
     segments = str(context.get("path", "")).strip("/").split("/")
-    route_segments = request.path.strip("/").split("/")
+    route_segments = str(context.get("resourcePath") or request.path).strip("/").split("/")
     prefix = segments[: max(0, len(segments) - len(route_segments))]
     return "/".join([f"https://{host}", *prefix])

@@ -10,6 +10,8 @@ from chalicelib.domain.collections import MANAGED_PREFIX
 from chalicelib.domain.uploads import INLINE_STAGING, PRESIGNED_STAGING
 from infra.template import functions
 from infra.template.edits import Template
+from infra.template.transport import with_only_tls
+from infra.template.versions import with_versions
 from infra.workers import API, EMBEDDER, SCHEDULED, WORKERS
 
 FOLDER = Path(__file__).parent
@@ -33,7 +35,7 @@ def read_template(folder: Path = FOLDER) -> Template:
     if unmatched := {f.name for f in (API, EMBEDDER, *workers, *SCHEDULED)} ^ set(permissions):
         raise ValueError(f"Each function has an entry in permissions.yaml, and no other: {', '.join(unmatched)}")
     environment |= functions.queue_urls(WORKERS)
-    return merge(
+    merged = merge(
         [
             template,
             functions.lambda_function(EMBEDDER, permissions[EMBEDDER.name]),
@@ -42,6 +44,7 @@ def read_template(folder: Path = FOLDER) -> Template:
             *(functions.scheduled(row, permissions[row.name], environment) for row in SCHEDULED),
         ]
     )
+    return with_only_tls(with_versions(merged, EMBEDDER.name))
 
 
 def merge(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -6,10 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from infra.workers import RUNTIME
+
 Template = dict[str, Any]
 
 PACKAGED_CODE = "./deployment.zip"  # as Chalice names its archive
 EMBEDDER = "Embedder"
+ONLY_TLS = "OnlyTLS"  # the statement of a policy that refuses requests without TLS
 NO_VARIABLES: Mapping[str, str] = {}
 
 
@@ -22,9 +25,7 @@ def with_code(template: Template, uri: str) -> Template:
     return changed
 
 
-def with_zipped_embedder(
-    template: Template, uri: str, runtime: str, variables: Mapping[str, str] = NO_VARIABLES
-) -> Template:
+def with_zipped_embedder(template: Template, uri: str, variables: Mapping[str, str] = NO_VARIABLES) -> Template:
     """The template with the embedder's handler from an archive, where no container can run; all else is the same.
 
     Args:
@@ -33,8 +34,20 @@ def with_zipped_embedder(
     changed = copy.deepcopy(template)
     properties = changed["Resources"][EMBEDDER]["Properties"]
     del properties["PackageType"], properties["ImageUri"]
-    properties |= {"Runtime": runtime, "Handler": "embedder_container.handler.handler", "CodeUri": uri}
+    properties |= {"Runtime": RUNTIME, "Handler": "embedder_container.handler.handler", "CodeUri": uri}
     properties["Environment"]["Variables"].update(variables)
+    return changed
+
+
+def without_tls(template: Template) -> Template:
+    """The template whose buckets and queues accept requests without TLS, as the emulator's are on loopback."""
+    changed = copy.deepcopy(template)
+    for name, resource in template["Resources"].items():
+        if resource["Type"] in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"):
+            document = changed["Resources"][name]["Properties"]["PolicyDocument"]
+            document["Statement"] = [part for part in document["Statement"] if part.get("Sid") != ONLY_TLS]
+            if not document["Statement"]:
+                del changed["Resources"][name]
     return changed
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from chalicelib.config import queue_variable
 from infra.template.edits import Template
-from infra.workers import DEAD_LETTER_DAYS, MAX_DELIVERIES, Function, Worker
+from infra.workers import DEAD_LETTER_DAYS, MAX_DELIVERIES, RUNTIME, Function, Worker
 
 Resource = dict[str, Any]
 Statements = Sequence[Mapping[str, Any]]
@@ -67,6 +67,7 @@ def application_function(
     """A function whose code and triggers are app.py's, with the application's environment."""
     template = lambda_function(row, statements)
     properties = template["Resources"][row.name]["Properties"]
+    properties["Runtime"] = RUNTIME
     properties["Environment"]["Variables"] |= environment
     if events is not None:
         properties["Events"] = {name: {"Properties": settings} for name, settings in events.items()}

@@ -10,8 +10,10 @@ from chalicelib.config import Config, OpenSearchProfile, VectorStoreKind
 from chalicelib.domain.collections import MANAGED_PREFIX, parse_role
 from chalicelib.domain.errors import ConfigurationError, InvalidRequest
 from chalicelib.domain.uploads import INLINE_STAGING, PRESIGNED_STAGING
+from infra.package import ROOT
+from infra.template.edits import ONLY_TLS
 from infra.template.functions import ONE_THREAD
-from infra.workers import SCHEDULED, WORKERS
+from infra.workers import RUNTIME, SCHEDULED, WORKERS
 from tests.integration.infra.conftest import as_list, of_type, referred, statements
 from tests.unit.test_config import ENVIRONMENT, Recording
 
@@ -61,6 +63,26 @@ class TestFunctions:
             environment = Recording(ENVIRONMENT | {"VECTOR_STORE": store, "OPENSEARCH_ENDPOINT": "https://search"})
             Config.read(environment)
             assert environment.read <= given
+
+    def test_every_function_of_the_application_has_the_runtime_of_the_embedders_image(self, functions):
+        assert {functions[name]["Runtime"] for name in APPLICATION} == {RUNTIME}
+        assert f"lambda/python:{RUNTIME.removeprefix('python')}" in (ROOT / "embedder_container/Dockerfile").read_text()
+
+    @pytest.mark.parametrize(
+        ("name", "condition", "parameter"),
+        [
+            ("Embedder", "ReservesEmbedders", "EmbedderReservedConcurrency"),
+            ("APIHandler", "ReservesApi", "ApiReservedConcurrency"),
+        ],
+    )
+    def test_the_concurrency_of_the_api_and_of_the_embedder_is_reserved_where_a_parameter_says_so(
+        self, template, functions, name, condition, parameter
+    ):
+        reserved, none = {"Ref": parameter}, {"Ref": "AWS::NoValue"}
+
+        assert functions[name]["ReservedConcurrentExecutions"] == {"Fn::If": [condition, reserved, none]}
+        assert template["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [reserved, "0"]}]}
+        assert template["Parameters"][parameter]["Default"] == 0
 
     def test_the_embedder_is_an_image_that_knows_its_model_alone(self, functions):
         embedder = functions["Embedder"]
@@ -226,10 +248,12 @@ class TestPermissions:
             assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
 
     def test_only_buckets_of_this_account_and_of_named_accounts_may_send_events(self, resources):
-        policies = of_type(resources, "AWS::SQS::QueuePolicy")
-        assert set(policies) == {"EventsQueuePolicy", "UploadsQueuePolicy"}
-        (uploads,) = policies["UploadsQueuePolicy"]["PolicyDocument"]["Statement"]
-        from_s3, others, from_eventbridge = policies["EventsQueuePolicy"]["PolicyDocument"]["Statement"]
+        senders = {}
+        for name, policy in of_type(resources, "AWS::SQS::QueuePolicy").items():
+            senders[name] = [each for each in policy["PolicyDocument"]["Statement"] if each.get("Effect") != "Deny"]
+        assert {name for name in senders if senders[name]} == {"EventsQueuePolicy", "UploadsQueuePolicy"}
+        (uploads,) = senders["UploadsQueuePolicy"]
+        from_s3, others, from_eventbridge = senders["EventsQueuePolicy"]
         condition, from_others, none = others["Fn::If"]
 
         assert from_s3["Principal"] == {"Service": "s3.amazonaws.com"}
@@ -263,6 +287,20 @@ class TestQueues:
         assert set(dead_letters) == QUEUES
         assert set(dead_letters.values()) == set(queues) - QUEUES == DEAD_LETTERS
         assert all(queues[name]["MessageRetentionPeriod"] == 14 * 24 * 3600 for name in dead_letters.values())
+
+    def test_a_queue_refuses_requests_without_tls_by_the_one_policy_that_it_may_have(self, resources):
+        policies = of_type(resources, "AWS::SQS::QueuePolicy").values()
+        assert sorted(referred(queue) for policy in policies for queue in policy["Queues"]) == sorted(
+            QUEUES | DEAD_LETTERS
+        )
+        for policy in policies:
+            refusals = [each for each in policy["PolicyDocument"]["Statement"] if each.get("Sid") == ONLY_TLS]
+            assert [resource for each in refusals for resource in each["Resource"]] == [
+                {"Fn::GetAtt": [referred(queue), "Arn"]} for queue in policy["Queues"]
+            ]
+            for refusal in refusals:
+                assert (refusal["Effect"], refusal["Principal"], refusal["Action"]) == ("Deny", "*", "sqs:*")
+                assert refusal["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
     def test_all_queues_are_encrypted(self, resources):
         assert all(queue["SqsManagedSseEnabled"] for queue in of_type(resources, "AWS::SQS::Queue").values())
@@ -306,6 +344,43 @@ class TestStorage:
     def test_data_outlives_the_stack(self, resources, name):
         assert resources[name]["DeletionPolicy"] == "RetainExceptOnCreate"
         assert resources[name]["UpdateReplacePolicy"] == "Retain"
+
+    @pytest.mark.parametrize("name", ["AccountsTable", "CollectionsTable", "CatalogueTable"])
+    def test_tables_are_protected_against_deletion_where_a_parameter_says_so(self, template, resources, name):
+        protected = resources[name]["Properties"]["DeletionProtectionEnabled"]
+
+        assert protected == {"Fn::If": ["ProtectsTables", True, False]}
+        assert template["Conditions"]["ProtectsTables"] == {"Fn::Equals": [{"Ref": "DeletionProtection"}, "true"]}
+        assert template["Parameters"]["DeletionProtection"]["Default"] == "false", "a creation can be rolled back"
+
+    def test_a_bucket_refuses_requests_without_tls(self, resources):
+        policies = {referred(p["Bucket"]): p for p in of_type(resources, "AWS::S3::BucketPolicy").values()}
+
+        assert set(policies) == set(of_type(resources, "AWS::S3::Bucket"))
+        for name, policy in policies.items():
+            (refusal,) = policy["PolicyDocument"]["Statement"]
+            assert (refusal["Effect"], refusal["Principal"], refusal["Action"]) == ("Deny", "*", "s3:*")
+            assert refusal["Resource"] == [{"Fn::GetAtt": [name, "Arn"]}, {"Fn::Sub": f"${{{name}.Arn}}/*"}]
+            assert refusal["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+    def test_deleted_and_replaced_files_stay_for_some_days_and_then_go_with_their_markers(self, resources):
+        bucket = resources["ManagedBucket"]["Properties"]
+        rules = bucket["LifecycleConfiguration"]["Rules"]
+        kept = {
+            rule["Prefix"]: rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
+            for rule in rules
+            if "NoncurrentVersionExpiration" in rule
+        }
+        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+        assert kept == {
+            f"{MANAGED_PREFIX}/": {"Ref": "ManagedVersionDays"},
+            f"{PRESIGNED_STAGING}/": 1,
+            f"{INLINE_STAGING}/": 1,
+        }
+        # S3 refuses a rule that expires both markers and objects.
+        (markers,) = [rule for rule in rules if "ExpiredObjectDeleteMarker" in rule]
+        assert markers["ExpiredObjectDeleteMarker"] is True
+        assert "ExpirationInDays" not in markers
 
     def test_buckets_are_private(self, resources):
         for bucket in of_type(resources, "AWS::S3::Bucket").values():

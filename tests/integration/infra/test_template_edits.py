@@ -1,9 +1,17 @@
-"""Between AWS and one machine, the template differs in the embedder and in nothing else."""
+"""Between AWS and one machine, the template differs in the embedder, in TLS, and in nothing else."""
 
 import copy
 
-from infra.template.edits import PACKAGED_CODE, definition_digest, with_code, with_zipped_embedder
+from infra.template.edits import (
+    ONLY_TLS,
+    PACKAGED_CODE,
+    definition_digest,
+    with_code,
+    with_zipped_embedder,
+    without_tls,
+)
 from infra.template.functions import ONE_THREAD
+from infra.workers import RUNTIME
 
 ARCHIVE = "s3://artifacts/code/embedder.zip"
 
@@ -11,16 +19,16 @@ ARCHIVE = "s3://artifacts/code/embedder.zip"
 def test_the_zipped_embedder_keeps_all_properties_but_its_image(template):
     before, after = (
         variant["Resources"]["Embedder"]["Properties"]
-        for variant in (template, with_zipped_embedder(template, ARCHIVE, "python3.13"))
+        for variant in (template, with_zipped_embedder(template, ARCHIVE))
     )
-    new = {"Runtime": "python3.13", "Handler": "embedder_container.handler.handler", "CodeUri": ARCHIVE}
+    new = {"Runtime": RUNTIME, "Handler": "embedder_container.handler.handler", "CodeUri": ARCHIVE}
 
     assert after == {name: value for name, value in before.items() if name not in ("PackageType", "ImageUri")} | new
 
 
 def test_the_zipped_embedder_reads_a_fetched_model_from_its_folder(template):
     variables = {"MODELS_DIR": "/models"}
-    local = with_zipped_embedder(template, ARCHIVE, "python3.13", variables)["Resources"]["Embedder"]["Properties"]
+    local = with_zipped_embedder(template, ARCHIVE, variables)["Resources"]["Embedder"]["Properties"]
 
     assert local["Environment"]["Variables"] == ONE_THREAD | {
         "MODEL": {"Ref": "EmbedderModel"},
@@ -29,15 +37,31 @@ def test_the_zipped_embedder_reads_a_fetched_model_from_its_folder(template):
 
 
 def test_zipping_the_embedder_changes_no_other_part_of_the_template(template):
-    local = with_zipped_embedder(template, ARCHIVE, "python3.13")
+    local = with_zipped_embedder(template, ARCHIVE)
     local["Resources"]["Embedder"]["Properties"] = template["Resources"]["Embedder"]["Properties"]
 
     assert local == template
 
 
+def test_without_tls_the_policies_lack_their_refusal_and_nothing_else_changes(template):
+    local = without_tls(template)
+    resources = template["Resources"]
+    changed = {name for name in resources if local["Resources"].get(name) != resources[name]}
+
+    assert changed
+    assert {resources[name]["Type"] for name in changed} == {"AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"}
+    assert ONLY_TLS not in str(local)
+    for name in changed & set(local["Resources"]):
+        given, left = (
+            variant["Properties"]["PolicyDocument"]["Statement"]
+            for variant in (resources[name], local["Resources"][name])
+        )
+        assert left == [statement for statement in given if statement.get("Sid") != ONLY_TLS]
+
+
 def test_an_edit_leaves_the_given_template_unchanged(template):
     before = copy.deepcopy(template)
-    with_zipped_embedder(template, ARCHIVE, "python3.13")
+    without_tls(with_zipped_embedder(template, ARCHIVE))
     with_code(template, ARCHIVE)
 
     assert template == before

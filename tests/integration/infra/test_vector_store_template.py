@@ -33,6 +33,25 @@ class TestDomain:
         assert domain["DomainEndpointOptions"]["EnforceHTTPS"]
         assert "TLS-1-2" in domain["DomainEndpointOptions"]["TLSSecurityPolicy"]
 
+    def test_instances_are_spread_over_zones_among_which_their_number_divides(self, template, domain):
+        cluster, numbers = domain["ClusterConfig"], template["Parameters"]["OpenSearchInstances"]["AllowedValues"]
+        condition, zones, none = cluster["ZoneAwarenessConfig"]["Fn::If"]
+
+        assert cluster["ZoneAwarenessEnabled"] == {"Fn::If": ["HasReplicas", True, False]}
+        assert (condition, none) == ("HasReplicas", {"Ref": "AWS::NoValue"})
+        assert zones == {"AvailabilityZoneCount": {"Fn::If": ["HasTwoZones", 2, 3]}}
+        two = [each["Fn::Equals"][1] for each in template["Conditions"]["HasTwoZones"]["Fn::Or"]]
+        assert all(number % (2 if str(number) in two else 3) == 0 for number in numbers if number > 1)
+
+    def test_a_domain_has_three_leading_instances_or_none(self, template, domain):
+        cluster, none = domain["ClusterConfig"], {"Ref": "AWS::NoValue"}
+
+        assert template["Parameters"]["OpenSearchMasters"]["AllowedValues"] == [0, 3]
+        assert template["Conditions"]["HasMasters"] == {"Fn::Equals": [{"Ref": "OpenSearchMasters"}, "3"]}
+        assert cluster["DedicatedMasterEnabled"] == {"Fn::If": ["HasMasters", True, False]}
+        for name, parameter in (("Count", "OpenSearchMasters"), ("Type", "OpenSearchMasterType")):
+            assert cluster[f"DedicatedMaster{name}"] == {"Fn::If": ["HasMasters", {"Ref": parameter}, none]}
+
     def test_only_functions_that_search_or_index_may_use_a_domain(self, domain):
         (statement,) = domain["AccessPolicies"]["Statement"]
 

@@ -38,14 +38,16 @@ def log() -> Iterator[io.StringIO]:
     handler.setStream(original)
 
 
-def respond_with(view: Callable[[RequestContext], Any], **context: Any) -> dict[str, Any]:
+def respond_with(
+    view: Callable[[RequestContext], Any], event_path: str = "/things/7", **context: Any
+) -> dict[str, Any]:
     """The response to API Gateway's event for a view at ``/things/{uuid}``."""
     app, blueprint = Chalice("dispatch"), Blueprint("dispatch")
     Dispatcher(lambda: Services()).routes(blueprint)("GET", "/things/{uuid}", scope=None)(view)  # type: ignore[arg-type, return-value]
     app.register_blueprint(blueprint)
     event = {
         "resource": "/things/{uuid}",
-        "path": "/things/7",
+        "path": event_path,
         "httpMethod": "GET",
         "headers": {"host": "api.example"},
         "multiValueHeaders": {"host": ["api.example"]},
@@ -164,6 +166,13 @@ class TestBaseUrl:
     def test_base_url_follows_from_the_request(self, context: dict[str, str], expected: str) -> None:
         response = respond_with(lambda context: Result({"base": context.base_url}), **context)
         assert json.loads(response["body"])["result"]["base"] == expected
+
+    def test_a_base_path_that_the_event_repeats_stays_in_the_base_url(self) -> None:
+        path = "/pictures/v1/things/7"
+        response = respond_with(
+            lambda context: Result({"base": context.base_url}), event_path=path, domainName="example.com", path=path
+        )
+        assert json.loads(response["body"])["result"]["base"] == "https://example.com/pictures/v1"
 
     def test_configured_base_url_takes_precedence(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Services, "config", Settings(public_url="https://api.similarix.example/"))
