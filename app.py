@@ -36,6 +36,11 @@ def index_worker(event: SQSEvent) -> Any:
     return workers.index(event.to_dict(), event.context, services())
 
 
+@app.on_sqs_message(queue=f"${{AWS::StackName}}-{Queue.CHANGES}", batch_size=1)
+def changes_worker(event: SQSEvent) -> Any:
+    return workers.index(event.to_dict(), event.context, services())
+
+
 @app.on_sqs_message(queue=f"${{AWS::StackName}}-{Queue.UPLOADS}", batch_size=1)
 def uploads_worker(event: SQSEvent) -> Any:
     return workers.complete_uploads(event.to_dict(), event.context, services())

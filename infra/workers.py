@@ -45,8 +45,9 @@ class Worker:
     Args:
         messages: the plural of what the queue contains, for the alarms.
         batch_size: messages that an invocation receives at most; the decorator in app.py has the same.
-        max_concurrency: invocations at once, at most; None where the account's limit is enough. It is no parameter of
-            the template, because the emulator would read a parameter's value as a string.
+        max_concurrency: invocations at once, 2 at least. All of them together leave room for the API's within what an
+            AWS account may run at once, and no queue takes the room of another. It is no parameter of the template,
+            because the emulator would read a parameter's value as a string.
         backlog_seconds: age of the oldest message at which an alarm goes off.
         backlog_advice: a sentence for that alarm.
     """
@@ -55,8 +56,8 @@ class Worker:
     messages: str
     timeout: int
     batch_size: int
+    max_concurrency: int
     memory: int | str = "WorkerMemory"
-    max_concurrency: int | None = None
     backlog_seconds: int = BACKLOG_SECONDS
     backlog_advice: str = ""
 
@@ -100,19 +101,28 @@ EMBEDDER = Function(
     alarm="The embedder fails.",
 )
 WORKERS = (
-    Worker(queue=Queue.SYNC, messages="Syncs", timeout=120, batch_size=1),
-    Worker(queue=Queue.EVENTS, messages="S3 events", timeout=60, batch_size=10, memory=256),
+    Worker(queue=Queue.SYNC, messages="Syncs", timeout=120, batch_size=1, max_concurrency=8),
+    Worker(queue=Queue.EVENTS, messages="S3 events", timeout=60, batch_size=10, max_concurrency=5, memory=256),
     Worker(
         queue=Queue.INDEX,
-        messages="Batches of objects",
+        messages="Batches of syncs",
         timeout=180,
         batch_size=4,
         max_concurrency=8,  # and as many embedders, which index workers call
         backlog_seconds=7200,
         backlog_advice="A higher max_concurrency of the index worker (infra/workers.py) may help.",
     ),
+    # The same work for what somebody waits for, which no sync delays.
+    Worker(queue=Queue.CHANGES, messages="Changed objects", timeout=180, batch_size=1, max_concurrency=8),
     Worker(queue=Queue.UPLOADS, messages="Uploads", timeout=180, batch_size=1, max_concurrency=8),
-    Worker(queue=Queue.DELETIONS, messages="Deletions", timeout=120, batch_size=1, backlog_seconds=3600),
+    Worker(
+        queue=Queue.DELETIONS,
+        messages="Deletions",
+        timeout=120,
+        batch_size=1,
+        max_concurrency=5,
+        backlog_seconds=3600,
+    ),
 )
 SCHEDULED = (
     Function(

@@ -13,11 +13,16 @@ REDRIVEN_ATTRIBUTE = "similarix-redriven"
 
 
 class Queue(StrEnum):
-    """The queues, by the names from which the template and the environment derive theirs."""
+    """The queues, by the names from which the template and the environment derive theirs.
+
+    Both ``INDEX`` and ``CHANGES`` have batches: INDEX those of syncs, which may be thousands, and CHANGES those of S3's
+    events and of requests, which wait for none of them.
+    """
 
     SYNC = "sync"
     EVENTS = "events"
     INDEX = "index"
+    CHANGES = "changes"
     UPLOADS = "uploads"
     DELETIONS = "deletions"
 

@@ -79,7 +79,7 @@ class FileService:
             self.catalogue.save(pending, record)
         except StaleWrite:
             raise NotRetriable("The file is being processed already.") from None
-        self.queues.send_batches([IndexBatch(account, record.collection, (ObjectHint(record.key),))])
+        self.queues.send_changes([IndexBatch(account, record.collection, (ObjectHint(record.key),))])
         return pending
 
     def delete(self, account: str, file_id: str) -> None:

@@ -318,8 +318,15 @@ class ManagedStorage(Protocol):
 
 
 class Queues(Protocol):
+    """Messages to workers. Each belongs to an account: one that sends many delays those of the others little."""
+
     def send_sync(self, step: SyncStep, *, delay: int = 0) -> None: ...
-    def send_batches(self, batches: Sequence[IndexBatch]) -> None: ...
+    def send_batches(self, batches: Sequence[IndexBatch]) -> None:
+        """Have batches indexed that may be thousands, such as those of a sync."""
+
+    def send_changes(self, batches: Sequence[IndexBatch]) -> None:
+        """Have batches indexed that somebody waits for; they do not wait for those of ``send_batches``."""
+
     def send_deletion(self, step: DeletionStep | AccountDeletionStep, *, delay: int = 0) -> None: ...
     def send_upload(self, upload: UploadRef, *, delay: int = 0) -> None: ...
     def delay(self, message: ReceivedMessage, seconds: int) -> None:

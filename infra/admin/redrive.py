@@ -37,13 +37,22 @@ def redrive(deployment: Deployment, options: argparse.Namespace) -> ExitStatus:
                 continue
             # Sent first, deleted second: after a crash between the two it is delivered twice, which does no harm.
             sqs.send_message(
-                QueueUrl=deployment.queue_url(queue), MessageBody=letter["Body"], MessageAttributes=MESSAGE_ATTRIBUTES
+                QueueUrl=deployment.queue_url(queue),
+                MessageBody=letter["Body"],
+                MessageAttributes=MESSAGE_ATTRIBUTES,
+                **_group(letter),
             )
             sqs.delete_message(QueueUrl=dead_letters, ReceiptHandle=letter["ReceiptHandle"])
         for handle in shown:
             sqs.change_message_visibility(QueueUrl=dead_letters, ReceiptHandle=handle, VisibilityTimeout=0)
     report(f"{count} dead letters{'' if options.dry_run else ' sent back'}")
     return ExitStatus.OK
+
+
+def _group(letter: Any) -> dict[str, str]:
+    """The account that a letter belongs to, as SQS names it; an event of S3 has none."""
+    group = letter.get("Attributes", {}).get("MessageGroupId")
+    return {} if group is None else {"MessageGroupId": group}
 
 
 def _dead_letters(sqs: Any, queue_url: str) -> Iterator[Any]:
@@ -53,6 +62,7 @@ def _dead_letters(sqs: Any, queue_url: str) -> Iterator[Any]:
         letters = sqs.receive_message(
             QueueUrl=queue_url,
             MaxNumberOfMessages=10,
+            MessageSystemAttributeNames=["MessageGroupId"],
             VisibilityTimeout=VISIBILITY_TIMEOUT_SECONDS,
             WaitTimeSeconds=1,
         ).get("Messages", [])

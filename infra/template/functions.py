@@ -88,9 +88,11 @@ def worker(row: Worker, statements: Statements, environment: Mapping[str, Any]) 
     function = row.function
     receive, log_failures = _allow(RECEIVE, row.queue_resource), _allow(["dynamodb:PutItem"], "SyncsTable")
     # A failed message is delivered again without the others of its batch.
-    source: dict[str, Any] = {"FunctionResponseTypes": ["ReportBatchItemFailures"], "BatchSize": row.batch_size}
-    if row.max_concurrency is not None:
-        source["ScalingConfig"] = {"MaximumConcurrency": row.max_concurrency}
+    source = {
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "BatchSize": row.batch_size,
+        "ScalingConfig": {"MaximumConcurrency": row.max_concurrency},
+    }
     template = application_function(
         function, [receive, log_failures, *statements], environment, {f"{function.name}SqsEventSource": source}
     )

@@ -28,12 +28,13 @@ from tests.fakes.queues import FakeQueues
 class Subject:
     """The queues, and what a test does without them.
 
-    ``sent`` returns the bodies that a queue has, ``deliver`` sends and receives a message of the sync queue, and
-    ``is_visible`` says whether a received message could be received again now.
+    ``sent`` returns the bodies that a queue has, ``groups`` the groups of its messages, ``deliver`` sends and receives
+    a message of the sync queue, and ``is_visible`` says whether a received message could be received again now.
     """
 
     queues: Queues
     sent: Callable[[Queue], list[str]]
+    groups: Callable[[Queue], list[str]]
     deliver: Callable[[], ReceivedMessage]
     is_visible: Callable[[ReceivedMessage], bool]
 
@@ -55,11 +56,13 @@ class QueuesContract:
         upload = UploadRef(collection.account, collection.uuid, str(uuid4()))
         subject.queues.send_sync(step)
         subject.queues.send_batches([with_sync, without])
+        subject.queues.send_changes([without])
         subject.queues.send_deletion(deletion)
         subject.queues.send_upload(upload)
         assert list(map(SyncStep.from_json, subject.sent(Queue.SYNC))) == [step]
         batches = map(IndexBatch.from_json, subject.sent(Queue.INDEX))
         assert sorted(batches, key=lambda batch: len(batch.hints)) == [without, with_sync]
+        assert list(map(IndexBatch.from_json, subject.sent(Queue.CHANGES))) == [without]
         assert list(map(DeletionStep.from_json, subject.sent(Queue.DELETIONS))) == [deletion]
         assert subject.sent(Queue.UPLOADS) == [upload.to_json()]
 
@@ -73,9 +76,25 @@ class QueuesContract:
             subject.queues.send_deletion(deletion)
         assert set(map(deletion_from_json, subject.sent(Queue.DELETIONS))) == set(deletions)
 
+    def test_each_message_names_its_account_as_its_group(self, subject: Subject):
+        collections = [a_collection(account=str(uuid4())) for _ in range(2)]
+        for collection in collections:
+            subject.queues.send_sync(SyncStep(collection.account, collection.uuid, str(uuid4())))
+            subject.queues.send_deletion(DeletionStep(collection.account, collection.uuid))
+            subject.queues.send_upload(UploadRef(collection.account, collection.uuid, str(uuid4())), delay=0)
+        subject.queues.send_deletion(AccountDeletionStep(collections[0].account))
+        batches = [a_batch(collection, "a") for collection in collections]
+        subject.queues.send_batches(batches)
+        subject.queues.send_changes(batches)
+        accounts = sorted(collection.account for collection in collections)
+        for queue in (Queue.SYNC, Queue.INDEX, Queue.CHANGES, Queue.UPLOADS):
+            assert sorted(subject.groups(queue)) == accounts
+        assert sorted(subject.groups(Queue.DELETIONS)) == sorted([*accounts, collections[0].account])
+
     def test_no_batches_send_no_message(self, subject: Subject):
         subject.queues.send_batches([])
-        assert subject.sent(Queue.INDEX) == []
+        subject.queues.send_changes([])
+        assert subject.sent(Queue.INDEX) == subject.sent(Queue.CHANGES) == []
 
     def test_a_delayed_message_is_redelivered_after_its_delay_and_not_before(self, subject: Subject):
         soon, late = subject.deliver(), subject.deliver()
@@ -94,6 +113,7 @@ class TestFake(QueuesContract):
             return {
                 Queue.SYNC: [step.to_json() for step, _ in queues.steps],
                 Queue.INDEX: [batch.to_json() for batch in queues.batches],
+                Queue.CHANGES: [batch.to_json() for batch in queues.changes],
                 Queue.DELETIONS: [step.to_json() for step, _ in queues.deletions],
                 Queue.UPLOADS: [upload.to_json() for upload, _ in queues.uploads],
             }[queue]
@@ -101,6 +121,7 @@ class TestFake(QueuesContract):
         return Subject(
             queues,
             sent,
+            lambda queue: [group for sent_to, group in queues.groups if sent_to == queue],
             lambda: ReceivedMessage(str(uuid4()), "sync", "handle", 1),
             lambda message: any(seconds == 0 for delayed, seconds in queues.delayed if delayed == message),
         )
@@ -120,7 +141,9 @@ class TestSQSOnTheEmulator(QueuesContract):
         def receive(queue: Queue) -> list[Any]:
             return list(
                 sqs.receive_message(
-                    QueueUrl=urls[queue], MaxNumberOfMessages=10, AttributeNames=["ApproximateReceiveCount"]
+                    QueueUrl=urls[queue],
+                    MaxNumberOfMessages=10,
+                    MessageSystemAttributeNames=["ApproximateReceiveCount", "MessageGroupId"],
                 ).get("Messages", [])
             )
 
@@ -135,5 +158,9 @@ class TestSQSOnTheEmulator(QueuesContract):
             return message.id in seen
 
         return Subject(
-            SQSQueues(sqs, urls), lambda queue: [received["Body"] for received in receive(queue)], deliver, is_visible
+            SQSQueues(sqs, urls),
+            lambda queue: [received["Body"] for received in receive(queue)],
+            lambda queue: [received["Attributes"]["MessageGroupId"] for received in receive(queue)],
+            deliver,
+            is_visible,
         )

@@ -204,9 +204,9 @@ class TestAMessageThatKeepsFailing:
         return {**file, "collection": collection["collection"]["uuid"]}
 
     @pytest.fixture
-    def index_queue(self, stack: LocalSystem, aws: Callable[..., Any]) -> Iterator[str]:
+    def changes_queue(self, stack: LocalSystem, aws: Callable[..., Any]) -> Iterator[str]:
         """Moves a message to the dead letters after two deliveries, not after eight."""
-        sqs, url = aws("sqs"), stack.outputs["IndexQueueUrl"]
+        sqs, url = aws("sqs"), stack.outputs["ChangesQueueUrl"]
         asked = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
         before = asked["Attributes"]["RedrivePolicy"]
         fewer = json.dumps(json.loads(before) | {"maxReceiveCount": 2})
@@ -221,7 +221,7 @@ class TestAMessageThatKeepsFailing:
         aws: Callable[..., Any],
         photographer: Caller,
         file: dict[str, Any],
-        index_queue: str,
+        changes_queue: str,
     ) -> None:
         table, dynamodb = stack.outputs["CatalogueTableName"], aws("dynamodb")
         where = {"collection": {"S": file["collection"]}, "key": {"S": _key(dynamodb, table, file["collection"])}}
@@ -229,18 +229,18 @@ class TestAMessageThatKeepsFailing:
         dynamodb.update_item(TableName=table, Key=where, UpdateExpression="REMOVE etag")
         # S3 sends an event for the object, which is the message that cannot be handled.
         aws("s3").put_object(Bucket=stack.outputs["ManagedBucketName"], Key=where["key"]["S"], Body=picture("owl.jpg"))
-        eventually(lambda: _waiting(aws("sqs"), stack.outputs["IndexDeadLettersUrl"]) == 1)
-        shown = admin("redrive", "--queue", "index", "--dry-run")
+        eventually(lambda: _waiting(aws("sqs"), stack.outputs["ChangesDeadLettersUrl"]) == 1)
+        shown = admin("redrive", "--queue", "changes", "--dry-run")
         assert "KeyError: 'etag'" in shown
         assert file["collection"] in shown
         repair = {"UpdateExpression": "SET etag = :etag", "ExpressionAttributeValues": {":etag": etag}}
         dynamodb.update_item(TableName=table, Key=where, **repair)
-        redriven = admin("redrive", "--queue", "index")
+        redriven = admin("redrive", "--queue", "changes")
         assert "KeyError: 'etag'" in redriven
         assert "1 dead letters sent back" in redriven
         size = len(picture("owl.jpg"))
         eventually(lambda: photographer.result("GET", f"/api/files/{file['uuid']}/")["file"]["file_size"] == size)
-        assert _waiting(aws("sqs"), stack.outputs["IndexDeadLettersUrl"]) == 0
+        assert _waiting(aws("sqs"), stack.outputs["ChangesDeadLettersUrl"]) == 0
         assert photographer.search_names("an owl") == ["changing.jpg"]
 
 

@@ -44,11 +44,14 @@ class InMemorySQS:
             self.send("sync", step.to_json())
         for batch in self._queues.batches:
             self.send("index", batch.to_json())
+        for batch in self._queues.changes:
+            self.send("changes", batch.to_json())
         for deletion, _ in self._queues.deletions:
             self.send("deletions", deletion.to_json())
         for upload, _ in self._queues.uploads:
             self.send("uploads", upload.to_json())
-        for queue in (self._queues.steps, self._queues.batches, self._queues.deletions, self._queues.uploads):
+        sent = self._queues
+        for queue in (sent.steps, sent.batches, sent.changes, sent.deletions, sent.uploads):
             queue.clear()
 
     def send(self, queue: str, body: str) -> None:

@@ -7,6 +7,7 @@ from chalicelib.domain.messages import (
     AccountDeletionStep,
     DeletionStep,
     IndexBatch,
+    Queue,
     ReceivedMessage,
     SyncStep,
     deletion_from_json,
@@ -18,8 +19,9 @@ MAX_SQS_INVISIBLE_SECONDS = 43_200
 
 
 class FakeQueues:
-    """Keeps what was sent: ``steps``, ``deletions`` and ``uploads`` with their delays, and ``batches``.
+    """Keeps what was sent: ``steps``, ``deletions`` and ``uploads`` with their delays, ``batches`` and ``changes``.
 
+    ``groups`` are the queues and the groups of all messages that were sent.
     ``delayed`` are the received messages that were delayed, with the seconds. While a test sets ``down``, each send
     fails.
     """
@@ -27,33 +29,41 @@ class FakeQueues:
     def __init__(self) -> None:
         self.steps: list[tuple[SyncStep, int]] = []
         self.batches: list[IndexBatch] = []
+        self.changes: list[IndexBatch] = []
+        self.groups: list[tuple[Queue, str]] = []
         self.deletions: list[tuple[Any, int]] = []
         self.uploads: list[tuple[UploadRef, int]] = []
         self.delayed: list[tuple[ReceivedMessage, int]] = []
         self.down = False
 
     def send_sync(self, step: SyncStep, *, delay: int = 0) -> None:
-        self._check_send(delay)
+        self._check_send(Queue.SYNC, step.account, delay)
         self.steps.append((SyncStep.from_json(step.to_json()), delay))
 
     def send_batches(self, batches: Sequence[IndexBatch]) -> None:
         for batch in batches:
-            self._check_send()
+            self._check_send(Queue.INDEX, batch.account)
             self.batches.append(IndexBatch.from_json(batch.to_json()))
 
+    def send_changes(self, batches: Sequence[IndexBatch]) -> None:
+        for batch in batches:
+            self._check_send(Queue.CHANGES, batch.account)
+            self.changes.append(IndexBatch.from_json(batch.to_json()))
+
     def send_deletion(self, step: DeletionStep | AccountDeletionStep, *, delay: int = 0) -> None:
-        self._check_send(delay)
+        self._check_send(Queue.DELETIONS, step.account, delay)
         self.deletions.append((deletion_from_json(step.to_json()), delay))
 
     def send_upload(self, upload: UploadRef, *, delay: int = 0) -> None:
-        self._check_send(delay)
+        self._check_send(Queue.UPLOADS, upload.account, delay)
         self.uploads.extend((ref, delay) for ref in uploads_in_message(upload.to_json()))
 
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         assert 0 <= seconds <= MAX_SQS_INVISIBLE_SECONDS, "SQS hides a message for twelve hours at most"
         self.delayed.append((message, seconds))
 
-    def _check_send(self, delay: int = 0) -> None:
+    def _check_send(self, queue: Queue, account: str, delay: int = 0) -> None:
         if self.down:
             raise ConnectionError("The test has set the queues down.")
         assert 0 <= delay <= MAX_SQS_DELAY_SECONDS, "SQS delays a message by 15 minutes at most"
+        self.groups.append((queue, account))

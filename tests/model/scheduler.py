@@ -13,8 +13,8 @@ from greenlet import getcurrent, greenlet
 
 WRITES = {
     "acquire", "begin", "complete_batch", "copy_thumbnail", "delete", "delete_thumbnail", "embed_objects", "end",
-    "mark_listed", "remove", "renew_lease", "save_all", "save_progress", "save_splits", "send_batches", "send_sync",
-    "upsert",
+    "mark_listed", "remove", "renew_lease", "save_all", "save_progress", "save_splits", "send_batches", "send_changes",
+    "send_sync", "upsert",
 }  # fmt: skip
 
 

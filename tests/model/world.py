@@ -34,7 +34,12 @@ BUCKET = "photographs"
 UUID_NAMESPACE = UUID("8f6d1fd2-4f5f-4b0b-8e55-0a6f2f0a0c11")
 CONFIRMATION_MIN_FILES = 3
 MAX_DELIVERIES_TO_REST = 400
-HANDLERS = {"sync": workers.sync, "events": workers.route_events, "index": workers.index}
+HANDLERS = {
+    "sync": workers.sync,
+    "events": workers.route_events,
+    "index": workers.index,
+    "changes": workers.index,
+}
 
 
 class Violation(AssertionError):

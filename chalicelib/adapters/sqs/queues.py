@@ -1,13 +1,27 @@
-"""The queues between the workers, on SQS."""
+"""The queues between the workers, on SQS.
+
+Every message names its account as its group. On a standard queue that makes SQS deliver the messages of other accounts
+first while one account takes more than its share of the workers; the messages of one group are handled at once, in any
+order: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.messages import AccountDeletionStep, DeletionStep, IndexBatch, Queue, ReceivedMessage, SyncStep
+from chalicelib.domain.messages import (
+    AccountDeletionStep,
+    DeletionStep,
+    IndexBatch,
+    Queue,
+    ReceivedMessage,
+    SyncStep,
+)
 from chalicelib.domain.uploads import UploadRef
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
+
+Message = SyncStep | IndexBatch | DeletionStep | AccountDeletionStep | UploadRef
 
 
 class SQSQueues:
@@ -23,23 +37,33 @@ class SQSQueues:
         self._urls_by_name = {url.rpartition("/")[2]: url for url in urls.values()}
 
     def send_sync(self, step: SyncStep, *, delay: int = 0) -> None:
-        self._send(Queue.SYNC, step.to_json(), delay)
+        self._send(Queue.SYNC, step, delay)
 
     def send_batches(self, batches: Sequence[IndexBatch]) -> None:
-        # One by one: a sync sends each batch as it fills, and an S3 event rarely makes more than one.
+        # One by one: a sync sends each batch as it fills.
         for batch in batches:
-            self._send(Queue.INDEX, batch.to_json())
+            self._send(Queue.INDEX, batch)
+
+    def send_changes(self, batches: Sequence[IndexBatch]) -> None:
+        # One by one: an S3 event rarely makes more than one.
+        for batch in batches:
+            self._send(Queue.CHANGES, batch)
 
     def send_deletion(self, step: DeletionStep | AccountDeletionStep, *, delay: int = 0) -> None:
-        self._send(Queue.DELETIONS, step.to_json(), delay)
+        self._send(Queue.DELETIONS, step, delay)
 
     def send_upload(self, upload: UploadRef, *, delay: int = 0) -> None:
-        self._send(Queue.UPLOADS, upload.to_json(), delay)
+        self._send(Queue.UPLOADS, upload, delay)
 
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         self._client.change_message_visibility(
             QueueUrl=self._urls_by_name[message.queue], ReceiptHandle=message.handle, VisibilityTimeout=seconds
         )
 
-    def _send(self, queue: Queue, body: str, delay: int = 0) -> None:
-        self._client.send_message(QueueUrl=self._urls[queue], MessageBody=body, DelaySeconds=delay)
+    def _send(self, queue: Queue, message: Message, delay: int = 0) -> None:
+        self._client.send_message(
+            QueueUrl=self._urls[queue],
+            MessageBody=message.to_json(),
+            MessageGroupId=message.account,
+            DelaySeconds=delay,
+        )

@@ -25,7 +25,7 @@ class EventRouter:
             for collection in self._collections_of(event.bucket, key):
                 by_key = hints[collection.account, collection.uuid]
                 by_key[key] = _merged(by_key[key], event.hint) if key in by_key else event.hint
-        self.queues.send_batches(
+        self.queues.send_changes(
             [
                 IndexBatch(account, collection, batch)
                 for (account, collection), by_key in hints.items()

@@ -319,6 +319,15 @@ class TestQueues:
         assert source["Properties"]["Queue"]["Fn::Sub"].endswith(f":{name}")
         assert source["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
+    def test_no_queue_takes_all_executions_of_an_aws_account(self, functions):
+        bounds = {}
+        for row in WORKERS:
+            (source,) = functions[row.function.name]["Events"].values()
+            bounds[row.queue] = source["Properties"]["ScalingConfig"]["MaximumConcurrency"]
+        # AWS accepts 2 to 1,000. An account may run 1,000 functions at once, unless it has asked for more:
+        # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+        assert all(2 <= bound <= 10 for bound in bounds.values())
+
     @pytest.mark.parametrize("row", WORKERS, ids=lambda row: row.queue)
     def test_a_queue_is_created_before_its_worker(self, functions, row):
         environment = functions[row.function.name]["Environment"]["Variables"]

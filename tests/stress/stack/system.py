@@ -20,7 +20,7 @@ FOLDER = f"{seed.FOLDER}/stress/"
 # How soon a killed worker's message is delivered again. The template's 12 to 18 minutes would be long for a test.
 VISIBILITY_TIMEOUT_SECONDS = 20
 TIMEOUT_SECONDS = 2_400  # a message that failed for the fourth time is delivered again after 15 minutes
-QUEUES = ("Sync", "Index", "Events")
+QUEUES = ("Sync", "Index", "Changes", "Events")
 # What the API answers where a sync cannot be started, or cancelled, just now.
 CONFLICTS = ("with status 409",)
 _MESSAGE_COUNTS = (

@@ -25,6 +25,7 @@ HANDLERS = {
     "sync": workers.sync,
     "events": workers.route_events,
     "index": workers.index,
+    "changes": workers.index,
     "uploads": workers.complete_uploads,
     "deletions": workers.delete,
 }

@@ -27,7 +27,7 @@ def routed(world: Harness, *hints: ObjectHint, bucket: str = BUCKET) -> dict[str
     """The hints that are sent to the index workers, by collection."""
     world.app.event_router.route(ObjectEvent(bucket, hint) for hint in hints)
     sent: dict[str, list[ObjectHint]] = {}
-    for batch in world.ports.queues.batches:
+    for batch in world.ports.queues.changes:
         sent.setdefault(batch.collection, []).extend(batch.hints)
     return sent
 
@@ -65,7 +65,7 @@ def test_in_managed_storage_the_key_names_its_collection(world: Harness) -> None
 def test_many_events_are_sent_in_few_messages(world: Harness) -> None:
     hints = [ObjectHint(f"{number}.jpg") for number in range(2 * INDEX_BATCH_SIZE + 1)]
     assert routed(world, *hints) == {world.collection.uuid: hints}
-    assert len(world.ports.queues.batches) == 3
+    assert len(world.ports.queues.changes) == 3
 
 
 @given(REORDERED_HINTS)

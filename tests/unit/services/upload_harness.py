@@ -128,7 +128,7 @@ class NotifyingBucket(FakeBucket):
 
 @dataclass
 class EventMessage:
-    """A message of the index queue that one of S3's events has led to."""
+    """A message of the changes queue that one of S3's events has led to."""
 
     batch: IndexBatch
     received: int = 0
@@ -294,8 +294,8 @@ class UploadHarness:
 
     def _route(self, event: ObjectEvent) -> None:
         self._router.route([event])
-        self.events.extend(EventMessage(batch) for batch in self._routed.batches)
-        self._routed.batches.clear()
+        self.events.extend(EventMessage(batch) for batch in self._routed.changes)
+        self._routed.changes.clear()
 
     # What is there.
 
