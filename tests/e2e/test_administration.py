@@ -196,11 +196,14 @@ class TestAMessageThatKeepsFailing:
         return new_account()
 
     @pytest.fixture
-    def file(self, photographer: Caller) -> dict[str, Any]:
+    def file(self, photographer: Caller, stack: LocalSystem, aws: Callable[..., Any]) -> dict[str, Any]:
+        """A file whose upload no worker is busy with any more."""
         collection = photographer.result("POST", "/api/collections/", json={"type": "managed", "name": "Mine"})
         path = f"/api/collections/{collection['collection']['uuid']}"
         photographer.result("POST", f"{path}/upload/", files={"file": ("changing.jpg", picture("pig.jpg"))})
         (file,) = photographer.result("GET", f"{path}/files/")["files"]
+        queues = [stack.outputs[f"{name}QueueUrl"] for name in ("Events", "Changes")]
+        eventually(lambda: not any(_waiting(aws("sqs"), queue) for queue in queues))
         return {**file, "collection": collection["collection"]["uuid"]}
 
     @pytest.fixture
