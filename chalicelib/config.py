@@ -1,5 +1,6 @@
 """Settings, read from the environment once, when the first request or message needs them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +11,7 @@ from chalicelib.domain.errors import ConfigurationError
 from chalicelib.domain.messages import Queue
 
 Choice = TypeVar("Choice", bound=StrEnum)
+_ORIGIN = re.compile(r"\*|https?://[^\s,/?#@]+")
 
 
 class VectorStoreKind(StrEnum):
@@ -65,6 +67,7 @@ class Config:
     Args:
         queues: the URL of each queue.
         public_url: where callers reach the API, without a trailing slash; None: it is taken from each request.
+        allowed_origins: of the web pages that may use the API, as ``https://shop.example``; ``*`` stands for all.
         schedule_spread: seconds, 0 to 3,600, over which the syncs of one schedule start.
         tombstone_days: days that a removed object's embedding is kept.
         deletion_grace: seconds, 0 to 900, that a deletion waits for running workers before its last pass.
@@ -80,6 +83,7 @@ class Config:
     embedder_function: str
     vector_store: SQLiteConfig | OpenSearchConfig
     public_url: str | None = None
+    allowed_origins: frozenset[str] = frozenset({"*"})
     schedule_spread: int = 3600
     tombstone_days: int = 30
     deletion_grace: int = 900
@@ -108,6 +112,7 @@ class Config:
             embedder_function=read.text("EMBEDDER_FUNCTION"),
             vector_store=read.vector_store(),
             public_url=read.optional("PUBLIC_URL"),
+            allowed_origins=read.origins("ALLOWED_ORIGINS"),
             schedule_spread=read.number("SCHEDULE_SPREAD", 0, 3600, default=3600),
             tombstone_days=read.number("TOMBSTONE_DAYS", 16, 365, default=30),
             deletion_grace=read.number("DELETION_GRACE", 0, 900, default=900),
@@ -132,6 +137,14 @@ class _Reader:
 
     def optional(self, name: str) -> str | None:
         return self.environ.get(name) or None
+
+    def origins(self, name: str) -> frozenset[str]:
+        """Origins, separated by commas; all, if there are none."""
+        origins = frozenset((self.optional(name) or "*").split(","))
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ConfigurationError(f"{name} has {origin!r}; write an origin as 'https://shop.example', or '*'.")
+        return origins
 
     def number(self, name: str, lowest: int, highest: int, *, default: int) -> int:
         value = self.environ.get(name) or str(default)

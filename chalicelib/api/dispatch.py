@@ -14,7 +14,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from chalice.app import Blueprint, Request, Response
 
+from chalicelib.api.cross_origin import response_headers
 from chalicelib.api.openapi.operation import DocumentedRoute, Operation
+from chalicelib.api.requests.queries import check_parameters
 from chalicelib.bootstrap import Services
 from chalicelib.domain.accounts import Caller, Scope
 from chalicelib.domain.collections import Collection
@@ -86,10 +88,12 @@ class RouteOptions:
     Args:
         scope: of the token; None for a route that needs no token.
         any_plan: whether it is open to accounts whose plan does not include the API.
+        parameters: the names of the query parameters that it takes; None for any.
     """
 
     scope: Scope | None
     any_plan: bool = False
+    parameters: tuple[str, ...] | None = None
 
 
 View = Callable[[RequestContext], Result | Response]
@@ -117,7 +121,11 @@ class Dispatcher:
             any_plan: bool = False,
             operation: Operation | None = None,
         ) -> Callable[[View], View]:
-            options = self.options[method, path] = RouteOptions(scope, any_plan)
+            parameters = operation.query_names() if operation is not None else None
+            options = RouteOptions(scope, any_plan, parameters)
+            # https://www.rfc-editor.org/rfc/rfc9110#section-9.1: a server supports HEAD wherever it supports GET
+            methods = ["GET", "HEAD"] if method == "GET" else [method]
+            self.options.update({(each, path): options for each in methods})
             if operation is not None:
                 self.documented_routes.append(DocumentedRoute(method, path, operation))
 
@@ -127,7 +135,7 @@ class Dispatcher:
                     return self._handle(blueprint.current_request, path_parameters, view, options)
 
                 # Bodies of any type reach the view, so that it refuses a wrong one in the envelope.
-                register: Any = blueprint.route(path, methods=[method], content_types=["*/*"])
+                register: Any = blueprint.route(path, methods=methods, content_types=["*/*"])
                 register(endpoint)
                 return view
 
@@ -138,8 +146,12 @@ class Dispatcher:
     def _handle(self, request: Request, path: Mapping[str, str], view: View, options: RouteOptions) -> Response:
         started = time.perf_counter()
         caller, response = self._respond(request, path, view, options)
-        for name, value in _SECURITY_HEADERS.items():
+        allowed_origins = self._services().config.allowed_origins
+        cross_origin = response_headers(allowed_origins, request.headers.get("origin"))
+        for name, value in {**_SECURITY_HEADERS, **cross_origin}.items():
             response.headers.setdefault(name, value)
+        if request.method == "HEAD":
+            response.body = type(response.body)()
         logger.info(
             "request",
             method=request.method,
@@ -164,6 +176,8 @@ class Dispatcher:
                 caller = services.authentication.authenticate(request.headers.get("authorization"))
                 authorize(caller, options.scope, any_plan=options.any_plan)
             _check_identifiers(path)
+            if options.parameters is not None:
+                check_parameters(request, options.parameters)
             result = view(RequestContext(request, services, path, caller))
         except SimilarixError as error:
             if error.status >= 500:

@@ -1,10 +1,11 @@
 """Registers all routes on one Chalice application, and responses in the envelope for all other paths and methods."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from chalice.app import Blueprint, Chalice, Response
 
 from chalicelib.api import accounts, collections, docs, files, search, syncs, uploads
+from chalicelib.api.cross_origin import preflight_headers
 from chalicelib.api.dispatch import Dispatcher, RequestContext, error_response
 from chalicelib.bootstrap import Services
 from chalicelib.domain.errors import MethodNotAllowed, NotFound
@@ -43,11 +44,19 @@ def _fallback_routes(dispatcher: Dispatcher, app: Chalice) -> Blueprint:
     def unknown_path(_: RequestContext) -> Response:
         raise NotFound("There is nothing at this path. Check it.")
 
+    def answer_preflight(methods: Collection[str]) -> Callable[[RequestContext], Response]:
+        return lambda _: Response("", dict(preflight_headers(methods)), 204)
+
     for path, views in list(app.routes.items()):
+        allowed = sorted({*views, "OPTIONS"})
+        route("OPTIONS", path, scope=None)(answer_preflight(allowed))
         for method in METHODS:
-            if method not in views:
-                route(method, path, scope=None)(refuse_method(", ".join(sorted(views))))
+            if method not in allowed and method != "HEAD":  # HEAD comes with GET
+                route(method, path, scope=None)(refuse_method(", ".join(allowed)))
     for path in FALLBACK_PATHS:
+        # A browser must be let through to learn that there is nothing.
+        route("OPTIONS", path, scope=None)(answer_preflight(METHODS))
         for method in METHODS:
-            route(method, path, scope=None)(unknown_path)
+            if method not in ("HEAD", "OPTIONS"):  # HEAD comes with GET
+                route(method, path, scope=None)(unknown_path)
     return fallback

@@ -22,6 +22,7 @@ from chalicelib.api.openapi.operation import (
     query_parameter,
 )
 from chalicelib.api.requests.forms import Form, parse_form
+from chalicelib.api.requests.names import single_value
 from chalicelib.api.requests.queries import DISTANCE_MAX, parameter, parameters, parse_limit, parse_number
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import parse_uuid
@@ -84,7 +85,7 @@ SEARCH_BY_PICTURE = Operation(
         "form."
     ),
     parameters=_OPTION_PARAMETERS,
-    body={"required": True, "content": form_content()},
+    body={"required": True, "content": form_content(_OPTION_PARAMETERS)},
     result=_FOUND,
     info=_INFO,
     errors=(400, 404, 413),
@@ -116,7 +117,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
 
     @route("POST", "/api/search", scope=Scope.SEARCH, operation=SEARCH_BY_PICTURE)
     def search_by_picture(context: RequestContext) -> Result:
-        form = parse_form(context.request)
+        form = parse_form(context.request, _OPTION_NAMES)
         given = _given_options(context, form)
         options, scope = _parse_options(context, given, ("image", sha256(form.body).hexdigest()))
         page = context.services.search.by_image(context.account, form.body, options)
@@ -134,8 +135,8 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
 
 
 def _given_options(context: RequestContext, form: Form | None) -> dict[str, list[str]]:
-    """The values of each option that the request has; those of the form replace those of the query."""
-    values = {name: (form.values(name) if form else []) or parameters(context.request, name) for name in _OPTION_NAMES}
+    """The values of each option that the request has, in its form and in its query."""
+    values = {name: (form.values(name) if form else []) + parameters(context.request, name) for name in _OPTION_NAMES}
     return {name: texts for name, texts in values.items() if texts}
 
 
@@ -143,14 +144,14 @@ def _parse_options(
     context: RequestContext, given: Mapping[str, Sequence[str]], subject: tuple[Any, ...]
 ) -> tuple[SearchOptions, CursorScope]:
     """The options, and the scope of their cursors: the search without its page."""
-    last = {name: texts[-1] for name, texts in given.items()}
+    single = {name: single_value(given.get(name, ()), name) for name in ("limit", "max_distance", "cursor")}
     options = SearchOptions(
-        limit=parse_limit(last.get("limit")),
+        limit=parse_limit(single["limit"]),
         collections=_collections(context, given.get("collection", ())),
-        max_distance=parse_number(last.get("max_distance"), "max_distance", 0, DISTANCE_MAX),
+        max_distance=parse_number(single["max_distance"], "max_distance", 0, DISTANCE_MAX),
     )
     scope = (context.account, *subject, *options.narrowing())
-    return replace(options, after=_decode_position(last.get("cursor"), scope)), scope
+    return replace(options, after=_decode_position(single["cursor"], scope)), scope
 
 
 def _collections(context: RequestContext, collection_ids: Sequence[str]) -> tuple[str, ...] | None:

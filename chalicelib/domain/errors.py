@@ -2,6 +2,7 @@
 
     SimilarixError
     ├── InvalidRequest                400  the caller can correct it
+    │   ├── UnknownParameter          400  no parameter or field has this name
     │   ├── UnreadablePicture         400  the bytes are not a picture that we can decode
     │   └── SourceUnreadable          400  a bucket cannot be read as the caller described it
     ├── Forbidden                     403  no token, an unknown one, or one that may not do this
@@ -61,6 +62,10 @@ class SimilarixError(Exception):
 class InvalidRequest(SimilarixError):
     status = 400
     code = "invalid_request"
+
+
+class UnknownParameter(InvalidRequest):
+    code = "unknown_parameter"
 
 
 class UnreadablePicture(InvalidRequest):

@@ -19,7 +19,10 @@ Another account's resources return 404, exactly as if they did not exist.
 """
 # By status: what it means, and the codes that come with it.
 REFUSALS = {
-    400: ("The request must be corrected", ["invalid_request", "unreadable_picture", "source_unreadable"]),
+    400: (
+        "The request must be corrected",
+        ["invalid_request", "unknown_parameter", "unreadable_picture", "source_unreadable"],
+    ),
     403: (
         "The token is missing, unknown or expired, or may not do this",
         ["forbidden", "plan_forbids", "read_only_token", "scope_forbids"],

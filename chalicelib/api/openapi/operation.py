@@ -1,5 +1,6 @@
 """The OpenAPI entry of one route, which stands beside the route; and the parts that several of them share."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from chalicelib.api.openapi.builders import COLLECTION_ID, FILE_ID, Schema, integer, nullable, obj, ref, text
@@ -37,6 +38,10 @@ class Operation(NamedTuple):
     raw_response: Schema | None = None
     trailing_slash: bool = True
 
+    def query_names(self) -> tuple[str, ...]:
+        """The names of the query parameters."""
+        return tuple(parameter["name"] for parameter in self.parameters if parameter["in"] == "query")
+
 
 class DocumentedRoute(NamedTuple):
     """``path`` as it is routed, without a slash at its end."""
@@ -65,14 +70,16 @@ def json_body(schema: Schema, *, required: bool = True) -> Schema:
     return {"required": required, "content": {"application/json": {"schema": schema}}}
 
 
-def form_content() -> Schema:
-    """The content of a body that is a form with one file."""
+def form_content(options: Sequence[Schema] = ()) -> Schema:
+    """The content of a body that is a form with one file, and with query parameters that the form takes too."""
     file = {
         "type": "string",
         "format": "binary",
         "description": "The picture: JPEG, PNG, GIF, WebP, BMP, TIFF, HEIC, AVIF or JPEG 2000",
     }
-    return {"multipart/form-data": {"schema": {"type": "object", "required": ["file"], "properties": {"file": file}}}}
+    fields = {option["name"]: {**option["schema"], "description": option["description"]} for option in options}
+    form = {"type": "object", "required": ["file"], "properties": {"file": file, **fields}}
+    return {"multipart/form-data": {"schema": form}}
 
 
 COLLECTION_PARAMETER = path_parameter("uuid", "The UUID of the collection", COLLECTION_ID)

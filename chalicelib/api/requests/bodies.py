@@ -8,6 +8,7 @@ from typing import Any
 
 from chalice.app import Request
 
+from chalicelib.api.requests.names import check_name
 from chalicelib.domain.accounts import NewToken, parse_expiry, parse_scope, parse_token_name
 from chalicelib.domain.collections import (
     AutoSync,
@@ -30,7 +31,7 @@ from chalicelib.domain.collections import (
 )
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.image_files import parse_file_name
-from chalicelib.domain.texts import check_storable, excerpt
+from chalicelib.domain.texts import check_storable
 from chalicelib.domain.uploads import NewUpload, parse_mime_type, parse_upload_size
 
 Body = Mapping[str, object]
@@ -72,11 +73,9 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def reject_unknown_fields(body: Body, known: Names[str]) -> None:
-    """Raises InvalidRequest for an unknown field: a misspelt one must not be ignored."""
+    """Raises UnknownParameter for an unknown field: a misspelt one must not be ignored."""
     for field in body:
-        if field not in known:
-            shown = excerpt(field)
-            raise InvalidRequest(f"There is no field '{shown}' here. Correct its name, or leave it out.", field=shown)
+        check_name(field, known, "field")
 
 
 # Each of the following raises the errors of its fields: mostly InvalidRequest, which names the field.
@@ -117,10 +116,7 @@ def parse_sync_options(request: Request) -> SyncOptions:
     """The options of a sync; a request without a body has none."""
     body = json_object(request) if request.raw_body else {}
     for name, value in body.items():
-        if name not in _SYNC_OPTIONS:
-            options = ", ".join(_SYNC_OPTIONS)
-            shown = excerpt(name)
-            raise InvalidRequest(f"A sync has no option '{shown}'; its options are {options}.", field=shown)
+        check_name(name, _SYNC_OPTIONS, "option")
         if not isinstance(value, bool):
             raise InvalidRequest(f"{name} is true or false.", field=name)
     return SyncOptions(**body)

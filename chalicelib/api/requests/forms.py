@@ -1,5 +1,6 @@
 """Parses multipart forms that upload one file."""
 
+from collections.abc import Collection as Names
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -7,6 +8,7 @@ from io import BytesIO
 from chalice.app import Request
 from multipart import MultipartError, MultipartParser, MultipartPart, parse_options_header
 
+from chalicelib.api.requests.names import check_name, without_index
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.texts import check_storable, excerpt
 
@@ -28,12 +30,13 @@ class Form:
         return [value for field, value in self.fields if field == name]
 
 
-def parse_form(request: Request) -> Form:
-    """The form of a request that uploads one file.
+def parse_form(request: Request, known: Names[str] = ()) -> Form:
+    """The form of a request that uploads one file, and may have the ``known`` fields beside it.
 
     Raises:
         InvalidRequest: the body is not a form, does not have exactly one part named ``file``, or has a text field
             that is too long or not UTF-8.
+        UnknownParameter: the form has another field.
     """
     content_type, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get("boundary", "")
@@ -52,17 +55,25 @@ def parse_form(request: Request) -> Form:
         ).parts()
     except MultipartError:
         raise InvalidRequest(f"The form could not be read. {_INSTRUCTION}", field="file") from None
+    for part in parts:
+        name = check_storable(part.name or "", part.name)
+        check_name(without_index(name) if part.filename is None else name, _names(part, known), "field")
     files = [part for part in parts if part.name == "file"]
     if len(files) != 1:
         count = "no part" if not files else "more than one part"
         raise InvalidRequest(f"The form has {count} named 'file'. {_INSTRUCTION}", field="file")
-    fields = [_text_field(part) for part in parts if part.name != "file" and part.filename is None]
+    fields = [_text_field(part) for part in parts if part.name != "file"]
     return Form(files[0].filename, files[0].raw, tuple(fields))
+
+
+def _names(part: MultipartPart, known: Names[str]) -> Names[str]:
+    """The names that a part may have; a part with a file name is a file."""
+    return ("file",) if part.filename is not None else ("file", *known)
 
 
 def _text_field(part: MultipartPart) -> tuple[str, str]:
     """A field's name and value. Its part may name a charset, which is ignored: decoding some takes quadratic time."""
-    name = check_storable(part.name or "", part.name)
+    name = without_index(part.name or "")
     if part.size > FIELD_LIMIT:
         raise InvalidRequest(f"A field of a form has at most {FIELD_LIMIT:,} bytes.", field=excerpt(name))
     try:

@@ -1,9 +1,11 @@
 """Parses query parameters, strictly."""
 
 import re
+from collections.abc import Collection as Names
 
-from chalice.app import Request
+from chalice.app import MultiDict, Request
 
+from chalicelib.api.requests.names import check_name, single_value, without_index
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.files import FileState
 from chalicelib.domain.texts import check_storable
@@ -16,15 +18,25 @@ _WHOLE_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 _DECIMAL = re.compile(r"\d{1,4}(?:\.\d{0,20})?|\.\d{1,20}", re.ASCII)
 
 
+def check_parameters(request: Request, known: Names[str]) -> None:
+    """Raises UnknownParameter for a query parameter that is not known."""
+    for name in request.query_params or ():
+        check_name(without_index(name), known, "parameter")
+
+
 def parameter(request: Request, name: str) -> str | None:
-    """The last value of a query parameter, None if it is missing."""
-    values = parameters(request, name)
-    return values[-1] if values else None
+    """The value of a query parameter, None if it is missing.
+
+    Raises:
+        InvalidRequest: it is given more than once, or cannot be stored.
+    """
+    return single_value(parameters(request, name), name)
 
 
 def parameters(request: Request, name: str) -> list[str]:
     """All values of a query parameter, in their order; raises InvalidRequest for one that cannot be stored."""
-    given = request.query_params.getlist(name) if request.query_params and name in request.query_params else []
+    query = request.query_params or MultiDict({})
+    given = [value for key in query if without_index(key) == name for value in query.getlist(key)]
     return [check_storable(value, name) for value in given]
 
 

@@ -183,8 +183,8 @@ class TestWhatCannotBeStored:
     def test_of_a_query_is_refused_with_the_parameters_name(self, name: str, text: str) -> None:
         routes = {"key": "/api/collections/{uuid}/explain", "state": "/api/collections/{uuid}/files"}
         own = {"uuid": self.caller.party.ids[Kind.COLLECTION]} if name in routes else {}
-        query = {"query": ["owl"], name: [text]}
-        response = self.send("GET", routes.get(name, "/api/search"), path=own, query=query)
+        query = {} if name in routes else {"query": ["owl"]}
+        response = self.send("GET", routes.get(name, "/api/search"), path=own, query={**query, name: [text]})
         assert (response["statusCode"], check(response)["field"]) == (400, name)
 
     @texts

@@ -8,11 +8,12 @@ from typing import Any
 from chalice.app import Chalice
 
 from chalicelib.api.routes import register_routes
+from tests.fakes.application import FakeAdapters, services_on
 
 
 def page() -> dict[str, Any]:
     app = Chalice("docs")
-    register_routes(app, lambda: None)  # type: ignore[arg-type, return-value]  # the page needs no services
+    register_routes(app, lambda: services_on(FakeAdapters.fresh()))
     event = {
         "resource": "/api/docs",
         "path": "/api/docs",

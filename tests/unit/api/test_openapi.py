@@ -40,7 +40,7 @@ def routes() -> set[tuple[str, str]]:
         (method, path)
         for path, views in app.routes.items()
         for method, view in views.items()
-        if path not in FALLBACK_PATHS and not is_fallback(view)
+        if path not in FALLBACK_PATHS and not is_fallback(view) and method not in ("HEAD", "OPTIONS")
     }
 
 

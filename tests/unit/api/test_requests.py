@@ -33,7 +33,7 @@ from chalicelib.domain.collections import (
     NewS3Collection,
     SyncOptions,
 )
-from chalicelib.domain.errors import InvalidRequest, SimilarixError, UnsupportedMediaType
+from chalicelib.domain.errors import InvalidRequest, SimilarixError, UnknownParameter, UnsupportedMediaType
 from chalicelib.domain.uploads import NewUpload
 from tests.factories import a_collection
 
@@ -148,14 +148,25 @@ class TestForm:
 
     def test_other_fields_of_a_form_are_read_in_their_order(self) -> None:
         request = form_of(part("collection", b"x"), part("file", b"x", "a.jpg"), part("collection", b"y"))
-        form = parse_form(request)
+        form = parse_form(request, ("collection", "limit"))
         assert form.values("collection") == ["x", "y"]
         assert form.values("limit") == []
 
+    def test_values_of_a_list_are_read_however_clients_write_lists(self) -> None:
+        request = form_of(part("collection[]", b"x"), part("file", b"x", "a.jpg"), part("collection[1]", b"y"))
+        assert parse_form(request, ("collection",)).values("collection") == ["x", "y"]
+
+    @pytest.mark.parametrize("part_", [part("colection", b"x"), part("picture", b"x", "b.jpg")], ids=["field", "file"])
+    def test_a_part_of_an_unknown_name_is_refused_by_its_name(self, part_: bytes) -> None:
+        request = form_of(part("file", b"x", "a.jpg"), part_)
+        with pytest.raises(UnknownParameter) as refused:
+            parse_form(request, ("collection",))
+        assert refused.value.field in ("colection", "picture")
+
     @pytest.mark.parametrize(
         "parts",
-        [(), (part("picture", b"x", "a.jpg"),), (part("file", b"x", "a.jpg"), part("file", b"y", "b.jpg"))],
-        ids=["no part", "another name", "two files"],
+        [(), (part("file", b"x", "a.jpg"), part("file", b"y", "b.jpg"))],
+        ids=["no part", "two files"],
     )
     def test_form_without_exactly_one_part_named_file_is_refused(self, parts: tuple[bytes, ...]) -> None:
         assert refused_field(lambda: parse_form(form_of(*parts))) == "file"
