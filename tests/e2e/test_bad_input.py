@@ -261,11 +261,12 @@ PATHS = [
 @pytest.mark.parametrize(("path", "allowed"), PATHS)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 def test_a_wrong_method_is_answered_with_the_allowed_ones(api: Caller, path: str, allowed: str, method: str) -> None:
-    if method in allowed.split(", "):
+    methods = set(allowed.split(", "))
+    if method in methods:
         return
     answer = api(method, path)
     error_info(answer, 405)
-    assert answer.headers["Allow"] == allowed
+    assert set(answer.headers["Allow"].split(", ")) == methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
 
 
 @pytest.mark.parametrize("path", ["/", "/api/", "/api/nothing/", "/api/search/more/", "/favicon.ico", "/media/x/"])
