@@ -92,7 +92,9 @@ def send(request: pytest.FixtureRequest, api: Caller, stack: LocalSystem) -> Cal
 
 
 def test_a_picture_is_sent_in_a_part_named_file(send: Any) -> None:
-    error_info(send(files={"picture": ("a.jpg", picture("owl.jpg"))}), 400, field="file")
+    refused = error_info(send(files={"picture": ("a.jpg", picture("owl.jpg"))}), 400, field="picture")
+    assert refused["error"] == "unknown_parameter"
+    assert "file" in refused["message"]
 
 
 def test_two_pictures_in_one_request_are_refused(send: Any) -> None:
