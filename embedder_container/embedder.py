@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from embedder_container.decoder_pool import DecoderPool
 from embedder_container.errors import Code, ItemError
+from embedder_container.formats import refuse_start
 from embedder_container.inference import Model, Vector
 from embedder_container.limits import MAX_FILE_BYTES, TOO_LARGE_MESSAGE
 from embedder_container.prefetch import Prefetch
@@ -112,7 +113,7 @@ class Embedder:
         def download() -> Result:
             with timings.phase("download"):
                 too_large = ItemError(Code.TOO_LARGE, TOO_LARGE_MESSAGE)
-                task.data = self._transfers.download(task.url, MAX_FILE_BYTES, too_large)
+                task.data = self._transfers.download(task.url, MAX_FILE_BYTES, too_large, refuse_start)
             return {}
 
         task.run_step(download)

@@ -2,6 +2,7 @@
 
 import re
 
+from embedder_container.errors import Code, ItemError
 from embedder_container.readers import exif
 
 # Pillow can open many more: fewer decoders mean fewer security holes.
@@ -17,6 +18,13 @@ SIGNATURES = (
     (b"\xff\x4f\xff\x51", "JPEG2000"),
     *((signature, "TIFF") for signature in _TIFF_SIGNATURES),
 )
+# Brands of files that show a picture, or a sequence of them: https://mp4ra.org/registered-types/brands
+_PICTURE_BRANDS = (
+    b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1",
+    b"miaf", b"jpeg", b"jpgs", b"j2ki", b"j2is", b"avci", b"avcs", b"vvic", b"vvis", b"evbi", b"evbs",
+)  # fmt: skip
+_MAX_FIRST_BOXES, _BOX_HEADER_BYTES = 16, 8
+NOT_A_PICTURE_MESSAGE = "the file is not a picture"
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 UNSUPPORTED_SIGNATURES = {
     b"8BPS": "Photoshop",
@@ -78,6 +86,48 @@ def unsupported_format(data: bytes, format_name: str | None) -> str | None:
         return None
     name = next((name for start, name in UNSUPPORTED_SIGNATURES.items() if data.startswith(start)), None)
     return name or ("SVG" if _is_svg(data) else None)
+
+
+def refuse_start(start: bytes) -> None:
+    """Refuse a file by its first bytes, before the rest is read.
+
+    Raises:
+        ItemError: it is a known format that is not supported, or none that is known.
+    """
+    format_name = recognise(start)
+    if format_name == "HEIF" and _is_film(start):
+        raise _unsupported("video")
+    if format_name == "TIFF":  # what kind of one is said by its directory, which may lie at its end
+        return
+    if other_name := unsupported_format(start, format_name):
+        raise _unsupported(other_name)
+    if format_name is None and start:
+        raise ItemError(Code.NOT_AN_IMAGE, NOT_A_PICTURE_MESSAGE)
+
+
+def _unsupported(kind: str) -> ItemError:
+    return ItemError(Code.UNSUPPORTED_FORMAT, unsupported_message(kind))
+
+
+def unsupported_message(kind: str) -> str:
+    """Return the refusal of a file that is not read, by the name of its kind."""
+    supported = ", ".join(SUPPORTED_FORMATS)
+    return f"files of the kind {kind} are not supported; these are: {supported}"
+
+
+def _is_film(start: bytes) -> bool:
+    """Return whether a file of boxes has a film's before any `meta`, and no brand of pictures."""
+    position = int.from_bytes(start[:4])
+    if any(brand in start[8:position] for brand in _PICTURE_BRANDS):
+        return False
+    for _ in range(_MAX_FIRST_BOXES):
+        size, kind = int.from_bytes(start[position : position + 4]), start[position + 4 : position + 8]
+        if kind in (b"moov", b"moof", b"mdat"):
+            return True
+        if kind == b"meta" or size < _BOX_HEADER_BYTES:
+            return False
+        position += size
+    return False
 
 
 def _is_bmp(head: bytes) -> bool:

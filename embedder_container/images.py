@@ -23,7 +23,7 @@ from PIL import (
 from embedder_container import limits
 from embedder_container.colours import flatten
 from embedder_container.errors import Code, ItemError
-from embedder_container.formats import recognise, unsupported_format
+from embedder_container.formats import NOT_A_PICTURE_MESSAGE, recognise, unsupported_format
 from embedder_container.readers import heif
 from embedder_container.readers.bmp import BmpPicture
 from embedder_container.readers.gif import GifPicture
@@ -100,7 +100,7 @@ def decode(data: bytes, shortest: int = 0, wait_for_memory: Callable[[int], obje
             if error.code in (Code.TOO_MANY_PIXELS, Code.TOO_COSTLY):
                 raise
             failure = failure or error
-    raise failure or ItemError(Code.NOT_AN_IMAGE, "the file is not a picture")
+    raise failure or ItemError(Code.NOT_AN_IMAGE, NOT_A_PICTURE_MESSAGE)
 
 
 def _pictures(data: bytes, format_name: str | None) -> Iterator[EncodedPicture]:

@@ -1,11 +1,13 @@
 """Downloads files from presigned URLs and uploads thumbnails to them, with the standard library alone."""
 
+import http
 import http.client
 import re
 import ssl
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from functools import cached_property
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -17,6 +19,9 @@ STORE_READ_TIMEOUT_SECONDS = 10.0
 # A whole transfer: 25 MiB at half a megabyte per second.
 TRANSFER_SECONDS = 50.0
 TRANSFER_CHUNK_BYTES = 256 * 1024
+# What is read of a file before its kind is known: enough for every format's signature, and for many whole pictures.
+START_BYTES = 128 * 1024
+CONTENT_RANGE = re.compile(r"bytes 0-\d+/(\d{1,15})")
 # S3's hosts, with or without the bucket's name: https://docs.aws.amazon.com/general/latest/gr/s3.html
 S3_HOST = re.compile(
     r"(?:[a-z0-9-]+\.)*s3(?:-accelerate|-fips)?(?:[.-]dualstack)?(?:[.-][a-z]{2}(?:-[a-z]+)+-[0-9]+)?\.amazonaws\.com(?:\.cn)?"
@@ -57,34 +62,79 @@ class Transfers:
         self._read_timeout = read_timeout_seconds
         self._transfer_seconds = transfer_seconds
 
-    def download(self, url: str, max_bytes: int, too_large: ItemError) -> bytes:
-        """Return the bytes behind a URL.
+    def download(
+        self, url: str, max_bytes: int, too_large: ItemError, refuse_start: Callable[[bytes], None] = lambda _: None
+    ) -> bytes:
+        """Return the bytes behind a URL: its first ones by a request of their own, then the rest if there is one.
+
+        Args:
+            refuse_start: raises ItemError for a file whose first bytes say that the rest is of no use.
 
         Raises:
-            ItemError: `source_…`, or `too_large` as soon as the file is known to have more than `max_bytes`.
+            ItemError: `source_…`; what `refuse_start` raises; or `too_large` as soon as the file is known to have more
+                than `max_bytes`.
         """
         self._check(url)
         deadline = time.monotonic() + self._transfer_seconds
         try:
-            with self._open(urllib.request.Request(url)) as response:  # noqa: S310 - see _check
-                announced = int(response.headers.get("Content-Length") or -1)
-                if announced > max_bytes:
-                    raise too_large
-                chunks: list[bytes] = []
-                received = 0
-                # read1() returns the bytes that have arrived; read() would wait for the whole chunk, however slow.
-                while chunk := response.read1(TRANSFER_CHUNK_BYTES):
-                    received += len(chunk)
-                    if received > max_bytes:
-                        raise too_large
-                    if time.monotonic() > deadline:
-                        raise _unavailable(f"the source took longer than {self._transfer_seconds:g} s")
-                    chunks.append(chunk)
+            start, total, etag = self._read_start(url, max_bytes, too_large, deadline)
+            refuse_start(start)
+            if total is None or len(start) == total:
+                return start
+            # The rest of the same object: it may be overwritten between the two requests.
+            condition = {"If-Match": etag} if etag else {}
+            request = urllib.request.Request(url, headers={"Range": f"bytes={len(start)}-", **condition})  # noqa: S310 - see _check
+            with self._open(request) as response:
+                if response.status != http.HTTPStatus.PARTIAL_CONTENT:
+                    raise _unavailable("the source sent the whole object in place of its rest")
+                rest = self._read(response, max_bytes - len(start), too_large, deadline)
         except urllib.error.HTTPError as error:
             with error:
                 raise _http_failure(error.code, _body_start(error)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _unavailable(f"the source could not be read: {_reason(error)}") from None
+        if len(start) + len(rest) != total:
+            raise _unavailable(f"the source sent {len(start) + len(rest)} of {total} bytes")
+        return start + rest
+
+    def _read_start(
+        self, url: str, max_bytes: int, too_large: ItemError, deadline: float
+    ) -> tuple[bytes, int | None, str | None]:
+        """Return the first bytes, and the object's size and ETag; all bytes and None if it was sent whole."""
+        request = urllib.request.Request(url, headers={"Range": f"bytes=0-{START_BYTES - 1}"})  # noqa: S310 - see _check
+        try:
+            response = self._open(request)
+        except urllib.error.HTTPError as error:
+            if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                raise
+            error.close()
+            return b"", None, None  # an empty object has no first byte
+        with response:
+            if response.status != http.HTTPStatus.PARTIAL_CONTENT:
+                return self._read(response, max_bytes, too_large, deadline), None, None
+            match = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+            if match is None:
+                raise _unavailable("the source does not say which part it sends")
+            total = int(match.group(1))
+            if total > max_bytes:
+                raise too_large
+            return self._read(response, max_bytes, too_large, deadline), total, response.headers.get("ETag")
+
+    def _read(self, response: http.client.HTTPResponse, max_bytes: int, too_large: ItemError, deadline: float) -> bytes:
+        """Return a response's body; raises ItemError if it is too large, takes too long or is cut off."""
+        announced = int(response.headers.get("Content-Length") or -1)
+        if announced > max_bytes:
+            raise too_large
+        chunks: list[bytes] = []
+        received = 0
+        # read1() returns the bytes that have arrived; read() would wait for the whole chunk, however slow.
+        while chunk := response.read1(TRANSFER_CHUNK_BYTES):
+            received += len(chunk)
+            if received > max_bytes:
+                raise too_large
+            if time.monotonic() > deadline:
+                raise _unavailable(f"the source took longer than {self._transfer_seconds:g} s")
+            chunks.append(chunk)
         if 0 <= announced != received:
             raise _unavailable(f"the source sent {received} of {announced} bytes")
         return b"".join(chunks)

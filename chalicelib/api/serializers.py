@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.accounts import Account, Token
 from chalicelib.domain.bucket_access import AccessReport, permissions_policy, trust_policy
-from chalicelib.domain.collections import Collection, SyncStatus
+from chalicelib.domain.collections import Collection, CollectionType, SyncStatus
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.files import FileRecord, ObjectInfo
 from chalicelib.domain.image_files import mime_type
@@ -134,7 +134,15 @@ def collection(collection: Collection, now: datetime) -> dict[str, Any]:
         "last_sync": time(collection.sync.last_sync),
         "auto_sync_interval": collection.auto_sync.value,
         "stats": {"total_files": collection.total_files, "total_size": collection.total_size},
+        **_patterns(collection),
     }
+
+
+def _patterns(collection: Collection) -> dict[str, list[str]]:
+    """The patterns of a collection on a customer's bucket; a managed one has none."""
+    has_patterns = collection.type is CollectionType.S3
+    patterns = {"include": collection.include, "exclude": collection.exclude}
+    return {name: list(values) if has_patterns else [] for name, values in patterns.items()}
 
 
 def sync_status(collection: Collection, now: datetime) -> dict[str, Any]:
@@ -158,6 +166,7 @@ def sync_status(collection: Collection, now: datetime) -> dict[str, Any]:
             "started_at": time(sync.started_at),
             "estimated_end": time(sync.estimated_end(now)),
             "reason": reason,
+            "ignored": sync.progress.ignored,
         },
     }
 
@@ -173,6 +182,7 @@ def preview(preview: Preview) -> dict[str, Any]:
         "needs_confirmation": preview.needs_confirmation,
         "complete": preview.complete,
         "examples": preview.examples,
+        "ignored": preview.ignored,
     }
 
 

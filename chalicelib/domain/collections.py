@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.domain.errors import InvalidRequest, NotFound
+from chalicelib.domain.selection import DEFAULT_EXCLUDE, DEFAULT_SELECTION, Omission, Selection
 from chalicelib.domain.syncs import Progress
 from chalicelib.domain.texts import check_storable
 
@@ -113,7 +114,10 @@ class SyncState:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """``prefix`` is the folder as a key prefix: empty, or ending in a slash."""
+    """``prefix`` is the folder as a key prefix: empty, or ending in a slash.
+
+    ``include`` and ``exclude`` are the patterns of its ``selection``; those of a managed collection mean nothing.
+    """
 
     uuid: str
     account: str
@@ -129,6 +133,8 @@ class Collection:
     sync: SyncState = SyncState()
     total_files: int = 0
     total_size: int = 0
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = DEFAULT_EXCLUDE
 
     @property
     def folder(self) -> str:
@@ -148,6 +154,16 @@ class Collection:
         # A managed folder has no deeper ones. S3 takes '..' in a key literally, but not every server or client does.
         return self.type is not CollectionType.MANAGED or ("/" not in name and name not in (".", ".."))
 
+    def omission(self, key: str, size: int | None = None) -> Omission | None:
+        """Why an object that the collection holds is not indexed; None if it is, as everything is that is uploaded."""
+        if self.type is CollectionType.MANAGED:
+            return None
+        return Selection(self.include, self.exclude).omission(key.removeprefix(self.prefix), size)
+
+    def selects(self, key: str, size: int | None = None) -> bool:
+        """Whether an object that the collection holds is to be indexed; without its size, whether one may be."""
+        return self.omission(key, size) is None
+
 
 @dataclass(frozen=True, slots=True)
 class BucketDescription:
@@ -166,6 +182,7 @@ class NewS3Collection:
     name: str
     source: BucketDescription
     auto_sync: AutoSync = AutoSync.MANUAL
+    selection: Selection = DEFAULT_SELECTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +202,8 @@ class CollectionChange:
     name: str | None = None
     auto_sync: AutoSync | None = None
     role_arn: str | None = None
+    include: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from chalicelib.domain.texts import without_bidi_controls
 # Base64 turns 4.5 MB into 6.0 MB, and Lambda takes events of 6 MiB:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 INLINE_LIMIT = 4_500_000  # bytes
+# The largest picture of a bucket, in bytes; the embedder's limit is the same (``embedder_container/limits.py``).
+PICTURE_LIMIT = 25 * 1024 * 1024
 FILE_NAME_LIMIT = 255  # bytes; common file systems take as much, and it leaves space for the folder in S3's 1,024
 
 MIME_TYPES = {
@@ -75,6 +77,15 @@ def name_to_save(name: str, format_name: str) -> str:
         return name
     replaced = bool(stem) and extension.lower() in ALL_EXTENSIONS
     return f"{stem if replaced else name}.{extensions[0]}"
+
+
+def unreadable_size(size: int) -> tuple[str, str] | None:
+    """Why no picture of this size can be read, as the embedder would say it; None if it can."""
+    if size == 0:
+        return "empty", "the file is empty"
+    if size > PICTURE_LIMIT:
+        return "too_large", f"the file is larger than {PICTURE_LIMIT // (1024 * 1024)} MiB"
+    return None
 
 
 def check_inline_size(image: bytes) -> None:

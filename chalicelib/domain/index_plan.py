@@ -22,10 +22,11 @@ from chalicelib.domain.files import (
     latest_sequencer,
     md5_matches,
 )
+from chalicelib.domain.image_files import unreadable_size
 from chalicelib.domain.messages import ObjectHint
 from chalicelib.domain.syncs import Outcome
 
-VANISHED = ("vanished", "The object was gone before it could be read.")
+VANISHED = ("vanished", "There was no object to index when it was looked for.")
 
 ObjectOrFailure = ObjectInfo | ReadFailure | None
 # The image; why there is none; None if the object is no longer the one that was to be embedded.
@@ -64,6 +65,7 @@ class IndexPlan:
         writes: records to write as they are.
         unchanged: records that stay as they are: their hints are stale, or their objects cannot be read.
         unreadable: keys of the latter.
+        unselected: keys without a record whose objects the collection does not select.
         bucket_failures, embedder_failures: transient failures, by the system that failed.
         recheck: keys of objects that were overwritten or removed since the plan was made.
     """
@@ -72,6 +74,7 @@ class IndexPlan:
     writes: tuple[PendingWrite, ...] = ()
     unchanged: tuple[FileRecord, ...] = ()
     unreadable: frozenset[str] = frozenset()
+    unselected: frozenset[str] = frozenset()
     bucket_failures: tuple[ReadFailure, ...] = ()
     embedder_failures: tuple[ReadFailure, ...] = ()
     recheck: frozenset[str] = frozenset()
@@ -120,7 +123,8 @@ class IndexPlan:
     def outcomes(self, stale: set[str]) -> dict[str, Outcome]:
         """What became of each object, by key; ``stale`` are the keys whose writes were refused."""
         written = (write.record for write in self.writes if write.key not in stale)
-        return {record.key: self._outcome(record) for record in (*self.unchanged, *written)}
+        outcomes = {record.key: self._outcome(record) for record in (*self.unchanged, *written)}
+        return dict.fromkeys(self.unselected, Outcome.SKIPPED) | outcomes
 
     def transient_error(self) -> Unavailable | None:
         """The error that brings the message back, if an object failed transiently.
@@ -160,20 +164,30 @@ def plan_batch(
     Args:
         hints: the current ones.
         records: of the whole batch, as they were read before the objects.
-        objects: of the current hints.
+        objects: of the current hints whose keys the collection selects.
         model: the current model version.
         embedded: images that were just embedded, by key; one is ignored if its object's bytes have changed since.
     """
     current_keys = {hint.key for hint in hints}
     plans = [IndexPlan(unchanged=tuple(record for key, record in records.items() if key not in current_keys))]
     for hint in hints:
-        previous, s3_object = records.get(hint.key), objects[hint.key]
+        previous, s3_object = records.get(hint.key), _selected(collection, hint.key, objects)
+        if previous is None and not collection.selects(hint.key):
+            plans.append(IndexPlan(unselected=frozenset({hint.key})))
+            continue
         write = PendingWrite(_next_record(collection, hint, previous, now), previous)
         if isinstance(s3_object, ReadFailure):
             plans.append(_plan_unreadable(hint, write, s3_object, model))
         else:
             plans.append(_plan_object(hint, write, s3_object, model, embedded.get(hint.key)))
     return _merged(plans)
+
+
+def _selected(collection: Collection, key: str, objects: Mapping[str, ObjectOrFailure]) -> ObjectOrFailure:
+    """The object, or None if the collection does not select it: it is then handled as if it did not exist."""
+    s3_object = objects.get(key)
+    size = s3_object.size if isinstance(s3_object, ObjectInfo) else None
+    return s3_object if collection.selects(key, size) else None
 
 
 def _next_record(collection: Collection, hint: ObjectHint, previous: FileRecord | None, now: datetime) -> FileRecord:
@@ -214,7 +228,10 @@ def _plan_object(
         record = record.as_restored()
     else:
         assert s3_object is not None
-        return _plan_embedding(EmbeddingRequest(write, s3_object), image)
+        request = EmbeddingRequest(write, s3_object)
+        if (failure := unreadable_size(s3_object.size)) is not None:
+            return IndexPlan(writes=(request.failed(model, *failure),))
+        return _plan_embedding(request, image)
     return IndexPlan(writes=(replace(write, record=record),))
 
 
@@ -230,5 +247,6 @@ def _merged(plans: Sequence[IndexPlan]) -> IndexPlan:
         writes=tuple(write for plan in plans for write in plan.writes),
         unchanged=tuple(record for plan in plans for record in plan.unchanged),
         unreadable=frozenset().union(*(plan.unreadable for plan in plans)),
+        unselected=frozenset().union(*(plan.unselected for plan in plans)),
         bucket_failures=tuple(failure for plan in plans for failure in plan.bucket_failures),
     )

@@ -1,6 +1,6 @@
 """The comparison at the heart of a sync: two sorted streams in, the keys that differ out."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ CHANGE_KINDS = {
 
 
 class Difference(NamedTuple):
-    """``s3_object`` is the listed object; ``indexed`` says whether a removal would take a file out of the index."""
+    """``s3_object`` is the listed object; ``indexed`` says that a file leaves the index as its object is gone."""
 
     key: str
     kind: ChangeKind
@@ -38,12 +38,19 @@ class Difference(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """The comparison of some keys: the last key, how many were scanned, how many are listed, and the differences."""
+    """The comparison of some keys.
+
+    Args:
+        scanned: how many keys were compared.
+        listed: how many of them have an object that the collection selects.
+        ignored: keys of the other objects.
+    """
 
     last_key: str
     scanned: int
     listed: int
     differences: list[Difference]
+    ignored: list[str]
 
 
 def merge_join(
@@ -54,6 +61,7 @@ def merge_join(
     retry: bool = False,
     retry_budget: int = 0,
     chunk_keys: int = CHUNK_KEYS,
+    selects: Callable[[str, int | None], bool] = lambda key, size: True,  # noqa: ARG005
 ) -> Iterator[Chunk]:
     """Merge-join of a bucket's listing with the catalogue, both in the order of the keys' UTF-8 bytes.
 
@@ -65,29 +73,43 @@ def merge_join(
         retry: retry the files that have failed.
         retry_budget: how many files that were over the plan's limit to retry.
         chunk_keys: keys a chunk.
+        selects: whether an object of this key and size is to be indexed, or one of this key may be. Any other object is
+            compared as if it did not exist.
     """
     differences: list[Difference] = []
+    ignored: list[str] = []
     scanned = listed = 0
     key = ""
-    for entry, s3_object in _outer_join(listing, catalogue):
+    for entry, listed_object in _outer_join(listing, catalogue):
+        s3_object, is_selected = listed_object, True
+        if listed_object is not None:
+            is_selected = selects(listed_object.key, listed_object.size)
+        elif entry is not None and entry.state is FileState.INDEXED:
+            is_selected = selects(entry.key, None)
+        if not is_selected:
+            s3_object = None
         action = decide(entry, s3_object, model, retry=retry)
         indexed = False
-        if s3_object is not None:
+        if listed_object is not None and s3_object is None:
+            key = listed_object.key
+            ignored.append(key)
+        elif s3_object is not None:
             key = s3_object.key
             listed += 1
             if entry is not None and entry.over_plan and retry_budget > 0 and action is Action.NOTHING:
                 action, retry_budget = Action.RETRY, retry_budget - 1
         elif entry is not None:
             key = entry.key
-            indexed = entry.state is FileState.INDEXED
+            # Files that the patterns have dropped are not counted: nobody has to confirm what they have asked for.
+            indexed = entry.state is FileState.INDEXED and is_selected
         if action is not Action.NOTHING:
             differences.append(Difference(key, CHANGE_KINDS[action], s3_object, indexed))
         scanned += 1
         if scanned == chunk_keys:
-            yield Chunk(key, scanned, listed, differences)
-            differences, scanned, listed = [], 0, 0
+            yield Chunk(key, scanned, listed, differences, ignored)
+            differences, ignored, scanned, listed = [], [], 0, 0
     if scanned:
-        yield Chunk(key, scanned, listed, differences)
+        yield Chunk(key, scanned, listed, differences, ignored)
 
 
 def _outer_join(

@@ -23,7 +23,7 @@ class Outcome(StrEnum):
     """What became of an object of a batch.
 
     ``DONE``: it is indexed. ``FAILED``: it is recorded with the reason. ``REMOVED``: it is gone from bucket and index.
-    ``SKIPPED``: it cannot be read now, so its record stays as it was.
+    ``SKIPPED``: it cannot be read now, so its record stays as it was; or the collection no longer selects it.
     """
 
     DONE = "done"
@@ -51,16 +51,18 @@ class Progress:
     """Figures of the latest sync.
 
     Args:
-        listed: objects of the bucket that were scanned so far.
+        listed: selected objects of the bucket that were scanned so far.
         to_do: objects, of bucket and catalogue, that were sent to the index workers or will be.
         to_remove: those of them that are gone from the bucket, and indexed.
         tally: their outcomes.
+        ignored: objects of the bucket that the collection does not select.
     """
 
     listed: int = 0
     to_do: int = 0
     to_remove: int = 0
     tally: Tally = field(default_factory=Tally)
+    ignored: int = 0
 
     @property
     def finished(self) -> int:
@@ -116,7 +118,8 @@ class KeyRange:
 class Preview:
     """What a sync would do now. ``complete`` is False if there was no time to scan the whole bucket.
 
-    ``examples`` are the first keys of each kind: to_add, to_update, to_remove, to_retry.
+    ``ignored`` are objects that the collection does not select. ``examples`` are the first keys of each kind: to_add,
+    to_update, to_remove, to_retry, ignored.
     """
 
     listed: int
@@ -127,6 +130,7 @@ class Preview:
     to_retry: int
     needs_confirmation: bool
     complete: bool
+    ignored: int
     examples: dict[str, list[str]] = field(default_factory=dict)
 
 

@@ -52,7 +52,13 @@ class CollectionService:
         """
         if isinstance(new, NewS3Collection):
             _check_interval(new.auto_sync, caller.plan)
-            collection = replace(self._on_bucket(caller.account, new.source), name=new.name, auto_sync=new.auto_sync)
+            collection = replace(
+                self._on_bucket(caller.account, new.source),
+                name=new.name,
+                auto_sync=new.auto_sync,
+                include=new.selection.include,
+                exclude=new.selection.exclude,
+            )
             self._check_readable(collection)
         else:
             collection = self._managed(caller.account, new)
@@ -77,7 +83,9 @@ class CollectionService:
         return collection
 
     def change(self, caller: Caller, collection: Collection, change: CollectionChange) -> Collection:
-        """Change the name, interval or role; a new role only if it can read the bucket.
+        """Change the name, interval, role or patterns; a new role only if it can read the bucket.
+
+        The next sync removes what the patterns no longer select, and indexes what they select now.
 
         Raises:
             SourceUnreadable, PlanForbids: as for a new collection.
@@ -91,6 +99,8 @@ class CollectionService:
         if change.role_arn is not None:
             self._check_readable(replace(collection, role_arn=change.role_arn))
             attributes["role_arn"] = change.role_arn
+        patterns = {"include": change.include, "exclude": change.exclude}
+        attributes |= {name: value for name, value in patterns.items() if value is not None}
         return self.registry.change(collection, attributes) if attributes else collection
 
     def _on_bucket(self, account: str, source: BucketDescription) -> Collection:

@@ -7,6 +7,7 @@ from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import InvalidRequest, SourceUnavailable
 from chalicelib.domain.files import OVER_PLAN, Action, FileRecord, FileState, ObjectInfo, decide
 from chalicelib.domain.image_files import stored_name
+from chalicelib.domain.selection import Omission, OmissionReason
 from chalicelib.domain.texts import check_storable
 from chalicelib.domain.vectors import SearchOptions, VectorQuery
 from chalicelib.services.ports import Catalogue, Embedder, Sources, VectorStore
@@ -89,6 +90,9 @@ class ExplanationService:
     ) -> str:
         if not collection.holds(key):
             return _why_not_held(collection, key)
+        size = current.size if isinstance(current, ObjectInfo) else None
+        if current is not None and (omission := collection.omission(key, size)) is not None:
+            return _why_omitted(omission, record)
         if isinstance(current, ReadFailure):
             return f"The object cannot be read at the moment: {current.message} The index stays as it is."
         if current is None and (record is None or record.state is FileState.REMOVED):
@@ -135,6 +139,18 @@ def _why_not_held(collection: Collection, key: str) -> str:
     if without_slash != key and collection.holds(without_slash):
         return f"{outside} Keys in S3 do not begin with the slash of a path: '{without_slash}' is in the folder."
     return f"{outside} Keys in the folder begin with '{collection.prefix}'."
+
+
+def _why_omitted(omission: Omission, record: FileRecord | None) -> str:
+    """Why the collection does not select an object, and what becomes of a file that it has been."""
+    causes = {
+        OmissionReason.EXCLUDED: f"The pattern '{omission.pattern}' excludes the object",
+        OmissionReason.NOT_INCLUDED: "No pattern of include matches the object",
+        OmissionReason.NO_PICTURE: "By its extension and size the object is no picture",
+    }
+    is_listed = record is not None and record.state is not FileState.REMOVED
+    becomes = "the next sync removes it from the index" if is_listed else "it is never indexed"
+    return f"{causes[omission.reason]}, so {becomes}."
 
 
 def _why_missing(collection: Collection, key: str) -> str:

@@ -70,7 +70,11 @@ class CollectionRegistry(Protocol):
         """
 
     def change(self, collection: Collection, changes: Mapping[str, Any]) -> Collection:
-        """Write ``name``, ``role_arn`` or ``auto_sync_interval``; raises NotFound if the collection is deleted."""
+        """Write ``name``, ``role_arn``, ``auto_sync_interval``, ``include`` or ``exclude``.
+
+        Raises:
+            NotFound: the collection is deleted.
+        """
 
     def begin_deletion(self, collection: Collection, now: datetime) -> None:
         """Hide the collection from all readers but ``deleted``; raises NotFound if it is hidden already."""

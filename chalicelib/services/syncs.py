@@ -116,10 +116,13 @@ class SyncService:
         """
         kinds: Counter[ChangeKind] = Counter()
         examples: dict[str, list[str]] = {kind.value: [] for kind in ChangeKind}
-        listed = removals = 0
+        ignored_examples: list[str] = []
+        listed = removals = ignored = 0
         complete = True
         for chunk in self.worker.chunks(collection, KeyRange(0)):
             listed += chunk.listed
+            ignored += len(chunk.ignored)
+            ignored_examples += chunk.ignored[: PREVIEW_EXAMPLES - len(ignored_examples)]
             for key, kind, _, indexed in chunk.differences:
                 kinds[kind] += 1
                 removals += indexed
@@ -137,7 +140,8 @@ class SyncService:
             to_retry=kinds[ChangeKind.RETRY],
             needs_confirmation=needs_confirmation(removals, collection.total_files),
             complete=complete,
-            examples=examples,
+            ignored=ignored,
+            examples={**examples, "ignored": ignored_examples},
         )
 
     def _refused(self, collection: Collection, now: datetime) -> Conflict:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from embedder_container.colours import Colours
 from embedder_container.errors import Code, ItemError
-from embedder_container.formats import SUPPORTED_FORMATS
+from embedder_container.formats import unsupported_message
 
 UPRIGHT = 1
 
@@ -92,5 +92,4 @@ def damaged(what: str) -> ItemError:
 
 def unsupported(kind: str) -> ItemError:
     """Return the refusal of a whole file that is not read, by its name."""
-    supported = ", ".join(SUPPORTED_FORMATS)
-    return ItemError(Code.UNSUPPORTED_FORMAT, f"files of the kind {kind} are not supported; these are: {supported}")
+    return ItemError(Code.UNSUPPORTED_FORMAT, unsupported_message(kind))

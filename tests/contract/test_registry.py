@@ -14,6 +14,7 @@ from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
 from chalicelib.adapters.dynamodb.registry import DynamoDBRegistry
 from chalicelib.domain.collections import AutoSync, Collection, CollectionType
 from chalicelib.domain.errors import DuplicateCollection, NotFound, QuotaExceeded
+from chalicelib.domain.selection import DEFAULT_EXCLUDE
 from chalicelib.services.ports import CollectionRegistry, Collections, QuotaLedger
 from tests.contract.tables import make_table
 from tests.factories import NOW, a_collection
@@ -127,6 +128,25 @@ class RegistryContract:
         changed = registry.change(collection, changes)
         assert collections.get(collection.account, collection.uuid) == changed
         assert changed == replace(collection, auto_sync=AutoSync.MANUAL, name="New", role_arn=changes["role_arn"])
+
+    @pytest.mark.parametrize("patterns", [("*.jpg", "a/"), ()])
+    def test_patterns_can_be_changed_and_put_back_to_the_default(
+        self,
+        registry: CollectionRegistry,
+        collections: Collections,
+        collection: Collection,
+        patterns: tuple[str, ...],
+    ):
+        changed = registry.change(collection, {"include": patterns, "exclude": patterns})
+        assert collections.get(collection.account, collection.uuid) == changed
+        assert changed == replace(collection, include=patterns, exclude=patterns)
+        assert registry.change(changed, {"include": (), "exclude": DEFAULT_EXCLUDE}) == collection
+        assert collections.get(collection.account, collection.uuid) == collection
+
+    def test_a_collection_is_added_with_its_patterns(self, registry: CollectionRegistry, collections: Collections):
+        collection = a_collection(include=("*.jpg",), exclude=())
+        registry.add(collection, 3)
+        assert collections.get(collection.account, collection.uuid) == collection
 
     def test_a_deleted_collection_is_visible_to_its_deletion_only(
         self, registry: CollectionRegistry, collections: Collections, collection: Collection

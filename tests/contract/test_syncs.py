@@ -181,9 +181,9 @@ class SyncsContract:
     ):
         step, key_range, to_send, removal = self.begun_with_batches(syncs, collection)
         key_range = replace(key_range, sent=3, unsent_count=2, deferred=1)
-        syncs.save_progress(step, key_range, Progress(9, 4, 1), [*to_send, removal], AFTER_LEASE)
+        syncs.save_progress(step, key_range, Progress(9, 4, 1, ignored=2), [*to_send, removal], AFTER_LEASE)
         state = self.state(stores, collection)
-        assert (state.outstanding, state.progress, state.lease_until) == (4, Progress(9, 4, 1), AFTER_LEASE)
+        assert (state.outstanding, state.progress, state.lease_until) == (4, Progress(9, 4, 1, ignored=2), AFTER_LEASE)
         assert syncs.unsent_batches(step, key_range) == [to_send[1].batch, to_send[2].batch]
         for _ in range(2):
             syncs.complete_batch(to_send[1].batch, Tally(done=1), AFTER_LEASE)

@@ -193,3 +193,29 @@ def test_a_bucket_that_cannot_be_listed_fails_the_sync_and_removes_nothing(
         document = policy if isinstance(policy, str) else json.dumps(policy)
         iam.put_role_policy(RoleName=READER_ROLE, PolicyName="read", PolicyDocument=document)
     assert sync()["stats"] == before
+
+
+@pytest.mark.usefixtures("without_events")
+def test_what_the_patterns_drop_leaves_the_index_with_the_next_sync_and_comes_back_with_them(
+    api: Caller, stack: LocalSystem, bucket: SampleBucket, sync: Sync
+) -> None:
+    path = f"/api/collections/{stack.collection}"
+    bucket.put("photos/drafts/igloo-draft.jpg", picture("igloo.jpg"))
+    bucket.put("photos/@eaDir/igloo-thumbnail.jpg", picture("igloo.jpg"))
+    default = sync()["exclude"]
+    assert "igloo-draft.jpg" in api.search_names("igloo")
+    assert "igloo-thumbnail.jpg" not in api.search_names("igloo")
+    try:
+        changed = api.result("PATCH", f"{path}/", json={"exclude": ["Drafts/"]})["collection"]
+        assert (changed["include"], changed["exclude"]) == ([], ["Drafts/"])
+        preview = api.result("POST", f"{path}/sync/", json={"dry_run": True})["preview"]
+        assert preview["examples"]["to_remove"] == ["photos/drafts/igloo-draft.jpg"]
+        assert "photos/drafts/igloo-draft.jpg" in preview["examples"]["ignored"]
+        sync()
+        assert "igloo-draft.jpg" not in api.search_names("igloo")
+        assert "igloo-thumbnail.jpg" in api.search_names("igloo")
+        explanation = api.result("GET", f"{path}/explain/", params={"key": "photos/drafts/igloo-draft.jpg"})
+        assert explanation["conclusion"] == "The pattern 'Drafts/' excludes the object, so it is never indexed."
+    finally:
+        restored = api.result("PATCH", f"{path}/", json={"exclude": None})["collection"]
+    assert restored["exclude"] == default

@@ -87,17 +87,23 @@ class ObjectStore:
 
             def _send(self, path: str, body: bytes) -> None:
                 """Send an object, or the requested rest of it, or only a part of that if its folder says so."""
-                requested_range, first = self.headers["Range"], 0
+                requested_range, first, end = self.headers["Range"], 0, len(body)
                 store.ranges.append(requested_range)
                 behaviour = path.split("/")[1]
-                if requested_range and behaviour != "no-ranges":
-                    first = int(requested_range.removeprefix("bytes=").rstrip("-"))
-                rest = body[first:]
+                is_partial = requested_range is not None and behaviour != "no-ranges"
+                if is_partial:
+                    start, _, last = requested_range.removeprefix("bytes=").partition("-")
+                    first, end = int(start), min(end, int(last) + 1) if last else end
+                    if first >= len(body):
+                        self._respond(416, b"")
+                        return
+                rest = body[first:end]
+                part = {"Content-Range": f"bytes {first}-{end - 1}/{len(body)}"} if is_partial else {}
                 third = len(body) // 3 + 1
                 if behaviour not in ("cuts", "cuts-silently", "stalls-midway") or len(rest) <= third:
-                    self._respond(206 if first else 200, rest)
+                    self._respond(206 if is_partial else 200, rest, **part)
                     return
-                self.send_response(206 if first else 200)
+                self.send_response(206 if is_partial else 200)
                 if behaviour != "cuts-silently":
                     self.send_header("Content-Length", str(len(rest)))
                 self.end_headers()

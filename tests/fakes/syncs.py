@@ -68,6 +68,7 @@ class FakeSyncs:
             listed=state.progress.listed + increment.listed,
             to_do=state.progress.to_do + increment.to_do,
             to_remove=state.progress.to_remove + increment.to_remove,
+            ignored=state.progress.ignored + increment.ignored,
         )
         self._change(
             step.account,

@@ -161,8 +161,8 @@ MUTANTS = (
     Mutant(
         "an event reaches only the first collection of its bucket",
         "chalicelib/services/pipeline/event_router.py",
-        "        return [collection for collection in candidates if collection.holds(key)]\n",
-        "        return [collection for collection in candidates if collection.holds(key)][:1]\n",
+        "        return [member for member in candidates if member.holds(key) and member.selects(key)]\n",
+        "        return [member for member in candidates if member.holds(key) and member.selects(key)][:1]\n",
     ),
     Mutant(
         "objects that exceed the plan are embedded all the same",

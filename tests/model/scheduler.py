@@ -11,6 +11,8 @@ from typing import Any
 
 from greenlet import getcurrent, greenlet
 
+from chalicelib.domain.collections import Collection
+
 WRITES = {
     "acquire", "begin", "complete_batch", "copy_thumbnail", "delete", "delete_thumbnail", "embed_objects", "end",
     "mark_listed", "remove", "renew_lease", "save_all", "save_progress", "save_splits", "send_batches", "send_changes",
@@ -31,7 +33,8 @@ class Worker:
 
     ``objects`` are the objects and ``records`` the records that it read last; ``reusable`` the records with an
     embedding at the time when it read the objects, by content key; ``model`` and ``quota`` the model version and the
-    remaining files of the plan that it read. ``has_embedded`` says whether it has called the embedder since.
+    remaining files of the plan that it read; ``collection`` the collection that it read last. ``has_embedded`` says
+    whether it has called the embedder since.
     """
 
     def __init__(self, name: str, task: Callable[[], Any]) -> None:
@@ -46,6 +49,7 @@ class Worker:
         self.has_embedded = False
         self.model = ""
         self.quota = 0
+        self.collection: Collection | None = None
         self._greenlet = _TaskGreenlet(self, task)
 
     @property

@@ -41,6 +41,7 @@ DIES_AT = st.sampled_from(
 )
 SYNC_WORKER_DIES_AT = st.sampled_from(["save_progress", "save_progress", "send_batches", "mark_listed", "end"])
 CALLS = st.integers(1, 12)
+EXCLUDED = st.sampled_from([(), ("1",), ("*.jpg", "z"), ("b/*", "!b/1")])
 MEMBERS = st.integers(0, 2)
 
 
@@ -236,6 +237,10 @@ class History(RuleBasedStateMachine):
     @rule(files=st.sampled_from([0, 1, 2, 4, 100]))
     def change_the_plan(self, files: int) -> None:
         self.world.change_plan(files)
+
+    @rule(number=MEMBERS, exclude=EXCLUDED)
+    def change_the_patterns(self, number: int, exclude: tuple[str, ...]) -> None:
+        self.world.change_patterns(number, exclude)
 
     @rule()
     def rest(self) -> None:

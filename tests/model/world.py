@@ -91,7 +91,7 @@ class World:
         sources = SimpleNamespace(of=lambda collection: Stepped(self.sources.of(collection), self._check_source_call))
         return replace(
             self.ports,
-            collections=Stepped(self.collections),
+            collections=Stepped(self.collections, self._note_collection),
             syncs=Stepped(self.syncs, self._check_sync_call),
             catalogue=Stepped(self.catalogue, self._check_catalogue_call),
             vectors=Stepped(self.vectors),
@@ -145,6 +145,11 @@ class World:
         """Limit the first account to so many files; it may have more already."""
         account = self.accounts.stored[self.members[0].account]
         self.accounts.set_subscription(account, Subscription("pro", {"files": files}))
+
+    def change_patterns(self, number: int, exclude: tuple[str, ...]) -> None:
+        """Leave out other objects of a collection; its next sync finds them."""
+        self.needs_sync |= exclude != self.current(number).exclude
+        self.ports.registry.change(self.current(number), {"exclude": exclude})
 
     def cancel(self, number: int) -> Worker:
         collection = self.current(number)
@@ -254,7 +259,12 @@ class World:
             synced: every collection was synced since quota was last freed, so no file is left out while some remains.
         """
         for number, member in enumerate(self.members):
-            expected = {key: body for key, body in self.bucket.objects.items() if self.current(number).holds(key)}
+            collection = self.current(number)
+            expected = {
+                key: body
+                for key, body in self.bucket.objects.items()
+                if collection.holds(key) and collection.selects(key, len(body))
+            }
             records = {key: r for (owner, key), r in self.catalogue.records.items() if owner == member.uuid}
             over_plan = {key for key, record in records.items() if record.reason == OVER_PLAN}
             if over_plan and synced and self.remaining_files(member.account) > 0:
@@ -316,6 +326,11 @@ class World:
                     content = content_key(record.account, record.embedding.model, s3_object)
                     worker.reusable[content].append((record.collection, record.key, record.version))
 
+    def _note_collection(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
+        worker = current_worker()
+        if name == "get" and worker is not None:
+            worker.collection = result
+
     def _note_quota(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
         worker = current_worker()
         if name == "account" and worker is not None:
@@ -337,7 +352,7 @@ class World:
                 record, previous = write.record, write.previous
                 is_removal = record.state is FileState.REMOVED and previous is not None
                 removes = is_removal and previous.state is not FileState.REMOVED and worker is not None
-                if removes and worker.objects.get(write.key, "unread") is not None:
+                if removes and not _has_seen_gone(worker, write.key):
                     raise Violation(f"{write.key!r} was removed by a worker that has not seen it gone")
                 if record.embedding is not None and record.embedding.md5 != record.etag:
                     raise Violation(f"{write.key!r} was given an embedding of other bytes")
@@ -401,6 +416,13 @@ class World:
         removes_most = sync.files_before >= CONFIRMATION_MIN_FILES and sync.progress.to_remove * 2 > sync.files_before
         if sync.id == batch.sync and removes_most and not sync.confirmed:
             raise Violation("Most of a collection was to be removed without a confirmation")
+
+
+def _has_seen_gone(worker: Worker, key: str) -> bool:
+    """Whether the worker has seen that there is no object, or none that the collection selects as it has read it."""
+    seen = worker.objects.get(key, "unread")
+    size = seen.size if isinstance(seen, ObjectInfo) else None
+    return seen is None or (worker.collection is not None and not worker.collection.selects(key, size))
 
 
 def _is_readable(body: bytes) -> bool:

@@ -10,7 +10,9 @@ from PIL import Image
 
 from embedder_container.decoder_pool import DecoderPool
 from embedder_container.errors import ItemError
+from embedder_container.formats import refuse_start
 from embedder_container.models import PreprocessingConfig
+from embedder_container.transfer import START_BYTES
 from tests.pictures.kinds import Kind, kinds
 
 SIDE = 64
@@ -46,6 +48,17 @@ def test_a_file_that_cannot_be_read_is_refused_in_the_right_words(pool: DecoderP
         pool.decode(kind.data, thumbnail=False)
     assert caught.value.code == kind.code, caught.value.message
     assert kind.words in caught.value.message
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_the_first_bytes_refuse_nothing_that_the_decoder_shows_and_say_the_same_of_the_rest(kind: Kind) -> None:
+    refusal: ItemError | None = None
+    try:
+        refuse_start(kind.data[:START_BYTES])
+    except ItemError as error:
+        refusal = error
+    assert refusal is None or (kind.shows, kind.code) == (None, refusal.code)
+    assert refusal is None or kind.words in refusal.message
 
 
 def blocks(pixels: NDArray[np.generic]) -> NDArray[np.float64]:

@@ -1,18 +1,20 @@
 """Collections in DynamoDB: one item each, with the state of its latest sync."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_item
 from chalicelib.domain.collections import AutoSync, Collection, CollectionType, SyncState, SyncStatus, Trigger
+from chalicelib.domain.selection import DEFAULT_EXCLUDE
 from chalicelib.domain.syncs import Progress, Tally
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
+DEFAULT_PATTERNS: Mapping[str, tuple[str, ...]] = {"include": (), "exclude": DEFAULT_EXCLUDE}
 # Figures of the latest sync, each a counter attribute ``sync_NAME``.
-SYNC_COUNTS = ("listed", "to_do", "to_remove", "done", "failed", "removed", "skipped")
+SYNC_COUNTS = ("listed", "to_do", "to_remove", "done", "failed", "removed", "skipped", "ignored")
 
 
 class DynamoDBCollections:
@@ -48,6 +50,11 @@ class DynamoDBCollections:
             yield from (collection_from_item(item) for item in page["Items"] if not _is_deleted(item))
 
 
+def patterns_to_values(patterns: Mapping[str, tuple[str, ...]]) -> dict[str, list[str] | None]:
+    """Return the attributes' values. A default list is None, so that a later version's default applies to it."""
+    return {name: list(value) if value != DEFAULT_PATTERNS[name] else None for name, value in patterns.items()}
+
+
 def _is_deleted(item: Any) -> bool:
     """Whether the deletion has begun; only the worker that deletes the collection still reads it."""
     return "deleted_at" in item
@@ -70,6 +77,7 @@ def collection_to_item(collection: Collection) -> dict[str, Any]:
             "external_id": collection.external_id,
             # Left out without a schedule, so that the index by interval has only collections with one.
             "auto_sync_interval": collection.auto_sync if collection.auto_sync is not AutoSync.MANUAL else None,
+            **patterns_to_values({"include": collection.include, "exclude": collection.exclude}),
             "total_files": collection.total_files,
             "total_size": collection.total_size,
             "sync_status": sync.status,
@@ -94,6 +102,7 @@ def collection_from_item(item: Any) -> Collection:
         auto_sync=AutoSync(values.get("auto_sync_interval", AutoSync.MANUAL)),
         total_files=values["total_files"],
         total_size=values["total_size"],
+        **{name: tuple(values[name]) for name in DEFAULT_PATTERNS if name in values},
         sync=_sync_state(values),
     )
 
@@ -118,6 +127,7 @@ def _sync_state(values: dict[str, Any]) -> SyncState:
             to_do=count["to_do"],
             to_remove=count["to_remove"],
             tally=Tally(count["done"], count["failed"], count["removed"], count["skipped"]),
+            ignored=count["ignored"],
         ),
         reason=values.get("sync_reason"),
         last_sync=optional_time(values.get("last_sync")),

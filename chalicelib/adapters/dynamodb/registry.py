@@ -15,7 +15,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.adapters.dynamodb.collections import collection_from_item, collection_to_item
+from chalicelib.adapters.dynamodb.collections import (
+    DEFAULT_PATTERNS,
+    collection_from_item,
+    collection_to_item,
+    patterns_to_values,
+)
 from chalicelib.adapters.dynamodb.items import from_item, to_attribute, to_item
 from chalicelib.adapters.dynamodb.retries import attempts
 from chalicelib.adapters.dynamodb.transactions import CONDITION_FAILED, transact
@@ -77,10 +82,12 @@ class DynamoDBRegistry:
             raise DuplicateCollection("You already have a collection on this folder of the bucket.", field="bucket")
 
     def change(self, collection: Collection, changes: Mapping[str, Any]) -> Collection:
+        patterns = patterns_to_values({name: changes[name] for name in DEFAULT_PATTERNS if name in changes})
         # Without a schedule the attribute is removed, so that the index by interval has only collections with one.
-        removed = {f"#n{number}": name for number, name in enumerate(changes) if changes[name] is AutoSync.MANUAL}
-        assigned = {f"#n{number}": name for number, name in enumerate(changes) if changes[name] is not AutoSync.MANUAL}
-        values = {placeholder.replace("#n", ":v"): changes[name] for placeholder, name in assigned.items()}
+        stored = {name: None if value is AutoSync.MANUAL else value for name, value in {**changes, **patterns}.items()}
+        removed = {f"#n{number}": name for number, name in enumerate(stored) if stored[name] is None}
+        assigned = {f"#n{number}": name for number, name in enumerate(stored) if stored[name] is not None}
+        values = {placeholder.replace("#n", ":v"): stored[name] for placeholder, name in assigned.items()}
         assignments = ", ".join(f"{name} = {value}" for name, value in zip(assigned, values, strict=True))
         update = (f"SET {assignments} " if assigned else "") + (f"REMOVE {', '.join(removed)}" if removed else "")
         try:

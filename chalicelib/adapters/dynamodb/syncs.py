@@ -122,6 +122,7 @@ class DynamoDBSyncs:
             "listed": progress.listed,
             "to_do": progress.to_do,
             "to_remove": progress.to_remove,
+            "ignored": progress.ignored,
         }
         figures_update = self._figures_update(step.account, step.collection, step.sync, figures, lease, _RUNNING)
         puts = [

@@ -22,6 +22,7 @@ from chalicelib.domain.collections import COLLECTION_NAME_LIMIT, AutoSync, Colle
 from chalicelib.domain.files import FileState
 from chalicelib.domain.image_files import ACCEPTED_TYPES, FILE_NAME_LIMIT
 from chalicelib.domain.plans import LIMIT_NAMES, PLANS
+from chalicelib.domain.selection import MAX_PATTERNS, PATTERN_LIMIT
 from chalicelib.domain.uploads import UPLOAD_LIMIT
 
 _FOUND = {
@@ -66,6 +67,18 @@ _NAME = text("Name of the collection", "test", minLength=1, maxLength=COLLECTION
 _COUNT = integer("A count", 16)
 _STATE = choice("State of the file", FileState, "indexed")
 
+_PATTERN = text("A pattern as in a .gitignore file", "drafts/", minLength=1, maxLength=PATTERN_LIMIT)
+_PATTERNS = {
+    "include": {**array(_PATTERN), "description": "What of the folder is indexed; everything if it is empty"},
+    "exclude": {**array(_PATTERN), "description": "What of that is left out"},
+}
+_NEW_PATTERNS = {
+    "include": nullable({**_PATTERNS["include"], "maxItems": MAX_PATTERNS}),
+    "exclude": nullable(
+        {**_PATTERNS["exclude"], "maxItems": MAX_PATTERNS, "description": "What is left out; null for the default"}
+    ),
+}
+
 SCHEMAS: dict[str, Schema] = {
     "FoundFile": obj(
         {
@@ -95,6 +108,7 @@ SCHEMAS: dict[str, Schema] = {
                     "total_size": integer("Size of these files in bytes", 46988023),
                 }
             ),
+            **_PATTERNS,
         }
     ),
     "NewCollection": {
@@ -108,14 +122,20 @@ SCHEMAS: dict[str, Schema] = {
                 optional=("auto_sync_interval",),
             ),
             obj(
-                {"type": {"const": "s3"}, "name": _NAME, **_SOURCE, "auto_sync_interval": nullable(_INTERVAL)},
-                optional=("folder", "auto_sync_interval"),
+                {
+                    "type": {"const": "s3"},
+                    "name": _NAME,
+                    **_SOURCE,
+                    "auto_sync_interval": nullable(_INTERVAL),
+                    **_NEW_PATTERNS,
+                },
+                optional=("folder", "auto_sync_interval", *_PATTERNS),
             ),
         ]
     },
     "CollectionChange": obj(
-        {"name": _NAME, "auto_sync_interval": nullable(_INTERVAL), "role_arn": _ROLE},
-        optional=("name", "auto_sync_interval", "role_arn"),
+        {"name": _NAME, "auto_sync_interval": nullable(_INTERVAL), "role_arn": _ROLE, **_NEW_PATTERNS},
+        optional=("name", "auto_sync_interval", "role_arn", *_PATTERNS),
     ),
     "Source": obj({**_SOURCE, "role_arn": nullable(_ROLE)}, optional=("folder", "role_arn")),
     "Examination": obj(
@@ -164,6 +184,7 @@ SCHEMAS: dict[str, Schema] = {
             "needs_confirmation": boolean(),
             "complete": boolean("Whether the time sufficed to list the whole bucket"),
             "examples": {"type": "object", "additionalProperties": array({"type": "string"})},
+            "ignored": integer("Objects that the collection does not select", 2),
         }
     ),
     "SyncState": obj(
@@ -177,6 +198,7 @@ SCHEMAS: dict[str, Schema] = {
                     "started_at": nullable(timestamp("When it started.")),
                     "estimated_end": nullable(timestamp("When it may end.")),
                     "reason": nullable(text("Why it failed, or waits for confirmation")),
+                    "ignored": integer("Objects that the collection does not select", 2),
                 }
             ),
         }

@@ -31,11 +31,13 @@ from chalicelib.domain.collections import (
 )
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.image_files import parse_file_name
+from chalicelib.domain.selection import DEFAULT_EXCLUDE, Selection, parse_patterns
 from chalicelib.domain.texts import check_storable
 from chalicelib.domain.uploads import NewUpload, parse_mime_type, parse_upload_size
 
 Body = Mapping[str, object]
 _BUCKET_FIELDS = ("bucket", "folder", "region", "role_arn")
+_S3_SETTINGS = ("name", "auto_sync_interval", "role_arn", "include", "exclude")
 _SYNC_OPTIONS = ("dry_run", "confirm_removals", "retry_failed")
 
 
@@ -91,9 +93,10 @@ def parse_new_collection(body: Body) -> NewCollection:
                 "A managed collection is always in sync; leave the interval out.", field="auto_sync_interval"
             )
         return NewManagedCollection(parse_name(body.get("name")))
-    reject_unknown_fields(body, (*fields, *_BUCKET_FIELDS))
+    reject_unknown_fields(body, (*fields, *_BUCKET_FIELDS, "include", "exclude"))
     name, auto_sync = parse_name(body.get("name")), parse_auto_sync(body.get("auto_sync_interval"))
-    return NewS3Collection(name, _parse_bucket_fields(body, parse_role(body.get("role_arn"))), auto_sync)
+    source = _parse_bucket_fields(body, parse_role(body.get("role_arn")))
+    return NewS3Collection(name, source, auto_sync, Selection(_parse_include(body), _parse_exclude(body)))
 
 
 def parse_bucket_description(body: Body) -> BucketDescription:
@@ -103,12 +106,14 @@ def parse_bucket_description(body: Body) -> BucketDescription:
 
 
 def parse_collection_change(body: Body, collection_type: CollectionType) -> CollectionChange:
-    settings = ("name", "auto_sync_interval", "role_arn") if collection_type is CollectionType.S3 else ("name",)
+    settings = _S3_SETTINGS if collection_type is CollectionType.S3 else ("name",)
     reject_unknown_fields(body, settings)
     return CollectionChange(
         name=parse_name(body["name"]) if "name" in body else None,
         auto_sync=parse_auto_sync(body["auto_sync_interval"]) if "auto_sync_interval" in body else None,
         role_arn=parse_role(body["role_arn"]) if "role_arn" in body else None,
+        include=_parse_include(body) if "include" in body else None,
+        exclude=_parse_exclude(body) if "exclude" in body else None,
     )
 
 
@@ -141,6 +146,14 @@ def parse_new_token(body: Body, now: datetime) -> NewToken:
         scope=parse_scope(body.get("scope")),
         expires_at=parse_expiry(body.get("expires_at"), now),
     )
+
+
+def _parse_include(body: Body) -> tuple[str, ...]:
+    return parse_patterns(body.get("include"), "include", ())
+
+
+def _parse_exclude(body: Body) -> tuple[str, ...]:
+    return parse_patterns(body.get("exclude"), "exclude", DEFAULT_EXCLUDE)
 
 
 def _parse_bucket_fields(body: Body, role_arn: str | None) -> BucketDescription:

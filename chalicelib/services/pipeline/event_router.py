@@ -1,4 +1,4 @@
-"""Routes S3's events to the collections that hold their objects."""
+"""Routes S3's events to the collections that hold and select their objects."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ class EventRouter:
             candidates = [managed] if managed else []
         else:
             candidates = self.collections.on_bucket(bucket)
-        return [collection for collection in candidates if collection.holds(key)]
+        return [member for member in candidates if member.holds(key) and member.selects(key)]
 
 
 def _merged(first: ObjectHint, second: ObjectHint) -> ObjectHint:

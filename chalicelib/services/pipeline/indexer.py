@@ -108,7 +108,7 @@ class Indexer:
         records = self.catalogue.get_many(collection.uuid, [hint.key for hint in hints])
         source, model = self.sources.of(collection), self.embeddings.model_version()
         current = current_hints(hints, records)
-        objects = source.head_objects([hint.key for hint in current])
+        objects = source.head_objects([hint.key for hint in current if collection.selects(hint.key)])
         plan = plan_batch(collection, current, records, objects, model, self.now(), embedded)
         allocator = self.quota.allocator(collection)
         plan = replace(plan, writes=tuple(allocator.reserve(plan.writes, model)))

@@ -98,6 +98,7 @@ class SyncWorker:
             retry=retry,
             retry_budget=self.quota.retry_budget(collection),
             chunk_keys=self.chunk_keys,
+            selects=collection.selects,
         )
 
     def renew_lease(self, batch: IndexBatch) -> None:
@@ -150,7 +151,12 @@ class SyncWorker:
             unsent_count=len(sent),
             deferred=key_range.deferred + len(pending_batches) - len(sent),
         )
-        increment = Progress(unsaved.listed, len(differences), sum(difference.indexed for difference in differences))
+        increment = Progress(
+            listed=unsaved.listed,
+            to_do=len(differences),
+            to_remove=sum(difference.indexed for difference in differences),
+            ignored=unsaved.ignored,
+        )
         self.syncs.save_progress(step, key_range, increment, pending_batches, self.now() + SYNC_LEASE)
         self.queues.send_batches(sent)
         return key_range
@@ -204,12 +210,14 @@ class _UnsavedScan:
     last_key: str | None = None
     scanned: int = 0
     listed: int = 0
+    ignored: int = 0
     differences: list[Difference] = field(default_factory=list)
 
     def add(self, chunk: Chunk) -> None:
         self.last_key = chunk.last_key
         self.scanned += chunk.scanned
         self.listed += chunk.listed
+        self.ignored += len(chunk.ignored)
         self.differences += chunk.differences
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench.sync import costs, plan
+from tests.bench.sync import costs, non_pictures, plan
 
 match sys.argv[1:]:
     case ["--turn", keys, order]:
@@ -11,8 +11,11 @@ match sys.argv[1:]:
         costs.main()
     case ["planning"]:
         plan.main()
+    case ["non-pictures"]:
+        non_pictures.main()
     case []:
         costs.main()
+        non_pictures.main()
         plan.main()
     case _:
-        sys.exit("usage: python -m tests.bench.sync [costs | planning]")
+        sys.exit("usage: python -m tests.bench.sync [costs | non-pictures | planning]")

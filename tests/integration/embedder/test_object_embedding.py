@@ -1,6 +1,7 @@
 """A batch of presigned URLs: each object has its own result or its own error, whatever its neighbours have."""
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -18,7 +19,7 @@ from embedder_container.inference import Model
 from embedder_container.limits import MAX_FILE_BYTES
 from embedder_container.models import read_description
 from embedder_container.tasks import ObjectToEmbed, Timings
-from embedder_container.transfer import Transfers
+from embedder_container.transfer import START_BYTES, Transfers
 from embedder_container.transforms import to_pixels
 from tests.embedder.exported_model import write_exported_model
 from tests.embedder.samples import captioned_photos, encode, photo, two_halves
@@ -133,11 +134,43 @@ def test_a_file_of_exactly_the_largest_size_is_embedded(embedder: Embedder, stor
     assert result["size"] == MAX_FILE_BYTES
 
 
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("words.jpg", b"dear diary, "),
+        ("words", b"\0"),
+        ("film.jpg", b"\0\0\0\x14ftypisom\0\0\2\0isom\0\0\0\x08mdat"),
+        ("book", b"%PDF-1.7\n"),
+    ],
+)
+def test_of_a_file_that_is_no_picture_only_the_start_is_read(
+    embedder: Embedder, store: ObjectStore, name: str, body: bytes
+) -> None:
+    (result,) = embed(embedder, {"url": store.put(name, body + bytes(20_000_000))})
+    assert result["error"]["code"] in ("not_an_image", "unsupported_format")
+    assert store.ranges == [f"bytes=0-{START_BYTES - 1}"]
+
+
+def test_a_picture_is_read_in_one_request_or_two_and_to_its_last_byte(embedder: Embedder, store: ObjectStore) -> None:
+    small, large = encode(two_halves(), "PNG"), encode(two_halves(), "PNG") + bytes(START_BYTES)
+    for data, requests in ((small, 1), (large[:START_BYTES], 1), (large[: START_BYTES + 1], 2), (large, 2)):
+        store.ranges.clear()
+        (result,) = embed(embedder, {"url": store.put("owl.png", data)})
+        assert (result["size"], result["md5"]) == (len(data), hashlib.md5(data).hexdigest())
+        assert store.ranges == [f"bytes=0-{START_BYTES - 1}", f"bytes={START_BYTES}-"][:requests]
+
+
+def test_a_store_that_sends_a_file_whole_is_understood(embedder: Embedder, store: ObjectStore) -> None:
+    whole = encode(two_halves(), "PNG") + bytes(START_BYTES)
+    (result,) = embed(embedder, {"url": store.put("no-ranges/owl.png", whole)})
+    assert result["size"] == len(whole)
+
+
 def test_a_defect_met_by_one_object_is_that_objects_error(
     lite: Model, store: ObjectStore, decoders: DecoderPool, caplog: pytest.LogCaptureFixture
 ) -> None:
     class DefectiveTransfers(Transfers):
-        def download(self, url: str, max_bytes: int, too_large: Exception) -> bytes:
+        def download(self, url: str, *_: object) -> bytes:
             if "bad" in url:
                 raise RuntimeError("a defect")
             return photo()
@@ -171,7 +204,7 @@ def test_an_image_that_the_model_fails_on_does_not_fail_its_neighbours(
 
 def test_a_graph_exported_for_one_image_is_run_with_one_at_a_time(tmp_path: Path) -> None:
     class ColouredImages(Transfers):
-        def download(self, url: str, max_bytes: int, too_large: Exception) -> bytes:
+        def download(self, url: str, *_: object) -> bytes:
             return encode(Image.new("RGB", (8, 8), url), "PNG")
 
     write_exported_model(tmp_path)

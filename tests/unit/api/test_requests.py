@@ -34,6 +34,7 @@ from chalicelib.domain.collections import (
     SyncOptions,
 )
 from chalicelib.domain.errors import InvalidRequest, SimilarixError, UnknownParameter, UnsupportedMediaType
+from chalicelib.domain.selection import DEFAULT_EXCLUDE, Selection
 from chalicelib.domain.uploads import NewUpload
 from tests.factories import a_collection
 
@@ -195,6 +196,16 @@ class TestNewCollection:
         assert isinstance(new, NewS3Collection)
         assert (new.source.prefix, new.auto_sync) == ("2026/", AutoSync.DAILY)
 
+    def test_s3_collection_leaves_out_the_folders_of_other_software_by_default(self) -> None:
+        new = parse_new_collection({**S3_COLLECTION, "include": None, "exclude": None})
+        assert isinstance(new, NewS3Collection)
+        assert new.selection == Selection((), DEFAULT_EXCLUDE)
+
+    def test_s3_collection_has_the_patterns_of_its_body(self) -> None:
+        new = parse_new_collection({**S3_COLLECTION, "include": ["*.jpg"], "exclude": []})
+        assert isinstance(new, NewS3Collection)
+        assert new.selection == Selection(("*.jpg",), ())
+
     def test_managed_collection_has_a_name_only(self) -> None:
         assert parse_new_collection(MANAGED_COLLECTION) == NewManagedCollection("Mine")
         assert parse_new_collection({**MANAGED_COLLECTION, "auto_sync_interval": "manual"}) == NewManagedCollection(
@@ -202,13 +213,25 @@ class TestNewCollection:
         )
 
     @pytest.mark.parametrize(
-        ("field", "value"), [("name", " "), ("auto_sync_interval", "hourly"), ("colour", "red"), ("role_arn", None)]
+        ("field", "value"),
+        [
+            ("name", " "),
+            ("auto_sync_interval", "hourly"),
+            ("colour", "red"),
+            ("role_arn", None),
+            ("include", "*.jpg"),
+            ("exclude", ["#"]),
+        ],
     )
     def test_malformed_or_unknown_field_of_an_s3_collection_is_refused(self, field: str, value: object) -> None:
         assert refused_field(lambda: parse_new_collection({**S3_COLLECTION, field: value})) == field
 
-    @pytest.mark.parametrize(("field", "value"), [("auto_sync_interval", "daily"), ("bucket", "photographs")])
-    def test_managed_collection_with_an_interval_or_a_bucket_is_refused(self, field: str, value: str) -> None:
+    @pytest.mark.parametrize(
+        ("field", "value"), [("auto_sync_interval", "daily"), ("bucket", "photographs"), ("include", [])]
+    )
+    def test_managed_collection_with_an_interval_a_bucket_or_patterns_is_refused(
+        self, field: str, value: object
+    ) -> None:
         assert refused_field(lambda: parse_new_collection({**MANAGED_COLLECTION, field: value})) == field
 
     @pytest.mark.parametrize(
@@ -243,21 +266,37 @@ class TestCollectionChange:
         assert parse_collection_change({}, CollectionType.S3) == CollectionChange()
 
     def test_each_setting_of_an_s3_collection_can_be_changed(self) -> None:
-        body = {"name": " New ", "auto_sync_interval": "monthly", "role_arn": ROLE}
-        assert parse_collection_change(body, CollectionType.S3) == CollectionChange("New", AutoSync.MONTHLY, ROLE)
+        patterns: dict[str, object] = {"include": ["*.jpg"], "exclude": []}
+        body = {"name": " New ", "auto_sync_interval": "monthly", "role_arn": ROLE, **patterns}
+        assert parse_collection_change(body, CollectionType.S3) == CollectionChange(
+            "New", AutoSync.MONTHLY, ROLE, ("*.jpg",), ()
+        )
+
+    def test_null_patterns_are_those_of_a_new_collection(self) -> None:
+        change = parse_collection_change({"include": None, "exclude": None}, CollectionType.S3)
+        assert (change.include, change.exclude) == ((), DEFAULT_EXCLUDE)
 
     def test_null_interval_means_syncs_by_hand(self) -> None:
         change = parse_collection_change({"auto_sync_interval": None}, CollectionType.S3)
         assert change.auto_sync is AutoSync.MANUAL
 
     @pytest.mark.parametrize(
-        "body", [{"bucket": "another-bucket"}, {"folder": "b"}, {"type": "managed"}, {"name": None}, {"role_arn": None}]
+        "body",
+        [
+            {"bucket": "another-bucket"},
+            {"folder": "b"},
+            {"type": "managed"},
+            {"name": None},
+            {"role_arn": None},
+            {"include": "*.jpg"},
+            {"exclude": [""]},
+        ],
     )
     def test_fixed_or_malformed_setting_is_refused(self, body: dict[str, object]) -> None:
         assert refused_field(lambda: parse_collection_change(body, CollectionType.S3)) in body
 
-    @pytest.mark.parametrize("field", ["auto_sync_interval", "role_arn"])
-    def test_managed_collection_has_neither_interval_nor_role(self, field: str) -> None:
+    @pytest.mark.parametrize("field", ["auto_sync_interval", "role_arn", "include", "exclude"])
+    def test_managed_collection_has_no_interval_role_or_patterns(self, field: str) -> None:
         assert refused_field(lambda: parse_collection_change({field: "daily"}, CollectionType.MANAGED)) == field
 
 

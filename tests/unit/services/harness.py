@@ -8,7 +8,14 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from chalicelib import workers
-from chalicelib.domain.collections import Collection, CollectionType, SyncState, Trigger, managed_prefix
+from chalicelib.domain.collections import (
+    Collection,
+    CollectionChange,
+    CollectionType,
+    SyncState,
+    Trigger,
+    managed_prefix,
+)
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.domain.plans import PLANS
@@ -91,6 +98,10 @@ class Harness:
         self.sqs.send("events", json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": entity}]}))
 
     # Actions of the application.
+
+    def change(self, collection: Collection | None = None, **settings: Any) -> None:
+        """Change settings of a collection, as its owner does."""
+        self.app.collections.change(self.caller, self.current(collection), CollectionChange(**settings))
 
     def start(self, collection: Collection | None = None, **options: Any) -> str:
         """Start a sync; its messages wait."""

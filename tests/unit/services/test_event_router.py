@@ -51,6 +51,23 @@ def test_an_event_of_a_folder_object_is_ignored(world: Harness, nested: Collecti
     assert routed(world, ObjectHint("b/"), ObjectHint("b/c/")) == {}
 
 
+def test_an_event_reaches_only_the_collections_whose_patterns_select_the_key(world: Harness) -> None:
+    drafts, all_of_it = world.add("drafts/"), world.collection
+    world.change(all_of_it, exclude=("drafts/",))
+    assert routed(world, ObjectHint("drafts/a.jpg")).keys() == {drafts.uuid}
+
+
+@pytest.mark.parametrize("key", ["a.mp4", "a/@eaDir/a.jpg", "._a.jpg"])
+def test_an_event_of_what_cannot_be_a_picture_is_ignored(world: Harness, key: str) -> None:
+    assert routed(world, ObjectHint(key)) == {}
+
+
+def test_in_managed_storage_every_name_is_selected(world: Harness) -> None:
+    managed = world.add_managed()
+    sent = routed(world, ObjectHint(f"{managed.prefix}owl.mp4"), bucket=world.ports.storage.bucket)
+    assert sent.keys() == {managed.uuid}
+
+
 def test_an_event_of_an_unknown_bucket_is_ignored(world: Harness) -> None:
     assert routed(world, ObjectHint("a.jpg"), bucket="an-unknown-bucket") == {}
 

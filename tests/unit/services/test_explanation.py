@@ -93,6 +93,22 @@ def _missing_in_the_store(world: Harness) -> None:
     world.vectors.documents.clear()
 
 
+def _excluded(world: Harness) -> str:
+    world.change(exclude=("*.png", "drafts/"))
+    world.put("drafts/a.jpg")
+    return "drafts/a.jpg"
+
+
+def _fallen_out(world: Harness) -> None:
+    _indexed(world)
+    world.change(include=("*.png",))
+
+
+def _film(world: Harness) -> str:
+    world.put("film.mp4")
+    return "film.mp4"
+
+
 @pytest.mark.parametrize(
     ("state", "in_index", "sentence"),
     [
@@ -148,6 +164,9 @@ def _missing_in_the_store(world: Harness) -> None:
             "The object cannot be read at the moment: The bucket is down, as the test wants it. "
             "The index stays as it is.",
         ),
+        (_excluded, False, "The pattern 'drafts/' excludes the object, so it is never indexed."),
+        (_fallen_out, True, "No pattern of include matches the object, so the next sync removes it from the index."),
+        (_film, False, "By its extension and size the object is no picture, so it is never indexed."),
         (
             _missing_in_the_store,
             False,
@@ -156,10 +175,10 @@ def _missing_in_the_store(world: Harness) -> None:
     ],
 )
 def test_conclusion_of_each_state(
-    world: Harness, state: Callable[[Harness], None], in_index: bool, sentence: str
+    world: Harness, state: Callable[[Harness], str | None], in_index: bool, sentence: str
 ) -> None:
-    state(world)
-    explanation = explain(world)
+    key = state(world) or "a.jpg"
+    explanation = explain(world, key)
     assert (explanation.in_index, explanation.conclusion) == (in_index, sentence)
 
 

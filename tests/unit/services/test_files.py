@@ -87,7 +87,7 @@ def test_download_is_saved_under_the_last_part_of_its_key(world: Harness) -> Non
 
 
 @pytest.mark.parametrize(
-    ("key", "saved_as"), [("a.png", "a.jpg"), ("a.exe", "a.exe.jpg"), ("a\u202egpj.exe", "agpj.exe.jpg")]
+    ("key", "saved_as"), [("a.png", "a.jpg"), ("a.scr", "a.scr.jpg"), ("a\u202egpj.scr", "agpj.scr.jpg")]
 )
 def test_download_is_saved_with_the_extension_of_its_bytes(world: Harness, key: str, saved_as: str) -> None:
     world.put(key)

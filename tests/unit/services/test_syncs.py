@@ -7,6 +7,8 @@ import pytest
 from chalicelib.api import serializers
 from chalicelib.domain.collections import CANCELLATIONS_PERIOD, MAX_CANCELLATIONS, SyncStatus
 from chalicelib.domain.errors import Conflict, SourceDenied, StaleWrite, SyncAlreadyRunning
+from chalicelib.domain.files import FileState
+from chalicelib.domain.image_files import PICTURE_LIMIT
 from chalicelib.domain.syncs import Progress
 from chalicelib.services.pipeline.sync_worker import SYNC_LEASE
 from tests.fakes.embedder import UNREADABLE
@@ -194,6 +196,75 @@ class TestCancelling:
         assert world.state().status is SyncStatus.COMPLETED
 
 
+class TestSelection:
+    def test_a_sync_removes_what_falls_out_and_indexes_what_comes_in(self, world: Harness) -> None:
+        world.put("a.jpg", "drafts/b.jpg", "c.png")
+        world.change(exclude=("*.PNG",))
+        assert world.sync().progress.ignored == 1
+        assert world.searchable() == {"a.jpg", "drafts/b.jpg"}
+        world.change(exclude=("drafts/",))
+        assert world.searchable() == {"a.jpg", "drafts/b.jpg"}
+        progress = world.sync().progress
+        assert (progress.to_do, progress.tally.done, progress.tally.removed) == (2, 1, 1)
+        assert world.searchable() == {"a.jpg", "c.png"}
+        assert world.sync().progress.to_do == 0
+
+    def test_a_file_that_comes_back_in_is_not_embedded_again(self, world: Harness) -> None:
+        world.put("a.jpg")
+        world.sync()
+        for include in (("*.png",), ()):
+            world.change(include=include)
+            world.sync()
+        assert world.searchable() == {"a.jpg"}
+        assert len(world.embedder.embedded) == 1
+
+    def test_dropping_most_of_a_collection_by_patterns_needs_no_confirmation(self, world: Harness) -> None:
+        world.put(*(f"drafts/{number:02}.jpg" for number in range(40)), "a.jpg")
+        world.sync()
+        world.change(exclude=("drafts/",))
+        assert not world.app.syncs.preview(world.current(), plenty).needs_confirmation
+        state = world.sync()
+        assert (state.status, state.progress.to_remove) == (SyncStatus.COMPLETED, 0)
+        assert world.searchable() == {"a.jpg"}
+
+    def test_what_cannot_be_a_picture_costs_neither_a_request_nor_a_record(self, world: Harness) -> None:
+        world.put("film.mp4", "words.pdf", "@eaDir/a.jpg", "empty.jpg")
+        world.put("empty", body=b"")
+        world.put("large", body=bytes(PICTURE_LIMIT + 1))
+        world.bucket.denied = set(world.bucket.objects) - {"empty.jpg"}
+        progress = world.sync().progress
+        assert (progress.listed, progress.ignored, progress.to_do) == (1, 5, 1)
+        assert {key for _, key in world.ports.catalogue.records} == {"empty.jpg"}
+
+    @pytest.mark.parametrize(("size", "reason"), [(0, "empty"), (PICTURE_LIMIT + 1, "too_large")])
+    def test_a_picture_whose_size_forbids_it_is_not_read(self, world: Harness, size: int, reason: str) -> None:
+        world.put("a.jpg", body=bytes(size))
+        world.bucket.sealed = {"a.jpg"}  # a GET would be refused, and that would be the reason
+        world.sync()
+        record = world.record("a.jpg")
+        assert record is not None and (record.state, record.reason) == (FileState.FAILED, reason)
+
+    def test_an_object_that_is_no_longer_a_picture_by_its_size_leaves_the_index(self, world: Harness) -> None:
+        world.put("a")
+        world.sync()
+        world.put("a", body=b"")
+        world.notify("a", "01")
+        world.work()
+        assert world.searchable() == set()
+
+    def test_patterns_that_change_while_a_sync_runs_leave_its_figures_true(self, world: Harness) -> None:
+        world.put("a.jpg", "b.jpg")
+        world.start()
+        world.work("sync")
+        world.change(exclude=("a.jpg",))
+        world.work()
+        progress = world.state().progress
+        assert (world.state().status, progress.to_do, progress.finished) == (SyncStatus.COMPLETED, 2, 2)
+        assert (progress.tally.done, progress.tally.skipped) == (1, 1)
+        assert world.searchable() == {"b.jpg"}
+        assert world.record("a.jpg") is None
+
+
 class TestPreview:
     def test_a_preview_counts_each_kind_of_difference_and_writes_nothing(self, world: Harness) -> None:
         world.put("gone.jpg", "changed.jpg", "same.jpg")
@@ -211,8 +282,20 @@ class TestPreview:
             "to_update": ["changed.jpg"],
             "to_remove": ["gone.jpg"],
             "to_retry": [],
+            "ignored": [],
         }
         assert world.everything() == before
+
+    def test_a_preview_names_what_the_patterns_leave_out_and_what_falls_out_of_the_index(self, world: Harness) -> None:
+        world.put("drafts/a.jpg", "b.jpg")
+        world.sync()
+        world.put("film.mp4", "c.jpg", "@eaDir/c.jpg")
+        world.change(exclude=("drafts/",))
+        preview = world.app.syncs.preview(world.current(), plenty)
+        assert (preview.listed, preview.ignored, preview.to_add, preview.to_remove) == (3, 2, 2, 1)
+        assert preview.examples["to_remove"] == ["drafts/a.jpg"]
+        assert preview.examples["to_add"] == ["@eaDir/c.jpg", "c.jpg"]
+        assert preview.examples["ignored"] == ["drafts/a.jpg", "film.mp4"]
 
     def test_a_preview_says_whether_the_sync_would_ask_before_removals(self, world: Harness) -> None:
         keys = [f"{number:02}.jpg" for number in range(20)]
