@@ -21,7 +21,7 @@ TRANSFER_SECONDS = 50.0
 TRANSFER_CHUNK_BYTES = 256 * 1024
 # What is read of a file before its kind is known: enough for every format's signature, and for many whole pictures.
 START_BYTES = 128 * 1024
-CONTENT_RANGE = re.compile(r"bytes 0-\d+/(\d{1,15})")
+CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15})")
 # S3's hosts, with or without the bucket's name: https://docs.aws.amazon.com/general/latest/gr/s3.html
 S3_HOST = re.compile(
     r"(?:[a-z0-9-]+\.)*s3(?:-accelerate|-fips)?(?:[.-]dualstack)?(?:[.-][a-z]{2}(?:-[a-z]+)+-[0-9]+)?\.amazonaws\.com(?:\.cn)?"
@@ -85,8 +85,8 @@ class Transfers:
             condition = {"If-Match": etag} if etag else {}
             request = urllib.request.Request(url, headers={"Range": f"bytes={len(start)}-", **condition})  # noqa: S310 - see _check
             with self._open(request) as response:
-                if response.status != http.HTTPStatus.PARTIAL_CONTENT:
-                    raise _unavailable("the source sent the whole object in place of its rest")
+                if _sent_part(response) != (len(start), total):
+                    raise _unavailable("the source sent something else than the rest")
                 rest = self._read(response, max_bytes - len(start), too_large, deadline)
         except urllib.error.HTTPError as error:
             with error:
@@ -110,12 +110,12 @@ class Transfers:
             error.close()
             return b"", None, None  # an empty object has no first byte
         with response:
-            if response.status != http.HTTPStatus.PARTIAL_CONTENT:
+            part = _sent_part(response)
+            if part is None:
                 return self._read(response, max_bytes, too_large, deadline), None, None
-            match = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-            if match is None:
-                raise _unavailable("the source does not say which part it sends")
-            total = int(match.group(1))
+            first, total = part
+            if first:
+                raise _unavailable("the source sent something else than the start")
             if total > max_bytes:
                 raise too_large
             return self._read(response, max_bytes, too_large, deadline), total, response.headers.get("ETag")
@@ -186,6 +186,15 @@ class Transfers:
             return parts.scheme in ("http", "https") and "@" not in host
         is_s3 = S3_HOST.fullmatch(parts.hostname or "") is not None
         return parts.scheme == "https" and is_s3 and port in (None, 443) and "@" not in host
+
+
+def _sent_part(response: http.client.HTTPResponse) -> tuple[int, int] | None:
+    """Return where the sent part begins and the size of the whole; None if the whole is sent.
+
+    By the header, not by the status: there are servers that send a part with 200.
+    """
+    match = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    return (int(match.group(1)), int(match.group(2))) if match else None
 
 
 def _http_failure(status: int, body: str) -> ItemError:
