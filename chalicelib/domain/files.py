@@ -8,13 +8,18 @@ object second, and a write is refused if another worker has written the record s
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from chalicelib.domain.embeddings import EmbeddedImage, ImageEmbedding
 
 OVER_PLAN = "over_plan"  # the reason of an object that was not indexed because the account's plan allows no more
+# Reasons whose cause lies outside the object: a permission, an encryption key, an archive. Syncs try such files again.
+WAITING_REASONS = frozenset({"access_denied", "source_denied", "source_refused", "archived"})
+ARCHIVE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")  # storage classes whose objects must be restored before they can be read
+# Below a week: each weekly sync then tries such a file, whatever minute it starts at.
+MAX_RETRY_WAIT = timedelta(days=6)
 SEQUENCER_WIDTH = 64  # hexadecimal digits; S3 sends 16 to 18, of varying length
 
 
@@ -36,7 +41,7 @@ class ObjectInfo(NamedTuple):
 
 
 class CatalogueEntry(NamedTuple):
-    """What the rule compares of a record; a sync reads no more of each."""
+    """What the rule compares of a record; a sync reads no more of each. ``retry_at`` is None unless the file waits."""
 
     key: str
     state: FileState
@@ -44,6 +49,7 @@ class CatalogueEntry(NamedTuple):
     size: int
     model: str | None
     over_plan: bool = False
+    retry_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ class FileRecord:
         embedding: a removed record keeps it, so that an object that comes back costs nothing, unless its owner has
             deleted the file.
         model: the model version that indexed the object or failed on it.
+        failed_since: when the object was first found unreadable for a reason outside it; None if none has failed so.
         event_at: when the event of ``sequencer`` was handled.
         thumbnail: key of the thumbnail; each embedding has a new one, so that a late worker overwrites no other's.
     """
@@ -74,6 +81,7 @@ class FileRecord:
     model: str | None = None
     event_at: datetime | None = None
     thumbnail: str | None = None
+    failed_since: datetime | None = None
 
     @property
     def uuid(self) -> str:
@@ -81,7 +89,15 @@ class FileRecord:
 
     @property
     def entry(self) -> CatalogueEntry:
-        return CatalogueEntry(self.key, self.state, self.etag, self.size, self.model, self.reason == OVER_PLAN)
+        over_plan = self.reason == OVER_PLAN
+        return CatalogueEntry(self.key, self.state, self.etag, self.size, self.model, over_plan, self.retry_at)
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """From when on a scheduled sync tries a waiting file again: after as long as it had failed when last tried."""
+        if self.failed_since is None:
+            return None
+        return self.updated_at + min(self.updated_at - self.failed_since, MAX_RETRY_WAIT)
 
     @property
     def usage(self) -> tuple[int, int]:
@@ -105,16 +121,24 @@ class FileRecord:
             model=image.embedding.model,
             reason=None,
             detail=None,
+            failed_since=None,
         )
 
     def as_failed(self, model: str, reason: str, detail: str) -> "FileRecord":
         return replace(
-            self, state=FileState.FAILED, embedding=None, thumbnail=None, model=model, reason=reason, detail=detail
+            self,
+            state=FileState.FAILED,
+            embedding=None,
+            thumbnail=None,
+            model=model,
+            reason=reason,
+            detail=detail,
+            failed_since=(self.failed_since or self.updated_at) if reason in WAITING_REASONS else None,
         )
 
     def as_removed(self, reason: str | None = None, detail: str | None = None) -> "FileRecord":
         """A tombstone. It keeps the embedding, so that the object costs nothing if it comes back."""
-        return replace(self, state=FileState.REMOVED, reason=reason, detail=detail)
+        return replace(self, state=FileState.REMOVED, reason=reason, detail=detail, failed_since=None)
 
     def as_deleted(self) -> "FileRecord":
         """The tombstone of a file that its owner has deleted: it keeps nothing of the picture but the key.
@@ -128,7 +152,9 @@ class FileRecord:
         return replace(self, state=FileState.INDEXED, reason=None, detail=None)
 
     def as_pending(self) -> "FileRecord":
-        return replace(self, state=FileState.PENDING, etag="", embedding=None, reason=None, detail=None)
+        return replace(
+            self, state=FileState.PENDING, etag="", embedding=None, reason=None, detail=None, failed_since=None
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """The comparison at the heart of a sync: two sorted streams in, the keys that differ out."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -53,13 +55,39 @@ class Chunk(NamedTuple):
     ignored: list[str]
 
 
+@dataclass(slots=True)
+class RetryBudget:
+    """The failed files that a scan tries again; it decreases as they are found.
+
+    Args:
+        everything: try each, whatever its reason.
+        over_plan: how many of those that were over the plan's limit.
+        waiting: how many of those that wait for a cause outside them to end.
+        due: of the waiting files, only those whose time has come by then; None for all.
+    """
+
+    everything: bool = False
+    over_plan: int = 0
+    waiting: int = 0
+    due: datetime | None = None
+
+    def take(self, entry: CatalogueEntry) -> bool:
+        """Whether to try a failed file again although its object has not changed."""
+        if entry.over_plan and self.over_plan > 0:
+            self.over_plan -= 1
+            return True
+        if entry.retry_at is not None and self.waiting > 0 and (self.due is None or entry.retry_at <= self.due):
+            self.waiting -= 1
+            return True
+        return False
+
+
 def merge_join(
     listing: Iterable[ObjectInfo],
     catalogue: Iterable[CatalogueEntry],
     model: str,
+    retries: RetryBudget,
     *,
-    retry: bool = False,
-    retry_budget: int = 0,
     chunk_keys: int = CHUNK_KEYS,
     selects: Callable[[str, int | None], bool] = lambda key, size: True,  # noqa: ARG005
 ) -> Iterator[Chunk]:
@@ -70,8 +98,7 @@ def merge_join(
 
     Args:
         model: the current model version.
-        retry: retry the files that have failed.
-        retry_budget: how many files that were over the plan's limit to retry.
+        retries: the failed files to retry; after a chunk, what is left of it.
         chunk_keys: keys a chunk.
         selects: whether an object of this key and size is to be indexed, or one of this key may be. Any other object is
             compared as if it did not exist.
@@ -88,7 +115,7 @@ def merge_join(
             is_selected = selects(entry.key, None)
         if not is_selected:
             s3_object = None
-        action = decide(entry, s3_object, model, retry=retry)
+        action = decide(entry, s3_object, model, retry=retries.everything)
         indexed = False
         if listed_object is not None and s3_object is None:
             key = listed_object.key
@@ -96,8 +123,8 @@ def merge_join(
         elif s3_object is not None:
             key = s3_object.key
             listed += 1
-            if entry is not None and entry.over_plan and retry_budget > 0 and action is Action.NOTHING:
-                action, retry_budget = Action.RETRY, retry_budget - 1
+            if entry is not None and action is Action.NOTHING and retries.take(entry):
+                action = Action.RETRY
         elif entry is not None:
             key = entry.key
             # Files that the patterns have dropped are not counted: nobody has to confirm what they have asked for.

@@ -15,6 +15,7 @@ SYNC_RECORD_RETENTION = timedelta(days=14)
 REMOVAL_PHASE = -1  # number of the key range that sends the removals, once every other one has been scanned
 MAX_KEY_RANGES = 16  # that are scanned at once
 OBJECTS_PER_RANGE = 250_000  # objects that are worth a worker of their own
+MAX_WAITING_RETRIES = 5_000  # files of a key range whose cause lies outside them, that one sync tries again
 MAX_SPLIT_SAMPLES = 32  # keys that a range samples, evenly spaced; the splits of the next sync are chosen among them
 CONFIRMATION_MIN_FILES = 20  # files; a smaller collection may lose most of them in an afternoon's tidying
 
@@ -79,6 +80,7 @@ class KeyRange:
         fencing_token: grows whenever a worker acquires the range; a worker with a lower one can write no more.
         sent: how many batches were stored to be sent at once, ``unsent_count`` of them by the last write.
         deferred: how many batches of removals wait until the bucket is listed.
+        retried: how many waiting files were sent to be tried again.
         scanned: how many keys were scanned, of bucket and catalogue.
         split_samples: every ``sample_spacing``-th of them.
     """
@@ -92,6 +94,7 @@ class KeyRange:
     sent: int = 0
     unsent_count: int = 0
     deferred: int = 0
+    retried: int = 0
     scanned: int = 0
     split_samples: tuple[str, ...] = ()
     sample_spacing: int = OBJECTS_PER_RANGE // 16

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from chalicelib.domain.collections import KEY_LIMIT, Collection, CollectionType
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import InvalidRequest, SourceUnavailable
-from chalicelib.domain.files import OVER_PLAN, Action, FileRecord, FileState, ObjectInfo, decide
+from chalicelib.domain.files import OVER_PLAN, WAITING_REASONS, Action, FileRecord, FileState, ObjectInfo, decide
 from chalicelib.domain.image_files import stored_name
 from chalicelib.domain.selection import Omission, OmissionReason
 from chalicelib.domain.texts import check_storable
@@ -113,6 +113,11 @@ class ExplanationService:
         assert record is not None
         if record.reason == OVER_PLAN:
             return "The object would exceed the plan's limits. The next sync indexes it if the plan allows it then."
+        if record.reason in WAITING_REASONS:
+            return (
+                f"The object could not be read when it was last tried ({record.reason}). The cause lies outside it: "
+                "syncs try it again until they can read it."
+            )
         if record.state is FileState.FAILED:
             return (
                 f"The object could not be read ({record.reason}). It is tried again when it changes, or when you ask "

@@ -3,7 +3,7 @@
 import uuid as uuids
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain.collections import MAX_CANCELLATIONS, AutoSync, Collection, SyncState, SyncStatus, Trigger
@@ -119,7 +119,9 @@ class SyncService:
         ignored_examples: list[str] = []
         listed = removals = ignored = 0
         complete = True
-        for chunk in self.worker.chunks(collection, KeyRange(0)):
+        by_hand = replace(collection, sync=SyncState())
+        retries = self.worker.retry_budget(by_hand, KeyRange(0))
+        for chunk in self.worker.chunks(collection, KeyRange(0), retries):
             listed += chunk.listed
             ignored += len(chunk.ignored)
             ignored_examples += chunk.ignored[: PREVIEW_EXAMPLES - len(ignored_examples)]

@@ -1,6 +1,5 @@
 """The contract of every check of a bucket's access: one suite, on the fake and on the emulator, which enforces IAM."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,11 +9,10 @@ import pytest
 
 from chalicelib.adapters.factory import S3_CLIENT
 from chalicelib.adapters.s3.access_checker import S3AccessChecker
-from chalicelib.adapters.s3.sources import Credentials, S3Sources
-from chalicelib.domain.bucket_access import permissions_policy, trust_policy
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.services.ports import BucketAccessChecker
 from infra.emulator import ACCOUNT, REGION
+from tests.contract.customers import make_role, sources_of_a_service
 from tests.factories import a_collection
 from tests.fakes.access_checker import FakeAccessChecker
 from tests.fakes.buckets import FakeSources
@@ -107,45 +105,14 @@ class TestFake(AccessCheckerContract):
 
 class TestS3OnTheEmulator(AccessCheckerContract):
     @pytest.fixture
-    def service(self, aws: Callable[..., Any]) -> dict[str, str]:
-        """Credentials of a user that may assume customers' roles and nothing else, as our functions' roles may."""
-        iam, name = aws("iam"), f"service-{uuid4().hex}"
-        iam.create_user(UserName=name)
-        statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "arn:aws:iam::*:role/*"}
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        iam.put_user_policy(UserName=name, PolicyName="assume", PolicyDocument=policy)
-        key = iam.create_access_key(UserName=name)["AccessKey"]
-        return {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
-
-    @pytest.fixture
-    def subject(self, aws: Callable[..., Any], service: dict[str, str]) -> Subject:
-        s3, iam, bucket = aws("s3", config=S3_CLIENT), aws("iam"), f"checked-{uuid4().hex}"
+    def subject(self, aws: Callable[..., Any]) -> Subject:
+        s3, bucket = aws("s3", config=S3_CLIENT), f"checked-{uuid4().hex}"
         s3.create_bucket(Bucket=bucket)
-
-        def client(region: str, credentials: Credentials) -> Any:
-            return aws(
-                "s3",
-                region_name=region,
-                aws_access_key_id=credentials.key,
-                aws_secret_access_key=credentials.secret,
-                aws_session_token=credentials.token,
-                config=S3_CLIENT,
-            )
 
         def put(key: str, body: bytes) -> None:
             s3.put_object(Bucket=bucket, Key=key, Body=body)
 
-        def make_role(collection: Collection, condition: dict[str, Any] | None, path: str) -> str:
-            trust = trust_policy(EXTERNAL_ID, f"arn:aws:sqs:{REGION}:{ACCOUNT}:events")
-            (statement,) = trust["Statement"]
-            del statement["Condition"]
-            if condition is not None:
-                statement["Condition"] = condition
-            name = f"similarix-{uuid4().hex[:16]}"
-            role = iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
-            policy = permissions_policy(collection.bucket, collection.prefix)
-            iam.put_role_policy(RoleName=name, PolicyName="read", PolicyDocument=json.dumps(policy))
-            return str(role)
+        def make_role_of(collection: Collection, condition: dict[str, Any] | None, path: str) -> str:
+            return make_role(aws, collection, EXTERNAL_ID, condition, path)
 
-        sources = S3Sources(s3, lambda: aws("sts", **service), client)
-        return Subject(S3AccessChecker(sources), bucket, put, make_role)
+        return Subject(S3AccessChecker(sources_of_a_service(aws)), bucket, put, make_role_of)

@@ -195,6 +195,21 @@ class CatalogueContract:
             catalogue.save(failed, None)
         assert [entry.over_plan for entry in catalogue.entries(collection.uuid, None)] == [True, False]
 
+    def test_an_entry_says_from_when_on_a_waiting_file_is_tried_again(
+        self, catalogue: Catalogue, collection: Collection
+    ):
+        first = a_record(collection, "a", embedding=None).as_failed("fake-1+d1", "access_denied", "so")
+        catalogue.save(first, None)
+        assert [entry.retry_at for entry in catalogue.entries(collection.uuid, None)] == [NOW]
+        second = first.next_revision(NOW + timedelta(hours=3)).as_failed("fake-1+d1", "archived", "so")
+        catalogue.save(second, first)
+        assert [entry.retry_at for entry in catalogue.entries(collection.uuid, None)] == [NOW + timedelta(hours=6)]
+        assert catalogue.get(collection.uuid, "a") == second
+        listed = catalogue.page(collection.uuid, FileState.FAILED, after=None, limit=9).records
+        assert [record.failed_since for record in listed] == [NOW]
+        catalogue.save(second.next_revision(NOW + timedelta(hours=4)).as_pending(), second)
+        assert [entry.retry_at for entry in catalogue.entries(collection.uuid, None)] == [None]
+
     def test_a_stale_write_is_refused_and_counts_nothing(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
     ):

@@ -185,8 +185,14 @@ MUTANTS = (
     Mutant(
         "no sync retries the files that were over the plan's limit",
         "chalicelib/domain/sync_diff.py",
-        "            if entry is not None and entry.over_plan and retry_budget > 0 and action is Action.NOTHING:\n",
-        "            if entry is not None and entry.over_plan and retry_budget < 0 and action is Action.NOTHING:\n",
+        "        if entry.over_plan and self.over_plan > 0:\n",
+        "        if entry.over_plan and self.over_plan < 0:\n",
+    ),
+    Mutant(
+        "no sync retries the files whose bucket refused them",
+        "chalicelib/domain/sync_diff.py",
+        "        if entry.retry_at is not None and self.waiting > 0 and (",
+        "        if entry.retry_at is not None and self.waiting < 0 and (",
     ),
     Mutant(
         "all thumbnails of a file have the same key",

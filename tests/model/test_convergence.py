@@ -219,7 +219,7 @@ class History(RuleBasedStateMachine):
         bucket.down, bucket.unlisted = fault == "the bucket", fault == "its listing"
         world.embedder.down, world.vectors.down = fault == "the embedder", fault == "the store"
         bucket.denied = {key} if fault == "an object" else set()
-        # A refused object is not retried by itself.
+        # No event tells that an object is refused no more: a sync finds it.
         world.needs_sync |= bool(bucket.denied)
 
     @rule(span=st.sampled_from([timedelta(minutes=1), SYNC_LEASE + timedelta(seconds=1), timedelta(days=40)]))
@@ -255,7 +255,7 @@ class History(RuleBasedStateMachine):
         self.world.check_rest()
         self.world.check_converged(synced=True)
         embedded = len(self.world.embedder.embedded)
-        self.world.sync_all(retry=False)
+        self.world.sync_all()
         self.world.check_converged(synced=True)
         assert len(self.world.embedder.embedded) == embedded, "a sync of an unchanged bucket embedded something"
         for number in range(3):

@@ -214,20 +214,20 @@ class World:
         message = self.messages[0]
         raise Violation(f"The messages do not end: {self.failure_log.reason(message.id)}: {message}")
 
-    def sync_all(self, *, retry: bool = True) -> None:
+    def sync_all(self) -> None:
         """Sync every collection to its end, from rest."""
         if self.sync_orphaned:
             self.clock.pass_by(SYNC_LEASE + timedelta(seconds=1))
             self.sync_orphaned = False
         for number in range(len(self.members)):
-            self._sync_to_its_end(number, retry=retry)
+            self._sync_to_its_end(number)
         for number in range(len(self.members)):
             if any(r.reason == OVER_PLAN for r in self.catalogue.records.values()):
                 self._sync_to_its_end(number)  # a later sync may have freed quota
         self.needs_sync = False
 
-    def _sync_to_its_end(self, number: int, *, retry: bool = False) -> None:
-        self.start_sync(number, Trigger.MANUAL, confirm=True, retry=retry).run()
+    def _sync_to_its_end(self, number: int) -> None:
+        self.start_sync(number, Trigger.MANUAL, confirm=True).run()
         self.reap()
         self.rest()
         status = self.current(number).sync.status

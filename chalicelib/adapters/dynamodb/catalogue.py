@@ -1,7 +1,7 @@
 """The catalogue in DynamoDB: a partition for each collection, sorted by key, with each object's state and embedding."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb import batches
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RECORDS_PER_QUERY = 200  # that a list reads at once, removed ones included
 MAX_QUERIES_PER_PAGE = 20
 MAX_CONTENT_CANDIDATES = 3  # the index may lag behind, but not for each of several records
-_ENTRY_ATTRIBUTES = ("key", "state", "etag", "size", "model", "reason")
+_ENTRY_ATTRIBUTES = ("key", "state", "etag", "size", "model", "reason", "retry_at")
 _STATES = {state.value: state for state in FileState}
 
 
@@ -75,6 +75,7 @@ class DynamoDBCatalogue:
                     int(item["size"]["N"]),
                     model["S"] if model else None,
                     "reason" in item and item["reason"].get("S") == OVER_PLAN,
+                    datetime.fromisoformat(item["retry_at"]["S"]) if "retry_at" in item else None,
                 )
 
     def find_by_content(self, content_keys: Sequence[str]) -> dict[str, FileRecord]:

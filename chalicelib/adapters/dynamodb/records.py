@@ -14,7 +14,8 @@ _RECORD_ATTRIBUTES = (
     "account", "collection", "key", "state", "etag", "size", "version", "updated_at", "reason", "detail",
 )  # fmt: skip
 _LISTED_ATTRIBUTES = (
-    *_RECORD_ATTRIBUTES, "sequencer", "event_at", "model", "picture_size", "md5", "width", "height", "format",
+    *_RECORD_ATTRIBUTES, "sequencer", "event_at", "failed_since",
+    "model", "picture_size", "md5", "width", "height", "format",
 )  # fmt: skip
 _STATES_WITH_INDEX = (FileState.FAILED, FileState.PENDING)
 
@@ -43,6 +44,8 @@ def record_to_item(record: FileRecord) -> dict[str, Any]:
             "sequencer": record.sequencer,
             "event_at": record.event_at,
             "thumbnail": record.thumbnail,
+            "failed_since": record.failed_since,
+            "retry_at": record.retry_at,
             "model": record.model,
             "content": record_content_key(record) if embedding else None,
             "removed_on": record.updated_at.date().isoformat() if record.state is FileState.REMOVED else None,
@@ -77,6 +80,7 @@ def record_from_item(item: Any) -> FileRecord:
         model=values.get("model"),
         event_at=optional_time(values.get("event_at")),
         thumbnail=values.get("thumbnail"),
+        failed_since=optional_time(values.get("failed_since")),
     )
 
 

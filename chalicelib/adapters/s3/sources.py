@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,9 +17,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.bucket_access import POLICY_VERSION, session_policy_text
 from chalicelib.domain.collections import Collection, CollectionType
-from chalicelib.domain.embeddings import ReadFailure
+from chalicelib.domain.embeddings import SOURCE_UNAVAILABLE, ReadFailure
 from chalicelib.domain.errors import OutsideFolder, SourceDenied, SourceUnavailable
-from chalicelib.domain.files import ObjectInfo
+from chalicelib.domain.files import ARCHIVE_CLASSES, ObjectInfo
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -30,13 +31,16 @@ MAX_PARALLEL_HEADS = 8  # below the ten connections that urllib3 keeps for a cli
 SESSION_SECONDS = 3600
 MAX_SESSIONS = 64  # each with an S3 client, which takes about 0.4 MB
 SESSION_RENEWAL_MARGIN = timedelta(minutes=20)  # a presigned URL expires with the credentials that signed it
+# A session that was assumed because the one before was refused is not replaced sooner: what is refused now is denied.
+REFUSAL_INTERVAL = timedelta(seconds=10)
 _HEAD_REFUSALS = {"403": "access_denied", "AccessDenied": "access_denied", "400": "source_refused"}
 # Only the bucket's owner can resolve these; any other error may be transient.
 _DENIED_CODES = ("403", "AccessDenied", "AllAccessDisabled", "AccountProblem", "NoSuchBucket", "InvalidClientTokenId")
+# A listing may be refused so because of the session: it is revoked, orphaned by a role that was made anew, or expired.
+_SESSION_CODES = ("403", "AccessDenied", "ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "TokenRefreshRequired")
 # What a session may do that is only a trial.
 _NOTHING = json.dumps({"Version": POLICY_VERSION, "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]})
 TRIAL_SECONDS = 900  # the shortest session that STS offers
-_ARCHIVE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,20 @@ class Credentials:
 
 
 @dataclass(slots=True)
+class Session:
+    """A customer's role that we have assumed; ``refused_at`` is when S3 refused the session that it replaced."""
+
+    client: "S3Client"
+    expires_at: datetime
+    refused_at: datetime | None = None
+
+
+@dataclass(slots=True)
 class S3Sources:
     """Returns the bucket behind a collection, and keeps the sessions of customers' roles that were used last.
 
-    A session is renewed shortly before it expires.
+    A session is renewed shortly before it expires, and as soon as S3 refuses it: the owner may have revoked it, or made
+    the role anew (https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html).
 
     Args:
         own_client: the S3 client with our own credentials.
@@ -61,20 +75,26 @@ class S3Sources:
     own_client: "S3Client"
     make_sts_client: "Callable[[], STSClient]"
     make_client: "Callable[[str, Credentials], S3Client]"
-    _sessions: "OrderedDict[str, tuple[datetime, S3Client]]" = field(default_factory=OrderedDict)  # latest used last
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict)  # latest used last
 
     def of(self, collection: Collection) -> "BucketSource":
         if collection.type is CollectionType.MANAGED:
             return BucketSource(self.own_client, collection.bucket, collection.prefix, None)
-        session = f"{collection.uuid} {collection.role_arn}"  # the role of a collection may change
-        expires_at, client = self._sessions.get(session, (datetime.min.replace(tzinfo=UTC), None))
-        if client is None or expires_at - SESSION_RENEWAL_MARGIN < datetime.now(UTC):
-            expires_at, client = self._assume_role(collection)
-            self._sessions[session] = (expires_at, client)
-        self._sessions.move_to_end(session)
+        key = _session_key(collection)
+        session = self._sessions.get(key)
+        if session is None or session.expires_at - SESSION_RENEWAL_MARGIN < self.now():
+            session = self._sessions[key] = self._assume_role(collection)
+        self._sessions.move_to_end(key)
         if len(self._sessions) > MAX_SESSIONS:
             self._sessions.popitem(last=False)
-        return BucketSource(client, collection.bucket, collection.prefix, collection.bucket_owner)
+        return BucketSource(
+            session.client,
+            collection.bucket,
+            collection.prefix,
+            collection.bucket_owner,
+            partial(self._replace_refused, collection),
+        )
 
     @contextmanager
     def once(self, collection: Collection) -> "Iterator[BucketSource]":
@@ -82,7 +102,7 @@ class S3Sources:
         if collection.type is CollectionType.MANAGED:
             yield self.of(collection)
             return
-        _, client = self._assume_role(collection)
+        client = self._assume_role(collection).client
         try:
             yield BucketSource(client, collection.bucket, collection.prefix, collection.bucket_owner)
         finally:
@@ -118,7 +138,29 @@ class S3Sources:
                 return False
         return True
 
-    def _assume_role(self, collection: Collection) -> "tuple[datetime, S3Client]":
+    def _replace_refused(self, collection: Collection, refused: "S3Client") -> "S3Client | None":
+        """The client of another session than the refused one, which is dropped; None if another would not help.
+
+        Raises:
+            SourceUnavailable: STS cannot tell now.
+        """
+        key, now = _session_key(collection), self.now()
+        session = self._sessions.get(key)
+        if session is not None and session.client is not refused:
+            return session.client
+        if session is not None and session.refused_at is not None and session.refused_at + REFUSAL_INTERVAL > now:
+            return None
+        try:
+            assumed = self._assume_role(collection)
+        except SourceDenied:  # the role is gone too, or trusts us no more: its objects are denied
+            if session is not None:
+                session.refused_at = now
+            return None
+        assumed.refused_at = now
+        self._sessions[key] = assumed
+        return assumed.client
+
+    def _assume_role(self, collection: Collection) -> Session:
         assert collection.role_arn is not None and collection.external_id is not None
         try:
             session = self.make_sts_client().assume_role(
@@ -131,38 +173,63 @@ class S3Sources:
         except (ClientError, BotoCoreError) as error:
             raise _unavailable(f"The role {collection.role_arn} cannot be assumed.", error) from error
         credentials = Credentials(session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
-        return session["Expiration"], self.make_client(collection.region, credentials)
+        return Session(self.make_client(collection.region, credentials), session["Expiration"])
 
 
-@dataclass(frozen=True, slots=True)
+def _session_key(collection: Collection) -> str:
+    return f"{collection.uuid} {collection.role_arn}"  # the role of a collection may change
+
+
+@dataclass(slots=True)
 class BucketSource:
     """The part of a bucket under a prefix; ``owner`` is the AWS account that the bucket must belong to, if given.
 
     It refuses keys outside the prefix itself: with our own permission, S3 would tell of every managed collection.
+    ``replace_refused`` returns another client for one that S3 has refused, or None; a refusal stands only after that.
     """
 
     client: "S3Client"
     bucket: str
     prefix: str
     owner: str | None
+    replace_refused: "Callable[[S3Client], S3Client | None]" = lambda _: None
 
     def list_objects(self, after: str | None) -> Iterator[ObjectInfo]:
+        last, replaced = after, False
+        while True:
+            try:
+                for s3_object in self._list(last):
+                    last = s3_object.key
+                    yield s3_object
+            except (ClientError, BotoCoreError) as error:
+                if replaced or _code(error) not in _SESSION_CODES or not self._replace_client():
+                    raise _unavailable(f"The bucket {self.bucket} cannot be listed.", error) from error
+                replaced = True
+            else:
+                return
+
+    def _list(self, after: str | None) -> Iterator[ObjectInfo]:
         start: Any = {"StartAfter": after} if after is not None else {}
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=self.prefix, **start, **self._expected_owner()
         )
-        try:
-            for page in pages:
-                for listed in page.get("Contents", []):
-                    yield ObjectInfo(listed["Key"], listed["ETag"].strip('"'), listed["Size"])
-        except (ClientError, BotoCoreError) as error:
-            raise _unavailable(f"The bucket {self.bucket} cannot be listed.", error) from error
+        for page in pages:
+            for listed in page.get("Contents", []):
+                yield ObjectInfo(listed["Key"], listed["ETag"].strip('"'), listed["Size"])
 
     def head_objects(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo | ReadFailure | None]:
         for key in keys:
             self._check(key)
         with ThreadPoolExecutor(MAX_PARALLEL_HEADS) as pool:
-            return dict(zip(keys, pool.map(self._head, keys), strict=True))
+            heads = dict(zip(keys, pool.map(self._head, keys), strict=True))
+            refused = [key for key, head in heads.items() if _is_refusal(head)]
+            try:
+                if refused and self._replace_client():
+                    heads |= zip(refused, pool.map(self._head, refused), strict=True)
+            except SourceUnavailable as error:
+                failure = ReadFailure(SOURCE_UNAVAILABLE, error.message, transient=True)
+                heads |= dict.fromkeys(refused, failure)
+        return heads
 
     def presigned_get(self, key: str, *, seconds: int, file_name: str | None = None) -> str:
         parameters = {"Bucket": self.bucket, "Key": self._check(key)}
@@ -191,19 +258,34 @@ class BucketSource:
             return _transient_failure(self.bucket, error)
         # In Intelligent-Tiering only ArchiveStatus says that an object is archived. ongoing-request="false" says that
         # it is restored for a while: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
-        archived = head.get("StorageClass") in _ARCHIVE_CLASSES or "ArchiveStatus" in head
+        archived = head.get("StorageClass") in ARCHIVE_CLASSES or "ArchiveStatus" in head
         if archived and 'ongoing-request="false"' not in head.get("Restore", ""):
             return ReadFailure("archived", "The object is in an archive. Restore it, then sync.", transient=False)
         return ObjectInfo(key, head["ETag"].strip('"'), head["ContentLength"])
+
+    def _replace_client(self) -> bool:
+        """Replace the client that S3 has refused; returns False if no other one would help."""
+        client = self.replace_refused(self.client)
+        if client is None:
+            return False
+        self.client = client
+        return True
 
     def _expected_owner(self) -> Any:
         """Guard against a bucket that was deleted and created again by another AWS account."""
         return {"ExpectedBucketOwner": self.owner} if self.owner else {}
 
 
+def _code(error: Exception) -> str:
+    return error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+
+
+def _is_refusal(head: ObjectInfo | ReadFailure | None) -> bool:
+    return isinstance(head, ReadFailure) and head.code in _HEAD_REFUSALS.values()
+
+
 def _error_type(error: Exception) -> type[SourceUnavailable]:
-    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-    return SourceDenied if code in _DENIED_CODES else SourceUnavailable
+    return SourceDenied if _code(error) in _DENIED_CODES else SourceUnavailable
 
 
 def _unavailable(sentence: str, error: Exception) -> SourceUnavailable:

@@ -174,7 +174,7 @@ SCHEMAS: dict[str, Schema] = {
         {
             "dry_run": boolean("Only report what a sync would do"),
             "confirm_removals": boolean("Remove files even if they are most of the collection"),
-            "retry_failed": boolean("Try failed files again"),
+            "retry_failed": boolean("Try every failed file again, also those that are no pictures"),
         },
         optional=("dry_run", "confirm_removals", "retry_failed"),
     ),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.messages import IndexBatch, ObjectHint, hint_batches
+from chalicelib.domain.sync_diff import RetryBudget
 from chalicelib.domain.syncs import KeyRange
 from chalicelib.services.pipeline.sync_worker import SyncWorker
 from chalicelib.services.ports import Queues
@@ -23,7 +24,7 @@ class Reconciliation:
             SourceUnavailable: the bucket cannot be listed.
         """
         sent = 0
-        for chunk in self.worker.chunks(collection, KeyRange(0)):
+        for chunk in self.worker.chunks(collection, KeyRange(0), RetryBudget()):
             # A record that is pending or has failed needs no object.
             hints = [ObjectHint(each.key) for each in chunk.differences if each.s3_object is not None or each.indexed]
             self.queues.send_batches(

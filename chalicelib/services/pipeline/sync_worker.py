@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import takewhile
 
-from chalicelib.domain.collections import Collection, SyncStatus
+from chalicelib.domain.collections import Collection, SyncStatus, Trigger
 from chalicelib.domain.errors import SourceDenied
 from chalicelib.domain.files import CatalogueEntry, ObjectInfo
 from chalicelib.domain.messages import IndexBatch, ObjectHint, SyncStep, hint_batches
-from chalicelib.domain.sync_diff import CHUNK_KEYS, ChangeKind, Chunk, Difference, merge_join
+from chalicelib.domain.sync_diff import CHUNK_KEYS, ChangeKind, Chunk, Difference, RetryBudget, merge_join
 from chalicelib.domain.syncs import (
     CONFIRMATION_MIN_FILES,
+    MAX_WAITING_RETRIES,
     REMOVAL_PHASE,
     KeyRange,
     PendingBatch,
@@ -40,6 +41,7 @@ class SyncWorker:
     chunk_keys: keys that are compared between two checks of the time left.
     min_saved_differences: differences that are worth a write of the progress.
     confirmation_min_files: indexed files from which on a sync asks before it removes most of them.
+    max_waiting_retries: waiting files of a key range that one sync tries again.
     """
 
     collections: Collections
@@ -53,6 +55,7 @@ class SyncWorker:
     chunk_keys: int = CHUNK_KEYS
     min_saved_differences: int = MIN_SAVED_DIFFERENCES
     confirmation_min_files: int = CONFIRMATION_MIN_FILES
+    max_waiting_retries: int = MAX_WAITING_RETRIES
 
     def run(self, step: SyncStep, seconds_left: Callable[[], float]) -> None:
         """Scan one key range to its end, or until the worker's time runs low; another invocation continues then.
@@ -83,7 +86,21 @@ class SyncWorker:
                 return
         self._finish_listing(step, seconds_left)
 
-    def chunks(self, collection: Collection, key_range: KeyRange, *, retry: bool = False) -> Iterator[Chunk]:
+    def retry_budget(self, collection: Collection, key_range: KeyRange) -> RetryBudget:
+        """The failed files that the collection's present sync has yet to try again in a key range.
+
+        A schedule leaves those alone that were tried in vain lately; whoever starts a sync by hand may just have mended
+        the cause.
+        """
+        is_scheduled = collection.sync.trigger is Trigger.AUTO
+        return RetryBudget(
+            everything=collection.sync.retry,
+            over_plan=self.quota.retry_budget(collection),
+            waiting=self.max_waiting_retries - key_range.retried,
+            due=self.now() if is_scheduled else None,
+        )
+
+    def chunks(self, collection: Collection, key_range: KeyRange, retries: RetryBudget) -> Iterator[Chunk]:
         """The rest of a key range, compared with the catalogue."""
         listing: Iterator[ObjectInfo] = self.sources.of(collection).list_objects(key_range.start)
         entries: Iterator[CatalogueEntry] = self.catalogue.entries(collection.uuid, key_range.start)
@@ -95,8 +112,7 @@ class SyncWorker:
             (s3_object for s3_object in listing if collection.holds(s3_object.key)),
             entries,
             self.embedder.model_version(),
-            retry=retry,
-            retry_budget=self.quota.retry_budget(collection),
+            retries,
             chunk_keys=self.chunk_keys,
             selects=collection.selects,
         )
@@ -116,9 +132,10 @@ class SyncWorker:
         self, step: SyncStep, key_range: KeyRange, collection: Collection, seconds_left: Callable[[], float]
     ) -> bool:
         """Scan a key range; returns whether its end was reached."""
-        unsaved = _UnsavedScan()
-        for chunk in self.chunks(collection, key_range, retry=collection.sync.retry):
+        unsaved, retries = _UnsavedScan(), self.retry_budget(collection, key_range)
+        for chunk in self.chunks(collection, key_range, retries):
             unsaved.add(chunk)
+            key_range = replace(key_range, retried=self.max_waiting_retries - retries.waiting)
             out_of_time = seconds_left() <= 0
             if out_of_time or len(unsaved.differences) >= self.min_saved_differences:
                 key_range = self._save_and_send(step, key_range, unsaved)

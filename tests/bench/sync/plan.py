@@ -140,7 +140,8 @@ def scanned_range(keys: int) -> KeyRange:
 def compare(key_range: KeyRange) -> int:
     """Compare a key range of a million objects; returns how many objects it has."""
     worker = sync_worker_on(SyntheticBucket(MILLION))
-    return sum(chunk.listed for chunk in worker.chunks(COLLECTION, key_range))
+    retries = worker.retry_budget(COLLECTION, key_range)
+    return sum(chunk.listed for chunk in worker.chunks(COLLECTION, key_range, retries))
 
 
 def _seconds(act: Callable[[SyntheticBucket, int], None], bucket: SyntheticBucket, keys: int) -> float:

@@ -4,14 +4,25 @@
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.files import OVER_PLAN, Action, CatalogueEntry, FileRecord, FileState, ObjectInfo, decide
-from chalicelib.domain.sync_diff import CHANGE_KINDS, ChangeKind, Chunk, Difference, merge_join
-from tests.factories import a_collection, a_record, an_embedding
+from chalicelib.domain.files import (
+    MAX_RETRY_WAIT,
+    OVER_PLAN,
+    WAITING_REASONS,
+    Action,
+    CatalogueEntry,
+    FileRecord,
+    FileState,
+    ObjectInfo,
+    decide,
+)
+from chalicelib.domain.sync_diff import CHANGE_KINDS, ChangeKind, Chunk, Difference, RetryBudget, merge_join
+from tests.factories import NOW, a_collection, a_record, an_embedding
 
 COLLECTION = a_collection()
 MODEL = "fake-1+d1"
@@ -23,6 +34,8 @@ OBJECTS = st.builds(ObjectInfo, st.just("a"), ETAGS, SIZES)
 @st.composite
 def records(draw: Callable[..., Any], keys: st.SearchStrategy[str] | None = None) -> FileRecord:
     state = draw(st.sampled_from(FileState))
+    reason = draw(st.sampled_from([None, OVER_PLAN, "empty", "access_denied"])) if state is FileState.FAILED else None
+    waits = reason in WAITING_REASONS
     return a_record(
         COLLECTION,
         "a" if keys is None else draw(keys),
@@ -31,7 +44,8 @@ def records(draw: Callable[..., Any], keys: st.SearchStrategy[str] | None = None
         size=draw(SIZES),
         model=draw(st.sampled_from([MODEL, "fake-2+d1", None])),
         embedding=draw(st.sampled_from([None, an_embedding()])),
-        reason=draw(st.sampled_from([None, OVER_PLAN, "empty"])) if state is FileState.FAILED else None,
+        reason=reason,
+        failed_since=NOW - timedelta(hours=draw(st.integers(0, 48))) if waits else None,
     )
 
 
@@ -92,14 +106,18 @@ def test_every_action_but_nothing_is_a_kind_of_change() -> None:
 
 
 def _expected(
-    objects: dict[str, ObjectInfo], entries: dict[str, CatalogueEntry], retry: bool, budget: int
+    objects: dict[str, ObjectInfo], entries: dict[str, CatalogueEntry], retries: RetryBudget
 ) -> list[Difference]:
-    differences = []
+    differences, over_plan, waiting = [], retries.over_plan, retries.waiting
     for key in sorted(objects.keys() | entries.keys()):
         s3_object, entry = objects.get(key), entries.get(key)
-        kind = sync_table(entry, s3_object, retry)
-        if kind is None and s3_object is not None and entry is not None and entry.over_plan and budget > 0:
-            kind, budget = ChangeKind.RETRY, budget - 1
+        kind = sync_table(entry, s3_object, retries.everything)
+        unchanged = kind is None and s3_object is not None and entry is not None
+        if unchanged and entry is not None and entry.over_plan and over_plan > 0:
+            kind, over_plan = ChangeKind.RETRY, over_plan - 1
+        retry_at = entry.retry_at if unchanged and entry is not None else None
+        if retry_at is not None and waiting > 0 and (retries.due is None or retry_at <= retries.due):
+            kind, waiting = ChangeKind.RETRY, waiting - 1
         if kind is not None:
             indexed = s3_object is None and entry is not None and entry.state is FileState.INDEXED
             differences.append(Difference(key, kind, s3_object, indexed))
@@ -110,12 +128,20 @@ def _expected(
     st.dictionaries(KEYS, st.tuples(ETAGS, SIZES)),
     st.lists(records(KEYS), unique_by=lambda record: record.key),
     st.booleans(),
-    st.integers(0, 3),
+    st.tuples(st.integers(0, 3), st.integers(0, 3), st.none() | st.integers(0, 48)),
     st.integers(1, 4),
 )
-def test_a_merge_join_compares_every_key_once_and_retries_over_plan_files_within_its_budget(
-    listed: dict[str, tuple[str, int]], stored: list[FileRecord], retry: bool, retry_budget: int, chunk_keys: int
+def test_a_merge_join_compares_every_key_once_and_retries_failed_files_within_its_budget(
+    listed: dict[str, tuple[str, int]],
+    stored: list[FileRecord],
+    retry: bool,
+    budget: tuple[int, int, int | None],
+    chunk_keys: int,
 ) -> None:
+    over_plan, waiting, hours = budget
+    due = NOW + timedelta(hours=hours) if hours is not None else None
+    expected = RetryBudget(retry, over_plan, waiting, due)
+
     objects = {key: ObjectInfo(key, etag, size) for key, (etag, size) in listed.items()}
     entries = {record.key: record.entry for record in stored}
     chunks = list(
@@ -123,14 +149,13 @@ def test_a_merge_join_compares_every_key_once_and_retries_over_plan_files_within
             [objects[key] for key in sorted(objects)],
             [entries[key] for key in sorted(entries)],
             MODEL,
-            retry=retry,
-            retry_budget=retry_budget,
+            RetryBudget(retry, over_plan, waiting, due),
             chunk_keys=chunk_keys,
         )
     )
     keys = sorted(objects.keys() | entries.keys())
     differences = [difference for chunk in chunks for difference in chunk.differences]
-    assert differences == _expected(objects, entries, retry, retry_budget)
+    assert differences == _expected(objects, entries, expected)
     assert sum(chunk.listed for chunk in chunks) == len(objects)
     assert sum(chunk.scanned for chunk in chunks) == len(keys)
     assert [chunk.scanned for chunk in chunks[:-1]] == [chunk_keys] * (len(chunks) - 1)
@@ -139,4 +164,18 @@ def test_a_merge_join_compares_every_key_once_and_retries_over_plan_files_within
 
 
 def test_an_empty_bucket_without_records_has_no_chunk() -> None:
-    assert list[Chunk](merge_join([], [], MODEL)) == []
+    assert list[Chunk](merge_join([], [], MODEL, RetryBudget())) == []
+
+
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=12), st.sampled_from(sorted(WAITING_REASONS)))
+def test_a_waiting_file_is_due_at_once_and_then_after_as_long_as_it_has_waited_but_within_days(
+    hours: list[int], reason: str
+) -> None:
+    record = a_record(COLLECTION, "a", embedding=None).as_failed(MODEL, reason, "")
+    assert record.retry_at == NOW
+    since = NOW
+    for span in hours:
+        now = record.updated_at + timedelta(hours=span)
+        record = record.next_revision(now).as_failed(MODEL, reason, "")
+        assert record.retry_at == now + min(now - since, MAX_RETRY_WAIT)
+    assert record.next_revision(NOW).as_failed(MODEL, "not_an_image", "").retry_at is None

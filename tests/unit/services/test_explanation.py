@@ -83,6 +83,13 @@ def _access_denied(world: Harness) -> None:
     world.bucket.denied.add("a.jpg")
 
 
+def _readable_again(world: Harness) -> None:
+    world.put("a.jpg")
+    world.bucket.denied.add("a.jpg")
+    world.sync()
+    world.bucket.denied.clear()
+
+
 def _bucket_unavailable(world: Harness) -> None:
     _indexed(world)
     world.bucket.down = True
@@ -157,6 +164,12 @@ def _film(world: Harness) -> str:
             True,
             "The object cannot be read at the moment: The bucket refuses, as the test wants it. "
             "The index stays as it is.",
+        ),
+        (
+            _readable_again,
+            False,
+            "The object could not be read when it was last tried (access_denied). The cause lies outside it: syncs try "
+            "it again until they can read it.",
         ),
         (
             _bucket_unavailable,

@@ -17,7 +17,7 @@ class TestFailuresOfAnObject:
         ("fault", "reason"),
         [("archived", "archived"), ("denied", "access_denied"), ("sealed", "source_denied")],
     )
-    def test_an_object_that_may_not_be_read_is_recorded_once_and_retried_only_on_request(
+    def test_an_object_that_may_not_be_read_is_recorded_and_tried_again_by_every_sync(
         self, world: Harness, fault: str, reason: str
     ) -> None:
         world.put("a.jpg", "beside.jpg")
@@ -33,11 +33,12 @@ class TestFailuresOfAnObject:
         assert record.detail
         assert (first.status, first.progress.tally) == (SyncStatus.COMPLETED, Tally(done=1, failed=1))
         assert (world.sqs.waiting, world.reasons()) == ([], [])
-        assert world.sync().progress.to_do == 0
-        assert world.record("a.jpg") == record
+        assert world.sync().progress.tally == Tally(failed=1)
+        again = world.record("a.jpg")
+        assert again is not None
+        assert (again.state, again.reason, again.failed_since) == (FileState.FAILED, reason, record.updated_at)
         getattr(world.bucket, fault).clear()
-        assert world.sync().progress.to_do == 0, "a sync cannot know that the object may be read by now"
-        assert world.sync(retry_failed=True).progress.tally == Tally(done=1)
+        assert world.sync().progress.tally == Tally(done=1)
         assert world.searchable() == {"a.jpg", "beside.jpg"}
 
     @pytest.mark.parametrize(("body", "reason"), [(UNREADABLE, "not_an_image"), (b"", "empty")])
