@@ -11,7 +11,16 @@ from typing import Any
 
 from chalicelib.domain.errors import AmbiguousNotifications
 
-NOTIFIED_EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
+# What an index depends on: S3 tells of a deletion or a move into an archive by a lifecycle rule as a kind of its own.
+# Tags, access lists and replication change no picture.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
+NOTIFIED_EVENTS = (
+    "s3:ObjectCreated:*",
+    "s3:ObjectRemoved:*",
+    "s3:ObjectRestore:Completed",
+    "s3:LifecycleExpiration:*",
+    "s3:LifecycleTransition",
+)
 CONFIGURATION_ID = "similarix"
 _DESTINATION_ARNS = {
     "QueueConfigurations": "QueueArn",
@@ -51,7 +60,7 @@ def merge_notifications(existing: Mapping[str, Any], prefix: str, events_queue: 
 
 
 def queue_configuration(prefix: str, events_queue: str) -> Configuration:
-    """Notifies our queue of each object below a prefix that is written or removed; of every object if it is empty."""
+    """Notifies our queue of what happens to objects below a prefix; to any object if it is empty."""
     name = f"{CONFIGURATION_ID}-{sha256(prefix.encode()).hexdigest()[:8]}" if prefix else CONFIGURATION_ID
     configuration: Configuration = {"Id": name, "QueueArn": events_queue, "Events": list(NOTIFIED_EVENTS)}
     if prefix:
@@ -83,6 +92,12 @@ def _overlap(prefix: str, other: str) -> bool:
 
 
 def _receives_our_events(destination: Mapping[str, Any]) -> bool:
-    """Whether it receives any event that we need: ``s3:ObjectCreated:Put`` is one of ``s3:ObjectCreated:*``."""
-    ours = [event.removesuffix("*") for event in NOTIFIED_EVENTS]
-    return any(event.startswith(own) for event in destination.get("Events", []) for own in ours)
+    """Whether it receives any event that we need."""
+    return any(_same_events(event, own) for event in destination.get("Events", []) for own in NOTIFIED_EVENTS)
+
+
+def _same_events(event: str, own: str) -> bool:
+    """Whether two kinds of events have one in common: ``s3:ObjectCreated:*`` and ``s3:ObjectCreated:Put`` have."""
+    if event.endswith("*") or own.endswith("*"):
+        return _overlap(event.removesuffix("*"), own.removesuffix("*"))
+    return event == own

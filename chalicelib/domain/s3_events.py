@@ -1,4 +1,4 @@
-"""S3's events: objects that were created, removed or restored, in each of the forms in which the messages arrive.
+"""S3's events: objects that were created, removed, restored or archived, in each of the forms in which they arrive.
 
 - S3 event notifications, straight to the queue: one or more ``Records``, keys form-encoded.
   https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
@@ -13,16 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+from chalicelib.domain.files import ARCHIVE_CLASSES
 from chalicelib.domain.messages import ObjectHint
 
-# EventBridge's events after which an object may have to be indexed; tags, access and storage classes change nothing.
-_DETAIL_TYPES = ("Object Created", "Object Deleted", "Object Restore Completed")
+# EventBridge's events after which an object may have to be indexed; tags and access change nothing.
+_STORAGE_CLASS_CHANGED = "Object Storage Class Changed"
+_DETAIL_TYPES = ("Object Created", "Object Deleted", "Object Restore Completed", _STORAGE_CLASS_CHANGED)
+_TRANSITION = "LifecycleTransition"
 _RESTORED = ("ObjectRestore:Completed", "Object Restore Completed")
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectEvent:
-    """S3's event that an object of a bucket was created, removed or restored from an archive."""
+    """S3's event that an object of a bucket was created or removed, or left an archive or went into one."""
 
     bucket: str
     hint: ObjectHint
@@ -43,18 +46,20 @@ def parse_s3_events(text: str) -> Iterator[ObjectEvent]:
         yield from _from_eventbridge(body)
     elif isinstance(body.get("Records"), list):
         for record in body["Records"]:
-            yield _from_notification(record)
+            yield from _from_notification(record)
     else:
         raise ValueError("the message is not an S3 event")
 
 
-def _from_notification(record: Any) -> ObjectEvent:
+def _from_notification(record: Any) -> Iterator[ObjectEvent]:
     try:
-        entity, name = record["s3"], str(record.get("eventName", ""))
+        entity, name = record["s3"], str(record.get("eventName", "")).removeprefix("s3:")
+        if name == _TRANSITION and not _is_archive(_destination_class(record)):
+            return
         # Keys come form-encoded: a space as '+', everything else in percent escapes.
         key = unquote_plus(entity["object"]["key"])
-        restored = name.removeprefix("s3:") in _RESTORED
-        return ObjectEvent(entity["bucket"]["name"], _hint(key, entity["object"], "eTag", retry=restored))
+        restored = name in _RESTORED
+        yield ObjectEvent(entity["bucket"]["name"], _hint(key, entity["object"], "eTag", retry=restored))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("the message is not an S3 notification") from error
 
@@ -65,10 +70,22 @@ def _from_eventbridge(body: dict[str, Any]) -> Iterator[ObjectEvent]:
         return
     try:
         detail = body["detail"]
+        if detail_type == _STORAGE_CLASS_CHANGED and not _is_archive(detail.get("destination-storage-class")):
+            return
         hint = _hint(detail["object"]["key"], detail["object"], "etag", retry=detail_type in _RESTORED)
         yield ObjectEvent(detail["bucket"]["name"], hint)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("the message is not an S3 event of EventBridge's") from error
+
+
+def _destination_class(record: Any) -> Any:
+    """The storage class of a lifecycle transition, None if the message has none."""
+    return record.get("lifecycleEventData", {}).get("transitionEventData", {}).get("destinationStorageClass")
+
+
+def _is_archive(storage_class: Any) -> bool:
+    """Whether an object that moved there may have become unreadable; so may one that moved to an unknown place."""
+    return storage_class is None or storage_class in ARCHIVE_CLASSES
 
 
 def _hint(key: str, entity: dict[str, Any], etag: str, *, retry: bool) -> ObjectHint:

@@ -50,9 +50,9 @@ def test_each_prefix_is_notified_once_even_inside_another_and_merging_again_chan
     assert len({entry["Id"] for entry in configuration["QueueConfigurations"]}) == len(notified)
 
 
-@given(PREFIXES, PREFIXES, st.sampled_from(["s3:ObjectRestore:*", "s3:ObjectTagging:Put"]))
+@given(PREFIXES, PREFIXES, st.sampled_from(["s3:ObjectRestore:Post", "s3:ObjectTagging:*", "s3:ObjectAcl:Put"]))
 def test_notifications_to_other_destinations_are_kept_unchanged(own: str, theirs: str, event: str) -> None:
-    topic = {"TopicArn": "arn:aws:sns:eu-west-1:444455556666:t", "Events": ["s3:LifecycleExpiration:*"]}
+    topic = {"TopicArn": "arn:aws:sns:eu-west-1:444455556666:t", "Events": ["s3:Replication:*"]}
     existing = {
         "LambdaFunctionConfigurations": [a_function(theirs, event)],
         "TopicConfigurations": [topic],
@@ -65,7 +65,17 @@ def test_notifications_to_other_destinations_are_kept_unchanged(own: str, theirs
     assert others == existing
 
 
-@pytest.mark.parametrize("event", ["s3:ObjectCreated:*", "s3:ObjectCreated:Put", "s3:ObjectRemoved:Delete"])
+@pytest.mark.parametrize(
+    "event",
+    [
+        "s3:ObjectCreated:*",
+        "s3:ObjectCreated:Put",
+        "s3:ObjectRemoved:Delete",
+        "s3:ObjectRestore:*",
+        "s3:LifecycleExpiration:DeleteMarkerCreated",
+        "s3:LifecycleTransition",
+    ],
+)
 @pytest.mark.parametrize(("own", "theirs"), [("a/", "a/"), ("", "a/"), ("a/b/", "a/")])
 def test_events_that_another_destination_receives_are_refused_with_a_way_out(event: str, own: str, theirs: str) -> None:
     with pytest.raises(AmbiguousNotifications, match="EventBridge"):
@@ -76,3 +86,12 @@ def test_another_destination_may_receive_the_same_events_of_another_folder() -> 
     existing = {"LambdaFunctionConfigurations": [a_function("b/", "s3:ObjectCreated:*")]}
     merged = merge_notifications(existing, "a/", QUEUE)
     assert (notified_prefixes(merged), notified_prefixes(merged, FUNCTION)) == (["a/"], ["b/"])
+
+
+def test_what_was_set_up_for_fewer_events_is_extended() -> None:
+    (entry,) = merge_notifications({}, "a/", QUEUE)["QueueConfigurations"]
+    before = {"QueueConfigurations": [{**entry, "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]}]}
+    merged = merge_notifications(before, "a/", QUEUE)
+    assert merged == {"QueueConfigurations": [entry]}
+    assert {"s3:LifecycleExpiration:*", "s3:LifecycleTransition", "s3:ObjectRestore:Completed"} <= {*entry["Events"]}
+    assert not [event for event in entry["Events"] if "Tagging" in event or "Acl" in event]
