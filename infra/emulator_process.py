@@ -32,6 +32,7 @@ def main() -> None:
     from infra.emulator_limits import limit_functions, start_housekeeping  # noqa: PLC0415
 
     keep_queue_urls()
+    keep_keys_literal()
     limit_functions()
     start_housekeeping(Path("emulator.log"))
     sys.argv = ["ministack"]
@@ -100,6 +101,24 @@ def keep_queue_urls() -> None:
 
     make_url = sqs._queue_url
     sqs._queue_url = lambda name: sqs._queue_name_to_url.get(name) or make_url(name)
+
+
+def keep_keys_literal() -> None:
+    """Have policies compare the keys of objects as they are.
+
+    The emulator leaves out empty parts of a key, so a policy for a folder whose keys begin with a slash matched none.
+    """
+    from ministack.core import iam_actions  # noqa: PLC0415
+
+    extract = iam_actions.extract_resource_arn
+
+    def literal(service: str, method: str, path: str, *arguments: object, **named: object) -> object:
+        bucket, _, key = path.removeprefix("/").partition("/")
+        if service == "s3" and bucket and key:
+            return f"arn:aws:s3:::{bucket}/{key}"
+        return extract(service, method, path, *arguments, **named)
+
+    iam_actions.extract_resource_arn = literal
 
 
 def _end_with_parent() -> None:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.domain.bucket_access import events_of_another_region
 from chalicelib.domain.collections import parse_folder
-from chalicelib.domain.errors import SimilarixError
-from chalicelib.domain.notifications import merge_notifications
+from chalicelib.domain.errors import InvalidRequest, SimilarixError
+from chalicelib.domain.notifications import merge_notifications, queue_region
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -24,8 +25,12 @@ def notify(s3: "S3Client", bucket: str, prefix: str, events_queue: str) -> bool:
     """Have the bucket notify our queue of objects below the prefix; returns whether its configuration had to change.
 
     Raises:
+        InvalidRequest: the queue is in another region than the bucket.
         AmbiguousNotifications: another destination receives the same events.
     """
+    region = s3.head_bucket(Bucket=bucket).get("BucketRegion")
+    if region is not None and region != queue_region(events_queue):
+        raise InvalidRequest(events_of_another_region(queue_region(events_queue)).message)
     existing: Any = s3.get_bucket_notification_configuration(Bucket=bucket)
     existing.pop("ResponseMetadata", None)
     merged: Any = merge_notifications(existing, prefix, events_queue)

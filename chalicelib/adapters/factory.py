@@ -158,16 +158,27 @@ class AWSAdapters:
 
     @cached_property
     def _s3(self) -> S3Client:
-        client: S3Client = self._client("s3", config=S3_CLIENT)
-        return client
+        return self._s3_client()
 
     def _customer_s3(self, region: str, credentials: Credentials) -> S3Client:
-        client: S3Client = self._client(
-            "s3",
+        return self._s3_client(
             region_name=region,
             aws_access_key_id=credentials.key,
             aws_secret_access_key=credentials.secret,
             aws_session_token=credentials.token,
-            config=S3_CLIENT,
         )
+
+    def _s3_client(self, **options: str) -> S3Client:
+        client: S3Client = self._client("s3", config=S3_CLIENT, **options)
+        client.meta.events.register_last("before-endpoint-resolution.s3", _address_dotted_bucket)
         return client
+
+
+def _address_dotted_bucket(builtins: dict[str, Any], params: dict[str, Any], **_: object) -> None:
+    """Name a bucket with dots in the path where the endpoint is a server of one's own.
+
+    On AWS botocore does so by itself. For an endpoint by HTTP it would put the bucket before the host, and no such name
+    can be looked up.
+    """
+    if builtins.get("SDK::Endpoint") is not None and "." in str(params.get("Bucket", "")):
+        builtins["AWS::S3::ForcePathStyle"] = True

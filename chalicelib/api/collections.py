@@ -1,5 +1,7 @@
 """``/api/collections``: creates, lists, shows, changes and deletes collections, and checks the access to a bucket."""
 
+from typing import Any
+
 from chalice.app import Blueprint
 
 from chalicelib.api import serializers
@@ -31,7 +33,13 @@ CREATE_COLLECTION = Operation(
     body=json_body(ref("NewCollection")),
     status=201,
     result=_ONE_COLLECTION,
-    info=obj({"external_id": text("For the role's trust policy")}, optional=("external_id",)),
+    info=obj(
+        {
+            "external_id": text("For the role's trust policy"),
+            "warnings": array(ref("AccessWarning")),
+        },
+        optional=("external_id", "warnings"),
+    ),
     errors=(400, 409),
 )
 CHECK_BUCKET = Operation(
@@ -91,9 +99,11 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     @route("POST", "/api/collections", scope=Scope.WRITE, operation=CREATE_COLLECTION)
     def create_collection(context: RequestContext) -> Result:
         new = parse_new_collection(json_object(context.request))
-        collection = context.services.collections.create(context.caller, new)
+        collection, warnings = context.services.collections.create(context.caller, new)
         # For the role's trust policy; only its owner sees it, and to them it is no secret.
-        info = {"external_id": collection.external_id} if collection.external_id else {}
+        info: dict[str, Any] = {"external_id": collection.external_id} if collection.external_id else {}
+        if warnings:
+            info["warnings"] = serializers.access_warnings(warnings)
         return Result({"collection": serializers.collection(collection, context.services.now())}, status=201, info=info)
 
     @route("POST", "/api/collections/check", scope=Scope.WRITE, operation=CHECK_BUCKET)

@@ -80,14 +80,17 @@ RETRY_FILE = Operation(
 DOWNLOAD_FILE = Operation(
     tag="Files",
     summary="Download a file",
-    description="Redirects to a URL that serves the original for five minutes.",
+    description=(
+        "Redirects to a URL that serves the original for five minutes. 409 `not_downloadable` says why there is none: "
+        "the object may not be read now, is in an archive, or has a key that no URL can name."
+    ),
     parameters=(FILE_PARAMETER,),
     status=302,
     raw_response={
         "description": "Redirects to the original",
         "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
     },
-    errors=(404,),
+    errors=(404, 409),
 )
 SHOW_THUMBNAIL = Operation(
     tag="Files",

@@ -1,15 +1,16 @@
 """Serializes domain values into JSON objects, field by field as the API's contract defines them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.accounts import Account, Token
-from chalicelib.domain.bucket_access import AccessReport, permissions_policy, trust_policy
+from chalicelib.domain.bucket_access import AccessReport, AccessWarning, permissions_policy, trust_policy
 from chalicelib.domain.collections import Collection, CollectionType, SyncStatus
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.files import FileRecord, ObjectInfo
 from chalicelib.domain.image_files import mime_type
-from chalicelib.domain.notifications import queue_configuration
+from chalicelib.domain.notifications import queue_configuration, queue_region
 from chalicelib.domain.plans import LIMIT_NAMES, Plan
 from chalicelib.domain.syncs import Preview
 from chalicelib.domain.vectors import Hit
@@ -84,19 +85,31 @@ def completed_upload(collection: Collection, upload: "CompletedUpload") -> dict[
 
 
 def access_report(report: AccessReport, events_queue: str) -> dict[str, Any]:
-    """The problems of the bucket's access, and the policies and settings that its owner has to paste."""
-    collection = report.collection
+    """The findings of an access check, and the policies and settings that the bucket's owner has to paste.
+
+    There are no settings for events of a bucket in another region than the queue's: S3 would refuse them.
+    """
+    collection, problems = report.collection, report.findings.problems
     assert collection.external_id is not None
+    notifications = {"QueueConfigurations": [queue_configuration(collection.prefix, events_queue)]}
     return {
-        "readable": not report.problems,
+        "readable": not problems,
         "problems": [
-            {"error": problem.code, "message": problem.message, "field": problem.field} for problem in report.problems
+            {"error": problem.code, "message": problem.message, "field": problem.field} for problem in problems
         ],
         "external_id": collection.external_id,
         "trust_policy": trust_policy(collection.external_id, events_queue),
         "permissions_policy": permissions_policy(collection.bucket, collection.prefix, events_queue.split(":")[1]),
-        "notification_configuration": {"QueueConfigurations": [queue_configuration(collection.prefix, events_queue)]},
+        "notification_configuration": notifications if collection.region == queue_region(events_queue) else None,
+        "warnings": access_warnings(report.findings.warnings),
     }
+
+
+def access_warnings(warnings: Iterable[AccessWarning]) -> list[dict[str, Any]]:
+    return [
+        {"warning": warning.code, "message": warning.message, "examples": list(warning.examples)}
+        for warning in warnings
+    ]
 
 
 def account(account: Account, plan: Plan, usage: dict[str, int]) -> dict[str, Any]:

@@ -2,16 +2,19 @@
 
 import json
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
-from chalicelib.domain.collections import Collection
+from chalicelib.domain.collections import Collection, folder_of
 
 POLICY_VERSION = "2012-10-17"  # of IAM's policy language
 # Characters: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 SESSION_POLICY_LIMIT = 2_048
 _LAST_POLICY_CHARACTER = "\xff"  # STS takes those after it only as JSON's escapes
+MAX_EXAMPLES = 3  # keys that a warning names
 _SPECIAL_IN_RESOURCES = re.compile(r"[$*?]")
 
 
@@ -25,11 +28,131 @@ class AccessProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessWarning:
+    """What will not be as its owner may expect, although the bucket can be read; ``examples`` are keys."""
+
+    code: str
+    message: str
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AccessFindings:
+    """What an access check found: what prevents reading the bucket, and what its owner should know."""
+
+    problems: Sequence[AccessProblem] = ()
+    warnings: Sequence[AccessWarning] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class AccessReport:
-    """The problems that an access check found; ``collection`` is the one that was checked and is not stored yet."""
+    """The findings about ``collection``, the one that was checked and is not stored yet."""
 
     collection: Collection
-    problems: Sequence[AccessProblem]
+    findings: AccessFindings
+
+
+class ReadTrial(StrEnum):
+    """What came of the attempt to read an object; ``ARCHIVED`` ones need no attempt if the listing says so."""
+
+    READABLE = "readable"
+    DENIED = "denied"
+    ARCHIVED = "archived"
+    CUSTOMER_KEY = "customer_key"
+
+
+def findings_of_trials(collection: Collection, trials: Mapping[str, ReadTrial]) -> AccessFindings:
+    """What the trials of some objects say about the bucket.
+
+    One readable object shows that the role may read; then others that it may not are no obstacle. Objects in an archive
+    and those under a key that is sent with each request say nothing about the role.
+    """
+    keys: dict[ReadTrial, list[str]] = {trial: [] for trial in ReadTrial}
+    for key, trial in trials.items():
+        keys[trial].append(key)
+    denied, looked_at = keys[ReadTrial.DENIED], len(trials)
+    if denied and not keys[ReadTrial.READABLE]:
+        return AccessFindings([_get_denied(collection, denied[0])])
+    sentences = {
+        ReadTrial.DENIED: "may not be read. Allow s3:GetObject on them, and kms:Decrypt on their key if they have one",
+        ReadTrial.ARCHIVED: "are in an archive. Each is indexed by the next sync after it has been restored",
+        ReadTrial.CUSTOMER_KEY: "are encrypted with a key that S3 demands with every request (SSE-C), so this service "
+        "can never read them",
+    }
+    warnings = [
+        AccessWarning(
+            f"some_{trial}",
+            f"{len(keys[trial])} of {looked_at} objects that were looked at {sentence}. They are listed as failed.",
+            tuple(keys[trial][:MAX_EXAMPLES]),
+        )
+        for trial, sentence in sentences.items()
+        if keys[trial]
+    ]
+    if not keys[ReadTrial.READABLE]:
+        warnings.append(
+            AccessWarning("reading_untried", "No object could be read, so it is not known yet that one can.")
+        )
+    return AccessFindings([], warnings)
+
+
+def empty_folder(collection: Collection, existing: str | None) -> AccessWarning:
+    """The warning about a folder without objects; ``existing`` is the prefix of the folder that may be meant."""
+    message = f"The folder {collection.folder} holds no objects yet."
+    if existing is None:
+        return AccessWarning("folder_empty", message)
+    # Names in two forms of Unicode look the same, so they are shown by their escapes.
+    alike = unicodedata.normalize("NFC", existing) == unicodedata.normalize("NFC", collection.prefix)
+    name = folder_of(existing)
+    shown = json.dumps(name) + " (in another form of Unicode)" if alike else name
+    return AccessWarning(
+        "folder_spelling",
+        f"{message} The bucket has the folder {shown}: S3 takes each character literally.",
+        (existing,),
+    )
+
+
+def existing_spelling(prefix: str, folders_in: Callable[[str], Iterable[str]]) -> str | None:
+    """The prefix of a folder in the bucket whose name differs from ``prefix`` in case, Unicode form or a leading slash.
+
+    Args:
+        folders_in: the prefixes of the folders in a folder, which is named by its own prefix.
+    """
+    bare = prefix.lstrip("/")
+    for wanted in dict.fromkeys((prefix, bare, f"/{bare}")):
+        found = ""
+        for part in wanted.split("/")[:-1]:
+            exact = f"{found}{part}/"
+            names = list(folders_in(found))
+            alike = exact if exact in names else next((name for name in names if _folded(name) == _folded(exact)), None)
+            if alike is None:
+                break
+            found = alike
+        else:
+            if found and found != prefix:
+                return found
+    return None
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _get_denied(collection: Collection, key: str) -> AccessProblem:
+    return AccessProblem(
+        "get_denied",
+        f"The role may not read {key}: allow s3:GetObject on {collection.bucket}/{collection.prefix}*. If the bucket "
+        "is encrypted with a KMS key of yours, allow kms:Decrypt on the key too.",
+        "role_arn",
+    )
+
+
+def events_of_another_region(region: str) -> AccessWarning:
+    """S3 refuses a queue of another region: https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html"""
+    return AccessWarning(
+        "events_in_other_region",
+        f"S3 sends events only to a queue of the bucket's own region, and this service's is in {region}. Syncs follow "
+        "the bucket, and so do its events if a rule of EventBridge forwards them.",
+    )
 
 
 def trust_policy(external_id: str, events_queue: str) -> dict[str, Any]:

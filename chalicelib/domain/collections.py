@@ -13,7 +13,9 @@ from chalicelib.domain.syncs import Progress
 from chalicelib.domain.texts import check_storable
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-_BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9](?<!-s3alias)(?<!--ol-s3)")
+_BUCKET = re.compile(
+    r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9](?<!-s3alias)(?<!--ol-s3)(?<!--x-s3)"
+)
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]{1,15}){1,3}-[0-9]")
 # The name's prefix lets our own permission to assume roles stay narrower than every role of every customer.
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]{0,20}:iam::(\d{12}):role/(?:[\w+=,.@-]+/)*similarix-[\w+=,.@-]{1,54}", re.ASCII)
@@ -138,7 +140,7 @@ class Collection:
 
     @property
     def folder(self) -> str:
-        return "/" + self.prefix.rstrip("/")
+        return folder_of(self.prefix)
 
     @property
     def bucket_owner(self) -> str | None:
@@ -252,15 +254,24 @@ def parse_bucket(value: object) -> str:
 
 
 def parse_folder(value: object) -> str:
-    """The folder as a key prefix: ``/images`` and ``images`` become ``images/``; None and ``/``, the empty prefix."""
+    """The folder as a key prefix: ``/images`` and ``images`` become ``images/``; None and ``/``, the empty prefix.
+
+    One slash before the name is the path's. Further ones belong to the keys: ``//images`` becomes ``/images/``.
+    """
     if value is None:
         return ""
     if not isinstance(value, str):
         raise InvalidRequest("The folder is a string such as '/images'.", field="folder")
-    stripped = check_storable(value, "folder").strip("/")
-    if len(stripped.encode()) > FOLDER_LIMIT:
+    relative = check_storable(value, "folder").removeprefix("/")
+    stripped = relative.rstrip("/")
+    if len((stripped or relative).encode()) > FOLDER_LIMIT:
         raise InvalidRequest(f"The folder has at most {FOLDER_LIMIT} bytes.", field="folder")
-    return f"{stripped}/" if stripped else ""
+    return f"{stripped}/" if stripped else relative
+
+
+def folder_of(prefix: str) -> str:
+    """The folder of a key prefix, as ``parse_folder`` takes it."""
+    return "/" + (prefix.rstrip("/") or prefix)
 
 
 def parse_region(value: object) -> str:

@@ -18,7 +18,8 @@
     │   ├── FileExists                409  a file has this name, and the caller did not want it replaced
     │   ├── UploadIncomplete          409  the bytes have not arrived
     │   ├── AmbiguousNotifications    409  a bucket sends the same events to another destination
-    │   └── NotRetriable              409  only a failed file can be tried again
+    │   ├── NotRetriable              409  only a failed file can be tried again
+    │   └── NotDownloadable           409  the original cannot be had by a URL, or not now
     ├── PayloadTooLarge               413
     ├── UnsupportedMediaType          415
     ├── QuotaExceeded                 429  the account has reached a limit of its plan
@@ -134,6 +135,10 @@ class AmbiguousNotifications(Conflict):
 
 class NotRetriable(Conflict):
     code = "not_retriable"
+
+
+class NotDownloadable(Conflict):
+    code = "not_downloadable"
 
 
 class PayloadTooLarge(SimilarixError):

@@ -240,6 +240,14 @@ def first_version(now: datetime) -> int:
     return int(now.timestamp() * 1000)
 
 
+def has_dot_segment(key: str) -> bool:
+    """Whether a part of the key is ``.`` or ``..``, which browsers and most HTTP clients remove from a URL.
+
+    S3 takes such keys literally (https://url.spec.whatwg.org/#double-dot-path-segment), so they ask for another object.
+    """
+    return not {".", ".."}.isdisjoint(key.split("/"))
+
+
 def content_key(account: str, model: str, s3_object: ObjectInfo) -> str:
     """Identifies the embedding of an object's bytes, the same for every copy of them in the account.
 

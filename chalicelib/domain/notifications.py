@@ -68,6 +68,11 @@ def queue_configuration(prefix: str, events_queue: str) -> Configuration:
     return configuration
 
 
+def queue_region(events_queue: str) -> str:
+    """The region of the queue, by its ARN; S3 notifies queues of the bucket's own region only."""
+    return events_queue.split(":", 5)[3]
+
+
 def _is_ours(queue: Mapping[str, Any], events_queue: str) -> bool:
     return bool(queue["QueueArn"] == events_queue and str(queue.get("Id", "")).startswith(CONFIGURATION_ID))
 

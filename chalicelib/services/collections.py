@@ -1,11 +1,18 @@
 """Collections: creates, lists, shows and changes them, and checks the access to their buckets."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.domain.accounts import Caller
-from chalicelib.domain.bucket_access import AccessProblem, AccessReport
+from chalicelib.domain.bucket_access import (
+    AccessFindings,
+    AccessProblem,
+    AccessReport,
+    AccessWarning,
+    events_of_another_region,
+)
 from chalicelib.domain.collections import (
     AutoSync,
     BucketDescription,
@@ -32,6 +39,13 @@ _NO_ROLE = AccessProblem(
 )
 
 
+class CreatedCollection(NamedTuple):
+    """A new collection, and what its owner should know of its bucket."""
+
+    collection: Collection
+    warnings: Sequence[AccessWarning] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class CollectionService:
     collections: Collections
@@ -41,7 +55,7 @@ class CollectionService:
     region: str
     now: Clock
 
-    def create(self, caller: Caller, new: NewCollection) -> Collection:
+    def create(self, caller: Caller, new: NewCollection) -> CreatedCollection:
         """Create a collection; one on a customer's bucket only if the bucket can be read.
 
         Raises:
@@ -59,17 +73,18 @@ class CollectionService:
                 include=new.selection.include,
                 exclude=new.selection.exclude,
             )
-            self._check_readable(collection)
+            warnings = self._check_readable(collection)
         else:
-            collection = self._managed(caller.account, new)
+            collection, warnings = self._managed(caller.account, new), []
         self.registry.add(collection, caller.plan.collections)
-        return collection
+        return CreatedCollection(collection, warnings)
 
     def check(self, account: str, source: BucketDescription) -> AccessReport:
         """Check the access to a bucket, before or after its role is created; stores nothing of the bucket."""
         collection = self._on_bucket(account, source)
-        problems = [_NO_ROLE] if source.role_arn is None else self.access_checker.check(collection)
-        return AccessReport(collection, problems)
+        without_role = AccessFindings([_NO_ROLE])
+        findings = without_role if source.role_arn is None else self.access_checker.check(collection)
+        return AccessReport(collection, replace(findings, warnings=self._warnings(collection, findings)))
 
     def all(self, account: str) -> list[Collection]:
         """The account's collections, oldest first."""
@@ -134,9 +149,16 @@ class CollectionService:
             sync=SyncState(status=SyncStatus.COMPLETED),
         )
 
-    def _check_readable(self, collection: Collection) -> None:
-        for problem in self.access_checker.check(collection):
+    def _check_readable(self, collection: Collection) -> Sequence[AccessWarning]:
+        findings = self.access_checker.check(collection)
+        for problem in findings.problems:
             raise SourceUnreadable(problem.message, field=problem.field)
+        return self._warnings(collection, findings)
+
+    def _warnings(self, collection: Collection, findings: AccessFindings) -> Sequence[AccessWarning]:
+        """The warnings of a check, and the one about a bucket whose events cannot come by themselves."""
+        of_region = [events_of_another_region(self.region)] if collection.region != self.region else []
+        return [*findings.warnings, *of_region]
 
 
 def _check_interval(interval: AutoSync, plan: Plan) -> None:

@@ -5,8 +5,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from chalicelib.domain.collections import Collection, CollectionType, parse_uuid
-from chalicelib.domain.errors import InvalidRequest, NotFound, NotRetriable, StaleWrite, Unavailable
-from chalicelib.domain.files import FilePage, FileRecord, FileState
+from chalicelib.domain.embeddings import ReadFailure
+from chalicelib.domain.errors import (
+    InvalidRequest,
+    NotDownloadable,
+    NotFound,
+    NotRetriable,
+    SourceUnavailable,
+    StaleWrite,
+    Unavailable,
+)
+from chalicelib.domain.files import FilePage, FileRecord, FileState, has_dot_segment
 from chalicelib.domain.image_files import name_to_save
 from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.domain.uploads import UploadRef
@@ -58,9 +67,25 @@ class FileService:
         return jpeg
 
     def download_url(self, account: str, file_id: str) -> str:
-        """A URL that serves the original for five minutes."""
+        """A URL that serves the original for five minutes.
+
+        Raises:
+            NotDownloadable: no URL serves it, for a reason that S3 would only tell as XML.
+            SourceUnavailable: the bucket cannot be read now.
+        """
         record = self.get_indexed(account, file_id)
-        source = self.sources.of(self._collection_of(record))
+        collection = self._collection_of(record)
+        if has_dot_segment(record.key):
+            raise NotDownloadable(
+                "The key has a part '.' or '..', which browsers and HTTP clients remove from URLs. Get the file with a "
+                f"client of S3's, such as 'aws s3api get-object --bucket {collection.bucket} --key …'."
+            )
+        source = self.sources.of(collection)
+        current = source.head_objects([record.key])[record.key]
+        if isinstance(current, ReadFailure):
+            raise (SourceUnavailable if current.transient else NotDownloadable)(current.message)
+        if current is None:
+            raise NotFound("The file's object is gone from the bucket.")
         assert record.embedding is not None
         name = name_to_save(record.key.rpartition("/")[2], record.embedding.format)
         return source.presigned_get(record.key, seconds=DOWNLOAD_URL_SECONDS, file_name=name)

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any, Protocol
 
 from chalicelib.domain.accounts import Account, AccountItem, Subscription, Token
-from chalicelib.domain.bucket_access import AccessProblem
+from chalicelib.domain.bucket_access import AccessFindings
 from chalicelib.domain.collections import AutoSync, Collection, SyncState, SyncStatus
 from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure
 from chalicelib.domain.files import CatalogueEntry, FilePage, FileRecord, FileState, ObjectInfo, PendingWrite
@@ -276,8 +276,8 @@ class Sources(Protocol):
 
 
 class BucketAccessChecker(Protocol):
-    def check(self, collection: Collection) -> list[AccessProblem]:
-        """Return what prevents reading the bucket; raises SourceUnavailable if S3 cannot tell now."""
+    def check(self, collection: Collection) -> AccessFindings:
+        """Try the bucket and some of its objects; raises SourceUnavailable if S3 cannot tell now."""
 
 
 class ManagedStorage(Protocol):

@@ -1,5 +1,6 @@
 """The contract of every check of a bucket's access: one suite, on the fake and on the emulator, which enforces IAM."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from chalicelib.adapters.factory import S3_CLIENT
 from chalicelib.adapters.s3.access_checker import S3AccessChecker
+from chalicelib.domain.bucket_access import AccessFindings
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.services.ports import BucketAccessChecker
 from infra.emulator import ACCOUNT, REGION
@@ -31,16 +33,24 @@ RIGHT_CONDITION = {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
 
 @dataclass(frozen=True)
 class Subject:
-    """A checker, an existing bucket, ``put``, which stores an object in it, and ``make_role``.
+    """A checker, an existing bucket, and what a test does to it.
 
-    ``make_role`` creates a role that may read a collection, with the condition of its trust policy and a path, and
-    returns its ARN.
+    ``put`` and ``archive`` store an object, ``deny`` forbids to read one. ``make_role`` creates a role that may read a
+    collection, with the condition of its trust policy and a path, and returns its ARN.
     """
 
     access_checker: BucketAccessChecker
     bucket: str
     put: Callable[[str, bytes], None]
+    archive: Callable[[str, bytes], None]
+    deny: Callable[[str], None]
     make_role: Callable[[Collection, dict[str, Any] | None, str], str]
+
+    def findings(self, prefix: str) -> AccessFindings:
+        """What is found by a role that may read the folder."""
+        collection = a_collection(bucket=self.bucket, prefix=prefix, region=REGION, external_id=EXTERNAL_ID)
+        role = self.make_role(collection, RIGHT_CONDITION, "/")
+        return self.access_checker.check(replace(collection, role_arn=role))
 
     def problems(self, bucket: str) -> list[tuple[str, str]]:
         return self._check(a_collection(type=CollectionType.MANAGED, bucket=bucket, region=REGION, role_arn=None))
@@ -52,7 +62,7 @@ class Subject:
         return self._check(replace(collection, role_arn=self.make_role(collection, condition, path)))
 
     def _check(self, collection: Collection) -> list[tuple[str, str]]:
-        return [(problem.code, problem.field) for problem in self.access_checker.check(collection)]
+        return [(problem.code, problem.field) for problem in self.access_checker.check(collection).problems]
 
 
 class AccessCheckerContract:
@@ -87,6 +97,44 @@ class AccessCheckerContract:
         problems = subject.problems_of_role(RIGHT_CONDITION, prefix=letter * longest + "/")
         assert problems == ([("folder_too_long", "folder")] if letter == "語" else [])
 
+    def test_an_archived_object_is_told_and_blocks_no_bucket_even_as_the_first_or_the_only_one(self, subject: Subject):
+        subject.archive("pictures/0000.jpg", b"a picture")
+        findings = subject.findings("pictures/")
+        assert [warning.code for warning in findings.warnings] == ["some_archived", "reading_untried"]
+        subject.put("pictures/0001.jpg", b"a picture")
+        findings = subject.findings("pictures/")
+        (warning,) = findings.warnings
+        assert (list(findings.problems), warning.code) == ([], "some_archived")
+        assert warning.examples == ("pictures/0000.jpg",)
+
+    def test_a_denied_object_is_told_where_another_can_be_read_and_is_a_problem_where_none_can(self, subject: Subject):
+        subject.put("pictures/aaa.jpg", b"a picture")
+        subject.deny("pictures/aaa.jpg")
+        assert [(p.code, p.field) for p in subject.findings("pictures/").problems] == [("get_denied", "role_arn")]
+        subject.put("pictures/bbb.jpg", b"a picture")
+        findings = subject.findings("pictures/")
+        assert list(findings.problems) == []
+        assert [(w.code, w.examples) for w in findings.warnings] == [("some_denied", ("pictures/aaa.jpg",))]
+
+    @pytest.mark.parametrize(
+        ("stored", "connected"),
+        [
+            ("Images/2019/", "images/2019/"),
+            ("e\u0301te\u0301/", "\u00e9t\u00e9/"),
+            ("/leading/", "leading/"),
+            ("followed/", "/followed/"),
+        ],
+    )
+    def test_a_folder_that_holds_nothing_is_told_and_one_of_nearly_that_name_is_named(
+        self, subject: Subject, stored: str, connected: str
+    ):
+        (warning,) = subject.findings(connected).warnings
+        assert (warning.code, warning.examples) == ("folder_empty", ())
+        subject.put(f"{stored}a.jpg", b"a picture")
+        (warning,) = subject.findings(connected).warnings
+        assert (warning.code, warning.examples) == ("folder_spelling", (stored,))
+        assert subject.findings(stored) == AccessFindings([], [])
+
 
 class TestFake(AccessCheckerContract):
     @pytest.fixture
@@ -100,7 +148,13 @@ class TestFake(AccessCheckerContract):
                 checker.open_roles.add(role)
             return role
 
-        return Subject(checker, "a-bucket", sources.bucket("a-bucket").put, make_role)
+        bucket = sources.bucket("a-bucket")
+
+        def archive(key: str, body: bytes) -> None:
+            bucket.put(key, body)
+            bucket.archived.add(key)
+
+        return Subject(checker, "a-bucket", bucket.put, archive, bucket.denied.add, make_role)
 
 
 class TestS3OnTheEmulator(AccessCheckerContract):
@@ -112,7 +166,16 @@ class TestS3OnTheEmulator(AccessCheckerContract):
         def put(key: str, body: bytes) -> None:
             s3.put_object(Bucket=bucket, Key=key, Body=body)
 
+        def archive(key: str, body: bytes) -> None:
+            s3.put_object(Bucket=bucket, Key=key, Body=body, StorageClass="GLACIER")
+
+        def deny(key: str) -> None:
+            resource = f"arn:aws:s3:::{bucket}/{key}"
+            statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": resource}
+            policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+            s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+
         def make_role_of(collection: Collection, condition: dict[str, Any] | None, path: str) -> str:
             return make_role(aws, collection, EXTERNAL_ID, condition, path)
 
-        return Subject(S3AccessChecker(sources_of_a_service(aws)), bucket, put, make_role_of)
+        return Subject(S3AccessChecker(sources_of_a_service(aws)), bucket, put, archive, deny, make_role_of)

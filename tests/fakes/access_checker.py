@@ -1,9 +1,18 @@
 """Checks of the access to buckets, in memory."""
 
-from chalicelib.domain.bucket_access import AccessProblem, external_id_not_required, folder_problem
+from chalicelib.domain.bucket_access import (
+    AccessFindings,
+    AccessProblem,
+    ReadTrial,
+    empty_folder,
+    existing_spelling,
+    external_id_not_required,
+    findings_of_trials,
+    folder_problem,
+)
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import SourceUnavailable
-from tests.fakes.buckets import FakeSources
+from tests.fakes.buckets import FakeBucket, FakeSources
 
 
 class FakeAccessChecker:
@@ -17,18 +26,36 @@ class FakeAccessChecker:
         self.open_roles: set[str] = set()
         self._sources = sources
 
-    def check(self, collection: Collection) -> list[AccessProblem]:
+    def check(self, collection: Collection) -> AccessFindings:
         self.checked.append(collection)
         if collection.role_arn is not None:
             if (problem := folder_problem(collection)) is not None:
-                return [problem]
+                return AccessFindings([problem])
             if collection.role_arn in self.open_roles:
-                return [external_id_not_required(collection.role_arn)]
+                return AccessFindings([external_id_not_required(collection.role_arn)])
         bucket = self._sources.buckets.get(collection.bucket)
         if bucket is None:
-            return [AccessProblem("no_such_bucket", f"There is no bucket {collection.bucket}.", "bucket")]
+            return AccessFindings(
+                [AccessProblem("no_such_bucket", f"There is no bucket {collection.bucket}.", "bucket")]
+            )
         if bucket.down:
             raise SourceUnavailable("The bucket is down, as the test wants it.")
         if bucket.unlisted:
-            return [AccessProblem("list_denied", "The bucket may not be listed, as the test wants it.", "role_arn")]
-        return []
+            problem = AccessProblem("list_denied", "The bucket may not be listed, as the test wants it.", "role_arn")
+            return AccessFindings([problem])
+        trials = {key: _trial(bucket, key) for key in sorted(bucket.objects) if collection.holds(key)}
+        if not trials:
+            existing = existing_spelling(collection.prefix, lambda prefix: _folders(bucket, prefix))
+            return AccessFindings([], [empty_folder(collection, existing)])
+        return findings_of_trials(collection, trials)
+
+
+def _trial(bucket: FakeBucket, key: str) -> ReadTrial:
+    if key in bucket.archived:
+        return ReadTrial.ARCHIVED
+    return ReadTrial.DENIED if key in bucket.denied | bucket.sealed else ReadTrial.READABLE
+
+
+def _folders(bucket: FakeBucket, prefix: str) -> set[str]:
+    below = (key.removeprefix(prefix) for key in bucket.objects if key.startswith(prefix))
+    return {f"{prefix}{name.partition('/')[0]}/" for name in below if "/" in name}

@@ -38,6 +38,7 @@ REFUSALS = {
             "file_exists",
             "upload_incomplete",
             "not_retriable",
+            "not_downloadable",
         ],
     ),
     413: ("The file is larger than this operation accepts", ["payload_too_large"]),

@@ -14,6 +14,7 @@ from chalicelib.api.openapi.builders import (
     integer,
     nullable,
     obj,
+    ref,
     text,
     timestamp,
 )
@@ -149,6 +150,8 @@ SCHEMAS: dict[str, Schema] = {
                             (
                                 "no_role",
                                 "role_not_assumable",
+                                "external_id_not_required",
+                                "folder_too_long",
                                 "no_such_bucket",
                                 "wrong_region",
                                 "list_denied",
@@ -165,9 +168,32 @@ SCHEMAS: dict[str, Schema] = {
             "trust_policy": _POLICY,
             "permissions_policy": _POLICY,
             "notification_configuration": {
-                **_POLICY,
-                "description": "For `aws s3api put-bucket-notification-configuration`",
+                **nullable(_POLICY),
+                "description": (
+                    "For `aws s3api put-bucket-notification-configuration`; null for a bucket in another region than "
+                    "the service, which S3 would refuse"
+                ),
             },
+            "warnings": array(ref("AccessWarning")),
+        }
+    ),
+    "AccessWarning": obj(
+        {
+            "warning": choice(
+                "What will not be as you may expect, although the bucket can be read",
+                (
+                    "folder_empty",
+                    "folder_spelling",
+                    "some_denied",
+                    "some_archived",
+                    "some_customer_key",
+                    "reading_untried",
+                    "events_in_other_region",
+                ),
+                "some_archived",
+            ),
+            "message": text("What it means, and what to do"),
+            "examples": array(text("A key, or the prefix of a folder", "images/2019/owl.jpg")),
         }
     ),
     "SyncOptions": obj(

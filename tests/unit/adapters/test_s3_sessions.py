@@ -130,7 +130,7 @@ def test_as_many_sessions_are_kept_as_the_limit_and_the_one_used_longest_ago_goe
 def test_checks_leave_no_session(aws: Aws) -> None:
     checker = S3AccessChecker(aws.sources)
     for _ in range(5):
-        assert checker.check(a_customers_collection()) == []
+        assert list(checker.check(a_customers_collection()).problems) == []
     assert (aws.assumed, aws.kept) == (5, 0)
 
 

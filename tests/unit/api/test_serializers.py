@@ -1,5 +1,6 @@
 """What a response shows has exactly the fields that the OpenAPI document describes."""
 
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -7,6 +8,7 @@ import pytest
 
 from chalicelib.api import serializers
 from chalicelib.api.openapi.schemas import SCHEMAS
+from chalicelib.domain.bucket_access import AccessFindings, AccessReport, AccessWarning
 from chalicelib.domain.files import FileState
 from chalicelib.domain.vectors import Hit, vector_document
 from tests.factories import NOW, a_collection, a_record, an_embedding
@@ -32,6 +34,16 @@ FOUND = Hit(uuid=INDEXED.uuid, file=vector_document(INDEXED, an_embedding(), COL
 )
 def test_what_is_shown_conforms_to_its_schema(schema: str, shown: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator(SCHEMAS[schema]).validate(shown)
+
+
+def test_a_bucket_of_another_region_is_given_no_notifications_that_s3_would_refuse() -> None:
+    findings = AccessFindings(warnings=[AccessWarning("some_archived", "One is.", ("pictures/a.jpg",))])
+    for region, configured in (("eu-west-1", True), ("eu-central-1", False)):
+        report = AccessReport(replace(COLLECTION, region=region), findings)
+        shown = serializers.access_report(report, "arn:aws:sqs:eu-west-1:111122223333:events")
+        jsonschema.Draft202012Validator({**SCHEMAS["Examination"], "components": {"schemas": SCHEMAS}}).validate(shown)
+        assert (shown["notification_configuration"] is not None) is configured
+        assert shown["warnings"] == [{"warning": "some_archived", "message": "One is.", "examples": ["pictures/a.jpg"]}]
 
 
 def test_a_listed_file_has_the_fields_of_a_search_result_with_the_same_values() -> None:

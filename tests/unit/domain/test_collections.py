@@ -39,7 +39,8 @@ class TestFolders:
         assert parse_folder(serialized) == prefix
 
     @pytest.mark.parametrize(
-        ("folder", "prefix"), [(None, ""), ("", ""), ("/", ""), ("images", "images/"), ("/a/b/", "a/b/")]
+        ("folder", "prefix"),
+        [(None, ""), ("", ""), ("/", ""), ("images", "images/"), ("/a/b/", "a/b/"), ("//", "/"), ("//a", "/a/")],
     )
     def test_prefix_of_a_folder_ends_in_a_slash(self, folder: str | None, prefix: str) -> None:
         assert parse_folder(folder) == prefix
@@ -48,6 +49,13 @@ class TestFolders:
         assert parse_folder("é" * 450) == "é" * 450 + "/"
         with pytest.raises(InvalidRequest):
             parse_folder("é" * 451)
+        with pytest.raises(InvalidRequest):
+            parse_folder("/" * 902)
+
+
+def test_keys_that_begin_with_a_slash_belong_to_a_folder_with_two() -> None:
+    assert collection(parse_folder("//images")).holds("/images/a.jpg")
+    assert not collection(parse_folder("/images")).holds("/images/a.jpg")
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,9 @@ NEW = NewS3Collection("Holidays", source())
 
 
 def test_collection_is_created_on_a_bucket_that_can_be_read(world: Harness) -> None:
-    created = world.app.collections.create(CALLER, NewS3Collection("Holidays", source("2026/"), AutoSync.DAILY))
+    created = world.app.collections.create(
+        CALLER, NewS3Collection("Holidays", source("2026/"), AutoSync.DAILY)
+    ).collection
     assert (created.name, created.prefix, created.folder) == ("Holidays", "2026/", "/2026")
     assert (created.auto_sync, created.sync.status) == (AutoSync.DAILY, SyncStatus.PENDING)
     assert (created.region, created.bucket_owner) == ("eu-west-1", "111122223333")
@@ -85,15 +87,15 @@ def test_plan_limits_the_intervals_of_automatic_syncs_before_the_bucket_is_check
         world.app.collections.create(ON_FREE_PLAN, replace(NEW, auto_sync=AutoSync.DAILY))
     assert refused.value.field == "auto_sync_interval"
     assert world.ports.access_checker.checked == []
-    created = world.app.collections.create(ON_FREE_PLAN, NEW)
+    created = world.app.collections.create(ON_FREE_PLAN, NEW).collection
     with pytest.raises(PlanForbids):
         world.app.collections.change(ON_FREE_PLAN, created, CollectionChange(auto_sync=AutoSync.WEEKLY))
 
 
 def test_external_id_is_specific_to_account_and_folder_from_the_first_check_on(world: Harness) -> None:
     report = world.app.collections.check(CALLER.account, source(role=None))
-    assert [problem.code for problem in report.problems] == ["no_role"]
-    assert world.app.collections.create(CALLER, NEW).external_id == report.collection.external_id
+    assert [problem.code for problem in report.findings.problems] == ["no_role"]
+    assert world.app.collections.create(CALLER, NEW).collection.external_id == report.collection.external_id
     of_stranger = world.app.collections.check("a stranger", source(role=None)).collection.external_id
     of_other_folder = world.app.collections.check(CALLER.account, source("b/", None)).collection.external_id
     assert len({report.collection.external_id, of_stranger, of_other_folder}) == 3
@@ -101,12 +103,28 @@ def test_external_id_is_specific_to_account_and_folder_from_the_first_check_on(w
 
 def test_check_of_a_bucket_names_each_problem_and_creates_nothing(world: Harness) -> None:
     report = world.app.collections.check(CALLER.account, source(bucket="missing-bucket"))
-    assert [problem.code for problem in report.problems] == ["no_such_bucket"]
+    assert [problem.code for problem in report.findings.problems] == ["no_such_bucket"]
     assert world.app.collections.all(CALLER.account) == []
 
 
+def test_what_is_no_obstacle_is_told_when_a_bucket_is_checked_and_when_it_is_connected(world: Harness) -> None:
+    world.put("0000.jpg", "0001.jpg")
+    world.bucket.archived.add("0000.jpg")
+    report = world.app.collections.check(CALLER.account, source())
+    assert report.findings.problems == []
+    (warning,) = report.findings.warnings
+    assert (warning.code, warning.examples) == ("some_archived", ("0000.jpg",))
+    assert world.app.collections.create(CALLER, NEW).warnings == report.findings.warnings
+
+
+def test_the_owner_of_a_bucket_in_another_region_is_told_how_its_events_can_come(world: Harness) -> None:
+    elsewhere = replace(source(role=None), region="us-west-2")
+    (warning,) = world.app.collections.check(CALLER.account, elsewhere).findings.warnings
+    assert (warning.code, "eu-west-1" in warning.message) == ("events_in_other_region", True)
+
+
 def test_managed_collection_is_in_sync_from_the_start_and_has_a_folder_of_its_own(world: Harness) -> None:
-    first, second = (world.app.collections.create(CALLER, NewManagedCollection("Mine")) for _ in range(2))
+    first, second = (world.app.collections.create(CALLER, NewManagedCollection("Mine")).collection for _ in range(2))
     assert (first.name, first.type, first.sync.status, first.bucket) == (
         "Mine",
         CollectionType.MANAGED,
@@ -125,7 +143,7 @@ def test_key_outside_all_managed_folders_belongs_to_no_collection(key: str) -> N
 
 class TestChange:
     def test_new_role_is_stored_only_if_it_can_read_the_bucket(self, world: Harness) -> None:
-        created = world.app.collections.create(CALLER, NEW)
+        created = world.app.collections.create(CALLER, NEW).collection
         changed = world.app.collections.change(CALLER, created, CollectionChange(role_arn=OTHER_ROLE))
         assert changed.role_arn == OTHER_ROLE
         assert world.ports.access_checker.checked[-1].role_arn == OTHER_ROLE
@@ -135,17 +153,17 @@ class TestChange:
         assert world.app.collections.get(CALLER.account, created.uuid).role_arn == OTHER_ROLE
 
     def test_new_name_or_interval_needs_no_check_of_the_bucket(self, world: Harness) -> None:
-        created = world.app.collections.create(CALLER, NEW)
+        created = world.app.collections.create(CALLER, NEW).collection
         world.bucket.unlisted = True
         changed = world.app.collections.change(CALLER, created, CollectionChange("New", AutoSync.MONTHLY))
         assert (changed.name, changed.auto_sync) == ("New", AutoSync.MONTHLY)
 
     def test_empty_change_leaves_the_collection_as_it_is(self, world: Harness) -> None:
-        created = world.app.collections.create(CALLER, NEW)
+        created = world.app.collections.create(CALLER, NEW).collection
         assert world.app.collections.change(CALLER, created, CollectionChange()) == created
 
     def test_collection_deleted_meanwhile_is_not_found(self, world: Harness) -> None:
-        created = world.app.collections.create(CALLER, NEW)
+        created = world.app.collections.create(CALLER, NEW).collection
         world.app.deletion.begin(created)
         with pytest.raises(NotFound):
             world.app.collections.change(CALLER, created, CollectionChange("New"))

@@ -5,7 +5,14 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import InvalidRequest, NotFound, NotRetriable, Unavailable
+from chalicelib.domain.errors import (
+    InvalidRequest,
+    NotDownloadable,
+    NotFound,
+    NotRetriable,
+    SourceUnavailable,
+    Unavailable,
+)
 from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.services.files import REQUEST_LOCK_TIME
@@ -94,6 +101,47 @@ def test_download_is_saved_with_the_extension_of_its_bytes(world: Harness, key: 
     world.sync()
     url = world.app.files.download_url(world.collection.account, record_of(world, key).uuid)
     assert url.endswith(f"save-as={saved_as}")
+
+
+@pytest.mark.parametrize("fault", ["denied", "archived"])
+def test_a_file_whose_object_cannot_be_read_now_has_no_download_and_the_caller_is_told_why(
+    world: Harness, fault: str
+) -> None:
+    world.put("a.jpg")
+    world.sync()
+    file = record_of(world, "a.jpg")
+    getattr(world.bucket, fault).add("a.jpg")
+    with pytest.raises(NotDownloadable, match="as the test wants it"):
+        world.app.files.download_url(file.account, file.uuid)
+    getattr(world.bucket, fault).clear()
+    assert world.app.files.download_url(file.account, file.uuid)
+
+
+def test_a_download_from_a_bucket_that_is_down_can_be_tried_later_and_that_of_a_gone_object_is_not_found(
+    world: Harness,
+) -> None:
+    world.put("a.jpg")
+    world.sync()
+    file = record_of(world, "a.jpg")
+    world.bucket.down = True
+    with pytest.raises(SourceUnavailable):
+        world.app.files.download_url(file.account, file.uuid)
+    world.bucket.down = False
+    world.bucket.delete("a.jpg")
+    with pytest.raises(NotFound):
+        world.app.files.download_url(file.account, file.uuid)
+
+
+@pytest.mark.parametrize("key", ["a/../b.jpg", "./b.jpg", "a/./b.jpg", "../b.jpg"])
+def test_a_file_whose_key_no_url_can_name_is_found_and_its_download_refused_with_the_way_to_get_it(
+    world: Harness, key: str
+) -> None:
+    world.put(key, "a..b/...jpg")
+    world.sync()
+    assert world.searchable() == {key, "a..b/...jpg"}
+    with pytest.raises(NotDownloadable, match="get-object"):
+        world.app.files.download_url(world.collection.account, record_of(world, key).uuid)
+    assert world.app.files.download_url(world.collection.account, record_of(world, "a..b/...jpg").uuid)
 
 
 class TestRetry:
