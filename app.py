@@ -51,18 +51,18 @@ def deletions_worker(event: SQSEvent) -> Any:
     return workers.delete(event.to_dict(), event.context, services())
 
 
-# Four times an hour: each firing starts the syncs of a quarter of an hour, so that they do not all start at once.
-@app.schedule(Cron("0/15", 3, "*", "*", "?", "*"))
+# Every quarter of an hour: each firing starts the syncs of that quarter, so that they do not all start at once.
+@app.schedule(Cron("0/15", "*", "*", "*", "?", "*"))
 def daily_sync(event: CloudWatchEvent) -> Any:
     return workers.start_scheduled_syncs(AutoSync.DAILY, event.to_dict().get("time"), services())
 
 
-@app.schedule(Cron("0/15", 4, "?", "*", "SUN", "*"))
+@app.schedule(Cron("0/15", "*", "?", "*", "SUN", "*"))
 def weekly_sync(event: CloudWatchEvent) -> Any:
     return workers.start_scheduled_syncs(AutoSync.WEEKLY, event.to_dict().get("time"), services())
 
 
-@app.schedule(Cron("0/15", 5, 1, "*", "?", "*"))
+@app.schedule(Cron("0/15", "*", 1, "*", "?", "*"))
 def monthly_sync(event: CloudWatchEvent) -> Any:
     return workers.start_scheduled_syncs(AutoSync.MONTHLY, event.to_dict().get("time"), services())
 

@@ -93,7 +93,7 @@ def delete(event: Event, context: Any, services: Services) -> Event:
 def start_scheduled_syncs(interval: AutoSync, fired_at: str | None, services: Services) -> Event:
     """Start the syncs of a schedule; ``fired_at`` is the event's time in ISO 8601, None if the event has none."""
     fired = datetime.fromisoformat(fired_at) if fired_at else datetime.now(UTC)
-    started = services.syncs.start_scheduled(interval, fired.minute)
+    started = services.syncs.start_scheduled(interval, fired)
     logger.info("schedule", interval=interval.value, started=started)
     return {"started": started}
 

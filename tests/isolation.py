@@ -33,7 +33,8 @@ class Kind(StrEnum):
 # What identifies nothing of ours. A bucket and a role are AWS's: the role's external id guards them.
 NO_IDENTIFIERS = {
     *("query", "limit", "max_distance", "state", "If-None-Match"),
-    *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval", "include", "exclude"),
+    *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval", "auto_sync_at"),
+    *("include", "exclude"),
     *("file", "size", "mime_type", "scope", "expires_at", "dry_run", "confirm_removals", "retry_failed", "confirm"),
 }
 WIDEST_SCOPE = list(Scope)[-1]

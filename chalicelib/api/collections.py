@@ -15,6 +15,7 @@ from chalicelib.api.requests.bodies import (
     parse_new_collection,
 )
 from chalicelib.domain.accounts import Scope
+from chalicelib.domain.collections import Collection
 
 _ONE_COLLECTION = obj({"collection": ref("Collection")})
 LIST_COLLECTIONS = Operation(
@@ -64,8 +65,8 @@ CHANGE_COLLECTION = Operation(
     tag="Collections",
     summary="Change a collection",
     description=(
-        "Changes its name; for a collection on your bucket also the interval and the role, whose access is checked "
-        "first."
+        "Changes its name; for a collection on your bucket also the interval, its hour, and the role, whose access is "
+        "checked first."
     ),
     parameters=(COLLECTION_PARAMETER,),
     body=json_body(ref("CollectionChange")),
@@ -86,15 +87,19 @@ DELETE_COLLECTION = Operation(
 )
 
 
+def _serialized(collection: Collection, context: RequestContext) -> dict[str, Any]:
+    services = context.services
+    return serializers.collection(collection, services.now(), services.config.schedule_spread)
+
+
 def blueprint(dispatcher: Dispatcher) -> Blueprint:
     collections = Blueprint(__name__)
     route = dispatcher.routes(collections)
 
     @route("GET", "/api/collections", scope=Scope.READ, any_plan=True, operation=LIST_COLLECTIONS)
     def list_collections(context: RequestContext) -> Result:
-        now = context.services.now()
         owned = context.services.collections.all(context.account)
-        return Result({"collections": [serializers.collection(collection, now) for collection in owned]})
+        return Result({"collections": [_serialized(collection, context) for collection in owned]})
 
     @route("POST", "/api/collections", scope=Scope.WRITE, operation=CREATE_COLLECTION)
     def create_collection(context: RequestContext) -> Result:
@@ -104,7 +109,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         info: dict[str, Any] = {"external_id": collection.external_id} if collection.external_id else {}
         if warnings:
             info["warnings"] = serializers.access_warnings(warnings)
-        return Result({"collection": serializers.collection(collection, context.services.now())}, status=201, info=info)
+        return Result({"collection": _serialized(collection, context)}, status=201, info=info)
 
     @route("POST", "/api/collections/check", scope=Scope.WRITE, operation=CHECK_BUCKET)
     def check_bucket(context: RequestContext) -> Result:
@@ -114,14 +119,14 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
 
     @route("GET", "/api/collections/{uuid}", scope=Scope.READ, any_plan=True, operation=SHOW_COLLECTION)
     def show_collection(context: RequestContext) -> Result:
-        return Result({"collection": serializers.collection(context.collection(), context.services.now())})
+        return Result({"collection": _serialized(context.collection(), context)})
 
     @route("PATCH", "/api/collections/{uuid}", scope=Scope.WRITE, operation=CHANGE_COLLECTION)
     def change_collection(context: RequestContext) -> Result:
         collection = context.collection()
         change = parse_collection_change(json_object(context.request), collection.type)
         changed = context.services.collections.change(context.caller, collection, change)
-        return Result({"collection": serializers.collection(changed, context.services.now())})
+        return Result({"collection": _serialized(changed, context)})
 
     @route("DELETE", "/api/collections/{uuid}", scope=Scope.WRITE, any_plan=True, operation=DELETE_COLLECTION)
     def delete_collection(context: RequestContext) -> Result:

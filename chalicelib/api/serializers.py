@@ -12,6 +12,7 @@ from chalicelib.domain.files import FileRecord, ObjectInfo
 from chalicelib.domain.image_files import mime_type
 from chalicelib.domain.notifications import queue_configuration, queue_region
 from chalicelib.domain.plans import LIMIT_NAMES, Plan
+from chalicelib.domain.schedules import next_run, sync_hour
 from chalicelib.domain.syncs import Preview
 from chalicelib.domain.vectors import Hit
 
@@ -135,7 +136,8 @@ def token(token: Token) -> dict[str, Any]:
     }
 
 
-def collection(collection: Collection, now: datetime) -> dict[str, Any]:
+def collection(collection: Collection, now: datetime, spread: int) -> dict[str, Any]:
+    """The contract's fields, then when the collection is synced by itself; ``spread`` is of schedules, in seconds."""
     return {
         "uuid": collection.uuid,
         "name": collection.name,
@@ -148,6 +150,9 @@ def collection(collection: Collection, now: datetime) -> dict[str, Any]:
         "auto_sync_interval": collection.auto_sync.value,
         "stats": {"total_files": collection.total_files, "total_size": collection.total_size},
         **_patterns(collection),
+        "auto_sync_at": sync_hour(collection),
+        "last_auto_sync": time(collection.sync.last_auto_sync),
+        "next_auto_sync": time(next_run(collection, now, spread)),
     }
 
 
@@ -158,7 +163,7 @@ def _patterns(collection: Collection) -> dict[str, list[str]]:
     return {name: list(values) if has_patterns else [] for name, values in patterns.items()}
 
 
-def sync_status(collection: Collection, now: datetime) -> dict[str, Any]:
+def sync_status(collection: Collection, now: datetime, spread: int) -> dict[str, Any]:
     """The three fields of the contract, then the figures of the latest sync."""
     sync, status = collection.sync, collection.sync.status_at(now)
     reason = sync.reason
@@ -181,6 +186,7 @@ def sync_status(collection: Collection, now: datetime) -> dict[str, Any]:
             "reason": reason,
             "ignored": sync.progress.ignored,
         },
+        "next_auto_sync": time(next_run(collection, now, spread)),
     }
 
 

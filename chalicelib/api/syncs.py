@@ -88,7 +88,9 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
 
     @route("GET", "/api/collections/{uuid}/sync-status", scope=Scope.READ, operation=SHOW_SYNC_STATUS)
     def show_sync_status(context: RequestContext) -> Result:
-        return Result(serializers.sync_status(context.collection(), context.services.now()))
+        services = context.services
+        spread = services.config.schedule_spread
+        return Result(serializers.sync_status(context.collection(), services.now(), spread))
 
     @route("GET", "/api/collections/{uuid}/explain", scope=Scope.READ, operation=EXPLAIN_OBJECT)
     def explain_object(context: RequestContext) -> Result:

@@ -23,6 +23,7 @@ COLLECTION_NAME_LIMIT = 100  # characters
 ROLE_ARN_LIMIT = 700  # characters; a path has 512 at most, a name 64
 FOLDER_LIMIT = 900  # bytes; a key has 1,024, and the folder must leave some for a file name
 MAX_CANCELLATIONS, CANCELLATIONS_PERIOD = 10, timedelta(hours=1)  # of syncs of one collection, by callers
+HOURS_A_DAY = 24
 KEY_LIMIT = 1024  # bytes, as in S3
 MANAGED_PREFIX = "objects"  # the part of the managed bucket whose changes S3 reports
 
@@ -67,6 +68,7 @@ class SyncState:
         listed: the bucket has been listed to its end, and every batch has been sent.
         outstanding: how many batches are not done.
         reason: why it failed or stopped, in a sentence.
+        scheduled_for: the time of the latest run of the schedule that was started.
         cancelled: how many syncs of the collection were cancelled within an hour from ``cancelled_since`` on.
     """
 
@@ -86,6 +88,7 @@ class SyncState:
     last_sync: datetime | None = None
     last_manual_sync: datetime | None = None
     last_auto_sync: datetime | None = None
+    scheduled_for: datetime | None = None
     cancelled: int = 0
     cancelled_since: datetime | None = None
 
@@ -116,9 +119,12 @@ class SyncState:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """``prefix`` is the folder as a key prefix: empty, or ending in a slash.
+    """A collection.
 
-    ``include`` and ``exclude`` are the patterns of its ``selection``; those of a managed collection mean nothing.
+    Args:
+        prefix: the folder as a key prefix: empty, or ending in a slash.
+        auto_sync_at: the hour of the day (UTC) for scheduled syncs; None for the usual one of the interval.
+        include, exclude: the patterns of its ``selection``; those of a managed collection mean nothing.
     """
 
     uuid: str
@@ -132,6 +138,7 @@ class Collection:
     role_arn: str | None = None
     external_id: str | None = None
     auto_sync: AutoSync = AutoSync.MANUAL
+    auto_sync_at: int | None = None
     sync: SyncState = SyncState()
     total_files: int = 0
     total_size: int = 0
@@ -185,6 +192,7 @@ class NewS3Collection:
     source: BucketDescription
     auto_sync: AutoSync = AutoSync.MANUAL
     selection: Selection = DEFAULT_SELECTION
+    auto_sync_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +214,7 @@ class CollectionChange:
     role_arn: str | None = None
     include: tuple[str, ...] | None = None
     exclude: tuple[str, ...] | None = None
+    auto_sync_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +305,14 @@ def parse_auto_sync(value: object) -> AutoSync:
     if not isinstance(value, str) or value not in list(AutoSync):
         raise InvalidRequest("auto_sync_interval is daily, weekly, monthly or manual.", field="auto_sync_interval")
     return AutoSync(value)
+
+
+def parse_auto_sync_at(value: object) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < HOURS_A_DAY:
+        raise InvalidRequest("auto_sync_at is an hour of the day in UTC, 0 to 23.", field="auto_sync_at")
+    return value
 
 
 def _is_address(value: str) -> bool:

@@ -70,6 +70,7 @@ class CollectionService:
                 self._on_bucket(caller.account, new.source),
                 name=new.name,
                 auto_sync=new.auto_sync,
+                auto_sync_at=new.auto_sync_at,
                 include=new.selection.include,
                 exclude=new.selection.exclude,
             )
@@ -98,7 +99,7 @@ class CollectionService:
         return collection
 
     def change(self, caller: Caller, collection: Collection, change: CollectionChange) -> Collection:
-        """Change the name, interval, role or patterns; a new role only if it can read the bucket.
+        """Change the name, interval, hour, role or patterns; a new role only if it can read the bucket.
 
         The next sync removes what the patterns no longer select, and indexes what they select now.
 
@@ -111,6 +112,8 @@ class CollectionService:
         if change.auto_sync is not None:
             _check_interval(change.auto_sync, caller.plan)
             attributes["auto_sync_interval"] = change.auto_sync
+        if change.auto_sync_at is not None:
+            attributes["auto_sync_at"] = change.auto_sync_at
         if change.role_arn is not None:
             self._check_readable(replace(collection, role_arn=change.role_arn))
             attributes["role_arn"] = change.role_arn

@@ -70,7 +70,7 @@ class CollectionRegistry(Protocol):
         """
 
     def change(self, collection: Collection, changes: Mapping[str, Any]) -> Collection:
-        """Write ``name``, ``role_arn``, ``auto_sync_interval``, ``include`` or ``exclude``.
+        """Write ``name``, ``role_arn``, ``auto_sync_interval``, ``auto_sync_at``, ``include`` or ``exclude``.
 
         Raises:
             NotFound: the collection is deleted.
@@ -135,7 +135,8 @@ class Syncs(Protocol):
         """Store a new sync with its lease.
 
         Returns:
-            False while another sync has the lease at ``now``, and for a caller who has cancelled too many lately.
+            False while another sync has the lease at ``now``, for a caller who has cancelled too many lately, and for a
+            run of the schedule that was started already, or a later one.
         """
 
     def acquire(self, step: SyncStep, lease: datetime) -> KeyRange | None:

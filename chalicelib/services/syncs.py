@@ -9,13 +9,12 @@ from datetime import datetime, timedelta
 from chalicelib.domain.collections import MAX_CANCELLATIONS, AutoSync, Collection, SyncState, SyncStatus, Trigger
 from chalicelib.domain.errors import Conflict, SyncAlreadyRunning
 from chalicelib.domain.messages import SyncStep
+from chalicelib.domain.schedules import run_of_firing
 from chalicelib.domain.sync_diff import ChangeKind
 from chalicelib.domain.syncs import KeyRange, Preview, key_ranges_between, needs_confirmation
 from chalicelib.services.pipeline.sync_worker import SYNC_LEASE, SyncWorker
 from chalicelib.services.ports import Clock, Collections, Queues, Syncs
 
-# Seconds between two firings of a schedule, within the hour over which it spreads its syncs; SQS delays no longer.
-SCHEDULE_SLOT_SECONDS = 900
 PREVIEW_EXAMPLES = 10  # keys of each kind that a preview names
 
 
@@ -36,6 +35,7 @@ class SyncService:
         trigger: Trigger,
         *,
         delay: int = 0,
+        scheduled_for: datetime | None = None,
         confirm_removals: bool = False,
         retry_failed: bool = False,
     ) -> str:
@@ -43,11 +43,12 @@ class SyncService:
 
         Args:
             delay: seconds until its first message is delivered, 900 at most.
+            scheduled_for: the run of the schedule that it is.
             confirm_removals: remove the files of removed objects, however many they are.
             retry_failed: try the files again that have failed.
 
         Raises:
-            SyncAlreadyRunning: one is running.
+            SyncAlreadyRunning: one is running, or this run of the schedule was started already.
             Conflict: the caller has cancelled ten within the hour.
         """
         sync, now = str(uuids.uuid4()), self.now()
@@ -58,6 +59,7 @@ class SyncService:
             trigger=trigger,
             lease_until=now + SYNC_LEASE + timedelta(seconds=delay),
             started_at=now,
+            scheduled_for=scheduled_for,
             confirmed=confirm_removals,
             retry=retry_failed,
             open_key_ranges=len(key_ranges) - 1,
@@ -74,24 +76,20 @@ class SyncService:
             raise
         return sync
 
-    def start_scheduled(self, interval: AutoSync, minute: int) -> int:
-        """Start the syncs that are due with this interval; returns how many were started.
+    def start_scheduled(self, interval: AutoSync, fired_at: datetime) -> int:
+        """Start the runs of an interval's schedule, which has fired; returns how many were started.
 
-        They are spread over an hour by the ids of their collections: a schedule fires every quarter of an hour, and
-        each time starts the syncs of that quarter, delayed within it.
-
-        Args:
-            minute: of the hour, at which the schedule fired.
+        EventBridge may fire twice for one time, and each run starts once:
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html
         """
         started = 0
         for collection in self.collections.due(interval):
-            second = uuids.UUID(collection.uuid).int % self.schedule_spread if self.schedule_spread else 0
-            slot, delay = divmod(second, SCHEDULE_SLOT_SECONDS)
-            spans_slots = self.schedule_spread > SCHEDULE_SLOT_SECONDS
-            if spans_slots and slot != minute * 60 // SCHEDULE_SLOT_SECONDS:
+            run = run_of_firing(collection, fired_at, self.schedule_spread)
+            if run is None:
                 continue
+            delay = max(0, int((run - fired_at).total_seconds()))
             try:
-                self.start(collection, Trigger.AUTO, delay=delay)
+                self.start(collection, Trigger.AUTO, delay=delay, scheduled_for=run)
                 started += 1
             except Conflict:
                 continue  # the running one does the same

@@ -114,10 +114,11 @@ class RegistryContract:
             {"name": "New"},
             {"auto_sync_interval": AutoSync.MANUAL},
             {"auto_sync_interval": AutoSync.WEEKLY},
+            {"auto_sync_at": 0},
         ):
             changed = registry.change(collection, changes)
             assert collections.get(collection.account, collection.uuid) == changed
-        assert changed == replace(collection, name="New", auto_sync=AutoSync.WEEKLY)
+        assert changed == replace(collection, name="New", auto_sync=AutoSync.WEEKLY, auto_sync_at=0)
         assert changed in list(collections.due(AutoSync.WEEKLY))
         assert changed not in list(collections.due(AutoSync.DAILY))
 

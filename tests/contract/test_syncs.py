@@ -63,6 +63,7 @@ class SyncsContract:
         trigger: Trigger = Trigger.MANUAL,
         splits: tuple[str, ...] = (),
         now: datetime = NOW,
+        scheduled_for: datetime | None = None,
     ) -> SyncStep | None:
         key_ranges = key_ranges_between(splits)
         state = SyncState(
@@ -71,6 +72,7 @@ class SyncsContract:
             trigger=trigger,
             lease_until=now + (LEASE - NOW),
             started_at=now,
+            scheduled_for=scheduled_for,
             retry=True,
             open_key_ranges=len(key_ranges) - 1,
         )
@@ -140,6 +142,22 @@ class SyncsContract:
         assert syncs.acquire(first, AFTER_LEASE) is None
         syncs.renew_lease(first.account, first.collection, first.sync, AFTER_LEASE + timedelta(days=1))
         assert self.state(stores, collection).lease_until == AFTER_LEASE + (LEASE - NOW)
+
+    def test_a_run_of_the_schedule_begins_once_however_often_it_fires_and_whatever_was_synced_since(
+        self, stores: Stores, syncs: Syncs, collection: Collection
+    ):
+        def end(step: SyncStep) -> None:
+            assert syncs.end(step.account, step.collection, step.sync, NOW, SyncStatus.COMPLETED)
+
+        run, auto = NOW + timedelta(hours=3), Trigger.AUTO
+        end(self.begun(syncs, collection, trigger=auto, scheduled_for=run))
+        assert self.begin(syncs, collection, trigger=auto, scheduled_for=run) is None
+        end(self.begun(syncs, collection))
+        assert self.state(stores, collection).scheduled_for == run
+        for late in (run, run - timedelta(days=1)):
+            assert self.begin(syncs, collection, trigger=auto, scheduled_for=late) is None
+        end(self.begun(syncs, collection, trigger=auto, scheduled_for=run + timedelta(days=1)))
+        assert self.state(stores, collection).scheduled_for == run + timedelta(days=1)
 
     def test_a_renewed_lease_expires_later(self, syncs: Syncs, collection: Collection):
         step = self.begun(syncs, collection)

@@ -138,7 +138,7 @@ SCHEDULED_EVENT = {
     "detail-type": "Scheduled Event",
     "source": "aws.events",
     "account": "123456789012",
-    "time": "2015-10-08T16:53:06Z",
+    "time": "2015-10-08T03:00:06Z",
     "region": "us-east-1",
     "resources": ["arn:aws:events:us-east-1:123456789012:rule/my-scheduled-rule"],
     "detail": {},
@@ -175,7 +175,7 @@ def policy_of(statement: dict[str, Any]) -> str:
 def test_the_three_intervals_and_the_nightly_purge_each_have_their_rule(aws: AWS) -> None:
     rules = [rule for rule in aws("events").list_rules()["Rules"] if rule["State"] == "ENABLED"]
     crons = {rule.get("ScheduleExpression") for rule in rules}
-    assert crons >= {"cron(0/15 3 * * ? *)", "cron(0/15 4 ? * SUN *)", "cron(0/15 5 1 * ? *)", "cron(30 2 * * ? *)"}
+    assert crons >= {"cron(0/15 * * * ? *)", "cron(0/15 * ? * SUN *)", "cron(0/15 * 1 * ? *)", "cron(30 2 * * ? *)"}
 
 
 def test_a_bucket_that_cannot_be_listed_fails_the_sync_and_removes_nothing(

@@ -28,11 +28,15 @@ class FakeSyncs:
         stored = self._collections.get(collection.account, collection.uuid)
         if stored is None or stored.sync.status_at(now) is SyncStatus.IN_PROGRESS:
             return False
+        latest = stored.sync.scheduled_for
+        if sync.scheduled_for is not None and latest is not None and latest >= sync.scheduled_for:
+            return False
         if sync.trigger is Trigger.MANUAL and stored.sync.next_start(now) is not None:
             return False
         assert sync.id is not None
         kept = ("last_sync", "last_manual_sync", "last_auto_sync", "cancelled", "cancelled_since")
         last = {name: getattr(stored.sync, name) for name in kept}
+        last["scheduled_for"] = sync.scheduled_for or latest
         self._collections.put(replace(stored, sync=replace(sync, files_before=stored.total_files, **last)))
         self.ranges |= {(sync.id, key_range.number): key_range for key_range in key_ranges}
         return True

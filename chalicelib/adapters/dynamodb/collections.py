@@ -77,6 +77,7 @@ def collection_to_item(collection: Collection) -> dict[str, Any]:
             "external_id": collection.external_id,
             # Left out without a schedule, so that the index by interval has only collections with one.
             "auto_sync_interval": collection.auto_sync if collection.auto_sync is not AutoSync.MANUAL else None,
+            "auto_sync_at": collection.auto_sync_at,
             **patterns_to_values({"include": collection.include, "exclude": collection.exclude}),
             "total_files": collection.total_files,
             "total_size": collection.total_size,
@@ -100,6 +101,7 @@ def collection_from_item(item: Any) -> Collection:
         role_arn=values.get("role_arn"),
         external_id=values.get("external_id"),
         auto_sync=AutoSync(values.get("auto_sync_interval", AutoSync.MANUAL)),
+        auto_sync_at=values.get("auto_sync_at"),
         total_files=values["total_files"],
         total_size=values["total_size"],
         **{name: tuple(values[name]) for name in DEFAULT_PATTERNS if name in values},
@@ -133,6 +135,7 @@ def _sync_state(values: dict[str, Any]) -> SyncState:
         last_sync=optional_time(values.get("last_sync")),
         last_manual_sync=optional_time(values.get("last_manual_sync")),
         last_auto_sync=optional_time(values.get("last_auto_sync")),
+        scheduled_for=optional_time(values.get("sync_scheduled_for")),
         cancelled=values.get("sync_cancelled", 0),
         cancelled_since=optional_time(values.get("sync_cancelled_since")),
     )

@@ -60,12 +60,15 @@ class DynamoDBSyncs:
             "sync_outstanding": 0,
             **{f"sync_{name}": 0 for name in SYNC_COUNTS},
         }
-        assignments = ", ".join(f"{name} = :{name}" for name in values)
         condition = "attribute_exists(#u) AND (sync_status <> :sync_status OR sync_lease_until < :now)"
         limits: dict[str, Any] = {}
+        if sync.scheduled_for is not None:
+            values["sync_scheduled_for"] = sync.scheduled_for
+            condition += " AND (attribute_not_exists(sync_scheduled_for) OR sync_scheduled_for < :sync_scheduled_for)"
         if sync.trigger is Trigger.MANUAL:
             condition += f" AND ({_FEW_CANCELLATIONS})"
             limits = {":period_start": now - CANCELLATIONS_PERIOD, ":max_cancelled": MAX_CANCELLATIONS}
+        assignments = ", ".join(f"{name} = :{name}" for name in values)
         update = self._collection_update(
             collection.account,
             collection.uuid,

@@ -19,7 +19,7 @@ from chalicelib.api.openapi.builders import (
     timestamp,
 )
 from chalicelib.domain.accounts import EXPORT_KINDS, TOKEN_NAME_LIMIT, Scope
-from chalicelib.domain.collections import COLLECTION_NAME_LIMIT, AutoSync, CollectionType, SyncStatus
+from chalicelib.domain.collections import COLLECTION_NAME_LIMIT, HOURS_A_DAY, AutoSync, CollectionType, SyncStatus
 from chalicelib.domain.files import FileState
 from chalicelib.domain.image_files import ACCEPTED_TYPES, FILE_NAME_LIMIT
 from chalicelib.domain.plans import LIMIT_NAMES, PLANS
@@ -58,6 +58,9 @@ _POLICY: Schema = {"type": "object", "description": "An IAM policy, ready to pas
 
 _ROLE = text("The role that may read the bucket; its name starts with `similarix-`", ROLE_ARN)
 _INTERVAL = choice("Frequency of automatic synchronization", AutoSync, "daily")
+_HOUR = integer(
+    "Hour of the day (UTC) for automatic synchronization; null if there is none", 3, minimum=0, maximum=HOURS_A_DAY - 1
+)
 _SOURCE = {
     "bucket": text("S3 bucket name", "similarix-test"),
     "folder": nullable(text("Folder within the bucket; by default the whole bucket", "/images")),
@@ -110,6 +113,9 @@ SCHEMAS: dict[str, Schema] = {
                 }
             ),
             **_PATTERNS,
+            "auto_sync_at": nullable(_HOUR),
+            "last_auto_sync": nullable(timestamp("The last automatic sync.")),
+            "next_auto_sync": nullable(timestamp("When the next automatic sync starts.")),
         }
     ),
     "NewCollection": {
@@ -128,15 +134,22 @@ SCHEMAS: dict[str, Schema] = {
                     "name": _NAME,
                     **_SOURCE,
                     "auto_sync_interval": nullable(_INTERVAL),
+                    "auto_sync_at": nullable(_HOUR),
                     **_NEW_PATTERNS,
                 },
-                optional=("folder", "auto_sync_interval", *_PATTERNS),
+                optional=("folder", "auto_sync_interval", "auto_sync_at", *_PATTERNS),
             ),
         ]
     },
     "CollectionChange": obj(
-        {"name": _NAME, "auto_sync_interval": nullable(_INTERVAL), "role_arn": _ROLE, **_NEW_PATTERNS},
-        optional=("name", "auto_sync_interval", "role_arn", *_PATTERNS),
+        {
+            "name": _NAME,
+            "auto_sync_interval": nullable(_INTERVAL),
+            "auto_sync_at": nullable(_HOUR),
+            "role_arn": _ROLE,
+            **_NEW_PATTERNS,
+        },
+        optional=("name", "auto_sync_interval", "auto_sync_at", "role_arn", *_PATTERNS),
     ),
     "Source": obj({**_SOURCE, "role_arn": nullable(_ROLE)}, optional=("folder", "role_arn")),
     "Examination": obj(
@@ -227,6 +240,7 @@ SCHEMAS: dict[str, Schema] = {
                     "ignored": integer("Objects that the collection does not select", 2),
                 }
             ),
+            "next_auto_sync": nullable(timestamp("When the next automatic sync starts.")),
         }
     ),
     "Explanation": obj(

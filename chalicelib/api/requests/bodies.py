@@ -22,6 +22,7 @@ from chalicelib.domain.collections import (
     SyncOptions,
     check_takes_uploads,
     parse_auto_sync,
+    parse_auto_sync_at,
     parse_bucket,
     parse_folder,
     parse_name,
@@ -37,7 +38,7 @@ from chalicelib.domain.uploads import NewUpload, parse_mime_type, parse_upload_s
 
 Body = Mapping[str, object]
 _BUCKET_FIELDS = ("bucket", "folder", "region", "role_arn")
-_S3_SETTINGS = ("name", "auto_sync_interval", "role_arn", "include", "exclude")
+_S3_SETTINGS = ("name", "auto_sync_interval", "auto_sync_at", "role_arn", "include", "exclude")
 _SYNC_OPTIONS = ("dry_run", "confirm_removals", "retry_failed")
 
 
@@ -93,10 +94,15 @@ def parse_new_collection(body: Body) -> NewCollection:
                 "A managed collection is always in sync; leave the interval out.", field="auto_sync_interval"
             )
         return NewManagedCollection(parse_name(body.get("name")))
-    reject_unknown_fields(body, (*fields, *_BUCKET_FIELDS, "include", "exclude"))
+    reject_unknown_fields(body, (*fields, "auto_sync_at", *_BUCKET_FIELDS, "include", "exclude"))
     name, auto_sync = parse_name(body.get("name")), parse_auto_sync(body.get("auto_sync_interval"))
-    source = _parse_bucket_fields(body, parse_role(body.get("role_arn")))
-    return NewS3Collection(name, source, auto_sync, Selection(_parse_include(body), _parse_exclude(body)))
+    return NewS3Collection(
+        name=name,
+        source=_parse_bucket_fields(body, parse_role(body.get("role_arn"))),
+        auto_sync=auto_sync,
+        auto_sync_at=parse_auto_sync_at(body.get("auto_sync_at")),
+        selection=Selection(_parse_include(body), _parse_exclude(body)),
+    )
 
 
 def parse_bucket_description(body: Body) -> BucketDescription:
@@ -111,6 +117,7 @@ def parse_collection_change(body: Body, collection_type: CollectionType) -> Coll
     return CollectionChange(
         name=parse_name(body["name"]) if "name" in body else None,
         auto_sync=parse_auto_sync(body["auto_sync_interval"]) if "auto_sync_interval" in body else None,
+        auto_sync_at=parse_auto_sync_at(body.get("auto_sync_at")),
         role_arn=parse_role(body["role_arn"]) if "role_arn" in body else None,
         include=_parse_include(body) if "include" in body else None,
         exclude=_parse_exclude(body) if "exclude" in body else None,

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote_plus
 
@@ -45,6 +45,7 @@ class System:
         self._path = f"/collections/{stack.collection}"
         self._s3, self._sqs = self.deployment.client("s3"), self.deployment.client("sqs")
         self.events_lost = False
+        self._schedule_day = datetime(2026, 1, 1, tzinfo=UTC)
 
     # Changes to the bucket.
 
@@ -97,14 +98,15 @@ class System:
         self._call_sync("DELETE")
 
     def fire_schedule(self) -> None:
-        """Invokes the daily sync as EventBridge does."""
+        """Invokes the daily sync as EventBridge does, at three o'clock of one day after another: a run starts once."""
+        self._schedule_day += timedelta(days=1)
         event = {
             "version": "0",
             "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
             "detail-type": "Scheduled Event",
             "source": "aws.events",
             "account": "000000000000",
-            "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            "time": f"{self._schedule_day:%Y-%m-%d}T03:00:00Z",
             "region": "us-east-1",
             "resources": [],
             "detail": {},

@@ -31,7 +31,7 @@ JSON = st.recursive(
 )
 PARAMETERS = ("query", "limit", "collection", "max_distance", "cursor", "key", "state")
 FIELDS = (
-    *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval"),
+    *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval", "auto_sync_at"),
     *("file", "size", "mime_type", "scope", "expires_at", "dry_run", "confirm_removals", "retry_failed"),
 )
 VALID = {

@@ -217,6 +217,9 @@ class TestNewCollection:
         [
             ("name", " "),
             ("auto_sync_interval", "hourly"),
+            ("auto_sync_at", 24),
+            ("auto_sync_at", True),
+            ("auto_sync_at", "3"),
             ("colour", "red"),
             ("role_arn", None),
             ("include", "*.jpg"),
@@ -351,7 +354,7 @@ class TestNewToken:
     st.dictionaries(
         st.sampled_from(
             [
-                *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval"),
+                *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval", "auto_sync_at"),
                 *("file", "size", "mime_type", "scope", "expires_at", "other"),
             ]
         ),

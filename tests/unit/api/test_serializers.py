@@ -9,6 +9,7 @@ import pytest
 from chalicelib.api import serializers
 from chalicelib.api.openapi.schemas import SCHEMAS
 from chalicelib.domain.bucket_access import AccessFindings, AccessReport, AccessWarning
+from chalicelib.domain.collections import AutoSync
 from chalicelib.domain.files import FileState
 from chalicelib.domain.vectors import Hit, vector_document
 from tests.factories import NOW, a_collection, a_record, an_embedding
@@ -28,8 +29,9 @@ FOUND = Hit(uuid=INDEXED.uuid, file=vector_document(INDEXED, an_embedding(), COL
         ("FoundFile", serializers.hit(FOUND, URL)),
         ("File", serializers.file(INDEXED, COLLECTION.bucket, URL)),
         ("File", serializers.file(FAILED, COLLECTION.bucket, URL)),
-        ("Collection", serializers.collection(COLLECTION, NOW)),
-        ("SyncState", serializers.sync_status(COLLECTION, NOW)),
+        ("Collection", serializers.collection(COLLECTION, NOW, 3600)),
+        ("Collection", serializers.collection(replace(COLLECTION, auto_sync=AutoSync.MONTHLY), NOW, 3600)),
+        ("SyncState", serializers.sync_status(COLLECTION, NOW, 3600)),
     ],
 )
 def test_what_is_shown_conforms_to_its_schema(schema: str, shown: dict[str, Any]) -> None:

@@ -121,9 +121,9 @@ class TestBatchInTheDeadLetterQueue:
     def test_the_sync_of_a_dead_letter_fails_and_its_status_says_what_to_do(
         self, world: Harness, dead_letter: Message
     ) -> None:
-        assert serializers.sync_status(world.current(), world.clock())["status"] == "in_progress"
+        assert serializers.sync_status(world.current(), world.clock(), 0)["status"] == "in_progress"
         world.clock.pass_by(AFTER_THE_LEASE)
-        status = serializers.sync_status(world.current(), world.clock())
+        status = serializers.sync_status(world.current(), world.clock(), 0)
         assert (status["status"], status["last_sync"]) == ("failed", None)
         assert status["progress"]["reason"] == "The sync has stopped making progress. Start another one."
         assert (status["progress"]["to_do"], status["progress"]["done"], status["progress"]["failed"]) == (2, 0, 0)
