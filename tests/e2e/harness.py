@@ -143,9 +143,9 @@ class SampleBucket:
         self.name = name
         self._put_keys: set[str] = set()
 
-    def put(self, key: str, body: bytes) -> None:
+    def put(self, key: str, body: bytes, storage_class: str = "STANDARD") -> None:
         self._put_keys.add(key)
-        self._s3.put_object(Bucket=self.name, Key=key, Body=body)
+        self._s3.put_object(Bucket=self.name, Key=key, Body=body, StorageClass=storage_class)
 
     def restore(self, key: str, body: bytes) -> None:
         """Puts a sample back that a test has deleted."""

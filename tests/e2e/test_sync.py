@@ -58,6 +58,16 @@ def test_a_picture_that_is_overwritten_is_found_by_its_new_content_only(api: Cal
     assert "changing.jpg" not in exact_matches("pig.jpg")
 
 
+def test_a_picture_that_is_restored_from_an_archive_is_found_without_a_sync(
+    api: Caller, bucket: SampleBucket, aws: AWS, catalogue_record: Callable[[str], dict[str, Any] | None]
+) -> None:
+    key = "photos/from the archive.jpg"
+    bucket.put(key, picture("pig.jpg"), storage_class="GLACIER")
+    eventually(lambda: (catalogue_record(key) or {}).get("reason") == "archived")
+    aws("s3").restore_object(Bucket=bucket.name, Key=key, RestoreRequest={"Days": 1})
+    eventually(lambda: "from the archive.jpg" in api.search_names("pig"))
+
+
 def test_an_object_outside_the_folder_is_not_indexed(api: Caller, bucket: SampleBucket, sync: Sync) -> None:
     bucket.put("elsewhere/outside.jpg", picture("owl.jpg"))
     sync()
