@@ -8,6 +8,7 @@ EMBEDDER_URL_SECONDS = 900  # validity of a presigned URL for the embedder: long
 # The codes of an object that does not exist, and of a bucket that cannot be read now; the embedder's are the same.
 SOURCE_NOT_FOUND = "source_not_found"
 SOURCE_UNAVAILABLE = "source_unavailable"
+TOO_COSTLY = "too_costly"  # of an object that takes more time or memory than one may; the embedder's is the same
 
 
 @dataclass(frozen=True, slots=True)

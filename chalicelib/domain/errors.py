@@ -27,6 +27,7 @@
         ├── Contention                503  other workers or requests keep changing the same objects
         ├── StoreUnavailable          503
         ├── EmbedderUnavailable       503
+        │   └── EmbedderEnded         503  its function was ended while it worked: by its time, its memory or a crash
         └── SourceUnavailable         503  a bucket cannot be listed or read at the moment
             └── SourceDenied          503  its owner must change a permission first
 
@@ -171,6 +172,10 @@ class StoreUnavailable(Unavailable):
 
 class EmbedderUnavailable(Unavailable):
     code = "embedder_unavailable"
+
+
+class EmbedderEnded(EmbedderUnavailable):
+    """What it worked on may be the cause. ``services.pipeline.embedding_batches`` finds out; others let it rise."""
 
 
 class SourceUnavailable(Unavailable):

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 
 from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure
-from chalicelib.domain.errors import EmbedderUnavailable
+from chalicelib.domain.errors import EmbedderEnded, EmbedderUnavailable
 from tests.fakes.buckets import FakeSources
 from tests.fakes.storage import FakeStorage
 
@@ -19,7 +19,8 @@ class FakeEmbedder:
 
     A test may set ``model``, the model version of the next embeddings; ``down``, which makes every call fail;
     ``refuses``, which makes every image fail for good, as a crash of its decoder does; and ``hiccups``, images that
-    fail transiently.
+    fail transiently; and ``ended_by``, images that end the embedder's process, for whatever it was asked with them.
+    ``batches`` has the number of objects of each call.
     """
 
     def __init__(self, sources: FakeSources, storage: FakeStorage, model: str = "fake-1+d1") -> None:
@@ -27,7 +28,9 @@ class FakeEmbedder:
         self.down = False
         self.refuses = False
         self.hiccups: set[bytes] = set()
+        self.ended_by: set[bytes] = set()
         self.embedded: list[bytes] = []
+        self.batches: list[int] = []
         self._sources = sources
         self._storage = storage
 
@@ -41,10 +44,15 @@ class FakeEmbedder:
 
     def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure:
         self._check_up()
+        if image in self.ended_by:
+            raise EmbedderEnded("The test has let the embedder's process end.")
         return self._embed(image)
 
     def embed_objects(self, objects: Sequence[ObjectToEmbed]) -> list[ImageEmbedding | ReadFailure]:
         self._check_up()
+        self.batches.append(len(objects))
+        if any(self._sources.fetch(item.url) in self.ended_by for item in objects):
+            raise EmbedderEnded("The test has let the embedder's process end.")
         return [self._embed_object(item) for item in objects]
 
     def _embed_object(self, item: ObjectToEmbed) -> ImageEmbedding | ReadFailure:

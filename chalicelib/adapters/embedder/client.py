@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure
-from chalicelib.domain.errors import EmbedderUnavailable
+from chalicelib.domain.errors import EmbedderEnded, EmbedderUnavailable
 
 if TYPE_CHECKING:
     from types_boto3_lambda.client import LambdaClient
 
 MODEL_VERSION_CACHE_SECONDS = 60  # no sync starts so soon after a deployment of another model
 MAX_CAUSE_CHARACTERS = 2000  # of the function's error, for the log
+# The types that Lambda gives to the end of a function's process (an exception has its class or another Runtime.…):
+# https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html, and Lambda's own responses in
+# https://github.com/floci-io/floci/issues/3314. A time-out had no type formerly.
+ENDED_TYPES = ("Runtime.ExitError", "Runtime.OutOfMemory", "Sandbox.Timedout")
+TIMED_OUT = "Task timed out after"
 
 
 class LambdaEmbedder:
@@ -52,9 +57,21 @@ class LambdaEmbedder:
         except (ClientError, BotoCoreError) as error:
             raise EmbedderUnavailable("The model is not available just now. Try again in a moment.") from error
         if response.get("FunctionError"):
-            cause = RuntimeError(payload.decode(errors="replace")[:MAX_CAUSE_CHARACTERS])
-            raise EmbedderUnavailable("The model failed. Try again in a moment.") from cause
+            text = payload.decode(errors="replace")
+            error_class = EmbedderEnded if _is_end(text) else EmbedderUnavailable
+            raise error_class("The model failed. Try again in a moment.") from RuntimeError(text[:MAX_CAUSE_CHARACTERS])
         return json.loads(payload)
+
+
+def _is_end(payload: str) -> bool:
+    """Whether a function's error is the end of its process, and no exception of its code."""
+    try:
+        error = json.loads(payload)
+    except ValueError:
+        return False
+    if not isinstance(error, dict):
+        return False
+    return error.get("errorType") in ENDED_TYPES or TIMED_OUT in str(error.get("errorMessage"))
 
 
 def _result(model: str, result: dict[str, Any]) -> ImageEmbedding | ReadFailure:

@@ -13,6 +13,7 @@ from chalicelib.domain.embeddings import (
 )
 from chalicelib.domain.files import PendingWrite, content_key, md5_matches, new_thumbnail_key
 from chalicelib.domain.index_plan import EmbeddingRequest, EmbeddingResult
+from chalicelib.services.pipeline.embedding_batches import embed_batch
 from chalicelib.services.ports import Catalogue, Embedder, ManagedStorage, Source
 
 
@@ -27,9 +28,18 @@ class EmbeddingService:
         return self.embedder.model_version()
 
     def embed(
-        self, collection: Collection, source: Source, model: str, requests: Sequence[EmbeddingRequest]
+        self,
+        collection: Collection,
+        source: Source,
+        model: str,
+        requests: Sequence[EmbeddingRequest],
+        *,
+        singly: bool = False,
     ) -> Iterator[tuple[EmbeddingRequest, EmbeddingResult]]:
         """Each request with its result, in any order. The same bytes are embedded once in an account and model.
+
+        Args:
+            singly: ask the embedder for one object at a time, because it may have been ended by one of them.
 
         Raises:
             EmbedderUnavailable: the embedder did not answer.
@@ -49,7 +59,7 @@ class EmbeddingService:
                 copies.append((request, originals[content]))
             else:
                 originals[content] = request
-        results = dict(self._embed_objects(collection, source, list(originals.values())))
+        results = dict(self._embed_objects(collection, source, list(originals.values()), singly=singly))
         left: list[EmbeddingRequest] = []
         for request, original in copies:
             result = results[original]
@@ -58,7 +68,7 @@ class EmbeddingService:
             else:
                 left.append(request)
         yield from results.items()
-        yield from self._embed_objects(collection, source, left)
+        yield from self._embed_objects(collection, source, left, singly=singly)
 
     def delete_unused_thumbnails(self, writes: Sequence[PendingWrite], stale: set[str]) -> None:
         """Delete the thumbnails that records have replaced, and those of records that were refused as stale."""
@@ -78,20 +88,19 @@ class EmbeddingService:
         return EmbeddedImage(image.embedding, thumbnail)
 
     def _embed_objects(
-        self, collection: Collection, source: Source, requests: Sequence[EmbeddingRequest]
+        self, collection: Collection, source: Source, requests: Sequence[EmbeddingRequest], *, singly: bool
     ) -> Iterator[tuple[EmbeddingRequest, EmbeddingResult]]:
         if not requests:
             return
         thumbnails = [new_thumbnail_key(request.write.record.uuid) for request in requests]
-        results = self.embedder.embed_objects(
-            [
-                ObjectToEmbed(
-                    source.presigned_get(request.key, seconds=EMBEDDER_URL_SECONDS),
-                    self.storage.thumbnail_upload_url(collection.uuid, thumbnail, seconds=EMBEDDER_URL_SECONDS),
-                )
-                for request, thumbnail in zip(requests, thumbnails, strict=True)
-            ]
-        )
+        objects = [
+            ObjectToEmbed(
+                source.presigned_get(request.key, seconds=EMBEDDER_URL_SECONDS),
+                self.storage.thumbnail_upload_url(collection.uuid, thumbnail, seconds=EMBEDDER_URL_SECONDS),
+            )
+            for request, thumbnail in zip(requests, thumbnails, strict=True)
+        ]
+        results = embed_batch(self.embedder, objects, singly=singly)
         answers = list(zip(requests, results, thumbnails, strict=True))
         unproven = [
             request.key
@@ -99,11 +108,11 @@ class EmbeddingService:
             if isinstance(result, ImageEmbedding) and not md5_matches(result, request.s3_object)
         ]
         # An ETag that is not the MD5 of the bytes proves nothing: the object must still have it after it was read.
-        objects = source.head_objects(unproven) if unproven else {}
+        current = source.head_objects(unproven) if unproven else {}
         for request, result, thumbnail in answers:
             if isinstance(result, ImageEmbedding):
                 is_same = md5_matches(result, request.s3_object) or (
-                    result.size == request.s3_object.size and objects[request.key] == request.s3_object
+                    result.size == request.s3_object.size and current[request.key] == request.s3_object
                 )
                 yield request, EmbeddedImage(result, thumbnail) if is_same else None
             else:

@@ -112,7 +112,7 @@ class Indexer:
         plan = plan_batch(collection, current, records, objects, model, self.now(), embedded)
         allocator = self.quota.allocator(collection)
         plan = replace(plan, writes=tuple(allocator.reserve(plan.writes, model)))
-        plan = self._embed(collection, source, model, plan, allocator)
+        plan = self._embed(collection, source, model, plan, allocator, singly=redelivered)
         if redelivered:
             plan = plan.with_unchanged_rewritten(self.now())
         # The store before the catalogue: a crash in between is repaired by the redelivered message.
@@ -125,13 +125,20 @@ class Indexer:
         return plan.outcomes(stale), plan.recheck | stale
 
     def _embed(
-        self, collection: Collection, source: Source, model: str, plan: IndexPlan, allocator: QuotaAllocator
+        self,
+        collection: Collection,
+        source: Source,
+        model: str,
+        plan: IndexPlan,
+        allocator: QuotaAllocator,
+        *,
+        singly: bool,
     ) -> IndexPlan:
         """Embed the objects that the quota allows; one that is no picture leaves its quota to those that wait."""
         results: list[tuple[EmbeddingRequest, EmbeddingResult]] = []
         allocated, waiting = allocator.allocate(plan.to_embed)
         while allocated:
-            for request, result in self.embeddings.embed(collection, source, model, allocated):
+            for request, result in self.embeddings.embed(collection, source, model, allocated, singly=singly):
                 results.append((request, result))
                 if isinstance(result, ReadFailure) and not result.transient:
                     allocator.refund(request)

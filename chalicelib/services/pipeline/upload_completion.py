@@ -60,6 +60,7 @@ from chalicelib.domain.uploads import (
     UploadState,
     staged_key,
 )
+from chalicelib.services.pipeline.embedding_batches import embed_batch
 from chalicelib.services.pipeline.indexer import Indexer
 from chalicelib.services.ports import Catalogue, Clock, Embedder, ManagedStorage, Queues, QuotaLedger
 
@@ -204,7 +205,7 @@ class UploadCompletion:
         thumbnail = new_thumbnail_key(file_uuid(upload.collection, upload.key))
         thumbnail_url = self.storage.thumbnail_upload_url(upload.collection, thumbnail, seconds=EMBEDDER_URL_SECONDS)
         source_url = self.storage.presigned_get(upload.area, upload.staged_key, seconds=EMBEDDER_URL_SECONDS)
-        (result,) = self.embedder.embed_objects([ObjectToEmbed(source_url, thumbnail_url)])
+        (result,) = embed_batch(self.embedder, [ObjectToEmbed(source_url, thumbnail_url)])
         return result, thumbnail
 
     def _store(self, upload: Upload, lock: FileLock, image: EmbeddedImage | None, *, polled: bool) -> Upload | None:
