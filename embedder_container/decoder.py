@@ -1,6 +1,7 @@
 """The process that opens untrusted files: `python -m embedder_container.decoder CONFIG`, started by `decoder_pool`.
 
-It has no credentials, cannot write a file or start a process, and ends when its time, its memory or its parent ends.
+It has no credentials. `confinement` keeps it from opening a file or a socket, from starting a process and from looking
+into another one, and says where the system lacks a wall. It ends when its time, its memory or its parent ends.
 It reads requests from its input and writes replies to its output; `decoder_protocol` describes the frames.
 """
 
@@ -10,33 +11,41 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import IO, Any
 
+from embedder_container import confinement, images, limits, transforms
 from embedder_container import decoder_protocol as protocol
-from embedder_container import images, limits, transforms
 from embedder_container.errors import Code, ItemError
 from embedder_container.models import PreprocessingConfig
 
-# Seconds of processor time, far beyond what DECODES_PER_PROCESS ordinary images take: the parent ends a slow decode,
-# and this limit counts only if the parent is stopped.
+# Of the whole process, far beyond what DECODES_PER_PROCESS ordinary images take.
 MAX_PROCESSOR_SECONDS = 3600
 
 
-def serve(config: PreprocessingConfig, requests: IO[bytes], replies: IO[bytes]) -> None:
-    """Reply to requests until the input ends."""
+def serve(
+    config: PreprocessingConfig,
+    requests: IO[bytes],
+    replies: IO[bytes],
+    *,
+    missing_walls: Sequence[str] = (),
+    begin: Callable[[], None] = lambda: None,
+) -> None:
+    """Reply to requests until the input ends; `begin` is called before each image."""
 
-    def wait_for_permission(pixels: int) -> None:
-        if pixels > limits.LARGE_PIXELS:
-            replies.write(protocol.LARGE_IMAGE)
+    def wait_for_permission(memory_bytes: int) -> None:
+        if memory_bytes > limits.SMALL_DECODE_BYTES:
+            replies.write(protocol.LARGE_IMAGE + protocol.MEMORY.pack(memory_bytes))
             replies.flush()
             if not requests.read(len(protocol.PERMISSION)):
                 sys.exit(0)
 
-    replies.write(protocol.READY)
+    walls = "; ".join(missing_walls).encode()
+    replies.write(protocol.READY + protocol.WALLS.pack(len(walls)) + walls)
     replies.flush()
     while header := requests.read(protocol.REQUEST_HEADER.size):
         needs_thumbnail, length = protocol.REQUEST_HEADER.unpack(header)
+        begin()
         properties, square, thumbnail = _decode(config, requests.read(length), needs_thumbnail, wait_for_permission)
         body = json.dumps(properties).encode()
         replies.write(protocol.REPLY + protocol.REPLY_HEADER.pack(len(body), len(square), len(thumbnail)))
@@ -75,13 +84,21 @@ def _limit_resources() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (MAX_PROCESSOR_SECONDS, MAX_PROCESSOR_SECONDS))
 
 
+def _limit_processor_seconds() -> None:
+    """Have the system end this process, by SIGXCPU, when the next image has taken its time of a processor."""
+    end = int(time.process_time()) + limits.DECODE_PROCESSOR_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (min(end, MAX_PROCESSOR_SECONDS), MAX_PROCESSOR_SECONDS))
+
+
 def main() -> None:
     config = PreprocessingConfig.from_json(sys.argv[1])
     # Replies get a descriptor of their own, so that a library that prints cannot break a frame.
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    images.load_plugins()
     _limit_resources()
-    serve(config, sys.stdin.buffer, replies)
+    missing = confinement.confine()
+    serve(config, sys.stdin.buffer, replies, missing_walls=missing, begin=_limit_processor_seconds)
 
 
 if __name__ == "__main__":

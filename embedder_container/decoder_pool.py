@@ -6,14 +6,18 @@ A codec that crashes, loops or allocates without end cannot be stopped within a 
 import fcntl
 import json
 import logging
+import math
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +27,8 @@ from numpy.typing import NDArray
 # Not `decoder`: it would bring Pillow into this process, which never needs it.
 from embedder_container import decoder_protocol as protocol
 from embedder_container import limits
-from embedder_container.errors import Code, ItemError
+from embedder_container.decode_memory import DecodeMemory
+from embedder_container.errors import Code, ItemError, postponed
 from embedder_container.models import PreprocessingConfig
 from embedder_container.tensors import normalise
 
@@ -34,6 +39,12 @@ PIPE_BYTES = 1024 * 1024
 DECODER_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
 
 logger = logging.getLogger(__name__)
+
+
+@cache
+def _warn_of_missing_walls(walls: str) -> None:
+    """Say it once: all decoder processes of one system have the same walls."""
+    logger.warning("decoder processes are confined without: %s", walls)
 
 
 @dataclass(frozen=True)
@@ -57,14 +68,24 @@ class _DecoderNotStarted(_DecoderEnded):
 
 
 class DecoderPool:
-    """One decoder process for each image that may be decoded at a time; each starts when it is first needed."""
+    """One decoder process for each image that may be decoded at a time; each starts when it is first needed.
 
-    def __init__(self, config: PreprocessingConfig, processes: int, seconds: float = limits.DECODE_SECONDS) -> None:
+    Args:
+        seconds: of the clock, that a decode may take.
+        memory: that large images share; without it there is room for the largest one.
+    """
+
+    def __init__(
+        self,
+        config: PreprocessingConfig,
+        processes: int,
+        seconds: float = limits.DECODE_SECONDS,
+        memory: DecodeMemory | None = None,
+    ) -> None:
         self._idle: queue.LifoQueue[_Decoder] = queue.LifoQueue()
-        # Two images at the limit would not fit into the function's memory.
-        large_image = threading.Lock()
+        memory = memory or DecodeMemory(limits.FUNCTION_MEMORY_MB * 1024**2, 0, processes)
         for _ in range(processes):
-            self._idle.put(_Decoder(config, seconds, large_image))
+            self._idle.put(_Decoder(config, seconds, memory))
 
     def start(self, images: int) -> None:
         """Start the processes for this many images without waiting, so that they start while the model loads."""
@@ -78,22 +99,25 @@ class DecoderPool:
             for decoder in decoders:
                 decoder.stop()
 
-    def decode(self, data: bytes, *, thumbnail: bool) -> PreparedImage:
+    def decode(self, data: bytes, *, thumbnail: bool, deadline: float = math.inf) -> PreparedImage:
         """Decode an image.
 
+        Args:
+            deadline: on the monotonic clock, until which the invocation may work.
+
         Raises:
-            ItemError: the image is at fault.
+            ItemError: the image is at fault; or POSTPONED, if the deadline came first.
             RuntimeError: no decoder starts here, which is no image's fault.
         """
         decoder = self._idle.get()
         try:
             try:
-                return decoder.decode(data, thumbnail=thumbnail)
+                return decoder.decode(data, thumbnail, deadline)
             except _DecoderEnded:
                 # The system may have been short of memory, and this image is not to blame: try once more.
                 logger.warning("a decoder process ended; its picture is tried once more")
             try:
-                return decoder.decode(data, thumbnail=thumbnail)
+                return decoder.decode(data, thumbnail, deadline)
             except _DecoderNotStarted:
                 raise RuntimeError("no decoder process starts") from None
             except _DecoderEnded:
@@ -117,10 +141,10 @@ class DecoderPool:
 class _Decoder:
     """One decoder process; a new one replaces it after a failure and after DECODES_PER_PROCESS images."""
 
-    def __init__(self, config: PreprocessingConfig, seconds: float, large_image: threading.Lock) -> None:
+    def __init__(self, config: PreprocessingConfig, seconds: float, memory: DecodeMemory) -> None:
         self._config = config
         self._seconds = seconds
-        self._large_image = large_image
+        self._memory = memory
         self._process: subprocess.Popen[bytes] | None = None
         self._decodes_left = 0
         self._is_ready = False
@@ -156,20 +180,22 @@ class _Decoder:
                 pass
             process.wait()
 
-    def decode(self, data: bytes, *, thumbnail: bool) -> PreparedImage:
+    def decode(self, data: bytes, thumbnail: bool, deadline: float) -> PreparedImage:
         """Decode one image.
 
         Raises:
-            ItemError: as `images.decode` does, and TOO_COSTLY when the time is over.
+            ItemError: as `images.decode` does, TOO_COSTLY when its time is over, and POSTPONED at the deadline.
             _DecoderEnded: the process ended by itself.
         """
+        if time.monotonic() > deadline:
+            raise postponed()
         if self._decodes_left <= 0:
             self.stop()
         self.start()
         self._decodes_left -= 1
         try:
-            self._wait_until_ready()
-            properties, square, jpeg = self._exchange(data, thumbnail)
+            self._wait_until_ready(deadline)
+            properties, square, jpeg = self._exchange(data, thumbnail, deadline)
         except BaseException:
             self.stop()  # it may still reply to this request, and the next one must not read that reply
             raise
@@ -181,17 +207,23 @@ class _Decoder:
         pixels = normalise(np.frombuffer(square, np.uint8).reshape(side, side, 3), self._config)
         return PreparedImage(pixels, jpeg, **properties)
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, deadline: float) -> None:
         """Wait for a new process, which may take seconds on a busy machine: that time is not the image's."""
         if not self._is_ready:
             assert self._process is not None
             assert self._process.stdout is not None
-            with self._time_limit(limits.DECODER_START_SECONDS, self._process):
+            seconds = limits.DECODER_START_SECONDS
+            slow_start = RuntimeError(f"a decoder process takes longer than {seconds:g} s to start")
+            with self._time_limit(seconds, slow_start, deadline):
                 if not self._process.stdout.read(len(protocol.READY)):
                     raise _DecoderNotStarted
+                (length,) = protocol.WALLS.unpack(self._process.stdout.read(protocol.WALLS.size))
+                walls = self._process.stdout.read(length).decode()
             self._is_ready = True
+            if walls:
+                _warn_of_missing_walls(walls)
 
-    def _exchange(self, data: bytes, thumbnail: bool) -> tuple[dict[str, Any], bytes, bytes]:
+    def _exchange(self, data: bytes, thumbnail: bool, deadline: float) -> tuple[dict[str, Any], bytes, bytes]:
         """Send a request and return the JSON, the square and the thumbnail of its reply."""
         assert self._process is not None
         requests, replies = self._process.stdin, self._process.stdout
@@ -204,24 +236,39 @@ class _Decoder:
                 raise _DecoderEnded
             return received
 
-        with self._time_limit(self._seconds, self._process):
+        def read_reply() -> tuple[dict[str, Any], bytes, bytes]:
+            lengths = protocol.REPLY_HEADER.unpack(read(protocol.REPLY_HEADER.size))
+            body, square, jpeg = (read(length) for length in lengths)
+            return json.loads(body), square, jpeg
+
+        too_costly = ItemError(Code.TOO_COSTLY, f"decoding the picture takes longer than {self._seconds:g} s")
+        with self._time_limit(self._seconds, too_costly, deadline):
             requests.write(protocol.REQUEST_HEADER.pack(thumbnail, len(data)))
             requests.write(data)
             requests.flush()
-            is_large = read(1) == protocol.LARGE_IMAGE
-        # The wait for another large image does not count as this one's time.
-        with self._large_image if is_large else nullcontext(), self._time_limit(self._seconds, self._process):
-            if is_large:
-                requests.write(protocol.PERMISSION)
-                requests.flush()
-                read(len(protocol.REPLY))
-            lengths = protocol.REPLY_HEADER.unpack(read(protocol.REPLY_HEADER.size))
-            body, square, jpeg = (read(length) for length in lengths)
-        return json.loads(body), square, jpeg
+            if read(1) != protocol.LARGE_IMAGE:
+                return read_reply()
+            (needed,) = protocol.MEMORY.unpack(read(protocol.MEMORY.size))
+        # The wait for memory does not count as this image's time.
+        with self._memory.reserve(needed, deadline), self._time_limit(self._seconds, too_costly, deadline):
+            requests.write(protocol.PERMISSION)
+            requests.flush()
+            read(len(protocol.REPLY))
+            return read_reply()
 
     @contextmanager
-    def _time_limit(self, seconds: float, process: "subprocess.Popen[bytes]") -> Iterator[None]:
-        """End the process after this many seconds; raises TOO_COSTLY then, and _DecoderEnded if it ended by itself."""
+    def _time_limit(self, seconds: float, failure: Exception, deadline: float) -> Iterator[None]:
+        """End the process after this many seconds and raise `failure`, or at the deadline and raise POSTPONED.
+
+        Raises:
+            ItemError: TOO_COSTLY, too, if the process has used up its image's time of a processor.
+            _DecoderEnded: it ended by itself.
+        """
+        process = self._process
+        assert process is not None
+        left = deadline - time.monotonic()
+        if left < seconds:
+            seconds, failure = max(0.0, left), postponed()
         expired = threading.Event()
 
         def end() -> None:
@@ -235,7 +282,10 @@ class _Decoder:
             yield
         except (OSError, _DecoderEnded) as error:
             if expired.is_set():
-                message = f"decoding the picture takes longer than {seconds:g} s"
+                raise failure from None
+            if process.wait() == -signal.SIGXCPU:
+                seconds = limits.DECODE_PROCESSOR_SECONDS
+                message = f"decoding the picture takes longer than {seconds} s of a processor"
                 raise ItemError(Code.TOO_COSTLY, message) from None
             if isinstance(error, _DecoderEnded):
                 raise

@@ -1,9 +1,9 @@
 """The frames that the embedder and a decoder process exchange over the process's pipes.
 
-The decoder writes READY once it has started. For each image follow:
+The decoder writes READY once it has started, `<H` and a text: the walls that it lacks. For each image follow:
 
     request   `<?I`: whether a thumbnail is needed, length of the file; the bytes of the file
-    question  `?`, only before a large image is decoded: the decoder waits for PERMISSION
+    question  `?`, `<Q`: bytes of memory; only before a large image is decoded: the decoder waits for PERMISSION
     reply     `!`, `<III`: lengths of the JSON, the square (RGB) and the thumbnail (JPEG); then these three
 
 The JSON is `{"width", "height", "format", "seconds"}`, or `{"error": {"code", "message"}}`, or `{"defect": TRACEBACK}`.
@@ -16,4 +16,6 @@ import struct
 
 REQUEST_HEADER = struct.Struct("<?I")
 REPLY_HEADER = struct.Struct("<III")
+WALLS = struct.Struct("<H")
+MEMORY = struct.Struct("<Q")
 READY, LARGE_IMAGE, PERMISSION, REPLY = b".", b"?", b"+", b"!"

@@ -57,23 +57,28 @@ class Embedder:
             self.model.load_text()
         return [capture_item_error(partial(self._embed_text, text, timings)) for text in texts]
 
-    def embed_image(self, data: bytes, timings: Timings) -> Result:
-        """Return one image's `vector`, `size` (bytes), `md5`, `width`, `height` and `format`; or its error."""
+    def embed_image(self, data: bytes, timings: Timings, deadline: float = math.inf) -> Result:
+        """Return one image's `vector`, `size` (bytes), `md5`, `width`, `height` and `format`; or its error.
+
+        `deadline`, on the monotonic clock: nothing begins after it, and what is left is POSTPONED.
+        """
         self._decoders.start(1)
         with timings.phase("load"):
             self.model.load_vision()
-        task = ImageTask(data=data)
+        task = ImageTask(data=data, deadline=deadline)
         with self._free_processors:
             task.run_step(partial(self._decode, task, timings))
             self._run_model([task], timings)
         return task.result
 
-    def embed_objects(self, objects: Sequence[ObjectToEmbed], timings: Timings) -> list[Result]:
+    def embed_objects(
+        self, objects: Sequence[ObjectToEmbed], timings: Timings, deadline: float = math.inf
+    ) -> list[Result]:
         """Return one result per object, in order, as `embed_image` does; thumbnails are uploaded meanwhile."""
         if not objects:
             return []
         self._decoders.start(len(objects))
-        tasks = [ImageTask(source.url, source.thumbnail_url) for source in objects]
+        tasks = [ImageTask(source.url, source.thumbnail_url, deadline=deadline) for source in objects]
         with (
             ThreadPoolExecutor(CONCURRENT_TRANSFERS, thread_name_prefix="download") as downloads,
             ThreadPoolExecutor(CONCURRENT_TRANSFERS, thread_name_prefix="upload") as uploads,
@@ -111,9 +116,16 @@ class Embedder:
 
     def _download(self, task: ImageTask, timings: Timings) -> ImageTask:
         def download() -> Result:
+            task.check_time()
             with timings.phase("download"):
                 too_large = ItemError(Code.TOO_LARGE, TOO_LARGE_MESSAGE)
-                task.data = self._transfers.download(task.url, MAX_FILE_BYTES, too_large, refuse_start)
+                try:
+                    task.data = self._transfers.download(
+                        task.url, MAX_FILE_BYTES, too_large, refuse_start, task.deadline
+                    )
+                except ItemError:
+                    task.check_time()  # after the deadline it says nothing about the source
+                    raise
             return {}
 
         task.run_step(download)
@@ -121,7 +133,7 @@ class Embedder:
 
     def _decode(self, task: ImageTask, timings: Timings) -> Result:
         data, task.data = task.data, b""  # frees the file: from here on only the tensor is needed
-        prepared = self._decoders.decode(data, thumbnail=task.thumbnail_url is not None)
+        prepared = self._decoders.decode(data, thumbnail=task.thumbnail_url is not None, deadline=task.deadline)
         task.pixels, task.thumbnail = prepared.pixels, prepared.thumbnail
         for phase, seconds in prepared.seconds.items():
             timings.add(phase, seconds)
@@ -153,6 +165,7 @@ class Embedder:
 
     def _upload(self, task: ImageTask, timings: Timings) -> Result:
         assert task.thumbnail_url is not None
+        task.check_time()
         with timings.phase("upload"):
             self._transfers.upload(task.thumbnail_url, task.thumbnail)
         return {}

@@ -26,10 +26,11 @@ class Code(StrEnum):
     # Transient: a later try may succeed.
     SOURCE_UNAVAILABLE = "source_unavailable"
     THUMBNAIL_FAILED = "thumbnail_failed"
+    POSTPONED = "postponed"
     INTERNAL = "internal"
 
 
-TRANSIENT = frozenset({Code.SOURCE_UNAVAILABLE, Code.THUMBNAIL_FAILED, Code.INTERNAL})
+TRANSIENT = frozenset({Code.SOURCE_UNAVAILABLE, Code.THUMBNAIL_FAILED, Code.POSTPONED, Code.INTERNAL})
 
 
 class ItemError(Exception):
@@ -44,3 +45,8 @@ class ItemError(Exception):
     def transient(self) -> bool:
         """Whether the same item may succeed when it is tried again, unchanged."""
         return self.code in TRANSIENT
+
+
+def postponed() -> ItemError:
+    """Return the error of an item for which the invocation has no time left."""
+    return ItemError(Code.POSTPONED, "the embedder had no time left for this item")

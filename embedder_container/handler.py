@@ -17,6 +17,8 @@ import base64
 import binascii
 import functools
 import json
+import logging
+import math
 import os
 import time
 from collections import Counter
@@ -24,6 +26,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from embedder_container import confinement, limits
+from embedder_container.decode_memory import DecodeMemory
 from embedder_container.decoder_pool import DecoderPool
 from embedder_container.embedder import Embedder
 from embedder_container.inference import Model
@@ -32,17 +36,26 @@ from embedder_container.settings import Settings
 from embedder_container.tasks import ObjectToEmbed, Result, Timings
 from embedder_container.transfer import Transfers
 
+logger = logging.getLogger(__name__)
+
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """Handle one invocation; the module's docstring has the shapes of event and response."""
-    return handle_event(event, _embedder(), request_id=getattr(context, "aws_request_id", None))
+    milliseconds_left = getattr(context, "get_remaining_time_in_millis", lambda: math.inf)
+    deadline = time.monotonic() + milliseconds_left() / 1e3 - limits.RESERVED_SECONDS
+    return handle_event(event, _embedder(), getattr(context, "aws_request_id", None), deadline)
 
 
-def handle_event(event: Any, embedder: Embedder, request_id: str | None = None) -> dict[str, Any]:
-    """Handle one event with the given embedder, and log one line of JSON about it."""
+def handle_event(
+    event: Any, embedder: Embedder, request_id: str | None = None, deadline: float = math.inf
+) -> dict[str, Any]:
+    """Handle one event with the given embedder, and log one line of JSON about it.
+
+    Images that are not embedded at the deadline (monotonic clock) are POSTPONED, which is a transient error.
+    """
     start = time.perf_counter()
     timings = Timings()
-    op, results = _dispatch(event, embedder, timings)
+    op, results = _dispatch(event, embedder, timings, deadline)
     total = {"total_ms": round((time.perf_counter() - start) * 1e3, 3)}
     milliseconds = {"inference_ms": 0.0} | timings.milliseconds() | total
     codes = Counter(result["error"]["code"] for result in results if "error" in result)
@@ -75,13 +88,19 @@ def create_embedder(description: ModelDescription, settings: Settings) -> Embedd
     """Create the embedder of a model; nothing heavy loads yet."""
     if settings.full_decode:
         description = replace(description, image=replace(description.image, full_decode=True))
-    model, decoders = Model(description, settings.threads), DecoderPool(description.image, settings.threads)
+    model = Model(description, settings.threads)
+    memory = DecodeMemory(settings.memory_mb * 1024**2, model.memory_bytes, settings.threads)
+    decoders = DecoderPool(description.image, settings.threads, memory=memory)
     return Embedder(model, Transfers(settings.endpoint), decoders, settings.threads)
 
 
 @functools.cache
 def _embedder() -> Embedder:
     """Return the process's embedder, created at the first event and kept while the Lambda is warm."""
+    try:
+        confinement.forbid_inspection()
+    except OSError as error:
+        logger.warning("other processes of this user may inspect the embedder: %s", error)
     return embedder_from_settings(Settings.from_environ(os.environ))
 
 
@@ -91,7 +110,7 @@ def _warm_if_provisioned(environ: Mapping[str, str]) -> None:
         handler({"op": "warm"}, None)
 
 
-def _dispatch(event: Any, embedder: Embedder, timings: Timings) -> tuple[str, list[Result]]:
+def _dispatch(event: Any, embedder: Embedder, timings: Timings, deadline: float) -> tuple[str, list[Result]]:
     """Return the event's op and the results of its items."""
     if not isinstance(event, dict):
         raise ValueError("the event must be an object with an 'op'")
@@ -99,9 +118,9 @@ def _dispatch(event: Any, embedder: Embedder, timings: Timings) -> tuple[str, li
         case "embed_texts" as op:
             return op, embedder.embed_texts(_parse_texts(event), timings)
         case "embed_image" as op:
-            return op, [embedder.embed_image(_parse_image(event), timings)]
+            return op, [embedder.embed_image(_parse_image(event), timings, deadline)]
         case "embed_objects" as op:
-            return op, embedder.embed_objects(_parse_objects(event), timings)
+            return op, embedder.embed_objects(_parse_objects(event), timings, deadline)
         case "describe" as op:
             return op, []
         case "warm" as op:

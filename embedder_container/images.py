@@ -4,6 +4,7 @@ A change here that changes pixels raises `DECODE_VERSION`. A codec may crash or 
 which runs in a process of its own, may call `decode` on an untrusted file.
 """
 
+import codecs
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
     Image,
+    ImageColor,  # noqa: F401 - see load_plugins
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -36,7 +39,15 @@ from embedder_container.readers.webp import WebpPicture
 
 # Pillow's own guard, set to the same limit: `_check_size` refuses what it only warns of.
 Image.MAX_IMAGE_PIXELS = limits.MAX_PIXELS
-_PLUGINS = (BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
+_PLUGINS = (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 _READERS: dict[str, type[EncodedPicture]] = {
     "JPEG": JpegPicture,
     "PNG": PngPicture,
@@ -57,6 +68,8 @@ UPRIGHT_TRANSPOSITIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Of Pillow's modes in memory; all others take four.
+_PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}
 SIDE_SWAPPING_ORIENTATIONS = (5, 6, 7, 8)
 
 
@@ -73,6 +86,14 @@ class DecodedImage:
     height: int
 
 
+def load_plugins() -> None:
+    """Load all that a decode may need: a confined process can load nothing."""
+    Image.preinit()
+    for name in ("utf-16", "latin-1", "ascii"):
+        codecs.lookup(name)
+    heif.load_plugins()
+
+
 def decode(data: bytes, shortest: int = 0, wait_for_memory: Callable[[int], object] = lambda _: None) -> DecodedImage:
     """Decode the first frame of an image.
 
@@ -80,7 +101,7 @@ def decode(data: bytes, shortest: int = 0, wait_for_memory: Callable[[int], obje
         data: the bytes of the file.
         shortest: the length that the caller needs of the shorter side; a large JPEG is then decoded at 1/2, 1/4 or 1/8,
             no smaller than REDUCED_DECODE_MARGIN times that. 0 decodes at full size.
-        wait_for_memory: called with the number of pixels before they are allocated; returns when they may be.
+        wait_for_memory: called with about how many bytes will be allocated, before they are; returns when they may be.
 
     Raises:
         ItemError: the file is not an image, is broken or exceeds a limit.
@@ -123,7 +144,7 @@ def _decode(picture: EncodedPicture, shortest: int, wait_for_memory: Callable[[i
             _check_size(width, height)
             if shortest:
                 _reduce(image, shortest)
-            wait_for_memory(image.width * image.height)
+            wait_for_memory(_memory_bytes(picture, image))
             loaded, alpha = picture.load(image)
             upright = flatten(loaded, alpha, picture.colours)
     except ItemError:
@@ -167,6 +188,23 @@ def _reduce(image: Image.Image, shortest: int) -> None:
     if scale > 1 and image.format == "JPEG":
         # The decoder takes the largest of 8, 4 and 2 that leaves at least this.
         image.draft(None, (image.width // scale, image.height // scale))
+
+
+def _memory_bytes(picture: EncodedPicture, image: Image.Image) -> int:
+    """Return about how many bytes decoding takes at its peak: the codec's own, the image and its copies.
+
+    `make stress SUITE=pictures` measures them beside what is stated here.
+    """
+    pixel = _PIXEL_BYTES.get(image.mode, 4)
+    if image.mode != "RGB":
+        pixel += 4  # converted
+    if image.mode.startswith(("I", "F")):
+        pixel += 1  # in 8 bits first
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        pixel += 5  # a white ground and the mask
+    if picture.orientation in UPRIGHT_TRANSPOSITIONS:
+        pixel = max(pixel, 8)  # turned, after the others are gone
+    return limits.DECODER_BYTES + picture.codec_bytes(image) + pixel * image.width * image.height
 
 
 def _check_size(width: int, height: int) -> None:

@@ -50,6 +50,16 @@ class Model:
         self._text: Session | None = None
         self._tokenizer: Any = None
 
+    @property
+    def memory_bytes(self) -> int:
+        """About how much memory both encoders take: a fifth more than their files (docs/embedder.md)."""
+        size = 0
+        for encoder in ("vision", "text"):
+            optimised = list(self.description.folder.glob(f"{encoder}{OPTIMISED_SUFFIX}*"))
+            files = optimised or [self.description.path(f"{encoder}.onnx")]
+            size += sum(file.stat().st_size for file in files if file.exists())
+        return size * 6 // 5
+
     def load_vision(self) -> Session:
         """Return the vision session, loaded once (0.1 s for `lite`)."""
         with self._load_lock:

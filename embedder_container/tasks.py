@@ -1,6 +1,7 @@
 """One image on its way through the embedder: its steps, its result or its own error; and the time of each phase."""
 
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_container.errors import Code, ItemError
+from embedder_container.errors import Code, ItemError, postponed
 
 Result = dict[str, Any]
 
@@ -55,12 +56,15 @@ class Timings:
 
 
 class ImageTask:
-    """One image to embed. After a step has failed, the following steps are skipped."""
+    """One image to embed, until `deadline` (monotonic clock). After a step has failed, the following are skipped."""
 
-    def __init__(self, url: str = "", thumbnail_url: str | None = None, data: bytes = b"") -> None:
+    def __init__(
+        self, url: str = "", thumbnail_url: str | None = None, data: bytes = b"", deadline: float = math.inf
+    ) -> None:
         self.url = url
         self.thumbnail_url = thumbnail_url
         self.data = data
+        self.deadline = deadline
         self.pixels: NDArray[np.float32] | None = None
         self.thumbnail = b""
         self.result: Result = {}
@@ -70,6 +74,11 @@ class ImageTask:
         if "error" not in self.result:
             fields = capture_item_error(step)
             self.result = fields if "error" in fields else self.result | fields
+
+    def check_time(self) -> None:
+        """Raise ItemError (POSTPONED) after the deadline."""
+        if time.monotonic() > self.deadline:
+            raise postponed()
 
 
 def capture_item_error(step: Callable[[], Result]) -> Result:

@@ -2,6 +2,7 @@
 
 import http
 import http.client
+import math
 import re
 import ssl
 import time
@@ -63,19 +64,25 @@ class Transfers:
         self._transfer_seconds = transfer_seconds
 
     def download(
-        self, url: str, max_bytes: int, too_large: ItemError, refuse_start: Callable[[bytes], None] = lambda _: None
+        self,
+        url: str,
+        max_bytes: int,
+        too_large: ItemError,
+        refuse_start: Callable[[bytes], None] = lambda _: None,
+        deadline: float = math.inf,
     ) -> bytes:
         """Return the bytes behind a URL: its first ones by a request of their own, then the rest if there is one.
 
         Args:
             refuse_start: raises ItemError for a file whose first bytes say that the rest is of no use.
+            deadline: on the monotonic clock; the source is `source_unavailable` then.
 
         Raises:
             ItemError: `source_…`; what `refuse_start` raises; or `too_large` as soon as the file is known to have more
                 than `max_bytes`.
         """
         self._check(url)
-        deadline = time.monotonic() + self._transfer_seconds
+        deadline = min(deadline, time.monotonic() + self._transfer_seconds)
         try:
             start, total, etag = self._read_start(url, max_bytes, too_large, deadline)
             refuse_start(start)

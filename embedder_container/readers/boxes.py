@@ -60,6 +60,24 @@ class ItemFile:
             ]
         return items
 
+    def coded_pixels(self) -> int:
+        """Return the pixels of all items that the primary picture is made of, each as often as it is named."""
+        pixels: dict[int, int] = {}
+
+        def count(item: int, levels: int) -> int:
+            if item not in pixels:
+                pixels[item] = 0  # of an item that is a part of itself
+                if levels and self.types.get(item) in DERIVED_TYPES:
+                    pixels[item] = sum(count(part, levels - 1) for part in self.parts.get(item, []))
+                else:
+                    size = next((body for name, body in self.item_properties(item) if name == b"ispe"), b"")
+                    if len(size) >= 12:
+                        width, height = struct.unpack_from(">II", size, 4)
+                        pixels[item] = width * height
+            return pixels[item]
+
+        return count(self.primary, 4)
+
     def codec(self) -> str:
         """Return the type of the items that have the primary picture's pixels; empty if that is not known."""
         coded = self.coded_items()

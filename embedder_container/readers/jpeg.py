@@ -11,7 +11,14 @@ from embedder_container import limits
 from embedder_container.colours import Colours
 from embedder_container.errors import Code, ItemError
 from embedder_container.readers import exif
-from embedder_container.readers.picture import EncodedPicture, JoinedFile, cut_short, damaged, unsupported
+from embedder_container.readers.picture import (
+    EncodedPicture,
+    JoinedFile,
+    check_parts,
+    cut_short,
+    damaged,
+    unsupported,
+)
 
 START, END = b"\xff\xd8", b"\xff\xd9"
 _SOS, _APP0, _APP1, _APP2, _APP14, _COMMENT = 0xDA, 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
@@ -30,6 +37,8 @@ _FRAMES = {
 _READ_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 # Markers without a length: restarts, TEM, and 0 and 255, which are no markers.
 _ALONE = frozenset({0x00, 0x01, 0xD8, 0xFF, *range(0xD0, 0xD8)})
+# In compressed data: a byte FF of the data is followed by 00, and restarts are a part of their scan.
+_NEXT_SEGMENT = re.compile(rb"\xff+[^\xff\x00\x01\xd0-\xd7]", re.DOTALL)
 _NEXT_MARKER = re.compile(rb"\xff+[^\xff]", re.DOTALL)
 # What stands in for bytes that are missing. A picture that depends on them differs between the two: the first bits are
 # zeros (libjpeg's own filling) and ones.
@@ -43,8 +52,9 @@ class JpegPicture(EncodedPicture):
     def __init__(self, data: bytes) -> None:
         kept, profile_parts, exif_block = [START], [], b""
         self._frame, frame_body = 0, b""
-        position, scan = 2, None
+        position, scan, segments = 2, None, 0
         while scan is None:
+            check_parts(segments := segments + 1)
             found = _NEXT_MARKER.search(data, position)
             if found is None:
                 break
@@ -78,6 +88,8 @@ class JpegPicture(EncodedPicture):
         super().__init__(data)
         self._head, self._scan = b"".join(kept), scan
         self._components: tuple[int, ...] = tuple(frame_body[6::3])
+        self.size = (int.from_bytes(frame_body[3:5], "big"), int.from_bytes(frame_body[1:3], "big"))
+        self._samples = _samples(frame_body)
         self.orientation = exif.orientation(exif_block)
         self.colours = Colours(profile=_joined(profile_parts))
 
@@ -86,9 +98,17 @@ class JpegPicture(EncodedPicture):
         return self._frame in _PROGRESSIVE
 
     def open(self) -> Image.Image:
-        if self.is_progressive and self.data.count(b"\xff\xda", self._scan) > limits.MAX_JPEG_SCANS:
-            raise ItemError(Code.TOO_COSTLY, f"the picture has more than {limits.MAX_JPEG_SCANS} scans")
+        self._coded_samples, self._is_ended = self._read_scans()
+        if self._coded_samples > limits.MAX_JPEG_SAMPLES:
+            raise ItemError(Code.TOO_COSTLY, "the picture has too many scans for its size")
         return super().open()
+
+    def codec_bytes(self, image: Image.Image) -> int:
+        # libjpeg keeps the coefficients of all scans, at full size.
+        coefficients = 2 * sum(self._samples.values()) if self._coded_samples else 0
+        # Where the end is missing, two images of full size are compared.
+        compared = 0 if self._is_ended else 2 * 4 * self.size[0] * self.size[1]
+        return super().codec_bytes(image) + coefficients + compared
 
     def file(self) -> Any:
         return JoinedFile(self._head, self.data, self._scan)
@@ -113,6 +133,33 @@ class JpegPicture(EncodedPicture):
             return cut_short("its data ends before its last scan is complete")
         return damaged("its compressed data cannot be decoded")
 
+    def _read_scans(self) -> tuple[int, bool]:
+        """Return how many samples all scans together go over, and whether the end marker is there.
+
+        libjpeg decodes one scan with all components as it comes, which is no sample here. It goes over all samples of
+        a component with each of its other scans, even if a scan has no data.
+        """
+        samples, scans, position, segments = 0, 0, self._scan, 0
+        while found := _NEXT_SEGMENT.search(self.data, position):
+            check_parts(segments := segments + 1)
+            marker, position = self.data[found.end() - 1], found.end()
+            if marker == 0xD9:
+                return samples, True
+            length = int.from_bytes(self.data[position : position + 2], "big")
+            if marker == _SOS:
+                components = (
+                    self.data[position + 3 : position + 3 + 2 * self.data[position + 2] : 2] if length > 2 else b""
+                )
+                if not (scans or self.is_progressive) and len(components) == len(self._components):
+                    # Whatever follows is not read.
+                    return 0, self.data.find(END, position) >= 0
+                scans += 1
+                samples += sum(self._samples.get(component, 0) for component in components)
+                if scans > limits.MAX_JPEG_SCANS:
+                    raise ItemError(Code.TOO_COSTLY, f"the picture has more than {limits.MAX_JPEG_SCANS} scans")
+            position += length
+        return samples, False
+
     def _completed(self) -> bytes:
         """Return the stream with an end marker, if the picture depends on nothing that is missing.
 
@@ -134,6 +181,8 @@ class JpegPicture(EncodedPicture):
             candidates.append(stream + b"\0")  # a data byte FF is followed by 00
         if 0 < zeros <= 2:
             candidates.append(whole)
+        if 2 * len(candidates) * self._coded_samples > limits.MAX_JPEG_SAMPLES:
+            raise cut_short("its end marker is missing, and it has too many scans to tell what else is")
         first_row = 0
         for candidate in candidates:
             height, row = _first_difference(candidate)
@@ -170,6 +219,17 @@ class JpegPicture(EncodedPicture):
                 first, last, bits = rest[2 * count :]
                 headers.append((rest[0 : 2 * count : 2], first, last, bits & 15))
         return headers
+
+
+def _samples(frame_body: bytes) -> dict[int, int]:
+    """Return how many samples each component has."""
+    height, width = struct.unpack_from(">HH", frame_body, 1)
+    parts = [
+        (frame_body[at], frame_body[at + 1] >> 4, frame_body[at + 1] & 15) for at in range(6, len(frame_body) - 2, 3)
+    ]
+    widest = max((across for _, across, _ in parts), default=1) or 1
+    highest = max((down for _, _, down in parts), default=1) or 1
+    return {component: width * across * height * down // (widest * highest) for component, across, down in parts}
 
 
 def _is_metadata(marker: int, body: bytes) -> bool:

@@ -28,9 +28,6 @@ class Jpeg2000Picture(EncodedPicture):
             raise cut_short("it ends inside its header") from None
 
     def open(self) -> Image.Image:
-        # Loaded with the first file that needs it.
-        from PIL import Jpeg2KImagePlugin  # noqa: F401, PLC0415
-
         image: Any = super().open()
         # OpenJPEG keeps 16 bytes for each pixel of a tile; it can leave out the finest levels.
         reduce = 0
@@ -40,9 +37,12 @@ class Jpeg2000Picture(EncodedPicture):
             raise ItemError(
                 Code.TOO_COSTLY, "a tile of the picture is too large to be decoded, and has no smaller levels"
             )
-        image.reduce = reduce
+        image.reduce = self._reduce = reduce
         opened: Image.Image = image
         return opened
+
+    def codec_bytes(self, image: Image.Image) -> int:
+        return super().codec_bytes(image) + 16 * (self._tile_pixels >> 2 * self._reduce)
 
     def _read_boxes(self) -> tuple[int, int]:
         """Read what a JP2 file says of its colours; returns where its codestream is."""

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from PIL import Image
 
+from embedder_container import limits
 from embedder_container.colours import Colours
 from embedder_container.errors import Code, ItemError
 from embedder_container.formats import unsupported_message
@@ -68,11 +69,21 @@ class EncodedPicture:
         image.load()
         return image, None
 
+    def codec_bytes(self, image: Image.Image) -> int:  # noqa: ARG002 - see the codecs that need it
+        """Return about how many bytes the codec keeps beside the image while it decodes."""
+        return len(self.data)
+
     def refusal(self, error: Exception) -> ItemError:
         """Return why the picture could not be opened or decoded."""
         if isinstance(error, EOFError) or "truncated" in str(error):
             return cut_short("its data ends before its last pixel")
         return damaged("its header or its pixels cannot be decoded")
+
+
+def check_parts(number: int) -> None:
+    """Refuse a file of more segments or chunks than a picture needs: each of them is read here, one after the other."""
+    if number > limits.MAX_PARTS:
+        raise ItemError(Code.TOO_COSTLY, f"the file has more than {limits.MAX_PARTS:,} segments or chunks")
 
 
 def counted(number: int, noun: str) -> str:

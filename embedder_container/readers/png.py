@@ -17,7 +17,7 @@ from embedder_container.colour_spaces import ColourSpace, from_code_points, from
 from embedder_container.colours import Colours, grey16_table, map_grey16
 from embedder_container.errors import ItemError
 from embedder_container.readers import exif
-from embedder_container.readers.picture import EncodedPicture, counted, cut_short, damaged, unsupported
+from embedder_container.readers.picture import EncodedPicture, check_parts, counted, cut_short, damaged, unsupported
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE = 0, 2, 3
@@ -35,8 +35,9 @@ class PngPicture(EncodedPicture):
     def __init__(self, data: bytes) -> None:
         chunks: dict[bytes, bytes] = {}
         critical, pixels, text_exif = [], [], b""
-        self._is_cut, position = False, len(SIGNATURE)
+        self._is_cut, position, number = False, len(SIGNATURE), 0
         while position + 8 <= len(data):
+            check_parts(number := number + 1)
             length, name = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
             end = position + 12 + length
             if name == b"IEND":
@@ -81,6 +82,7 @@ class PngPicture(EncodedPicture):
         try:
             image.load()
         except (OSError, ValueError):
+            image.close()  # frees its pixels
             image = self._without_checksum()
             image.load()
         if self._kind == _GREY and self._transparency:
@@ -95,6 +97,11 @@ class PngPicture(EncodedPicture):
             alpha = self._colour_alpha(image)
             return image, alpha
         return self._with_eight_bits(image), None
+
+    def codec_bytes(self, image: Image.Image) -> int:
+        # For a transparent colour of 16 bits the picture is decoded twice, and its channels are compared.
+        deep_colour = self._kind == _RGB and len(self._transparency) >= 3
+        return super().codec_bytes(image) + (9 * image.width * image.height if deep_colour else 0)
 
     def refusal(self, error: Exception) -> ItemError:  # noqa: ARG002 - the base says more with it
         expected, found, _, is_damaged = self._inflated_pixels()

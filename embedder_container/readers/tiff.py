@@ -11,9 +11,10 @@ from embedder_container.colours import Colours, to_eight_bits
 from embedder_container.errors import Code, ItemError
 from embedder_container.readers import exif
 from embedder_container.readers.exif import Entry
-from embedder_container.readers.picture import EncodedPicture, counted, cut_short, damaged, unsupported
+from embedder_container.readers.picture import EncodedPicture, check_parts, counted, cut_short, damaged, unsupported
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANAR = 256, 257, 258, 259, 262, 277, 284
+_JPEG = 7  # of the compressions: ISO JPEG, each strip or tile a stream
 _COLOUR_MAP, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _PROFILE = 320, 338, 339, 34675
 _TILE_WIDTH, _TILE_LENGTH, _ROWS, _OLD_JPEG, _JPEG_TABLES = 322, 323, 278, 513, 347
 _PIECES = ((273, 279), (324, 325))  # offsets and byte counts, of strips and of tiles
@@ -90,6 +91,7 @@ class TiffPicture(EncodedPicture):
             raise ItemError(
                 Code.TOO_MANY_PIXELS, f"a tile has more than {limits.MAX_TILE_PIXELS // 1_000_000} megapixels"
             )
+        self._check_work()
         if self._missing:
             raise cut_short(f"it lacks {counted(self._missing, 'byte')} of its pixels")
         # Pillow's own reading of uncompressed planes takes each sample for 8 bits; libtiff's does not.
@@ -98,6 +100,44 @@ class TiffPicture(EncodedPicture):
             return Image.open(BytesIO(self.data), formats=("TIFF",))
         finally:
             TiffImagePlugin.READ_LIBTIFF = False
+
+    def codec_bytes(self, image: Image.Image) -> int:
+        # A strip or a tile.
+        samples = max(len(self._bits()), self._value(_SAMPLES, 1))
+        piece = min(self._piece_pixels(), limits.MAX_TILE_PIXELS) * samples * max(1, max(self._bits()) // 8)
+        return super().codec_bytes(image) + piece
+
+    def _piece_pixels(self) -> int:
+        """Return the pixels of a tile or a strip."""
+        if _TILE_WIDTH in self._entries:
+            return self._value(_TILE_WIDTH, 0) * self._value(_TILE_LENGTH, 0)
+        width, height = self.size
+        return width * min(self._value(_ROWS, height) or height, height)
+
+    def _check_work(self) -> None:
+        """Refuse a file whose tiles or strips are more work than its size says.
+
+        Tiles may be far wider than the image, and several pieces may share their bytes: libtiff decodes each of them.
+        """
+        (offset_tag, count_tag) = next((pair for pair in _PIECES if pair[0] in self._entries), _PIECES[0])
+        offsets, counts = self._values(offset_tag), self._values(count_tag)
+        check_parts(len(offsets))
+        width, height = self.size
+        across, down = self._value(_TILE_WIDTH, 0), self._value(_TILE_LENGTH, 0)
+        pieces = -(-width // across) * -(-height // down) if across and down else len(offsets)
+        pixels = pieces * self._piece_pixels() if across and down else width * height
+        if pixels > 2 * limits.MAX_PIXELS:
+            raise ItemError(Code.TOO_COSTLY, "the picture's tiles have many times its pixels")
+        if self._value(_COMPRESSION, 1) != _JPEG:
+            return
+        slices = set(zip(offsets, counts, strict=False))
+        if sum(count for _, count in slices) > 2 * len(self._file):
+            raise ItemError(Code.TOO_COSTLY, "the picture's strips or tiles overlap")
+        scans = {place: self._file[place[0] : sum(place)].count(b"\xff\xda") for place in slices}
+        samples = self._piece_pixels() * max(self._value(_SAMPLES, 1), len(self._bits()))
+        work = samples * sum(scans[place] for place in zip(offsets, counts, strict=False))
+        if work > limits.MAX_JPEG_SAMPLES:
+            raise ItemError(Code.TOO_COSTLY, "the picture has too many scans for its size")
 
     def load(self, image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
         image.load()

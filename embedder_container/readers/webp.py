@@ -9,7 +9,7 @@ from embedder_container import limits
 from embedder_container.colours import Colours
 from embedder_container.errors import Code, ItemError
 from embedder_container.readers import exif
-from embedder_container.readers.picture import EncodedPicture, counted, cut_short, damaged
+from embedder_container.readers.picture import EncodedPicture, check_parts, counted, cut_short, damaged
 
 _PICTURES = (b"VP8 ", b"VP8L", b"ANMF")
 _NEEDED = (b"ANIM", b"ALPH", *_PICTURES)
@@ -21,8 +21,9 @@ class WebpPicture(EncodedPicture):
 
     def __init__(self, data: bytes) -> None:
         kept: list[bytes] = []
-        profile, exif_block, picture, position, frames, missing = None, b"", b"", 12, 0, 0
+        profile, exif_block, picture, position, frames, missing, number = None, b"", b"", 12, 0, 0, 0
         while position + 8 <= len(data):
+            check_parts(number := number + 1)
             name, length = struct.unpack_from("<4sI", data, position)
             body = data[position + 8 : position + 8 + length]
             if name in _PICTURES and len(body) < length:
@@ -58,6 +59,10 @@ class WebpPicture(EncodedPicture):
         if self._refusal is not None:  # not raised earlier: a size beyond the limits is the better reason
             raise self._refusal
         return super().open()
+
+    def codec_bytes(self, image: Image.Image) -> int:
+        # libwebp's animation decoder: planes or arguments, a canvas and the one before it, and Pillow's copy of it.
+        return super().codec_bytes(image) + 12 * image.width * image.height
 
     def refusal(self, error: Exception) -> ItemError:  # noqa: ARG002 - the base says more with it
         return damaged("its pixels cannot be decoded")

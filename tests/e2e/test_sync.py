@@ -10,7 +10,9 @@ import pytest
 
 from infra.local_system import LocalSystem
 from tests.e2e.harness import Caller, SampleBucket, error_info, eventually, paused_sync_worker, picture
+from tests.pictures.costly import jpeg_of_scans, segment
 
+SLOW_JPEG = jpeg_of_scans(10_480, 10_480, scans=100)  # 17 kB, and twenty seconds before there was a limit
 READER_ROLE = "similarix-samples-reader"  # of the sample bucket
 
 AWS = Callable[..., Any]
@@ -86,6 +88,22 @@ def test_a_sync_brings_the_collection_in_line_with_its_bucket(api: Caller, bucke
     bucket.delete("photos/added.jpg")
     assert sync()["stats"] == before
     assert "added.jpg" not in api.search_names("cow")
+
+
+@pytest.mark.usefixtures("without_events")
+def test_an_honest_picture_beside_fifteen_slow_ones_is_indexed_at_the_first_delivery(
+    api: Caller, bucket: SampleBucket, sync: Sync, catalogue_record: Any
+) -> None:
+    slow = [f"photos/slow-{number:02}.jpg" for number in range(15)]
+    for number, key in enumerate(slow):  # a comment of its own, so that each has bytes of its own
+        bucket.put(key, SLOW_JPEG[:2] + segment(0xFE, bytes([number])) + SLOW_JPEG[2:])
+    bucket.put("photos/zz-honest.jpg", picture("owl.jpg"))
+    sync()
+    assert "zz-honest.jpg" in api.search_names("owl")
+    assert {catalogue_record(key)["reason"] for key in slow} == {"too_costly"}
+    for key in (*slow, "photos/zz-honest.jpg"):
+        bucket.delete(key)
+    sync()
 
 
 @pytest.mark.usefixtures("without_events")

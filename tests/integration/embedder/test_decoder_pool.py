@@ -1,5 +1,6 @@
 """An image whose decoder crashes, loops or runs out of memory is an error of its own; the next image is decoded."""
 
+import math
 import os
 import signal
 import subprocess
@@ -8,12 +9,13 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from embedder_container import limits
+from embedder_container.decode_memory import DecodeMemory
 from embedder_container.decoder_pool import DecoderPool
 from embedder_container.errors import Code, ItemError
 from embedder_container.images import decode
@@ -21,6 +23,7 @@ from embedder_container.inference import Model
 from embedder_container.models import PreprocessingConfig
 from embedder_container.transforms import to_pixels
 from tests.embedder.samples import encode, photo, two_halves
+from tests.pictures.costly import jpeg_of_scans
 
 
 @pytest.fixture
@@ -112,18 +115,19 @@ def test_a_decode_that_takes_too_long_is_ended(lite: Model) -> None:
     pool.close()
 
 
-def test_an_image_that_needs_too_much_memory_is_refused(lite: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The limit is lowered where the process reads it, in its own copy of the module.
-    script = (
-        "import resource, sys; from embedder_container import decoder, limits; "
-        "limits.DECODE_MEMORY_BYTES = 400 * 1024**2; sys.argv = ['decoder', sys.argv[1]]; decoder.main()"
-    )
+def start_decoders_by(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have decoder processes run a script first: a limit is lowered where the process reads it, in its own module."""
+    script = f"import sys, time; from embedder_container import decoder, limits; {script}; decoder.main()"
     popen = subprocess.Popen
 
-    def start_with_less_memory(command: list[str], **options: object) -> "subprocess.Popen[bytes]":
+    def start(command: list[str], **options: object) -> "subprocess.Popen[bytes]":
         return popen([sys.executable, "-c", script, command[-1]], **options)  # type: ignore[call-overload]
 
-    monkeypatch.setattr("embedder_container.decoder_pool.subprocess.Popen", start_with_less_memory)
+    monkeypatch.setattr("embedder_container.decoder_pool.subprocess.Popen", start)
+
+
+def test_an_image_that_needs_too_much_memory_is_refused(lite: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    start_decoders_by("limits.DECODE_MEMORY_BYTES = 400 * 1024**2", monkeypatch)
     pool = DecoderPool(lite.description.image, processes=1, seconds=30)
     black = Image.new("RGB", (10_000, 10_000))
     error = refusal(pool, encode(black, "PNG", compress_level=1))
@@ -132,26 +136,100 @@ def test_an_image_that_needs_too_much_memory_is_refused(lite: Model, monkeypatch
     pool.close()
 
 
-def test_large_images_are_decoded_one_at_a_time(lite: Model) -> None:
-    pool = DecoderPool(lite.description.image, processes=2)
-    large = encode(two_halves(6000, 5000), "PNG", compress_level=1)
-    with pool._idle_decoders() as decoders:
-        lock = decoders[0]._large_image
+def test_an_image_that_takes_too_much_time_of_a_processor_is_refused_and_tried_once(
+    lite: Model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    start_decoders_by("limits.DECODE_PROCESSOR_SECONDS = 1", monkeypatch)
+    pool = DecoderPool(lite.description.image, processes=1)
+    slow = jpeg_of_scans(10_480, 10_480, 20)
+    error = refusal(pool, slow)
+    assert (error.code, error.transient) == (Code.TOO_COSTLY, False)
+    assert "of a processor" in error.message
+    assert "once more" not in caplog.text
+    assert pool.decode(photo(), thumbnail=False).format == "JPEG"
+    pool.close()
+
+
+def test_the_time_of_a_processor_is_each_images_own(lite: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    start_decoders_by("limits.DECODE_PROCESSOR_SECONDS = 2", monkeypatch)
+    pool = DecoderPool(lite.description.image, processes=1)
+    picture = jpeg_of_scans(10_480, 10_480, 4)
+    pool.decode(picture, thumbnail=False)
+    process = process_of(pool)
+    for _ in range(4):
+        pool.decode(picture, thumbnail=False)
+    assert process_of(pool) == process
+    pool.close()
+
+
+def test_a_process_that_does_not_start_in_time_is_no_fault_of_the_image(
+    lite: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_decoders_by("time.sleep(60)", monkeypatch)
+    monkeypatch.setattr("embedder_container.decoder_pool.limits.DECODER_START_SECONDS", 0.5)
+    pool = DecoderPool(lite.description.image, processes=1)
+    with pytest.raises(RuntimeError, match=r"longer than 0\.5 s to start"):
+        pool.decode(photo(), thumbnail=False)
+    pool.close()
+
+
+def test_at_the_deadline_an_image_is_postponed_whatever_it_waits_for(
+    lite: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = DecoderPool(lite.description.image, processes=1)
+    pool.decode(photo(), thumbnail=False)
+    os.kill(process_of(pool), signal.SIGSTOP)
+    postponed = [(Code.POSTPONED, True)] * 3
+    assert [refusal_by(pool, photo(), seconds) for seconds in (0.5, -1)] == postponed[:2], "a decode, and none at all"
+    start_decoders_by("time.sleep(60)", monkeypatch)
+    assert refusal_by(pool, photo(), 0.5) == postponed[2], "a start"
+    pool.close()
+
+
+def refusal_by(pool: DecoderPool, data: bytes, seconds: float) -> tuple[Code, bool]:
+    """The code of an image that is not decoded within so many seconds, and whether it is transient."""
+    with pytest.raises(ItemError) as caught:
+        pool.decode(data, thumbnail=False, deadline=time.monotonic() + seconds)
+    return caught.value.code, caught.value.transient
+
+
+def test_a_large_image_waits_for_memory_and_small_ones_do_not(lite: Model) -> None:
+    memory = DecodeMemory(limits.EMBEDDER_BYTES + 2 * limits.SMALL_DECODE_BYTES + 1024**3, 0, processes=2)
+    pool = DecoderPool(lite.description.image, processes=2, memory=memory)
+    large = encode(two_halves(10_000, 7_000), "PNG", compress_level=1)
     results = []
-    with lock:  # as if another large image were being decoded
+    with memory.reserve(memory.size + limits.SMALL_DECODE_BYTES, math.inf):  # as if a larger one were being decoded
         waiting = threading.Thread(target=lambda: results.append(pool.decode(large, thumbnail=False)))
         waiting.start()
-        assert pool.decode(photo(), thumbnail=False).format == "JPEG"  # small ones do not wait
+        assert pool.decode(photo(), thumbnail=False).format == "JPEG"
+        assert refusal_by(pool, large, 1) == (Code.POSTPONED, True)
         assert results == []
     waiting.join()
-    assert (results[0].width, results[0].height) == (6000, 5000)
+    assert (results[0].width, results[0].height) == (10_000, 7_000)
+    pool.close()
+
+
+def test_an_image_for_which_the_function_has_no_room_is_refused(lite: Model) -> None:
+    pool = DecoderPool(lite.description.image, processes=1, memory=DecodeMemory(0, 0, processes=1))
+    error = refusal(pool, encode(two_halves(12_000, 9_000).convert("RGBA"), "PNG", compress_level=1))
+    assert (error.code, error.transient) == (Code.TOO_COSTLY, False)
+    assert "no room" in error.message
     pool.close()
 
 
 def test_the_decoder_process_has_no_credentials(pool: DecoderPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    popen, environments = subprocess.Popen, []
+
+    def start(command: list[str], *, env: dict[str, str], **options: object) -> "subprocess.Popen[bytes]":
+        environments.append(env)
+        return popen(command, env=env, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr("embedder_container.decoder_pool.subprocess.Popen", start)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     pool.decode(photo(), thumbnail=False)
-    assert b"AWS_" not in Path(f"/proc/{process_of(pool)}/environ").read_bytes()
+    (environment,) = environments
+    assert environment
+    assert not any(name.startswith("AWS_") or "secret" in value for name, value in environment.items())
 
 
 def test_a_decoder_process_is_replaced_after_its_number_of_images(

@@ -8,13 +8,16 @@ Without a FOLDER it decodes the costliest pictures that the limits admit, and pr
 """
 
 import argparse
+import math
 import sys
 from collections import Counter
+from contextlib import AbstractContextManager
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
+from embedder_container.decode_memory import DecodeMemory
 from embedder_container.decoder_pool import DecoderPool
 from embedder_container.errors import Code, ItemError
 from embedder_container.limits import DECODE_MEMORY_BYTES, DECODE_SECONDS, MAX_FILE_BYTES
@@ -87,11 +90,12 @@ def measure_worst() -> int:
     refused, slowest, largest = 0, 0.0, 0.0
     for name, data in worst_pictures():
         # A process for each: its peak is this picture's alone.
-        pool = DecoderPool(load_description(SHIPPED_MODELS, "lite").image, processes=1)
+        memory = _StatedMemory(2 * DECODE_MEMORY_BYTES, 0, processes=1)
+        pool = DecoderPool(load_description(SHIPPED_MODELS, "lite").image, processes=1, memory=memory)
         try:
             pool.start(1)
             (decoder,) = pool._idle.queue
-            decoder._wait_until_ready()
+            decoder._wait_until_ready(math.inf)
             assert decoder._process is not None
             process = decoder._process.pid
             start = perf_counter()
@@ -105,7 +109,8 @@ def measure_worst() -> int:
             slowest, largest = max(slowest, seconds), max(largest, megabytes[1])
             print(
                 f"{name}: {seconds:.1f} s, {_processor_seconds(process):.1f} s of the processor, "
-                f"{megabytes[0]:,.0f} MB resident, {megabytes[1]:,.0f} MB of address space",
+                f"{megabytes[0]:,.0f} MB resident, {memory.stated / 1e6:,.0f} MB stated, "
+                f"{megabytes[1]:,.0f} MB of address space",
                 flush=True,
             )
         finally:
@@ -115,6 +120,16 @@ def measure_worst() -> int:
     figure("worst_picture_mb", largest, "MB")
     figure("worst_picture_limit_mb", DECODE_MEMORY_BYTES / 1e6, "MB")
     return int(refused > 0)
+
+
+class _StatedMemory(DecodeMemory):
+    """Keeps how much memory the decoder last said that a picture takes; 0 if that is not much."""
+
+    stated = 0
+
+    def reserve(self, needed: int, deadline: float) -> AbstractContextManager[None]:
+        self.stated = needed
+        return super().reserve(needed, deadline)
 
 
 def _peak_megabytes(process: int) -> tuple[float, float]:

@@ -29,6 +29,7 @@ def replies_to(requests: bytes) -> BytesIO:
     serve(CONFIG, BytesIO(requests), replies)
     replies.seek(0)
     assert replies.read(1) == protocol.READY
+    assert protocol.WALLS.unpack(replies.read(protocol.WALLS.size)) == (0,)
     return replies
 
 
@@ -55,15 +56,17 @@ def test_each_request_has_one_reply_in_order() -> None:
 
 
 def test_a_large_image_is_decoded_after_permission(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "LARGE_PIXELS", 80 * 40 - 1)
+    monkeypatch.setattr(limits, "SMALL_DECODE_BYTES", 0)
     png = encode(two_halves(), "PNG")
     replies = replies_to(request(png, thumbnail=False) + protocol.PERMISSION)
     assert replies.read(1) == protocol.LARGE_IMAGE
+    (needed,) = protocol.MEMORY.unpack(replies.read(protocol.MEMORY.size))
+    assert limits.DECODER_BYTES + 4 * 80 * 40 <= needed < 2 * limits.DECODER_BYTES
     assert read_reply(replies)[0]["format"] == "PNG"
 
 
 def test_the_decoder_ends_when_its_parent_ends_instead_of_giving_permission(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "LARGE_PIXELS", 80 * 40 - 1)
+    monkeypatch.setattr(limits, "SMALL_DECODE_BYTES", 0)
     with pytest.raises(SystemExit, match="0"):
         replies_to(request(encode(two_halves(), "PNG"), thumbnail=False))
 

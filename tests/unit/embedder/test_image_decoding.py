@@ -370,10 +370,29 @@ def test_a_reduced_jpeg_is_large_enough_for_the_vector_and_the_thumbnail(
     assert decoded_size == (reduced if max(reduced) >= 512 else size)
 
 
-def test_memory_is_requested_for_the_images_pixels() -> None:
+def requested_memory(data: bytes, shortest: int = 0) -> int:
+    """Return how many bytes a decode asks for, without those of its interpreter and its file."""
     requested: list[int] = []
-    decode(encode(two_halves(), "PNG"), wait_for_memory=requested.append)
-    assert requested == [80 * 40]
+    decode(data, shortest, wait_for_memory=requested.append)
+    return requested[0] - limits.DECODER_BYTES - len(data)
+
+
+def test_memory_is_requested_for_the_image_as_it_is_decoded() -> None:
+    pixels = 2400 * 1800
+    picture = two_halves(2400, 1800)
+    assert requested_memory(encode(picture, "PNG")) == pixels * 4
+    assert requested_memory(encode(picture, "JPEG")) == pixels * 4
+    assert requested_memory(encode(picture.convert("L"), "JPEG")) == pixels * (1 + 4)
+    assert requested_memory(encode(picture, "JPEG"), shortest=75) == pixels // 16 * 4
+
+
+def test_memory_is_requested_for_the_coefficients_of_a_progressive_jpeg_at_any_size() -> None:
+    pixels = 2400 * 1800
+    for quarters, samples in ((0, 3 * pixels), (2, pixels * 3 // 2)):
+        data = encode(two_halves(2400, 1800), "JPEG", progressive=True, subsampling=quarters)
+        assert requested_memory(data, shortest=75) == 2 * samples + pixels // 16 * 4
+    inks = encode(two_halves(2400, 1800).convert("CMYK"), "JPEG", progressive=True)
+    assert requested_memory(inks, shortest=75) == 2 * 4 * pixels + pixels // 16 * (4 + 4)
 
 
 def test_the_thumbnail_is_a_small_upright_jpeg_without_metadata() -> None:
