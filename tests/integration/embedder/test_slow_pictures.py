@@ -20,14 +20,14 @@ from tests.embedder.store import ObjectStore
 from tests.pictures.costly import jpeg_of_scans
 
 BATCH = 16  # of objects: chalicelib.domain.syncs
-SLOW = b"slow"
+SLOW = photo() + b"slow"
 
 
 class SlowDecoders(DecoderPool):
     """Decodes as a pool does, except that each slow picture takes all the time that is left."""
 
     def decode(self, data: bytes, *, thumbnail: bool, deadline: float = math.inf) -> PreparedImage:
-        if data.startswith(SLOW):
+        if data == SLOW:
             time.sleep(max(0.0, deadline - time.monotonic()))
             raise postponed()
         return super().decode(data, thumbnail=thumbnail, deadline=deadline)
