@@ -102,8 +102,8 @@ stress: $(STRESS_READY)  ## try to break it (SUITE=model, mutants, stack, local,
 package: $(VENV)/.local-ready  ## write the SAM template and the functions' code into build/
 	$(BIN)/python -m infra.package
 
-deploy: $(VENV)/.local-ready  ## deploy onto AWS (STACK=similarix REGION=eu-central-1 IMAGE=the embedder's)
-	$(BIN)/python -m infra.deploy --stack "$(STACK)" --region "$(REGION)" --image "$(IMAGE)"
+deploy: $(VENV)/.local-ready  ## deploy onto AWS (STACK=similarix REGION=eu-central-1 IMAGE=the embedder's OPTIONS=)
+	$(BIN)/python -m infra.deploy --stack "$(STACK)" --region "$(REGION)" --image "$(IMAGE)" $(OPTIONS)
 
 lock: $(VENV)/.dev-ready  ## pin the requirements in the .in files
 	$(PIP_COMPILE) requirements-local.in

@@ -6,7 +6,7 @@ python -m infra.deploy --stack similarix --region eu-central-1 --image URI_OF_TH
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,29 +16,28 @@ from infra.cloudformation import CloudFormationStack, DeploymentError, Report
 from infra.embedder import describe_model, model_variables, zip_embedder
 from infra.emulator import Emulator
 from infra.package import STAGE, Package, PackagingError, package
+from infra.stack import adoption
+from infra.stack.rollout import MONITOR_MINUTES, Order, Rollout, adopt
 from infra.template.edits import definition_digest, with_code, with_zipped_embedder, without_tls
 
 LOCAL_STACK = "similarix"
 DEFAULT_MODEL = "lite"  # of the local system
 # The emulator's tag that chooses an API's identifier.
 _CHOSEN_API_ID = "ms-custom-id"
+NOTHING: Mapping[str, str] = {}
 
 
-def deploy(
-    session: boto3.Session, packaged: Package, *, stack: str, parameters: Mapping[str, str], report: Report = print
-) -> dict[str, str]:
+def deploy(session: boto3.Session, packaged: Package, order: Order, report: Report = print) -> dict[str, str]:
     """Deploy onto AWS; returns the stack's outputs.
 
-    Args:
-        parameters: of the template, EmbedderImageUri among them when the stack is new; others keep their values.
-
     Raises:
-        DeploymentError: CloudFormation failed.
+        DeploymentError: something is wrong, and nothing was changed; or CloudFormation failed.
     """
+    rollout = Rollout(session, packaged.template, order, report)
+    rollout.prepare()
     artifacts = _artifacts(session, None)
     template = with_code(packaged.template, artifacts.add_archive(packaged.code))
-    cloudformation = CloudFormationStack(session.client("cloudformation"), stack, report)
-    return cloudformation.deploy(artifacts.add_template(json.dumps(template)), parameters)
+    return rollout.run(artifacts, template)
 
 
 def deploy_locally(
@@ -47,18 +46,20 @@ def deploy_locally(
     *,
     stack: str = LOCAL_STACK,
     parameters: Mapping[str, str],
+    adopted: Mapping[str, str] = NOTHING,
     report: Report = print,
 ) -> dict[str, str]:
     """Deploy onto the emulator; returns the stack's outputs, and as ``ApiUrl`` the URL of the API.
 
     The template is the one for AWS but for the embedder, whose handler runs from an archive, and for the policies that
-    ask for TLS, which the emulator does not speak. The URL is known before
-    the deployment, and changes with the API's definition, because the emulator cannot change an API in place.
+    ask for TLS, which the emulator does not speak. The URL is known before the deployment, and changes with the API's
+    definition, because the emulator cannot change an API in place.
 
     Args:
         packaged: a thin one; the functions import this interpreter's packages.
         parameters: of the template; PublicUrl is set to the API's URL unless it is given. EmbedderModel may also be a
             folder, written with a slash.
+        adopted: as for AWS.
 
     Raises:
         DeploymentError: CloudFormation failed.
@@ -75,6 +76,9 @@ def deploy_locally(
     cloudformation = CloudFormationStack(
         session.client("cloudformation", endpoint_url=emulator.endpoint), stack, report, pause_seconds=0.1
     )
+    if adopted:
+        dynamodb, s3 = (session.client(service, endpoint_url=emulator.endpoint) for service in ("dynamodb", "s3"))
+        adopt(cloudformation, artifacts, adoption.examine(dynamodb, s3, template, adopted, session.region_name))
     outputs = cloudformation.deploy(
         artifacts.add_template(json.dumps(template)),
         {"PublicUrl": url, **parameters, "EmbedderModel": model.name},
@@ -100,6 +104,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of infra/template/parameters.yaml"
     )
+    parser.add_argument(
+        "--allow-replacement",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a resource that may be replaced or removed, with all that it contains",
+    )
+    parser.add_argument(
+        "--monitor-minutes",
+        type=int,
+        default=MONITOR_MINUTES,
+        choices=range(181),
+        metavar="MINUTES",
+        help="roll an update back if the API's errors rise within so many minutes; 0: never (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--adopt",
+        action="append",
+        default=[],
+        metavar="NAME=TABLE_OR_BUCKET",
+        help="make a new stack on a table or bucket that exists; see docs/operations.md",
+    )
     options = parser.parse_args(arguments)
     if not options.stack or not options.region:
         # `make deploy` passes empty ones on where its variables are not set.
@@ -107,20 +133,31 @@ def main(arguments: list[str] | None = None) -> int:
             "name the stack and the region, and the embedder's image for a new stack, as in: "
             "make deploy STACK=similarix REGION=eu-central-1 IMAGE=URI"
         )
-    parameters = dict(setting.split("=", 1) for setting in options.set if "=" in setting)
-    if len(parameters) < len(options.set):
-        parser.error("--set takes NAME=VALUE")
+    parameters, adopted = _pairs(parser, "--set", options.set), _pairs(parser, "--adopt", options.adopt)
     if options.image:
         parameters["EmbedderImageUri"] = options.image
+    order = Order(
+        stack=options.stack,
+        parameters=parameters,
+        allowed=options.allow_replacement,
+        monitor_minutes=options.monitor_minutes,
+        adopted=adopted,
+    )
     try:
-        session = boto3.Session(region_name=options.region)
-        outputs = deploy(session, package(), stack=options.stack, parameters=parameters)
+        outputs = deploy(boto3.Session(region_name=options.region), package(), order)
     except (BotoCoreError, ClientError, DeploymentError, PackagingError) as error:
         print(error, file=sys.stderr)
         return 1
     for name, value in sorted(outputs.items()):
         print(f"{name} {value}")
     return 0
+
+
+def _pairs(parser: argparse.ArgumentParser, option: str, settings: Sequence[str]) -> dict[str, str]:
+    pairs = dict(setting.split("=", 1) for setting in settings if "=" in setting)
+    if len(pairs) < len(settings):
+        parser.error(f"{option} takes NAME=VALUE, each NAME once")
+    return pairs
 
 
 if __name__ == "__main__":

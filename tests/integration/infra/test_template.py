@@ -372,19 +372,31 @@ class TestStorage:
             assert refusal["Resource"] == [{"Fn::GetAtt": [name, "Arn"]}, {"Fn::Sub": f"${{{name}.Arn}}/*"}]
             assert refusal["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
-    def test_deleted_and_replaced_files_stay_for_some_days_and_then_go_with_their_markers(self, resources):
-        bucket = resources["ManagedBucket"]["Properties"]
+    @pytest.mark.parametrize(
+        ("name", "kept"),
+        [
+            (
+                "ManagedBucket",
+                {
+                    f"{MANAGED_PREFIX}/": {"Ref": "ManagedVersionDays"},
+                    f"{PRESIGNED_STAGING}/": 1,
+                    f"{INLINE_STAGING}/": 1,
+                },
+            ),
+            ("ThumbnailsBucket", {"": {"Ref": "ManagedVersionDays"}}),
+        ],
+    )
+    def test_what_was_deleted_or_replaced_stays_for_some_days_and_then_goes_with_its_marker(
+        self, resources, name, kept
+    ):
+        bucket = resources[name]["Properties"]
         rules = bucket["LifecycleConfiguration"]["Rules"]
-        kept = {
-            rule["Prefix"]: rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
-            for rule in rules
-            if "NoncurrentVersionExpiration" in rule
-        }
+
         assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
         assert kept == {
-            f"{MANAGED_PREFIX}/": {"Ref": "ManagedVersionDays"},
-            f"{PRESIGNED_STAGING}/": 1,
-            f"{INLINE_STAGING}/": 1,
+            rule.get("Prefix", ""): rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
+            for rule in rules
+            if "NoncurrentVersionExpiration" in rule
         }
         # S3 refuses a rule that expires both markers and objects.
         (markers,) = [rule for rule in rules if "ExpiredObjectDeleteMarker" in rule]

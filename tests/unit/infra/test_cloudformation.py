@@ -1,84 +1,26 @@
 """Deployments, on a CloudFormation in memory with one stack."""
 
-from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from infra.cloudformation import CloudFormationStack, DeploymentError
+from infra.cloudformation import CloudFormationStack, DeploymentError, Existing, Monitoring
+from tests.fakes.cloudformation import FakeCloudFormation, event
 
-
-@dataclass
-class FakeCloudFormation:
-    """One stack, whose change ends in the status ``end`` after the events of ``change_events``, oldest first."""
-
-    status: str | None = None
-    parameters: list[str] = field(default_factory=list)
-    change_set: dict = field(default_factory=lambda: {"Status": "CREATE_COMPLETE"})
-    end: str = "CREATE_COMPLETE"
-    change_events: list[dict] = field(default_factory=list)
-    calls: list[tuple[str, dict]] = field(default_factory=list)
-    events: list[dict] = field(default_factory=list)
-
-    def describe_stacks(self, StackName):  # noqa: N803
-        if self.status is None:
-            message = f"Stack with id {StackName} does not exist"
-            raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
-        parameters = [{"ParameterKey": name} for name in self.parameters]
-        outputs = [{"OutputKey": "Url", "OutputValue": "https://example.com"}]
-        return {"Stacks": [{"StackStatus": self.status, "Parameters": parameters, "Outputs": outputs}]}
-
-    def get_template_summary(self, **_):
-        return {"Parameters": [{"ParameterKey": "LogLevel"}, {"ParameterKey": "New"}]}
-
-    def create_change_set(self, **arguments):
-        self.calls.append(("create_change_set", arguments))
-        self.status = self.status or "REVIEW_IN_PROGRESS"
-
-    def describe_change_set(self, **_):
-        return self.change_set
-
-    def delete_change_set(self, **arguments):
-        self.calls.append(("delete_change_set", arguments))
-
-    def execute_change_set(self, **_):
-        self.status = self.end
-        self.events = self.change_events
-
-    def delete_stack(self, **arguments):
-        self.calls.append(("delete_stack", arguments))
-        self.status = None
-
-    def get_paginator(self, _):
-        return self
-
-    def paginate(self, **_):
-        return [{"StackEvents": list(reversed(self.events))}]
-
-
-def event(name: str, status: str, reason: str = "") -> dict:
-    return {
-        "EventId": f"{name}-{status}",
-        "LogicalResourceId": name,
-        "ResourceType": "AWS::SQS::Queue",
-        "ResourceStatus": status,
-        "ResourceStatusReason": reason,
-    }
+TABLE = {"Action": "Modify", "LogicalResourceId": "Table", "ResourceType": "AWS::DynamoDB::Table"}
 
 
 @pytest.fixture
-def lines():
+def lines() -> list[str]:
     return []
 
 
-def deploy(cloudformation, lines, **parameters):
-    return CloudFormationStack(cloudformation, "similarix", lines.append, pause_seconds=0).deploy(
-        "https://template", parameters
-    )
+def stack_of(cloudformation: FakeCloudFormation, lines: list[str]) -> CloudFormationStack:
+    return CloudFormationStack(cloudformation.client, "similarix", lines.append, pause_seconds=0)
 
 
-def calls_of(cloudformation, operation):
-    return [arguments for name, arguments in cloudformation.calls if name == operation]
+def deploy(cloudformation: FakeCloudFormation, lines: list[str], **parameters: str) -> dict[str, str]:
+    return stack_of(cloudformation, lines).deploy("https://template", parameters)
 
 
 def test_a_new_stack_is_created_and_its_outputs_are_returned(lines):
@@ -87,17 +29,17 @@ def test_a_new_stack_is_created_and_its_outputs_are_returned(lines):
     )
 
     assert deploy(cloudformation, lines, LogLevel="INFO") == {"Url": "https://example.com"}
-    (change,) = calls_of(cloudformation, "create_change_set")
+    (change,) = cloudformation.calls_of("create_change_set")
     assert change["ChangeSetType"] == "CREATE"
     assert change["Parameters"] == [{"ParameterKey": "LogLevel", "ParameterValue": "INFO"}]
     assert [line.split() for line in lines] == [["CREATE_COMPLETE", "Queue"]]
 
 
 def test_parameters_that_a_deployment_does_not_give_keep_their_values(lines):
-    cloudformation = FakeCloudFormation(status="CREATE_COMPLETE", end="UPDATE_COMPLETE", parameters=["LogLevel"])
+    cloudformation = FakeCloudFormation(status="CREATE_COMPLETE", parameters={"LogLevel": "INFO"})
     deploy(cloudformation, lines)
 
-    (change,) = calls_of(cloudformation, "create_change_set")
+    (change,) = cloudformation.calls_of("create_change_set")
     assert change["ChangeSetType"] == "UPDATE"
     assert change["Parameters"] == [{"ParameterKey": "LogLevel", "UsePreviousValue": True}]
 
@@ -111,7 +53,7 @@ def test_a_deployment_without_changes_succeeds(lines, reason):
 
     assert deploy(cloudformation, lines) == {"Url": "https://example.com"}
     assert lines == ["similarix: nothing to change"]
-    assert calls_of(cloudformation, "delete_change_set")
+    assert cloudformation.calls_of("delete_change_set")
 
 
 def test_the_error_of_a_refused_change_has_the_reason(lines):
@@ -137,5 +79,113 @@ def test_the_remains_of_a_failed_first_deployment_are_removed(lines):
     cloudformation = FakeCloudFormation(status="ROLLBACK_COMPLETE")
     deploy(cloudformation, lines)
 
-    assert calls_of(cloudformation, "delete_stack")
-    assert calls_of(cloudformation, "create_change_set")[0]["ChangeSetType"] == "CREATE"
+    assert cloudformation.calls_of("delete_stack")
+    assert cloudformation.calls_of("create_change_set")[0]["ChangeSetType"] == "CREATE"
+
+
+def test_events_of_earlier_deployments_are_neither_reported_nor_read_again(lines):
+    old = [event("Queue", "CREATE_FAILED", "long ago", f"old-{number}") for number in range(3)]
+    new = [event("Table", "UPDATE_COMPLETE")]
+    cloudformation = FakeCloudFormation(status="UPDATE_COMPLETE", events=list(old), change_events=new)
+    deploy(cloudformation, lines)
+
+    assert [line.split() for line in lines] == [["UPDATE_COMPLETE", "Table"]]
+
+
+class TestReview:
+    def test_the_review_of_an_update_sees_the_changes_of_all_pages_before_anything_changes(self, lines):
+        pages = [[{**TABLE, "LogicalResourceId": name}] for name in ("One", "Two")]
+        cloudformation = FakeCloudFormation(status="CREATE_COMPLETE", changes=pages)
+        seen: list[Any] = []
+
+        def look(changes: Any) -> None:
+            seen.extend(change["LogicalResourceId"] for change in changes)
+            assert not cloudformation.calls_of("execute_change_set")
+
+        stack_of(cloudformation, lines).deploy("https://template", {}, review=look)
+        assert seen == ["One", "Two"]
+        assert cloudformation.calls_of("execute_change_set")
+
+    def test_a_change_that_the_review_refuses_is_discarded(self, lines):
+        cloudformation = FakeCloudFormation(status="CREATE_COMPLETE", changes=[[TABLE]])
+
+        def refuse(changes: Any) -> None:
+            raise DeploymentError("no")
+
+        with pytest.raises(DeploymentError, match="no"):
+            stack_of(cloudformation, lines).deploy("https://template", {}, review=refuse)
+        assert cloudformation.calls_of("delete_change_set")
+        assert not cloudformation.calls_of("execute_change_set")
+        assert cloudformation.status == "CREATE_COMPLETE"
+
+
+class TestMonitoring:
+    ALARM = "arn:aws:cloudwatch:eu-central-1:111122223333:alarm:similarix-ApiErrorsAlarm"
+
+    def test_an_update_is_rolled_back_by_its_alarms_for_some_minutes(self, lines):
+        cloudformation = FakeCloudFormation(status="CREATE_COMPLETE")
+        stack_of(cloudformation, lines).deploy("https://template", {}, monitoring=Monitoring([self.ALARM], 5))
+
+        (change,) = cloudformation.calls_of("create_change_set")
+        assert change["RollbackConfiguration"] == {
+            "RollbackTriggers": [{"Arn": self.ALARM, "Type": "AWS::CloudWatch::Alarm"}],
+            "MonitoringTimeInMinutes": 5,
+        }
+
+    def test_an_update_without_alarms_does_not_keep_those_of_an_earlier_one(self, lines):
+        cloudformation = FakeCloudFormation(status="CREATE_COMPLETE")
+        stack_of(cloudformation, lines).deploy("https://template", {}, monitoring=Monitoring([], 5))
+
+        (change,) = cloudformation.calls_of("create_change_set")
+        assert change["RollbackConfiguration"] == {"RollbackTriggers": [], "MonitoringTimeInMinutes": 0}
+
+    def test_a_creation_has_no_alarms_yet(self, lines):
+        cloudformation = FakeCloudFormation()
+        stack_of(cloudformation, lines).deploy("https://template", {}, monitoring=Monitoring([self.ALARM], 5))
+
+        assert "RollbackConfiguration" not in cloudformation.calls_of("create_change_set")[0]
+
+
+class TestUnfinishedStacks:
+    @pytest.mark.parametrize(
+        ("status", "remedy"),
+        [
+            ("UPDATE_IN_PROGRESS", "Wait for its end"),
+            ("UPDATE_ROLLBACK_IN_PROGRESS", "Wait for its end"),
+            ("DELETE_IN_PROGRESS", "Wait for its end"),
+            ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback --stack-name similarix"),
+            ("ROLLBACK_FAILED", "delete-stack --stack-name similarix"),
+            ("CREATE_FAILED", "delete-stack --stack-name similarix"),
+            ("DELETE_FAILED", "FORCE_DELETE_STACK"),
+            ("IMPORT_ROLLBACK_FAILED", "continue-update-rollback"),
+        ],
+    )
+    def test_an_unfinished_stack_is_left_alone_with_a_sentence_that_says_what_to_do(self, lines, status, remedy):
+        cloudformation = FakeCloudFormation(status=status)
+
+        with pytest.raises(DeploymentError, match=rf"similarix is {status}.*{remedy}"):
+            stack_of(cloudformation, lines).check()
+        assert cloudformation.calls == []
+
+    @pytest.mark.parametrize(
+        "status", [None, "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "CREATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"]
+    )
+    def test_any_other_stack_can_be_deployed(self, lines, status):
+        stack_of(FakeCloudFormation(status=status), lines).check()
+
+
+def test_existing_resources_become_a_new_stacks_by_an_import_that_names_them(lines):
+    cloudformation = FakeCloudFormation()
+    table = Existing("Table", "AWS::DynamoDB::Table", {"TableName": "restored"})
+    stack_of(cloudformation, lines).adopt("https://template", [table])
+
+    (change,) = cloudformation.calls_of("create_change_set")
+    assert change["ChangeSetType"] == "IMPORT"
+    assert change["ResourcesToImport"] == [
+        {
+            "LogicalResourceId": "Table",
+            "ResourceType": "AWS::DynamoDB::Table",
+            "ResourceIdentifier": {"TableName": "restored"},
+        }
+    ]
+    assert cloudformation.status == "IMPORT_COMPLETE"
