@@ -65,7 +65,7 @@ def effective_parameters(template: Template, given: Mapping[str, str], current: 
             raise DeploymentError(f"There is no parameter {name}. {hint}")
         if wrong := _wrong(declared[name], value):
             raise DeploymentError(f"{name}={value} is not allowed: {wrong} {declared[name]['Description']}")
-    values = {name: str(declaration["Default"]) for name, declaration in declared.items()}
+    values = {name: str(declaration.get("Default", "")) for name, declaration in declared.items()}
     values |= {name: value for name, value in current.items() if name in declared} | given
     _check_together(values)
     return values

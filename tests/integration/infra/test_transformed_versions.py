@@ -25,10 +25,10 @@ def region():
         yield
 
 
-def translate(template: dict, **parameters: str) -> dict:
-    """The resources of the transformed template."""
+def translate(template: dict, part: str = "Resources", **parameters: str) -> dict:
+    """A part of the transformed template."""
     with_uri = with_code(template, "s3://artifacts/code.zip")
-    return transform(copy.deepcopy(with_uri), parameters, EmptyPolicies())["Resources"]
+    return transform(copy.deepcopy(with_uri), parameters, EmptyPolicies())[part]
 
 
 class EmptyPolicies:
@@ -97,6 +97,15 @@ def test_the_api_has_one_stage_and_that_is_throttled(transformed):
     assert stage["StageName"] == "live"
     assert stage["MethodSettings"][0]["ThrottlingRateLimit"] == {"Ref": "ApiRateLimit"}
     assert all("StageName" not in deployment for deployment in deployments)
+
+
+def test_the_apis_own_name_and_its_url_lead_to_that_stage(template, transformed):
+    (stage,) = [name for name, r in transformed.items() if r["Type"] == "AWS::ApiGateway::Stage"]
+    *_, url = translate(template, part="Outputs")["ApiUrl"]["Value"]["Fn::If"][2]["Fn::If"]
+
+    assert transformed["ApiMapping"]["Properties"]["Stage"] == {"Ref": stage}
+    assert url == {"Fn::Sub": f"https://${{RestAPI}}.execute-api.${{AWS::Region}}.${{AWS::URLSuffix}}/${{{stage}}}"}
+    assert transformed[stage]["Properties"]["Variables"]["domain"]["Fn::If"][0] == "HasDomainName"
 
 
 def test_the_definition_of_the_api_stays_swagger_with_bodies_of_every_type(transformed):
