@@ -77,7 +77,8 @@ def deploy_locally(
         session.client("cloudformation", endpoint_url=emulator.endpoint), stack, report, pause_seconds=0.1
     )
     if adopted:
-        dynamodb, s3 = (session.client(service, endpoint_url=emulator.endpoint) for service in ("dynamodb", "s3"))
+        dynamodb = session.client("dynamodb", endpoint_url=emulator.endpoint)
+        s3 = session.client("s3", endpoint_url=emulator.endpoint)
         adopt(cloudformation, artifacts, adoption.examine(dynamodb, s3, template, adopted, session.region_name))
     outputs = cloudformation.deploy(
         artifacts.add_template(json.dumps(template)),

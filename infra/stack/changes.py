@@ -61,4 +61,4 @@ def _property(detail: Any) -> str:
 
 
 def _recreates(detail: Any) -> bool:
-    return detail.get("Target", {}).get("RequiresRecreation", "Never") != "Never"
+    return str(detail.get("Target", {}).get("RequiresRecreation", "Never")) != "Never"

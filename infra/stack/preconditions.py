@@ -66,7 +66,7 @@ def effective_parameters(template: Template, given: Mapping[str, str], current: 
         if wrong := _wrong(declared[name], value):
             raise DeploymentError(f"{name}={value} is not allowed: {wrong} {declared[name]['Description']}")
     values = {name: str(declaration.get("Default", "")) for name, declaration in declared.items()}
-    values |= {name: value for name, value in current.items() if name in declared} | given
+    values |= {name: value for name, value in current.items() if name in declared} | dict(given)
     _check_together(values)
     return values
 

@@ -109,12 +109,15 @@ def test_an_existing_table_becomes_a_stacks_and_gets_what_it_lacks(
 ) -> None:
     properties = table("by-a")["Resources"]["Table"]["Properties"]
     aws("dynamodb").create_table(TableName="restored", **properties)
+    key = {"pk": {"S": "kept"}}
+    aws("dynamodb").put_item(TableName="restored", Item=key)
     adopted = Adopted(Existing("Table", "AWS::DynamoDB::Table", {"TableName": "restored"}), properties)
     stack.adopt(artifacts.add_template(import_template([adopted])), [adopted.existing])
-    expiry = {"AttributeName": "purge_at", "Enabled": True}
-    following = table("by-a", TimeToLiveSpecification=expiry, DeletionProtectionEnabled=False)
+    recoverable = {"PointInTimeRecoveryEnabled": True}
+    following = table("by-a", PointInTimeRecoverySpecification=recoverable)
     stack.deploy(artifacts.add_template(json.dumps(following)), {}, review=changes.review(()))
 
     assert stack.resource("Table") == "restored"
-    described = aws("dynamodb").describe_time_to_live(TableName="restored")["TimeToLiveDescription"]
-    assert described == {"TimeToLiveStatus": "ENABLED", "AttributeName": "purge_at"}
+    assert aws("dynamodb").get_item(TableName="restored", Key=key)["Item"] == key, "with what it has"
+    backups = aws("dynamodb").describe_continuous_backups(TableName="restored")["ContinuousBackupsDescription"]
+    assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
