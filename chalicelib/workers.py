@@ -30,6 +30,7 @@ from chalicelib.domain.uploads import uploads_in_message
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+FAILING_DELIVERIES = 3  # failures of one message that may no longer pass by themselves; an alarm counts such messages
 RESERVED_SECONDS = 10  # of a worker's time, to save its progress and to send the message that continues its work
 
 logger = Logger(service="similarix", serialize_stacktrace=False)
@@ -133,6 +134,8 @@ def _handle_each(event: Event, context: Any, services: Services, handle: Callabl
         process_partial_response,
     )
 
+    failing: list[str] = []
+
     def handle_and_log(record: "SQSRecord") -> None:
         try:
             handle(record)
@@ -140,6 +143,8 @@ def _handle_each(event: Event, context: Any, services: Services, handle: Callabl
             logger.exception("message failed", message_id=record.message_id, body=record.body)
             queue = record.event_source_arn.rpartition(":")[2]
             message = ReceivedMessage(record.message_id, queue, record.receipt_handle, _receive_count(record))
+            if message.received >= FAILING_DELIVERIES:
+                failing.append(message.id)
             services.retries.handle_failure(message, error)
             raise
         logger.info("message done", message_id=record.message_id)
@@ -149,6 +154,22 @@ def _handle_each(event: Event, context: Any, services: Services, handle: Callabl
     response = process_partial_response(
         event=event, record_handler=handle_and_log, processor=processor, context=context
     )
-    metrics.add_metric(name="MessagesFailed", unit=MetricUnit.Count, value=len(response["batchItemFailures"]))
+    _add_delivery_metrics(event, services.now(), failed=len(response["batchItemFailures"]), failing=len(failing))
     metrics.flush_metrics()
     return dict(response)
+
+
+def _add_delivery_metrics(event: Event, now: datetime, *, failed: int, failing: int) -> None:
+    """How many messages failed, how many of them again and again, and how long the oldest has waited since it was sent.
+
+    SQS's own age leaves out messages that were received three times.
+    """
+    records = event["Records"]
+    if not records:
+        return
+    oldest = min(int(record["attributes"]["SentTimestamp"]) for record in records)  # milliseconds
+    metrics.add_dimension(name="queue", value=records[0]["eventSourceARN"].rpartition(":")[2])
+    metrics.add_metric(name="MessagesFailed", unit=MetricUnit.Count, value=failed)
+    metrics.add_metric(name="MessagesFailing", unit=MetricUnit.Count, value=failing)
+    age = max(0.0, now.timestamp() - oldest / 1000)
+    metrics.add_metric(name="OldestMessageSeconds", unit=MetricUnit.Seconds, value=round(age, 1))

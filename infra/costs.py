@@ -10,9 +10,14 @@ import argparse
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from chalicelib.domain.syncs import Tally
+from infra.template import read_template
+from infra.workers import WORKERS
 
 DATA: Mapping[str, Any] = tomllib.loads(Path(__file__).with_name("cost_data.toml").read_text("utf-8"))
 PRICES: Mapping[str, Mapping[str, Any]] = DATA["prices"]
@@ -20,6 +25,7 @@ FIGURES: Mapping[str, Mapping[str, float]] = DATA["figures"]
 
 DAYS, HOURS = 365 / 12, 730.0  # of a month
 MB_PER_GB, KB_PER_GB = 1024, 1e6
+METRICS_OF_A_WORKER = 3  # chalicelib/workers.py; and one of each outcome of a file
 DIMENSION, GRAPH_LINKS, GRAPH_OVERHEAD = 512, 16, 1.1  # docs/opensearch.md, "Sizing"
 
 
@@ -69,7 +75,7 @@ class Line:
 
 def lines_without_store(usage: Usage) -> list[Line]:
     """What everything but the vector store costs."""
-    sizes, counts, time = FIGURES["sizes"], FIGURES["counts"], FIGURES["time"]
+    sizes, time = FIGURES["sizes"], FIGURES["time"]
     new, searches = usage.new_per_day * DAYS, usage.searches_per_day * DAYS
     syncs = usage.syncs_per_day * DAYS
     compared = syncs * (usage.pictures * dollars(FIGURES["unchanged_picture"]) + _sync_overhead())
@@ -85,9 +91,16 @@ def lines_without_store(usage: Usage) -> list[Line]:
         Line("API Gateway, Lambda, logs: searches", 0, searches * _search()),
         Line("API Gateway, Lambda, traffic: thumbnails", 0, searches * usage.thumbnails * _thumbnail()),
         Line(
-            "CloudWatch, ECR: alarms, metrics, image",
+            "CloudWatch, ECR: alarms, metrics, dashboard, image",
             0,
-            dollars({"alarms": counts["alarms"], "metrics": counts["metrics"], "images": sizes["image"]}),
+            dollars(
+                {
+                    "alarms": alarm_metrics(None),
+                    "metrics": METRICS_OF_A_WORKER * len(WORKERS) + len(fields(Tally)),
+                    "dashboards": 1,
+                    "images": sizes["image"],
+                }
+            ),
         ),
     ]
 
@@ -95,6 +108,7 @@ def lines_without_store(usage: Usage) -> list[Line]:
 def domain_line(domain: Domain) -> Line:
     """An OpenSearch domain costs the same, searched or not."""
     month = domain.instances * (HOURS * dollars({domain.instance_type: 1}) + domain.volume * dollars({"volumes": 1}))
+    month += dollars({"alarms": alarm_metrics("HasDomain")})
     return Line(f"{domain.instances} × {domain.instance_type}, {domain.volume} GiB each", 0, month)
 
 
@@ -110,8 +124,19 @@ def serverless_line(usage: Usage) -> Line:
     return Line(
         f"OpenSearch Serverless, searched {usage.search_hours:g} hours a day",
         dollars({"serverless_units": once}),
-        dollars({"serverless_units": hours, "serverless_storage": stored}),
+        dollars({"serverless_units": hours, "serverless_storage": stored, "alarms": alarm_metrics("HasServerless")}),
     )
+
+
+@cache
+def alarm_metrics(condition: str | None) -> int:
+    """Metrics that the template's alarms of a condition watch: AWS charges an alarm for each of its metrics."""
+    alarms = [
+        resource["Properties"]
+        for resource in read_template()["Resources"].values()
+        if resource.get("Type") == "AWS::CloudWatch::Alarm" and resource.get("Condition") == condition
+    ]
+    return sum(sum("MetricStat" in query for query in alarm.get("Metrics", [])) or 1 for alarm in alarms)
 
 
 def vectors_that_fit(domain: Domain) -> int:
@@ -229,7 +254,7 @@ def _indexing_hours(pictures: float, seconds: float) -> float:
 
 
 def _row(name: str, once: str, month: str) -> str:
-    return f"{name:<50}{once:>10}{month:>12}"
+    return f"{name:<52}{once:>10}{month:>12}"
 
 
 if __name__ == "__main__":

@@ -199,10 +199,11 @@ class DurableEmulator:
                 yield service, state
 
     def _state_without_logs(self, service: str) -> dict[str, Any]:
-        """The groups and alarms, without what was logged and measured: that is of this run alone, and grows."""
+        """Groups, alarms and dashboards, without what was logged and measured: that is of this run alone, and grows."""
         module = self._without_logs[service]
         if service == "cloudwatch":
-            return {"alarms": copy.deepcopy(module._alarms), "resource_tags": copy.deepcopy(module._resource_tags)}
+            kept = ("alarms", "dashboards", "resource_tags")
+            return {name: copy.deepcopy(getattr(module, f"_{name}")) for name in kept}
         return {
             "log_groups": self._without(module._log_groups, "streams", {}),
             "metric_filters": copy.deepcopy(module._metric_filters),

@@ -8,7 +8,7 @@ import yaml
 
 from chalicelib.domain.collections import MANAGED_PREFIX
 from chalicelib.domain.uploads import INLINE_STAGING, PRESIGNED_STAGING
-from infra.template import functions
+from infra.template import alarms, dashboard, functions, store_alarms
 from infra.template.edits import Template
 from infra.template.transport import with_only_tls
 from infra.template.versions import with_versions
@@ -42,8 +42,12 @@ def read_template(folder: Path = FOLDER) -> Template:
             functions.application_function(API, permissions[API.name], environment),
             *(functions.worker(row, permissions[row.function.name], environment) for row in WORKERS),
             *(functions.scheduled(row, permissions[row.name], environment) for row in SCHEDULED),
+            {"Resources": alarms.of_api()},
         ]
     )
+    everywhere = alarms.names(merged["Resources"])
+    of_stores = {"Resources": store_alarms.of_domain() | store_alarms.of_serverless()}
+    merged = merge([merged, of_stores, dashboard.dashboard(everywhere)])
     return with_only_tls(with_versions(merged, EMBEDDER.name))
 
 

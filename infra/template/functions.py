@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from chalicelib.config import queue_variable
+from infra.template import alarms
 from infra.template.edits import Template
 from infra.workers import DEAD_LETTER_DAYS, MAX_DELIVERIES, RUNTIME, Function, Worker
 
@@ -23,7 +24,7 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 
 
 def lambda_function(row: Function, statements: Statements) -> Template:
-    """A function's name, size, log group, role, alarm, output, and the limit of its numeric libraries' threads.
+    """A function's name, size, log group, role, alarms, output, and the limit of its numeric libraries' threads.
 
     Args:
         statements: what its role may do, beside writing its log.
@@ -50,13 +51,7 @@ def lambda_function(row: Function, statements: Statements) -> Template:
             },
         },
         f"{row.name}Role": _role(row.lambda_name, [_allow(WRITE_LOG, log_group), *statements]),
-        f"{row.name}ErrorsAlarm": _alarm(
-            row.alarm,
-            Namespace="AWS/Lambda",
-            MetricName="Errors",
-            Dimensions=[{"Name": "FunctionName", "Value": {"Ref": row.name}}],
-            Statistic="Sum",
-        ),
+        **alarms.of_function(row),
     }
     return {"Resources": resources, "Outputs": {f"{row.name}Name": {"Value": {"Ref": row.name}}}}
 
@@ -96,7 +91,7 @@ def worker(row: Worker, statements: Statements, environment: Mapping[str, Any]) 
     template = application_function(
         function, [receive, log_failures, *statements], environment, {f"{function.name}SqsEventSource": source}
     )
-    template["Resources"] |= _queues(row) | _queue_alarms(row)
+    template["Resources"] |= _queues(row) | alarms.of_queue(row)
     template["Outputs"] |= {
         f"{name}Url": {"Value": {"Ref": name}} for name in (row.queue_resource, row.dead_letters_resource)
     }
@@ -120,42 +115,6 @@ def _queue(name: str, **properties: Any) -> Resource:
     return {
         "Type": "AWS::SQS::Queue",
         "Properties": {"QueueName": _in_stack(name), "SqsManagedSseEnabled": True, **properties},
-    }
-
-
-def _queue_alarms(row: Worker) -> dict[str, Resource]:
-    dead_letters = _alarm(
-        f"{row.messages} failed {MAX_DELIVERIES} times and are in the dead-letter queue. See why with "
-        f"`infra.admin redrive --dry-run`, or in the {row.queue} worker's log.",
-        **_metric_of_queue("ApproximateNumberOfMessagesVisible", row.dead_letters_resource),
-    )
-    age = _alarm(
-        f"{row.messages} wait for {row.backlog_seconds // 60} minutes and more. {row.backlog_advice}".rstrip(),
-        **_metric_of_queue("ApproximateAgeOfOldestMessage", row.queue_resource),
-        Threshold=row.backlog_seconds,
-    )
-    return {f"{row.dead_letters_resource}Alarm": dead_letters, f"{row.queue.capitalize()}AgeAlarm": age}
-
-
-def _metric_of_queue(metric: str, queue: str) -> dict[str, Any]:
-    name = {"Fn::GetAtt": [queue, "QueueName"]}
-    return {"Namespace": "AWS/SQS", "MetricName": metric, "Dimensions": [{"Name": "QueueName", "Value": name}]}
-
-
-def _alarm(description: str, **properties: Any) -> Resource:
-    return {
-        "Type": "AWS::CloudWatch::Alarm",
-        "Properties": {
-            "AlarmDescription": description,
-            "Statistic": "Maximum",
-            "Period": 300,
-            "EvaluationPeriods": 1,
-            "Threshold": 0,
-            "ComparisonOperator": "GreaterThanThreshold",
-            "TreatMissingData": "notBreaching",
-            "AlarmActions": {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]},
-            **properties,
-        },
     }
 
 

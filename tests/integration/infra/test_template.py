@@ -1,4 +1,4 @@
-"""What the packaged template promises of functions, roles, queues, storage and alarms."""
+"""What the packaged template promises of functions, roles, queues and storage."""
 
 import json
 import re
@@ -429,24 +429,3 @@ class TestStorage:
             f"{PRESIGNED_STAGING}/": 1,
             f"{INLINE_STAGING}/": 1,
         }
-
-
-class TestAlarms:
-    def test_every_function_queue_and_dead_letter_queue_has_an_alarm(self, resources, functions):
-        alarms = [
-            alarm
-            for alarm in of_type(resources, "AWS::CloudWatch::Alarm").values()
-            if alarm["Namespace"] != "AWS/ES"  # of the domain: test_vector_store_template.py
-        ]
-        watched = {(alarm["MetricName"], referred(alarm["Dimensions"][0]["Value"])) for alarm in alarms}
-
-        assert watched == (
-            {("Errors", name) for name in functions}
-            | {("ApproximateAgeOfOldestMessage", name) for name in QUEUES}
-            | {("ApproximateNumberOfMessagesVisible", name) for name in DEAD_LETTERS}
-        )
-
-    def test_each_alarm_has_a_description_of_its_own(self, resources):
-        described = [alarm["AlarmDescription"] for alarm in of_type(resources, "AWS::CloudWatch::Alarm").values()]
-
-        assert len(set(described)) == len(described)

@@ -58,12 +58,6 @@ class TestDomain:
         assert [referred(role) for role in statement["Principal"]["AWS"]] == ROLES_THAT_SEARCH_OR_INDEX
         assert all(action.startswith("es:ESHttp") for action in statement["Action"])
 
-    def test_a_domain_has_alarms_for_lost_shards_and_blocked_writes(self, resources):
-        alarms = of_type(resources, "AWS::CloudWatch::Alarm").values()
-        metrics = {alarm["MetricName"] for alarm in alarms if alarm["Namespace"] == "AWS/ES"}
-
-        assert metrics == {"ClusterStatus.red", "ClusterIndexWritesBlocked"}
-
 
 class TestServerless:
     @pytest.fixture
@@ -77,7 +71,8 @@ class TestServerless:
     def test_serverless_resources_are_created_only_for_the_store_of_that_name(self, template, serverless):
         assert template["Conditions"]["HasServerless"] == {"Fn::Equals": [{"Ref": "VectorStore"}, "serverless"]}
         names = {name for name, item in template["Resources"].items() if "OpenSearchServerless" in item["Type"]}
-        assert names == set(serverless) - {"ServerlessPermission"} | {"ServerlessAdministration"}
+        alarms = {name for name, item in serverless.items() if item["Type"] == "AWS::CloudWatch::Alarm"}
+        assert names == set(serverless) - alarms - {"ServerlessPermission"} | {"ServerlessAdministration"}
 
     def test_the_collection_is_for_vectors_and_in_a_group_of_the_next_generation_with_limits(
         self, serverless, properties
@@ -93,9 +88,8 @@ class TestServerless:
             for limit in ("Min", "Max")
             for purpose in ("Search", "Indexing")
         }
-        assert set(serverless["ServerlessCollection"]["DependsOn"]) == set(serverless) - {
-            "ServerlessCollection",
-            "ServerlessPermission",
+        assert set(serverless["ServerlessCollection"]["DependsOn"]) == {
+            f"Serverless{part}" for part in ("Group", "Encryption", "Network", "Access")
         }
 
     def test_serverless_costs_nothing_when_idle_by_default(self, template):

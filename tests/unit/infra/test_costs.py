@@ -6,10 +6,10 @@ import pytest
 
 from infra.costs import (
     DAYS,
-    FIGURES,
     PRICES,
     Domain,
     Usage,
+    alarm_metrics,
     dollars,
     domain_line,
     lines_without_store,
@@ -73,7 +73,9 @@ def test_searches_and_their_thumbnails_cost_by_the_search():
 
 
 def test_a_domain_costs_its_instances_hours_and_disks():
-    assert domain_line(Domain(2, "r7g.large.search", 20)).month == pytest.approx(2 * (730 * 0.18 + 20 * 0.122))
+    month = domain_line(Domain(2, "r7g.large.search", 20)).month
+
+    assert month == pytest.approx(2 * (730 * 0.18 + 20 * 0.122) + 0.10 * alarm_metrics("HasDomain"))
 
 
 @pytest.mark.parametrize(
@@ -83,11 +85,14 @@ def test_a_domain_costs_its_instances_hours_and_disks():
 def test_serverless_costs_while_it_is_searched_and_ten_minutes_more(hours, awake):
     month = serverless_line(Usage(1000, 10, search_hours=hours)).month
 
-    assert month == pytest.approx(DAYS * awake * 2 * 0.24 + 1000 * 512 * 8 / 1e9 * 0.024)
+    stored = 1000 * 512 * 8 / 1e9 * 0.024
+    assert month == pytest.approx(DAYS * awake * 2 * 0.24 + stored + 0.10 * alarm_metrics("HasServerless"))
 
 
-def test_serverless_that_nobody_searches_costs_its_storage_alone():
-    assert serverless_line(Usage(1_000_000, 0)).month == pytest.approx(4.096 * 0.024)
+def test_serverless_that_nobody_searches_costs_its_storage_and_alarms_alone():
+    idle = serverless_line(Usage(1_000_000, 0)).month
+
+    assert idle == pytest.approx(4.096 * 0.024 + 0.10 * alarm_metrics("HasServerless"))
 
 
 def test_a_domain_holds_vectors_in_half_of_its_memory_and_twice_in_two_zones():
@@ -130,7 +135,21 @@ def test_every_price_has_a_unit_a_source_and_the_date_on_which_it_was_noted(name
     assert isinstance(price["noted"], date)
 
 
-def test_the_alarms_that_are_counted_are_the_templates():
-    alarms = [r for r in read_template()["Resources"].values() if r.get("Type") == "AWS::CloudWatch::Alarm"]
+def test_an_alarm_costs_what_its_metrics_cost():
+    resources = read_template()["Resources"].values()
+    alarms = [r for r in resources if r.get("Type") == "AWS::CloudWatch::Alarm" and "Condition" not in r]
+    calculated = [alarm for alarm in alarms if "Metrics" in alarm["Properties"]]
+    inputs = sum(len(alarm["Properties"]["Metrics"]) - 1 for alarm in calculated)  # all but the expression
 
-    assert len(alarms) == FIGURES["counts"]["alarms"]
+    assert calculated
+    assert alarm_metrics(None) == len(alarms) - len(calculated) + inputs
+
+
+def test_the_alarms_of_a_store_cost_only_with_that_store():
+    idle = Usage(0, 0)
+
+    assert serverless_line(idle).month == pytest.approx(0.10 * alarm_metrics("HasServerless"))
+    assert domain_line(Domain(1, "t3.small.search", 10)).month == pytest.approx(
+        730 * 0.036 + 10 * 0.122 + 0.10 * alarm_metrics("HasDomain")
+    )
+    assert min(alarm_metrics("HasDomain"), alarm_metrics("HasServerless")) >= 4
