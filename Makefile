@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo index doctor test test-unit check format bench stress package deploy lock clean
+.PHONY: help run demo index doctor accept test test-unit check format bench stress package deploy lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -42,6 +42,10 @@ index: $(VENV)/.local-ready  ## search a folder of your own pictures in the runn
 
 doctor: $(VENV)/.local-ready  ## compare the running system's vector store with its catalogue
 	@$(BIN)/python -m infra.admin --local $(IN_FOLDER) doctor
+
+accept: $(VENV)/.local-ready  ## walk through a deployed system as a customer (URL TOKEN BUCKET QUEUE; else the local one)
+	@TOKEN="$(TOKEN)" $(BIN)/python -m infra.acceptance $(if $(URL),--url "$(URL)") $(IN_FOLDER) \
+		$(if $(BUCKET),--bucket "$(BUCKET)") $(if $(QUEUE),--queue "$(QUEUE)")
 
 test: $(VENV)/.dev-ready  ## run all tests, from units to the deployed template
 	$(BIN)/python -m pytest

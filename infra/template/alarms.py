@@ -30,7 +30,7 @@ DEFAULTS = {
 }
 
 
-def metric(namespace: str, name: str, statistic: str, period: int = 300, **dimensions: Any) -> Metric:
+def metric(namespace: str, name: str, statistic: str, dimensions: Mapping[str, Any], period: int = 300) -> Metric:
     """The properties by which an alarm names a metric; a statistic such as ``p95`` is an extended one."""
     kind = "ExtendedStatistic" if statistic.startswith("p") else "Statistic"
     named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
@@ -81,12 +81,12 @@ def calculated(
 def of_function(row: Function) -> Resource:
     """A function that raises errors, and one that Lambda does not start because too many run."""
     dimensions = {"FunctionName": {"Ref": row.name}}
-    errors = alarm(f"{row.name}ErrorsAlarm", row.alarm, metric("AWS/Lambda", "Errors", "Sum", **dimensions))
+    errors = alarm(f"{row.name}ErrorsAlarm", row.alarm, metric("AWS/Lambda", "Errors", "Sum", dimensions))
     throttles = alarm(
         f"{row.name}ThrottlesAlarm",
         f"Lambda does not start the function {row.lambda_name}, because as many run as may. "
         "Ask AWS for more concurrent executions.",
-        metric("AWS/Lambda", "Throttles", "Sum", **dimensions),
+        metric("AWS/Lambda", "Throttles", "Sum", dimensions),
         EvaluationPeriods=3,
         DatapointsToAlarm=2,
     )
@@ -105,9 +105,7 @@ def of_queue(row: Worker) -> Resource:
         f"{row.dead_letters_resource}Alarm",
         f"{row.messages} failed {MAX_DELIVERIES} times and are in the dead-letter queue. See why with "
         f"`infra.admin redrive --dry-run`, or in the {row.queue} worker's log.",
-        metric(
-            "AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", QueueName=_queue_name(row.dead_letters_resource)
-        ),
+        metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", _queue(row.dead_letters_resource)),
     )
     failing = alarm(
         f"{name}FailingAlarm",
@@ -120,9 +118,7 @@ def of_queue(row: Worker) -> Resource:
         f"{row.messages} wait for {row.backlog_seconds // 60} minutes and more. {row.backlog_advice}".rstrip(),
         "MAX([FILL(waiting, 0), FILL(received, 0)])",
         {
-            "waiting": metric(
-                "AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", QueueName=_queue_name(row.queue_resource)
-            ),
+            "waiting": metric("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", _queue(row.queue_resource)),
             "received": of_worker("OldestMessageSeconds", "Maximum", row),
         },
         Threshold=row.backlog_seconds,
@@ -132,7 +128,8 @@ def of_queue(row: Worker) -> Resource:
 
 def of_worker(name: str, statistic: str, row: Worker) -> Metric:
     """One of the metrics that a worker writes to its log."""
-    return metric(METRICS, name, statistic, service="similarix", queue=_queue_name(row.queue_resource))
+    queue = {"Fn::GetAtt": [row.queue_resource, "QueueName"]}
+    return metric(METRICS, name, statistic, {"service": "similarix", "queue": queue})
 
 
 def of_api() -> Resource:
@@ -150,15 +147,15 @@ def of_api() -> Resource:
         "them, with a status of 500 or above.",
         f"IF(errors >= {API_ERRORS}, 100 * errors / requests, 0)",
         {
-            "errors": metric("AWS/ApiGateway", "5XXError", "Sum", **api),
-            "requests": metric("AWS/ApiGateway", "Count", "Sum", **api),
+            "errors": metric("AWS/ApiGateway", "5XXError", "Sum", api),
+            "requests": metric("AWS/ApiGateway", "Count", "Sum", api),
         },
         Threshold=API_ERROR_PERCENT,
     )
     latency = alarm(
         "ApiLatencyAlarm",
         f"One request in twenty takes longer than {API_LATENCY_MILLISECONDS // 1000} seconds, for ten minutes.",
-        metric("AWS/ApiGateway", "Latency", "p95", **api),
+        metric("AWS/ApiGateway", "Latency", "p95", api),
         Threshold=API_LATENCY_MILLISECONDS,
         EvaluationPeriods=2,
     )
@@ -167,7 +164,7 @@ def of_api() -> Resource:
         f"Of the executions that AWS allows this account at once, {CONCURRENCY_PERCENT} % are in use. Beyond the limit "
         f"the function {API.lambda_name} is not started. Ask AWS for more.",
         "100 * running / SERVICE_QUOTA(running)",
-        {"running": metric("AWS/Lambda", "ConcurrentExecutions", "Maximum", 60)},
+        {"running": metric("AWS/Lambda", "ConcurrentExecutions", "Maximum", {}, 60)},
         Threshold=CONCURRENCY_PERCENT,
         EvaluationPeriods=5,
     )
@@ -179,5 +176,5 @@ def names(resources: Mapping[str, Any]) -> Sequence[str]:
     return [name for name, resource in resources.items() if resource.get("Type") == "AWS::CloudWatch::Alarm"]
 
 
-def _queue_name(resource: str) -> dict[str, Any]:
-    return {"Fn::GetAtt": [resource, "QueueName"]}
+def _queue(resource: str) -> dict[str, Any]:
+    return {"QueueName": {"Fn::GetAtt": [resource, "QueueName"]}}

@@ -76,7 +76,7 @@ def of_domain() -> Resource:
         "OpenSearchStorageAlarm",
         f"An instance of the domain has less than {FREE_PERCENT} % of its disk left.",
         "100 * free / (${OpenSearchVolumeSize} * 1024)",  # AWS measures in MiB
-        {"free": metric("AWS/ES", "FreeStorageSpace", "Minimum", 60, **DOMAIN)},
+        {"free": metric("AWS/ES", "FreeStorageSpace", "Minimum", DOMAIN, 60)},
         "HasDomain",
         ComparisonOperator="LessThanThreshold",
         Threshold=FREE_PERCENT,
@@ -86,7 +86,7 @@ def of_domain() -> Resource:
         resources |= alarm(
             f"OpenSearch{row.name}Alarm",
             row.description,
-            metric("AWS/ES", row.metric, row.statistic, row.seconds, **DOMAIN),
+            metric("AWS/ES", row.metric, row.statistic, DOMAIN, row.seconds),
             "HasDomain",
             ComparisonOperator="GreaterThanOrEqualToThreshold",
             Threshold=row.threshold,
@@ -108,7 +108,7 @@ def of_serverless() -> Resource:
         resources |= alarm(
             f"Serverless{part}ErrorsAlarm",
             description,
-            metric("AWS/AOSS", watched, "Sum", **collection),
+            metric("AWS/AOSS", watched, "Sum", collection),
             "HasServerless",
             ComparisonOperator="GreaterThanOrEqualToThreshold",
             Threshold=API_ERRORS,
@@ -120,7 +120,7 @@ def of_serverless() -> Resource:
         resources |= alarm(
             f"Serverless{part}CapacityAlarm",
             description,
-            metric("AWS/AOSS", watched, "Sum", 60, **group),
+            metric("AWS/AOSS", watched, "Sum", group, 60),
             "HasServerless",
             ComparisonOperator="GreaterThanOrEqualToThreshold",
             Threshold={"Ref": "ServerlessMaximum"},

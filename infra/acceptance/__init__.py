@@ -1,0 +1,6 @@
+"""Whether a deployed system works: a walk through it as a customer goes, which leaves nothing behind.
+
+- ``walk``: the steps
+- ``customer``: what a customer does on AWS: a bucket's folder, a role, events
+- ``__main__``: the command
+"""
