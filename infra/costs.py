@@ -10,7 +10,7 @@ import argparse
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class Usage:
         search_hours: of a day, over which its searches are spread: a store of Serverless is awake so long.
         thumbnails: that are shown for each search.
         embedding_seconds: of one processor, for a picture.
+        memory: of the functions ``embedder``, ``worker`` and ``api``, in MB; and of ``processor``, which so many buy.
     """
 
     pictures: int
@@ -53,6 +54,7 @@ class Usage:
     search_hours: float = 24
     thumbnails: int = 16
     embedding_seconds: float = FIGURES["time"]["embedding_seconds"]
+    memory: Mapping[str, float] = field(default_factory=lambda: FIGURES["memory"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,10 @@ def lines_without_store(usage: Usage) -> list[Line]:
     new, searches = usage.new_per_day * DAYS, usage.searches_per_day * DAYS
     syncs = usage.syncs_per_day * DAYS
     compared = syncs * (usage.pictures * dollars(FIGURES["unchanged_picture"]) + _sync_overhead())
-    compared += syncs * usage.pictures * time["comparing_seconds"] * _gb("worker") * dollars({"lambda_gb_seconds": 1})
-    indexed, embedded = dollars(FIGURES["first_sync_of_a_picture"]), _embedding(usage.embedding_seconds)
+    compared += (
+        syncs * usage.pictures * time["comparing_seconds"] * _gb(usage, "worker") * dollars({"lambda_gb_seconds": 1})
+    )
+    indexed, embedded = dollars(FIGURES["first_sync_of_a_picture"]), _embedding(usage)
     records, thumbnails = (usage.pictures * sizes[name] / KB_PER_GB for name in ("record", "thumbnail"))
     return [
         Line("S3, DynamoDB, SQS: index each picture", usage.pictures * indexed, new * indexed),
@@ -88,8 +92,8 @@ def lines_without_store(usage: Usage) -> list[Line]:
         Line("S3, DynamoDB, SQS, Lambda: compare all", 0, compared),
         Line("S3: thumbnails", 0, dollars({"s3_storage": thumbnails})),
         Line("DynamoDB: records, recoverable", 0, dollars({"dynamodb_storage": records, "dynamodb_recovery": records})),
-        Line("API Gateway, Lambda, logs: searches", 0, searches * _search()),
-        Line("API Gateway, Lambda, traffic: thumbnails", 0, searches * usage.thumbnails * _thumbnail()),
+        Line("API Gateway, Lambda, logs: searches", 0, searches * _search(usage)),
+        Line("API Gateway, Lambda, traffic: thumbnails", 0, searches * usage.thumbnails * _thumbnail(usage)),
         Line(
             "CloudWatch, ECR: alarms, metrics, dashboard, image",
             0,
@@ -116,9 +120,9 @@ def serverless_line(usage: Usage) -> Line:
     """OpenSearch Serverless costs while it is awake: for the first sync, for searches, and for changed pictures."""
     serverless = FIGURES["serverless"]
     searching = min(24.0, usage.search_hours + serverless["idle_hours"]) if usage.searches_per_day else 0.0
-    indexing = _indexing_hours(usage.new_per_day, usage.embedding_seconds)
+    indexing = _indexing_hours(usage.new_per_day, usage)
     hours = DAYS * (serverless["search_units"] * searching + serverless["index_units"] * min(24.0, indexing))
-    once = serverless["index_units"] * _indexing_hours(usage.pictures, usage.embedding_seconds)
+    once = serverless["index_units"] * _indexing_hours(usage.pictures, usage)
     # On disk a vector takes about twice its size.
     stored = usage.pictures * DIMENSION * 4 * 2 / 1e9
     return Line(
@@ -199,30 +203,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _gb(function: str) -> float:
+def _gb(usage: Usage, function: str) -> float:
     """The memory of a function in GB."""
-    return FIGURES["memory"][function] / MB_PER_GB
+    return usage.memory[function] / MB_PER_GB
 
 
-def _embedding(seconds: float) -> float:
+def _processors(usage: Usage) -> float:
+    """Of an embedder."""
+    return usage.memory["embedder"] / usage.memory["processor"]
+
+
+def _embedding(usage: Usage) -> float:
     """Of one picture: a processor costs the same in a function of any size; the index worker waits meanwhile."""
-    processors = FIGURES["memory"]["embedder"] / FIGURES["memory"]["processor"]
-    waiting = seconds / processors + FIGURES["time"]["indexing_seconds"]
-    return dollars({"lambda_gb_seconds": seconds * _gb("processor") + waiting * _gb("worker")})
+    seconds = usage.embedding_seconds
+    waiting = seconds / _processors(usage) + FIGURES["time"]["indexing_seconds"]
+    return dollars({"lambda_gb_seconds": seconds * _gb(usage, "processor") + waiting * _gb(usage, "worker")})
 
 
 def _sync_overhead() -> float:
     return dollars(FIGURES["sync_without_pictures"])
 
 
-def _search() -> float:
+def _search(usage: Usage) -> float:
     """Of one search by text, without thumbnails."""
     time, counts = FIGURES["time"], FIGURES["counts"]
     return dollars(
         {
             "api_requests": 1,
             "lambda_requests": 2,
-            "lambda_gb_seconds": time["search_seconds"] * _gb("api") + time["text_seconds"] * _gb("embedder"),
+            "lambda_gb_seconds": time["search_seconds"] * _gb(usage, "api")
+            + time["text_seconds"] * _gb(usage, "embedder"),
             "dynamodb_reads": counts["searches_reads"],
             "dynamodb_writes": counts["searches_writes"],
             "logs": FIGURES["sizes"]["search_log"] / KB_PER_GB,
@@ -230,13 +240,13 @@ def _search() -> float:
     )
 
 
-def _thumbnail() -> float:
+def _thumbnail(usage: Usage) -> float:
     """Of one thumbnail that the API sends."""
     return dollars(
         {
             "api_requests": 1,
             "lambda_requests": 1,
-            "lambda_gb_seconds": FIGURES["time"]["thumbnail_seconds"] * _gb("api"),
+            "lambda_gb_seconds": FIGURES["time"]["thumbnail_seconds"] * _gb(usage, "api"),
             "dynamodb_reads": 1,
             "s3_get": 1,
             "transfer": FIGURES["sizes"]["thumbnail"] / KB_PER_GB,
@@ -245,12 +255,12 @@ def _thumbnail() -> float:
     )
 
 
-def _indexing_hours(pictures: float, seconds: float) -> float:
+def _indexing_hours(pictures: float, usage: Usage) -> float:
     """How long the index workers take for so many pictures, and the store stays awake after them."""
     if not pictures:
         return 0.0
-    processors = FIGURES["counts"]["index_workers"] * FIGURES["memory"]["embedder"] / FIGURES["memory"]["processor"]
-    return pictures * seconds / processors / 3600 + FIGURES["serverless"]["idle_hours"]
+    processors = FIGURES["counts"]["index_workers"] * _processors(usage)
+    return pictures * usage.embedding_seconds / processors / 3600 + FIGURES["serverless"]["idle_hours"]
 
 
 def _row(name: str, once: str, month: str) -> str:
