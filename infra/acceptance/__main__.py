@@ -21,7 +21,7 @@ from infra.acceptance.customer import Customer
 from infra.acceptance.walk import ERRORS, Walk
 from infra.admin.command import report
 from infra.cloudformation import Report
-from infra.local_system import LocalSystemNotFound, find_running
+from infra.local_system import LocalSystem, LocalSystemNotFound, find_running
 
 INTERRUPTED = 130  # as a shell has it of a process that SIGINT ended
 
@@ -38,10 +38,11 @@ def main(arguments: list[str] | None = None, say: Report = report) -> int:
     if options.url and not token:
         parser.error("set the variable TOKEN to a token of the account: make accept URL=… TOKEN=…")
     try:
-        if options.url:
-            walk = Walk(options.url, token, customer_on_aws(options.bucket, options.queue), say)
+        system = running_at(options.url, options.folder)
+        if system is not None:
+            walk = Walk(system.api_url, system.token, local_customer(system, options.bucket), say)
         else:
-            walk = local_walk(options.folder, options.bucket, say)
+            walk = Walk(options.url, token, customer_on_aws(options.bucket, options.queue), say)
     except (LocalSystemNotFound, *ERRORS) as error:
         print(error, file=sys.stderr)
         return 1
@@ -62,13 +63,25 @@ def customer_on_aws(bucket: str, queue: str) -> Customer | None:
     return Customer(boto3.Session(), None, bucket, queue or None) if bucket else None
 
 
-def local_walk(folder: Path | None, bucket: str, say: Report) -> Walk:
-    """The walk through a running local system, with its sample bucket unless another is named."""
-    system = find_running(folder)
-    deployment = system.deployment
-    queue = system.outputs["EventsQueueArn"]
-    customer = Customer(deployment.session, deployment.endpoint, bucket or system.sample_bucket, queue)
-    return Walk(system.api_url, system.token, customer, say)
+def running_at(url: str, folder: Path | None) -> LocalSystem | None:
+    """The running local system, if that is the one at the URL, or no URL is given; None for any other URL.
+
+    Raises:
+        LocalSystemNotFound: no URL is given, and no local system can be chosen.
+    """
+    try:
+        system = find_running(folder)
+    except LocalSystemNotFound:
+        if not url:
+            raise
+        return None
+    return system if url.rstrip("/") in ("", system.api_url) else None
+
+
+def local_customer(system: LocalSystem, bucket: str) -> Customer:
+    """The owner of the sample bucket, or of another of the local system, which sends its events."""
+    deployment, queue = system.deployment, system.outputs["EventsQueueArn"]
+    return Customer(deployment.session, deployment.endpoint, bucket or system.sample_bucket, queue)
 
 
 if __name__ == "__main__":
