@@ -156,6 +156,12 @@ def test_every_administration_command_is_documented_and_no_other():
     assert named == admin_commands()
 
 
+def test_the_runbook_has_a_heading_for_every_alarm_of_the_template_and_for_no_other():
+    alarms = {n for n, r in read_template()["Resources"].items() if r.get("Type") == "AWS::CloudWatch::Alarm"}
+    headings = re.findall(r"^### `?(\w+Alarm)`?$", document("operations.md"), re.M)
+    assert sorted(headings) == sorted(alarms)
+
+
 def test_every_make_target_is_documented():
     named = set(re.findall(r"make\s+([a-z-]+)", ALL))
     assert make_targets() - {"help"} <= named

@@ -7,10 +7,7 @@ from typing import Any
 import pytest
 
 from infra.workers import WORKERS
-from tests.conftest import ROOT
 from tests.integration.infra.conftest import of_type, referred
-
-RUNBOOK = (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -139,13 +136,6 @@ def test_each_alarm_has_the_name_and_a_description_of_its_own(alarms):
     assert len(set(described)) == len(described)
     for name, alarm in alarms.items():
         assert alarm["AlarmName"] == {"Fn::Sub": f"${{AWS::StackName}}-{name}"}
-
-
-def test_the_runbook_has_a_heading_for_each_alarm_and_for_no_other(alarms):
-    headings = re.findall(r"^### (.*Alarm.*)$", RUNBOOK, re.M)
-    named = [name for heading in headings for name in re.findall(r"`?(\w+Alarm)`?", heading)]
-
-    assert sorted(named) == sorted(alarms)
 
 
 class TestTopic:

@@ -9,6 +9,8 @@ from infra.cost_scenarios import LARGE, PICTURES, SEARCHES, SMALL, STORES, embed
 from infra.costs import DAYS, FIGURES, Domain, domain_line, lines_without_store
 from tests.conftest import ROOT
 
+DOCUMENT = (ROOT / "docs" / "costs.md").read_text("utf-8")
+
 
 def test_a_million_pictures_cost_once_what_their_requests_and_processors_cost():
     by_hand = sum(line.once for line in lines_without_store(PICTURES))
@@ -50,5 +52,8 @@ def test_the_first_column_is_the_cheapest_domain_when_idle():
     assert domains[0] - domain_line(SMALL).month == pytest.approx(domains[2] - domain_line(Domain()).month)
 
 
-def test_the_document_has_the_tables_as_they_are_printed():
-    assert "\n".join(tables()) in (ROOT / "docs" / "costs.md").read_text("utf-8")
+def test_the_document_has_the_tables_of_memory_as_they_are_printed():
+    """All tables are compared where the documents' blocks are run; the alarms, which cost too, are not these."""
+    printed = "\n".join(tables())
+
+    assert printed[printed.index("a million pictures: EmbedderMemory") :] in DOCUMENT
