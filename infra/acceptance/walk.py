@@ -130,9 +130,10 @@ class Walk:
         _expect(counted == files, f"the collection has {counted} files instead of {files}")
 
     def _connect(self, customer: Customer) -> None:
+        source = customer.source
         customer.put(PYRAMID, picture(PYRAMID), self._undo)
-        policies = self._api.call("POST", "/collections/check/", json=customer.source)
-        source = {**customer.source, "role_arn": customer.create_role(policies, self._undo)}
+        policies = self._api.call("POST", "/collections/check/", json=source)
+        source["role_arn"] = customer.create_role(policies, self._undo)
         # AWS takes some seconds to know a new role everywhere.
         self._eventually(
             lambda: self._api.call("POST", "/collections/check/", json=source), lambda check: bool(check["readable"])
