@@ -20,7 +20,7 @@ class Message:
             "messageId": self.id,
             "receiptHandle": f"handle-{self.id}-{self.received}",
             "body": self.body,
-            "attributes": {"ApproximateReceiveCount": str(self.received)},
+            "attributes": {"ApproximateReceiveCount": str(self.received), "SentTimestamp": "0"},
             "messageAttributes": {},
             "md5OfBody": "",
             "eventSource": "aws:sqs",
