@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from chalicelib.adapters.call_log import CallLog
 from chalicelib.adapters.embedder.cache import CachedEmbedder
 from chalicelib.adapters.factory import AWSAdapters
 from chalicelib.config import Config
@@ -59,6 +60,7 @@ class Services:
     Args:
         now: the time.
         wait: sleeps for so many seconds.
+        calls: counts the calls to AWS, for the log; those of other adapters are not counted.
     """
 
     def __init__(
@@ -67,17 +69,23 @@ class Services:
         adapters: Adapters,
         now: Clock = utc_now,
         wait: Callable[[float], None] = time.sleep,
+        calls: CallLog | None = None,
     ) -> None:
         self.config = config
         self.adapters = adapters
         self.now = now
         self.wait = wait
+        self.calls = calls or CallLog()
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Services:
         """Raises ConfigurationError when a setting is missing or malformed."""
-        config = Config.read(environ)
-        return cls(config, AWSAdapters(config, boto3.client))
+        config, calls = Config.read(environ), CallLog()
+
+        def client(service: str, **options: Any) -> Any:
+            return calls.watch(boto3.client(service, **options))  # type: ignore[call-overload]
+
+        return cls(config, AWSAdapters(config, client), calls=calls)
 
     @cached_property
     def authentication(self) -> Authentication:

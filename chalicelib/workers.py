@@ -140,14 +140,16 @@ def _handle_each(event: Event, context: Any, services: Services, handle: Callabl
         try:
             handle(record)
         except Exception as error:
-            logger.exception("message failed", message_id=record.message_id, body=record.body)
+            logger.exception(
+                "message failed", message_id=record.message_id, calls=services.calls.take(), body=record.body
+            )
             queue = record.event_source_arn.rpartition(":")[2]
             message = ReceivedMessage(record.message_id, queue, record.receipt_handle, _receive_count(record))
             if message.received >= FAILING_DELIVERIES:
                 failing.append(message.id)
             services.retries.handle_failure(message, error)
             raise
-        logger.info("message done", message_id=record.message_id)
+        logger.info("message done", message_id=record.message_id, calls=services.calls.take())
 
     # Without the flag a batch whose messages all fail raises; its messages are redelivered either way.
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)

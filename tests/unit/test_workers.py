@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib import workers
+from chalicelib.adapters.call_log import CallLog
 from chalicelib.domain.errors import StoreUnavailable
 from chalicelib.domain.messages import REDRIVEN_ATTRIBUTE, IndexBatch, ObjectHint, ReceivedMessage
 from chalicelib.domain.syncs import Tally
@@ -56,6 +57,7 @@ class Services:
     indexer: IndexerStub = field(default_factory=IndexerStub)
     sync_worker: SyncWorkerStub = field(default_factory=SyncWorkerStub)
     retries: RetriesStub = field(default_factory=RetriesStub)
+    calls: CallLog = field(default_factory=CallLog)
 
     def now(self) -> datetime:
         return NOW

@@ -1,9 +1,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+import boto3
 import pytest
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
 
 from infra.package import Package, package
+from infra.template.edits import with_code
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +30,14 @@ def resources(template) -> dict:
 def functions(resources) -> dict:
     """The properties of each function."""
     return of_type(resources, "AWS::Serverless::Function")
+
+
+def translate(template: Mapping[str, Any], **parameters: str) -> dict[str, Any]:
+    """The template as SAM's own translator hands it to CloudFormation, with these parameters' values in it."""
+    # By the region SAM knows the partition. The template names no managed policy, so the translator needs none.
+    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="eu-central-1"))
+    translated: dict[str, Any] = translator.translate(with_code(template, "s3://artifacts/code.zip"), parameters)
+    return translated
 
 
 def of_type(resources: Mapping[str, Any], kind: str) -> dict[str, Any]:

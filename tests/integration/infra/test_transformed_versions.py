@@ -3,11 +3,10 @@
 import copy
 
 import pytest
-from samtranslator.translator.transform import transform
 
-from infra.template.edits import with_code
 from infra.template.versions import with_versions
 from infra.workers import EMBEDDER
+from tests.integration.infra import conftest
 
 # By which AWS::Lambda::Version is replaced: its createOnlyProperties in the registry's schema.
 REPLACING = ("FunctionName", "Description", "CodeSha256", "ProvisionedConcurrencyConfig", "RuntimePolicy")
@@ -18,24 +17,9 @@ def transformed(template):
     return translate(template)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def region():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")  # SAM asks for it
-        yield
-
-
 def translate(template: dict, part: str = "Resources", **parameters: str) -> dict:
     """A part of the transformed template."""
-    with_uri = with_code(template, "s3://artifacts/code.zip")
-    return transform(copy.deepcopy(with_uri), parameters, EmptyPolicies())[part]
-
-
-class EmptyPolicies:
-    """SAM loads AWS's managed policies by name; the template names none."""
-
-    def load(self) -> dict:
-        return {}
+    return conftest.translate(template, **parameters)[part]
 
 
 def version_of(resources: dict, values: dict) -> tuple:

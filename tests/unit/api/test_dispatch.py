@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from chalice.app import Blueprint, Chalice, Response
 
+from chalicelib.adapters.call_log import CallLog
 from chalicelib.api import dispatch
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.domain import errors
@@ -28,6 +29,9 @@ class Services:
     """These routes need no token; the dispatcher reads nothing but the configuration."""
 
     config = Settings()
+
+    def __init__(self) -> None:
+        self.calls = CallLog()
 
 
 @pytest.fixture
