@@ -34,7 +34,7 @@ class Kind(StrEnum):
 NO_IDENTIFIERS = {
     *("query", "limit", "max_distance", "state", "If-None-Match"),
     *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval", "auto_sync_at"),
-    *("include", "exclude"),
+    *("include", "exclude", "reason"),
     *("file", "size", "mime_type", "scope", "expires_at", "dry_run", "confirm_removals", "retry_failed", "confirm"),
 }
 WIDEST_SCOPE = list(Scope)[-1]

@@ -21,10 +21,17 @@ from chalicelib.api.openapi.operation import (
     path_parameter,
     query_parameter,
 )
-from chalicelib.api.requests.queries import LISTED_STATES, parameter, parse_file_state, parse_limit
+from chalicelib.api.requests.queries import (
+    LISTED_STATES,
+    parameter,
+    parse_failure_reason,
+    parse_file_state,
+    parse_limit,
+)
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import KEY_LIMIT, Collection
 from chalicelib.domain.errors import NotFound
+from chalicelib.domain.files import FileState
 
 # A thumbnail changes only with its picture; the cache is private because the thumbnail belongs to one account.
 _THUMBNAIL_CACHE = "private, max-age=300"
@@ -42,6 +49,11 @@ LIST_FILES = Operation(
             "state",
             {"type": "string", "enum": [state.value for state in LISTED_STATES]},
             "Only files in this state",
+        ),
+        query_parameter(
+            "reason",
+            {"type": "string", "pattern": "^[a-z][a-z_]{0,39}$"},
+            "Only files that failed for this reason, such as `access_denied`",
         ),
         LIMIT_PARAMETER,
         CURSOR_PARAMETER,
@@ -145,11 +157,14 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     def list_files(context: RequestContext) -> Result:
         collection, request = context.collection(), context.request
         state, limit = parse_file_state(parameter(request, "state")), parse_limit(parameter(request, "limit"))
-        scope = (collection.uuid, "files", state)
+        reason = parse_failure_reason(parameter(request, "reason"), state)
+        if reason is not None:
+            state = FileState.FAILED
+        scope = (collection.uuid, "files", state, reason)
         after = decode_cursor(parameter(request, "cursor"), scope)
         if after is not None and not _is_key(after, collection):
             raise invalid_cursor()
-        page = context.services.files.page(collection, state, after=after, limit=limit)
+        page = context.services.files.page(collection, state, after=after, limit=limit, reason=reason)
         serialized = [serializers.file(record, collection.bucket, context.base_url) for record in page.records]
         next_cursor = encode_cursor(scope, page.after)
         return Result({"files": serialized}, info={"files_count": len(serialized), "next_cursor": next_cursor})

@@ -8,7 +8,7 @@ from chalicelib.domain.accounts import Account, Token
 from chalicelib.domain.bucket_access import AccessReport, AccessWarning, permissions_policy, trust_policy
 from chalicelib.domain.collections import Collection, CollectionType, SyncStatus
 from chalicelib.domain.embeddings import ReadFailure
-from chalicelib.domain.files import FileRecord, ObjectInfo
+from chalicelib.domain.files import PENDING, FileRecord, ObjectInfo
 from chalicelib.domain.image_files import mime_type
 from chalicelib.domain.notifications import queue_configuration, queue_region
 from chalicelib.domain.plans import LIMIT_NAMES, Plan
@@ -149,6 +149,9 @@ def collection(collection: Collection, now: datetime, spread: int) -> dict[str, 
         "last_sync": time(collection.sync.last_sync),
         "auto_sync_interval": collection.auto_sync.value,
         "stats": {"total_files": collection.total_files, "total_size": collection.total_size},
+        "files": collection.files,
+        "failed": {name: collection.unindexed[name] for name in sorted(collection.unindexed) if name != PENDING},
+        "pending": collection.unindexed.get(PENDING, 0),
         **_patterns(collection),
         "auto_sync_at": sync_hour(collection),
         "last_auto_sync": time(collection.sync.last_auto_sync),

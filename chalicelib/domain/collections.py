@@ -3,6 +3,7 @@
 import ipaddress
 import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -125,6 +126,7 @@ class Collection:
         prefix: the folder as a key prefix: empty, or ending in a slash.
         auto_sync_at: the hour of the day (UTC) for scheduled syncs; None for the usual one of the interval.
         include, exclude: the patterns of its ``selection``; those of a managed collection mean nothing.
+        unindexed: counts the files that are not indexed, by ``FileRecord.unindexed``.
     """
 
     uuid: str
@@ -144,6 +146,12 @@ class Collection:
     total_size: int = 0
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = DEFAULT_EXCLUDE
+    unindexed: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def files(self) -> int:
+        """All files that it lists."""
+        return self.total_files + sum(self.unindexed.values())
 
     @property
     def folder(self) -> str:

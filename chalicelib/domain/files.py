@@ -6,7 +6,8 @@ object second, and a write is refused if another worker has written the record s
 """
 
 import uuid
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,6 +21,8 @@ WAITING_REASONS = frozenset({"access_denied", "source_denied", "source_refused",
 ARCHIVE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")  # storage classes whose objects must be restored before they can be read
 # Below a week: each weekly sync then tries such a file, whatever minute it starts at.
 MAX_RETRY_WAIT = timedelta(days=6)
+PENDING = "pending"  # counts beside the reasons of failed files; no reason has this name
+UNKNOWN_REASON = "unknown"  # counts failed files without a reason
 SEQUENCER_WIDTH = 64  # hexadecimal digits; S3 sends 16 to 18, of varying length
 
 
@@ -48,8 +51,25 @@ class CatalogueEntry(NamedTuple):
     etag: str
     size: int
     model: str | None
-    over_plan: bool = False
+    reason: str | None = None
     retry_at: datetime | None = None
+
+    @property
+    def over_plan(self) -> bool:
+        return self.reason == OVER_PLAN
+
+    @property
+    def unindexed(self) -> str | None:
+        """As ``FileRecord.unindexed``."""
+        return _unindexed(self.state, self.reason)
+
+
+class FileCounts(NamedTuple):
+    """How many files a collection has: indexed ones, the bytes of these, and others by ``FileRecord.unindexed``."""
+
+    files: int = 0
+    bytes: int = 0
+    unindexed: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +109,7 @@ class FileRecord:
 
     @property
     def entry(self) -> CatalogueEntry:
-        over_plan = self.reason == OVER_PLAN
-        return CatalogueEntry(self.key, self.state, self.etag, self.size, self.model, over_plan, self.retry_at)
+        return CatalogueEntry(self.key, self.state, self.etag, self.size, self.model, self.reason, self.retry_at)
 
     @property
     def retry_at(self) -> datetime | None:
@@ -103,6 +122,11 @@ class FileRecord:
     def usage(self) -> tuple[int, int]:
         """The files and bytes that the record adds to its collection's statistics."""
         return (1, self.size) if self.state is FileState.INDEXED else (0, 0)
+
+    @property
+    def unindexed(self) -> str | None:
+        """As what the file counts that is not indexed: ``PENDING``, or the reason of its failure; None for others."""
+        return _unindexed(self.state, self.reason)
 
     def next_version(self, now: datetime) -> int:
         """The version of the record's next write; see ``first_version``."""
@@ -175,6 +199,13 @@ class PendingWrite:
         previous_files, previous_size = self.previous.usage if self.previous else (0, 0)
         return files - previous_files, size - previous_size
 
+    @property
+    def unindexed_delta(self) -> Counter[str]:
+        """The changes of the counts of files that are not indexed."""
+        delta = Counter({self.record.unindexed: 1})
+        delta.subtract([self.previous.unindexed if self.previous else None])
+        return Counter({name: change for name, change in delta.items() if name is not None and change})
+
 
 @dataclass(frozen=True, slots=True)
 class FilePage:
@@ -223,6 +254,12 @@ def decide(entry: CatalogueEntry | None, s3_object: ObjectInfo | None, model: st
     if entry.model != model:
         return Action.REEMBED
     return Action.RETRY if retry and entry.state is FileState.FAILED else Action.NOTHING
+
+
+def _unindexed(state: FileState, reason: str | None) -> str | None:
+    if state is FileState.FAILED:
+        return reason or UNKNOWN_REASON
+    return PENDING if state is FileState.PENDING else None
 
 
 def file_uuid(collection: str, key: str) -> str:

@@ -62,12 +62,17 @@ class ExplanationService:
         return Explanation(key, current, record, in_index, self._conclude(collection, key, current, record, in_index))
 
     def _read_object(self, collection: Collection, key: str) -> ObjectInfo | ReadFailure | None:
-        if not collection.holds(key):  # what else is in the bucket is not the caller's to know
+        if not _is_in_folder(collection, key):  # what else is in the bucket is not the caller's to know
             return ReadFailure("outside_folder", "The key is outside the collection's folder.", transient=False)
         try:
-            return self.sources.of(collection).head_objects([key])[key]
+            source = self.sources.of(collection)
+            current = source.head_objects([key])[key]
+            if current is None and not _is_managed(collection):
+                # S3 answers a HEAD of an object in a bucket that is gone as if only the object were.
+                next(source.list_objects(key), None)
         except SourceUnavailable as error:
             return ReadFailure(error.code, error.message, transient=True)
+        return current
 
     def _in_index(self, record: FileRecord) -> bool:
         if record.embedding is None:
@@ -89,7 +94,7 @@ class ExplanationService:
         in_index: bool,
     ) -> str:
         if not collection.holds(key):
-            return _why_not_held(collection, key)
+            return _why_not_held(collection, key, current)
         size = current.size if isinstance(current, ObjectInfo) else None
         if current is not None and (omission := collection.omission(key, size)) is not None:
             return _why_omitted(omission, record)
@@ -132,10 +137,21 @@ def _is_managed(collection: Collection) -> bool:
     return collection.type is CollectionType.MANAGED
 
 
-def _why_not_held(collection: Collection, key: str) -> str:
+def _is_in_folder(collection: Collection, key: str) -> bool:
+    """Whether the key is in the collection's folder, although it may be one that stands for a folder itself."""
+    is_folder = key.endswith("/") and key.startswith(collection.prefix) and not _is_managed(collection)
+    return is_folder or collection.holds(key)
+
+
+def _why_not_held(collection: Collection, key: str, current: ObjectInfo | ReadFailure | None) -> str:
     """Why the collection never has an object with this key, and which key may be meant."""
-    if key.endswith("/"):
-        return "A key that ends in a slash represents a folder, so it is never indexed."
+    if _is_in_folder(collection, key):
+        if isinstance(current, ObjectInfo) and current.size:
+            return (
+                f"A key that ends in a slash stands for a folder, so this object of {current.size:,} bytes is never "
+                "indexed. Copy it to a key without the slash at its end."
+            )
+        return "A key that ends in a slash stands for a folder, so it is never indexed; what lies in the folder is."
     outside = f"The key is outside the collection's folder {collection.folder}, so it is never indexed."
     if _is_managed(collection):
         name = key.rpartition("/")[2]

@@ -40,9 +40,21 @@ class FileService:
     queues: Queues
     now: Clock
 
-    def page(self, collection: Collection, state: FileState | None, *, after: str | None, limit: int) -> FilePage:
-        """The collection's files in the order of their keys; of one state, or of all if ``state`` is None."""
-        return self.catalogue.page(collection.uuid, state, after=after, limit=limit)
+    def page(
+        self,
+        collection: Collection,
+        state: FileState | None,
+        *,
+        after: str | None,
+        limit: int,
+        reason: str | None = None,
+    ) -> FilePage:
+        """The collection's files in the order of their keys; of one state, or of all if ``state`` is None.
+
+        Args:
+            reason: only failed files with this reason; ``state`` is then ``FAILED``.
+        """
+        return self.catalogue.page(collection.uuid, state, after=after, limit=limit, reason=reason)
 
     def get(self, account: str, file_id: str) -> FileRecord:
         record = self._record(account, file_id)

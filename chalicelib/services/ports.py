@@ -8,7 +8,15 @@ from chalicelib.domain.accounts import Account, AccountItem, Subscription, Token
 from chalicelib.domain.bucket_access import AccessFindings
 from chalicelib.domain.collections import AutoSync, Collection, SyncState, SyncStatus
 from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure
-from chalicelib.domain.files import CatalogueEntry, FilePage, FileRecord, FileState, ObjectInfo, PendingWrite
+from chalicelib.domain.files import (
+    CatalogueEntry,
+    FileCounts,
+    FilePage,
+    FileRecord,
+    FileState,
+    ObjectInfo,
+    PendingWrite,
+)
 from chalicelib.domain.messages import AccountDeletionStep, DeletionStep, IndexBatch, ReceivedMessage, SyncStep
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.syncs import BatchRecord, KeyRange, PendingBatch, Progress, Tally
@@ -174,7 +182,10 @@ class Syncs(Protocol):
         """Record that the bucket is listed to its end and that every batch is sent."""
 
     def complete_batch(self, batch: IndexBatch, tally: Tally, lease: datetime) -> None:
-        """Count a batch as done; later calls for the same batch change nothing."""
+        """Count a batch as done; later calls for the same batch change nothing.
+
+        Of a cancelled sync only a batch with outcomes counts: the others were dropped.
+        """
 
     def end(
         self, account: str, collection: str, sync: str, now: datetime, status: SyncStatus, reason: str | None = None
@@ -200,8 +211,14 @@ class Catalogue(Protocol):
     def find_by_content(self, content_keys: Sequence[str]) -> dict[str, FileRecord]:
         """Return records with an embedding of the same content (``files.content_key``); the index may lag behind."""
 
-    def page(self, collection: str, state: FileState | None, *, after: str | None, limit: int) -> FilePage:
-        """Return records of one state, or of all but the removed ones; the vectors of their embeddings are empty."""
+    def page(
+        self, collection: str, state: FileState | None, *, after: str | None, limit: int, reason: str | None = None
+    ) -> FilePage:
+        """Return records of one state, or of all but the removed ones; the vectors of their embeddings are empty.
+
+        Args:
+            reason: only failed records with this reason; ``state`` is then ``FAILED``.
+        """
 
     def save(self, record: FileRecord, previous: FileRecord | None) -> None:
         """Write ``record`` and update its collection's statistics in one transaction.
@@ -231,8 +248,8 @@ class Catalogue(Protocol):
     def delete_page(self, collection: str) -> bool:
         """Delete some records of a collection; False if none were left."""
 
-    def fix_statistics(self, collection: Collection, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
-        """Replace a collection's files and bytes by the counted ones; False if they are no longer the stated ones.
+    def fix_statistics(self, collection: Collection, stated: FileCounts, counted: FileCounts) -> bool:
+        """Replace a collection's counts by the counted ones; False if they are no longer the stated ones.
 
         The usage of the account is apart: ``QuotaLedger.fix_usage``.
         """

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chalicelib.bootstrap import Services
+from chalicelib.domain.files import FileCounts
 from chalicelib.services.maintenance.statistics_audit import CollectionAudit, SyncFigures, Totals
 from infra.admin.command import ExitStatus, report, report_findings, select_collections
 from infra.admin.deployment import Deployment
@@ -46,11 +47,11 @@ def _collection_findings(services: Services, audit: CollectionAudit, *, fix: boo
     if not audit.stable:
         yield f"{uuid} changes while it is counted. Try again when no sync runs."
         return
-    if stored.totals != counted.totals:
+    if stored.counts != counted.counts:
         if not fix:
-            yield f"{uuid} has {_totals(stored.totals)} stored, and {_totals(counted.totals)} counted."
+            yield f"{uuid} has {_counts(stored.counts)} stored, and {_counts(counted.counts)} counted."
         elif services.statistics_audit.fix(audit):
-            report(f"{uuid}: {_totals(stored.totals)} corrected to {_totals(counted.totals)}")
+            report(f"{uuid}: {_counts(stored.counts)} corrected to {_counts(counted.counts)}")
         else:
             yield f"{uuid} has changed since it was counted. Try again."
     if stored.sync != counted.sync:
@@ -71,12 +72,17 @@ def _account_findings(services: Services, account: str, *, fix: bool) -> Iterato
 
 
 def _all_figures(audit: CollectionAudit) -> str:
-    stored, counted = f"stored:  {_totals(audit.stored.totals)}", f"counted: {_totals(audit.counted.totals)}"
+    stored, counted = f"stored:  {_counts(audit.stored.counts)}", f"counted: {_counts(audit.counted.counts)}"
     if audit.counted.sync is None:
         return "\n".join([stored, counted, "no sync whose records still exist"])
     stored += f"; latest sync: {_sync_figures(audit.stored.sync)}"
     counted += f"; latest sync: {_sync_figures(audit.counted.sync)}"
     return "\n".join([stored, counted, NOT_COUNTED])
+
+
+def _counts(counts: FileCounts) -> str:
+    unindexed = [f"{count:,} {name}" for name, count in sorted(counts.unindexed.items())]
+    return ", ".join([_totals(Totals(counts.files, counts.bytes)), *unindexed])
 
 
 def _totals(totals: Totals) -> str:

@@ -99,6 +99,9 @@ class BucketsContract:
         with pytest.raises(SourceDenied):
             list(subject.source("", bucket=f"missing-{uuid4().hex}").list_objects(None))
 
+    def test_an_object_of_a_bucket_that_does_not_exist_is_none_as_one_that_does_not_exist(self, subject: Subject):
+        assert subject.source("", bucket=f"missing-{uuid4().hex}").head_objects(["a.jpg"]) == {"a.jpg": None}
+
     def test_a_presigned_url_serves_the_object(self, subject: Subject, prefix: str):
         key = f"{prefix}a b+ü ?&#%.jpg"
         subject.put(key, b"a picture")

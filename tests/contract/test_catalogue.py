@@ -1,6 +1,9 @@
 """The contract of every catalogue: one suite, run on the fake, the emulator's DynamoDB and DynamoDB Local."""
 
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -13,8 +16,16 @@ from chalicelib.adapters.dynamodb.catalogue import DynamoDBCatalogue
 from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
 from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite
-from chalicelib.domain.files import OVER_PLAN, CatalogueEntry, FileState, ObjectInfo, PendingWrite, content_key
+from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite, Unavailable
+from chalicelib.domain.files import (
+    OVER_PLAN,
+    CatalogueEntry,
+    FileCounts,
+    FileState,
+    ObjectInfo,
+    PendingWrite,
+    content_key,
+)
 from chalicelib.domain.plans import PLANS
 from chalicelib.services.ports import Catalogue, Collections, QuotaLedger
 from tests.contract.tables import make_table, put_collection
@@ -53,6 +64,11 @@ class CatalogueContract:
         stored = stores.collections.get(collection.account, collection.uuid)
         assert stored is not None
         return stored.total_files, stored.total_size
+
+    def unindexed(self, stores: Stores, collection: Collection) -> dict[str, int]:
+        stored = stores.collections.get(collection.account, collection.uuid)
+        assert stored is not None
+        return dict(stored.unindexed)
 
     def usage(self, stores: Stores, collection: Collection) -> tuple[int, int]:
         usage = stores.quota_ledger.usage(collection.account, "2026-03")
@@ -130,15 +146,61 @@ class CatalogueContract:
             previous = record
         assert statistics == [(1, 10), (1, 30), (0, 0), (1, 10), (0, 0)]
 
+    def test_statistics_count_the_other_records_by_their_reasons(
+        self, stores: Stores, catalogue: Catalogue, collection: Collection
+    ):
+        first = a_record(collection, "a", embedding=None, state=FileState.PENDING)
+        states: list[dict[str, Any]] = [
+            {"state": FileState.FAILED, "reason": "empty"},
+            {"state": FileState.FAILED, "reason": "too_large"},
+            {"state": FileState.FAILED, "reason": "too_large", "size": 7},
+            {"state": FileState.INDEXED, "reason": None},
+            {"state": FileState.PENDING},
+            {"state": FileState.REMOVED, "reason": "unfinished"},
+        ]
+        records = [first, *(replace(first, version=number, **state) for number, state in enumerate(states, start=2))]
+        catalogue.save(a_record(collection, "b", state=FileState.FAILED, embedding=None, reason="empty"), None)
+        counted, previous = [], None
+        for record in records:
+            catalogue.save(record, previous)
+            counted.append(self.unindexed(stores, collection))
+            previous = record
+        assert counted == [
+            {"empty": 1, "pending": 1},
+            {"empty": 2},
+            {"empty": 1, "too_large": 1},
+            {"empty": 1, "too_large": 1},
+            {"empty": 1},
+            {"empty": 1, "pending": 1},
+            {"empty": 1},
+        ]
+        assert [entry.unindexed for entry in catalogue.entries(collection.uuid, None)] == [None, "empty"]
+
     def test_statistics_are_fixed_unless_they_have_changed(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
     ):
         catalogue.save(a_record(collection, "a", size=10), None)
-        assert catalogue.fix_statistics(collection, (1, 10), (3, 30))
-        assert self.statistics(stores, collection) == (3, 30)
-        assert not catalogue.fix_statistics(collection, (1, 10), (9, 90))
-        assert not catalogue.fix_statistics(a_collection(), (0, 0), (1, 1))
-        assert self.statistics(stores, collection) == (3, 30)
+        stated, counted = FileCounts(1, 10), FileCounts(3, 30, {"empty": 2})
+        assert catalogue.fix_statistics(collection, stated, counted)
+        assert (self.statistics(stores, collection), self.unindexed(stores, collection)) == ((3, 30), {"empty": 2})
+        assert not catalogue.fix_statistics(collection, stated, FileCounts(9, 90))
+        assert not catalogue.fix_statistics(collection, FileCounts(3, 30), FileCounts(9, 90, {"empty": 1}))
+        assert not catalogue.fix_statistics(a_collection(), FileCounts(), FileCounts(1, 1))
+        assert (self.statistics(stores, collection), self.unindexed(stores, collection)) == ((3, 30), {"empty": 2})
+        assert catalogue.fix_statistics(collection, counted, FileCounts(3, 30, {"pending": 1}))
+        assert self.unindexed(stores, collection) == {"pending": 1}
+
+    def test_failed_records_are_listed_by_their_reason(self, catalogue: Catalogue, collection: Collection):
+        for number in range(5):
+            reason = "access_denied" if number % 2 else "empty"
+            failed = a_record(collection, str(number), state=FileState.FAILED, embedding=None, reason=reason)
+            catalogue.save(failed, None)
+        catalogue.save(a_record(collection, "indexed"), None)
+        first = catalogue.page(collection.uuid, FileState.FAILED, after=None, limit=2, reason="empty")
+        assert [record.key for record in first.records] == ["0", "2"]
+        second = catalogue.page(collection.uuid, FileState.FAILED, after=first.after, limit=2, reason="empty")
+        assert ([record.key for record in second.records], second.after) == (["4"], None)
+        assert catalogue.page(collection.uuid, FileState.FAILED, after=None, limit=2, reason="too_large").records == []
 
     def test_the_usage_of_the_account_counts_indexed_records_where_a_plan_is_given(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
@@ -327,13 +389,40 @@ def make_stores(client: Any) -> Stores:
     )
 
 
-class TestDynamoDBOnTheEmulator(CatalogueContract):
+class DynamoDBContract(CatalogueContract):
+    """With what needs workers that really write at the same time."""
+
+    def test_statistics_are_exact_whoever_writes_at_the_same_time(
+        self, stores: Stores, catalogue: Catalogue, collection: Collection
+    ):
+        reasons = ("empty", "too_large", "access_denied")
+
+        def write(worker: int) -> None:
+            for number in range(12):
+                turn, key = worker + number, f"{(worker + number) % 6}"
+                previous = catalogue.get(collection.uuid, key)
+                fields: dict[str, Any] = {"state": FileState.FAILED, "reason": reasons[turn % 3]} if turn % 4 else {}
+                record = a_record(collection, key, version=previous.version + 1 if previous else 1, **fields)
+                with suppress(StaleWrite, Unavailable):
+                    catalogue.save(record, previous)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(write, range(4)))
+        records = catalogue.page(collection.uuid, None, after=None, limit=100).records
+        indexed = [record for record in records if record.state is FileState.INDEXED]
+        failed = Counter(record.reason for record in records if record.state is FileState.FAILED)
+        assert len(records) == 6
+        assert self.unindexed(stores, collection) == dict(failed)
+        assert self.statistics(stores, collection) == (len(indexed), 1000 * len(indexed))
+
+
+class TestDynamoDBOnTheEmulator(DynamoDBContract):
     @pytest.fixture
     def stores(self, emulator_stores: Stores) -> Stores:
         return emulator_stores
 
 
-class TestDynamoDBLocal(CatalogueContract):
+class TestDynamoDBLocal(DynamoDBContract):
     @pytest.fixture
     def stores(self, dynamodb_local_stores: Stores) -> Stores:
         return dynamodb_local_stores

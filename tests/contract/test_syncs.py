@@ -227,6 +227,29 @@ class SyncsContract:
         }
         assert list(syncs.batch_records(str(uuid4()))) == []
 
+    @pytest.mark.parametrize(
+        ("status", "tally", "counts"),
+        [
+            (SyncStatus.CANCELLED, Tally(done=2), True),
+            (SyncStatus.CANCELLED, Tally(), False),
+            (SyncStatus.FAILED, Tally(done=2), True),
+            (SyncStatus.NEEDS_CONFIRMATION, Tally(), True),
+        ],
+    )
+    def test_a_batch_that_ends_after_its_sync_counts_unless_it_was_dropped(
+        self, stores: Stores, syncs: Syncs, collection: Collection, status: SyncStatus, tally: Tally, counts: bool
+    ):
+        step = self.begun(syncs, collection)
+        sent = self.pending_batch(collection, step, "sent.000.000000000", "a")
+        key_range = replace(self.acquired(syncs, step), sent=1, unsent_count=1)
+        syncs.save_progress(step, key_range, Progress(to_do=2), [sent], LEASE)
+        syncs.end(step.account, step.collection, step.sync, NOW, status, "because")
+        syncs.complete_batch(sent.batch, tally, LEASE)
+        state = self.state(stores, collection)
+        assert (state.status, state.progress.tally) == (status, tally)
+        assert state.outstanding == (0 if counts else 1)
+        assert [record.done for record in syncs.batch_records(step.sync)] == [counts]
+
     def test_unfinished_removals_are_returned_in_order(self, syncs: Syncs, collection: Collection):
         step = self.begun(syncs, collection, splits=("m",))
         removals = []
@@ -292,8 +315,7 @@ class SyncsContract:
         with pytest.raises(StaleWrite):
             syncs.save_progress(step, key_range, Progress(listed=1), [], LEASE)
         syncs.complete_batch(sent.batch, Tally(done=1), LEASE)
-        counted = 1 if status is SyncStatus.NEEDS_CONFIRMATION else 0
-        assert self.state(stores, collection).progress.tally.done == counted, "a batch sent before is still done"
+        assert self.state(stores, collection).progress.tally.done == 1, "a batch that was begun before is done"
         assert self.begin(syncs, collection) is not None
         assert self.state(stores, collection).reason is None
 

@@ -246,4 +246,6 @@ def test_what_the_patterns_drop_leaves_the_index_with_the_next_sync_and_comes_ba
         assert explanation["conclusion"] == "The pattern 'Drafts/' excludes the object, so it is never indexed."
     finally:
         restored = api.result("PATCH", f"{path}/", json={"exclude": None})["collection"]
+        bucket.clear()
+        sync()
     assert restored["exclude"] == default

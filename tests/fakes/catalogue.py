@@ -1,5 +1,6 @@
 """The catalogue in memory."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
@@ -8,6 +9,7 @@ from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.files import (
     CatalogueEntry,
+    FileCounts,
     FilePage,
     FileRecord,
     FileState,
@@ -54,12 +56,15 @@ class FakeCatalogue:
                 records.setdefault(content_key(record.account, record.embedding.model, s3_object), record)
         return {content: records[content] for content in content_keys if content in records}
 
-    def page(self, collection: str, state: FileState | None, *, after: str | None, limit: int) -> FilePage:
+    def page(
+        self, collection: str, state: FileState | None, *, after: str | None, limit: int, reason: str | None = None
+    ) -> FilePage:
         states = {state} if state else set(FileState) - {FileState.REMOVED}
         records = sorted(
             (record for (owner, _), record in self.records.items() if owner == collection and record.state in states),
             key=lambda record: record.key.encode(),
         )
+        records = [record for record in records if reason is None or record.reason == reason]
         records = [_without_vector(r) for r in records if after is None or r.key.encode() > after.encode()]
         return FilePage(records[:limit], records[limit - 1].key if len(records) > limit else None)
 
@@ -83,16 +88,22 @@ class FakeCatalogue:
             if (files > 0 and usage.files + files > plan.files) or (size > 0 and usage.bytes + size > plan.bytes):
                 raise QuotaExceeded("The plan allows no more.")
             self._quota_ledger.move(first.account, files, size)
-        if not self._collections.count(first.account, first.collection, files, size):
+        unindexed: Counter[str] = Counter()
+        for write in accepted:
+            unindexed.update(write.unindexed_delta)
+        if not self._collections.count(first.account, first.collection, files, size, unindexed):
             raise NotFound("The collection is deleted.")
         self.records |= {(write.record.collection, write.key): write.record for write in accepted}
         return stale
 
-    def fix_statistics(self, collection: Collection, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
+    def fix_statistics(self, collection: Collection, stated: FileCounts, counted: FileCounts) -> bool:
         stored = self._collections.get(collection.account, collection.uuid)
-        if stored is None or (stored.total_files, stored.total_size) != stated:
+        if stored is None or FileCounts(stored.total_files, stored.total_size, stored.unindexed) != stated:
             return False
-        return self._collections.count(stored.account, stored.uuid, counted[0] - stated[0], counted[1] - stated[1])
+        self._collections.put(
+            replace(stored, total_files=counted.files, total_size=counted.bytes, unindexed=counted.unindexed)
+        )
+        return True
 
     def removed_on(self, day: date) -> Iterator[FileRecord]:
         for record in list(self.records.values()):

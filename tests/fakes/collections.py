@@ -1,9 +1,11 @@
 """Collections in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from chalicelib.domain.collections import AutoSync, Collection
+
+NOTHING_UNINDEXED: Mapping[str, int] = {}
 
 
 class FakeCollections:
@@ -28,13 +30,18 @@ class FakeCollections:
     def due(self, interval: AutoSync) -> Iterator[Collection]:
         yield from [c for c in self.stored.values() if c.auto_sync is interval and interval is not AutoSync.MANUAL]
 
-    def count(self, account: str, uuid: str, files: int, size: int) -> bool:
+    def count(
+        self, account: str, uuid: str, files: int, size: int, unindexed: Mapping[str, int] = NOTHING_UNINDEXED
+    ) -> bool:
         """Change the statistics, as the fake catalogue does with each record that it saves."""
         collection = self.get(account, uuid)
         if collection is None:
             return False
         total_files, total_size = collection.total_files + files, collection.total_size + size
-        self.put(replace(collection, total_files=total_files, total_size=total_size))
+        names = {**collection.unindexed, **unindexed}
+        sums = {name: collection.unindexed.get(name, 0) + unindexed.get(name, 0) for name in names}
+        counts = {name: count for name, count in sums.items() if count}
+        self.put(replace(collection, total_files=total_files, total_size=total_size, unindexed=counts))
         return True
 
     def put(self, collection: Collection) -> None:

@@ -111,7 +111,9 @@ class FakeSyncs:
 
     def complete_batch(self, batch: IndexBatch, tally: Tally, lease: datetime) -> None:
         assert batch.sync is not None and batch.batch_id is not None
-        counting = (SyncStatus.IN_PROGRESS, SyncStatus.NEEDS_CONFIRMATION)
+        counting = [SyncStatus.IN_PROGRESS, SyncStatus.NEEDS_CONFIRMATION, SyncStatus.FAILED]
+        if tally != Tally():
+            counting.append(SyncStatus.CANCELLED)
         running = self._running(batch.account, batch.collection, batch.sync, counting)
         batch_key = batch.sync, batch.batch_id
         if running is None or batch_key not in self.batches or batch_key in self.done:

@@ -1,10 +1,12 @@
 """The catalogue in DynamoDB: a partition for each collection, sorted by key, with each object's state and embedding."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb import batches
+from chalicelib.adapters.dynamodb.collections import count_attribute
 from chalicelib.adapters.dynamodb.items import from_item, to_attribute, to_item
 from chalicelib.adapters.dynamodb.records import (
     list_query,
@@ -17,7 +19,7 @@ from chalicelib.adapters.dynamodb.transactions import CONDITION_FAILED, transact
 from chalicelib.adapters.dynamodb.usage import PLAN_FULL, usage_update
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite
-from chalicelib.domain.files import OVER_PLAN, CatalogueEntry, FilePage, FileRecord, FileState, PendingWrite
+from chalicelib.domain.files import CatalogueEntry, FileCounts, FilePage, FileRecord, FileState, PendingWrite
 from chalicelib.domain.plans import Plan
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ class DynamoDBCatalogue:
                     item["etag"]["S"],
                     int(item["size"]["N"]),
                     model["S"] if model else None,
-                    "reason" in item and item["reason"].get("S") == OVER_PLAN,
+                    item["reason"].get("S") if "reason" in item else None,
                     datetime.fromisoformat(item["retry_at"]["S"]) if "retry_at" in item else None,
                 )
 
@@ -87,8 +89,10 @@ class DynamoDBCatalogue:
                     break
         return records
 
-    def page(self, collection: str, state: FileState | None, *, after: str | None, limit: int) -> FilePage:
-        query = list_query(self._table, collection, state, after)
+    def page(
+        self, collection: str, state: FileState | None, *, after: str | None, limit: int, reason: str | None = None
+    ) -> FilePage:
+        query = list_query(self._table, collection, state, after, reason)
         records: list[FileRecord] = []
         for _ in range(MAX_QUERIES_PER_PAGE):
             response = self._client.query(**query, Limit=RECORDS_PER_QUERY)
@@ -143,15 +147,26 @@ class DynamoDBCatalogue:
             batches.delete(self._client, self._table, keys)
         return bool(keys)
 
-    def fix_statistics(self, collection: Collection, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
-        names = (":stated_files", ":stated_size", ":files", ":size")
+    def fix_statistics(self, collection: Collection, stated: FileCounts, counted: FileCounts) -> bool:
+        attributes = ["total_files", "total_size", *map(count_attribute, {**stated.unindexed, **counted.unindexed})]
+        placeholders = {name: f"#c{number}" for number, name in enumerate(attributes)}
+        before, after = _count_values(stated), _count_values(counted)
+        conditions, values = ["attribute_exists(total_files)"], dict[str, int]()
+        for number, (name, placeholder) in enumerate(placeholders.items()):
+            values |= {f":before{number}": before.get(name, 0), f":after{number}": after.get(name, 0)}
+            condition = f"{placeholder} = :before{number}"
+            if not before.get(name):  # what has never been counted has no attribute
+                condition = f"(attribute_not_exists({placeholder}) OR {condition})"
+            conditions.append(condition)
+        assignments = (f"{placeholder} = :after{number}" for number, placeholder in enumerate(placeholders.values()))
         try:
             self._client.update_item(
                 TableName=self._collections,
                 Key=to_item({"account": collection.account, "uuid": collection.uuid}),
-                UpdateExpression="SET total_files = :files, total_size = :size",
-                ConditionExpression="total_files = :stated_files AND total_size = :stated_size",
-                ExpressionAttributeValues=to_item(dict(zip(names, (*stated, *counted), strict=True))),
+                UpdateExpression=f"SET {', '.join(assignments)}",
+                ConditionExpression=" AND ".join(conditions),
+                ExpressionAttributeNames={placeholder: name for name, placeholder in placeholders.items()},
+                ExpressionAttributeValues=to_item(values),
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
@@ -162,8 +177,11 @@ class DynamoDBCatalogue:
         record = writes[0].record
         deltas = [write.usage_delta for write in writes]
         files, size = (sum(amounts) for amounts in zip(*deltas, strict=True))
+        unindexed: Counter[str] = Counter()
+        for write in writes:
+            unindexed.update(write.unindexed_delta)
         puts = [self._put(write) for write in writes]
-        parts = [*puts, self._statistics_update(record, files, size)]
+        parts = [*puts, self._statistics_update(record, files, size, unindexed)]
         if plan is not None and (files or size):
             parts.append({"Update": usage_update(self._accounts, record.account, plan, files, size)})
         failures = transact(self._client, parts)
@@ -175,7 +193,7 @@ class DynamoDBCatalogue:
             raise QuotaExceeded(PLAN_FULL)
         return stale
 
-    def _statistics_update(self, record: FileRecord, files: int, size: int) -> Any:
+    def _statistics_update(self, record: FileRecord, files: int, size: int, unindexed: Mapping[str, int]) -> Any:
         """Return the part of a transaction that counts a record's collection, and fails if the collection is gone."""
         on_collection: dict[str, Any] = {
             "TableName": self._collections,
@@ -183,14 +201,19 @@ class DynamoDBCatalogue:
             "ConditionExpression": "attribute_exists(#u) AND attribute_not_exists(deleted_at)",
             "ExpressionAttributeNames": {"#u": "uuid"},
         }
-        if not files and not size:
+        changes = {"total_files": files, "total_size": size}
+        changes |= {count_attribute(name): change for name, change in unindexed.items()}
+        changes = {name: change for name, change in changes.items() if change}
+        if not changes:
             # Nothing to count: a check, unlike an update, does not conflict with those of other writers.
             return {"ConditionCheck": on_collection}
+        names = {f"#c{number}": name for number, name in enumerate(changes)}
         return {
             "Update": {
                 **on_collection,
-                "UpdateExpression": "ADD total_files :files, total_size :size",
-                "ExpressionAttributeValues": to_item({":files": files, ":size": size}),
+                "UpdateExpression": "ADD " + ", ".join(f"{name} :{name[1:]}" for name in names),
+                "ExpressionAttributeNames": {**on_collection["ExpressionAttributeNames"], **names},
+                "ExpressionAttributeValues": to_item({f":{name[1:]}": changes[names[name]] for name in names}),
             }
         }
 
@@ -224,3 +247,9 @@ class DynamoDBCatalogue:
                 record = self.get(keys["collection"]["S"], keys["key"]["S"])
                 if record is not None:
                     yield record
+
+
+def _count_values(counts: FileCounts) -> dict[str, int]:
+    """The values of a collection's attributes that count its files."""
+    unindexed = {count_attribute(name): count for name, count in counts.unindexed.items()}
+    return {"total_files": counts.files, "total_size": counts.bytes, **unindexed}

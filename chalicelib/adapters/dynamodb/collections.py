@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
 DEFAULT_PATTERNS: Mapping[str, tuple[str, ...]] = {"include": (), "exclude": DEFAULT_EXCLUDE}
+# Each reason has a counter of its own at the top level: ADD cannot make an item's map and count in it at once.
+_UNINDEXED = "unindexed#"
 # Figures of the latest sync, each a counter attribute ``sync_NAME``.
 SYNC_COUNTS = ("listed", "to_do", "to_remove", "done", "failed", "removed", "skipped", "ignored")
 
@@ -105,8 +107,19 @@ def collection_from_item(item: Any) -> Collection:
         total_files=values["total_files"],
         total_size=values["total_size"],
         **{name: tuple(values[name]) for name in DEFAULT_PATTERNS if name in values},
+        unindexed=_unindexed(values),
         sync=_sync_state(values),
     )
+
+
+def count_attribute(unindexed: str) -> str:
+    """Return the attribute that counts the files that are not indexed for this reason."""
+    return f"{_UNINDEXED}{unindexed}"
+
+
+def _unindexed(values: dict[str, Any]) -> dict[str, int]:
+    counts = {name.removeprefix(_UNINDEXED): value for name, value in values.items() if name.startswith(_UNINDEXED)}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _sync_state(values: dict[str, Any]) -> SyncState:

@@ -84,10 +84,12 @@ def record_from_item(item: Any) -> FileRecord:
     )
 
 
-def list_query(table: str, collection: str, state: FileState | None, after: str | None) -> Any:
+def list_query(
+    table: str, collection: str, state: FileState | None, after: str | None, reason: str | None = None
+) -> Any:
     """Return the query for a collection's records in one state, or in all but removed, in the order of their keys.
 
-    Failed and pending records are few and have an index of their own.
+    A reason is that of failed records. Failed and pending records are few and have an index of their own.
     """
     names = {f"#n{number}": name for number, name in enumerate(_LISTED_ATTRIBUTES)}
     values: dict[str, Any] = {":after": after} if after is not None else {}
@@ -99,6 +101,9 @@ def list_query(table: str, collection: str, state: FileState | None, after: str 
         names |= {"#partition": "collection", "#state": "state"}
         query |= {"ConsistentRead": True, "FilterExpression": "#state = :state" if state else "#state <> :state"}
         values |= {":partition": collection, ":state": state or FileState.REMOVED}
+    if reason is not None:
+        names["#why"], values[":why"] = "reason", reason
+        query["FilterExpression"] = "#why = :why"
     condition = "#partition = :partition"
     if after is not None:
         condition += " AND #key > :after"

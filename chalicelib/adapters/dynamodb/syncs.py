@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb import batches
 from chalicelib.adapters.dynamodb.collections import SYNC_COUNTS
-from chalicelib.adapters.dynamodb.items import from_item, to_attribute, to_item
+from chalicelib.adapters.dynamodb.items import from_item, to_item
 from chalicelib.adapters.dynamodb.transactions import retry_conflicts, transact
 from chalicelib.domain.collections import (
     CANCELLATIONS_PERIOD,
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
 _RUNNING = "sync_id = :sync AND sync_status = :running"
-# Batches of a sync that waits for confirmation are still in the queue, and count.
-_COUNTING = "sync_id = :sync AND sync_status IN (:running, :needs_confirmation)"
+# Batches of a sync that waits for confirmation or has failed are still in the queue, and count.
+_COUNTING = "sync_id = :sync AND sync_status IN (:running, :needs_confirmation, :failed_sync, :begun)"
 _FEW_CANCELLATIONS = (
     "attribute_not_exists(sync_cancelled_since) OR sync_cancelled_since <= :period_start "
     "OR sync_cancelled < :max_cancelled"
@@ -173,7 +173,11 @@ class DynamoDBSyncs:
         }
         figures = {"outstanding": -1, **asdict(tally)}
         figures_update = self._figures_update(batch.account, batch.collection, batch.sync, figures, lease, _COUNTING)
-        figures_update["ExpressionAttributeValues"][":needs_confirmation"] = to_attribute(SyncStatus.NEEDS_CONFIRMATION)
+        # Of a cancelled sync, those count that a worker had begun; the others were dropped, and have no outcomes.
+        begun = SyncStatus.CANCELLED if tally != Tally() else SyncStatus.IN_PROGRESS
+        figures_update["ExpressionAttributeValues"] |= to_item(
+            {":needs_confirmation": SyncStatus.NEEDS_CONFIRMATION, ":failed_sync": SyncStatus.FAILED, ":begun": begun}
+        )
         # Nothing is written for a batch that is done already, or of a sync that no longer counts.
         transact(self._client, [{"Update": batch_update}, {"Update": figures_update}])
 

@@ -203,7 +203,7 @@ class BucketSource:
                     yield s3_object
             except (ClientError, BotoCoreError) as error:
                 if replaced or _code(error) not in _SESSION_CODES or not self._replace_client():
-                    raise _unavailable(f"The bucket {self.bucket} cannot be listed.", error) from error
+                    raise _unavailable(_why_not_listed(self.bucket, error), error) from error
                 replaced = True
             else:
                 return
@@ -286,6 +286,11 @@ def _is_refusal(head: ObjectInfo | ReadFailure | None) -> bool:
 
 def _error_type(error: Exception) -> type[SourceUnavailable]:
     return SourceDenied if _code(error) in _DENIED_CODES else SourceUnavailable
+
+
+def _why_not_listed(bucket: str, error: Exception) -> str:
+    is_gone = _code(error) == "NoSuchBucket"
+    return f"There is no bucket {bucket}." if is_gone else f"The bucket {bucket} cannot be listed."
 
 
 def _unavailable(sentence: str, error: Exception) -> SourceUnavailable:

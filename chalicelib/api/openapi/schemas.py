@@ -112,6 +112,14 @@ SCHEMAS: dict[str, Schema] = {
                     "total_size": integer("Size of these files in bytes", 46988023),
                 }
             ),
+            "files": integer("Number of listed files, indexed or not", 19),
+            "failed": {
+                "type": "object",
+                "description": "Number of failed files, by reason",
+                "additionalProperties": {"type": "integer"},
+                "examples": [{"not_an_image": 2}],
+            },
+            "pending": integer("Number of files of which an upload or a retry is under way", 1),
             **_PATTERNS,
             "auto_sync_at": nullable(_HOUR),
             "last_auto_sync": nullable(timestamp("The last automatic sync.")),

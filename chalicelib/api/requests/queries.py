@@ -13,6 +13,7 @@ from chalicelib.domain.texts import check_storable
 LIMIT_DEFAULT, LIMIT_MAX = 16, 100  # results of one page
 DISTANCE_MAX = 2  # the cosine distance of opposite vectors
 LISTED_STATES = (FileState.INDEXED, FileState.FAILED, FileState.PENDING)
+_REASON = re.compile(r"[a-z][a-z_]{0,39}", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 # float() alone would accept 'nan', '1_0' and other scripts' digits.
 _DECIMAL = re.compile(r"\d{1,4}(?:\.\d{0,20})?|\.\d{1,20}", re.ASCII)
@@ -75,6 +76,21 @@ def parse_number(text: str | None, name: str, lowest: float, highest: float) -> 
     if not _DECIMAL.fullmatch(text) or not lowest <= float(text) <= highest:
         raise InvalidRequest(f"{name} is a number from {lowest} to {highest}.", field=name)
     return float(text)
+
+
+def parse_failure_reason(text: str | None, state: FileState | None) -> str | None:
+    """The reason of the failed files to list, None for files of any reason.
+
+    Raises:
+        InvalidRequest: no reason has this form, or files in another state are asked for.
+    """
+    if text is None:
+        return None
+    if not _REASON.fullmatch(text):
+        raise InvalidRequest("reason is a code such as 'not_an_image' or 'access_denied'.", field="reason")
+    if state not in (None, FileState.FAILED):
+        raise InvalidRequest("Only failed files have a reason: leave state out, or make it 'failed'.", field="reason")
+    return text
 
 
 def parse_file_state(text: str | None) -> FileState | None:

@@ -1,18 +1,19 @@
 """Compares stored statistics with counted ones: those of collections, of their latest syncs, and of accounts.
 
-A collection's files and bytes are counted from the catalogue, an account's from its collections and uploads. The
-figures of a sync are counted from its key ranges and batches, which are kept for 14 days: how many objects it has sent
-to the index workers, how many of them are finished, how many batches and key ranges are open. Three figures cannot be
-counted: how many objects the sync has listed and how many of its removals were of indexed pictures, because both need
-the bucket and the catalogue of that moment; and how the finished objects split into done, failed, removed and skipped,
-because their records may have changed since.
+A collection's files, indexed or not, and bytes are counted from the catalogue, an account's from its collections and
+uploads. The figures of a sync are counted from its key ranges and batches, which are kept for 14 days: how many objects
+it has sent to the index workers, how many of them are finished, how many batches and key ranges are open. Three figures
+cannot be counted: how many objects the sync has listed and how many of its removals were of indexed pictures, because
+both need the bucket and the catalogue of that moment; and how the finished objects split into done, failed, removed and
+skipped, because their records may have changed since.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from chalicelib.domain.collections import Collection, CollectionType
-from chalicelib.domain.files import FileState
+from chalicelib.domain.files import FileCounts, FileState
 from chalicelib.domain.syncs import REMOVAL_PHASE, SYNC_RECORD_RETENTION
 from chalicelib.domain.uploads import month_of
 from chalicelib.services.ports import Catalogue, Clock, Collections, QuotaLedger, Syncs
@@ -41,7 +42,7 @@ class SyncFigures:
 class CollectionFigures:
     """``sync`` is None when the collection has had no sync, or the records of its latest one have expired."""
 
-    totals: Totals
+    counts: FileCounts
     sync: SyncFigures | None = None
 
 
@@ -108,32 +109,36 @@ class StatisticsAudit:
         return AccountAudit(account, Totals(usage.files, usage.bytes), Totals(files, size))
 
     def fix(self, audit: CollectionAudit | AccountAudit) -> bool:
-        """Store the counted totals, unless the stored ones have changed since the audit; returns whether it did.
+        """Store the counted files and bytes, unless the stored ones have changed since; returns whether it did.
 
         A sync's figures are left alone: the next sync starts them at zero.
         """
         if isinstance(audit, AccountAudit):
             return self.quota_ledger.fix_usage(audit.account, audit.stored, audit.counted)
-        return self.catalogue.fix_statistics(audit.collection, audit.stored.totals, audit.counted.totals)
+        return self.catalogue.fix_statistics(audit.collection, audit.stored.counts, audit.counted.counts)
 
     def _stored_figures(self, collection: Collection) -> tuple[CollectionFigures, str | None]:
         """The figures, and the identifier of the latest sync if its records still exist."""
         current = self.collections.get(collection.account, collection.uuid)
         if current is None:
-            return CollectionFigures(Totals(0, 0)), None
-        totals, sync = Totals(current.total_files, current.total_size), current.sync
+            return CollectionFigures(FileCounts()), None
+        counts, sync = FileCounts(current.total_files, current.total_size, current.unindexed), current.sync
         if sync.id is None or sync.started_at is None or self.now() - sync.started_at >= SYNC_RECORD_RETENTION:
-            return CollectionFigures(totals), None
+            return CollectionFigures(counts), None
         progress = sync.progress
         figures = SyncFigures(progress.to_do, progress.finished, sync.outstanding, sync.open_key_ranges)
-        return CollectionFigures(totals, figures), sync.id
+        return CollectionFigures(counts, figures), sync.id
 
     def _count(self, collection: Collection, sync: str | None) -> CollectionFigures:
         files = size = 0
+        unindexed: Counter[str] = Counter()
         for entry in self.catalogue.entries(collection.uuid, None):
             if entry.state is FileState.INDEXED:
                 files, size = files + 1, size + entry.size
-        return CollectionFigures(Totals(files, size), self._count_sync(sync) if sync else None)
+            elif entry.unindexed is not None:
+                unindexed[entry.unindexed] += 1
+        counts = FileCounts(files, size, dict(unindexed))
+        return CollectionFigures(counts, self._count_sync(sync) if sync else None)
 
     def _count_sync(self, sync: str) -> SyncFigures:
         to_do = finished = outstanding = 0

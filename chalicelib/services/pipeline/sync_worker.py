@@ -109,12 +109,13 @@ class SyncWorker:
             listing = takewhile(lambda s3_object: s3_object.key <= until, listing)
             entries = takewhile(lambda entry: entry.key <= until, entries)
         return merge_join(
-            (s3_object for s3_object in listing if collection.holds(s3_object.key)),
+            # An empty object that stands for a folder is nobody's; one with bytes is counted as ignored.
+            (s3_object for s3_object in listing if collection.holds(s3_object.key) or s3_object.size),
             entries,
             self.embedder.model_version(),
             retries,
             chunk_keys=self.chunk_keys,
-            selects=collection.selects,
+            selects=lambda key, size: collection.holds(key) and collection.selects(key, size),
         )
 
     def renew_lease(self, batch: IndexBatch) -> None:

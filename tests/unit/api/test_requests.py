@@ -22,7 +22,7 @@ from chalicelib.api.requests.bodies import (
     parse_sync_options,
 )
 from chalicelib.api.requests.forms import parse_form
-from chalicelib.api.requests.queries import parse_limit, parse_number, parse_whole_number
+from chalicelib.api.requests.queries import parse_failure_reason, parse_limit, parse_number, parse_whole_number
 from chalicelib.domain.accounts import NewToken, Scope
 from chalicelib.domain.collections import (
     AutoSync,
@@ -34,6 +34,7 @@ from chalicelib.domain.collections import (
     SyncOptions,
 )
 from chalicelib.domain.errors import InvalidRequest, SimilarixError, UnknownParameter, UnsupportedMediaType
+from chalicelib.domain.files import FileState
 from chalicelib.domain.selection import DEFAULT_EXCLUDE, Selection
 from chalicelib.domain.uploads import NewUpload
 from tests.factories import a_collection
@@ -183,6 +184,21 @@ class TestForm:
     def test_body_of_another_content_type_is_refused(self, content_type: str) -> None:
         with pytest.raises(InvalidRequest, match="multipart/form-data"):
             parse_form(sent(part("file", b"x"), content_type=content_type))
+
+
+class TestFailureReason:
+    def test_reason_is_a_code_of_failed_files(self) -> None:
+        for state in (None, FileState.FAILED):
+            assert parse_failure_reason("access_denied", state) == "access_denied"
+            assert parse_failure_reason(None, state) is None
+
+    @pytest.mark.parametrize(("text", "state"), [("", None), ("Empty", None), ("a-b", None), ("a" * 41, None)])
+    def test_what_is_no_code_is_refused(self, text: str, state: FileState | None) -> None:
+        assert refused_field(lambda: parse_failure_reason(text, state)) == "reason"
+
+    @pytest.mark.parametrize("state", [FileState.INDEXED, FileState.PENDING])
+    def test_files_in_another_state_have_no_reason(self, state: FileState) -> None:
+        assert refused_field(lambda: parse_failure_reason("empty", state)) == "reason"
 
 
 class TestNewCollection:

@@ -255,8 +255,38 @@ def test_object_whose_key_really_begins_with_a_slash_is_explained_as_any_other(w
 
 
 def test_key_that_ends_in_a_slash_represents_a_folder(world: Harness) -> None:
-    world.put("a/")
-    assert explain(world, "a/").conclusion == "A key that ends in a slash represents a folder, so it is never indexed."
+    sentence = "A key that ends in a slash stands for a folder, so it is never indexed; what lies in the folder is."
+    world.put("a/", body=b"")
+    for key in ("a/", "b/"):
+        assert explain(world, key).conclusion == sentence
+    assert explain(world, "a/").current == world.bucket.info("a/")
+
+
+def test_object_with_bytes_whose_key_ends_in_a_slash_is_ignored_and_explained(world: Harness) -> None:
+    world.put("a.jpg/", body=b"a picture")
+    world.put("folder/", body=b"")
+    assert world.sync().progress.ignored == 1
+    assert explain(world, "a.jpg/").conclusion == (
+        "A key that ends in a slash stands for a folder, so this object of 9 bytes is never indexed. Copy it to a key "
+        "without the slash at its end."
+    )
+
+
+def test_folder_outside_the_collections_is_not_told_of(world: Harness) -> None:
+    nested = world.add("b/")
+    world.put("a/", body=b"a picture")
+    explanation = world.app.explanations.explain(nested, "a/")
+    assert isinstance(explanation.current, ReadFailure)
+    assert explanation.conclusion.startswith("The key is outside the collection's folder /b")
+
+
+def test_bucket_that_is_gone_is_told_from_an_object_that_is(world: Harness) -> None:
+    world.put("a.jpg")
+    world.sync()
+    del world.ports.sources.buckets[world.collection.bucket]
+    assert explain(world).conclusion == (
+        "The object cannot be read at the moment: There is no such bucket. The index stays as it is."
+    )
 
 
 @pytest.mark.parametrize("name", ["owl.jpg", "Mäuse.jpg"])

@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 
 from chalicelib.domain.collections import CollectionType
+from chalicelib.domain.files import FileCounts
 from chalicelib.domain.syncs import Tally
 from chalicelib.services.maintenance.statistics_audit import (
     CollectionAudit,
@@ -42,14 +43,30 @@ def add_to_stored_totals(world: Harness, files: int, size: int) -> None:
 class TestACollection:
     def test_stored_statistics_match_the_catalogue_and_the_syncs_batches(self, world: Harness) -> None:
         sync = SyncFigures(to_do=3, finished=3, outstanding=0, open_key_ranges=0)
-        figures = CollectionFigures(Totals(2, 30), sync)
+        figures = CollectionFigures(FileCounts(2, 30, {"not_an_image": 1}), sync)
         assert audit_of(world) == CollectionAudit(world.current(), figures, figures)
         assert audit_of(world).matches
 
     def test_wrong_totals_are_found_and_fixed(self, world: Harness) -> None:
         add_to_stored_totals(world, 5, 500)
         audit = audit_of(world)
-        assert (audit.stored.totals, audit.counted.totals, audit.matches) == (Totals(7, 530), Totals(2, 30), False)
+        unindexed = {"not_an_image": 1}
+        assert (audit.stored.counts, audit.counted.counts, audit.matches) == (
+            FileCounts(7, 530, unindexed),
+            FileCounts(2, 30, unindexed),
+            False,
+        )
+        assert world.app.statistics_audit.fix(audit)
+        assert audit_of(world).matches
+
+    @pytest.mark.parametrize("wrong", [{}, {"not_an_image": 2}, {"not_an_image": 1, "pending": 1}, {"empty": 1}])
+    def test_wrong_counts_of_files_that_are_not_indexed_are_found_and_fixed(
+        self, world: Harness, wrong: dict[str, int]
+    ) -> None:
+        world.ports.collections.put(replace(world.current(), unindexed=wrong))
+        audit = audit_of(world)
+        assert (audit.stored.counts.unindexed, audit.counted.counts.unindexed) == (wrong, {"not_an_image": 1})
+        assert not audit.matches
         assert world.app.statistics_audit.fix(audit)
         assert audit_of(world).matches
 
@@ -130,7 +147,7 @@ class TestTheLatestSync:
         assert (audit_of(world).stored.sync, audit_of(world).matches) == (None, True)
 
     def test_a_collection_without_a_sync_has_no_sync_figures(self) -> None:
-        assert audit_of(Harness()).stored == CollectionFigures(Totals(0, 0), None)
+        assert audit_of(Harness()).stored == CollectionFigures(FileCounts(), None)
 
 
 class TestAnAccount:

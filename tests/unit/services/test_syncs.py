@@ -157,6 +157,18 @@ class TestCancelling:
         assert (state.status, state.reason, state.last_sync) == (SyncStatus.CANCELLED, "It was cancelled.", None)
         assert (world.embedder.embedded, world.record("a.jpg")) == ([], None)
 
+    def test_batches_that_were_begun_before_the_cancellation_count(self, world: Harness) -> None:
+        world.put(*(f"{number:02}.jpg" for number in range(40)))
+        world.start()
+        world.work("sync")
+        collection = world.current()
+        world.interleave("embedder", "embed_objects", lambda: world.app.syncs.cancel(collection))
+        world.work()
+        progress = world.state().progress
+        assert world.state().status is SyncStatus.CANCELLED
+        assert (progress.to_do, progress.tally.done, len(world.searchable())) == (40, 16, 16)
+        assert world.app.statistics_audit.audit_collection(world.current()).matches
+
     def test_another_sync_may_start_right_after_one_was_cancelled(self, world: Harness) -> None:
         world.put("a.jpg")
         world.start()
