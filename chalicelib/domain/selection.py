@@ -6,6 +6,7 @@ in either case: cameras and copying programs write both.
 
 import re
 import unicodedata
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -149,8 +150,10 @@ def _matching_pattern(patterns: tuple[str, ...], path: str) -> str | None:
 
 @lru_cache(maxsize=256)
 def _compiled(patterns: Sequence[str]) -> Any:
-    # By Python's own regular expressions: they are there on every machine, and ``_Pattern`` keeps them fast.
-    return GitIgnoreSpec.from_lines(map(_comparable, patterns), _Pattern, backend="simple")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of brackets that a later Python may read otherwise
+        # By Python's own regular expressions: they are on every machine, and ``_Pattern`` keeps them fast.
+        return GitIgnoreSpec.from_lines(map(_comparable, patterns), _Pattern, backend="simple")
 
 
 def _comparable(text: str) -> str:

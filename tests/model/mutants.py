@@ -165,6 +165,24 @@ MUTANTS = (
         "        return [member for member in candidates if member.holds(key) and member.selects(key)][:1]\n",
     ),
     Mutant(
+        "what the patterns drop stays in the index",
+        "chalicelib/domain/index_plan.py",
+        "    return s3_object if collection.selects(key, size) else None\n",
+        "    return s3_object\n",
+    ),
+    Mutant(
+        "a sync indexes what the patterns drop",
+        "chalicelib/domain/sync_diff.py",
+        "        if not is_selected:\n            s3_object = None\n",
+        "",
+    ),
+    Mutant(
+        "a failed file that is indexed at last still counts as failed",
+        "chalicelib/domain/files.py",
+        "        delta.subtract([self.previous.unindexed if self.previous else None])\n",
+        "",
+    ),
+    Mutant(
         "objects that exceed the plan are embedded all the same",
         "chalicelib/services/pipeline/indexer.py",
         "        allocated, waiting = allocator.allocate(plan.to_embed)\n",

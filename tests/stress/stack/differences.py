@@ -83,7 +83,7 @@ def key_differences(
 def _objects(s3: Any, collection: Collection) -> Iterator[tuple[str, tuple[str, int]]]:
     """Keys with ETag and size."""
     for entry in _listing(s3, collection.bucket, collection.prefix):
-        if collection.holds(entry["Key"]):
+        if collection.holds(entry["Key"]) and collection.selects(entry["Key"], entry["Size"]):
             yield entry["Key"], (entry["ETag"].strip('"'), entry["Size"])
 
 
