@@ -21,6 +21,7 @@ from chalicelib.adapters.factory import AWSAdapters
 from chalicelib.config import Config
 from chalicelib.domain.collections import Collection
 from chalicelib.services.authentication import Authentication
+from chalicelib.services.rate_limiter import RateLimiter
 from chalicelib.services.search import SearchService
 
 if TYPE_CHECKING:
@@ -90,6 +91,10 @@ class Services:
     @cached_property
     def authentication(self) -> Authentication:
         return Authentication(self.adapters.accounts, self.now)
+
+    @cached_property
+    def rate_limiter(self) -> RateLimiter:
+        return RateLimiter(self.adapters.rate_buckets, self.now)
 
     @cached_property
     def accounts(self) -> AccountService:

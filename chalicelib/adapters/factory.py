@@ -13,6 +13,7 @@ import boto3
 from botocore.config import Config as ClientConfig
 
 from chalicelib.adapters.dynamodb.accounts import DynamoDBAccounts
+from chalicelib.adapters.dynamodb.rate_buckets import DynamoDBRateBuckets
 from chalicelib.adapters.embedder.client import LambdaEmbedder
 from chalicelib.config import Config, OpenSearchConfig
 from chalicelib.services.ports import MaintainedVectorStore
@@ -91,6 +92,10 @@ class AWSAdapters:
     @cached_property
     def accounts(self) -> DynamoDBAccounts:
         return DynamoDBAccounts(self._dynamodb, self.config.tables.accounts)
+
+    @cached_property
+    def rate_buckets(self) -> DynamoDBRateBuckets:
+        return DynamoDBRateBuckets(self._dynamodb, self.config.tables.accounts)
 
     @cached_property
     def quota_ledger(self) -> DynamoDBQuotaLedger:

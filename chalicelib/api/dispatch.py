@@ -18,15 +18,16 @@ from chalicelib.adapters.call_log import CallLog
 from chalicelib.api.cross_origin import response_headers
 from chalicelib.api.openapi.operation import DocumentedRoute, Operation
 from chalicelib.api.requests.queries import check_parameters
+from chalicelib.api.response_headers import challenge_headers, rate_headers, retry_headers
 from chalicelib.bootstrap import Services
 from chalicelib.domain.accounts import Caller, Scope
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import NotFound, SimilarixError
+from chalicelib.domain.errors import Forbidden, NotFound, QuotaExceeded, RateLimited, ScopeForbids, SimilarixError
+from chalicelib.domain.rates import Rate, RateStatus
 from chalicelib.domain.texts import is_storable
 from chalicelib.services.authentication import authorize
 
 API_VERSION = "1.0.2"
-RETRY_AFTER_SECONDS = 5  # with a 503: about as long as a model or a store takes to start
 _JSON = {"Content-Type": "application/json"}
 # Of every response that does not say otherwise. No cache keeps what only one caller may see, and a browser that opens a
 # response neither guesses another type nor runs anything in it.
@@ -90,11 +91,21 @@ class RouteOptions:
         scope: of the token; None for a route that needs no token.
         any_plan: whether it is open to accounts whose plan does not include the API.
         parameters: the names of the query parameters that it takes; None for any.
+        rate: the limit that its requests count for, if any.
     """
 
     scope: Scope | None
     any_plan: bool = False
     parameters: tuple[str, ...] | None = None
+    rate: Rate | None = None
+
+
+@dataclass(slots=True)
+class _Known:
+    """What has been found out about a request so far."""
+
+    caller: Caller | None = None
+    rate: RateStatus | None = None
 
 
 View = Callable[[RequestContext], Result | Response]
@@ -121,15 +132,16 @@ class Dispatcher:
             *,
             scope: Scope | None,
             any_plan: bool = False,
+            rate: Rate | None = None,
             operation: Operation | None = None,
         ) -> Callable[[View], View]:
             parameters = operation.query_names() if operation is not None else None
-            options = RouteOptions(scope, any_plan, parameters)
+            options = RouteOptions(scope, any_plan, parameters, rate)
             # https://www.rfc-editor.org/rfc/rfc9110#section-9.1: a server supports HEAD wherever it supports GET
             methods = ["GET", "HEAD"] if method == "GET" else [method]
             self.options.update({(each, path): options for each in methods})
             if operation is not None:
-                self.documented_routes.append(DocumentedRoute(method, path, operation))
+                self.documented_routes.append(DocumentedRoute(method, path, operation, rate is not None))
 
             def decorate(view: View) -> View:
                 @wraps(view)
@@ -147,13 +159,18 @@ class Dispatcher:
 
     def _handle(self, request: Request, path: Mapping[str, str], view: View, options: RouteOptions) -> Response:
         started = time.perf_counter()
-        caller, response = self._respond(request, path, view, options)
+        known = _Known()
+        response = self._respond(request, path, view, options, known)
         allowed_origins = self._services().config.allowed_origins
         cross_origin = response_headers(allowed_origins, request.headers.get("origin"))
         for name, value in {**_SECURITY_HEADERS, **cross_origin}.items():
             response.headers.setdefault(name, value)
+        response.headers["X-Request-Id"] = _request_id(request)
+        if known.rate is not None:
+            response.headers |= rate_headers(known.rate)
         if request.method == "HEAD":
             response.body = type(response.body)()
+        caller = known.caller
         logger.info(
             "request",
             method=request.method,
@@ -170,31 +187,55 @@ class Dispatcher:
         return response
 
     def _respond(
-        self, request: Request, path: Mapping[str, str], view: View, options: RouteOptions
-    ) -> tuple[Caller | None, Response]:
-        """The caller, also of a request that is refused once its token is known, and the response."""
-        caller = None
+        self, request: Request, path: Mapping[str, str], view: View, options: RouteOptions, known: _Known
+    ) -> Response:
+        """The response; ``known`` is filled in, also for a request that is refused."""
         try:
             services = self._services()
             self._calls = services.calls
             if options.scope is not None:
-                caller = services.authentication.authenticate(request.headers.get("authorization"))
-                authorize(caller, options.scope, any_plan=options.any_plan)
+                _authenticate(request, services, options, known)
             _check_identifiers(path)
             if options.parameters is not None:
                 check_parameters(request, options.parameters)
-            result = view(RequestContext(request, services, path, caller))
+            result = view(RequestContext(request, services, path, known.caller))
         except SimilarixError as error:
             if error.status >= 500:
                 logger.exception("unavailable", request_id=_request_id(request))
-            return caller, error_response(request, error)
+            return error_response(request, error, _challenge(request, error, options, known))
         except Exception:
             logger.exception("unexpected error", request_id=_request_id(request))
             unexpected = SimilarixError("Something went wrong on our side. Try again in a moment.")
-            return caller, error_response(request, unexpected)
+            return error_response(request, unexpected)
         if isinstance(result, Response):
-            return caller, result
-        return caller, _envelope(result.status, success=True, info=result.info, result=result.result)
+            return result
+        return _envelope(result.status, success=True, info=result.info, result=result.result)
+
+
+def _authenticate(request: Request, services: Services, options: RouteOptions, known: _Known) -> None:
+    """Find out who calls, and whether the caller may do this, so often."""
+    assert options.scope is not None
+    caller = known.caller = services.authentication.authenticate(request.headers.get("authorization"))
+    authorize(caller, options.scope, any_plan=options.any_plan)
+    if options.rate is None or caller.token is None:
+        return
+    limit = caller.plan.rate_limit(options.rate)
+    status = known.rate = services.rate_limiter.admit(caller.account, caller.token.id, limit)
+    if not status.admitted:
+        raise RateLimited(
+            f"This token may make {limit.quota:,} requests of this kind a minute. "
+            f"Try again in {status.seconds} seconds.",
+            status.seconds,
+        )
+
+
+def _challenge(request: Request, error: SimilarixError, options: RouteOptions, known: _Known) -> Mapping[str, str]:
+    """The challenge of an error about the credentials, and no other."""
+    if options.scope is None or not isinstance(error, Forbidden):
+        return {}
+    if known.caller is not None and not isinstance(error, ScopeForbids):
+        return {}
+    return challenge_headers(error, options.scope, request.headers.get("authorization"))
 
 
 def _check_identifiers(path: Mapping[str, str]) -> None:
@@ -207,9 +248,9 @@ def error_response(request: Request, error: SimilarixError, headers: Mapping[str
     info = {"error": error.code, "message": error.message, "request_id": _request_id(request)}
     if error.field is not None:
         info["field"] = error.field
-    all_headers = dict(headers or {})
-    if error.status == 503:
-        all_headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if isinstance(error, QuotaExceeded) and error.resets_at is not None:
+        info["resets_at"] = error.resets_at.isoformat()
+    all_headers = {**(headers or {}), **retry_headers(error)}
     return _envelope(error.status, success=False, info=info, result={}, headers=all_headers)
 
 

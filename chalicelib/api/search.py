@@ -27,6 +27,7 @@ from chalicelib.api.requests.queries import DISTANCE_MAX, parameter, parameters,
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.errors import InvalidRequest, NotFound
+from chalicelib.domain.rates import Rate
 from chalicelib.domain.vectors import SearchOptions
 from chalicelib.services.search import QUERY_LIMIT, SearchPage
 
@@ -107,7 +108,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     search = Blueprint(__name__)
     route = dispatcher.routes(search)
 
-    @route("GET", "/api/search", scope=Scope.SEARCH, operation=SEARCH_BY_TEXT)
+    @route("GET", "/api/search", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_TEXT)
     def search_by_text(context: RequestContext) -> Result:
         query = parameter(context.request, "query")
         given = _given_options(context, None)
@@ -115,7 +116,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         page = context.services.search.by_text(context.account, query, options)
         return _result(context, page, "text", query, scope if given else None)
 
-    @route("POST", "/api/search", scope=Scope.SEARCH, operation=SEARCH_BY_PICTURE)
+    @route("POST", "/api/search", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_PICTURE)
     def search_by_picture(context: RequestContext) -> Result:
         form = parse_form(context.request, _OPTION_NAMES)
         given = _given_options(context, form)
@@ -123,7 +124,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         page = context.services.search.by_image(context.account, form.body, options)
         return _result(context, page, "image", None, scope if given else None)
 
-    @route("GET", "/api/files/{uuid}/similar", scope=Scope.SEARCH, operation=SEARCH_BY_FILE)
+    @route("GET", "/api/files/{uuid}/similar", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_FILE)
     def search_by_file(context: RequestContext) -> Result:
         record = context.services.files.get_indexed(context.account, context.path["uuid"])
         given = _given_options(context, None)

@@ -11,7 +11,7 @@ from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.files import PENDING, FileRecord, ObjectInfo
 from chalicelib.domain.image_files import mime_type
 from chalicelib.domain.notifications import queue_configuration, queue_region
-from chalicelib.domain.plans import LIMIT_NAMES, Plan
+from chalicelib.domain.plans import LIMIT_NAMES, RATE_NAMES, Plan
 from chalicelib.domain.schedules import next_run, sync_hour
 from chalicelib.domain.syncs import Preview
 from chalicelib.domain.vectors import Hit
@@ -120,6 +120,7 @@ def account(account: Account, plan: Plan, usage: dict[str, int]) -> dict[str, An
         "plan": plan.name,
         "created_at": time(account.created_at),
         "allowances": {name: {"allowed": getattr(plan, name), "used": usage[name]} for name in LIMIT_NAMES},
+        "rates": {name: getattr(plan, name) for name in RATE_NAMES},
         "auto_sync_intervals": sorted(plan.auto_sync),
     }
 

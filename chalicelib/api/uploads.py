@@ -10,6 +10,7 @@ from chalicelib.api.requests.bodies import json_object, parse_new_upload
 from chalicelib.api.requests.forms import parse_form
 from chalicelib.api.requests.headers import has_json_body, only_new
 from chalicelib.domain.accounts import Scope
+from chalicelib.domain.rates import Rate
 
 _IF_NONE_MATCH: Schema = {
     "name": "If-None-Match",
@@ -52,7 +53,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     uploads = Blueprint(__name__)
     route = dispatcher.routes(uploads)
 
-    @route("POST", "/api/collections/{uuid}/upload", scope=Scope.WRITE, operation=UPLOAD_FILE)
+    @route("POST", "/api/collections/{uuid}/upload", scope=Scope.WRITE, rate=Rate.UPLOAD, operation=UPLOAD_FILE)
     def upload_file(context: RequestContext) -> Result:
         collection, new_file_only = context.collection(), only_new(context.request)
         service = context.services.uploads

@@ -17,9 +17,10 @@ TOKEN_PREFIX = "smx_"  # noqa: S105  # lets people and secret scanners recognise
 TOKENS_LIMIT = 20  # of an account; a change of plan writes all of them in one transaction
 TOKEN_NAME_LIMIT = 100  # characters
 # What an account's export has records of: a source is a folder with its external id, an object the bytes that are
-# charged for a stored file.
-EXPORT_KINDS = ("account", "token", "collection", "usage", "source", "upload", "object", "file")
-_HEADER = re.compile(r"Token ([A-Za-z0-9_\-]{20,128})")
+# charged for a stored file, a rate what a token has used of its requests a minute.
+EXPORT_KINDS = ("account", "token", "collection", "usage", "source", "upload", "object", "rate", "file")
+# The names of schemes are case-insensitive: https://www.rfc-editor.org/rfc/rfc9110#section-11.1
+_HEADER = re.compile(r"(?:token|bearer) +([A-Za-z0-9_\-]{20,128})", re.IGNORECASE)
 
 
 class Scope(StrEnum):
@@ -72,8 +73,8 @@ class Account:
 class AccountItem:
     """What is stored with an account beside the account itself and its tokens.
 
-    Its usage, its uploads, the external ids of folders, and the bytes that are charged for stored files; ``key``
-    begins with the kind.
+    Its usage, its uploads, the external ids of folders, the bytes that are charged for stored files, and the rates of
+    its tokens; ``key`` begins with the kind.
     """
 
     key: str
@@ -128,7 +129,7 @@ def token_digest(secret: str) -> str:
 
 
 def token_from_header(header: str | None) -> str | None:
-    """The secret of an ``Authorization: Token …`` header, or None if the header is missing or malformed."""
+    """The secret of an Authorization header, ``Token …`` or ``Bearer …``; None if it is missing or malformed."""
     match = _HEADER.fullmatch(header.strip()) if header else None
     return match.group(1) if match else None
 

@@ -8,7 +8,8 @@
     ├── Forbidden                     403  no token, an unknown one, or one that may not do this
     │   ├── ScopeForbids              403  the token's scope does not include it
     │   │   └── ReadOnlyToken         403  it may only read, and the request writes
-    │   └── PlanForbids               403  the account's plan does not include it
+    │   ├── PlanForbids               403  the account's plan does not include it
+    │   └── QuotaExceeded             403  the account has reached a limit of its plan
     ├── NotFound                      404  it does not exist, or belongs to another account
     │   └── OutsideFolder             404  a key that is not in the collection's part of the bucket
     ├── MethodNotAllowed              405  the path has no such method
@@ -22,7 +23,7 @@
     │   └── NotDownloadable           409  the original cannot be had by a URL, or not now
     ├── PayloadTooLarge               413
     ├── UnsupportedMediaType          415
-    ├── QuotaExceeded                 429  the account has reached a limit of its plan
+    ├── RateLimited                   429  the token's requests come too fast
     └── Unavailable                   503  try again later
         ├── Contention                503  other workers or requests keep changing the same objects
         ├── StoreUnavailable          503
@@ -42,6 +43,8 @@ Apart from the tree stand errors that no caller sees by name:
 - ``RequestRejected``, ``DocumentsRefused`` (``adapters.opensearch``): OpenSearch will never accept the request, so the
   fault is ours. They rise like any bug: a caller receives 500, and a message is retried, then dead-lettered.
 """
+
+from datetime import datetime
 
 
 class SimilarixError(Exception):
@@ -93,6 +96,16 @@ class ReadOnlyToken(ScopeForbids):
 
 class PlanForbids(Forbidden):
     code = "plan_forbids"
+
+
+class QuotaExceeded(Forbidden):
+    """``resets_at`` is when a limit of the month counts from the beginning; None where nothing resets by itself."""
+
+    code = "quota_exceeded"
+
+    def __init__(self, message: str, *, resets_at: datetime | None = None) -> None:
+        super().__init__(message)
+        self.resets_at = resets_at
 
 
 class NotFound(SimilarixError):
@@ -152,9 +165,15 @@ class UnsupportedMediaType(SimilarixError):
     code = "unsupported_media_type"
 
 
-class QuotaExceeded(SimilarixError):
+class RateLimited(SimilarixError):
+    """``retry_after``: seconds after which a request is served, if no other comes before."""
+
     status = 429
-    code = "quota_exceeded"
+    code = "rate_limited"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Unavailable(SimilarixError):

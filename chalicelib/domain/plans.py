@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from chalicelib.domain.collections import AutoSync
+from chalicelib.domain.rates import Rate, RateLimit
 
 GB, TB = 10**9, 10**12
 LIMIT_NAMES = ("collections", "files", "bytes", "managed_bytes", "uploads_a_month")
+RATE_NAMES = ("searches_a_minute", "uploads_a_minute")
 _ALL_INTERVALS = frozenset(AutoSync)
 
 
@@ -21,6 +23,8 @@ class Plan:
         bytes: their total size.
         managed_bytes: the size of managed storage, with uploads under way.
         uploads_a_month: how many uploads may succeed within a calendar month, UTC.
+        searches_a_minute, uploads_a_minute: how many requests of one token are served at once, and within each minute
+            after that.
         auto_sync: the intervals that a collection may have.
     """
 
@@ -31,20 +35,29 @@ class Plan:
     bytes: int
     managed_bytes: int
     uploads_a_month: int
+    searches_a_minute: int
+    uploads_a_minute: int
     auto_sync: frozenset[AutoSync] = field(default=_ALL_INTERVALS)
 
     def with_limits(self, limits: Mapping[str, int]) -> "Plan":
         """The plan with limits of one account's own.
 
         Raises:
-            ValueError: a limit has an unknown name, or is negative.
+            ValueError: a limit has an unknown name, or is negative, or a rate is 0.
         """
+        names = (*LIMIT_NAMES, *RATE_NAMES)
         for name, value in limits.items():
-            if name not in LIMIT_NAMES:
-                raise ValueError(f"There is no limit {name!r}. The limits are {', '.join(LIMIT_NAMES)}.")
+            if name not in names:
+                raise ValueError(f"There is no limit {name!r}. The limits are {', '.join(names)}.")
             if value < 0:
                 raise ValueError(f"The limit {name!r} cannot be negative.")
+            if value == 0 and name in RATE_NAMES:
+                raise ValueError(f"The limit {name!r} is 1 at least.")
         return replace(self, **limits)  # type: ignore[arg-type]  # only the names above, all of them numbers
+
+    def rate_limit(self, rate: Rate) -> RateLimit:
+        """The limit that each token of an account on this plan has."""
+        return RateLimit(rate, self.searches_a_minute if rate is Rate.SEARCH else self.uploads_a_minute)
 
 
 @dataclass(slots=True)
@@ -78,6 +91,8 @@ PLANS = {
             bytes=5 * GB,
             managed_bytes=0,
             uploads_a_month=0,
+            searches_a_minute=60,
+            uploads_a_minute=60,
             auto_sync=frozenset({AutoSync.MANUAL}),
         ),
         Plan(
@@ -88,6 +103,8 @@ PLANS = {
             bytes=500 * GB,
             managed_bytes=50 * GB,
             uploads_a_month=10_000,
+            searches_a_minute=600,
+            uploads_a_minute=300,
         ),
         Plan(
             "business",
@@ -97,6 +114,8 @@ PLANS = {
             bytes=10 * TB,
             managed_bytes=1 * TB,
             uploads_a_month=200_000,
+            searches_a_minute=6_000,
+            uploads_a_minute=1_200,
         ),
     )
 }

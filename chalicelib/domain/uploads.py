@@ -175,6 +175,12 @@ def month_of(moment: datetime) -> str:
     return f"{moment:%Y-%m}"
 
 
+def next_month(moment: datetime) -> datetime:
+    """When the month after that of the moment begins, in the moment's zone."""
+    first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (first + timedelta(days=31)).replace(day=1)
+
+
 def uploads_in_message(text: str) -> Iterator[UploadRef]:
     """The uploads in a message: a message of ours names one upload, an S3 event names objects that have arrived.
 

@@ -19,6 +19,7 @@ from chalicelib.domain.files import (
 )
 from chalicelib.domain.messages import AccountDeletionStep, DeletionStep, IndexBatch, ReceivedMessage, SyncStep
 from chalicelib.domain.plans import Plan
+from chalicelib.domain.rates import RateLimit, Taking
 from chalicelib.domain.syncs import BatchRecord, KeyRange, PendingBatch, Progress, Tally
 from chalicelib.domain.uploads import FileLock, ManagedArea, Upload, UploadForm, UploadRef, Usage
 from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval
@@ -363,6 +364,18 @@ class FailureLog(Protocol):
         """Return the last recorded reason of the message with this id."""
 
 
+class RateBuckets(Protocol):
+    """A bucket of requests for each token and limit, which all processes share."""
+
+    def take(self, account: str, token: str, limit: RateLimit, now: int) -> Taking:
+        """Take a chunk of requests, or nothing where the bucket has less than one.
+
+        Args:
+            token: its id.
+            now: microseconds since 1970.
+        """
+
+
 class VectorStore(Protocol):
     """A projection of the catalogue that finds nearest neighbours.
 
@@ -448,6 +461,8 @@ class Adapters(Protocol):
     def accounts(self) -> Accounts: ...
     @property
     def quota_ledger(self) -> QuotaLedger: ...
+    @property
+    def rate_buckets(self) -> RateBuckets: ...
     @property
     def registry(self) -> CollectionRegistry: ...
     @property

@@ -26,6 +26,7 @@ from chalicelib.domain.uploads import (
     UploadForm,
     UploadRef,
     month_of,
+    next_month,
 )
 from chalicelib.services.pipeline.upload_completion import UploadCompletion
 from chalicelib.services.ports import Catalogue, Clock, ManagedStorage, Queues, QuotaLedger
@@ -138,7 +139,10 @@ class UploadService:
         """Raises QuotaExceeded where one read shows it, so that a refused upload writes and sends nothing."""
         usage = self.quota_ledger.usage(upload.account, upload.month)
         if usage.uploads >= plan.uploads_a_month:
-            raise QuotaExceeded(f"The plan allows {plan.uploads_a_month:,} uploads a month, and they are used up.")
+            raise QuotaExceeded(
+                f"The plan allows {plan.uploads_a_month:,} uploads a month, and they are used up.",
+                resets_at=next_month(upload.created_at) if plan.uploads_a_month else None,
+            )
         if usage.files >= plan.files:
             raise QuotaExceeded(f"The plan allows {plan.files:,} files, and there are as many. Delete some.")
         for limit_name, used, allowed in (

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from chalicelib.domain.accounts import Subscription
-from chalicelib.domain.plans import LIMIT_NAMES, PLANS
+from chalicelib.domain.plans import LIMIT_NAMES, PLANS, RATE_NAMES
 from infra.admin.command import ExitStatus, printable, report
 from infra.admin.deployment import Deployment
 
@@ -75,7 +75,7 @@ def _add_subscription(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=NUMBER",
-        help=f"an allowance of its own, in place of the plan's: {', '.join(LIMIT_NAMES)}",
+        help=f"an allowance of its own, in place of the plan's: {', '.join((*LIMIT_NAMES, *RATE_NAMES))}",
     )
 
 

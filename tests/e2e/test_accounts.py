@@ -91,7 +91,7 @@ def test_an_account_has_at_most_twenty_tokens(new_account: NewAccount) -> None:
     for _ in range(19):
         assert caller("POST", "/api/tokens/", json={"name": "n", "scope": "read"}).status_code == 201
     answer = caller("POST", "/api/tokens/", json={"name": "n", "scope": "read"})
-    assert error_info(answer, 429)["error"] == "quota_exceeded"
+    assert error_info(answer, 403)["error"] == "quota_exceeded"
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_an_account_connects_a_folder_once_and_other_folders_and_accounts_are_fr
 def test_a_collection_beyond_the_plans_limit_is_refused_until_one_is_deleted(new_account: NewAccount) -> None:
     caller, payload = new_account(collections=1), {"type": "managed", "name": "n"}
     collection = caller.create_managed_collection()
-    assert error_info(caller("POST", "/api/collections/", json=payload), 429)["error"] == "quota_exceeded"
+    assert error_info(caller("POST", "/api/collections/", json=payload), 403)["error"] == "quota_exceeded"
     assert caller("DELETE", f"/api/collections/{collection}/").status_code == 202
     assert caller("POST", "/api/collections/", json=payload).status_code == 201
 

@@ -32,7 +32,7 @@ def test_files_over_the_plans_limit_are_listed_as_failed_and_indexed_once_the_li
     assert {file["file_name"] for file in failed} | set(indexed) == {f"{name}.jpg" for name in NAMES}
     assert "2 files" in failed[0]["detail"]
     upload = ManagedCollection(caller).upload("o.jpg", picture("owl.jpg"))
-    assert error_info(upload, 429)["error"] == "quota_exceeded"
+    assert error_info(upload, 403)["error"] == "quota_exceeded"
 
     caller.sync_and_wait(collection)
     assert len(caller.search_names("an animal")) == 2

@@ -18,6 +18,7 @@ from tests.fakes.embedder import FakeEmbedder
 from tests.fakes.failure_log import FakeFailureLog
 from tests.fakes.queues import FakeQueues
 from tests.fakes.quota_ledger import FakeQuotaLedger
+from tests.fakes.rate_buckets import FakeRateBuckets
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.storage import FakeStorage
 from tests.fakes.syncs import FakeSyncs
@@ -51,6 +52,7 @@ class FakeAdapters:
     failure_log: Any
     accounts: Any
     quota_ledger: Any
+    rate_buckets: Any
     registry: Any
     access_checker: Any
 
@@ -72,6 +74,7 @@ class FakeAdapters:
             failure_log=FakeFailureLog(),
             accounts=FakeAccounts(Subscription("business")),
             quota_ledger=quota_ledger,
+            rate_buckets=FakeRateBuckets(),
             registry=FakeRegistry(collections, quota_ledger),
             access_checker=FakeAccessChecker(sources),
         )

@@ -12,7 +12,7 @@ from chalicelib.api.openapi.schemas import SCHEMAS
 INTRODUCTION = """\
 Semantic image search for S3 buckets: connect a bucket, or upload pictures, and find them by text or by picture.
 
-Every request needs a token: `Authorization: Token your_token_here`. Every response has the same envelope: `version`, `success`,
+Every request needs a token: `Authorization: Token your_token_here`, or `Bearer your_token_here`. Every response has the same envelope: `version`, `success`,
 `info` and `result`. When `success` is false, `info` says what is wrong: `error`, a stable code; `message`, a sentence that
 says what to do; `request_id`; and `field`, if one parameter is at fault. Paths work with and without the slash at the end.
 Another account's resources return 404, exactly as if they did not exist.
@@ -24,8 +24,8 @@ REFUSALS = {
         ["invalid_request", "unknown_parameter", "unreadable_picture", "source_unreadable"],
     ),
     403: (
-        "The token is missing, unknown or expired, or may not do this",
-        ["forbidden", "plan_forbids", "read_only_token", "scope_forbids"],
+        "The token is missing, unknown or expired, or may not do this, or a limit of the plan is reached",
+        ["forbidden", "plan_forbids", "quota_exceeded", "read_only_token", "scope_forbids"],
     ),
     404: ("It does not exist, or belongs to another account", ["not_found"]),
     405: ("The path has no such method", ["method_not_allowed"]),
@@ -43,7 +43,7 @@ REFUSALS = {
     ),
     413: ("The file is larger than this operation accepts", ["payload_too_large"]),
     415: ("The file has a type that is not accepted", ["unsupported_media_type"]),
-    429: ("A limit of the plan is reached, or too many requests come at once", ["quota_exceeded", "too_many_requests"]),
+    429: ("Too many requests; try again after `Retry-After` seconds", ["rate_limited", "too_many_requests"]),
     500: ("Something went wrong on our side", ["internal_error"]),
     503: (
         "Not possible at the moment; try again after `Retry-After` seconds",
@@ -57,6 +57,20 @@ REFUSALS = {
         ],
     ),
 }
+# Of every response of a limited operation to a valid token:
+# https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
+RATE_HEADERS: dict[str, Schema] = {
+    "RateLimit-Policy": {
+        "description": "The limit by its name: `q` requests at once, and as many more in each `w` seconds",
+        "schema": {"type": "string"},
+        "example": '"search";q=600;w=60',
+    },
+    "RateLimit": {
+        "description": "What is left of it: `r` requests; in `t` seconds there are more",
+        "schema": {"type": "string"},
+        "example": '"search";r=599;t=1',
+    },
+}
 COMMON_ERRORS = (403, 405, 429, 500, 503)  # of every operation
 VERSION: Schema = {"type": "string", "const": API_VERSION}
 _PUNCTUATION = str.maketrans("", "", " {}-_.")
@@ -67,7 +81,7 @@ def build_document(routes: Sequence[DocumentedRoute]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         path = f"{route.path}/" if route.operation.trailing_slash else route.path
-        paths.setdefault(path, {})[route.method.lower()] = _operation(route.method, path, route.operation)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(path, route)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Similarix", "version": API_VERSION, "description": INTRODUCTION},
@@ -85,19 +99,21 @@ def build_document(routes: Sequence[DocumentedRoute]) -> dict[str, Any]:
                 }
             },
             "schemas": {**SCHEMAS, "Refusal": _refusal()},
+            "headers": RATE_HEADERS,
             "responses": {f"Refusal{status}": _refusal_response(status) for status in REFUSALS},
         },
     }
 
 
-def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
+def _operation(path: str, route: DocumentedRoute) -> dict[str, Any]:
+    method, operation = route.method, route.operation
     errors = sorted({*COMMON_ERRORS, *operation.errors})
     entry: dict[str, Any] = {
         "operationId": f"{method.lower()} {path}".replace("/", " ").title().translate(_PUNCTUATION),
         "tags": [operation.tag],
         "summary": operation.summary,
         "responses": {
-            **_successes(operation),
+            **_successes(operation, route.rate_limited),
             **{str(status): {"$ref": f"#/components/responses/Refusal{status}"} for status in errors},
         },
     }
@@ -110,11 +126,15 @@ def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
     return entry
 
 
-def _successes(operation: Operation) -> dict[str, Any]:
+def _successes(operation: Operation, rate_limited: bool) -> dict[str, Any]:
     if operation.raw_response is not None:
         return {str(operation.status): operation.raw_response}
     results = ((operation.status, operation.result), *operation.other_results)
-    return {str(status): _success(operation, result) for status, result in results}
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in RATE_HEADERS if rate_limited}
+    return {
+        str(status): _success(operation, result) | ({"headers": headers} if headers else {})
+        for status, result in results
+    }
 
 
 def _success(operation: Operation, result: Schema) -> dict[str, Any]:
@@ -132,8 +152,9 @@ def _refusal() -> Schema:
             "message": text("What to do", "limit is a whole number from 1 to 100."),
             "request_id": text("Quote it when you ask us about this response", REQUEST_ID),
             "field": text("The parameter at fault", "limit"),
+            "resets_at": text("Of `quota_exceeded`: when a limit of the month counts anew", format="date-time"),
         },
-        optional=("field",),
+        optional=("field", "resets_at"),
     )
     return obj({"version": VERSION, "success": {"const": False}, "info": info, "result": obj({})})
 
@@ -152,6 +173,8 @@ def _refusal_response(status: int) -> dict[str, Any]:
         "content": {"application/json": {"schema": schema, "example": sample}},
     }
     if status in (429, 503):
-        seconds = {"description": "Seconds to wait", "required": status == 503, "schema": {"type": "integer"}}
+        seconds = {"description": "Seconds to wait", "required": True, "schema": {"type": "integer"}}
         response["headers"] = {"Retry-After": seconds}
+    if status == 429:
+        response["headers"] |= {name: {"$ref": f"#/components/headers/{name}"} for name in RATE_HEADERS}
     return response

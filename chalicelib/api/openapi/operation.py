@@ -44,11 +44,12 @@ class Operation(NamedTuple):
 
 
 class DocumentedRoute(NamedTuple):
-    """``path`` as it is routed, without a slash at its end."""
+    """``path`` as it is routed, without a slash at its end; ``rate_limited``: whether a token's rate is limited there."""
 
     method: str
     path: str
     operation: Operation
+    rate_limited: bool = False
 
 
 def query_parameter(name: str, schema: Schema, description: str, *, required: bool = False) -> Schema:

@@ -22,7 +22,7 @@ from chalicelib.domain.accounts import EXPORT_KINDS, TOKEN_NAME_LIMIT, Scope
 from chalicelib.domain.collections import COLLECTION_NAME_LIMIT, HOURS_A_DAY, AutoSync, CollectionType, SyncStatus
 from chalicelib.domain.files import FileState
 from chalicelib.domain.image_files import ACCEPTED_TYPES, FILE_NAME_LIMIT
-from chalicelib.domain.plans import LIMIT_NAMES, PLANS
+from chalicelib.domain.plans import LIMIT_NAMES, PLANS, RATE_NAMES
 from chalicelib.domain.selection import MAX_PATTERNS, PATTERN_LIMIT
 from chalicelib.domain.uploads import UPLOAD_LIMIT
 
@@ -337,6 +337,7 @@ SCHEMAS: dict[str, Schema] = {
             "plan": choice("The plan", PLANS, "pro"),
             "created_at": timestamp("When it was created."),
             "allowances": obj(dict.fromkeys(LIMIT_NAMES, _LIMIT)),
+            "rates": obj(dict.fromkeys(RATE_NAMES, integer("Requests of one token a minute", 600))),
             "auto_sync_intervals": array(_INTERVAL),
         }
     ),

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from chalicelib.api.dispatch import API_VERSION, RETRY_AFTER_SECONDS
+from chalicelib.api.dispatch import API_VERSION
+from chalicelib.api.response_headers import RETRY_AFTER_SECONDS
 from infra.package import STAGE
 
 
@@ -60,9 +61,12 @@ def test_errors_of_api_gateway_are_kept_by_no_cache_and_run_nothing_in_a_browser
         headers = response["ResponseParameters"]["Headers"]
 
         assert {header: value for header, value in headers.items() if header != "Retry-After"} == {
+            "Access-Control-Allow-Origin": "'*'",
+            "Access-Control-Expose-Headers": "'Retry-After, X-Request-Id'",
             "Cache-Control": "'no-store'",
             "Strict-Transport-Security": "'max-age=31536000'",
             "X-Content-Type-Options": "'nosniff'",
+            "X-Request-Id": "context.requestId",  # without quotes: a mapping
         }, name
 
 

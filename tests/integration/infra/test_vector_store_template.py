@@ -7,7 +7,13 @@ import pytest
 from chalicelib.adapters.opensearch.indexes import INDEX_PREFIX
 from tests.integration.infra.conftest import of_type, referred
 
-ROLES_THAT_SEARCH_OR_INDEX = ["APIHandlerRole", "IndexWorkerRole", "UploadsWorkerRole", "DeletionsWorkerRole"]
+ROLES_THAT_SEARCH_OR_INDEX = [
+    "APIHandlerRole",
+    "IndexWorkerRole",
+    "ChangesWorkerRole",
+    "UploadsWorkerRole",
+    "DeletionsWorkerRole",
+]
 SERVERLESS_NAME = "similarix-1a2b3c4d"
 STACK_ID = {"Ref": "AWS::StackId"}
 

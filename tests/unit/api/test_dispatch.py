@@ -132,6 +132,7 @@ def test_a_response_is_kept_by_no_cache_and_runs_nothing_in_a_browser() -> None:
         "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
         "Strict-Transport-Security": "max-age=31536000",
         "X-Content-Type-Options": "nosniff",
+        "X-Request-Id": "r-1",
     }
 
 

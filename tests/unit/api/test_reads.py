@@ -19,6 +19,7 @@ READS = {
     *("catalogue.get", "catalogue.find", "catalogue.page", "storage.thumbnail"),
     *("embedder.embed_text", "embedder.model_version", "vectors.search"),
     "accounts.touch_token",  # when the token was last used: at most once a minute
+    "rate_buckets.take",  # searches count: once in 25 at most
 }
 GETS = [route for route in documented_routes() if route.method == "GET"]
 
