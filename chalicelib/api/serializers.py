@@ -8,7 +8,7 @@ from chalicelib.domain.accounts import Account, Token
 from chalicelib.domain.bucket_access import AccessReport, AccessWarning, permissions_policy, trust_policy
 from chalicelib.domain.collections import Collection, CollectionType, SyncStatus
 from chalicelib.domain.embeddings import ReadFailure
-from chalicelib.domain.files import PENDING, FileRecord, ObjectInfo
+from chalicelib.domain.files import OVER_PLAN, PENDING, WAITING_REASONS, FileRecord, ObjectInfo
 from chalicelib.domain.image_files import mime_type
 from chalicelib.domain.notifications import queue_configuration, queue_region
 from chalicelib.domain.plans import LIMIT_NAMES, RATE_NAMES, Plan
@@ -168,7 +168,7 @@ def _patterns(collection: Collection) -> dict[str, list[str]]:
 
 
 def sync_status(collection: Collection, now: datetime, spread: int) -> dict[str, Any]:
-    """The three fields of the contract, then the figures of the latest sync."""
+    """The three fields of the contract, then the figures of the latest sync, and what waits for the next one."""
     sync, status = collection.sync, collection.sync.status_at(now)
     reason = sync.reason
     if status is SyncStatus.FAILED and sync.status is SyncStatus.IN_PROGRESS:
@@ -191,6 +191,11 @@ def sync_status(collection: Collection, now: datetime, spread: int) -> dict[str,
             "ignored": sync.progress.ignored,
         },
         "next_auto_sync": time(next_run(collection, now, spread)),
+        "waiting": {
+            reason: count
+            for reason, count in sorted(collection.unindexed.items())
+            if reason == OVER_PLAN or reason in WAITING_REASONS
+        },
     }
 
 

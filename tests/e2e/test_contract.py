@@ -73,7 +73,7 @@ def test_one_collection_is_shown_with_its_fields(api: Caller, stack: LocalSystem
 @WITH_AND_WITHOUT_SLASH
 def test_a_syncs_status_adds_up(api: Caller, stack: LocalSystem, slash: str) -> None:
     body = envelope(api("GET", f"/api/collections/{stack.collection}/sync-status{slash}"))
-    assert list(body["result"]) == ["status", "last_sync", "last_auto_sync", "progress", "next_auto_sync"]
+    assert list(body["result"]) == ["status", "last_sync", "last_auto_sync", "progress", "next_auto_sync", "waiting"]
     progress = body["result"]["progress"]
     assert progress["done"] + progress["failed"] + progress["removed"] + progress["skipped"] == progress["to_do"]
     assert datetime.fromisoformat(body["result"]["last_sync"]).tzinfo is not None

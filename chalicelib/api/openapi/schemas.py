@@ -249,6 +249,14 @@ SCHEMAS: dict[str, Schema] = {
                 }
             ),
             "next_auto_sync": nullable(timestamp("When the next automatic sync starts.")),
+            "waiting": {
+                "type": "object",
+                "description": (
+                    "Number of failed files that syncs try again because the cause lies outside them, by reason"
+                ),
+                "additionalProperties": {"type": "integer"},
+                "examples": [{"access_denied": 3, "archived": 12}],
+            },
         }
     ),
     "Explanation": obj(

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from chalicelib.api import serializers
 from chalicelib.domain.collections import SyncStatus, Trigger
 from chalicelib.domain.files import MAX_RETRY_WAIT, FileState
+from tests.fakes.embedder import UNREADABLE
 from tests.fakes.messages import Context
 from tests.unit.services.harness import Harness
 
@@ -81,6 +83,23 @@ def test_a_sync_tries_a_bounded_number_however_many_invocations_it_takes() -> No
             world.deliver(world.sqs.waiting[0], Context(0))
         tried.append(world.state().progress.to_do)
     assert tried == [3, 3, 2], "those that were tried wait, so the others have their turn"
+
+
+def test_the_status_tells_how_many_files_wait_for_what(world: Harness) -> None:
+    world.put("a.jpg", "b.jpg", "c.jpg", "d.jpg")
+    world.put("broken.jpg", body=UNREADABLE)
+    world.bucket.archived |= {"a.jpg", "b.jpg"}
+    world.bucket.denied.add("c.jpg")
+    world.sync()
+
+    def waiting() -> dict[str, int]:
+        shown: dict[str, int] = serializers.sync_status(world.current(), world.clock(), 0)["waiting"]
+        return shown
+
+    assert waiting() == {"access_denied": 1, "archived": 2}
+    world.bucket.archived.clear()
+    world.sync()
+    assert waiting() == {"access_denied": 1}
 
 
 def test_a_preview_tells_how_many_waiting_files_a_sync_would_try(world: Harness) -> None:
