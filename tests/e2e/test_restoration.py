@@ -1,6 +1,6 @@
-"""A way back, rehearsed: tables restored, their stack deleted, a new one made on them, and the index rebuilt."""
+"""A stack of its own is updated, and lost: tables are restored, a new stack made on them, and the index rebuilt."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from infra.template import read_template
 from tests.e2e.harness import Caller, ManagedCollection, eventually, picture
 
 NAME = "lost"
+NO_PARAMETERS: Mapping[str, str] = {}
 PICTURES = ("owl.jpg", "pig.jpg", "giant-panda.jpg")
 
 
@@ -30,8 +31,8 @@ class Stack:
         self.vectors = emulator.folder / f"{NAME}.sqlite"
         self.outputs: dict[str, str] = {}
 
-    def deploy(self, **adopted: str) -> None:
-        store = {"VectorStore": "sqlite", "SQLitePath": str(self.vectors)}
+    def deploy(self, parameters: Mapping[str, str] = NO_PARAMETERS, **adopted: str) -> None:
+        store = {"VectorStore": "sqlite", "SQLitePath": str(self.vectors), **parameters}
         self.outputs = deploy_locally(
             self.emulator,
             package(thin=True),
@@ -60,7 +61,7 @@ class Stack:
         return Deployment(self.emulator.session(), self.emulator.endpoint, self.outputs)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_stack(emulator: Emulator, aws: Callable[..., Any]) -> Iterator[Stack]:
     own = Stack(emulator, aws)
     own.deploy()
@@ -77,6 +78,23 @@ def content(caller: Caller) -> list[tuple[Any, ...]]:
         original = caller("GET", caller("GET", path).headers["Location"]).content
         found.append((file["file_name"], file["distance"], original, caller("GET", thumbnail).content))
     return found
+
+
+def test_an_update_of_the_embedder_reaches_those_who_call_it_by_its_alias(own_stack: Stack) -> None:
+    functions = own_stack.aws("lambda")
+
+    def called() -> dict[str, Any]:
+        name = own_stack.outputs["EmbedderName"]
+        found: dict[str, Any] = functions.get_function_configuration(FunctionName=name, Qualifier="live")
+        return found
+
+    before = called()
+    own_stack.deploy({"EmbedderMemory": "2048"})
+    after = called()
+
+    assert (before["MemorySize"], after["MemorySize"]) == (3008, 2048)
+    assert after["Version"] != before["Version"]
+    assert "2048" in after["Description"]
 
 
 def test_a_lost_stack_comes_back_from_backups_and_searches_find_what_they_found(own_stack: Stack) -> None:

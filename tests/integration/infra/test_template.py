@@ -125,6 +125,12 @@ class TestFunctions:
 class TestParameters:
     """What a parameter allows is what the configuration accepts."""
 
+    def test_a_condition_compares_texts_because_the_value_of_a_number_is_one(self, template):
+        compared = re.findall(r'"Fn::Equals": \[(.*?)\]', json.dumps(template["Conditions"]))
+
+        assert compared
+        assert not [each for each in compared if re.search(r", (\d+|true|false)$", each)]
+
     @pytest.mark.parametrize(
         ("parameter", "variable"),
         [
