@@ -21,6 +21,7 @@ from chalicelib.adapters.factory import AWSAdapters
 from chalicelib.config import Config
 from chalicelib.domain.collections import Collection
 from chalicelib.services.authentication import Authentication
+from chalicelib.services.links import LinkService
 from chalicelib.services.rate_limiter import RateLimiter
 from chalicelib.services.search import SearchService
 
@@ -95,6 +96,10 @@ class Services:
     @cached_property
     def rate_limiter(self) -> RateLimiter:
         return RateLimiter(self.adapters.rate_buckets, self.now)
+
+    @cached_property
+    def links(self) -> LinkService:
+        return LinkService(self.adapters.signing_keys, self.now)
 
     @cached_property
     def accounts(self) -> AccountService:

@@ -35,6 +35,7 @@ NO_IDENTIFIERS = {
     *("query", "limit", "max_distance", "state", "If-None-Match"),
     *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval", "auto_sync_at"),
     *("include", "exclude", "reason"),
+    *("expires", "signature", "inline"),
     *("file", "size", "mime_type", "scope", "expires_at", "dry_run", "confirm_removals", "retry_failed", "confirm"),
 }
 WIDEST_SCOPE = list(Scope)[-1]

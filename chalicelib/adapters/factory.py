@@ -14,6 +14,7 @@ from botocore.config import Config as ClientConfig
 
 from chalicelib.adapters.dynamodb.accounts import DynamoDBAccounts
 from chalicelib.adapters.dynamodb.rate_buckets import DynamoDBRateBuckets
+from chalicelib.adapters.dynamodb.signing_keys import DynamoDBSigningKeys
 from chalicelib.adapters.embedder.client import LambdaEmbedder
 from chalicelib.config import Config, OpenSearchConfig
 from chalicelib.services.ports import MaintainedVectorStore
@@ -96,6 +97,10 @@ class AWSAdapters:
     @cached_property
     def rate_buckets(self) -> DynamoDBRateBuckets:
         return DynamoDBRateBuckets(self._dynamodb, self.config.tables.accounts)
+
+    @cached_property
+    def signing_keys(self) -> DynamoDBSigningKeys:
+        return DynamoDBSigningKeys(self._dynamodb, self.config.tables.accounts)
 
     @cached_property
     def quota_ledger(self) -> DynamoDBQuotaLedger:

@@ -16,6 +16,7 @@ from chalice.app import Blueprint, Request, Response
 
 from chalicelib.adapters.call_log import CallLog
 from chalicelib.api.cross_origin import response_headers
+from chalicelib.api.links import FileLinks
 from chalicelib.api.openapi.operation import DocumentedRoute, Operation
 from chalicelib.api.requests.queries import check_parameters
 from chalicelib.api.response_headers import challenge_headers, rate_headers, retry_headers
@@ -45,7 +46,7 @@ logger = Logger(service="similarix", serialize_stacktrace=False)
 class RequestContext:
     """A request with its path parameters, its caller, and the services.
 
-    ``authenticated`` is the caller on routes that need a token, None on the others.
+    ``authenticated`` is the caller on routes that need a token, None on the others and with a signed link.
     """
 
     request: Request
@@ -68,6 +69,11 @@ class RequestContext:
         """The URL under which the caller reaches the API: the configured one, or else the one of this request."""
         configured = self.services.config.public_url
         return configured.rstrip("/") if configured else _base_url(self.request)
+
+    @property
+    def links(self) -> FileLinks:
+        """Makes the URLs of the caller's files."""
+        return FileLinks(self.base_url, self.account, self.services.links)
 
     def collection(self) -> Collection:
         """The collection that the path names; raises NotFound unless it is the account's."""
@@ -92,12 +98,17 @@ class RouteOptions:
         any_plan: whether it is open to accounts whose plan does not include the API.
         parameters: the names of the query parameters that it takes; None for any.
         rate: the limit that its requests count for, if any.
+        takes_links: whether a signed link stands for a token: a request with a ``signature`` has no caller.
     """
 
     scope: Scope | None
     any_plan: bool = False
     parameters: tuple[str, ...] | None = None
     rate: Rate | None = None
+    takes_links: bool = False
+
+    def needs_token(self, request: Request) -> bool:
+        return self.scope is not None and not (self.takes_links and "signature" in (request.query_params or ()))
 
 
 @dataclass(slots=True)
@@ -132,11 +143,12 @@ class Dispatcher:
             *,
             scope: Scope | None,
             any_plan: bool = False,
+            takes_links: bool = False,
             rate: Rate | None = None,
             operation: Operation | None = None,
         ) -> Callable[[View], View]:
             parameters = operation.query_names() if operation is not None else None
-            options = RouteOptions(scope, any_plan, parameters, rate)
+            options = RouteOptions(scope, any_plan, parameters, rate, takes_links)
             # https://www.rfc-editor.org/rfc/rfc9110#section-9.1: a server supports HEAD wherever it supports GET
             methods = ["GET", "HEAD"] if method == "GET" else [method]
             self.options.update({(each, path): options for each in methods})
@@ -193,7 +205,7 @@ class Dispatcher:
         try:
             services = self._services()
             self._calls = services.calls
-            if options.scope is not None:
+            if options.needs_token(request):
                 _authenticate(request, services, options, known)
             _check_identifiers(path)
             if options.parameters is not None:
@@ -231,7 +243,7 @@ def _authenticate(request: Request, services: Services, options: RouteOptions, k
 
 def _challenge(request: Request, error: SimilarixError, options: RouteOptions, known: _Known) -> Mapping[str, str]:
     """The challenge of an error about the credentials, and no other."""
-    if options.scope is None or not isinstance(error, Forbidden):
+    if options.scope is None or not options.needs_token(request) or not isinstance(error, Forbidden):
         return {}
     if known.caller is not None and not isinstance(error, ScopeForbids):
         return {}

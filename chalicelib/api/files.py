@@ -1,6 +1,7 @@
 """Lists, shows, retries and deletes files; and serves the thumbnails and downloads that search results link to."""
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 from chalice.app import Blueprint, Response
@@ -8,6 +9,7 @@ from chalice.app import Blueprint, Response
 from chalicelib.api import serializers
 from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
+from chalicelib.api.links import download_path, thumbnail_path
 from chalicelib.api.openapi.builders import COLLECTION_ID, FILE_ID, array, obj, ref
 from chalicelib.api.openapi.operation import (
     COLLECTION_PARAMETER,
@@ -21,20 +23,30 @@ from chalicelib.api.openapi.operation import (
     path_parameter,
     query_parameter,
 )
+from chalicelib.api.requests.headers import accepts_only_json, is_unchanged
 from chalicelib.api.requests.queries import (
     LISTED_STATES,
     parameter,
     parse_failure_reason,
     parse_file_state,
+    parse_flag,
     parse_limit,
+    parse_whole_number,
 )
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import KEY_LIMIT, Collection
-from chalicelib.domain.errors import NotFound
-from chalicelib.domain.files import FileState
+from chalicelib.domain.errors import InvalidRequest, LinkExpired, NotFound
+from chalicelib.domain.files import FileRecord, FileState
+from chalicelib.domain.links import Link
 
 # A thumbnail changes only with its picture; the cache is private because the thumbnail belongs to one account.
 _THUMBNAIL_CACHE = "private, max-age=300"
+EXPIRES_MAX = 10**11  # seconds since 1970
+
+_LINK_PARAMETERS = (
+    query_parameter("expires", {"type": "integer", "format": "int64"}, "Of a signed link, as a response has it"),
+    query_parameter("signature", {"type": "string"}, "Of a signed link: it needs no token"),
+)
 
 LIST_FILES = Operation(
     tag="Files",
@@ -93,11 +105,17 @@ DOWNLOAD_FILE = Operation(
     tag="Files",
     summary="Download a file",
     description=(
-        "Redirects to a URL that serves the original for five minutes. 409 `not_downloadable` says why there is none: "
-        "the object may not be read now, is in an archive, or has a key that no URL can name."
+        "Redirects to a URL that serves the original for five minutes; with `Accept: application/json` alone, returns "
+        "that URL. A `download_url` is signed and needs no token; without its signature, send one. 409 `not_downloadable` "
+        "says why there is no URL: the object may not be read now, is in an archive, or has a key that no URL can name."
     ),
-    parameters=(FILE_PARAMETER,),
+    parameters=(
+        FILE_PARAMETER,
+        *_LINK_PARAMETERS,
+        query_parameter("inline", {"type": "string", "enum": ["1"]}, "Show the picture instead of saving it"),
+    ),
     status=302,
+    other_results=((200, obj({"download": ref("Download")})),),
     raw_response={
         "description": "Redirects to the original",
         "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
@@ -107,7 +125,12 @@ DOWNLOAD_FILE = Operation(
 SHOW_THUMBNAIL = Operation(
     tag="Files",
     summary="Show a thumbnail",
+    description=(
+        "The URL in `thumbnail` is signed: it needs no token, works for one to two days, and stays the same for a day. "
+        "Without its signature, send a token."
+    ),
     parameters=(
+        *_LINK_PARAMETERS,
         path_parameter("collection", "The UUID of the collection", COLLECTION_ID),
         path_parameter(
             "file",
@@ -141,12 +164,43 @@ class JpegResponse(Response):
     Chalice refuses a binary response to callers that do not name its type there, as some browsers do not.
     """
 
-    def __init__(self, body: bytes) -> None:
-        super().__init__(body, {"Content-Type": "image/jpeg", "Cache-Control": _THUMBNAIL_CACHE}, 200)
+    def __init__(self, body: bytes, headers: Mapping[str, str]) -> None:
+        super().__init__(body, {"Content-Type": "image/jpeg", **headers}, 200)
 
     def to_dict(self, binary_types: Any = None) -> dict[str, Any]:  # noqa: ARG002  # Chalice's signature
         response: dict[str, Any] = super().to_dict([])
         return {**response, "body": base64.b64encode(self.body).decode(), "isBase64Encoded": True}
+
+
+def _opened_file(context: RequestContext, file_id: str, path: str) -> tuple[FileRecord, int | None]:
+    """The indexed file that a token, or a signed link to ``path``, opens; and when the link expires.
+
+    Raises:
+        LinkExpired: the link is no longer valid.
+        NotFound: there is no such file, it is another account's, or the link was not signed for it.
+    """
+    files = context.services.files
+    if context.authenticated is not None:
+        return files.get_indexed(context.account, file_id), None
+    expires = parse_whole_number(parameter(context.request, "expires"), "expires", 0, EXPIRES_MAX)
+    if expires is None:
+        raise InvalidRequest("The link has no 'expires'. Take it as the response has it.", field="expires")
+    if expires <= context.services.now().timestamp():
+        raise LinkExpired("This link has expired. Ask for the file again to get a new one.")
+    record = files.get_of_any_account(file_id)
+    assert record.embedding is not None
+    link = Link(path, record.account, record.embedding.md5, expires)
+    if not context.services.links.is_signed(link, parameter(context.request, "signature") or ""):
+        raise NotFound("There is no such file.")
+    return record, expires
+
+
+def _thumbnail_cache(context: RequestContext, expires: int | None) -> dict[str, str]:
+    """With a token only the caller may keep a thumbnail, and asks again; a link never leads to another picture."""
+    if expires is None:
+        return {"Cache-Control": _THUMBNAIL_CACHE, "Vary": "Authorization"}
+    seconds = max(0, expires - int(context.services.now().timestamp()))
+    return {"Cache-Control": f"public, max-age={seconds}, immutable"}
 
 
 def blueprint(dispatcher: Dispatcher) -> Blueprint:
@@ -165,7 +219,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         if after is not None and not _is_key(after, collection):
             raise invalid_cursor()
         page = context.services.files.page(collection, state, after=after, limit=limit, reason=reason)
-        serialized = [serializers.file(record, collection.bucket, context.base_url) for record in page.records]
+        serialized = [serializers.file(record, collection.bucket, context.links) for record in page.records]
         next_cursor = encode_cursor(scope, page.after)
         return Result({"files": serialized}, info={"files_count": len(serialized), "next_cursor": next_cursor})
 
@@ -173,7 +227,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     def show_file(context: RequestContext) -> Result:
         record = context.services.files.get(context.account, context.path["uuid"])
         collection = context.services.collections.get(context.account, record.collection)
-        return Result({"file": serializers.file(record, collection.bucket, context.base_url)})
+        return Result({"file": serializers.file(record, collection.bucket, context.links)})
 
     @route("DELETE", "/api/files/{uuid}", scope=Scope.WRITE, any_plan=True, operation=DELETE_FILE)
     def delete_file(context: RequestContext) -> Result:
@@ -185,16 +239,35 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         record = context.services.files.retry(context.account, context.path["uuid"])
         return Result({"message": f"File {record.uuid} will be tried again."}, status=202)
 
-    @route("GET", "/collections/download/{uuid}", scope=Scope.SEARCH, any_plan=True, operation=DOWNLOAD_FILE)
-    def download_file(context: RequestContext) -> Response:
-        url = context.services.files.download_url(context.account, context.path["uuid"])
-        return Response("", {"Location": url, "Content-Type": "text/plain", "Cache-Control": "no-store"}, 302)
+    @route(
+        "GET",
+        "/collections/download/{uuid}",
+        scope=Scope.SEARCH,
+        any_plan=True,
+        takes_links=True,
+        operation=DOWNLOAD_FILE,
+    )
+    def download_file(context: RequestContext) -> Response | Result:
+        file = context.path["uuid"]
+        inline = parse_flag(parameter(context.request, "inline"), "inline")
+        record, _ = _opened_file(context, file, download_path(file))
+        download = context.services.files.download(record, inline=inline)
+        if accepts_only_json(context.request):
+            return Result({"download": serializers.download(download)})
+        return Response("", {"Location": download.url, "Content-Type": "text/plain", "Cache-Control": "no-store"}, 302)
 
-    @route("GET", "/media/{collection}/{file}", scope=Scope.SEARCH, operation=SHOW_THUMBNAIL)
+    @route("GET", "/media/{collection}/{file}", scope=Scope.SEARCH, takes_links=True, operation=SHOW_THUMBNAIL)
     def show_thumbnail(context: RequestContext) -> Response:
         file_id, dot, extension = context.path["file"].rpartition(".")
         if not dot or extension != "jpg":
             raise NotFound("There is no such thumbnail.")
-        return JpegResponse(context.services.files.thumbnail(context.account, context.path["collection"], file_id))
+        collection = context.path["collection"]
+        record, expires = _opened_file(context, file_id, thumbnail_path(collection, file_id))
+        if record.collection != collection or record.thumbnail is None:
+            raise NotFound("There is no such thumbnail.")
+        headers = {"ETag": f'"{record.thumbnail.rpartition("/")[2]}"', **_thumbnail_cache(context, expires)}
+        if is_unchanged(context.request, headers["ETag"]):
+            return Response("", dict(headers), 304)
+        return JpegResponse(context.services.files.thumbnail(record), headers)
 
     return files

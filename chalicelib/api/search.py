@@ -184,7 +184,7 @@ def _result(
     context: RequestContext, page: SearchPage, search_type: str, query: str | None, scope: CursorScope | None
 ) -> Result:
     """The result of a search; with a scope, its ``info`` has a cursor for the next page."""
-    files = [serializers.hit(hit, context.base_url) for hit in page.hits]
+    files = [serializers.hit(hit, context.links) for hit in page.hits]
     info: dict[str, Any] = {"files_count": len(files), "search_type": search_type, "query": query}
     if scope is not None:
         last = page.hits[-1] if page.hits and page.has_more else None

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.api.links import FileLinks
 from chalicelib.domain.accounts import Account, Token
 from chalicelib.domain.bucket_access import AccessReport, AccessWarning, permissions_policy, trust_policy
 from chalicelib.domain.collections import Collection, CollectionType, SyncStatus
@@ -19,26 +20,27 @@ from chalicelib.domain.vectors import Hit
 if TYPE_CHECKING:
     from chalicelib.domain.uploads import CompletedUpload
     from chalicelib.services.explanation import Explanation
+    from chalicelib.services.files import Download
     from chalicelib.services.uploads import PreparedUpload
 
 DISTANCE_DIGITS = 6  # float32 has no more, and an identical picture gets exactly 0.0
 
 
-def hit(hit: Hit, base_url: str) -> dict[str, Any]:
+def hit(hit: Hit, links: FileLinks) -> dict[str, Any]:
     file = hit.file
     return {
         "uuid": hit.uuid,
         "file_name": file.key.rpartition("/")[2],
         "file_size": file.size,
         "md5": file.md5,
-        "thumbnail": f"{base_url}/media/{file.collection}/{hit.uuid}.jpg",
+        "thumbnail": links.thumbnail(file.collection, hit.uuid, file.md5),
         "s3_uri": f"s3://{file.bucket}/{file.key}",
-        "download_url": f"{base_url}/collections/download/{hit.uuid}/",
+        "download_url": links.download(hit.uuid, file.md5),
         "distance": abs(round(hit.distance, DISTANCE_DIGITS)),
     }
 
 
-def file(record: FileRecord, bucket: str, base_url: str) -> dict[str, Any]:
+def file(record: FileRecord, bucket: str, links: FileLinks) -> dict[str, Any]:
     """The fields of a search result and the catalogue's own; null stands for what is not known."""
     embedding = record.embedding
     return {
@@ -50,14 +52,18 @@ def file(record: FileRecord, bucket: str, base_url: str) -> dict[str, Any]:
         "mime_type": mime_type(embedding.format) if embedding else None,
         "width": embedding.width if embedding else None,
         "height": embedding.height if embedding else None,
-        "thumbnail": f"{base_url}/media/{record.collection}/{record.uuid}.jpg" if embedding else None,
+        "thumbnail": links.thumbnail(record.collection, record.uuid, embedding.md5) if embedding else None,
         "s3_uri": f"s3://{bucket}/{record.key}",
-        "download_url": f"{base_url}/collections/download/{record.uuid}/" if embedding else None,
+        "download_url": links.download(record.uuid, embedding.md5) if embedding else None,
         "state": record.state.value,
         "reason": record.reason,
         "detail": record.detail,
         "updated_at": time(record.updated_at),
     }
+
+
+def download(download: "Download") -> dict[str, Any]:
+    return {"url": download.url, "expires_at": time(download.expires_at)}
 
 
 def prepared_upload(prepared: "PreparedUpload") -> dict[str, Any]:

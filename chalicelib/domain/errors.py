@@ -9,7 +9,8 @@
     │   ├── ScopeForbids              403  the token's scope does not include it
     │   │   └── ReadOnlyToken         403  it may only read, and the request writes
     │   ├── PlanForbids               403  the account's plan does not include it
-    │   └── QuotaExceeded             403  the account has reached a limit of its plan
+    │   ├── QuotaExceeded             403  the account has reached a limit of its plan
+    │   └── LinkExpired               403  a signed link is no longer valid
     ├── NotFound                      404  it does not exist, or belongs to another account
     │   └── OutsideFolder             404  a key that is not in the collection's part of the bucket
     ├── MethodNotAllowed              405  the path has no such method
@@ -96,6 +97,10 @@ class ReadOnlyToken(ScopeForbids):
 
 class PlanForbids(Forbidden):
     code = "plan_forbids"
+
+
+class LinkExpired(Forbidden):
+    code = "link_expired"
 
 
 class QuotaExceeded(Forbidden):

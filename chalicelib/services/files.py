@@ -2,7 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from chalicelib.domain.collections import Collection, CollectionType, parse_uuid
 from chalicelib.domain.embeddings import ReadFailure
@@ -16,7 +16,7 @@ from chalicelib.domain.errors import (
     Unavailable,
 )
 from chalicelib.domain.files import FilePage, FileRecord, FileState, has_dot_segment
-from chalicelib.domain.image_files import name_to_save
+from chalicelib.domain.image_files import mime_type, name_to_save
 from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.domain.uploads import UploadRef
 from chalicelib.services.pipeline.indexer import Indexer
@@ -25,6 +25,14 @@ from chalicelib.services.ports import Catalogue, Clock, Collections, ManagedStor
 DOWNLOAD_URL_SECONDS = 300  # validity of a presigned URL that a person follows at once
 RECORD_WRITE_ATTEMPTS = 5  # for a record that workers write at the same time
 REQUEST_LOCK_TIME = timedelta(seconds=60)  # longer than a request lasts
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A URL that serves an original until it expires."""
+
+    url: str
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +77,31 @@ class FileService:
             raise NotFound("There is no such file.")
         return record
 
-    def thumbnail(self, account: str, collection_id: str, file_id: str) -> bytes:
+    def get_of_any_account(self, file_id: str) -> FileRecord:
+        """An indexed file for a link to it, whose signature says that it was made for the file's account."""
+        record = self.catalogue.find(parse_uuid(file_id))
+        if record is None or record.state is not FileState.INDEXED:
+            raise NotFound("There is no such file.")
+        self._collection_of(record)
+        return record
+
+    def thumbnail(self, record: FileRecord) -> bytes:
         """The JPEG of an indexed file."""
-        record = self.get_indexed(account, file_id)
-        key = record.thumbnail if record.collection == collection_id else None
-        jpeg = self.storage.thumbnail(record.collection, key) if key else None
+        jpeg = self.storage.thumbnail(record.collection, record.thumbnail) if record.thumbnail else None
         if jpeg is None:
             raise NotFound("There is no such thumbnail.")
         return jpeg
 
-    def download_url(self, account: str, file_id: str) -> str:
-        """A URL that serves the original for five minutes.
+    def download(self, record: FileRecord, *, inline: bool) -> Download:
+        """A URL that serves the original of an indexed file for five minutes.
+
+        Args:
+            inline: a browser shows the picture instead of saving it.
 
         Raises:
             NotDownloadable: no URL serves it, for a reason that S3 would only tell as XML.
             SourceUnavailable: the bucket cannot be read now.
         """
-        record = self.get_indexed(account, file_id)
         collection = self._collection_of(record)
         if has_dot_segment(record.key):
             raise NotDownloadable(
@@ -99,8 +115,14 @@ class FileService:
         if current is None:
             raise NotFound("The file's object is gone from the bucket.")
         assert record.embedding is not None
-        name = name_to_save(record.key.rpartition("/")[2], record.embedding.format)
-        return source.presigned_get(record.key, seconds=DOWNLOAD_URL_SECONDS, file_name=name)
+        picture_format = record.embedding.format
+        url = source.presigned_get(
+            record.key,
+            seconds=DOWNLOAD_URL_SECONDS,
+            file_name=name_to_save(record.key.rpartition("/")[2], picture_format),
+            show_as=mime_type(picture_format) if inline else None,
+        )
+        return Download(url, self.now() + timedelta(seconds=DOWNLOAD_URL_SECONDS))
 
     def retry(self, account: str, file_id: str) -> FileRecord:
         """Mark a failed file as pending and have it indexed again.

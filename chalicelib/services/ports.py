@@ -17,6 +17,7 @@ from chalicelib.domain.files import (
     ObjectInfo,
     PendingWrite,
 )
+from chalicelib.domain.links import SigningKeys
 from chalicelib.domain.messages import AccountDeletionStep, DeletionStep, IndexBatch, ReceivedMessage, SyncStep
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.rates import RateLimit, Taking
@@ -28,6 +29,16 @@ from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRe
 class Clock(Protocol):
     def __call__(self) -> datetime:
         """Return the time now, with its zone."""
+
+
+class SigningKeyStore(Protocol):
+    """The keys that sign links, one pair for the deployment."""
+
+    def read_or_create(self, new: SigningKeys) -> SigningKeys:
+        """Return the stored keys, or store these if there are none."""
+
+    def replace(self, current: SigningKeys, new: SigningKeys) -> None:
+        """Replace the keys; raises StaleWrite if the current ones are others."""
 
 
 class Accounts(Protocol):
@@ -286,7 +297,7 @@ class Source(Protocol):
     def head_objects(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo | ReadFailure | None]:
         """Return each object as it is now: None if it does not exist, a ReadFailure if it cannot be read."""
 
-    def presigned_get(self, key: str, *, seconds: int, file_name: str | None = None) -> str:
+    def presigned_get(self, key: str, *, seconds: int, file_name: str | None = None, show_as: str | None = None) -> str:
         """Return a presigned URL; with ``file_name`` a browser saves the object under that name."""
 
 
@@ -473,6 +484,8 @@ class Adapters(Protocol):
     def catalogue(self) -> Catalogue: ...
     @property
     def sources(self) -> Sources: ...
+    @property
+    def signing_keys(self) -> SigningKeyStore: ...
     @property
     def access_checker(self) -> BucketAccessChecker: ...
     @property

@@ -7,12 +7,24 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.errors import SimilarixError
-from infra.admin import accounts, doctor, migrate, recount, redrive, reindex, sync, thumbnails, tokens, usage
+from infra.admin import (
+    accounts,
+    doctor,
+    migrate,
+    recount,
+    redrive,
+    reindex,
+    signing_key,
+    sync,
+    thumbnails,
+    tokens,
+    usage,
+)
 from infra.admin.command import ExitStatus, printable
 from infra.admin.deployment import Deployment
 from infra.local_system import LocalSystemNotFound, find_running
 
-COMMANDS = (accounts, tokens, usage, sync, doctor, reindex, migrate, recount, redrive, thumbnails)
+COMMANDS = (accounts, tokens, usage, sync, doctor, reindex, migrate, recount, redrive, thumbnails, signing_key)
 ERROR_STATUS = 1  # as with findings; an error is printed to standard error, findings to standard output
 
 

@@ -164,6 +164,11 @@ def bucket_source(bucket: str, folder: str = "/photos", region: str = "us-east-1
     return {"bucket": bucket, "folder": folder, "region": region}
 
 
+def without_signature(link: str) -> str:
+    """The URL of a thumbnail or download that needs a token."""
+    return link.partition("?")[0]
+
+
 def error_info(answer: requests.Response, status: int, field: str | None = None) -> dict[str, Any]:
     """The ``info`` of an answer that must be an error in the contract's envelope, about this field."""
     assert answer.status_code == status, answer.text

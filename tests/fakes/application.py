@@ -20,6 +20,7 @@ from tests.fakes.queues import FakeQueues
 from tests.fakes.quota_ledger import FakeQuotaLedger
 from tests.fakes.rate_buckets import FakeRateBuckets
 from tests.fakes.registry import FakeRegistry
+from tests.fakes.signing_keys import FakeSigningKeys
 from tests.fakes.storage import FakeStorage
 from tests.fakes.syncs import FakeSyncs
 from tests.fakes.vectors import FakeVectorStore
@@ -55,6 +56,7 @@ class FakeAdapters:
     rate_buckets: Any
     registry: Any
     access_checker: Any
+    signing_keys: Any
 
     @classmethod
     def fresh(cls) -> "FakeAdapters":
@@ -77,6 +79,7 @@ class FakeAdapters:
             rate_buckets=FakeRateBuckets(),
             registry=FakeRegistry(collections, quota_ledger),
             access_checker=FakeAccessChecker(sources),
+            signing_keys=FakeSigningKeys(),
         )
 
 

@@ -111,8 +111,9 @@ class FakeSource:
             return dict.fromkeys(keys, ReadFailure(error.code, error.message, transient=True))
         return {key: bucket.head_object(key) for key in keys}
 
-    def presigned_get(self, key: str, *, seconds: int, file_name: str | None = None) -> str:
+    def presigned_get(self, key: str, *, seconds: int, file_name: str | None = None, show_as: str | None = None) -> str:
         suffix = f"?save-as={quote(file_name, safe='')}" if file_name is not None else ""
+        suffix += f"&show-as={quote(show_as, safe='')}" if show_as is not None else ""
         return f"{SCHEME}{self.name}/{quote(self._check(key), safe='')}{suffix}"
 
     def _check(self, key: str) -> str:

@@ -231,10 +231,13 @@ class BucketSource:
                 heads |= dict.fromkeys(refused, failure)
         return heads
 
-    def presigned_get(self, key: str, *, seconds: int, file_name: str | None = None) -> str:
+    def presigned_get(self, key: str, *, seconds: int, file_name: str | None = None, show_as: str | None = None) -> str:
         parameters = {"Bucket": self.bucket, "Key": self._check(key)}
         if file_name is not None:
-            parameters["ResponseContentDisposition"] = f"attachment; filename*=UTF-8''{quote(file_name, safe='')}"
+            disposition = "attachment" if show_as is None else "inline"
+            parameters["ResponseContentDisposition"] = f"{disposition}; filename*=UTF-8''{quote(file_name, safe='')}"
+        if show_as is not None:
+            parameters["ResponseContentType"] = show_as
         return self.client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
 
     def _check(self, key: str) -> str:

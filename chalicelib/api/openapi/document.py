@@ -24,8 +24,8 @@ REFUSALS = {
         ["invalid_request", "unknown_parameter", "unreadable_picture", "source_unreadable"],
     ),
     403: (
-        "The token is missing, unknown or expired, or may not do this, or a limit of the plan is reached",
-        ["forbidden", "plan_forbids", "quota_exceeded", "read_only_token", "scope_forbids"],
+        "The token, or the link, is missing, unknown or expired, or may not do this, or a limit of the plan is reached",
+        ["forbidden", "link_expired", "plan_forbids", "quota_exceeded", "read_only_token", "scope_forbids"],
     ),
     404: ("It does not exist, or belongs to another account", ["not_found"]),
     405: ("The path has no such method", ["method_not_allowed"]),
@@ -127,14 +127,15 @@ def _operation(path: str, route: DocumentedRoute) -> dict[str, Any]:
 
 
 def _successes(operation: Operation, rate_limited: bool) -> dict[str, Any]:
-    if operation.raw_response is not None:
-        return {str(operation.status): operation.raw_response}
-    results = ((operation.status, operation.result), *operation.other_results)
+    results = list(operation.other_results)
+    if operation.raw_response is None:
+        results.insert(0, (operation.status, operation.result))
     headers = {name: {"$ref": f"#/components/headers/{name}"} for name in RATE_HEADERS if rate_limited}
-    return {
+    successes = {
         str(status): _success(operation, result) | ({"headers": headers} if headers else {})
         for status, result in results
     }
+    return successes if operation.raw_response is None else {str(operation.status): operation.raw_response, **successes}
 
 
 def _success(operation: Operation, result: Schema) -> dict[str, Any]:

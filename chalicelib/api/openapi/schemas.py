@@ -26,16 +26,21 @@ from chalicelib.domain.plans import LIMIT_NAMES, PLANS, RATE_NAMES
 from chalicelib.domain.selection import MAX_PATTERNS, PATTERN_LIMIT
 from chalicelib.domain.uploads import UPLOAD_LIMIT
 
+_SIGNED = "expires=1772496000&signature=4Wr1zlWnwOqJQcWmpB2ZAw"
 _FOUND = {
     "uuid": identifier("Unique identifier for the file", FILE_ID),
     "file_name": text("Name of the file", "richard-brutyo-Sg3XwuEpybU-unsplash.jpg"),
     "file_size": integer("Size of the file in bytes", 702316),
     "md5": text("MD5 hash of the file", "653b6e02f13241e943e0889f0165d627"),
     "thumbnail": text(
-        "URL of the file's thumbnail; request it with your token", f"/media/{COLLECTION_ID}/{FILE_ID}.jpg"
+        "URL of the file's thumbnail; it needs no token, and works for one to two days",
+        f"/media/{COLLECTION_ID}/{FILE_ID}.jpg?{_SIGNED}",
     ),
     "s3_uri": text("S3 URI of the file", "s3://similarix-test/images/richard-brutyo-Sg3XwuEpybU-unsplash.jpg"),
-    "download_url": text("URL to download the file; request it with your token", f"/collections/download/{FILE_ID}/"),
+    "download_url": text(
+        "URL to download the file; it needs no token, and works for one to two days",
+        f"/collections/download/{FILE_ID}/?{_SIGNED}",
+    ),
 }
 _LISTED = {
     **_FOUND,
@@ -84,6 +89,7 @@ _NEW_PATTERNS = {
 }
 
 SCHEMAS: dict[str, Schema] = {
+    "Download": obj({"url": text("Serves the original", format="uri"), "expires_at": timestamp("When it stops that;")}),
     "FoundFile": obj(
         {
             **_FOUND,

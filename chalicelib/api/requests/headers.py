@@ -22,3 +22,15 @@ def only_new(request: Request) -> bool:
     if condition is not None and condition.strip() != "*":
         raise InvalidRequest("If-None-Match takes only '*' here: store the file if no file has its name.")
     return condition is not None
+
+
+def accepts_only_json(request: Request) -> bool:
+    """Whether the caller wants JSON where others are redirected: many clients accept JSON among other types."""
+    accepted: str = request.headers.get("accept", "")
+    return accepted.strip().lower() == "application/json"
+
+
+def is_unchanged(request: Request, etag: str) -> bool:
+    """Whether the caller has this version already: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2"""
+    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    return etag in known or "*" in known

@@ -93,6 +93,13 @@ def parse_failure_reason(text: str | None, state: FileState | None) -> str | Non
     return text
 
 
+def parse_flag(text: str | None, name: str) -> bool:
+    """Whether a parameter is given, whose only value is ``1``; raises InvalidRequest for another value."""
+    if text not in (None, "1"):
+        raise InvalidRequest(f"{name} is 1, or is left out.", field=name)
+    return text is not None
+
+
 def parse_file_state(text: str | None) -> FileState | None:
     """The state of the files to list, None for files in any state.
 

@@ -7,14 +7,17 @@ import jsonschema
 import pytest
 
 from chalicelib.api import serializers
+from chalicelib.api.links import FileLinks
 from chalicelib.api.openapi.schemas import SCHEMAS
 from chalicelib.domain.bucket_access import AccessFindings, AccessReport, AccessWarning
 from chalicelib.domain.collections import AutoSync
 from chalicelib.domain.files import FileState
 from chalicelib.domain.vectors import Hit, vector_document
+from chalicelib.services.links import LinkService
 from tests.factories import NOW, a_collection, a_record, an_embedding
+from tests.fakes.signing_keys import FakeSigningKeys
 
-URL = "https://similarix.example"
+LINKS = FileLinks("https://similarix.example", "an account", LinkService(FakeSigningKeys(), lambda: NOW))
 COLLECTION = a_collection()
 INDEXED = a_record(COLLECTION, "pictures/owl.jpg")
 FAILED = a_record(
@@ -26,9 +29,9 @@ FOUND = Hit(uuid=INDEXED.uuid, file=vector_document(INDEXED, an_embedding(), COL
 @pytest.mark.parametrize(
     ("schema", "shown"),
     [
-        ("FoundFile", serializers.hit(FOUND, URL)),
-        ("File", serializers.file(INDEXED, COLLECTION.bucket, URL)),
-        ("File", serializers.file(FAILED, COLLECTION.bucket, URL)),
+        ("FoundFile", serializers.hit(FOUND, LINKS)),
+        ("File", serializers.file(INDEXED, COLLECTION.bucket, LINKS)),
+        ("File", serializers.file(FAILED, COLLECTION.bucket, LINKS)),
         ("Collection", serializers.collection(COLLECTION, NOW, 3600)),
         ("Collection", serializers.collection(replace(COLLECTION, auto_sync=AutoSync.MONTHLY), NOW, 3600)),
         ("SyncState", serializers.sync_status(COLLECTION, NOW, 3600)),
@@ -49,6 +52,6 @@ def test_a_bucket_of_another_region_is_given_no_notifications_that_s3_would_refu
 
 
 def test_a_listed_file_has_the_fields_of_a_search_result_with_the_same_values() -> None:
-    found = serializers.hit(FOUND, URL)
+    found = serializers.hit(FOUND, LINKS)
     del found["distance"]
-    assert found.items() <= serializers.file(INDEXED, COLLECTION.bucket, URL).items()
+    assert found.items() <= serializers.file(INDEXED, COLLECTION.bucket, LINKS).items()

@@ -77,18 +77,14 @@ def test_file_of_a_collection_in_deletion_is_not_found(synced: Harness) -> None:
         synced.app.files.get(synced.collection.account, file_id)
 
 
-def test_thumbnail_is_found_under_its_own_collection_only(synced: Harness) -> None:
-    record, other = record_of(synced, "a.jpg"), synced.add("b/", account=synced.collection.account)
-    jpeg = synced.app.files.thumbnail(record.account, record.collection, record.uuid)
-    assert jpeg == b"thumbnail of picture of a.jpg"
-    with pytest.raises(NotFound):
-        synced.app.files.thumbnail(record.account, other.uuid, record.uuid)
+def test_an_indexed_file_has_a_thumbnail(synced: Harness) -> None:
+    assert synced.app.files.thumbnail(record_of(synced, "a.jpg")) == b"thumbnail of picture of a.jpg"
 
 
 def test_download_is_saved_under_the_last_part_of_its_key(world: Harness) -> None:
     world.put("b/c/ä 1.jpg")
     world.sync()
-    url = world.app.files.download_url(world.collection.account, record_of(world, "b/c/ä 1.jpg").uuid)
+    url = world.app.files.download(record_of(world, "b/c/ä 1.jpg"), inline=False).url
     assert world.ports.sources.fetch(url) == "picture of b/c/ä 1.jpg".encode()
     assert url.endswith("save-as=%C3%A4%201.jpg")
 
@@ -99,7 +95,7 @@ def test_download_is_saved_under_the_last_part_of_its_key(world: Harness) -> Non
 def test_download_is_saved_with_the_extension_of_its_bytes(world: Harness, key: str, saved_as: str) -> None:
     world.put(key)
     world.sync()
-    url = world.app.files.download_url(world.collection.account, record_of(world, key).uuid)
+    url = world.app.files.download(record_of(world, key), inline=False).url
     assert url.endswith(f"save-as={saved_as}")
 
 
@@ -112,9 +108,9 @@ def test_a_file_whose_object_cannot_be_read_now_has_no_download_and_the_caller_i
     file = record_of(world, "a.jpg")
     getattr(world.bucket, fault).add("a.jpg")
     with pytest.raises(NotDownloadable, match="as the test wants it"):
-        world.app.files.download_url(file.account, file.uuid)
+        world.app.files.download(file, inline=False)
     getattr(world.bucket, fault).clear()
-    assert world.app.files.download_url(file.account, file.uuid)
+    assert world.app.files.download(file, inline=False)
 
 
 def test_a_download_from_a_bucket_that_is_down_can_be_tried_later_and_that_of_a_gone_object_is_not_found(
@@ -125,11 +121,11 @@ def test_a_download_from_a_bucket_that_is_down_can_be_tried_later_and_that_of_a_
     file = record_of(world, "a.jpg")
     world.bucket.down = True
     with pytest.raises(SourceUnavailable):
-        world.app.files.download_url(file.account, file.uuid)
+        world.app.files.download(file, inline=False)
     world.bucket.down = False
     world.bucket.delete("a.jpg")
     with pytest.raises(NotFound):
-        world.app.files.download_url(file.account, file.uuid)
+        world.app.files.download(file, inline=False)
 
 
 @pytest.mark.parametrize("key", ["a/../b.jpg", "./b.jpg", "a/./b.jpg", "../b.jpg"])
@@ -140,8 +136,14 @@ def test_a_file_whose_key_no_url_can_name_is_found_and_its_download_refused_with
     world.sync()
     assert world.searchable() == {key, "a..b/...jpg"}
     with pytest.raises(NotDownloadable, match="get-object"):
-        world.app.files.download_url(world.collection.account, record_of(world, key).uuid)
-    assert world.app.files.download_url(world.collection.account, record_of(world, "a..b/...jpg").uuid)
+        world.app.files.download(record_of(world, key), inline=False)
+    assert world.app.files.download(record_of(world, "a..b/...jpg"), inline=False)
+
+
+def test_a_picture_that_is_shown_inline_has_the_type_of_its_bytes(world: Harness) -> None:
+    world.put("a.scr")
+    world.sync()
+    assert world.app.files.download(record_of(world, "a.scr"), inline=True).url.endswith("show-as=image%2Fjpeg")
 
 
 class TestRetry:
