@@ -107,7 +107,8 @@ DOWNLOAD_FILE = Operation(
     description=(
         "Redirects to a URL that serves the original for five minutes; with `Accept: application/json` alone, returns "
         "that URL. A `download_url` is signed and needs no token; without its signature, send one. 409 "
-        "`not_downloadable` says why there is no URL: the object may not be read now, is in an archive, or has a key that no URL can name."
+        "`not_downloadable` says why there is no URL: the object may not be read now, is in an archive, or has a key "
+        "that no URL can name."
     ),
     parameters=(
         FILE_PARAMETER,
