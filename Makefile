@@ -15,7 +15,7 @@ SEED ?= 1
 KILLS ?= 20
 PIP_COMPILE := $(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras \
 	--no-annotate --no-header --allow-unsafe
-NO_BENCH_SUITE = @echo "Choose a suite: make bench SUITE=main, load, api, sync, store or embed" >&2; exit 2
+NO_BENCH_SUITE = @echo "Choose a suite: make bench SUITE=main, load, fairness, api, sync, store or embed" >&2; exit 2
 NO_STRESS_SUITE = @echo "Choose a suite: make stress SUITE=model, mutants, stack, local, store, fuzz, embed or pictures" >&2; exit 2
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -68,6 +68,8 @@ format: $(VENV)/.dev-ready  ## format the code and fix what the linter can fix
 bench.main = $(BIN)/python -m tests.bench
 ## bench SUITE=load: searches, uploads and syncs at once, with up to 32 callers and 20,000 vectors; 15 minutes
 bench.load = $(BIN)/python -m tests.bench.load
+## bench SUITE=fairness: what one account's sync of 2,000 pictures costs another; four minutes
+bench.fairness = $(BIN)/python -m tests.bench.fairness
 ## bench SUITE=api: what a token and a quota cost in milliseconds and DynamoDB calls
 bench.api = $(BIN)/python -m tests.bench.api
 ## bench SUITE=sync: speed and price of a sync, beside a bare listing; ten minutes
@@ -78,7 +80,7 @@ bench.store = $(BIN)/python -m tests.bench.opensearch
 bench.embed = $(BIN)/python -m tests.bench.embedder
 
 BENCH_READY = $(if $(bench.$(or $(SUITE),main)),$(VENV)/.dev-ready) $(if $(filter embed,$(SUITE)),.venv-bench/.ready)
-bench: $(BENCH_READY)  ## measure (SUITE=main, load, api, sync, store or embed)
+bench: $(BENCH_READY)  ## measure (SUITE=main, load, fairness, api, sync, store or embed)
 	$(or $(bench.$(or $(SUITE),main)),$(NO_BENCH_SUITE))
 
 ## stress SUITE=model: random histories of syncs, uploads and failures (HISTORIES=3000)

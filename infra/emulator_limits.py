@@ -24,6 +24,8 @@ PROCESSORS = os.cpu_count() or 1
 # processor do not search more, but start for seconds, and take 80 MB each.
 FUNCTIONS_AT_ONCE = 2 * PROCESSORS
 EMBEDDERS_AT_ONCE = PROCESSORS
+# Of one queue. More would start for seconds each, and stand between a caller and the emulator, one process for all.
+WORKERS_AT_ONCE = PROCESSORS
 HOUSEKEEPING_SECONDS = 30
 MAX_LOG_BYTES = 10_000_000  # of the emulator's log; as much again is kept as `….1`
 KEPT_STREAMS = 500  # of a function's log, one for each invocation
@@ -71,7 +73,7 @@ def lane(function: str, event: Any) -> tuple[str, int] | None:
     """The queue in which an invocation waits, and how many of that queue run at once; None if it need not wait.
 
     Functions call the embedder and nothing calls back, so that no invocation waits for one that waits for it. Workers
-    do not wait here: their event sources bound them, and a message that waits would become visible again.
+    do not wait here, because a message that waits would become visible again: ``limit_workers`` bounds them.
     """
     event = event if isinstance(event, dict) else {}
     if function.endswith(f"-{EMBEDDER.lambda_name}"):
@@ -107,6 +109,14 @@ def limit_functions() -> None:
             return run(function, config, event, *arguments)
 
     lambda_svc._execute_function_dispatch = run_in_turn
+
+
+def limit_workers() -> None:
+    """Have the worker of each queue run a limited number of times at once; its messages wait in the queue."""
+    from ministack.services import lambda_svc  # noqa: PLC0415
+
+    allowed: Callable[..., int] = lambda_svc._sqs_esm_concurrency
+    lambda_svc._sqs_esm_concurrency = lambda *arguments: min(WORKERS_AT_ONCE, allowed(*arguments))
 
 
 def start_housekeeping(log: Path) -> None:

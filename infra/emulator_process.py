@@ -29,13 +29,14 @@ def main() -> None:
     durable.attach()
     from ministack.app import main as emulate  # noqa: PLC0415
 
-    from infra.emulator_limits import limit_functions, start_housekeeping  # noqa: PLC0415
+    from infra.emulator_limits import limit_functions, limit_workers, start_housekeeping  # noqa: PLC0415
     from infra.emulator_tables import complete_tables  # noqa: PLC0415
 
     keep_queue_urls()
     keep_keys_literal()
     complete_tables()
     limit_functions()
+    limit_workers()
     start_housekeeping(Path("emulator.log"))
     sys.argv = ["ministack"]
     try:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from infra.emulator import Emulator
-from infra.emulator_limits import FUNCTIONS_AT_ONCE
+from infra.emulator_limits import FUNCTIONS_AT_ONCE, WORKERS_AT_ONCE
+from infra.workers import WORKERS
 from tests.bench.load.footprint import processes_by_function
 from tests.e2e.harness import Caller
 
@@ -24,9 +25,11 @@ def test_many_searches_at_once_are_all_answered_by_a_limited_number_of_functions
     with ThreadPoolExecutor(CALLERS) as pool:
         assert set(pool.map(search, range(2 * CALLERS))) == {200}
     assert emulator.pid is not None
-    functions = processes_by_function(emulator.pid)["api"]
+    processes = processes_by_function(emulator.pid)
+    functions = processes["api"]
     # As many again may serve all other requests: they wait apart from searches.
     assert 1 <= len(functions) <= 2 * FUNCTIONS_AT_ONCE
+    assert all(len(processes[row.function.lambda_name]) <= WORKERS_AT_ONCE for row in WORKERS)
     threads = {status.split("Threads:")[1].split()[0] for status in map(_status, functions)}
     assert threads == {"1"}
 
