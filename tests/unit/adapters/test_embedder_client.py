@@ -9,6 +9,7 @@ import pytest
 from chalicelib.adapters.embedder.client import LambdaEmbedder
 from chalicelib.domain.embeddings import ObjectToEmbed
 from chalicelib.domain.errors import EmbedderEnded, EmbedderUnavailable
+from tests.fakes.modelled import ModelledClient
 
 # As Lambda answers them: https://github.com/floci-io/floci/issues/3314 shows them side by side.
 EXITED = {
@@ -35,7 +36,8 @@ class FailingFunction:
 
 
 def error_of(payload: bytes) -> EmbedderUnavailable:
-    embedder = LambdaEmbedder(FailingFunction(payload), "embedder")  # type: ignore[arg-type]
+    client: Any = ModelledClient("lambda", FailingFunction(payload))
+    embedder = LambdaEmbedder(client, "embedder")
     with pytest.raises(EmbedderUnavailable) as caught:
         embedder.embed_objects([ObjectToEmbed("https://a", "https://b")])
     return caught.value

@@ -18,6 +18,7 @@ from chalicelib.domain.errors import SourceDenied
 from chalicelib.domain.files import ObjectInfo
 from tests.factories import a_collection
 from tests.fakes.clock import FakeClock
+from tests.fakes.modelled import ModelledClient
 
 EXTERNAL_ID = "external"
 KEYS = ["pictures/a.jpg", "pictures/b.jpg", "pictures/c.jpg"]
@@ -77,7 +78,9 @@ class Aws:
     sources: S3Sources = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sources = S3Sources(object(), lambda: self, lambda region, credentials: self.make(), self.clock)  # type: ignore[arg-type, return-value]
+        self.sources = S3Sources(
+            object(), lambda: ModelledClient("sts", self), lambda region, credentials: self.make(), self.clock
+        )  # type: ignore[arg-type, return-value]
 
     def assume_role(self, **request: Any) -> Any:
         """The role demands the external id, as each of ours must."""
@@ -87,7 +90,7 @@ class Aws:
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "AssumeRole")
         self.assumed += 1
         expiration = self.clock() + timedelta(hours=1)
-        keys = {"AccessKeyId": "a", "SecretAccessKey": "b", "SessionToken": "c", "Expiration": expiration}
+        keys = {"AccessKeyId": "A" * 16, "SecretAccessKey": "b", "SessionToken": "c", "Expiration": expiration}
         return {"Credentials": keys}
 
     def make(self) -> Client:

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.artifacts import Artifacts
+from tests.fakes.modelled import ModelledClient
 
 
 class FakeS3:
@@ -42,6 +43,11 @@ class FakeS3:
         self.objects[Bucket, Key] = Body
 
 
+def artifacts_on(s3, region="us-east-1"):
+    """Of an account, on a client that takes what S3's own description allows."""
+    return Artifacts(ModelledClient("s3", s3), "123456789012", region)
+
+
 def archive(path, names, compression):
     with ZipFile(path, "w", compression) as zipped:
         for name in names:
@@ -59,19 +65,19 @@ def archive(path, names, compression):
 def test_the_bucket_of_artifacts_is_created_once_and_is_private(region, location):
     s3 = FakeS3()
     for _ in range(2):
-        Artifacts(s3, "123456789012", region).prepare()
+        artifacts_on(s3, region).prepare()
 
     assert s3.buckets == {f"similarix-artifacts-123456789012-{region}": location | {"private": True}}
 
 
 def test_the_bucket_of_another_account_is_not_used():
     with pytest.raises(ClientError, match="403"):
-        Artifacts(FakeS3(status="403"), "123456789012", "us-east-1").prepare()
+        artifacts_on(FakeS3(status="403")).prepare()
 
 
 def test_archives_of_the_same_files_are_uploaded_once_whatever_their_order_and_compression(tmp_path):
     s3 = FakeS3()
-    artifacts = Artifacts(s3, "123456789012", "us-east-1")
+    artifacts = artifacts_on(s3)
     first = artifacts.add_archive(archive(tmp_path / "1.zip", ["a.py", "b.py"], ZIP_DEFLATED))
     second = artifacts.add_archive(archive(tmp_path / "2.zip", ["b.py", "a.py"], ZIP_STORED))
     third = artifacts.add_archive(archive(tmp_path / "3.zip", ["a.py", "c.py"], ZIP_STORED))
@@ -82,7 +88,7 @@ def test_archives_of_the_same_files_are_uploaded_once_whatever_their_order_and_c
 
 def test_the_url_of_a_template_names_its_bucket_and_key():
     s3 = FakeS3()
-    url = Artifacts(s3, "123456789012", "us-east-1").add_template("{}")
+    url = artifacts_on(s3).add_template("{}")
     _, bucket, key = url.removeprefix("https://").split("/", 2)
 
     assert s3.objects[bucket, key] == b"{}"

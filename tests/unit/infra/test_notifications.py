@@ -6,6 +6,7 @@ import pytest
 
 from chalicelib.domain.errors import InvalidRequest
 from infra.notifications import notify
+from tests.fakes.modelled import ModelledClient
 
 QUEUE = "arn:aws:sqs:eu-west-1:111122223333:similarix-events"
 
@@ -29,13 +30,15 @@ class S3:
 
 def test_a_bucket_of_the_queues_region_notifies_it() -> None:
     s3 = S3("eu-west-1")
-    assert notify(s3, "photographs", "images/", QUEUE)  # type: ignore[arg-type]
+    client: Any = ModelledClient("s3", s3)
+    assert notify(client, "photographs", "images/", QUEUE)
     assert s3.configuration["QueueConfigurations"][0]["QueueArn"] == QUEUE
-    assert not notify(s3, "photographs", "images/", QUEUE)  # type: ignore[arg-type]
+    assert not notify(client, "photographs", "images/", QUEUE)
 
 
 def test_a_bucket_of_another_region_is_left_as_it_is_and_its_owner_told_why() -> None:
     s3 = S3("us-west-2")
+    client: Any = ModelledClient("s3", s3)
     with pytest.raises(InvalidRequest, match="EventBridge"):
-        notify(s3, "photographs", "images/", QUEUE)  # type: ignore[arg-type]
+        notify(client, "photographs", "images/", QUEUE)
     assert s3.configuration == {}

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.domain.messages import REDRIVEN_ATTRIBUTE, Queue
 from infra.admin.redrive import redrive
+from tests.fakes.modelled import ModelledClient
 
 
 class SQS:
@@ -42,7 +43,7 @@ def test_a_letter_goes_back_with_its_account_and_the_mark_of_a_redriven_one(grou
     sqs = SQS()
     sqs.send_message(QueueUrl="dead changes", MessageBody="a body", **group)
     deployment: Any = SimpleNamespace(
-        client=lambda _: sqs,
+        client=lambda service: ModelledClient(service, sqs),
         queue_url=str,
         dead_letters_url=lambda queue: f"dead {queue}",
         services=SimpleNamespace(adapters=SimpleNamespace(failure_log=SimpleNamespace(reason=lambda _: None))),
