@@ -17,6 +17,7 @@ from typing import Any
 
 from chalicelib.domain.syncs import Tally
 from infra.template import read_template
+from infra.template.dashboard import INDEXING
 from infra.workers import WORKERS
 
 DATA: Mapping[str, Any] = tomllib.loads(Path(__file__).with_name("cost_data.toml").read_text("utf-8"))
@@ -25,7 +26,7 @@ FIGURES: Mapping[str, Mapping[str, float]] = DATA["figures"]
 
 DAYS, HOURS = 365 / 12, 730.0  # of a month
 MB_PER_GB, KB_PER_GB = 1024, 1e6
-METRICS_OF_A_WORKER = 3  # chalicelib/workers.py; and one of each outcome of a file
+METRICS_OF_A_WORKER = 3  # chalicelib/workers.py; and of two, one of each outcome of a file
 DIMENSION, GRAPH_LINKS, GRAPH_OVERHEAD = 512, 16, 1.1  # docs/opensearch.md, "Sizing"
 
 
@@ -100,7 +101,7 @@ def lines_without_store(usage: Usage) -> list[Line]:
             dollars(
                 {
                     "alarms": alarm_metrics(None),
-                    "metrics": METRICS_OF_A_WORKER * len(WORKERS) + len(fields(Tally)),
+                    "metrics": METRICS_OF_A_WORKER * len(WORKERS) + len(INDEXING) * len(fields(Tally)),
                     "dashboards": 1,
                     "images": sizes["image"],
                 }

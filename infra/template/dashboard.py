@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from chalicelib.domain.messages import Queue
 from infra.template import alarms
 from infra.template.store_alarms import serverless_name
 from infra.workers import API, EMBEDDER, SCHEDULED, WORKERS, Function, Worker
@@ -31,6 +32,7 @@ GROUP = [
     "CollectionGroupName",
     "${Name}",
 ]
+INDEXING = (Queue.INDEX, Queue.CHANGES)  # whose workers report what became of files
 TABLES = ("AccountsTable", "CollectionsTable", "CatalogueTable", "SyncsTable")
 
 
@@ -178,7 +180,16 @@ def _cost() -> list[Widget]:
             [[*files, f"${{{name}}}", {"stat": "Average"}] for name in ("ManagedBucket", "ThumbnailsBucket")],
             period=DAY,
         ),
-        _graph("Files", [_files(name) for name in ("Done", "Failed", "Removed", "Skipped")], period=DAY),
+        _graph(
+            "Files",
+            [
+                _files(name, row)
+                for name in ("Done", "Failed", "Removed", "Skipped")
+                for row in WORKERS
+                if row.queue in INDEXING
+            ],
+            period=DAY,
+        ),
     ]
 
 
@@ -276,9 +287,10 @@ def _of_worker(metric: str, row: Worker, stat: str) -> Line:
     return [alarms.METRICS, metric, "service", "similarix", "queue", name, options]
 
 
-def _files(outcome: str) -> Line:
-    queue = "${IndexQueue.QueueName}"
-    return [alarms.METRICS, f"Files{outcome}", "service", "similarix", "queue", queue, {"label": outcome.lower()}]
+def _files(outcome: str, row: Worker) -> Line:
+    queue = f"${{{row.queue_resource}.QueueName}}"
+    label = f"{outcome.lower()}, {row.queue}"
+    return [alarms.METRICS, f"Files{outcome}", "service", "similarix", "queue", queue, {"label": label}]
 
 
 def _priced(identifier: str, label: str, expression: str, metrics: dict[str, Line]) -> list[Line]:
