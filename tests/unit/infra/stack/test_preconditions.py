@@ -150,3 +150,7 @@ class TestDomainName:
             self.check(account, HostedZoneId="Z1")
         with pytest.raises(DeploymentError, match=r"is ample\.com, which does not contain api\.example\.com"):
             self.check(account, HostedZoneId="Z9")
+
+
+def test_the_alarm_that_rolls_an_update_back_is_one_of_the_template():
+    assert TEMPLATE["Resources"][preconditions.ROLLBACK_ALARM]["Type"] == "AWS::CloudWatch::Alarm"
