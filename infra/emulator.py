@@ -5,18 +5,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import boto3
 import botocore.session
 import requests
 from botocore.config import Config
 
+from infra.child_process import ChildProcess, Step
 from infra.folder_lock import FolderLock, Holder, Recovery, UnwritableFolderError
 from infra.localhost import HOST, direct_session, listens
 
@@ -27,7 +25,6 @@ ACCOUNT = "000000000000"
 ROOT_KEY = "similarix-local"
 ROOT_SECRET = "similarix-local"  # noqa: S105
 
-START_SECONDS = 60
 GRACE_SECONDS = 5  # for running functions to end by themselves
 STOP_SECONDS = 15  # and then to be ended
 MIN_FREE_BYTES_TO_START = 128_000_000  # the functions unpack themselves, and then there are uploads
@@ -43,31 +40,22 @@ class PortBusyError(EmulatorError):
     """Another server listens on the port."""
 
 
-class Emulator:
-    """Start with ``with Emulator(folder, port) as aws:`` or ``start``; ``stop`` keeps the state for the next start.
+class Emulator(ChildProcess):
+    """AWS on a port of loopback; ``stop`` keeps its state for the next start.
 
     Args:
         lock: on the folder, if the caller has it; otherwise the emulator takes it from its start to its stop.
     """
 
+    name = "The emulator"
+    error = EmulatorError
+    start_seconds = 60
+
     def __init__(self, folder: Path, port: int, lock: FolderLock | None = None) -> None:
-        self.folder = folder.resolve()
-        self.port = port
-        self.endpoint = f"http://{HOST}:{port}"
-        self.log = self.folder / "emulator.log"
+        super().__init__(folder, port, log="emulator.log")
         self._given_lock = lock
         self._lock = lock or FolderLock(folder)
-        self._process: subprocess.Popen[bytes] | None = None
         self.last_written: datetime | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Returns once the emulator responds.
@@ -106,47 +94,25 @@ class Emulator:
             # An earlier emulator unpacked its functions there.
             shutil.rmtree(self.folder / "tmp", ignore_errors=True)
             (self.folder / "tmp").mkdir(exist_ok=True)
-            with self.log.open("wb") as log:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", str(Path(__file__).with_name("emulator_process.py"))],
-                    stdin=subprocess.PIPE,  # stays open: its end shows the emulator that this process has ended
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    cwd=self.folder,
-                    env=self._environment(),
-                    pass_fds=[self._lock.fd],  # if this process is killed, the folder is in use until it has ended, too
-                    start_new_session=True,  # the terminal's Ctrl-C is for this process alone
-                )
-            self._lock.record_emulator(self._process.pid)
+            process = self._launch(
+                [sys.executable, "-P", str(Path(__file__).with_name("emulator_process.py"))],
+                log_mode="wb",
+                environment=self._environment(),
+                inherited=[self._lock.fd],  # if this process is killed, the folder is in use until it has ended, too
+            )
+            self._lock.record_emulator(process)
         except OSError as error:
             raise UnwritableFolderError(self.folder, error) from error
-        self._wait_until_healthy(self._process)
+        self._wait_until_it_responds()
 
     def stop(self) -> None:
-        """End the emulator and all its processes, once it has written its state; does nothing if it does not run."""
-        process, self._process = self._process, None
-        if process is not None:
-            self._end(process)
+        # The emulator waits for running functions: after a while they are ended, then the whole group is killed.
+        self._end(
+            Step(os.kill, signal.SIGTERM, GRACE_SECONDS),
+            Step(os.killpg, signal.SIGTERM, STOP_SECONDS),
+        )
         if self._given_lock is None:
             self._lock.release()
-
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            # The emulator waits for running functions: after a while they are ended, then the whole group.
-            for patience, escalation in ((GRACE_SECONDS, signal.SIGTERM), (STOP_SECONDS, signal.SIGKILL)):
-                try:
-                    process.wait(patience)
-                    break
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, escalation)
-            process.wait()
-        else:
-            # It was killed, and could not end its functions.
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-        assert process.stdin is not None
-        process.stdin.close()
 
     @property
     def recovery(self) -> Recovery:
@@ -155,15 +121,6 @@ class Emulator:
 
     def end_recovery(self) -> None:
         self._lock.end_recovery()
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self) -> int | None:
-        """The emulator's process, the parent of those of the functions."""
-        return self._process.pid if self._process is not None else None
 
     def session(self) -> boto3.Session:
         """A session of the account's root, without the developer's profile and proxies.
@@ -210,18 +167,11 @@ class Emulator:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def _wait_until_healthy(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if process.poll() is not None:
-                raise EmulatorError(f"The emulator ended as it started. Its log is {self.log}:\n{self._last_lines()}")
-            if _healthy(self.endpoint):
-                return
-            time.sleep(0.05)
-        raise EmulatorError(f"The emulator did not respond within {START_SECONDS} s. Its log is {self.log}.")
-
-    def _last_lines(self, count: int = 5) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+    def _responds(self) -> bool:
+        try:
+            return direct_session().get(f"{self.endpoint}/_ministack/health", timeout=2).ok
+        except requests.RequestException:
+            return False
 
 
 def _end_functions_of(group: int, folder: Path) -> None:
@@ -238,10 +188,3 @@ def _last_written(state: Path) -> datetime | None:
     """When an emulator last wrote its journal."""
     times = [file.stat().st_mtime for file in state.glob("journal.sqlite*")]
     return datetime.fromtimestamp(max(times)).astimezone() if times else None
-
-
-def _healthy(endpoint: str) -> bool:
-    try:
-        return direct_session().get(f"{endpoint}/_ministack/health", timeout=2).ok
-    except requests.RequestException:
-        return False

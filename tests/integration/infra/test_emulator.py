@@ -47,7 +47,7 @@ def test_the_emulators_state_survives_a_restart_and_no_process_stays_behind(tmp_
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     with Emulator(tmp_path, port) as emulator:
-        first = emulator._process.pid
+        first = emulator.pid
         emulator.session().client("sqs", endpoint_url=emulator.endpoint).create_queue(QueueName="kept")
     assert has_ended(first)
 
@@ -62,7 +62,7 @@ def test_the_emulators_state_survives_a_restart_and_no_process_stays_behind(tmp_
 def test_the_emulator_inherits_nothing_of_the_developers_account(tmp_path, port, monkeypatch):
     for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "HTTPS_PROXY", "PYTHONPATH"):
         monkeypatch.setenv(name, "mine")
-    with Emulator(tmp_path, port) as emulator, open(f"/proc/{emulator._process.pid}/environ", "rb") as environ:
+    with Emulator(tmp_path, port) as emulator, open(f"/proc/{emulator.pid}/environ", "rb") as environ:
         assert b"=mine" not in environ.read()
 
 
