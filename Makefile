@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo index doctor accept test test-unit check format bench stress package deploy lock clean
+.PHONY: help run demo index variables doctor accept test test-unit check format bench stress package deploy lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,6 +39,9 @@ demo: $(VENV)/.local-ready  ## search the running system (QUERY="an owl")
 index: $(VENV)/.local-ready  ## search a folder of your own pictures in the running system (PICTURES=~/Pictures)
 	@[ -n "$(PICTURES)" ] || { echo "Name the folder of your pictures: make index PICTURES=~/Pictures" >&2; exit 2; }
 	@$(BIN)/python -m infra.index_folder $(IN_FOLDER) $(if $(CONFIRM),--confirm-removals) "$(PICTURES)"
+
+variables: $(VENV)/.local-ready  ## print a command that sets URL, TOKEN, COLLECTION and MANAGED: eval "$(make -s variables)"
+	@$(BIN)/python -m infra.variables $(IN_FOLDER)
 
 doctor: $(VENV)/.local-ready  ## compare the running system's vector store with its catalogue
 	@$(BIN)/python -m infra.admin --local $(IN_FOLDER) doctor

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
 from infra.localhost import HOST
+from infra.private_files import OTHERS, private
 
 PROBE_SECONDS = 0.05  # between two looks whether the server responds
 LOG_LINES = 5  # that the error of a server that did not start shows
@@ -89,7 +90,7 @@ class ChildProcess(ABC):
             environment: all of its variables; those of this process unless given.
             inherited: file descriptors that it keeps.
         """
-        with self.log.open(log_mode) as log:
+        with open(self.log, log_mode, opener=private) as log:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,  # stays open: its end shows the child that this process has ended
@@ -98,6 +99,7 @@ class ChildProcess(ABC):
                 cwd=self.folder,
                 env=environment,
                 pass_fds=inherited,
+                umask=OTHERS,
                 start_new_session=True,  # the terminal's Ctrl-C is for this process alone
             )
         return self._process.pid

@@ -10,20 +10,17 @@ from datetime import datetime
 from pathlib import Path
 
 import boto3
-import botocore.session
 import requests
-from botocore.config import Config
 
 from infra.child_process import ChildProcess, Step
+from infra.emulator_door import HEALTH_PATH
 from infra.folder_lock import FolderLock, Holder, Recovery, UnwritableFolderError
 from infra.localhost import HOST, direct_session, listens
+from infra.private_files import FOLDER_MODE
+from infra.root_key import RootKey
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
-# The credentials of the account's root. They protect nothing, because the emulator listens on loopback only; it needs
-# them to distinguish root from the functions' roles, whose permissions it enforces.
-ROOT_KEY = "similarix-local"
-ROOT_SECRET = "similarix-local"  # noqa: S105
 
 GRACE_SECONDS = 5  # for running functions to end by themselves
 STOP_SECONDS = 15  # and then to be ended
@@ -93,11 +90,11 @@ class Emulator(ChildProcess):
         try:
             # An earlier emulator unpacked its functions there.
             shutil.rmtree(self.folder / "tmp", ignore_errors=True)
-            (self.folder / "tmp").mkdir(exist_ok=True)
+            (self.folder / "tmp").mkdir(mode=FOLDER_MODE, exist_ok=True)
             process = self._launch(
                 [sys.executable, "-P", str(Path(__file__).with_name("emulator_process.py"))],
                 log_mode="wb",
-                environment=self._environment(),
+                environment=self._environment(RootKey.of(self.folder)),
                 inherited=[self._lock.fd],  # if this process is killed, the folder is in use until it has ended, too
             )
             self._lock.record_emulator(process)
@@ -122,24 +119,23 @@ class Emulator(ChildProcess):
     def end_recovery(self) -> None:
         self._lock.end_recovery()
 
-    def session(self) -> boto3.Session:
-        """A session of the account's root, without the developer's profile and proxies.
+    @property
+    def root_key(self) -> RootKey:
+        """The access key of the account's root, which the first start makes."""
+        key = RootKey.read(self.folder)
+        if key is None:
+            raise EmulatorError(f"The folder {self.folder} has no access key yet: no emulator has started there.")
+        return key
 
-        Pass ``endpoint`` to each of its clients.
-        """
-        unset = (None, None, None, None)
-        no_file = (None, None, os.devnull, None)
-        core = botocore.session.Session({"profile": unset, "config_file": no_file, "credentials_file": no_file})
-        core.set_default_client_config(Config(proxies={}))
-        return boto3.Session(
-            aws_access_key_id=ROOT_KEY, aws_secret_access_key=ROOT_SECRET, region_name=REGION, botocore_session=core
-        )
+    def session(self) -> boto3.Session:
+        """A session of the account's root; pass ``endpoint`` to each of its clients."""
+        return self.root_key.session(REGION)
 
     def api_url(self, rest_api: str, stage: str) -> str:
         """The URL of a REST API deployed here, without a trailing slash."""
         return f"{self.endpoint}/_aws/execute-api/{rest_api}/{stage}"
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, root_key: RootKey) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
         return inherited | {
             "BIND_HOST": HOST,
@@ -148,8 +144,8 @@ class Emulator(ChildProcess):
             "MINISTACK_REGION": REGION,
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "AUTH": "true",
-            "AWS_ACCESS_KEY_ID": ROOT_KEY,
-            "AWS_SECRET_ACCESS_KEY": ROOT_SECRET,
+            "AWS_ACCESS_KEY_ID": root_key.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": root_key.secret_access_key,
             "PERSIST_STATE": "1",
             "STATE_DIR": str(self.folder / "state"),
             "S3_PERSIST": "1",
@@ -169,7 +165,7 @@ class Emulator(ChildProcess):
 
     def _responds(self) -> bool:
         try:
-            return direct_session().get(f"{self.endpoint}/_ministack/health", timeout=2).ok
+            return direct_session().get(f"{self.endpoint}{HEALTH_PATH}", timeout=2).ok
         except requests.RequestException:
             return False
 

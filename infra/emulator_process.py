@@ -29,9 +29,12 @@ def main() -> None:
     durable.attach()
     from ministack.app import main as emulate  # noqa: PLC0415
 
+    from infra.emulator_door import attach_door, verify_root  # noqa: PLC0415
     from infra.emulator_limits import limit_functions, limit_workers, start_housekeeping  # noqa: PLC0415
     from infra.emulator_tables import complete_tables  # noqa: PLC0415
 
+    verify_root()
+    attach_door()
     keep_queue_urls()
     keep_keys_literal()
     complete_tables()

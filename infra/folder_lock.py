@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from infra.private_files import FILE_MODE, FOLDER_MODE, close_to_others, write_private
+
 LOCK_FILE, HOLDER_FILE = "lock", "holder.json"
 BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")  # Linux has it; elsewhere a crash counts as the machine's
 PROBE_SECONDS = 0.5  # longer than a look at the lock takes
@@ -102,8 +104,8 @@ class FolderLock:
             FolderError: the folder cannot be written.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(self.folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+            self.folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+            self._fd = os.open(self.folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, FILE_MODE)
         except OSError as error:
             raise UnwritableFolderError(self.folder, error) from error
         started = time.monotonic()
@@ -115,6 +117,11 @@ class FolderLock:
                 self.release()
                 raise FolderInUseError(_in_use_message(self.folder, holder))
             time.sleep(0.1)
+        try:
+            close_to_others(self.folder)
+        except OSError as error:
+            self.release()
+            raise UnwritableFolderError(self.folder, error) from error
 
     def release(self) -> None:
         """Does nothing if the lock is not held here; a child that has it keeps it."""
@@ -149,9 +156,7 @@ class FolderLock:
         self._write(replace(self._holder, recovery=Recovery.NOTHING))
 
     def _write(self, holder: Holder) -> None:
-        unfinished = self.folder / f"{HOLDER_FILE}.tmp"
-        unfinished.write_text(json.dumps(asdict(holder)))
-        unfinished.replace(self.folder / HOLDER_FILE)
+        write_private(self.folder / HOLDER_FILE, json.dumps(asdict(holder)))
         self._holder = holder
 
 

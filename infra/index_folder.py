@@ -25,8 +25,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.domain.collections import COLLECTION_NAME_LIMIT, KEY_LIMIT
 from chalicelib.domain.image_files import ALL_EXTENSIONS
 from chalicelib.domain.texts import is_storable
-from infra import seed
-from infra.local_system import DEFAULT_FOLDER, LocalSystem, LocalSystemNotFound, export_line, find_running
+from infra import seed, variables
+from infra.local_system import DEFAULT_FOLDER, LocalSystem, LocalSystemNotFound, find_running
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -253,7 +253,7 @@ def main(arguments: list[str] | None = None) -> int:
             "",
             'Search everything: make demo QUERY="a dog"',
             "Search these alone:",
-            f"  {export_line(system, collection)}",
+            f"  {variables.command(options.folder or DEFAULT_FOLDER)}; export COLLECTION={collection}",
             '  curl -H "Authorization: Token $TOKEN" "$URL/api/search/?query=a+dog&collection=$COLLECTION"',
         )
     )

@@ -24,7 +24,9 @@ from infra.folder_lock import Recovery
 from infra.localhost import direct_session
 from infra.notifications import notify
 from infra.package import package
+from infra.private_files import write_private
 from infra.recovery import recover
+from infra.root_key import RootKey
 
 DEFAULT_FOLDER = Path(".local")
 STACK_FILE = "stack.json"
@@ -53,6 +55,8 @@ class LocalSystem:
     collection: str
     managed_collection: str
     outputs: dict[str, str]
+    aws_access_key_id: str = ""  # earlier versions did not write these two
+    aws_secret_access_key: str = field(default="", repr=False)
     model: str = DEFAULT_MODEL
     model_version: str = FIRST_MODEL_VERSION
     store: str = DEFAULT_STORE
@@ -68,13 +72,13 @@ class LocalSystem:
         return cls(**{"store": store, **json.loads(file.read_text())})
 
     def write(self, folder: Path) -> None:
-        (folder / STACK_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n")
+        write_private(folder / STACK_FILE, json.dumps(asdict(self), indent=2) + "\n")
 
     @property
     def deployment(self) -> Deployment:
         """What administration works on."""
-        emulator = Emulator(Path(), int(self.aws_endpoint.rpartition(":")[2]))
-        return Deployment(emulator.session(), self.aws_endpoint, self.outputs)
+        root = RootKey(self.aws_access_key_id, self.aws_secret_access_key)
+        return Deployment(root.session(self.region), self.aws_endpoint, self.outputs)
 
 
 def bring_up(
@@ -101,6 +105,8 @@ def bring_up(
         system = _seed(emulator, outputs, report)
     system = replace(
         system,
+        aws_access_key_id=emulator.root_key.access_key_id,
+        aws_secret_access_key=emulator.root_key.secret_access_key,
         model=model,
         model_version=describe_model(model).model_version,
         store=DEFAULT_STORE if opensearch is None else "opensearch",
@@ -122,12 +128,12 @@ def tidy(folder: Path) -> None:
         remove_log(folder / SQLITE_FILE)
 
 
-def export_line(system: LocalSystem, collection: str | None = None) -> str:
-    """The shell command that sets the variables which the documents use; COLLECTION is the samples' unless given."""
+def export_line(system: LocalSystem) -> str:
+    """The shell command that sets the variables which the documents use, the token among them."""
     variables = {
         "URL": system.api_url,
         "TOKEN": system.token,
-        "COLLECTION": collection or system.collection,
+        "COLLECTION": system.collection,
         "MANAGED": system.managed_collection,
     }
     return "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())

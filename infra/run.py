@@ -16,7 +16,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.errors import SimilarixError
-from infra import demo, index_folder
+from infra import demo, index_folder, variables
 from infra.cloudformation import DeploymentError
 from infra.embedder import ModelError
 from infra.emulator import Emulator, EmulatorError
@@ -41,7 +41,9 @@ CALLS = (
     f'{_CURL} -F file=@samples/photos/owl.jpg "$URL/api/collections/$MANAGED/upload/"',
 )
 # What a first run creates in its folder before stack.json.
-FIRST_FILES = re.compile(r"emulator\.log.*|vectors\.sqlite.*|state|s3|tmp|opensearch|lock|holder\.json.*")
+FIRST_FILES = re.compile(
+    r"emulator\.log.*|vectors\.sqlite.*|state|s3|tmp|opensearch|lock|holder\.json.*|root-key\.json.*"
+)
 STOPPED = "\nStopped. The next 'make run' continues with the same data."
 DISK_FULL = (
     f"The disk has less than {MIN_FREE_BYTES_FOR_OBJECTS // 1_000_000} MB left: uploads and syncs fail until there is "
@@ -117,7 +119,7 @@ def main() -> int:
             emulator = processes.enter_context(Emulator(folder, options.port, lock))
             system = bring_up(emulator, _report, setup.model, opensearch, setup.steps)
             system = continue_migration(system, folder, _report)
-            _introduce(system, folder, time.monotonic() - started)
+            _introduce(system, folder, time.monotonic() - started, is_new=existing is None)
             if not options.once:
                 _wait(stopping, emulator)
                 if supervisor is not None:
@@ -192,8 +194,8 @@ def _report(line: str) -> None:
     print(line, flush=True)
 
 
-def _introduce(system: LocalSystem, folder: Path, seconds: float) -> None:
-    """Print the results of a first search, and how to go on."""
+def _introduce(system: LocalSystem, folder: Path, seconds: float, *, is_new: bool) -> None:
+    """Print the results of a first search, and how to go on; the token only of a new system, so once."""
     results = demo.search(Api(system.api_url, system.token), FIRST_QUERY, limit=3)
     lines = [
         "",
@@ -206,7 +208,7 @@ def _introduce(system: LocalSystem, folder: Path, seconds: float) -> None:
         f"  {demo.command('a hammer', folder)}",
         f"  {index_folder.command('~/Pictures', folder)}",
         "To call the API:",
-        f"  {export_line(system)}",
+        f"  {export_line(system) if is_new else variables.command(folder)}",
         *(f"  {call}" for call in CALLS),
     ]
     print("\n".join(lines), flush=True)

@@ -13,6 +13,7 @@ from infra.java import Java, find_java
 from infra.localhost import HOST, direct_session, listens
 from infra.maven import MavenError
 from infra.opensearch.distribution import distribution
+from infra.private_files import FOLDER_MODE, write_private
 
 HEAP_MB = 512
 STOP_SECONDS = 30
@@ -65,9 +66,11 @@ class Node(ChildProcess):
         except (MavenError, ImportError, OSError) as error:
             raise NodeError(f"OpenSearch cannot run on this machine: {error}") from error
         config = self.folder / "config"
-        config.mkdir(parents=True, exist_ok=True)
-        (config / "log4j2.properties").write_text(LOG4J_PROPERTIES)
-        (config / "opensearch.yml").write_text(OPENSEARCH_YML.format(host=HOST, port=self.port, folder=self.folder))
+        for folder in (self.folder, config):
+            folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        write_private(config / "log4j2.properties", LOG4J_PROPERTIES)
+        settings = OPENSEARCH_YML.format(host=HOST, port=self.port, folder=self.folder)
+        write_private(config / "opensearch.yml", settings)
         # The node ends with the process that started it, however that one ends.
         wrapper = str(Path(__file__).with_name("node_process.py"))
         self._launch([sys.executable, "-P", wrapper, *self._command(home, java)])

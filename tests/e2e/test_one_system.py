@@ -30,6 +30,7 @@ class Folder:
     """A folder of a local system that ``make run`` starts, each time on another port, searches once and stops."""
 
     path: Path
+    printed_first: str = ""
 
     def run(self, *options: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "infra.run", "--once", "--port", str(free_port()), "--folder", str(self.path)]
@@ -63,7 +64,7 @@ class Folder:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     folder = Folder(tmp_path_factory.mktemp("one-system") / "local")
-    folder.run_successfully()
+    folder.printed_first = folder.run_successfully()
     return folder
 
 
@@ -109,9 +110,19 @@ def test_a_folder_of_ones_own_becomes_the_model_of_the_system_and_a_stopped_migr
     assert [getattr(after, name) for name in kept] == [getattr(before, name) for name in kept]
 
 
-def test_the_folder_remembers_its_model(folder: Folder, own_model: str) -> None:
-    assert "Embedding" not in folder.run_successfully()
+def test_the_folder_remembers_its_model_and_key_and_the_token_is_printed_once(folder: Folder, own_model: str) -> None:
+    before = folder.system
+    printed = folder.run_successfully()
+
+    assert "Embedding" not in printed
     assert folder.system.model == own_model
+    assert folder.system.aws_access_key_id == before.aws_access_key_id
+    assert folder.printed_first.count(before.token) == 1
+    assert before.token not in printed
+    assert f'eval "$(make -s variables FOLDER={folder.path})"' in printed
+    log = (folder.path / "emulator.log").read_text(errors="replace")
+    secrets = (before.token, before.aws_access_key_id, before.aws_secret_access_key)
+    assert [secret for secret in secrets if secret in log] == []
 
 
 def test_a_model_json_without_a_key_is_reported_with_the_key(folder: Folder, own_model: str, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.emulator import Emulator
+from infra.root_key import RootKey
 from tests.contract.tables import make_table
 
 _S3_LOG_LINE = re.compile(r"\b(GET|HEAD|PUT|POST|DELETE) (/\S*?)(?:\?\S*)? -> service=s3 ")
@@ -19,8 +20,8 @@ _CONDITION_PARAMETERS = ("ConditionExpression", "ReturnValuesOnConditionCheckFai
 class LoggingEmulator(Emulator):
     """An emulator that logs every request, the embedder's by presigned URL too."""
 
-    def _environment(self) -> dict[str, str]:
-        return super()._environment() | {"LOG_LEVEL": "DEBUG"}
+    def _environment(self, root_key: RootKey) -> dict[str, str]:
+        return super()._environment(root_key) | {"LOG_LEVEL": "DEBUG"}
 
 
 class RequestMeter:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import demo
+from infra import demo, variables
 from infra.local_system import DEFAULT_FOLDER, LocalSystem, LocalSystemNotFound, export_line, find_running
 
 SYSTEM = LocalSystem(
@@ -60,7 +60,27 @@ def test_the_variables_of_the_documents_are_one_line_to_copy():
     line = export_line(replace(SYSTEM, token="a b"))
 
     assert line == "export URL=http://127.0.0.1:4566/live TOKEN='a b' COLLECTION=c1 MANAGED=c2"
-    assert "COLLECTION=c3" in export_line(SYSTEM, "c3")
+
+
+def test_the_command_that_sets_them_names_the_folder_unless_it_is_the_default_and_shows_no_token():
+    assert variables.command(DEFAULT_FOLDER) == 'eval "$(make -s variables)"'
+    assert variables.command(Path("my folder")) == "eval \"$(make -s variables FOLDER='my folder')\""
+
+
+def test_the_variables_of_a_system_that_does_not_run_fail_with_a_sentence(tmp_path, capsys):
+    assert variables.main(["--folder", str(tmp_path)]) == 1
+    assert capsys.readouterr() == ("", f"No local system has been set up in {tmp_path}. Start one: make run\n")
+
+
+def test_the_system_of_a_folder_is_its_owners_alone(tmp_path):
+    (tmp_path / "stack.json").touch(0o644)
+    SYSTEM.write(tmp_path)
+
+    assert (tmp_path / "stack.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_secret_of_the_root_is_not_shown_by_accident():
+    assert "hidden" not in repr(replace(SYSTEM, aws_secret_access_key="hidden"))
 
 
 @pytest.mark.parametrize("system", [SYSTEM, LARGE], ids=lambda system: system.token)
