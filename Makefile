@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo index variables doctor accept test test-unit check format bench stress package deploy lock clean
+.PHONY: help run demo index variables doctor accept test test-unit check format bench stress package audit deploy lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,8 +13,11 @@ HISTORIES ?= 3000
 MINUTES ?= 5
 SEED ?= 1
 KILLS ?= 20
-PIP_COMPILE := $(BIN)/pip-compile -q --no-emit-find-links --no-emit-index-url --strip-extras \
-	--no-annotate --no-header --allow-unsafe
+# Every file that is installed is one of a lock's, by its hash; wheels alone, so that no package's own code runs.
+INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+# One lock for every platform and each Python from 3.11 on.
+LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-build --no-header --no-annotate --no-emit-index-url $(UPGRADE)
+LOCK_ANYWHERE := $(LOCK) --universal --python-version 3.11
 NO_BENCH_SUITE = @echo "Choose a suite: make bench SUITE=main, load, fairness, api, sync, store or embed" >&2; exit 2
 NO_STRESS_SUITE = @echo "Choose a suite: make stress SUITE=model, mutants, stack, local, store, fuzz, embed or pictures" >&2; exit 2
 export PYTHONDONTWRITEBYTECODE :=
@@ -108,17 +111,27 @@ STRESS_READY = $(if $(stress.$(SUITE)),$(VENV)/.dev-ready)
 stress: $(STRESS_READY)  ## try to break it (SUITE=model, mutants, stack, local, store, fuzz, embed or pictures)
 	$(or $(stress.$(SUITE)),$(NO_STRESS_SUITE))
 
-package: $(VENV)/.local-ready  ## write the SAM template and the functions' code into build/
-	$(BIN)/python -m infra.package
+package: $(VENV)/.package-ready  ## write the SAM template, the functions' code and the lists of its parts into build/
+	$(BIN)/python -m infra.bill_of_materials $(if $(MODEL),--model "$(MODEL)")
+
+audit: $(VENV)/.package-ready  ## compare the locks with the known vulnerabilities
+	@$(BIN)/python -m infra.audit
 
 deploy: $(VENV)/.local-ready  ## deploy onto AWS (STACK=similarix REGION=eu-central-1 IMAGE=the embedder's OPTIONS=)
 	$(BIN)/python -m infra.deploy --stack "$(STACK)" --region "$(REGION)" --image "$(IMAGE)" $(OPTIONS)
 
-lock: $(VENV)/.dev-ready  ## pin the requirements in the .in files
-	$(PIP_COMPILE) requirements-local.in
-	$(PIP_COMPILE) requirements-java.in
-	$(PIP_COMPILE) requirements-dev.in
-	$(PIP_COMPILE) requirements-bench.in
+# The packages' own locks come after the first, so that both have the versions that are tested here. The API's is for
+# the functions' Python and system alone; the embedder's is complete as its .in file lists it.
+lock: $(VENV)/.dev-ready  ## pin the requirements in the .in files, with hashes (UPGRADE=--upgrade: newer ones)
+	$(LOCK_ANYWHERE) requirements-local.in -o requirements-local.txt
+	$(LOCK) --python-version 3.13 --python-platform x86_64-manylinux_2_34 \
+		-c requirements-local.txt requirements.in -o requirements.txt
+	$(LOCK_ANYWHERE) --no-deps -c requirements-local.txt \
+		embedder_container/requirements.in -o embedder_container/requirements.txt
+	$(LOCK_ANYWHERE) requirements-package.in -o requirements-package.txt
+	$(LOCK_ANYWHERE) requirements-java.in -o requirements-java.txt
+	$(LOCK_ANYWHERE) requirements-dev.in -o requirements-dev.txt
+	$(LOCK_ANYWHERE) requirements-bench.in -o requirements-bench.txt
 
 clean:  ## delete the virtual environments, builds, caches and .local
 	rm -rf $(VENV) .venv-bench build .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -127,7 +140,7 @@ clean:  ## delete the virtual environments, builds, caches and .local
 .venv-bench/.ready: requirements-bench.txt | $(VENV)/bin/python
 	@echo "Installing the peers (PyTorch among them: several minutes, 6 GB)"
 	@$(BIN)/python -m venv .venv-bench
-	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@.venv-bench/bin/python $(INSTALL) -r requirements-bench.txt
 	@touch $@
 
 # The first Python that runs and is new enough; PYTHON=… chooses another.
@@ -140,15 +153,20 @@ $(VENV)/bin/python:
 
 $(VENV)/.local-ready: requirements-local.txt | $(VENV)/bin/python
 	@echo "Installing what the local system needs (about a minute)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-local.txt
+	@$(BIN)/python $(INSTALL) -r requirements-local.txt
 	@touch $@
 
 $(VENV)/.java-ready: requirements-java.txt $(VENV)/.local-ready
 	@echo "Installing what services in Java need"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-java.txt
+	@$(BIN)/python $(INSTALL) -r requirements-java.txt
 	@touch $@
 
-$(VENV)/.dev-ready: requirements-dev.txt $(VENV)/.java-ready
+$(VENV)/.package-ready: requirements-package.txt $(VENV)/.local-ready
+	@echo "Installing what lists and audits the packages"
+	@$(BIN)/python $(INSTALL) -r requirements-package.txt
+	@touch $@
+
+$(VENV)/.dev-ready: requirements-dev.txt $(VENV)/.java-ready $(VENV)/.package-ready
 	@echo "Installing what tests and checks need"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python $(INSTALL) -r requirements-dev.txt
 	@touch $@

@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from embedder_container.models import ModelDescription, is_folder, load_description
+from infra.archive import write_archive
 from infra.package import ROOT
 
 PACKAGE = "embedder_container"
@@ -63,14 +63,9 @@ def zip_embedder(model: str, root: Path = ROOT, out: Path | None = None) -> Path
         archive.parent.mkdir(parents=True, exist_ok=True)
         for older in archive.parent.glob("*.zip"):
             older.unlink()
-        unfinished = archive.with_suffix(".part")
         # Uncompressed: a model's weights do not compress, and the archive is unpacked on the same disk.
-        with ZipFile(unfinished, "w", ZIP_STORED) as zipped:
-            for file in files:
-                entry = ZipInfo(str(file.relative_to(root)))
-                entry.external_attr = 0o644 << 16
-                zipped.writestr(entry, file.read_bytes())
-        unfinished.rename(archive)
+        contents = {str(file.relative_to(root)): file.read_bytes() for file in files}
+        write_archive(archive, contents, compressed=False)
     return archive
 
 

@@ -3,7 +3,9 @@
     python -m infra.package [--thin]
 
 writes ``sam.json`` and ``deployment.zip`` to ``build/package``, or ``build/thin``: without the packages that the API
-needs, for the emulator, whose functions run on the interpreter of this project with the packages installed there.
+needs, for the emulator, whose functions run on the interpreter of this project with the same packages installed there.
+Chalice writes the template and chooses the application's files. The packages are those of ``requirements.txt``, each
+file checked against its hash, and the same sources give the same bytes.
 """
 
 import argparse
@@ -15,10 +17,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from infra import archive, dependencies
+from infra.archive import read_archive, write_archive
+from infra.dependencies import Dependency, Installation, InstallationError, install
 from infra.template import read_template
 from infra.template.edits import Template
 
@@ -31,7 +36,7 @@ _ANY_REGION = "us-east-1"
 
 
 class PackagingError(Exception):
-    """Chalice could not package the application; the message has its words.
+    """Chalice or pip could not package the application; the message has their words.
 
     Commands print it: ``infra.package``, ``infra.deploy`` and ``make run``.
     """
@@ -39,31 +44,43 @@ class PackagingError(Exception):
 
 @dataclass(frozen=True)
 class Package:
-    """A packaged application: the template as a value, and the archive that its functions' CodeUri names."""
+    """A packaged application: the template as a value, and the archive that its functions' CodeUri names.
+
+    Args:
+        dependencies: what the archive has of the registry; none in a thin one.
+    """
 
     template: Template
     code: Path
+    dependencies: tuple[Dependency, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        """The archive's digest in hexadecimal digits."""
+        return hashlib.sha256(self.code.read_bytes()).hexdigest()
 
 
 def package(root: Path = ROOT, out: Path | None = None, *, thin: bool = False) -> Package:
     """Package the application in ``root``; at once if nothing has changed since the last time.
 
     Raises:
-        PackagingError: Chalice failed, or Lambda does not offer this Python.
+        PackagingError: Chalice or pip failed, or Chalice does not know this Python.
     """
     if sys.version_info[:2] not in PYTHONS:
-        raise PackagingError("The functions' Python is the one that packages them: use 3.11, 3.12 or 3.13.")
+        raise PackagingError("Chalice packages with Python 3.11, 3.12 or 3.13: use one of these.")
     out = out or root / "build" / ("thin" if thin else "package")
-    template, code, digest_file = out / "sam.json", out / "deployment.zip", out / "inputs.sha256"
+    template, code, parts = out / "sam.json", out / "deployment.zip", out / "dependencies.json"
+    digest_file = out / "inputs.sha256"
     own_part = json.dumps(read_template(), sort_keys=True)
     digest = _digest(root, own_part, thin=thin)
-    is_built = template.exists() and code.exists() and digest_file.exists()
+    is_built = all(file.exists() for file in (template, code, parts, digest_file))
     if not (is_built and digest_file.read_text() == digest):
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         _build(root, own_part, out, thin=thin)
         digest_file.write_text(digest)
-    return Package(json.loads(template.read_text()), code)
+    taken = tuple(Dependency(**part) for part in json.loads(parts.read_text()))
+    return Package(json.loads(template.read_text()), code, taken)
 
 
 def _build(root: Path, own_part: str, out: Path, *, thin: bool) -> None:
@@ -74,13 +91,24 @@ def _build(root: Path, own_part: str, out: Path, *, thin: bool) -> None:
             target = copy / path.relative_to(root)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        if thin:
-            (copy / "requirements.txt").write_text("")
+        # Chalice would install them without looking at their hashes.
+        (copy / "requirements.txt").write_text("")
         (copy / "template.json").write_text(own_part)
         _chalice(copy, "package", "--stage", STAGE, "--merge-template", "template.json", str(copy / "out"))
         template = json.loads((copy / "out" / "sam.json").read_text())
-        (out / "sam.json").write_text(json.dumps(template, indent=1, sort_keys=True))
-        shutil.move(copy / "out" / "deployment.zip", out / "deployment.zip")
+        files = read_archive(copy / "out" / "deployment.zip")
+    installation = Installation((), {}) if thin else _install(root / "requirements.txt")
+    (out / "sam.json").write_text(json.dumps(template, indent=1, sort_keys=True))
+    (out / "dependencies.json").write_text(json.dumps([asdict(part) for part in installation.dependencies], indent=1))
+    write_archive(out / "deployment.zip", {**installation.files, **files})
+
+
+def _install(lock: Path) -> Installation:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return install(lock, Path(folder))
+        except InstallationError as error:
+            raise PackagingError(str(error)) from error
 
 
 def _chalice(project: Path, *arguments: str) -> None:
@@ -91,9 +119,8 @@ def _chalice(project: Path, *arguments: str) -> None:
     process = subprocess.run(
         command, cwd=project, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
-    # Chalice ends with 0 and a warning when a required package has no build for Lambda.
-    output = process.stdout + process.stderr
-    if process.returncode or "Could not install dependencies" in output:
+    if process.returncode:
+        output = process.stdout + process.stderr
         raise PackagingError(f"Chalice could not package the application:\n{output}".rstrip())
 
 
@@ -105,7 +132,8 @@ def _sources(root: Path) -> Iterator[Path]:
 def _digest(root: Path, own_part: str, *, thin: bool) -> str:
     digest = hashlib.sha256()
     digest.update(f"{sys.version_info[:2]} {version('chalice')} {thin} {own_part}".encode())
-    digest.update(Path(__file__).read_bytes())
+    for path in (Path(__file__), Path(archive.__file__), Path(dependencies.__file__)):
+        digest.update(path.read_bytes())
     for path in _sources(root):
         digest.update(f"\0{path.relative_to(root)}\0".encode())
         digest.update(path.read_bytes())
@@ -120,8 +148,7 @@ def main() -> int:
     except PackagingError as error:
         print(error, file=sys.stderr)
         return 1
-    megabytes = packaged.code.stat().st_size / 1e6
-    print(f"{packaged.code.parent.relative_to(ROOT)}: {packaged.code.name} ({megabytes:.1f} MB) and sam.json")
+    print(f"{packaged.code.relative_to(ROOT)}: {packaged.code.stat().st_size / 1e6:.1f} MB, sha256 {packaged.sha256}")
     return 0
 
 

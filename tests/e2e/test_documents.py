@@ -96,7 +96,12 @@ def checkout(emulator: Emulator, stack: LocalSystem, tmp_path_factory: pytest.Te
     environment.mkdir()
     for name in ("bin", "lib", "pyvenv.cfg"):
         (environment / name).symlink_to(Path(sys.prefix) / name)
-    for name in (".local-ready", ".java-ready", ".dev-ready"):  # newer than the requirements: make installs nothing
+    for name in (
+        ".local-ready",
+        ".java-ready",
+        ".package-ready",
+        ".dev-ready",
+    ):  # newer than the requirements: make installs nothing
         (environment / name).touch()
     return folder
 

@@ -1,12 +1,23 @@
-"""What Chalice makes of the application, and the archive of the embedder."""
+"""What is made of the application: Chalice's part, the locked packages, and the archive of the embedder."""
 
+import json
+import os
+import re
 import shutil
+from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
+from embedder_container.models import load_description
+from infra.bill_of_materials import api_bill, embedder_bill
+from infra.dependencies import InstallationError, choose
 from infra.embedder import zip_embedder
-from infra.package import ROOT, PackagingError, package
+from infra.package import ROOT, Package, PackagingError, package
+
+TYPES = ("library", "container", "machine-learning-model")
 
 
 @pytest.fixture
@@ -17,6 +28,95 @@ def project(tmp_path):
         shutil.copyfile(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "chalicelib", tmp_path / "chalicelib")
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """The package as it is deployed, with what it needs of the registry."""
+    return package(out=tmp_path_factory.mktemp("full"))
+
+
+def locked(lock: Path) -> set[tuple[str, str]]:
+    """Names and versions of a lock's packages."""
+    return set(re.findall(r"^([\w.-]+)==([^\s;]+)", lock.read_text(), re.M))
+
+
+def test_the_same_sources_make_the_same_package_byte_for_byte(full, project, tmp_path):
+    """From another folder, with other times and another umask."""
+    for file in project.rglob("*.py"):
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+    before = os.umask(0o077)
+    try:
+        again = package(project, out=tmp_path / "again")
+    finally:
+        os.umask(before)
+
+    assert again.sha256 == full.sha256
+    assert again.template == full.template
+
+
+def test_the_full_package_has_the_thin_ones_files_and_the_locked_packages_and_no_other(full, packaged):
+    with ZipFile(full.code) as archive, ZipFile(packaged.code) as thin:
+        names = archive.namelist()
+        metadata = [archive.read(name).decode() for name in names if name.endswith(".dist-info/METADATA")]
+        own = {name: archive.read(name) for name in thin.namelist()}
+        assert own == {name: thin.read(name) for name in thin.namelist()}
+
+    installed = {
+        (re.search(r"^Name: (.*)", text, re.M)[1], re.search(r"^Version: (.*)", text, re.M)[1]) for text in metadata
+    }
+    assert {(re.sub(r"[-_.]+", "-", name.lower()), number) for name, number in installed} == locked(
+        ROOT / "requirements.txt"
+    )
+    assert not [name for name in names if name.endswith((".pyc", "/RECORD", "/INSTALLER")) or name.startswith("bin/")]
+
+
+def test_a_file_that_is_not_the_locks_is_not_packaged(project):
+    lock = project / "requirements.txt"
+    pin, _, _ = lock.read_text().partition("\n")
+    lock.write_text(f"{pin}\n    --hash=sha256:{'0' * 64}\n")
+
+    with pytest.raises(PackagingError, match="DO NOT MATCH THE HASHES"):
+        package(project)
+
+
+def test_a_lock_without_hashes_installs_nothing(tmp_path):
+    (tmp_path / "lock.txt").write_text("idna==3.20\n")
+
+    with pytest.raises(InstallationError, match="hash"):
+        choose(tmp_path / "lock.txt")
+
+
+def test_the_bill_of_the_api_lists_each_package_with_the_hash_of_its_file_and_the_archives_own(full):
+    text = api_bill(ROOT, full)
+    bill = json.loads(text)
+    parts = {(part["name"], part["version"]): part for part in bill["components"]}
+    chalice = {pin for pin in locked(ROOT / "requirements-local.txt") if pin[0] == "chalice"}
+
+    assert parts.keys() == locked(ROOT / "requirements.txt") | chalice
+    hashes = {part["hashes"][0]["content"] for pin, part in parts.items() if pin not in chalice}
+    assert hashes <= set(re.findall(r"sha256:([0-9a-f]{64})", (ROOT / "requirements.txt").read_text()))
+    assert bill["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": full.sha256}]
+    (root,) = (entry for entry in bill["dependencies"] if entry["ref"] == "similarix-api")
+    assert set(root["dependsOn"]) == {part["bom-ref"] for part in bill["components"]}
+    assert api_bill(ROOT, full) == text
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+
+
+def test_the_bill_of_the_embedder_lists_packages_base_image_and_model():
+    lock = ROOT / "embedder_container" / "requirements.txt"
+    model = load_description(ROOT / "embedder_container" / "models", "lite")
+    text = embedder_bill(ROOT, choose(lock), model)
+    bill = json.loads(text)
+    kinds = {kind: [part for part in bill["components"] if part["type"] == kind] for kind in TYPES}
+
+    assert {(part["name"], part["version"]) for part in kinds["library"]} == locked(lock)
+    assert all(part["hashes"] for part in kinds["library"])
+    (image,), (weights,) = kinds["container"], kinds["machine-learning-model"]
+    assert image["hashes"][0]["content"] in (ROOT / "embedder_container" / "Dockerfile").read_text()
+    files = {part["name"]: part["hashes"][0]["content"] for part in weights["components"]}
+    assert files == {file.name: file.sha256 for file in model.files}
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
 
 
 def test_the_package_has_the_applications_python_files_alone(packaged):
