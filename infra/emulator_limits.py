@@ -17,7 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from infra.workers import API, EMBEDDER
+from chalicelib.domain.messages import Queue
+from infra.workers import API, EMBEDDER, WORKERS
 
 PROCESSORS = os.cpu_count() or 1
 # Of a search, a third of the time is the emulator's, one process for all: more functions at once than two for each
@@ -26,6 +27,9 @@ FUNCTIONS_AT_ONCE = 2 * PROCESSORS
 EMBEDDERS_AT_ONCE = PROCESSORS
 # Of one queue. More would start for seconds each, and stand between a caller and the emulator, one process for all.
 WORKERS_AT_ONCE = PROCESSORS
+# Of a queue with much work that nobody waits for: half of the machine is left to requests and events.
+BULK_WORKERS_AT_ONCE = max(1, PROCESSORS // 2)
+BULK_QUEUES = (Queue.SYNC, Queue.INDEX, Queue.DELETIONS)
 HOUSEKEEPING_SECONDS = 30
 MAX_LOG_BYTES = 10_000_000  # of the emulator's log; as much again is kept as `….1`
 KEPT_STREAMS = 500  # of a function's log, one for each invocation
@@ -116,7 +120,15 @@ def limit_workers() -> None:
     from ministack.services import lambda_svc  # noqa: PLC0415
 
     allowed: Callable[..., int] = lambda_svc._sqs_esm_concurrency
-    lambda_svc._sqs_esm_concurrency = lambda *arguments: min(WORKERS_AT_ONCE, allowed(*arguments))
+    lambda_svc._sqs_esm_concurrency = lambda source, *arguments: min(
+        workers_at_once(source["FunctionName"]), allowed(source, *arguments)
+    )
+
+
+def workers_at_once(function: str) -> int:
+    """How many invocations of a queue's worker run at once."""
+    bulk = tuple(f"-{row.function.lambda_name}" for row in WORKERS if row.queue in BULK_QUEUES)
+    return BULK_WORKERS_AT_ONCE if function.endswith(bulk) else WORKERS_AT_ONCE
 
 
 def start_housekeeping(log: Path) -> None:

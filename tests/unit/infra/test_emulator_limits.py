@@ -6,7 +6,17 @@ import time
 
 import pytest
 
-from infra.emulator_limits import EMBEDDERS_AT_ONCE, FUNCTIONS_AT_ONCE, Turns, forget_oldest, lane, shorten_log
+from infra.emulator_limits import (
+    BULK_WORKERS_AT_ONCE,
+    EMBEDDERS_AT_ONCE,
+    FUNCTIONS_AT_ONCE,
+    WORKERS_AT_ONCE,
+    Turns,
+    forget_oldest,
+    lane,
+    shorten_log,
+    workers_at_once,
+)
 from infra.workers import SCHEDULED, WORKERS
 
 SECONDS = 30
@@ -83,6 +93,13 @@ def test_an_event_of_any_shape_has_a_place_to_wait(function, event):
 
     assert name.startswith(function)
     assert limit > 0
+
+
+def test_workers_that_nobody_waits_for_leave_half_of_the_machine_to_the_others():
+    bulk = {row.queue for row in WORKERS if workers_at_once(f"a-stack-{row.function.lambda_name}") < WORKERS_AT_ONCE}
+
+    assert bulk == {"sync", "index", "deletions"} if WORKERS_AT_ONCE > 1 else bulk == set()
+    assert max(1, WORKERS_AT_ONCE // 2) == BULK_WORKERS_AT_ONCE
 
 
 def test_the_oldest_entries_are_forgotten():
