@@ -13,13 +13,14 @@ HISTORIES ?= 3000
 MINUTES ?= 5
 SEED ?= 1
 KILLS ?= 20
+OBJECTS ?= 5000000
 # Every file that is installed is one of a lock's, by its hash; wheels alone, so that no package's own code runs.
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
 # One lock for every platform and each Python from 3.11 on.
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-build --no-header --no-annotate --no-emit-index-url $(UPGRADE)
 LOCK_ANYWHERE := $(LOCK) --universal --python-version 3.11
 NO_BENCH_SUITE = @echo "Choose a suite: make bench SUITE=main, load, fairness, api, sync, store or embed" >&2; exit 2
-NO_STRESS_SUITE = @echo "Choose a suite: make stress SUITE=model, mutants, stack, local, store, fuzz, embed or pictures" >&2; exit 2
+NO_STRESS_SUITE = @echo "Choose a suite: make stress SUITE=model, mutants, stack, local, store, fuzz, embed, pictures, continuations or partitions" >&2; exit 2
 export PYTHONDONTWRITEBYTECODE :=
 
 help:  ## print this list
@@ -104,11 +105,15 @@ stress.store = SIMILARIX_OBJECTS=2000 $(BIN)/python -m pytest \
 stress.fuzz = $(BIN)/python -m tests.fuzz --seed $(SEED)
 ## stress SUITE=pictures: a folder of pictures beside libvips (FOLDER=…), or the costliest pictures that are admitted
 stress.pictures = $(BIN)/python -m tests.stress.pictures $(if $(FOLDER),"$(FOLDER)")
+## stress SUITE=continuations: syncs, deletions and a purge of five million objects, in simulated time (OBJECTS=5000000)
+stress.continuations = OBJECTS=$(OBJECTS) $(BIN)/python -m tests.stress.continuations
+## stress SUITE=partitions: what the first sync of a million objects writes to DynamoDB's partitions
+stress.partitions = OBJECTS=1000000 $(BIN)/python -m tests.stress.partitions
 ## stress SUITE=embed: 10,000 pictures through the embedder: its memory stays flat
 stress.embed = $(BIN)/python -m tests.bench.embedder.soak
 
 STRESS_READY = $(if $(stress.$(SUITE)),$(VENV)/.dev-ready)
-stress: $(STRESS_READY)  ## try to break it (SUITE=model, mutants, stack, local, store, fuzz, embed or pictures)
+stress: $(STRESS_READY)  ## try to break it (SUITE=model, mutants, stack, local, store, fuzz, embed, pictures, continuations or partitions)
 	$(or $(stress.$(SUITE)),$(NO_STRESS_SUITE))
 
 package: $(VENV)/.package-ready  ## write the SAM template, the functions' code and the lists of its parts into build/

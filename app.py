@@ -31,7 +31,7 @@ def events_worker(event: SQSEvent) -> Any:
     return workers.route_events(event.to_dict(), event.context, services())
 
 
-@app.on_sqs_message(queue=f"${{AWS::StackName}}-{Queue.INDEX}", batch_size=4)
+@app.on_sqs_message(queue=f"${{AWS::StackName}}-{Queue.INDEX}", batch_size=1)
 def index_worker(event: SQSEvent) -> Any:
     return workers.index(event.to_dict(), event.context, services())
 
@@ -49,6 +49,11 @@ def uploads_worker(event: SQSEvent) -> Any:
 @app.on_sqs_message(queue=f"${{AWS::StackName}}-{Queue.DELETIONS}", batch_size=1)
 def deletions_worker(event: SQSEvent) -> Any:
     return workers.delete(event.to_dict(), event.context, services())
+
+
+@app.on_sqs_message(queue=f"${{AWS::StackName}}-{Queue.PURGES}", batch_size=1)
+def purges_worker(event: SQSEvent) -> Any:
+    return workers.purge(event.to_dict(), event.context, services())
 
 
 # Every quarter of an hour: each firing starts the syncs of that quarter, so that they do not all start at once.
@@ -69,4 +74,4 @@ def monthly_sync(event: CloudWatchEvent) -> Any:
 
 @app.schedule(Cron(30, 2, "*", "*", "?", "*"))
 def purge(event: CloudWatchEvent) -> Any:
-    return workers.purge(event.context, services())
+    workers.begin_purge(services())

@@ -205,7 +205,7 @@ class Services:
             collections=a.collections,
             catalogue=a.catalogue,
             sources=a.sources,
-            embeddings=EmbeddingService(a.catalogue, a.storage, a.embedder),
+            embeddings=EmbeddingService(a.catalogue, a.storage, a.embedder, a.embedding_stash, self.now),
             vectors=a.vectors,
             quota=self.quota,
             now=self.now,
@@ -278,7 +278,8 @@ class Services:
     def purge(self) -> Purge:
         from chalicelib.services.pipeline.purge import Purge
 
-        return Purge(self.adapters.catalogue, self.adapters.storage, self.now, self.config.tombstone_days)
+        a = self.adapters
+        return Purge(a.catalogue, a.storage, a.queues, self.now, self.config.tombstone_days)
 
     @cached_property
     def retries(self) -> RetryPolicy:

@@ -72,6 +72,9 @@ class Config:
         tombstone_days: days that a removed object's embedding is kept.
         deletion_grace: seconds, 0 to 900, that a deletion waits for running workers before its last pass.
         retry_delay: seconds, 1 to 900, until a message is delivered again that has failed once.
+        collection_write_units: write units a second that this process gives the records of one collection; 0 for any
+            number.
+        function_timeout: seconds, 1 to 900, that the function may run; what it waits for must end before.
     """
 
     aws_region: str
@@ -88,6 +91,8 @@ class Config:
     tombstone_days: int = 30
     deletion_grace: int = 900
     retry_delay: int = 30
+    collection_write_units: int = 0
+    function_timeout: int = 900
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Config":
@@ -117,6 +122,8 @@ class Config:
             tombstone_days=read.number("TOMBSTONE_DAYS", 16, 365, default=30),
             deletion_grace=read.number("DELETION_GRACE", 0, 900, default=900),
             retry_delay=read.number("RETRY_DELAY", 1, 900, default=30),
+            collection_write_units=read.number("COLLECTION_WRITE_UNITS", 0, 100_000, default=0),
+            function_timeout=read.number("FUNCTION_TIMEOUT", 1, 900, default=900),
         )
 
 

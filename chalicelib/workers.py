@@ -14,24 +14,29 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from chalicelib.bootstrap import Services
 from chalicelib.domain.collections import AutoSync
+from chalicelib.domain.errors import ContinuationLimit
 from chalicelib.domain.messages import (
     REDRIVEN_ATTRIBUTE,
     AccountDeletionStep,
     DeletionStep,
     IndexBatch,
+    PurgeStep,
     ReceivedMessage,
     SyncStep,
     deletion_from_json,
 )
 from chalicelib.domain.s3_events import parse_s3_events
 from chalicelib.domain.syncs import Tally
-from chalicelib.domain.uploads import uploads_in_message
+from chalicelib.domain.uploads import checks_in_message
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 FAILING_DELIVERIES = 3  # failures of one message that may no longer pass by themselves; an alarm counts such messages
 RESERVED_SECONDS = 10  # of a worker's time, to save its progress and to send the message that continues its work
+
+CONTINUATION_LIMITS = "ContinuationLimits"  # the metric of work that was continued too often
+PURGE_OVERDUE_DAYS = "PurgeOverdueDays"  # the metric of days by which the oldest purged record was overdue
 
 logger = Logger(service="similarix", serialize_stacktrace=False)
 # Metrics are written to the log, where CloudWatch extracts them; no call is made for them.
@@ -72,8 +77,8 @@ def complete_uploads(event: Event, context: Any, services: Services) -> Event:
     """Complete uploads whose bytes have arrived, and end those that have expired."""
 
     def handle(record: "SQSRecord") -> None:
-        for upload in uploads_in_message(record.body):
-            services.upload_completion.poll(upload)
+        for check in checks_in_message(record.body):
+            services.upload_completion.poll(check)
 
     return _handle_each(event, context, services, handle)
 
@@ -99,11 +104,20 @@ def start_scheduled_syncs(interval: AutoSync, fired_at: str | None, services: Se
     return {"started": started}
 
 
-def purge(context: Any, services: Services) -> Event:
+def begin_purge(services: Services) -> None:
+    """Have tombstones deleted that are older than the grace period."""
+    services.purge.begin()
+
+
+def purge(event: Event, context: Any, services: Services) -> Event:
     """Delete tombstones that are older than the grace period."""
-    purged = services.purge.run(_seconds_left(context))
-    logger.info("purge", purged=purged)
-    return {"purged": purged}
+
+    def handle(record: "SQSRecord") -> None:
+        outcome = services.purge.run(PurgeStep.from_json(record.body), _seconds_left(context))
+        metrics.add_metric(name=PURGE_OVERDUE_DAYS, unit=MetricUnit.Count, value=outcome.overdue_days)
+        logger.info("purge", purged=outcome.purged, overdue_days=outcome.overdue_days)
+
+    return _handle_each(event, context, services, handle)
 
 
 def _add_metrics(tally: Tally) -> None:
@@ -148,6 +162,8 @@ def _handle_each(event: Event, context: Any, services: Services, handle: Callabl
             if message.received >= FAILING_DELIVERIES:
                 failing.append(message.id)
             services.retries.handle_failure(message, error)
+            if isinstance(error, ContinuationLimit):
+                metrics.add_metric(name=CONTINUATION_LIMITS, unit=MetricUnit.Count, value=1)
             raise
         logger.info("message done", message_id=record.message_id, calls=services.calls.take())
 

@@ -12,7 +12,9 @@ RUNTIME = "python3.13"  # of every function, whichever Python packages it; the e
 # Deliveries of a message until it goes to the dead-letter queue. A failed message is delivered again after a delay that
 # grows (``chalicelib.services.pipeline.retries``), so the eight take something over an hour.
 MAX_DELIVERIES = 8
-DEAD_LETTER_DAYS = 14  # the longest that SQS keeps a message
+# The longest that SQS keeps a message; its default is four days. In a dead-letter queue, too, the days count from when
+# the message was first sent: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+RETENTION_DAYS = 14
 # A message stays hidden for so many times the time that its function may run, so that a batch that waits for a free
 # function is not delivered twice: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 VISIBILITY_FACTOR = 6
@@ -50,6 +52,12 @@ class Worker:
             because the emulator would read a parameter's value as a string.
         backlog_seconds: age of the oldest message at which an alarm goes off.
         backlog_advice: a sentence for that alarm.
+        feeds_itself: it continues long work by a message to its own queue. Lambda stops such a chain after about 16
+            invocations, unless the function allows it:
+            https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html. The guard of our own is
+            ``chalicelib.domain.messages.MAX_CONTINUATIONS``.
+        paces_writes: each of its invocations gives a collection ``CollectionWriteUnits`` a second at most, because all
+            together could write more than a partition takes.
     """
 
     queue: Queue
@@ -60,6 +68,8 @@ class Worker:
     memory: int | str = "WorkerMemory"
     backlog_seconds: int = BACKLOG_SECONDS
     backlog_advice: str = ""
+    feeds_itself: bool = False
+    paces_writes: bool = False
 
     @property
     def function(self) -> Function:
@@ -101,20 +111,21 @@ EMBEDDER = Function(
     alarm="The embedder fails.",
 )
 WORKERS = (
-    Worker(queue=Queue.SYNC, messages="Syncs", timeout=120, batch_size=1, max_concurrency=8),
+    Worker(queue=Queue.SYNC, messages="Syncs", timeout=120, batch_size=1, max_concurrency=8, feeds_itself=True),
     Worker(queue=Queue.EVENTS, messages="S3 events", timeout=60, batch_size=10, max_concurrency=5, memory=256),
     Worker(
         queue=Queue.INDEX,
         messages="Batches of syncs",
         timeout=180,
-        batch_size=4,
+        batch_size=1,  # the embedder may take most of that time for one
         max_concurrency=8,  # and as many embedders, which index workers call
         backlog_seconds=7200,
         backlog_advice="A higher max_concurrency of the index worker (infra/workers.py) may help.",
+        paces_writes=True,
     ),
     # The same work for what somebody waits for, which no sync delays.
     Worker(queue=Queue.CHANGES, messages="Changed objects", timeout=180, batch_size=1, max_concurrency=8),
-    Worker(queue=Queue.UPLOADS, messages="Uploads", timeout=180, batch_size=1, max_concurrency=8),
+    Worker(queue=Queue.UPLOADS, messages="Uploads", timeout=180, batch_size=1, max_concurrency=8, feeds_itself=True),
     Worker(
         queue=Queue.DELETIONS,
         messages="Deletions",
@@ -122,35 +133,48 @@ WORKERS = (
         batch_size=1,
         max_concurrency=5,
         backlog_seconds=3600,
+        feeds_itself=True,
+    ),
+    # A record takes three requests, so four workers purge some 150 a second, 13 million a day. More would take most of
+    # the write units of a partition of the catalogue.
+    Worker(
+        queue=Queue.PURGES,
+        messages="Purges",
+        timeout=120,
+        batch_size=1,
+        max_concurrency=4,
+        backlog_seconds=86_400,  # of a backlog that takes longer than a day
+        feeds_itself=True,
     ),
 )
+# A schedule starts the syncs of a quarter of an hour, a tenth of a second each, in one invocation.
 SCHEDULED = (
     Function(
         name="DailySync",
         lambda_name="daily-sync",
         memory=256,
-        timeout=60,
+        timeout=600,
         alarm="The daily syncs were not started.",
     ),
     Function(
         name="WeeklySync",
         lambda_name="weekly-sync",
         memory=256,
-        timeout=60,
+        timeout=600,
         alarm="The weekly syncs were not started.",
     ),
     Function(
         name="MonthlySync",
         lambda_name="monthly-sync",
         memory=256,
-        timeout=60,
+        timeout=600,
         alarm="The monthly syncs were not started.",
     ),
     Function(
         name="Purge",
         lambda_name="purge",
         memory=256,
-        timeout=300,
-        alarm="Files that were removed longer ago than TombstoneDays were not purged.",
+        timeout=60,
+        alarm="The purge of files that were removed longer ago than TombstoneDays was not started.",
     ),
 )

@@ -14,6 +14,7 @@ from botocore.config import Config as ClientConfig
 
 from chalicelib.adapters.dynamodb.accounts import DynamoDBAccounts
 from chalicelib.adapters.dynamodb.rate_buckets import DynamoDBRateBuckets
+from chalicelib.adapters.dynamodb.refusals import translate_refusals
 from chalicelib.adapters.dynamodb.signing_keys import DynamoDBSigningKeys
 from chalicelib.adapters.embedder.client import LambdaEmbedder
 from chalicelib.config import Config, OpenSearchConfig
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from chalicelib.adapters.dynamodb.catalogue import DynamoDBCatalogue
     from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
+    from chalicelib.adapters.dynamodb.embedding_stash import DynamoDBEmbeddingStash
     from chalicelib.adapters.dynamodb.failure_log import DynamoDBFailureLog
     from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
     from chalicelib.adapters.dynamodb.registry import DynamoDBRegistry
@@ -40,8 +42,12 @@ S3_CLIENT = ClientConfig(
     signature_version="s3v4", s3={"addressing_style": "virtual"}, retries={"mode": "standard", "max_attempts": 4}
 )
 STANDARD_CLIENT = ClientConfig(retries={"mode": "standard", "max_attempts": 4})
-# The embedder may take its whole two minutes; a second attempt would only double the load.
-EMBEDDER_CLIENT = ClientConfig(read_timeout=130, retries={"mode": "standard", "max_attempts": 1})
+# The embedder may run for 120 seconds. A caller that may not run as long gives up while there is time to say so, and to
+# release what it has reserved and locked.
+EMBEDDER_SECONDS = 130
+RESERVED_SECONDS = 11
+EMBEDDER_CONNECT_SECONDS = 5
+PATIENCE_SHARE, MAX_PATIENCE_SECONDS = 12, 60.0
 
 
 class AWSAdapters:
@@ -86,7 +92,8 @@ class AWSAdapters:
         )
         client = OpenSearchClient(connection)
         profile = PROFILES[config.profile]
-        indexes = Indexes(client, profile=profile, sizing=Sizing(shards=config.shards, replicas=config.replicas))
+        sizing = Sizing(shards=config.shards, replicas=config.replicas)
+        indexes = Indexes(client, profile=profile, sizing=sizing, has_files=lambda: self.collections.has_files())
         documents = AppendOnlyDocuments(client) if profile.serverless else VersionedDocuments(client, indexes)
         return OpenSearchVectorStore(client, indexes, documents)
 
@@ -133,11 +140,21 @@ class AWSAdapters:
         return DynamoDBFailureLog(self._dynamodb, self.config.tables.syncs)
 
     @cached_property
+    def embedding_stash(self) -> DynamoDBEmbeddingStash:
+        from chalicelib.adapters.dynamodb.embedding_stash import DynamoDBEmbeddingStash
+
+        return DynamoDBEmbeddingStash(self._dynamodb, self.config.tables.syncs)
+
+    @cached_property
     def catalogue(self) -> DynamoDBCatalogue:
         from chalicelib.adapters.dynamodb.catalogue import DynamoDBCatalogue
+        from chalicelib.adapters.dynamodb.pace import WritePace
+        from chalicelib.adapters.dynamodb.retries import Retries
 
         tables = self.config.tables
-        return DynamoDBCatalogue(self._dynamodb, tables.catalogue, tables.collections, tables.accounts)
+        retries = Retries(database_patience(self.config.function_timeout))
+        pace = WritePace(self.config.collection_write_units or None)
+        return DynamoDBCatalogue(self._dynamodb, tables.catalogue, tables.collections, tables.accounts, retries, pace)
 
     @cached_property
     def sources(self) -> S3Sources:
@@ -159,11 +176,13 @@ class AWSAdapters:
 
     @cached_property
     def embedder(self) -> LambdaEmbedder:
-        return LambdaEmbedder(self._client("lambda", config=EMBEDDER_CLIENT), self.config.embedder_function)
+        config = embedder_client(self.config.function_timeout)
+        return LambdaEmbedder(self._client("lambda", config=config), self.config.embedder_function)
 
     @cached_property
     def _dynamodb(self) -> DynamoDBClient:
         client: DynamoDBClient = self._client("dynamodb", config=STANDARD_CLIENT)
+        translate_refusals(client)
         return client
 
     @cached_property
@@ -182,6 +201,28 @@ class AWSAdapters:
         client: S3Client = self._client("s3", config=S3_CLIENT, **options)
         client.meta.events.register_last("before-endpoint-resolution.s3", _address_dotted_bucket)
         return client
+
+
+def embedder_client(function_timeout: int) -> ClientConfig:
+    """The client of the embedder in a function that may run for so many seconds.
+
+    It asks once: a second attempt would only double the load. ``total_max_attempts`` counts the first attempt, and
+    ``max_attempts`` does not: https://botocore.amazonaws.com/v1/documentation/api/latest/reference/config.html
+    """
+    return ClientConfig(
+        connect_timeout=EMBEDDER_CONNECT_SECONDS,
+        read_timeout=max(1, min(EMBEDDER_SECONDS, function_timeout - RESERVED_SECONDS)),
+        retries={"mode": "standard", "total_max_attempts": 1},
+    )
+
+
+def database_patience(function_timeout: int) -> float:
+    """Seconds for which a function repeats refused writes of the catalogue.
+
+    A worker that has waited for the embedder takes what is left of its time, so as not to lose what was embedded.
+    """
+    left = function_timeout - EMBEDDER_SECONDS - RESERVED_SECONDS
+    return min(MAX_PATIENCE_SECONDS, max(left, function_timeout / PATIENCE_SHARE))
 
 
 def _address_dotted_bucket(builtins: dict[str, Any], params: dict[str, Any], **_: object) -> None:

@@ -33,6 +33,15 @@ class EmbeddedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class StashedImage:
+    """An embedding whose record could not be saved, and the key of the thumbnail that its ``collection`` has of it."""
+
+    embedding: ImageEmbedding
+    thumbnail: str
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReadFailure:
     """Why an object could not be read; a transient failure is not the object's fault."""
 

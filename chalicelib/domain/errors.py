@@ -39,6 +39,7 @@ delivers the message again.
 Apart from the tree stand errors that no caller sees by name:
 
 - ``StaleWrite`` (here): another writer changed the record first; the service that wrote reads it again.
+- ``ContinuationLimit`` (here): a worker's message was continued too often; it ends among the dead letters.
 - ``ConfigurationError`` (here): a setting is wrong, so the function does not start and there is no caller.
 - ``CircuitOpen``, ``ServerBusy`` (``adapters.opensearch``): internal; callers get ``StoreUnavailable`` instead.
 - ``RequestRejected``, ``DocumentsRefused`` (``adapters.opensearch``): OpenSearch will never accept the request, so the
@@ -212,6 +213,10 @@ class SourceDenied(SourceUnavailable):
 
 class StaleWrite(Exception):
     """Another writer changed the record since it was read."""
+
+
+class ContinuationLimit(Exception):
+    """A piece of work was handed on so often that it must be running in a circle."""
 
 
 class ConfigurationError(Exception):

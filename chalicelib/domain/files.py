@@ -23,6 +23,9 @@ ARCHIVE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")  # storage classes whose objects m
 MAX_RETRY_WAIT = timedelta(days=6)
 PENDING = "pending"  # counts beside the reasons of failed files; no reason has this name
 UNKNOWN_REASON = "unknown"  # counts failed files without a reason
+# Parts of the list of a day's removals: a partition of an index takes 1,000 write units a second, so one would hold up
+# the writes of a bucket that was emptied.
+REMOVAL_SHARDS = 16
 SEQUENCER_WIDTH = 64  # hexadecimal digits; S3 sends 16 to 18, of varying length
 
 
@@ -265,6 +268,11 @@ def _unindexed(state: FileState, reason: str | None) -> str | None:
 def file_uuid(collection: str, key: str) -> str:
     """The file's id follows from its collection and key, so two workers that create its record use the same one."""
     return str(uuid.uuid5(uuid.UUID(collection), key))
+
+
+def removal_shard(file: str) -> int:
+    """The shard in which a file's removal is listed, by its uuid."""
+    return uuid.UUID(file).int % REMOVAL_SHARDS
 
 
 def first_version(now: datetime) -> int:

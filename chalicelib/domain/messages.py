@@ -6,8 +6,14 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from chalicelib.domain.errors import ContinuationLimit
+
 # Objects a message: one embedder call well inside its time, few enough to share work among workers.
 INDEX_BATCH_SIZE = 16
+# Invocations that may continue one piece of work, each by a message to its own queue: the guard in place of Lambda's,
+# which ends such a chain after about 16 (``feeds_itself`` in infra/workers.py). An invocation lists some 100,000
+# objects or deletes some 50,000 records in its two minutes (tests/stress/continuations): enough for 250 million.
+MAX_CONTINUATIONS = 5_000
 # The attribute of a message that was moved back from the dead-letter queue.
 REDRIVEN_ATTRIBUTE = "similarix-redriven"
 
@@ -25,6 +31,7 @@ class Queue(StrEnum):
     CHANGES = "changes"
     UPLOADS = "uploads"
     DELETIONS = "deletions"
+    PURGES = "purges"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ class IndexBatch:
 
 @dataclass(frozen=True, slots=True)
 class SyncStep:
-    """One step of a sync: continue the key range of this number where it stands."""
+    """One step of a sync: continue the key range of this number where it stands, for the ``continuation``-th time."""
 
     account: str
     collection: str
@@ -97,13 +104,15 @@ class SyncStep:
 class DeletionStep:
     """One step of a collection's deletion; ``last`` is the final one, when no other worker can still be writing.
 
-    ``early`` counts how often the message came before the collection was recorded as deleted.
+    ``early`` counts how often the message came before the collection was recorded as deleted, ``continuation`` how
+    often it was handed on.
     """
 
     account: str
     collection: str
     last: bool = False
     early: int = 0
+    continuation: int = 0
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))
@@ -111,32 +120,56 @@ class DeletionStep:
     @classmethod
     def from_json(cls, text: str) -> "DeletionStep":
         raw = json.loads(text)
-        return cls(raw["account"], raw["collection"], raw["last"], raw["early"])
+        return cls(raw["account"], raw["collection"], raw["last"], raw["early"], raw.get("continuation", 0))
 
 
 @dataclass(frozen=True, slots=True)
 class AccountDeletionStep:
     """One step of an account's deletion.
 
-    ``early`` counts how often the message came before the account was recorded as deleted.
+    ``early`` counts how often the message came before the account was recorded as deleted, ``continuation`` how often
+    it was handed on.
     """
 
     account: str
     early: int = 0
+    continuation: int = 0
 
     def to_json(self) -> str:
-        return json.dumps({"deleted_account": self.account, "early": self.early}, separators=(",", ":"))
+        body = {"deleted_account": self.account, "early": self.early, "continuation": self.continuation}
+        return json.dumps(body, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "AccountDeletionStep":
         raw = json.loads(text)
-        return cls(raw["deleted_account"], raw["early"])
+        return cls(raw["deleted_account"], raw["early"], raw.get("continuation", 0))
 
 
 def deletion_from_json(text: str) -> DeletionStep | AccountDeletionStep:
     """The message of the deletions queue, of a collection or of an account."""
     kind = AccountDeletionStep if "deleted_account" in json.loads(text) else DeletionStep
     return kind.from_json(text)
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeStep:
+    """One step of the purge of a shard of the removals.
+
+    Args:
+        day: of the removals with which to go on, as ``2026-11-26``; None at the beginning.
+        continuation: how often the message was handed on.
+    """
+
+    shard: int
+    day: str | None = None
+    continuation: int = 0
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "PurgeStep":
+        return cls(**json.loads(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +180,20 @@ class ReceivedMessage:
     queue: str
     handle: str
     received: int
+
+
+def next_continuation(continuation: int) -> int:
+    """The number of the invocation that continues this one.
+
+    Raises:
+        ContinuationLimit: there have been as many as any work can need.
+    """
+    if continuation >= MAX_CONTINUATIONS:
+        raise ContinuationLimit(
+            f"It was continued {MAX_CONTINUATIONS:,} times and has not ended. It must be running in a circle: see the "
+            "worker's log."
+        )
+    return continuation + 1
 
 
 def hint_batches(hints: Sequence[ObjectHint]) -> Iterator[tuple[ObjectHint, ...]]:

@@ -6,7 +6,7 @@ When it is done, the stored file takes over the reservation; when it has failed,
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -135,9 +135,20 @@ class UploadRef:
     def area(self) -> ManagedArea:
         return ManagedArea(self.account, self.collection)
 
+
+@dataclass(frozen=True, slots=True)
+class UploadCheck:
+    """The message that has an upload looked at; ``continuation`` counts how often it was sent on."""
+
+    upload: UploadRef
+    continuation: int = 0
+
+    @property
+    def account(self) -> str:
+        return self.upload.account
+
     def to_json(self) -> str:
-        upload = {"account": self.account, "collection": self.collection, "id": self.id}
-        return json.dumps({"upload": upload}, separators=(",", ":"))
+        return json.dumps(asdict(self), separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +192,8 @@ def next_month(moment: datetime) -> datetime:
     return (first + timedelta(days=31)).replace(day=1)
 
 
-def uploads_in_message(text: str) -> Iterator[UploadRef]:
-    """The uploads in a message: a message of ours names one upload, an S3 event names objects that have arrived.
+def checks_in_message(text: str) -> Iterator[UploadCheck]:
+    """The uploads that a message is about: one of ours names an upload, an S3 event names objects that have arrived.
 
     Raises:
         ValueError: the body is neither.
@@ -192,12 +203,12 @@ def uploads_in_message(text: str) -> Iterator[UploadRef]:
     except json.JSONDecodeError as error:
         raise ValueError("the message is not JSON") from error
     if isinstance(body, dict) and "upload" in body:
-        yield UploadRef(**body["upload"])
+        yield UploadCheck(UploadRef(**body["upload"]), body.get("continuation", 0))
         return
     for event in parse_s3_events(text):
         parts = event.hint.key.split("/")
         if len(parts) == 4 and parts[0] == PRESIGNED_STAGING:
-            yield UploadRef(*parts[1:])
+            yield UploadCheck(UploadRef(*parts[1:]))
 
 
 def parse_upload_size(value: object) -> int:

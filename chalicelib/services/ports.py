@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from chalicelib.domain.accounts import Account, AccountItem, Subscription, Token
 from chalicelib.domain.bucket_access import AccessFindings
 from chalicelib.domain.collections import AutoSync, Collection, SyncState, SyncStatus
-from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure
+from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure, StashedImage
 from chalicelib.domain.files import (
     CatalogueEntry,
     FileCounts,
@@ -18,11 +18,18 @@ from chalicelib.domain.files import (
     PendingWrite,
 )
 from chalicelib.domain.links import SigningKeys
-from chalicelib.domain.messages import AccountDeletionStep, DeletionStep, IndexBatch, ReceivedMessage, SyncStep
+from chalicelib.domain.messages import (
+    AccountDeletionStep,
+    DeletionStep,
+    IndexBatch,
+    PurgeStep,
+    ReceivedMessage,
+    SyncStep,
+)
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.rates import RateLimit, Taking
 from chalicelib.domain.syncs import BatchRecord, KeyRange, PendingBatch, Progress, Tally
-from chalicelib.domain.uploads import FileLock, ManagedArea, Upload, UploadForm, UploadRef, Usage
+from chalicelib.domain.uploads import FileLock, ManagedArea, Upload, UploadCheck, UploadForm, UploadRef, Usage
 from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval
 
 
@@ -146,6 +153,8 @@ class Collections(Protocol):
     def of_account(self, account: str) -> list[Collection]: ...
     def on_bucket(self, bucket: str) -> list[Collection]: ...
     def due(self, interval: AutoSync) -> Iterator[Collection]: ...
+    def has_files(self) -> bool:
+        """Whether any collection of any account has indexed files; reads them all if none has."""
 
 
 class Syncs(Protocol):
@@ -251,8 +260,12 @@ class Catalogue(Protocol):
             QuotaExceeded: the plan does not allow what the records add; none is written.
         """
 
-    def removed_on(self, day: date) -> Iterator[FileRecord]:
-        """Return the present records of objects that were found removed on that day; the index may lag behind."""
+    def removed(self, shard: int, first: date, last: date) -> Iterator[FileRecord]:
+        """Return the present records of objects that were found removed on those days, the oldest day first.
+
+        Args:
+            shard: of the removals, as ``files.removal_shard`` has it. The index may lag behind.
+        """
 
     def delete(self, record: FileRecord) -> bool:
         """Delete the record; False if it has been written since it was read."""
@@ -265,6 +278,13 @@ class Catalogue(Protocol):
 
         The usage of the account is apart: ``QuotaLedger.fix_usage``.
         """
+
+
+class EmbeddingStash(Protocol):
+    """Embeddings whose records could not be saved, by ``files.content_key``, for a day."""
+
+    def put(self, images: Mapping[str, StashedImage], now: datetime) -> None: ...
+    def get(self, content_keys: Sequence[str]) -> dict[str, StashedImage]: ...
 
 
 class Embedder(Protocol):
@@ -362,7 +382,8 @@ class Queues(Protocol):
         """Have batches indexed that somebody waits for; they do not wait for those of ``send_batches``."""
 
     def send_deletion(self, step: DeletionStep | AccountDeletionStep, *, delay: int = 0) -> None: ...
-    def send_upload(self, upload: UploadRef, *, delay: int = 0) -> None: ...
+    def send_purge(self, step: PurgeStep, *, delay: int = 0) -> None: ...
+    def send_upload_check(self, check: UploadCheck, *, delay: int = 0) -> None: ...
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         """Redeliver a received message after so many seconds."""
 
@@ -494,6 +515,8 @@ class Adapters(Protocol):
     def queues(self) -> Queues: ...
     @property
     def failure_log(self) -> FailureLog: ...
+    @property
+    def embedding_stash(self) -> EmbeddingStash: ...
     @property
     def embedder(self) -> Embedder: ...
     @property

@@ -23,6 +23,7 @@ from chalicelib.domain.uploads import (
     CompletedUpload,
     NewUpload,
     Upload,
+    UploadCheck,
     UploadForm,
     UploadRef,
     month_of,
@@ -129,7 +130,7 @@ class UploadService:
         self._check_quota(upload, plan)
         # Before the reservation: whenever this process crashes, a worker finds the upload and ends it. No request has
         # to search for uploads that were left pending.
-        self.queues.send_upload(upload.ref, delay=EXPIRY_CHECK_SECONDS)
+        self.queues.send_upload_check(UploadCheck(upload.ref), delay=EXPIRY_CHECK_SECONDS)
         if not self.quota_ledger.reserve(upload, plan):
             self._check_quota(upload, plan)
             raise QuotaExceeded("Other uploads have just used up what the plan allows. Try again in a moment.")

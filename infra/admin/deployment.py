@@ -37,6 +37,7 @@ class Deployment:
         """The application's services with the settings of the API's function and the administrator's credentials."""
         function = self.client("lambda").get_function_configuration(FunctionName=self.outputs["APIHandlerName"])
         environment = function["Environment"]["Variables"] | {"AWS_REGION": self.session.region_name}
+        environment.pop("FUNCTION_TIMEOUT", None)  # of the API's function; administration may wait
         config = Config.read(environment)
         return Services(config, AWSAdapters(config, self.client))
 

@@ -8,8 +8,9 @@ calls has no errors. Each alarm tells its topic also that it is over.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chalicelib.workers import FAILING_DELIVERIES
-from infra.workers import API, MAX_DELIVERIES, Function, Worker
+from chalicelib.domain.messages import Queue
+from chalicelib.workers import CONTINUATION_LIMITS, FAILING_DELIVERIES, PURGE_OVERDUE_DAYS
+from infra.workers import API, MAX_DELIVERIES, WORKERS, Function, Worker
 
 Resource = dict[str, Any]
 Metric = Mapping[str, Any]
@@ -18,6 +19,7 @@ API_LATENCY_MILLISECONDS = 5000
 API_ERROR_PERCENT = 1
 API_ERRORS = 5  # within five minutes; fewer are no alarm, whatever their share
 CONCURRENCY_PERCENT = 80
+OVERDUE_DAYS = 2  # a purge may take more than a day after a bucket was emptied
 METRICS = "Similarix"  # the namespace of our own metrics, see ``chalicelib.workers``
 ACTIONS = [{"Fn::If": ["HasAlarmTopic", {"Ref": "AlarmTopicArn"}, {"Ref": "AlarmTopic"}]}]
 DEFAULTS = {
@@ -123,7 +125,44 @@ def of_queue(row: Worker) -> Resource:
         },
         Threshold=row.backlog_seconds,
     )
-    return dead_letters | failing | age
+    loop = alarm(
+        f"{row.function.name}LoopAlarm",
+        f"Lambda took the {row.queue} worker for an endless loop and dropped its work: see RecursiveLoop and "
+        "`feeds_itself` in infra/workers.py.",
+        # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+        metric("AWS/Lambda", "RecursiveInvocationsDropped", "Sum", {"FunctionName": {"Ref": row.function.name}}),
+    )
+    return dead_letters | failing | age | loop
+
+
+def of_long_work() -> Resource:
+    """Work that was continued too often, and a purge that does not keep up."""
+    rows = {str(row.queue): row for row in WORKERS if row.feeds_itself}
+    continuations = calculated(
+        "ContinuationAlarm",
+        "A worker has ended a piece of work that it had continued too often, as if it ran in a circle. A sync has "
+        "failed, with the reason; anything else is in a dead-letter queue.",
+        f"SUM([{', '.join(f'FILL({queue}, 0)' for queue in rows)}])",
+        {queue: of_worker(CONTINUATION_LIMITS, "Sum", row) for queue, row in rows.items()},
+    )
+    purge = alarm(
+        "PurgeOverdueAlarm",
+        f"Records of files are purged more than {OVERDUE_DAYS} days later than TombstoneDays says, and so are their "
+        "thumbnails: the purge does not keep up, or did not run.",
+        of_worker(PURGE_OVERDUE_DAYS, "Maximum", rows[Queue.PURGES]),
+        Threshold=OVERDUE_DAYS,
+    )
+    return continuations | purge
+
+
+def of_schedules(dead_letters: str) -> Resource:
+    """A schedule that did not run."""
+    return alarm(
+        f"{dead_letters}Alarm",
+        "A schedule did not run, in any of its attempts. Its next run makes up for it; see why in the message and in "
+        "the function's log.",
+        metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", _queue(dead_letters)),
+    )
 
 
 def of_worker(name: str, statistic: str, row: Worker) -> Metric:

@@ -41,8 +41,9 @@ def read_template(folder: Path = FOLDER) -> Template:
             functions.lambda_function(EMBEDDER, permissions[EMBEDDER.name]),
             functions.application_function(API, permissions[API.name], environment),
             *(functions.worker(row, permissions[row.function.name], environment) for row in WORKERS),
+            functions.schedule_dead_letters(),
             *(functions.scheduled(row, permissions[row.name], environment) for row in SCHEDULED),
-            {"Resources": alarms.of_api()},
+            {"Resources": alarms.of_api() | alarms.of_long_work()},
         ]
     )
     everywhere = alarms.names(merged["Resources"])

@@ -6,7 +6,7 @@ from typing import Any
 from chalicelib.config import queue_variable
 from infra.template import alarms
 from infra.template.edits import Template
-from infra.workers import DEAD_LETTER_DAYS, MAX_DELIVERIES, RUNTIME, Function, Worker
+from infra.workers import MAX_DELIVERIES, RETENTION_DAYS, RUNTIME, Function, Worker
 
 Resource = dict[str, Any]
 Statements = Sequence[Mapping[str, Any]]
@@ -17,6 +17,9 @@ LAMBDA_ASSUMES = {
 }
 WRITE_LOG = ["logs:CreateLogStream", "logs:PutLogEvents"]
 RECEIVE = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"]
+SCHEDULE_DEAD_LETTERS = "ScheduleDeadLetters"
+# A schedule that fires again in a quarter of an hour need not be tried for EventBridge's 24 hours.
+SCHEDULE_RETRIES = {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 8}
 # A function handles one event at a time, on a share of a processor that Lambda grants by memory. The numeric libraries
 # would use every processor they see, and many functions on one machine would wait for each other's spinning threads
 # (docs/benchmarks.md). They read these when they are loaded, so they must stand in the environment from the start.
@@ -63,15 +66,31 @@ def application_function(
     template = lambda_function(row, statements)
     properties = template["Resources"][row.name]["Properties"]
     properties["Runtime"] = RUNTIME
-    properties["Environment"]["Variables"] |= environment
+    properties["Environment"]["Variables"] |= {**environment, "FUNCTION_TIMEOUT": str(row.timeout)}
     if events is not None:
         properties["Events"] = {name: {"Properties": settings} for name, settings in events.items()}
     return template
 
 
 def scheduled(row: Function, statements: Statements, environment: Mapping[str, Any]) -> Template:
-    """A function that app.py runs on a schedule."""
-    return application_function(row, statements, environment, {f"{row.name}Event": {"Enabled": True}})
+    """A function that app.py runs on a schedule.
+
+    EventBridge sends what it cannot deliver, and Lambda what fails in each attempt, to the dead letters of schedules.
+    """
+    dead_letters = _arn(SCHEDULE_DEAD_LETTERS)
+    event = {"Enabled": True, "DeadLetterConfig": {"Arn": dead_letters}, "RetryPolicy": SCHEDULE_RETRIES}
+    statement = _allow(["sqs:SendMessage"], SCHEDULE_DEAD_LETTERS)
+    template = application_function(row, [statement, *statements], environment, {f"{row.name}Event": event})
+    template["Resources"][row.name]["Properties"]["EventInvokeConfig"] = {
+        "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": dead_letters}}
+    }
+    return template
+
+
+def schedule_dead_letters() -> Template:
+    """The queue of the schedules' dead letters, and its alarm."""
+    queue = _queue("schedules-dlq")
+    return {"Resources": {SCHEDULE_DEAD_LETTERS: queue, **alarms.of_schedules(SCHEDULE_DEAD_LETTERS)}}
 
 
 def worker(row: Worker, statements: Statements, environment: Mapping[str, Any]) -> Template:
@@ -91,6 +110,11 @@ def worker(row: Worker, statements: Statements, environment: Mapping[str, Any]) 
     template = application_function(
         function, [receive, log_failures, *statements], environment, {f"{function.name}SqsEventSource": source}
     )
+    if row.paces_writes:
+        variables = template["Resources"][function.name]["Properties"]["Environment"]["Variables"]
+        variables["COLLECTION_WRITE_UNITS"] = {"Ref": "CollectionWriteUnits"}
+    if row.feeds_itself:
+        template["Resources"][function.name]["Properties"]["RecursiveLoop"] = "Allow"
     template["Resources"] |= _queues(row) | alarms.of_queue(row)
     template["Outputs"] |= {
         f"{name}Url": {"Value": {"Ref": name}} for name in (row.queue_resource, row.dead_letters_resource)
@@ -107,14 +131,19 @@ def _queues(row: Worker) -> dict[str, Resource]:
     # The names are fixed because app.py names the queues.
     redrive = {"deadLetterTargetArn": _arn(row.dead_letters_resource), "maxReceiveCount": MAX_DELIVERIES}
     queue = _queue(row.queue, VisibilityTimeout=row.visibility_timeout, RedrivePolicy=redrive)
-    dead_letters = _queue(f"{row.queue}-dlq", MessageRetentionPeriod=DEAD_LETTER_DAYS * 24 * 3600)
+    dead_letters = _queue(f"{row.queue}-dlq")
     return {row.queue_resource: queue, row.dead_letters_resource: dead_letters}
 
 
 def _queue(name: str, **properties: Any) -> Resource:
     return {
         "Type": "AWS::SQS::Queue",
-        "Properties": {"QueueName": _in_stack(name), "SqsManagedSseEnabled": True, **properties},
+        "Properties": {
+            "QueueName": _in_stack(name),
+            "MessageRetentionPeriod": RETENTION_DAYS * 24 * 3600,
+            "SqsManagedSseEnabled": True,
+            **properties,
+        },
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -19,12 +19,15 @@ from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite, Unavailable
 from chalicelib.domain.files import (
     OVER_PLAN,
+    REMOVAL_SHARDS,
     CatalogueEntry,
     FileCounts,
+    FileRecord,
     FileState,
     ObjectInfo,
     PendingWrite,
     content_key,
+    removal_shard,
 )
 from chalicelib.domain.plans import PLANS
 from chalicelib.services.ports import Catalogue, Collections, QuotaLedger
@@ -43,6 +46,11 @@ class Stores:
     collections: Collections
     catalogue: Catalogue
     quota_ledger: QuotaLedger
+
+
+def removed_between(catalogue: Catalogue, first: date, last: date) -> list[FileRecord]:
+    """The removed records of all shards."""
+    return [record for shard in range(REMOVAL_SHARDS) for record in catalogue.removed(shard, first, last)]
 
 
 class CatalogueContract:
@@ -352,6 +360,24 @@ class CatalogueContract:
         catalogue.save(changed, removed)
         assert catalogue.find_by_content([content]) == {}
 
+    def test_removed_records_are_found_in_the_shard_of_their_file_and_oldest_day_first(
+        self, catalogue: Catalogue, collection: Collection
+    ):
+        long_ago = NOW - timedelta(days=3650 + int(uuid4().hex[:4], 16))
+        records = [
+            a_record(collection, f"{number}", state=FileState.REMOVED, updated_at=long_ago + timedelta(days=number % 3))
+            for number in range(40)
+        ]
+        for record in records:
+            catalogue.save(record, None)
+        first, last = long_ago.date(), long_ago.date() + timedelta(days=2)
+        by_shard = [list(catalogue.removed(shard, first, last)) for shard in range(REMOVAL_SHARDS)]
+        for shard, found in enumerate(by_shard):
+            assert all(removal_shard(record.uuid) == shard for record in found)
+            assert [r.updated_at for r in found] == sorted(r.updated_at for r in found)
+        assert sorted(r.uuid for found in by_shard for r in found) == sorted(r.uuid for r in records)
+        assert sum(bool(found) for found in by_shard) > 8
+
     def test_removed_records_are_found_by_day_and_deleted_unless_they_were_restored(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
     ):
@@ -359,8 +385,9 @@ class CatalogueContract:
         removed = [a_record(collection, key, state=FileState.REMOVED, updated_at=long_ago) for key in ("a", "b")]
         for record in (*removed, a_record(collection, "c", updated_at=long_ago)):
             catalogue.save(record, None)
-        assert sorted(catalogue.removed_on(long_ago.date()), key=lambda r: r.key) == removed
-        assert list(catalogue.removed_on(long_ago.date() + timedelta(days=1))) == []
+        day, later = long_ago.date(), long_ago.date() + timedelta(days=1)
+        assert sorted(removed_between(catalogue, day, day), key=lambda r: r.key) == removed
+        assert removed_between(catalogue, later, later) == []
         restored = replace(removed[0], state=FileState.INDEXED, version=2)
         catalogue.save(restored, removed[0])
         assert not catalogue.delete(removed[0])
@@ -368,7 +395,7 @@ class CatalogueContract:
         assert catalogue.delete(removed[1])
         assert catalogue.get(collection.uuid, "b") is None
         assert catalogue.get(collection.uuid, "a") == restored
-        assert list(catalogue.removed_on(long_ago.date())) == []
+        assert removed_between(catalogue, day, later) == []
         assert self.statistics(stores, collection) == (2, 2000)
 
 

@@ -73,6 +73,13 @@ class CollectionsContract:
         assert daily.uuid in due
         assert not due & {manual.uuid, weekly.uuid}
 
+    def test_there_are_files_as_soon_as_a_collection_has_one(self, stores: Stores, store: Collections):
+        assert not store.has_files()
+        stores.add(a_collection())
+        assert not store.has_files()
+        stores.add(a_collection(total_files=1))
+        assert store.has_files()
+
 
 class TestFake(CollectionsContract):
     @pytest.fixture

@@ -13,12 +13,13 @@ from chalicelib.domain.messages import (
     DeletionStep,
     IndexBatch,
     ObjectHint,
+    PurgeStep,
     Queue,
     ReceivedMessage,
     SyncStep,
     deletion_from_json,
 )
-from chalicelib.domain.uploads import UploadRef
+from chalicelib.domain.uploads import UploadCheck, UploadRef, checks_in_message
 from chalicelib.services.ports import Queues
 from tests.factories import AWKWARD_KEYS, a_batch, a_collection
 from tests.fakes.queues import FakeQueues
@@ -52,25 +53,28 @@ class QueuesContract:
         )
         with_sync = IndexBatch(collection.account, collection.uuid, hints, step.sync, "sent.000.000000007")
         without = a_batch(collection, "a")
-        deletion = DeletionStep(collection.account, collection.uuid, last=True)
-        upload = UploadRef(collection.account, collection.uuid, str(uuid4()))
+        deletion = DeletionStep(collection.account, collection.uuid, last=True, continuation=9)
+        check = UploadCheck(UploadRef(collection.account, collection.uuid, str(uuid4())), continuation=2)
         subject.queues.send_sync(step)
         subject.queues.send_batches([with_sync, without])
         subject.queues.send_changes([without])
         subject.queues.send_deletion(deletion)
-        subject.queues.send_upload(upload)
+        purge = PurgeStep(7, "2026-11-26", continuation=3)
+        subject.queues.send_purge(purge)
+        subject.queues.send_upload_check(check)
         assert list(map(SyncStep.from_json, subject.sent(Queue.SYNC))) == [step]
         batches = map(IndexBatch.from_json, subject.sent(Queue.INDEX))
         assert sorted(batches, key=lambda batch: len(batch.hints)) == [without, with_sync]
         assert list(map(IndexBatch.from_json, subject.sent(Queue.CHANGES))) == [without]
         assert list(map(DeletionStep.from_json, subject.sent(Queue.DELETIONS))) == [deletion]
-        assert subject.sent(Queue.UPLOADS) == [upload.to_json()]
+        assert list(map(PurgeStep.from_json, subject.sent(Queue.PURGES))) == [purge]
+        assert [list(checks_in_message(body)) for body in subject.sent(Queue.UPLOADS)] == [[check]]
 
     def test_the_deletion_of_an_account_arrives_unchanged_beside_those_of_collections(self, subject: Subject):
         collection = a_collection()
         deletions = (
             DeletionStep(collection.account, collection.uuid),
-            AccountDeletionStep(collection.account, early=2),
+            AccountDeletionStep(collection.account, early=2, continuation=7),
         )
         for deletion in deletions:
             subject.queues.send_deletion(deletion)
@@ -81,15 +85,18 @@ class QueuesContract:
         for collection in collections:
             subject.queues.send_sync(SyncStep(collection.account, collection.uuid, str(uuid4())))
             subject.queues.send_deletion(DeletionStep(collection.account, collection.uuid))
-            subject.queues.send_upload(UploadRef(collection.account, collection.uuid, str(uuid4())), delay=0)
+            upload = UploadRef(collection.account, collection.uuid, str(uuid4()))
+            subject.queues.send_upload_check(UploadCheck(upload), delay=0)
         subject.queues.send_deletion(AccountDeletionStep(collections[0].account))
         batches = [a_batch(collection, "a") for collection in collections]
         subject.queues.send_batches(batches)
         subject.queues.send_changes(batches)
+        subject.queues.send_purge(PurgeStep(7))
         accounts = sorted(collection.account for collection in collections)
         for queue in (Queue.SYNC, Queue.INDEX, Queue.CHANGES, Queue.UPLOADS):
             assert sorted(subject.groups(queue)) == accounts
         assert sorted(subject.groups(Queue.DELETIONS)) == sorted([*accounts, collections[0].account])
+        assert subject.groups(Queue.PURGES) == ["shard-7"], "a purge is of all accounts"
 
     def test_no_batches_send_no_message(self, subject: Subject):
         subject.queues.send_batches([])
@@ -115,7 +122,8 @@ class TestFake(QueuesContract):
                 Queue.INDEX: [batch.to_json() for batch in queues.batches],
                 Queue.CHANGES: [batch.to_json() for batch in queues.changes],
                 Queue.DELETIONS: [step.to_json() for step, _ in queues.deletions],
-                Queue.UPLOADS: [upload.to_json() for upload, _ in queues.uploads],
+                Queue.PURGES: [step.to_json() for step, _ in queues.purges],
+                Queue.UPLOADS: [check.to_json() for check, _ in queues.uploads],
             }[queue]
 
         return Subject(

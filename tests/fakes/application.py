@@ -15,6 +15,7 @@ from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.clock import FakeClock
 from tests.fakes.collections import FakeCollections
 from tests.fakes.embedder import FakeEmbedder
+from tests.fakes.embedding_stash import FakeEmbeddingStash
 from tests.fakes.failure_log import FakeFailureLog
 from tests.fakes.queues import FakeQueues
 from tests.fakes.quota_ledger import FakeQuotaLedger
@@ -51,6 +52,7 @@ class FakeAdapters:
     embedder: Any
     queues: Any
     failure_log: Any
+    embedding_stash: Any
     accounts: Any
     quota_ledger: Any
     rate_buckets: Any
@@ -74,6 +76,7 @@ class FakeAdapters:
             embedder=FakeEmbedder(sources, storage),
             queues=FakeQueues(),
             failure_log=FakeFailureLog(),
+            embedding_stash=FakeEmbeddingStash(),
             accounts=FakeAccounts(Subscription("business")),
             quota_ledger=quota_ledger,
             rate_buckets=FakeRateBuckets(),

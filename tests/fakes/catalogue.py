@@ -16,6 +16,7 @@ from chalicelib.domain.files import (
     ObjectInfo,
     PendingWrite,
     content_key,
+    removal_shard,
 )
 from chalicelib.domain.plans import Plan
 from tests.fakes.collections import FakeCollections
@@ -105,9 +106,10 @@ class FakeCatalogue:
         )
         return True
 
-    def removed_on(self, day: date) -> Iterator[FileRecord]:
-        for record in list(self.records.values()):
-            if record.state is FileState.REMOVED and record.updated_at.date() == day:
+    def removed(self, shard: int, first: date, last: date) -> Iterator[FileRecord]:
+        for record in sorted(self.records.values(), key=lambda record: record.updated_at.date()):
+            is_listed = record.state is FileState.REMOVED and removal_shard(record.uuid) == shard
+            if is_listed and first <= record.updated_at.date() <= last:
                 yield record
 
     def delete(self, record: FileRecord) -> bool:

@@ -30,6 +30,9 @@ class FakeCollections:
     def due(self, interval: AutoSync) -> Iterator[Collection]:
         yield from [c for c in self.stored.values() if c.auto_sync is interval and interval is not AutoSync.MANUAL]
 
+    def has_files(self) -> bool:
+        return any(collection.total_files for collection in self.stored.values())
+
     def count(
         self, account: str, uuid: str, files: int, size: int, unindexed: Mapping[str, int] = NOTHING_UNINDEXED
     ) -> bool:

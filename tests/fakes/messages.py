@@ -48,10 +48,12 @@ class InMemorySQS:
             self.send("changes", batch.to_json())
         for deletion, _ in self._queues.deletions:
             self.send("deletions", deletion.to_json())
-        for upload, _ in self._queues.uploads:
-            self.send("uploads", upload.to_json())
+        for purge, _ in self._queues.purges:
+            self.send("purges", purge.to_json())
+        for check, _ in self._queues.uploads:
+            self.send("uploads", check.to_json())
         sent = self._queues
-        for queue in (sent.steps, sent.batches, sent.changes, sent.deletions, sent.uploads):
+        for queue in (sent.steps, sent.batches, sent.changes, sent.deletions, sent.purges, sent.uploads):
             queue.clear()
 
     def send(self, queue: str, body: str) -> None:

@@ -7,19 +7,21 @@ from chalicelib.domain.messages import (
     AccountDeletionStep,
     DeletionStep,
     IndexBatch,
+    PurgeStep,
     Queue,
     ReceivedMessage,
     SyncStep,
     deletion_from_json,
 )
-from chalicelib.domain.uploads import UploadRef, uploads_in_message
+from chalicelib.domain.uploads import UploadCheck, checks_in_message
 
 MAX_SQS_DELAY_SECONDS = 900
 MAX_SQS_INVISIBLE_SECONDS = 43_200
 
 
 class FakeQueues:
-    """Keeps what was sent: ``steps``, ``deletions`` and ``uploads`` with their delays, ``batches`` and ``changes``.
+    """Keeps what was sent: ``batches`` and ``changes``; ``steps``, ``deletions``, ``purges`` and ``uploads`` with their
+    delays.
 
     ``groups`` are the queues and the groups of all messages that were sent.
     ``delayed`` are the received messages that were delayed, with the seconds. While a test sets ``down``, each send
@@ -32,7 +34,8 @@ class FakeQueues:
         self.changes: list[IndexBatch] = []
         self.groups: list[tuple[Queue, str]] = []
         self.deletions: list[tuple[Any, int]] = []
-        self.uploads: list[tuple[UploadRef, int]] = []
+        self.purges: list[tuple[PurgeStep, int]] = []
+        self.uploads: list[tuple[UploadCheck, int]] = []
         self.delayed: list[tuple[ReceivedMessage, int]] = []
         self.down = False
 
@@ -54,9 +57,13 @@ class FakeQueues:
         self._check_send(Queue.DELETIONS, step.account, delay)
         self.deletions.append((deletion_from_json(step.to_json()), delay))
 
-    def send_upload(self, upload: UploadRef, *, delay: int = 0) -> None:
-        self._check_send(Queue.UPLOADS, upload.account, delay)
-        self.uploads.extend((ref, delay) for ref in uploads_in_message(upload.to_json()))
+    def send_purge(self, step: PurgeStep, *, delay: int = 0) -> None:
+        self._check_send(Queue.PURGES, f"shard-{step.shard}", delay)
+        self.purges.append((PurgeStep.from_json(step.to_json()), delay))
+
+    def send_upload_check(self, check: UploadCheck, *, delay: int = 0) -> None:
+        self._check_send(Queue.UPLOADS, check.account, delay)
+        self.uploads.extend((sent, delay) for sent in checks_in_message(check.to_json()))
 
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         assert 0 <= seconds <= MAX_SQS_INVISIBLE_SECONDS, "SQS hides a message for twelve hours at most"

@@ -119,14 +119,15 @@ MUTANTS = (
     Mutant(
         "a finished key range does not check whether it was the last",
         "chalicelib/services/pipeline/sync_worker.py",
-        "        self._finish_listing(step, seconds_left)\n\n    def chunks",
-        "        if not key_range.finished:\n            self._finish_listing(step, seconds_left)\n\n    def chunks",
+        "        self._finish_listing(step, seconds_left)\n\n    def retry_budget",
+        "        if not key_range.finished:\n"
+        "            self._finish_listing(step, seconds_left)\n\n    def retry_budget",
     ),
     Mutant(
         "the same bytes are embedded again",
         "chalicelib/services/pipeline/embeddings.py",
-        "        records = self.catalogue.find_by_content(list(dict.fromkeys(content_keys))) if content_keys else {}\n",
-        "        records = {}\n",
+        "            for content, record in self.catalogue.find_by_content(content_keys).items()\n",
+        "            for content, record in []\n",
     ),
     Mutant(
         "an object that was overwritten while it was embedded counts as the one that was seen",
@@ -143,8 +144,8 @@ MUTANTS = (
     Mutant(
         "a failed message counts as done",
         "chalicelib/workers.py",
-        "            services.retries.handle_failure(message, error)\n            raise\n",
-        "            services.retries.handle_failure(message, error)\n            return\n",
+        "value=1)\n            raise\n",
+        "value=1)\n            return\n",
     ),
     Mutant(
         "the batches of a running sync are skipped as if it had been cancelled",
@@ -221,7 +222,7 @@ MUTANTS = (
     Mutant(
         "the thumbnail of a reused image is not copied",
         "chalicelib/services/pipeline/embeddings.py",
-        "        if not self.storage.copy_thumbnail(collection, image.thumbnail, record.collection, thumbnail):\n"
+        "        if not self.storage.copy_thumbnail(image.collection, image.thumbnail, record.collection, thumbnail):\n"
         "            return None\n",
         "",
     ),

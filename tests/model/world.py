@@ -19,8 +19,8 @@ from chalicelib.domain.accounts import Account, Subscription
 from chalicelib.domain.collections import Collection, SyncStatus, Trigger
 from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.errors import SimilarixError
-from chalicelib.domain.files import OVER_PLAN, FileRecord, FileState, ObjectInfo, content_key
-from chalicelib.domain.messages import IndexBatch, ObjectHint
+from chalicelib.domain.files import OVER_PLAN, FileRecord, FileState, ObjectInfo, content_key, removal_shard
+from chalicelib.domain.messages import IndexBatch, ObjectHint, PurgeStep
 from chalicelib.domain.vectors import VectorDocument
 from chalicelib.services.pipeline.sync_worker import SYNC_LEASE
 from tests.factories import a_collection
@@ -162,7 +162,9 @@ class World:
         return self._start("upload", lambda: self.services.indexer.apply(batch))
 
     def start_purge(self) -> Worker:
-        return self._start("purge", lambda: self.services.purge.run(lambda: 100))
+        shards = {removal_shard(record.uuid) for record in self.catalogue.records.values()}
+        steps = [PurgeStep(shard) for shard in sorted(shards)]
+        return self._start("purge", lambda: [self.services.purge.run(step, lambda: 100) for step in steps])
 
     def deliver(self, index: int, *, late_after: int = 1_000) -> Worker:
         """Deliver a message to a worker, even if another one has it.

@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.adapters.dynamodb.retries import DATABASE_BUSY, attempts
+from chalicelib.adapters.dynamodb.retries import DATABASE_BUSY, OF_A_REQUEST, Retries
 from chalicelib.domain.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ MAX_KEYS_PER_READ = 100  # of a BatchGetItem
 MAX_DELETIONS_PER_WRITE = 25  # of a BatchWriteItem
 
 
-def read(client: "DynamoDBClient", table: str, keys: Sequence[Any]) -> Iterator[Any]:
+def read(client: "DynamoDBClient", table: str, keys: Sequence[Any], retries: Retries = OF_A_REQUEST) -> Iterator[Any]:
     """Return the items with these keys, in no order, by consistent reads. The keys must be distinct.
 
     Raises:
@@ -25,7 +25,7 @@ def read(client: "DynamoDBClient", table: str, keys: Sequence[Any]) -> Iterator[
     """
     for start in range(0, len(keys), MAX_KEYS_PER_READ):
         request: Any = {table: {"Keys": keys[start : start + MAX_KEYS_PER_READ], "ConsistentRead": True}}
-        for _ in attempts():
+        for _ in retries.attempts():
             response = client.batch_get_item(RequestItems=request)
             yield from response["Responses"].get(table, [])
             request = response.get("UnprocessedKeys")
@@ -35,10 +35,10 @@ def read(client: "DynamoDBClient", table: str, keys: Sequence[Any]) -> Iterator[
             raise Unavailable(DATABASE_BUSY)
 
 
-def delete(client: "DynamoDBClient", table: str, keys: Sequence[Any]) -> None:
+def delete(client: "DynamoDBClient", table: str, keys: Sequence[Any], retries: Retries = OF_A_REQUEST) -> None:
     """Delete the items with these keys, 25 at most; raises Unavailable as ``read`` does."""
     request: Any = {table: [{"DeleteRequest": {"Key": key}} for key in keys]}
-    for _ in attempts():
+    for _ in retries.attempts():
         request = client.batch_write_item(RequestItems=request).get("UnprocessedItems")
         if not request:
             return

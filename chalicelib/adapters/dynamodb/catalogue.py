@@ -2,20 +2,24 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb import batches
 from chalicelib.adapters.dynamodb.collections import count_attribute
 from chalicelib.adapters.dynamodb.items import from_item, to_attribute, to_item
+from chalicelib.adapters.dynamodb.pace import UNPACED, WritePace, transaction_units
 from chalicelib.adapters.dynamodb.records import (
     list_query,
     record_content_key,
     record_from_item,
     record_key,
     record_to_item,
+    removal_keys,
 )
-from chalicelib.adapters.dynamodb.transactions import CONDITION_FAILED, transact
+from chalicelib.adapters.dynamodb.refusals import CONDITION_FAILED
+from chalicelib.adapters.dynamodb.retries import OF_A_REQUEST, Retries
+from chalicelib.adapters.dynamodb.transactions import transact
 from chalicelib.adapters.dynamodb.usage import PLAN_FULL, usage_update
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite
@@ -33,7 +37,22 @@ _STATES = {state.value: state for state in FileState}
 
 
 class DynamoDBCatalogue:
-    def __init__(self, client: "DynamoDBClient", table: str, collections_table: str, accounts_table: str) -> None:
+    """Args:
+    retries: of refused writes; a worker that has embedded pictures waits longer to save them than a request may.
+    pace: of writes to a collection's partition.
+    """
+
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        table: str,
+        collections_table: str,
+        accounts_table: str,
+        retries: Retries = OF_A_REQUEST,
+        pace: WritePace = UNPACED,
+    ) -> None:
+        self._retries = retries
+        self._pace = pace
         self._client = client
         self._table = table
         self._collections = collections_table
@@ -117,8 +136,10 @@ class DynamoDBCatalogue:
             remaining = [write for position, write in enumerate(remaining) if position not in stale] if stale else []
         return stale_keys
 
-    def removed_on(self, day: date) -> Iterator[FileRecord]:
-        return self._by_index("by-removal", "removed_on", day.isoformat())
+    def removed(self, shard: int, first: date, last: date) -> Iterator[FileRecord]:
+        for number in range((last - first).days + 1):
+            for removal_key in removal_keys(shard, first + timedelta(days=number)):
+                yield from self._by_index("by-removal", "removed_on", removal_key)
 
     def delete(self, record: FileRecord) -> bool:
         try:
@@ -144,7 +165,7 @@ class DynamoDBCatalogue:
             Limit=batches.MAX_DELETIONS_PER_WRITE,
         )["Items"]
         if keys:
-            batches.delete(self._client, self._table, keys)
+            batches.delete(self._client, self._table, keys, self._retries)
         return bool(keys)
 
     def fix_statistics(self, collection: Collection, stated: FileCounts, counted: FileCounts) -> bool:
@@ -184,7 +205,8 @@ class DynamoDBCatalogue:
         parts = [*puts, self._statistics_update(record, files, size, unindexed)]
         if plan is not None and (files or size):
             parts.append({"Update": usage_update(self._accounts, record.account, plan, files, size)})
-        failures = transact(self._client, parts)
+        self._pace.wait(record.collection, sum(transaction_units(put["Put"]["Item"]) for put in puts))
+        failures = transact(self._client, parts, self._retries)
         statistics, usage = len(puts), len(puts) + 1  # positions
         if failures.get(statistics) == CONDITION_FAILED:
             raise NotFound("The collection is deleted.")

@@ -40,6 +40,15 @@ class DynamoDBCollections:
     def due(self, interval: AutoSync) -> Iterator[Collection]:
         return self._query("auto_sync_interval", interval.value, IndexName="by-interval")
 
+    def has_files(self) -> bool:
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._table,
+            FilterExpression="total_files > :none AND attribute_not_exists(deleted_at)",
+            ProjectionExpression="total_files",
+            ExpressionAttributeValues=to_item({":none": 0}),
+        )
+        return any(page["Items"] for page in pages)
+
     def _query(self, attribute: str, value: str, **options: Any) -> Iterator[Collection]:
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,

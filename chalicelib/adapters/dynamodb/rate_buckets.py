@@ -7,7 +7,7 @@ conditional update takes a chunk, or two where the bucket is not full, and no ot
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb.items import from_item, to_item
-from chalicelib.adapters.dynamodb.retries import DATABASE_BUSY, attempts
+from chalicelib.adapters.dynamodb.retries import DATABASE_BUSY, OF_A_REQUEST
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.rates import RateLimit, Taking
 
@@ -29,7 +29,7 @@ class DynamoDBRateBuckets:
         of_other = "SET full_at = full_at + :cost, purge_at = :purge_at", "full_at BETWEEN :now AND :newest"
         # The time at which a bucket that has just a chunk will be full.
         newest = now - limit.chunk_at(0)
-        for _ in attempts():
+        for _ in OF_A_REQUEST.attempts():
             taking = self._update(key, *of_full, {":full_at": now + limit.chunk_cost, ":now": now}, now)
             if not taking.taken and now <= taking.full_at <= newest:
                 taking = self._update(

@@ -1,11 +1,11 @@
 """The catalogue's records as DynamoDB items, and the query that lists them."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_attribute, to_item
 from chalicelib.domain.embeddings import ImageEmbedding
-from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, content_key
+from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, content_key, removal_shard
 
 _EMBEDDING_ATTRIBUTES = ("model", "vector", "picture_size", "md5", "width", "height", "format")
 _EMBEDDING_FIELDS = {"picture_size": "size"}  # where the field is named otherwise: the object has a size too
@@ -48,10 +48,24 @@ def record_to_item(record: FileRecord) -> dict[str, Any]:
             "retry_at": record.retry_at,
             "model": record.model,
             "content": record_content_key(record) if embedding else None,
-            "removed_on": record.updated_at.date().isoformat() if record.state is FileState.REMOVED else None,
+            "removed_on": removal_key(record) if record.state is FileState.REMOVED else None,
             **_embedding_values(embedding),
         }
     )
+
+
+def removal_key(record: FileRecord) -> str:
+    """Return the key by which the index of removals lists a removed record: the day and the shard.
+
+    Without the shard, all removals of a day would be in one partition, which takes 1,000 write units a second.
+    """
+    return removal_keys(removal_shard(record.uuid), record.updated_at.date())[0]
+
+
+def removal_keys(shard: int, day: date) -> list[str]:
+    """Return the keys of a shard's removals of a day. Those of earlier versions have the day alone."""
+    keys = [f"{day.isoformat()}#{shard:02}"]
+    return [*keys, day.isoformat()] if shard == 0 else keys
 
 
 def record_content_key(record: FileRecord) -> str:

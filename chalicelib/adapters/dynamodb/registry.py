@@ -22,8 +22,9 @@ from chalicelib.adapters.dynamodb.collections import (
     patterns_to_values,
 )
 from chalicelib.adapters.dynamodb.items import from_item, to_attribute, to_item
-from chalicelib.adapters.dynamodb.retries import attempts
-from chalicelib.adapters.dynamodb.transactions import CONDITION_FAILED, transact
+from chalicelib.adapters.dynamodb.refusals import CONDITION_FAILED
+from chalicelib.adapters.dynamodb.retries import OF_A_REQUEST
+from chalicelib.adapters.dynamodb.transactions import transact
 from chalicelib.adapters.dynamodb.usage import ADD_TOTALS, TOTAL_NAMES, usage_key
 from chalicelib.domain.collections import AutoSync, Collection, CollectionType
 from chalicelib.domain.errors import DuplicateCollection, NotFound, QuotaExceeded, Unavailable
@@ -105,7 +106,7 @@ class DynamoDBRegistry:
         return collection_from_item(response["Attributes"])
 
     def begin_deletion(self, collection: Collection, now: datetime) -> None:
-        for _ in attempts():
+        for _ in OF_A_REQUEST.attempts():
             if not self._set_deleted_at(collection, now):
                 return
             current = self._client.get_item(

@@ -1,8 +1,9 @@
 """Syncs in DynamoDB: lease and figures on the collection's item, key ranges and batches in a table of their own.
 
 That table's items, by ``sync`` and ``item``: ``key_range.NNN``, the progress of a key range; ``sent.NNN.N`` and
-``deferred.NNN.N``, its batches with their content, so that the next worker can send a batch that was stored but not
-sent; and ``splits`` under the collection's uuid.
+``deferred.NNN.N`` under ``SYNC#NNN``, its batches with their content, so that the next worker can send a batch that was
+stored but not sent; and ``splits`` under the collection's uuid. Each key range has its batches in a partition of its
+own, because sixteen workers store more than one partition takes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.adapters.dynamodb import batches
 from chalicelib.adapters.dynamodb.collections import SYNC_COUNTS
 from chalicelib.adapters.dynamodb.items import from_item, to_item
-from chalicelib.adapters.dynamodb.transactions import retry_conflicts, transact
+from chalicelib.adapters.dynamodb.transactions import repeat, transact
 from chalicelib.domain.collections import (
     CANCELLATIONS_PERIOD,
     MAX_CANCELLATIONS,
@@ -24,7 +25,15 @@ from chalicelib.domain.collections import (
 )
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.messages import IndexBatch, SyncStep
-from chalicelib.domain.syncs import SYNC_RECORD_RETENTION, BatchRecord, KeyRange, PendingBatch, Progress, Tally
+from chalicelib.domain.syncs import (
+    REMOVAL_PHASE,
+    SYNC_RECORD_RETENTION,
+    BatchRecord,
+    KeyRange,
+    PendingBatch,
+    Progress,
+    Tally,
+)
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
@@ -142,19 +151,24 @@ class DynamoDBSyncs:
             f"sent.{key_range.number:03}.{number:09}"
             for number in (key_range.sent - key_range.unsent_count, key_range.sent - 1)
         )
-        return list(self._batches(step.sync, first, last))
+        return list(self._batches(_partition(step.sync, key_range.number), first, last))
 
     def deferred_batches(self, step: SyncStep, after: str | None) -> Iterator[IndexBatch]:
-        # With a dot appended, the lowest key above the batch itself.
-        return self._batches(step.sync, f"{after}." if after is not None else "deferred.", "deferred.~")
+        for number in self._numbers(step.sync):
+            # With a dot appended, the lowest key above the batch itself.
+            first = max(f"deferred.{number:03}.", f"{after}." if after is not None else "")
+            last = f"deferred.{number:03}.~"
+            if first <= last:
+                yield from self._batches(_partition(step.sync, number), first, last)
 
     def key_ranges(self, sync: str) -> list[KeyRange]:
         return [_key_range(item) for item in self._items(sync, "key_range.", "key_range.~")]
 
     def batch_records(self, sync: str) -> Iterator[BatchRecord]:
         for kind in ("deferred", "sent"):
-            for item in self._items(sync, f"{kind}.", f"{kind}.~"):
-                yield BatchRecord(IndexBatch.from_json(item["batch"]["S"]), item["done"]["BOOL"])
+            for number in self._numbers(sync):
+                for item in self._items(_partition(sync, number), f"{kind}.", f"{kind}.~"):
+                    yield BatchRecord(IndexBatch.from_json(item["batch"]["S"]), item["done"]["BOOL"])
 
     def renew_lease(self, account: str, collection: str, sync: str, lease: datetime) -> None:
         self._set_lease(account, collection, sync, lease)
@@ -166,7 +180,7 @@ class DynamoDBSyncs:
         assert batch.sync is not None
         batch_update: Any = {
             "TableName": self._syncs,
-            "Key": to_item({"sync": batch.sync, "item": batch.batch_id}),
+            "Key": _batch_key(batch),
             "UpdateExpression": "SET done = :yes",
             "ConditionExpression": "done = :no",
             "ExpressionAttributeValues": to_item({":yes": True, ":no": False}),
@@ -209,23 +223,25 @@ class DynamoDBSyncs:
         )
 
     def delete_page(self, collection: str, sync: str | None) -> bool:
-        deleted = False
-        for partition in (collection, sync):
-            if partition is None:
-                continue
-            keys = self._client.query(
-                TableName=self._syncs,
-                ConsistentRead=True,
-                KeyConditionExpression="#s = :s",
-                ProjectionExpression="#s, #i",
-                ExpressionAttributeNames={"#s": "sync", "#i": "item"},
-                ExpressionAttributeValues=to_item({":s": partition}),
-                Limit=batches.MAX_DELETIONS_PER_WRITE,
-            )["Items"]
-            if keys:
-                batches.delete(self._client, self._syncs, keys)
-                deleted = True
-        return deleted
+        partitions = [_partition(sync, number) for number in self._numbers(sync)] if sync is not None else []
+        # The key ranges after the batches: they say where batches are.
+        partitions += [partition for partition in (sync, collection) if partition is not None]
+        return any(map(self._delete_from, partitions))
+
+    def _delete_from(self, partition: str) -> bool:
+        """Delete a page of a partition; False if nothing was left."""
+        keys = self._client.query(
+            TableName=self._syncs,
+            ConsistentRead=True,
+            KeyConditionExpression="#s = :s",
+            ProjectionExpression="#s, #i",
+            ExpressionAttributeNames={"#s": "sync", "#i": "item"},
+            ExpressionAttributeValues=to_item({":s": partition}),
+            Limit=batches.MAX_DELETIONS_PER_WRITE,
+        )["Items"]
+        if keys:
+            batches.delete(self._client, self._syncs, keys)
+        return bool(keys)
 
     def _cancel(self, account: str, collection: str, change: str, values: dict[str, Any], now: datetime) -> bool:
         """End the sync and count the cancellation, in the present period or as the first of another."""
@@ -284,23 +300,27 @@ class DynamoDBSyncs:
         values = {**values, ":running": SyncStatus.IN_PROGRESS}
         update = self._collection_update(account, collection, change, _RUNNING + and_condition, values)
         try:
-            retry_conflicts(lambda: self._client.update_item(**update))
+            repeat(lambda: self._client.update_item(**update))
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
 
-    def _batches(self, sync: str, first: str, last: str) -> Iterator[IndexBatch]:
-        for item in self._items(sync, first, last):
+    def _numbers(self, sync: str) -> list[int]:
+        """The numbers of the key ranges that may have batches."""
+        return [key_range.number for key_range in self.key_ranges(sync) if key_range.number != REMOVAL_PHASE]
+
+    def _batches(self, partition: str, first: str, last: str) -> Iterator[IndexBatch]:
+        for item in self._items(partition, first, last):
             if not item["done"]["BOOL"]:
                 yield IndexBatch.from_json(item["batch"]["S"])
 
-    def _items(self, sync: str, first: str, last: str) -> Iterator[Any]:
+    def _items(self, partition: str, first: str, last: str) -> Iterator[Any]:
         pages = self._client.get_paginator("query").paginate(
             TableName=self._syncs,
             ConsistentRead=True,
             KeyConditionExpression="#s = :s AND #i BETWEEN :first AND :last",
             ExpressionAttributeNames={"#s": "sync", "#i": "item"},
-            ExpressionAttributeValues=to_item({":s": sync, ":first": first, ":last": last}),
+            ExpressionAttributeValues=to_item({":s": partition, ":first": first, ":last": last}),
         )
         for page in pages:
             yield from page["Items"]
@@ -327,10 +347,19 @@ def _key_range(item: Any) -> KeyRange:
 
 def _batch_item(batch: IndexBatch, lease: datetime) -> dict[str, Any]:
     values = {
-        "sync": batch.sync,
-        "item": batch.batch_id,
         "done": False,
         "batch": batch.to_json(),
         "expires_at": int((lease + SYNC_RECORD_RETENTION).timestamp()),
     }
-    return to_item(values)
+    return _batch_key(batch) | to_item(values)
+
+
+def _batch_key(batch: IndexBatch) -> dict[str, Any]:
+    assert batch.sync is not None and batch.batch_id is not None
+    _, number, _ = batch.batch_id.split(".")
+    return to_item({"sync": _partition(batch.sync, int(number)), "item": batch.batch_id})
+
+
+def _partition(sync: str, number: int) -> str:
+    """The partition of a key range's batches."""
+    return f"{sync}#{number:03}"

@@ -27,6 +27,14 @@ INDEX_PREFIX = "similarix"
 INDEX_CACHE_SECONDS = 10.0
 WRITE_SUFFIX, FILL_SUFFIX = ".write", ".fill"
 INDEX_CHANGE_TIMEOUT_SECONDS = 60.0
+LOST = (
+    "The search index has no vectors, although there are files: it was lost or replaced, or the model is new. No file "
+    "is gone. An administrator must run `infra.admin reindex`."
+)
+
+
+def no_files() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ class Indexes:
     prefix: of every index and alias.
     cache_seconds: for how long a process uses what it has read of the aliases; the same for all processes.
     now: the time in seconds, from which the age of the cache follows.
+    has_files: whether the catalogue has indexed files; a store without an index has then lost it.
     """
 
     def __init__(
@@ -67,7 +76,9 @@ class Indexes:
         cache_seconds: float = INDEX_CACHE_SECONDS,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        has_files: Callable[[], bool] = no_files,
     ) -> None:
+        self._has_files = has_files
         self._client = client
         self._prefix = prefix
         self.profile = profile
@@ -104,8 +115,12 @@ class Indexes:
 
         Raises:
             ValueError: the model's vectors have another dimension.
+            StoreUnavailable: there is no index at all, although there are files.
         """
         indexes = self.of(model) or self.of(model, fresh=True)
+        if not any(index.takes_writes for index in indexes):
+            self._check_loss()
+            indexes = self.of(model)
         if not any(index.takes_writes for index in indexes):
             indexes = [self.create(model, dimension, searched=True)]
         for index in indexes:
@@ -114,6 +129,21 @@ class Indexes:
                     f"A vector of dimension {dimension} meets model {model!r}, whose vectors have {index.dimension}."
                 )
         return [index for index in indexes if index.takes_writes]
+
+    def check_files(self) -> None:
+        """Raises StoreUnavailable if there are files: then a search that finds no index must not find nothing."""
+        if self._has_files():
+            raise StoreUnavailable(LOST)
+
+    def _check_loss(self) -> None:
+        """Raises StoreUnavailable if the indexes were lost.
+
+        A first write would make an index of one picture, which is searched as if it had all.
+        """
+        # The files first: whoever indexed them has made an index before.
+        has_files = self._has_files()
+        if not self.all(fresh=True) and has_files:
+            raise StoreUnavailable(LOST)
 
     def body(self, model: str, dimension: int) -> Json:
         """Returns the body that creates an index of the model."""

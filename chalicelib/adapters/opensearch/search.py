@@ -1,7 +1,7 @@
 """Searching one index of OpenSearch: the right page, however few documents pass the filter or tie at its end."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from chalicelib.adapters.opensearch import queries
@@ -29,9 +29,17 @@ class Searcher:
 
     Args:
         ef_search: candidates on the way through the graph.
+        check_files: raises StoreUnavailable if there are files to be found.
     """
 
-    def __init__(self, client: OpenSearchClient, documents: Documents, ef_search: int = EF_SEARCH) -> None:
+    def __init__(
+        self,
+        client: OpenSearchClient,
+        documents: Documents,
+        ef_search: int = EF_SEARCH,
+        check_files: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._check_files = check_files
         self._client = client
         self._documents = documents
         self._ef_search = ef_search
@@ -40,9 +48,10 @@ class Searcher:
         self._narrow_filters: set[str] = set()
 
     def search(self, target: str, query: VectorQuery, *, exactly: bool = False) -> list[Hit]:
-        """Search an index or alias; one that does not exist has no hits.
+        """Search an index or alias; before there are files, none exists, and there are no hits.
 
         Raises:
+            StoreUnavailable: it does not exist, although there are files.
             ValueError: the query's vector is not of length one, or not of the index's dimension.
         """
         vector = unit_vector(query.vector)
@@ -51,7 +60,8 @@ class Searcher:
         try:
             return self._search(target, query, vector, self._max_candidates if exactly else self._candidates(query))
         except RequestRejected as error:
-            if error.status == 404:  # the model has no documents yet
+            if error.status == 404:
+                self._check_files()
                 return []
             if "dimension" in error.reason:
                 raise ValueError(f"The query's dimension is not the model's: {error.reason}") from error

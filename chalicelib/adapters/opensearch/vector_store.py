@@ -63,7 +63,7 @@ class OpenSearchVectorStore:
         self._client = client
         self.indexes = indexes
         self.documents = documents
-        self._searcher = Searcher(client, documents, ef_search)
+        self._searcher = Searcher(client, documents, ef_search, indexes.check_files)
         self._now = now
 
     def upsert(self, documents: Sequence[VectorDocument]) -> None:

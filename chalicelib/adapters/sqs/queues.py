@@ -1,8 +1,8 @@
 """The queues between the workers, on SQS.
 
-Every message names its account as its group. On a standard queue that makes SQS deliver the messages of other accounts
-first while one account takes more than its share of the workers; the messages of one group are handled at once, in any
-order: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
+Every message names its account as its group, and that of a purge its shard. On a standard queue that makes SQS deliver
+the messages of other accounts first while one account takes more than its share of the workers; the messages of one
+group are handled at once, in any order: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,16 +12,17 @@ from chalicelib.domain.messages import (
     AccountDeletionStep,
     DeletionStep,
     IndexBatch,
+    PurgeStep,
     Queue,
     ReceivedMessage,
     SyncStep,
 )
-from chalicelib.domain.uploads import UploadRef
+from chalicelib.domain.uploads import UploadCheck
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
-Message = SyncStep | IndexBatch | DeletionStep | AccountDeletionStep | UploadRef
+Message = SyncStep | IndexBatch | DeletionStep | AccountDeletionStep | UploadCheck
 
 
 class SQSQueues:
@@ -52,8 +53,12 @@ class SQSQueues:
     def send_deletion(self, step: DeletionStep | AccountDeletionStep, *, delay: int = 0) -> None:
         self._send(Queue.DELETIONS, step, delay)
 
-    def send_upload(self, upload: UploadRef, *, delay: int = 0) -> None:
-        self._send(Queue.UPLOADS, upload, delay)
+    def send_purge(self, step: PurgeStep, *, delay: int = 0) -> None:
+        # It is of all accounts: each shard is a group.
+        self._send_body(Queue.PURGES, step.to_json(), f"shard-{step.shard}", delay)
+
+    def send_upload_check(self, check: UploadCheck, *, delay: int = 0) -> None:
+        self._send(Queue.UPLOADS, check, delay)
 
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         self._client.change_message_visibility(
@@ -61,9 +66,9 @@ class SQSQueues:
         )
 
     def _send(self, queue: Queue, message: Message, delay: int = 0) -> None:
+        self._send_body(queue, message.to_json(), message.account, delay)
+
+    def _send_body(self, queue: Queue, body: str, group: str, delay: int) -> None:
         self._client.send_message(
-            QueueUrl=self._urls[queue],
-            MessageBody=message.to_json(),
-            MessageGroupId=message.account,
-            DelaySeconds=delay,
+            QueueUrl=self._urls[queue], MessageBody=body, MessageGroupId=group, DelaySeconds=delay
         )

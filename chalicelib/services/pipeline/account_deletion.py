@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from chalicelib.domain.errors import Conflict, NotFound, StaleWrite
-from chalicelib.domain.messages import AccountDeletionStep
+from chalicelib.domain.messages import AccountDeletionStep, next_continuation
 from chalicelib.services.pipeline.deletion import EARLY_MESSAGE_DELAY_SECONDS, EARLY_MESSAGE_RETRIES, Deletion
 from chalicelib.services.ports import Accounts, Clock, CollectionRegistry, Collections, Queues
 
+MIN_WAIT_SECONDS = 5  # between two looks whether the collections are gone, however short the grace is
 ACCOUNT_WRITE_ATTEMPTS = 5  # for an account that others change at the same time
 
 
@@ -50,7 +51,11 @@ class AccountDeletion:
         raise Conflict("The account is being changed by another request. Try again in a moment.")
 
     def run(self, step: AccountDeletionStep, seconds_left: Callable[[], float]) -> None:
-        """Remove what can be removed now; a further message follows for what must wait."""
+        """Remove what can be removed now; a further message follows for what must wait.
+
+        Raises:
+            ContinuationLimit: too many have followed.
+        """
         account = self.accounts.account(step.account)
         if account is None:
             return
@@ -63,10 +68,14 @@ class AccountDeletion:
             self.deletion.begin(collection)
         settled = self.now() >= account.deleted_at + timedelta(seconds=self.grace_seconds)
         if not settled or self.registry.has_collections(account.uuid):
-            self.queues.send_deletion(step, delay=self.grace_seconds)
+            self._continue(step, delay=max(MIN_WAIT_SECONDS, self.grace_seconds))
             return
         while self.accounts.delete_page(account.uuid):
             if seconds_left() <= 0:
-                self.queues.send_deletion(step)
+                self._continue(step)
                 return
         self.accounts.end_deletion(account.uuid)
+
+    def _continue(self, step: AccountDeletionStep, *, delay: int = 0) -> None:
+        continued = replace(step, continuation=next_continuation(step.continuation))
+        self.queues.send_deletion(continued, delay=delay)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from chalicelib.domain.collections import Collection, CollectionType
-from chalicelib.domain.messages import DeletionStep
+from chalicelib.domain.messages import DeletionStep, next_continuation
 from chalicelib.domain.uploads import ManagedArea
 from chalicelib.services.ports import (
     Catalogue,
@@ -54,7 +54,11 @@ class Deletion:
         self.registry.begin_deletion(collection, self.now())
 
     def run(self, step: DeletionStep, seconds_left: Callable[[], float]) -> None:
-        """Remove the collection's data; when the worker's time runs out, the message is sent again for the rest."""
+        """Remove the collection's data; when the worker's time runs out, the message is sent again for the rest.
+
+        Raises:
+            ContinuationLimit: it was sent too often.
+        """
         collection = self.registry.deleted(step.account, step.collection)
         if collection is None:
             # Not hidden yet, never to be hidden because the request failed, or removed already.
@@ -65,10 +69,10 @@ class Deletion:
         for remove_page in self._page_removals(collection):
             while remove_page():
                 if seconds_left() <= 0:
-                    self.queues.send_deletion(step)
+                    self.queues.send_deletion(replace(step, continuation=next_continuation(step.continuation)))
                     return
         if not step.last:
-            self.queues.send_deletion(replace(step, last=True), delay=self.grace_seconds)
+            self.queues.send_deletion(replace(step, last=True, continuation=0), delay=self.grace_seconds)
         else:
             self.registry.end_deletion(collection.account, collection.uuid)
 

@@ -10,11 +10,12 @@ from chalicelib.domain.embeddings import (
     EmbeddedImage,
     ImageEmbedding,
     ObjectToEmbed,
+    StashedImage,
 )
-from chalicelib.domain.files import PendingWrite, content_key, md5_matches, new_thumbnail_key
+from chalicelib.domain.files import ObjectInfo, PendingWrite, content_key, md5_matches, new_thumbnail_key
 from chalicelib.domain.index_plan import EmbeddingRequest, EmbeddingResult
 from chalicelib.services.pipeline.embedding_batches import embed_batch
-from chalicelib.services.ports import Catalogue, Embedder, ManagedStorage, Source
+from chalicelib.services.ports import Catalogue, Clock, Embedder, EmbeddingStash, ManagedStorage, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class EmbeddingService:
     catalogue: Catalogue
     storage: ManagedStorage
     embedder: Embedder
+    stash: EmbeddingStash
+    now: Clock
 
     def model_version(self) -> str:
         """The current model version."""
@@ -34,41 +37,43 @@ class EmbeddingService:
         model: str,
         requests: Sequence[EmbeddingRequest],
         *,
-        singly: bool = False,
+        redelivered: bool = False,
     ) -> Iterator[tuple[EmbeddingRequest, EmbeddingResult]]:
         """Each request with its result, in any order. The same bytes are embedded once in an account and model.
 
         Args:
-            singly: ask the embedder for one object at a time, because it may have been ended by one of them.
+            redelivered: a worker may have embedded them before, and may not have been able to save them; or it may have
+                been ended by one of them, so the embedder is asked for one object at a time.
 
         Raises:
             EmbedderUnavailable: the embedder did not answer.
         """
         content_keys = [content_key(collection.account, model, request.s3_object) for request in requests]
-        records = self.catalogue.find_by_content(list(dict.fromkeys(content_keys))) if content_keys else {}
+        known = self._known_images(list(dict.fromkeys(content_keys)), redelivered=redelivered)
         originals: dict[str, EmbeddingRequest] = {}
         copies: list[tuple[EmbeddingRequest, EmbeddingRequest]] = []
         for request, content in zip(requests, content_keys, strict=True):
-            record = records.get(content)
-            if record is not None and record.embedding is not None and record.thumbnail is not None:
-                image = EmbeddedImage(record.embedding, record.thumbnail)
-                if (copy := self._copy(request, image, record.collection)) is not None:
-                    yield request, copy
-                    continue
+            image = known.get(content)
+            if image is not None and (copy := self._copy(request, image)) is not None:
+                yield request, copy
+                continue
             if content in originals:
                 copies.append((request, originals[content]))
             else:
                 originals[content] = request
-        results = dict(self._embed_objects(collection, source, list(originals.values()), singly=singly))
+        results = dict(self._embed_objects(collection, source, list(originals.values()), singly=redelivered))
         left: list[EmbeddingRequest] = []
         for request, original in copies:
             result = results[original]
-            if isinstance(result, EmbeddedImage) and (copy := self._copy(request, result, collection.uuid)) is not None:
+            copy = None
+            if isinstance(result, EmbeddedImage):
+                copy = self._copy(request, StashedImage(result.embedding, result.thumbnail, collection.uuid))
+            if copy is not None:
                 yield request, copy
             else:
                 left.append(request)
         yield from results.items()
-        yield from self._embed_objects(collection, source, left, singly=singly)
+        yield from self._embed_objects(collection, source, left, singly=redelivered)
 
     def delete_unused_thumbnails(self, writes: Sequence[PendingWrite], stale: set[str]) -> None:
         """Delete the thumbnails that records have replaced, and those of records that were refused as stale."""
@@ -79,11 +84,36 @@ class EmbeddingService:
             if unused is not None and record.thumbnail != previous:
                 self.storage.delete_thumbnail(record.collection, unused)
 
-    def _copy(self, request: EmbeddingRequest, image: EmbeddedImage, collection: str) -> EmbeddedImage | None:
-        """The image of another file of that collection, with a copy of its thumbnail; None if there is no thumbnail."""
+    def keep(self, writes: Sequence[PendingWrite]) -> None:
+        """Keep the new embeddings of records that cannot be saved now, for the worker that tries it again."""
+        images: dict[str, StashedImage] = {}
+        for write in writes:
+            record, previous = write.record, write.previous
+            is_new = record.thumbnail is not None and (previous is None or previous.thumbnail != record.thumbnail)
+            if is_new and record.embedding is not None and record.thumbnail is not None:
+                content = content_key(
+                    record.account, record.embedding.model, ObjectInfo(record.key, record.etag, record.size)
+                )
+                images[content] = StashedImage(record.embedding, record.thumbnail, record.collection)
+        self.stash.put(images, self.now())
+
+    def _known_images(self, content_keys: Sequence[str], *, redelivered: bool) -> dict[str, StashedImage]:
+        """Images of the same contents that other files have, or that could not be saved."""
+        if not content_keys:
+            return {}
+        images = {
+            content: StashedImage(record.embedding, record.thumbnail, record.collection)
+            for content, record in self.catalogue.find_by_content(content_keys).items()
+            if record.embedding is not None and record.thumbnail is not None
+        }
+        unknown = [content for content in content_keys if content not in images] if redelivered else []
+        return images | self.stash.get(unknown) if unknown else images
+
+    def _copy(self, request: EmbeddingRequest, image: StashedImage) -> EmbeddedImage | None:
+        """The image of another file, with a copy of its thumbnail; None if there is no thumbnail."""
         record = request.write.record
         thumbnail = new_thumbnail_key(record.uuid)
-        if not self.storage.copy_thumbnail(collection, image.thumbnail, record.collection, thumbnail):
+        if not self.storage.copy_thumbnail(image.collection, image.thumbnail, record.collection, thumbnail):
             return None
         return EmbeddedImage(image.embedding, thumbnail)
 

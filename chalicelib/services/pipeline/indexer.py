@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.domain.collections import Collection, SyncStatus
 from chalicelib.domain.embeddings import EmbeddedImage, ReadFailure
-from chalicelib.domain.errors import Contention, NotFound, QuotaExceeded
+from chalicelib.domain.errors import Contention, NotFound, QuotaExceeded, Unavailable
 from chalicelib.domain.files import PendingWrite
 from chalicelib.domain.index_plan import (
     EmbeddingRequest,
@@ -112,12 +112,16 @@ class Indexer:
         plan = plan_batch(collection, current, records, objects, model, self.now(), embedded)
         allocator = self.quota.allocator(collection)
         plan = replace(plan, writes=tuple(allocator.reserve(plan.writes, model)))
-        plan = self._embed(collection, source, model, plan, allocator, singly=redelivered)
+        plan = self._embed(collection, source, model, plan, allocator, redelivered=redelivered)
         if redelivered:
             plan = plan.with_unchanged_rewritten(self.now())
-        # The store before the catalogue: a crash in between is repaired by the redelivered message.
-        self._projection.project([write.record for write in plan.writes], collection.bucket)
-        stale = self._save(plan.writes, allocator) if plan.writes else set()
+        try:
+            # The store before the catalogue: a crash in between is repaired by the redelivered message.
+            self._projection.project([write.record for write in plan.writes], collection.bucket)
+            stale = self._save(plan.writes, allocator) if plan.writes else set()
+        except Unavailable:
+            self.embeddings.keep(plan.writes)
+            raise
         self.embeddings.delete_unused_thumbnails(plan.writes, stale)
         # Only now that the other objects are saved: the redelivered message has only the failed ones left to do.
         if (error := plan.transient_error()) is not None:
@@ -132,13 +136,13 @@ class Indexer:
         plan: IndexPlan,
         allocator: QuotaAllocator,
         *,
-        singly: bool,
+        redelivered: bool,
     ) -> IndexPlan:
         """Embed the objects that the quota allows; one that is no picture leaves its quota to those that wait."""
         results: list[tuple[EmbeddingRequest, EmbeddingResult]] = []
         allocated, waiting = allocator.allocate(plan.to_embed)
         while allocated:
-            for request, result in self.embeddings.embed(collection, source, model, allocated, singly=singly):
+            for request, result in self.embeddings.embed(collection, source, model, allocated, redelivered=redelivered):
                 results.append((request, result))
                 if isinstance(result, ReadFailure) and not result.transient:
                     allocator.refund(request)

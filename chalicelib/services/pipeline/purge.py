@@ -1,14 +1,27 @@
-"""Deletes removed records and their thumbnails once they have been removed for longer than ``tombstone_days``."""
+"""Deletes removed records and their thumbnails once they have been removed for longer than ``tombstone_days``.
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+A schedule sends a message for each shard of the removals. A worker handles one until its shard has no expired record
+left; when its time runs out, it sends the message on. So a purge keeps up with what is removed, whatever its rate.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from chalicelib.domain.files import FileRecord, FileState
-from chalicelib.services.ports import Catalogue, Clock, ManagedStorage
+from chalicelib.domain.files import REMOVAL_SHARDS, FileState
+from chalicelib.domain.messages import PurgeStep, next_continuation
+from chalicelib.services.ports import Catalogue, Clock, ManagedStorage, Queues
 
-CATCH_UP_DAYS = 90  # earlier days that each run goes through too, for runs that were missed or did not finish
-MAX_RECORDS_PER_RUN = 20_000  # so that a bucket that was emptied does not keep other collections waiting
+# Earlier days that each run goes through too, for days on which no purge ran or one did not finish.
+CATCH_UP_DAYS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeOutcome:
+    """``overdue_days``: by how many days the oldest record that was found should have been purged earlier."""
+
+    purged: int
+    overdue_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,25 +34,36 @@ class Purge:
 
     catalogue: Catalogue
     storage: ManagedStorage
+    queues: Queues
     now: Clock
     tombstone_days: int = 30
 
-    def run(self, seconds_left: Callable[[], float]) -> int:
-        """Purge the oldest records first, as many as the time allows; returns how many."""
-        purged = 0
-        for record in self._expired_records():
-            if purged == MAX_RECORDS_PER_RUN or seconds_left() <= 0:
+    def begin(self) -> None:
+        """Have the expired records of every shard purged."""
+        for shard in range(REMOVAL_SHARDS):
+            self.queues.send_purge(PurgeStep(shard))
+
+    def run(self, step: PurgeStep, seconds_left: Callable[[], float]) -> PurgeOutcome:
+        """Purge a shard's oldest records first; when the worker's time runs out, the message is sent on for the rest.
+
+        Raises:
+            ContinuationLimit: it was sent on too often.
+        """
+        last_day: date = self.now().date() - timedelta(days=self.tombstone_days + 1)
+        first_day = date.fromisoformat(step.day) if step.day else last_day - timedelta(days=CATCH_UP_DAYS)
+        purged = overdue_days = 0
+        for record in self.catalogue.removed(step.shard, first_day, last_day):
+            removal_day = record.updated_at.date()
+            if seconds_left() <= 0:
+                continuation = next_continuation(step.continuation)
+                self.queues.send_purge(replace(step, day=removal_day.isoformat(), continuation=continuation))
                 break
+            if record.state is not FileState.REMOVED or removal_day > last_day:
+                continue
+            overdue_days = max(overdue_days, (last_day - removal_day).days)
             # The record first: if its object returns at this moment, the record is refused and the thumbnail kept.
             if self.catalogue.delete(record):
                 purged += 1
                 if record.thumbnail is not None:
                     self.storage.delete_thumbnail(record.collection, record.thumbnail)
-        return purged
-
-    def _expired_records(self) -> Iterator[FileRecord]:
-        last_day: date = self.now().date() - timedelta(days=self.tombstone_days + 1)
-        for days_before in range(CATCH_UP_DAYS, -1, -1):
-            for record in self.catalogue.removed_on(last_day - timedelta(days=days_before)):
-                if record.state is FileState.REMOVED and record.updated_at.date() <= last_day:
-                    yield record
+        return PurgeOutcome(purged, overdue_days)

@@ -11,9 +11,9 @@ from datetime import timedelta
 from itertools import takewhile
 
 from chalicelib.domain.collections import Collection, SyncStatus, Trigger
-from chalicelib.domain.errors import SourceDenied
+from chalicelib.domain.errors import ContinuationLimit, SourceDenied
 from chalicelib.domain.files import CatalogueEntry, ObjectInfo
-from chalicelib.domain.messages import IndexBatch, ObjectHint, SyncStep, hint_batches
+from chalicelib.domain.messages import IndexBatch, ObjectHint, SyncStep, hint_batches, next_continuation
 from chalicelib.domain.sync_diff import CHUNK_KEYS, ChangeKind, Chunk, Difference, RetryBudget, merge_join
 from chalicelib.domain.syncs import (
     CONFIRMATION_MIN_FILES,
@@ -65,6 +65,7 @@ class SyncWorker:
         Raises:
             Unavailable: the bucket or the embedder did not answer; the message is redelivered.
             StaleWrite: another worker has acquired the key range, or the sync has ended meanwhile.
+            ContinuationLimit: the key range was continued too often; the sync has ended as failed.
         """
         key_range = self.syncs.acquire(step, self.now() + SYNC_LEASE)
         collection = self.collections.get(step.account, step.collection) if key_range else None
@@ -82,7 +83,7 @@ class SyncWorker:
                 self._end(step.account, step.collection, step.sync, SyncStatus.FAILED, error.message)
                 return
             if not finished:
-                self.queues.send_sync(replace(step, continuation=step.continuation + 1))
+                self._continue(step)
                 return
         self._finish_listing(step, seconds_left)
 
@@ -206,10 +207,19 @@ class SyncWorker:
                 self.syncs.save_progress(
                     step, replace(key_range, cursor=batch.batch_id), Progress(), [], self.now() + SYNC_LEASE
                 )
-                self.queues.send_sync(replace(step, continuation=step.continuation + 1))
+                self._continue(step)
                 return
         self.syncs.mark_listed(step)
         self._complete_if_done(step.account, step.collection, step.sync)
+
+    def _continue(self, step: SyncStep) -> None:
+        """Have another invocation go on where the progress was saved."""
+        try:
+            continued = replace(step, continuation=next_continuation(step.continuation))
+        except ContinuationLimit as error:
+            self._end(step.account, step.collection, step.sync, SyncStatus.FAILED, str(error))
+            raise
+        self.queues.send_sync(continued)
 
     def _complete_if_done(self, account: str, uuid: str, sync: str) -> None:
         # Read after the write: of two workers that finish at once, the later one sees both.

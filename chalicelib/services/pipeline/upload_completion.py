@@ -14,8 +14,10 @@ has one end:
   fails.
 - Completed or failed, and still staged: the staged file is deleted, by the next check or by the bucket's lifecycle.
 
-An error leaves the upload pending with its quota reserved, and it is tried again. An upload in one request also fails
-at an error, unless its file is stored.
+An error leaves the upload pending with its quota reserved, and it is tried again: by S3's event, which is delivered
+again after a failure, and by the one message that every upload has from before its reservation until its end. Nothing
+else sends one, so an outage does not multiply them. An upload in one request also fails at an error, unless its file is
+stored.
 """
 
 import time
@@ -43,7 +45,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.files import FileState, file_uuid, new_thumbnail_key
 from chalicelib.domain.image_files import mime_type
-from chalicelib.domain.messages import IndexBatch, ObjectHint
+from chalicelib.domain.messages import IndexBatch, ObjectHint, next_continuation
 from chalicelib.domain.syncs import Tally
 from chalicelib.domain.uploads import (
     ABANDONED,
@@ -55,8 +57,8 @@ from chalicelib.domain.uploads import (
     CompletedUpload,
     FileLock,
     Upload,
+    UploadCheck,
     UploadFailure,
-    UploadRef,
     UploadState,
     staged_key,
 )
@@ -64,9 +66,11 @@ from chalicelib.services.pipeline.embedding_batches import embed_batch
 from chalicelib.services.pipeline.indexer import Indexer
 from chalicelib.services.ports import Catalogue, Clock, Embedder, ManagedStorage, Queues, QuotaLedger
 
-RETRY_DELAY_SECONDS = 60  # until a locked or half-completed upload is tried again
+RETRY_DELAY_SECONDS = 60  # until a locked upload is tried again
 WORKER_LOCK_TIME = timedelta(seconds=200)  # longer than a worker runs
-LOCK_WAIT_SECONDS = 15.0  # that a request waits for a file that is locked
+# That a request waits for a file that is locked; what remains of its 29 seconds is enough for the embedder
+# (``adapters.factory.embedder_client``).
+LOCK_WAIT_SECONDS = 8.0
 LOCK_POLL_SECONDS = 0.2
 
 
@@ -108,12 +112,14 @@ class UploadCompletion:
             self.fail(upload, ABANDONED)  # without a lock: no worker polls it before it expires
         raise Unavailable("A file of that name is being processed. Try again in a moment.")
 
-    def poll(self, ref: UploadRef) -> None:
+    def poll(self, check: UploadCheck) -> None:
         """Complete an upload whose bytes have arrived, fail one that has expired, or check a pending one again later.
 
         Raises:
             Unavailable: something did not respond; nothing is lost, try again.
+            ContinuationLimit: it was checked too often.
         """
+        ref = check.upload
         upload = self.quota_ledger.upload(ref)
         if upload is None or upload.state is not UploadState.PENDING:
             self.storage.delete(ref.area, upload.staged_key if upload else staged_key(PRESIGNED_STAGING, ref))
@@ -122,9 +128,9 @@ class UploadCompletion:
             return
         try:
             if self._complete_unless_locked(upload, polled=True) is None:
-                self.queues.send_upload(ref, delay=RETRY_DELAY_SECONDS)
+                self._check_again(check, RETRY_DELAY_SECONDS)
         except UploadIncomplete:
-            self.queues.send_upload(ref, delay=EXPIRY_CHECK_SECONDS)
+            self._check_again(check, EXPIRY_CHECK_SECONDS)
         except (UnreadablePicture, FileExists, NotFound):
             return  # the upload has failed, and its record has the reason; or its collection is deleted
 
@@ -137,6 +143,11 @@ class UploadCompletion:
             return
         self.storage.delete(upload.area, upload.staged_key)
         self._unlist(replace(upload, reason=failure.reason, detail=failure.detail))
+
+    def _check_again(self, check: UploadCheck, delay: int) -> None:
+        """Send the message of this check again, in its place."""
+        again = replace(check, continuation=next_continuation(check.continuation))
+        self.queues.send_upload_check(again, delay=delay)
 
     def _complete_unless_locked(self, upload: Upload, *, polled: bool) -> CompletedUpload | None:
         """Lock the file and complete the upload; returns None if it must be tried again later."""
@@ -168,12 +179,12 @@ class UploadCompletion:
         """The upload as done; None if the stored file could not be read and was deleted."""
         staged = self._read_staged(upload, lock, polled=polled)
         if isinstance(staged, EmbeddedImage):
-            return self._store(upload, lock, staged, polled=polled)
+            return self._store(upload, lock, staged)
         if staged.failure is None:
             raise staged.error
         stored_by = self.storage.stored_by(upload.area, upload.key)
         if stored_by == upload.id:
-            return self._store(upload, lock, None, polled=polled)
+            return self._store(upload, lock, None)
         if stored_by is None and lock.charged is not None:
             self._delete_stored(upload, lock)  # a worker died after it had deleted the file
             return None
@@ -208,24 +219,19 @@ class UploadCompletion:
         (result,) = embed_batch(self.embedder, [ObjectToEmbed(source_url, thumbnail_url)])
         return result, thumbnail
 
-    def _store(self, upload: Upload, lock: FileLock, image: EmbeddedImage | None, *, polled: bool) -> Upload | None:
+    def _store(self, upload: Upload, lock: FileLock, image: EmbeddedImage | None) -> Upload | None:
         """Store the staged file, if its ``image`` is given, and index the stored one; returns the upload as done.
 
-        None if the stored file cannot be read. It is deleted then.
+        None if the stored file cannot be read. It is deleted then. After an error the file may be stored: its quota
+        stays reserved, and the upload's message tries it again.
         """
-        try:
-            if image is not None:
-                self._copy_staged(upload, image.embedding)
-            if not self._index_stored(upload, image):
-                self._delete_stored(upload, lock)
-                return None
-            content_type = mime_type(self._format(upload, image))
-            self.quota_ledger.complete(upload, lock, content_type, self.now())
-        except Exception:
-            # The file may be stored already: its quota stays reserved, and the upload is tried again.
-            if not polled:  # a message that fails is delivered again
-                self.queues.send_upload(upload.ref, delay=RETRY_DELAY_SECONDS)
-            raise
+        if image is not None:
+            self._copy_staged(upload, image.embedding)
+        if not self._index_stored(upload, image):
+            self._delete_stored(upload, lock)
+            return None
+        content_type = mime_type(self._format(upload, image))
+        self.quota_ledger.complete(upload, lock, content_type, self.now())
         return replace(upload, state=UploadState.DONE, mime_type=content_type)
 
     def _copy_staged(self, upload: Upload, embedding: ImageEmbedding) -> None:

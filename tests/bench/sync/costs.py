@@ -41,7 +41,7 @@ REMAINING_MILLISECONDS = 120_000  # of a worker's time
 COUNT_NAMES = ("s3_list", "s3_head", "s3_get", "s3_put", "s3_delete", "dynamodb_requests", "dynamodb_reads",
                "dynamodb_writes", "sqs_requests", "sqs_messages")  # fmt: skip
 UNITS = ("units", "requests", "messages")
-WORKERS = {Queue.SYNC: (workers.sync, 1), Queue.INDEX: (workers.index, 4)}  # each with its messages a call
+WORKERS = {Queue.SYNC: (workers.sync, 1), Queue.INDEX: (workers.index, 1)}  # each with its messages a call
 
 
 def main() -> None:

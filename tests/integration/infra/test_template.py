@@ -12,7 +12,7 @@ from chalicelib.domain.errors import ConfigurationError, InvalidRequest
 from chalicelib.domain.uploads import INLINE_STAGING, PRESIGNED_STAGING
 from infra.package import ROOT
 from infra.template.edits import ONLY_TLS
-from infra.template.functions import ONE_THREAD
+from infra.template.functions import ONE_THREAD, SCHEDULE_DEAD_LETTERS
 from infra.workers import RUNTIME, SCHEDULED, WORKERS
 from tests.integration.infra.conftest import as_list, of_type, referred, statements
 from tests.unit.test_config import ENVIRONMENT, Recording
@@ -257,7 +257,11 @@ class TestPermissions:
         senders = {}
         for name, policy in of_type(resources, "AWS::SQS::QueuePolicy").items():
             senders[name] = [each for each in policy["PolicyDocument"]["Statement"] if each.get("Effect") != "Deny"]
-        assert {name for name in senders if senders[name]} == {"EventsQueuePolicy", "UploadsQueuePolicy"}
+        # Those of dead letters: test_long_work_template.py.
+        assert {name for name in senders if senders[name] and "DeadLetters" not in name} == {
+            "EventsQueuePolicy",
+            "UploadsQueuePolicy",
+        }
         (uploads,) = senders["UploadsQueuePolicy"]
         from_s3, others, from_eventbridge = senders["EventsQueuePolicy"]
         condition, from_others, none = others["Fn::If"]
@@ -283,7 +287,7 @@ class TestPermissions:
 
 
 class TestQueues:
-    def test_each_queue_has_a_dead_letter_queue_of_its_own_that_keeps_messages_for_14_days(self, resources):
+    def test_each_queue_has_a_dead_letter_queue_of_its_own(self, resources):
         queues = of_type(resources, "AWS::SQS::Queue")
         dead_letters = {
             name: referred(queue["RedrivePolicy"]["deadLetterTargetArn"])
@@ -291,13 +295,12 @@ class TestQueues:
             if "RedrivePolicy" in queue
         }
         assert set(dead_letters) == QUEUES
-        assert set(dead_letters.values()) == set(queues) - QUEUES == DEAD_LETTERS
-        assert all(queues[name]["MessageRetentionPeriod"] == 14 * 24 * 3600 for name in dead_letters.values())
+        assert set(dead_letters.values()) == set(queues) - QUEUES - {SCHEDULE_DEAD_LETTERS} == DEAD_LETTERS
 
     def test_a_queue_refuses_requests_without_tls_by_the_one_policy_that_it_may_have(self, resources):
         policies = of_type(resources, "AWS::SQS::QueuePolicy").values()
         assert sorted(referred(queue) for policy in policies for queue in policy["Queues"]) == sorted(
-            QUEUES | DEAD_LETTERS
+            QUEUES | DEAD_LETTERS | {SCHEDULE_DEAD_LETTERS}
         )
         for policy in policies:
             refusals = [each for each in policy["PolicyDocument"]["Statement"] if each.get("Sid") == ONLY_TLS]

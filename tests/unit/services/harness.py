@@ -35,6 +35,7 @@ HANDLERS = {
     "changes": workers.index,
     "uploads": workers.complete_uploads,
     "deletions": workers.delete,
+    "purges": workers.purge,
 }
 
 

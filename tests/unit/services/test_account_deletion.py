@@ -88,7 +88,7 @@ def test_account_itself_is_kept_until_no_request_or_worker_can_be_running(world:
     world.ports.queues.deletions.clear()
     world.app.account_deletion.run(AccountDeletionStep(account), plenty)
     ((step, delay),) = world.ports.queues.deletions
-    assert (step, delay) == (AccountDeletionStep(account), CONFIG.deletion_grace)
+    assert (step, delay) == (AccountDeletionStep(account, continuation=1), CONFIG.deletion_grace)
     assert account in world.ports.accounts.stored
     world.clock.pass_by(GRACE)
     world.app.account_deletion.run(step, plenty)

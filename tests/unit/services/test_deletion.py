@@ -1,10 +1,12 @@
 """A deleted collection is hidden at once; its data is removed page by page, with a last pass after all workers."""
 
+from dataclasses import replace
+
 import pytest
 
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import NotFound
-from chalicelib.domain.messages import DeletionStep
+from chalicelib.domain.errors import ContinuationLimit, NotFound
+from chalicelib.domain.messages import MAX_CONTINUATIONS, DeletionStep
 from chalicelib.domain.uploads import NewUpload
 from chalicelib.services.pipeline.deletion import EARLY_MESSAGE_DELAY_SECONDS, EARLY_MESSAGE_RETRIES
 from tests.factories import a_record
@@ -33,6 +35,18 @@ def remaining_data(world: Harness, collection: Collection) -> list[object]:
     keys: list[object] = [key for owner, key in world.ports.catalogue.records if owner == collection.uuid]
     thumbnails = [thumbnail for owner, thumbnail in world.ports.storage.thumbnails if owner == collection.uuid]
     return [*keys, *thumbnails, *world.searchable(collection)]
+
+
+def test_a_deletion_that_runs_in_a_circle_ends_with_an_error_and_is_continued_until_then(
+    begun: Harness, step: DeletionStep
+) -> None:
+    begun.app.deletion.run(replace(step, continuation=MAX_CONTINUATIONS - 1), no_time)
+    ((last, _),) = begun.ports.queues.deletions
+    assert last.continuation == MAX_CONTINUATIONS
+    begun.ports.queues.deletions.clear()
+    with pytest.raises(ContinuationLimit):
+        begun.app.deletion.run(last, no_time)
+    assert begun.ports.queues.deletions == []
 
 
 def test_a_collection_is_hidden_when_its_deletion_begins_and_its_bucket_is_left_alone(begun: Harness) -> None:

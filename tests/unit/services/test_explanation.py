@@ -8,7 +8,7 @@ import pytest
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import InvalidRequest, UnreadablePicture
 from chalicelib.domain.files import FileState
-from chalicelib.domain.uploads import NewUpload
+from chalicelib.domain.uploads import NewUpload, UploadCheck
 from chalicelib.services.explanation import Explanation
 from tests.factories import a_record
 from tests.fakes.embedder import UNREADABLE
@@ -327,7 +327,7 @@ def test_upload_that_was_prepared_and_refused_is_explained_with_its_reason(world
     pending = world.app.explanations.explain(managed, "owl.jpg").conclusion
     assert pending == "The file is pending, by an upload or a retry; its bytes have not arrived yet."
     bucket.put(upload.staged_key, UNREADABLE)
-    world.app.upload_completion.poll(upload.ref)
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
     assert world.app.explanations.explain(managed, "owl.jpg").conclusion == (
         "The collection has no file of this name. Its last upload failed (not_an_image: the file is not an image)."
     )

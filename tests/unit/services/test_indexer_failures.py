@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from chalicelib.domain.collections import SyncStatus
-from chalicelib.domain.errors import EmbedderUnavailable, SourceUnavailable, StoreUnavailable
+from chalicelib.domain.errors import EmbedderUnavailable, SourceUnavailable, StoreUnavailable, Unavailable
 from chalicelib.domain.files import FileState
 from chalicelib.domain.syncs import Tally
 from tests.fakes.embedder import UNREADABLE
@@ -127,6 +127,56 @@ class TestOutages:
         outage(world, False)
         assert world.work() == []
         assert (world.state().status, world.state().progress.tally) == (SyncStatus.COMPLETED, Tally(done=1))
+
+    def test_pictures_are_not_embedded_again_after_an_outage_of_the_index(self, world: Harness) -> None:
+        world.put("a.jpg", "b.jpg")
+        world.vectors.down = True
+        world.start()
+        for _ in range(3):
+            (message,) = world.work()
+        world.vectors.down = False
+        assert world.deliver(message)
+        assert world.embedder.embedded == [b"picture of a.jpg", b"picture of b.jpg"]
+        assert world.state().progress.tally == Tally(done=2)
+        for key in ("a.jpg", "b.jpg"):
+            record = world.record(key)
+            assert record is not None and record.thumbnail is not None
+            thumbnail = world.ports.storage.thumbnail(record.collection, record.thumbnail)
+            assert thumbnail == b"thumbnail of picture of " + key.encode()
+
+    def test_pictures_are_not_embedded_again_after_their_records_were_throttled(self, world: Harness) -> None:
+        def throttle() -> None:
+            raise Unavailable("The database is busy.")
+
+        world.put("a.jpg", "b.jpg")
+        world.start()
+        world.interleave("catalogue", "save_all", throttle, times=3)
+        for _ in range(3):
+            (message,) = world.work()
+            assert "Unavailable" in world.reasons()[0]
+        assert world.deliver(message)
+        assert world.embedder.embedded == [b"picture of a.jpg", b"picture of b.jpg"]
+        assert (world.searchable(), world.state().progress.tally) == ({"a.jpg", "b.jpg"}, Tally(done=2))
+
+    def test_a_picture_that_was_overwritten_during_an_outage_is_embedded_as_it_is_now(self, world: Harness) -> None:
+        world.put("a.jpg")
+        world.vectors.down = True
+        world.start()
+        (message,) = world.work()
+        world.put("a.jpg", body=b"another picture")
+        world.vectors.down = False
+        assert world.deliver(message)
+        assert world.embedder.embedded == [b"picture of a.jpg", b"another picture"]
+
+    def test_a_picture_whose_thumbnail_is_gone_is_embedded_again(self, world: Harness) -> None:
+        world.put("a.jpg")
+        world.vectors.down = True
+        world.start()
+        (message,) = world.work()
+        world.ports.storage.thumbnails.clear()
+        world.vectors.down = False
+        assert world.deliver(message)
+        assert world.embedder.embedded == [b"picture of a.jpg"] * 2
 
     def test_a_transient_failure_of_one_object_leaves_the_others_indexed_and_not_embedded_again(
         self, world: Harness

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.collections import SyncStatus
-from chalicelib.domain.messages import SyncStep
+from chalicelib.domain.messages import MAX_CONTINUATIONS, SyncStep
 from chalicelib.domain.syncs import Progress
 from tests.fakes.messages import Context
 from tests.unit.services.harness import Harness
@@ -42,6 +42,22 @@ def test_a_listing_that_breaks_off_removes_nothing_and_is_retried(objects: int) 
     world.bucket.breaks_off = None
     assert world.work() == []
     assert (world.state().status, world.searchable()) == (SyncStatus.COMPLETED, {"b.jpg", "c.jpg", "d.jpg"})
+
+
+def test_a_sync_that_runs_in_a_circle_fails_with_the_reason_and_a_metric(capsys: pytest.CaptureFixture[str]) -> None:
+    world = Harness(chunk_keys=1, min_saved_differences=1)
+    world.put(*MANY)
+    sync = world.start()
+    world.sqs.waiting.clear()
+    step = SyncStep(world.collection.account, world.collection.uuid, sync, continuation=MAX_CONTINUATIONS)
+    world.ports.queues.send_sync(step)
+    world.sqs.collect()
+    (message,) = world.sqs.waiting
+    assert not world.deliver(message, Context(late_after=0))
+    assert world.state().status is SyncStatus.FAILED
+    assert "continued 5,000 times" in str(world.state().reason)
+    assert '"ContinuationLimits":[1.0]' in capsys.readouterr().out
+    assert world.deliver(message), "its redelivery has nothing left to do"
 
 
 def test_a_scan_is_retried_after_an_outage_of_the_embedder(world: Harness) -> None:

@@ -7,6 +7,7 @@ import pytest
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import (
     Contention,
+    ContinuationLimit,
     EmbedderUnavailable,
     FileExists,
     NotFound,
@@ -16,7 +17,8 @@ from chalicelib.domain.errors import (
     UploadIncomplete,
 )
 from chalicelib.domain.files import FileState
-from chalicelib.domain.uploads import EXPIRY_CHECK_SECONDS, UPLOAD_WINDOW, NewUpload, Upload, UploadState
+from chalicelib.domain.messages import MAX_CONTINUATIONS
+from chalicelib.domain.uploads import EXPIRY_CHECK_SECONDS, UPLOAD_WINDOW, NewUpload, Upload, UploadCheck, UploadState
 from chalicelib.services.pipeline.upload_completion import RETRY_DELAY_SECONDS
 from tests.fakes.embedder import UNREADABLE
 from tests.unit.services.harness import Harness
@@ -62,7 +64,7 @@ def objects(world: Harness, managed: Collection) -> dict[str, bytes]:
 def test_the_first_poll_completes_an_upload_and_later_polls_do_nothing(world: Harness, managed: Collection) -> None:
     upload = prepared(world, managed, body=BODY)
     for _ in range(3):
-        world.app.upload_completion.poll(upload.ref)
+        world.app.upload_completion.poll(UploadCheck(upload.ref))
     assert state(world, upload) == (UploadState.DONE, None)
     assert world.embedder.embedded == [BODY]
     assert list(objects(world, managed)) == [f"{managed.prefix}a.jpg"]
@@ -78,7 +80,7 @@ def test_bytes_that_were_swapped_after_they_were_opened_never_reach_the_file(
     with pytest.raises(Contention):
         world.app.uploads.complete(managed, upload.id)
     assert objects(world, managed)[upload.key] == b"the stored picture"
-    world.app.upload_completion.poll(upload.ref)
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
     assert state(world, upload) == (UploadState.FAILED, "not_an_image")
     assert objects(world, managed) == {upload.key: b"the stored picture"}
     assert listed_as(world, managed) is FileState.INDEXED
@@ -89,14 +91,14 @@ def test_bytes_that_are_sent_again_after_the_upload_has_ended_are_dropped(
     world: Harness, managed: Collection, ended: str
 ) -> None:
     upload = prepared(world, managed, body=UNREADABLE if ended == "failed" else BODY)
-    world.app.upload_completion.poll(upload.ref)
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
     if ended == "deleted":
         record = world.record(upload.key, managed)
         assert record is not None
         world.app.files.delete(managed.account, record.uuid)
     before = dict(objects(world, managed))
     world.ports.sources.bucket(managed.bucket).put(upload.staged_key, b"another picture")
-    world.app.upload_completion.poll(upload.ref)
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
     assert objects(world, managed) == before
     assert b"another picture" not in world.embedder.embedded
 
@@ -105,8 +107,8 @@ def test_an_upload_whose_bytes_have_not_arrived_is_checked_again_after_its_expir
     world: Harness, managed: Collection
 ) -> None:
     upload = prepared(world, managed)
-    world.app.upload_completion.poll(upload.ref)
-    assert world.ports.queues.uploads == [(upload.ref, EXPIRY_CHECK_SECONDS)]
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
+    assert world.ports.queues.uploads == [(UploadCheck(upload.ref, continuation=1), EXPIRY_CHECK_SECONDS)]
     assert timedelta(seconds=EXPIRY_CHECK_SECONDS) > UPLOAD_WINDOW
     assert listed_as(world, managed) is FileState.PENDING
 
@@ -115,7 +117,7 @@ def test_an_expired_upload_refunds_its_quota_and_is_not_listed_any_more(world: H
     upload = prepared(world, managed)
     assert files_used(world, managed) == 1
     world.clock.pass_by(UPLOAD_WINDOW + timedelta(seconds=1))
-    world.app.upload_completion.poll(upload.ref)
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
     assert (state(world, upload), files_used(world, managed)) == ((UploadState.FAILED, "expired"), 0)
     assert listed_as(world, managed) is FileState.REMOVED
     with pytest.raises(NotFound):
@@ -128,7 +130,7 @@ def test_an_upload_expires_while_its_file_is_locked_so_no_other_worker_is_storin
     upload, locked = prepared(world, managed), []
     world.interleave("quota_ledger", "refund", lambda: locked.extend(world.ports.quota_ledger.locks))
     world.clock.pass_by(UPLOAD_WINDOW + timedelta(seconds=1))
-    world.app.upload_completion.poll(upload.ref)
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
     assert locked == [(managed.account, managed.uuid, upload.key)]
     assert world.ports.quota_ledger.locks == {}
 
@@ -138,7 +140,7 @@ def test_an_upload_whose_bytes_arrived_in_time_is_completed_however_late_it_is_p
 ) -> None:
     upload = prepared(world, managed, body=BODY)
     world.clock.pass_by(timedelta(hours=5))
-    world.app.upload_completion.poll(upload.ref)
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
     assert state(world, upload) == (UploadState.DONE, None)
 
 
@@ -146,7 +148,7 @@ def test_an_unreadable_file_is_listed_as_failed_with_its_reason_and_refunds_its_
     world: Harness, managed: Collection
 ) -> None:
     upload = prepared(world, managed, body=UNREADABLE)
-    world.app.upload_completion.poll(upload.ref)
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
     assert (state(world, upload), files_used(world, managed)) == ((UploadState.FAILED, "not_an_image"), 0)
     record = world.record(f"{managed.prefix}a.jpg", managed)
     assert record is not None and (record.state, record.reason) == (FileState.FAILED, "not_an_image")
@@ -158,7 +160,7 @@ def test_an_unreadable_file_is_listed_as_failed_with_its_reason_and_refunds_its_
 def test_an_unreadable_replacement_leaves_the_stored_file_as_it_was(world: Harness, managed: Collection) -> None:
     world.app.uploads.upload(world.caller, managed, "a.jpg", BODY, only_new=False)
     upload = prepared(world, managed, body=UNREADABLE)
-    world.app.upload_completion.poll(upload.ref)
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
     assert objects(world, managed) == {f"{managed.prefix}a.jpg": BODY}
     assert (listed_as(world, managed), files_used(world, managed)) == (FileState.INDEXED, 1)
 
@@ -179,8 +181,8 @@ def test_a_locked_file_is_polled_again_in_a_minute_and_makes_a_request_wait(
 ) -> None:
     upload, now = prepared(world, managed, body=BODY), world.clock()
     lock = world.ports.quota_ledger.lock(upload.ref, upload.key, "another", now, now + timedelta(minutes=5))
-    world.app.upload_completion.poll(upload.ref)
-    assert world.ports.queues.uploads == [(upload.ref, RETRY_DELAY_SECONDS)]
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
+    assert world.ports.queues.uploads == [(UploadCheck(upload.ref, continuation=1), RETRY_DELAY_SECONDS)]
     with pytest.raises(Unavailable):
         world.app.uploads.complete(managed, upload.id)
     assert state(world, upload) == (UploadState.PENDING, None)
@@ -195,22 +197,47 @@ def test_an_outage_of_the_embedder_leaves_the_upload_pending_for_the_next_poll(
     upload = prepared(world, managed, body=BODY)
     world.embedder.down, world.embedder.hiccups = not hiccup, {BODY}
     with pytest.raises(EmbedderUnavailable):
-        world.app.upload_completion.poll(upload.ref)
+        world.app.upload_completion.poll(UploadCheck(upload.ref))
     assert (state(world, upload), files_used(world, managed)) == ((UploadState.PENDING, None), 1)
     world.embedder.down = False
     world.embedder.hiccups.clear()
-    world.app.upload_completion.poll(upload.ref)
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
     assert listed_as(world, managed) is FileState.INDEXED
+
+
+def test_a_file_that_stays_locked_is_not_polled_for_ever(world: Harness, managed: Collection) -> None:
+    upload, now = prepared(world, managed, body=BODY), world.clock()
+    world.ports.quota_ledger.lock(upload.ref, upload.key, "another", now, now + timedelta(days=30))
+    world.app.upload_completion.poll(UploadCheck(upload.ref, MAX_CONTINUATIONS - 1))
+    ((last, _),) = world.ports.queues.uploads
+    world.ports.queues.uploads.clear()
+    with pytest.raises(ContinuationLimit):
+        world.app.upload_completion.poll(last)
+    assert world.ports.queues.uploads == []
+
+
+def test_requests_that_fail_while_the_index_is_down_send_no_message_beside_the_uploads_own(
+    world: Harness, managed: Collection
+) -> None:
+    upload = prepared(world, managed, body=BODY)
+    world.vectors.down = True
+    for _ in range(6):
+        with pytest.raises(StoreUnavailable):
+            world.app.uploads.complete(managed, upload.id)
+    assert world.ports.queues.uploads == []
+    world.vectors.down = False
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
+    assert (state(world, upload), files_used(world, managed)) == ((UploadState.DONE, None), 1)
 
 
 def test_a_poll_that_fails_sends_no_further_message(world: Harness, managed: Collection) -> None:
     upload = prepared(world, managed, body=BODY)
     world.vectors.down = True
     with pytest.raises(StoreUnavailable):
-        world.app.upload_completion.poll(upload.ref)
+        world.app.upload_completion.poll(UploadCheck(upload.ref))
     assert world.ports.queues.uploads == [], "this one is delivered again"
     world.vectors.down = False
-    world.app.upload_completion.poll(upload.ref)
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
     assert (state(world, upload), files_used(world, managed)) == ((UploadState.DONE, None), 1)
 
 
@@ -220,10 +247,10 @@ def test_an_upload_whose_file_was_stored_when_its_request_failed_is_completed_by
     world.vectors.down = True
     with pytest.raises(StoreUnavailable):
         world.app.uploads.upload(world.caller, managed, "a.jpg", BODY, only_new=False)
-    _, (ref, delay) = world.ports.queues.uploads
-    assert delay == RETRY_DELAY_SECONDS
+    ((check, delay),) = world.ports.queues.uploads
+    assert delay == EXPIRY_CHECK_SECONDS
     world.vectors.down = False
-    world.app.upload_completion.poll(ref)
+    world.app.upload_completion.poll(check)
     assert (listed_as(world, managed), files_used(world, managed)) == (FileState.INDEXED, 1)
     assert objects(world, managed) == {f"{managed.prefix}a.jpg": BODY}
     assert world.embedder.embedded == [BODY, BODY], "the stored file is read, not the staged one"
@@ -238,10 +265,10 @@ def test_an_upload_in_one_request_fails_at_the_next_poll_if_its_file_was_not_sto
     world.interleave("storage", "copy", fail)
     with pytest.raises(ConnectionError):
         world.app.uploads.upload(world.caller, managed, "a.jpg", BODY, only_new=False)
-    _, (ref, _) = world.ports.queues.uploads
+    ((check, _),) = world.ports.queues.uploads
     assert files_used(world, managed) == 1
-    world.app.upload_completion.poll(ref)
-    upload = world.ports.quota_ledger.upload(ref)
+    world.app.upload_completion.poll(check)
+    upload = world.ports.quota_ledger.upload(check.upload)
     assert (state(world, upload), files_used(world, managed)) == ((UploadState.FAILED, "given_up"), 0)
     assert objects(world, managed) == {}
 
@@ -256,7 +283,7 @@ def test_an_upload_whose_stored_file_may_not_be_read_stays_pending(world: Harnes
     assert state(world, upload) == (UploadState.PENDING, None)
     assert objects(world, managed)[upload.key] == b"another"
     denied.clear()
-    world.app.upload_completion.poll(upload.ref)
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
     assert state(world, upload) == (UploadState.DONE, None)
     assert objects(world, managed) == {upload.key: b"another"}
 
@@ -264,7 +291,7 @@ def test_an_upload_whose_stored_file_may_not_be_read_stays_pending(world: Harnes
 def test_a_poll_of_an_upload_whose_collection_is_deleted_ends(world: Harness, managed: Collection) -> None:
     upload = prepared(world, managed, body=BODY)
     world.app.deletion.begin(managed)
-    world.app.upload_completion.poll(upload.ref)
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
     assert world.ports.queues.uploads == []
 
 
@@ -279,5 +306,5 @@ def test_a_staged_file_that_expires_while_it_is_embedded_has_not_arrived(world: 
 def test_a_message_about_an_unknown_upload_removes_its_staged_file(world: Harness, managed: Collection) -> None:
     upload = prepared(world, managed, body=BODY)
     del world.ports.quota_ledger.uploads[upload.ref]
-    world.app.upload_completion.poll(upload.ref)
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
     assert objects(world, managed) == {}

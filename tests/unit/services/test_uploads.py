@@ -242,8 +242,8 @@ def test_every_upload_has_a_message_before_it_reserves_quota(harness: UploadHarn
     assert harness.quota_ledger.uploads == {}
     harness.queues.down = False
     assert harness.upload("a.jpg", b"picture")
-    ((ref, delay),) = harness.queues.uploads
-    assert (harness.quota_ledger.upload(ref).state, delay) == (UploadState.DONE, EXPIRY_CHECK_SECONDS)
+    ((check, delay),) = harness.queues.uploads
+    assert (harness.quota_ledger.upload(check.upload).state, delay) == (UploadState.DONE, EXPIRY_CHECK_SECONDS)
     harness.deliver()
     assert (harness.stored, harness.queues.uploads) == ({"a.jpg": 7}, [])
 

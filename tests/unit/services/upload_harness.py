@@ -1,5 +1,6 @@
 """The upload services on fakes, faults at any call of a port, and the actions of clients, of S3 and of workers."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -18,6 +19,7 @@ from chalicelib.domain.uploads import (
     PRESIGNED_STAGING,
     NewUpload,
     Upload,
+    UploadCheck,
     UploadRef,
     UploadState,
     Usage,
@@ -159,6 +161,9 @@ class UploadHarness:
         self.events: list[EventMessage] = []
         self.sent: list[Sent] = []
         self.interrupted: list[str] = []
+        # Messages that an upload may have: its own, one for each of S3's events, and one for each worker that was
+        # killed between sending a message on and deleting it.
+        self.most_messages: Counter[UploadRef] = Counter()
         self._routed = FakeQueues()
         self._router = services_on(replace(self.ports, queues=self._routed)).event_router
 
@@ -193,7 +198,8 @@ class UploadHarness:
         if self.clock() > sent.upload.expires_at + SLOW_CLIENT:
             return False
         self.bucket.put(sent.upload.staged_key, sent.body)
-        self.queues.uploads.append((sent.upload.ref, 0))
+        self.queues.uploads.append((UploadCheck(sent.upload.ref), 0))
+        self.most_messages[sent.upload.ref] += 1
         sent.arrived = True
         return True
 
@@ -217,9 +223,9 @@ class UploadHarness:
     def deliver(self, number: int = 0, fault: Fault | None = None) -> None:
         """Deliver a message of the uploads queue; if the worker is killed or fails, the message stays."""
         if self.queues.uploads:
-            ref, delay = self.queues.uploads.pop(number % len(self.queues.uploads))
+            check, delay = self.queues.uploads.pop(number % len(self.queues.uploads))
             self.clock.pass_by(timedelta(seconds=delay))
-            self._poll(ref, fault)
+            self._poll(check, fault)
 
     def handle_event(self, number: int = 0, fault: Fault | None = None, *, again: bool = False) -> None:
         """Deliver one of S3's events to the indexer; if the worker is killed or fails, the message stays."""
@@ -274,9 +280,12 @@ class UploadHarness:
         self._check_limits()
         return succeeded
 
-    def _poll(self, ref: UploadRef, fault: Fault | None = None) -> None:
-        if not self.attempt(lambda: self.completion.poll(ref), fault):
-            self.queues.uploads.append((ref, 0))
+    def _poll(self, check: UploadCheck, fault: Fault | None = None) -> None:
+        sent_before = len(self.queues.uploads)
+        if not self.attempt(lambda: self.completion.poll(check), fault):
+            if len(self.queues.uploads) > sent_before:
+                self.most_messages[check.upload] += 1  # killed after it had sent the message on, before it was deleted
+            self.queues.uploads.append((check, 0))
 
     def _overtake(self) -> None:
         """Bytes arrive and other workers handle each message once, while one worker is between two calls.
@@ -285,10 +294,10 @@ class UploadHarness:
         """
         while self.send(0):
             pass
-        due = [ref for ref, delay in self.queues.uploads if delay == 0]
+        due = [check for check, delay in self.queues.uploads if delay == 0]
         self.queues.uploads[:] = [message for message in self.queues.uploads if message[1] > 0]
-        for ref in due:
-            self._poll(ref)
+        for check in due:
+            self._poll(check)
         for _ in range(len(self.events)):
             self.handle_event()
 
@@ -318,6 +327,8 @@ class UploadHarness:
                 *((uploads, LIMITS["uploads_a_month"]) for uploads in counts.uploads.values()),
             ):
                 assert 0 <= count <= limit, f"{counts} exceeds {LIMITS}"
+        for upload, messages in Counter(check.upload for check, _ in self.queues.uploads).items():
+            assert messages <= 1 + self.most_messages[upload], f"{messages} messages of {upload}"
 
     def check_consistency(self) -> None:
         """Check that the usage, the stored files, the catalogue and the index agree, and nothing is pending."""

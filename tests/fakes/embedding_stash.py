@@ -1,0 +1,19 @@
+"""The stash of embeddings in memory."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from chalicelib.domain.embeddings import StashedImage
+
+
+class FakeEmbeddingStash:
+    """Keeps ``images`` by content key."""
+
+    def __init__(self) -> None:
+        self.images: dict[str, StashedImage] = {}
+
+    def put(self, images: Mapping[str, StashedImage], now: datetime) -> None:
+        self.images |= images
+
+    def get(self, content_keys: Sequence[str]) -> dict[str, StashedImage]:
+        return {content_key: self.images[content_key] for content_key in content_keys if content_key in self.images}
