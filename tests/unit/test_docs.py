@@ -84,6 +84,14 @@ def test_prose_fits_in_100_columns(path: Path):
     assert not long
 
 
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_fences_of_code_stand_alone_and_in_pairs(path: Path):
+    """A tool that wraps paragraphs can join them to the text before them."""
+    fences = [line for line in TEXT[path].splitlines() if "```" in line]
+    assert all(re.fullmatch(r" *```[a-z]*", fence) for fence in fences)
+    assert len(fences) % 2 == 0
+
+
 def test_every_error_code_of_the_api_is_documented():
     documented = set(re.findall(r"`([a-z_]+)`", document("api.md")))
     assert error_codes() <= documented
@@ -184,3 +192,8 @@ def test_every_decision_is_in_the_index():
     for path in (ROOT / "docs" / "decisions").glob("0*.md"):
         title = path.read_text("utf-8").splitlines()[0].partition(". ")[2]
         assert f"[{title}]({path.name})" in index
+
+
+def test_the_decisions_are_in_order():
+    numbers = [int(number) for number in re.findall(r"^\| (\d+) \|", document("decisions/README.md"), re.M)]
+    assert numbers == sorted(set(numbers))

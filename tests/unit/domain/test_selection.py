@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
@@ -45,6 +45,10 @@ def omitted(path: str, size: int = SIZE, *, include: tuple[str, ...] = (), exclu
         ("a?b.jpg", "a\nb.jpg", True),
         ("*.jpg", "owl.jpg\n", False),
         ("\\#recycle/", "#recycle/owl.jpg", True),
+        ("*.jpg", "/owl.jpg", True),
+        ("drafts/", "//drafts/owl.jpg", True),
+        ("/drafts/", "/drafts/owl.jpg", True),
+        ("/drafts/", "./drafts/owl.jpg", False),
     ],
 )
 def test_a_pattern_is_that_of_a_gitignore_file_in_either_case(pattern: str, path: str, matches: bool) -> None:
@@ -64,10 +68,20 @@ def test_what_is_included_can_be_excluded_again() -> None:
     assert Selection((), ("*.png", "raw/")).omission("raw/owl.jpg") == Omission(OmissionReason.EXCLUDED, "raw/")
 
 
+def test_a_folder_named_by_a_dot_is_a_folder() -> None:
+    assert omitted("./a/b", exclude=("b", "!/a/b"))
+    assert not omitted("a/b", exclude=("b", "!/a/b"))
+
+
+@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")  # pathspec does not hide them
 @given(st.lists(PATTERNS, min_size=1, max_size=3), PATHS)
+@example(["[?-.]"], "a")
+@example(["/a"], "./a/b./-/-..")
+@example(["b", "!/a/b"], "./a/b")
+@example(["[[a]"], "a")
 def test_the_patterns_match_what_those_of_pathspec_match(patterns: list[str], path: str) -> None:
     try:
-        expected = GitIgnoreSpec.from_lines(patterns, backend="simple").match_file(path)
+        expected = GitIgnoreSpec.from_lines(patterns, backend="simple").match_file(f"/{path}")
     except (ValueError, re.error):
         return  # no patterns, as ``parse_patterns`` says
     assert omitted(path, exclude=tuple(patterns)) is expected
@@ -119,6 +133,8 @@ def test_the_default_patterns_are_patterns_that_a_caller_may_give() -> None:
         ["/"],
         ["# a comment"],
         ["[z-a].jpg"],
+        ["[?-.]"],
+        ["*.jpg", "a[?-.]b"],
         ["a\nb"],
         ["a\tb"],
         ["a" * (PATTERN_LIMIT + 1)],
