@@ -33,6 +33,7 @@ CREATE_COLLECTION = Operation(
     ),
     body=json_body(ref("NewCollection")),
     status=201,
+    has_location=True,
     result=_ONE_COLLECTION,
     info=obj(
         {
@@ -109,7 +110,8 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         info: dict[str, Any] = {"external_id": collection.external_id} if collection.external_id else {}
         if warnings:
             info["warnings"] = serializers.access_warnings(warnings)
-        return Result({"collection": _serialized(collection, context)}, status=201, info=info)
+        path = f"/api/collections/{collection.uuid}/"
+        return Result({"collection": _serialized(collection, context)}, status=201, info=info, location=path)
 
     @route("POST", "/api/collections/check", scope=Scope.WRITE, operation=CHECK_BUCKET)
     def check_bucket(context: RequestContext) -> Result:

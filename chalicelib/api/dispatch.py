@@ -82,11 +82,15 @@ class RequestContext:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The ``result`` and ``info`` that a view returns in the envelope."""
+    """The ``result`` and ``info`` that a view returns in the envelope.
+
+    ``location`` is the path where what was made, or begun, can be looked at.
+    """
 
     result: Mapping[str, Any]
     status: int = 200
     info: Mapping[str, Any] = field(default_factory=dict)
+    location: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +214,8 @@ class Dispatcher:
             _check_identifiers(path)
             if options.parameters is not None:
                 check_parameters(request, options.parameters)
-            result = view(RequestContext(request, services, path, known.caller))
+            context = RequestContext(request, services, path, known.caller)
+            result = view(context)
         except SimilarixError as error:
             if error.status >= 500:
                 logger.exception("unavailable", request_id=_request_id(request))
@@ -221,7 +226,8 @@ class Dispatcher:
             return error_response(request, unexpected)
         if isinstance(result, Response):
             return result
-        return _envelope(result.status, success=True, info=result.info, result=result.result)
+        headers = {"Location": f"{context.base_url}{result.location}"} if result.location else {}
+        return _envelope(result.status, success=True, info=result.info, result=result.result, headers=headers)
 
 
 def _authenticate(request: Request, services: Services, options: RouteOptions, known: _Known) -> None:

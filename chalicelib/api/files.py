@@ -98,6 +98,7 @@ RETRY_FILE = Operation(
     description="Tries to index a failed file again.",
     parameters=(FILE_PARAMETER,),
     status=202,
+    has_location=True,
     result=MESSAGE,
     errors=(404, 409),
 )
@@ -238,7 +239,8 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     @route("POST", "/api/files/{uuid}/retry", scope=Scope.WRITE, operation=RETRY_FILE)
     def retry_file(context: RequestContext) -> Result:
         record = context.services.files.retry(context.account, context.path["uuid"])
-        return Result({"message": f"File {record.uuid} will be tried again."}, status=202)
+        message = f"File {record.uuid} will be tried again."
+        return Result({"message": message}, status=202, location=f"/api/files/{record.uuid}/")
 
     @route(
         "GET",

@@ -88,6 +88,7 @@ def completed_upload(collection: Collection, upload: "CompletedUpload") -> dict[
         "collection": collection.uuid,
         "file": upload.file_name,
         "mime_type": upload.mime_type,
+        "uuid": upload.uuid,
     }
 
 

@@ -26,6 +26,7 @@ START_SYNC = Operation(
     parameters=(COLLECTION_PARAMETER,),
     body=json_body(ref("SyncOptions"), required=False),
     status=202,
+    has_location=True,
     result=MESSAGE,
     other_results=((200, obj({"preview": ref("Preview")})),),
     errors=(400, 404, 409),
@@ -78,7 +79,8 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
             confirm_removals=options.confirm_removals,
             retry_failed=options.retry_failed,
         )
-        return Result({"message": f"Sync triggered successfully for collection {collection.uuid}."}, status=202)
+        message = f"Sync triggered successfully for collection {collection.uuid}."
+        return Result({"message": message}, status=202, location=f"/api/collections/{collection.uuid}/sync-status/")
 
     @route("DELETE", "/api/collections/{uuid}/sync", scope=Scope.WRITE, operation=CANCEL_SYNC)
     def cancel_sync(context: RequestContext) -> Result:

@@ -10,7 +10,9 @@ from chalicelib.api.requests.bodies import json_object, parse_new_upload
 from chalicelib.api.requests.forms import parse_form
 from chalicelib.api.requests.headers import has_json_body, only_new
 from chalicelib.domain.accounts import Scope
+from chalicelib.domain.collections import Collection
 from chalicelib.domain.rates import Rate
+from chalicelib.domain.uploads import CompletedUpload
 
 _IF_NONE_MATCH: Schema = {
     "name": "If-None-Match",
@@ -32,6 +34,7 @@ UPLOAD_FILE = Operation(
         "content": {**form_content(), "application/json": {"schema": ref("NewUpload")}},
     },
     status=201,
+    has_location=True,
     result={"oneOf": [ref("Uploaded"), ref("PreparedUpload")]},
     errors=(400, 404, 409, 413, 415),
 )
@@ -44,9 +47,15 @@ COMPLETE_UPLOAD = Operation(
     ),
     parameters=(COLLECTION_PARAMETER, path_parameter("id", "The id of the upload", UPLOAD_ID)),
     status=201,
+    has_location=True,
     result=ref("Uploaded"),
     errors=(400, 404, 409),
 )
+
+
+def _completed(collection: Collection, upload: CompletedUpload) -> Result:
+    location = f"/api/files/{upload.uuid}/"
+    return Result(serializers.completed_upload(collection, upload), status=201, location=location)
 
 
 def blueprint(dispatcher: Dispatcher) -> Blueprint:
@@ -63,12 +72,12 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
             return Result(serializers.prepared_upload(prepared), status=201)
         form = parse_form(context.request)
         upload = service.upload(context.caller, collection, form.file_name, form.body, only_new=new_file_only)
-        return Result(serializers.completed_upload(collection, upload), status=201)
+        return _completed(collection, upload)
 
     @route("POST", "/api/collections/{uuid}/upload/{id}/complete", scope=Scope.WRITE, operation=COMPLETE_UPLOAD)
     def complete_upload(context: RequestContext) -> Result:
         collection = context.collection()
         upload = context.services.uploads.complete(collection, context.path["id"])
-        return Result(serializers.completed_upload(collection, upload), status=201)
+        return _completed(collection, upload)
 
     return uploads

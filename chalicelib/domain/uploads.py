@@ -239,5 +239,8 @@ class UploadForm:
 
 @dataclass(frozen=True, slots=True)
 class CompletedUpload:
+    """A stored and indexed file; ``uuid`` is what other requests name it by."""
+
+    uuid: str
     file_name: str
     mime_type: str

@@ -73,6 +73,10 @@ RATE_HEADERS: dict[str, Schema] = {
 }
 COMMON_ERRORS = (403, 405, 429, 500, 503)  # of every operation
 VERSION: Schema = {"type": "string", "const": API_VERSION}
+_LOCATION: Schema = {
+    "description": "Where to look at what was made or begun",
+    "schema": {"type": "string", "format": "uri"},
+}
 _PUNCTUATION = str.maketrans("", "", " {}-_.")
 
 
@@ -99,7 +103,7 @@ def build_document(routes: Sequence[DocumentedRoute]) -> dict[str, Any]:
                 }
             },
             "schemas": {**SCHEMAS, "Refusal": _refusal()},
-            "headers": RATE_HEADERS,
+            "headers": {**RATE_HEADERS, "Location": _LOCATION},
             "responses": {f"Refusal{status}": _refusal_response(status) for status in REFUSALS},
         },
     }
@@ -130,7 +134,9 @@ def _successes(operation: Operation, rate_limited: bool) -> dict[str, Any]:
     results = list(operation.other_results)
     if operation.raw_response is None:
         results.insert(0, (operation.status, operation.result))
-    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in RATE_HEADERS if rate_limited}
+    headers: Schema = {name: {"$ref": f"#/components/headers/{name}"} for name in RATE_HEADERS if rate_limited}
+    if operation.has_location:
+        headers["Location"] = {"$ref": "#/components/headers/Location"}
     successes = {
         str(status): _success(operation, result) | ({"headers": headers} if headers else {})
         for status, result in results

@@ -22,6 +22,7 @@ class Operation(NamedTuple):
         errors: statuses that this operation may return beside those that all may.
         other_results: further statuses of success, each with its ``result``.
         raw_response: the OpenAPI response of an operation that returns no envelope.
+        has_location: whether the success says where to look at what was made or begun.
         trailing_slash: whether the path is written with a slash at its end.
     """
 
@@ -36,6 +37,7 @@ class Operation(NamedTuple):
     errors: tuple[int, ...] = ()
     other_results: tuple[tuple[int, Schema], ...] = ()
     raw_response: Schema | None = None
+    has_location: bool = False
     trailing_slash: bool = True
 
     def query_names(self) -> tuple[str, ...]:

@@ -315,6 +315,7 @@ SCHEMAS: dict[str, Schema] = {
             "collection": identifier("The managed collection", COLLECTION_ID),
             "file": text("Name of the file", "example_image.jpg"),
             "mime_type": text("Media type of its bytes", "image/jpeg"),
+            "uuid": identifier("What other requests name the file by", FILE_ID),
         }
     ),
     "NewUpload": obj(

@@ -8,6 +8,7 @@ from io import BytesIO
 from chalice.app import Request
 from multipart import MultipartError, MultipartParser, MultipartPart, parse_options_header
 
+from chalicelib.api.requests.file_names import file_name
 from chalicelib.api.requests.names import check_name, without_index
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.texts import check_storable, excerpt
@@ -55,20 +56,20 @@ def parse_form(request: Request, known: Names[str] = ()) -> Form:
         ).parts()
     except MultipartError:
         raise InvalidRequest(f"The form could not be read. {_INSTRUCTION}", field="file") from None
-    for part in parts:
+    file_names = [file_name(part) for part in parts]
+    for part, part_file_name in zip(parts, file_names, strict=True):
         name = check_storable(part.name or "", part.name)
-        check_name(without_index(name) if part.filename is None else name, _names(part, known), "field")
-    files = [part for part in parts if part.name == "file"]
+        if part_file_name is None:
+            check_name(without_index(name), ("file", *known), "field")
+        else:
+            check_name(name, ("file",), "field")
+    files = [(part.raw, name) for part, name in zip(parts, file_names, strict=True) if part.name == "file"]
     if len(files) != 1:
         count = "no part" if not files else "more than one part"
         raise InvalidRequest(f"The form has {count} named 'file'. {_INSTRUCTION}", field="file")
     fields = [_text_field(part) for part in parts if part.name != "file"]
-    return Form(files[0].filename, files[0].raw, tuple(fields))
-
-
-def _names(part: MultipartPart, known: Names[str]) -> Names[str]:
-    """The names that a part may have; a part with a file name is a file."""
-    return ("file",) if part.filename is not None else ("file", *known)
+    ((picture, name),) = files
+    return Form(name, picture, tuple(fields))
 
 
 def _text_field(part: MultipartPart) -> tuple[str, str]:

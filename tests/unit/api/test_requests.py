@@ -166,6 +166,31 @@ class TestForm:
         assert refused.value.field in ("colection", "picture")
 
     @pytest.mark.parametrize(
+        ("written", "name"),
+        [
+            ('filename="na\u00efve.jpg"', "na\u00efve.jpg"),
+            ("filename*=utf-8''na%C3%AFve.jpg", "na\u00efve.jpg"),
+            ("filename*=UTF-8'de'na%C3%AFve.jpg", "na\u00efve.jpg"),
+            ("filename*=iso-8859-1''na%EFve.jpg", "na\u00efve.jpg"),
+            ('filename="=?utf-8?B?bmHDr3ZlLmpwZw==?="', "na\u00efve.jpg"),
+            ('filename="=?utf-8?Q?na=C3=AFve.jpg?="', "na\u00efve.jpg"),
+            ("filename=\"=?utf-8?B?8J+YgC5qcGc=?=\"; filename*=utf-8''na%C3%AFve.jpg", "na\u00efve.jpg"),
+            ('filename="what=?.jpg"', "what=?.jpg"),
+            ('filename="=?no-charset?B?bmHDr3ZlLmpwZw==?="', "=?no-charset?B?bmHDr3ZlLmpwZw==?="),
+        ],
+    )
+    def test_a_file_name_is_read_however_clients_write_it(self, written: str, name: str) -> None:
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; {written}\r\n\r\n'
+        body = head.encode() + b"x\r\n" + f"--{BOUNDARY}--\r\n".encode()
+        assert parse_form(sent(body)).file_name == name
+
+    @given(written=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=200))
+    def test_no_way_to_write_a_file_name_fails_on_our_side(self, written: str) -> None:
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename{written}\r\n\r\n'
+        with suppress(SimilarixError):
+            parse_form(sent(head.encode() + b"x\r\n" + f"--{BOUNDARY}--\r\n".encode()))
+
+    @pytest.mark.parametrize(
         "parts",
         [(), (part("file", b"x", "a.jpg"), part("file", b"y", "b.jpg"))],
         ids=["no part", "two files"],
