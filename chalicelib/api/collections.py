@@ -66,12 +66,13 @@ CHANGE_COLLECTION = Operation(
     tag="Collections",
     summary="Change a collection",
     description=(
-        "Changes its name; for a collection on your bucket also the interval, its hour, and the role, whose access is "
-        "checked first."
+        "Changes its name; for a collection on your bucket also the interval, its hour (`null` stands for the usual "
+        "one), the patterns, and the role, whose access is checked first."
     ),
     parameters=(COLLECTION_PARAMETER,),
     body=json_body(ref("CollectionChange")),
     result=_ONE_COLLECTION,
+    info=obj({"warnings": array(ref("AccessWarning"))}, optional=("warnings",)),
     errors=(400, 404),
 )
 DELETE_COLLECTION = Operation(
@@ -127,8 +128,9 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     def change_collection(context: RequestContext) -> Result:
         collection = context.collection()
         change = parse_collection_change(json_object(context.request), collection.type)
-        changed = context.services.collections.change(context.caller, collection, change)
-        return Result({"collection": _serialized(changed, context)})
+        changed, warnings = context.services.collections.change(context.caller, collection, change)
+        info = {"warnings": serializers.access_warnings(warnings)} if warnings else {}
+        return Result({"collection": _serialized(changed, context)}, info=info)
 
     @route("DELETE", "/api/collections/{uuid}", scope=Scope.WRITE, any_plan=True, operation=DELETE_COLLECTION)
     def delete_collection(context: RequestContext) -> Result:

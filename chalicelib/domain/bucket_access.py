@@ -74,10 +74,11 @@ def findings_of_trials(collection: Collection, trials: Mapping[str, ReadTrial]) 
     if denied and not keys[ReadTrial.READABLE]:
         return AccessFindings([_get_denied(collection, denied[0])])
     sentences = {
-        ReadTrial.DENIED: "may not be read. Allow s3:GetObject on them, and kms:Decrypt on their key if they have one",
-        ReadTrial.ARCHIVED: "are in an archive. Each is indexed by the next sync after it has been restored",
-        ReadTrial.CUSTOMER_KEY: "are encrypted with a key that S3 demands with every request (SSE-C), so this service "
-        "can never read them",
+        ReadTrial.DENIED: "cannot be read for lack of permission. Allow s3:GetObject on them, and kms:Decrypt on their "
+        "key if they have one",
+        ReadTrial.ARCHIVED: "cannot be read until restored from an archive. Each is indexed by the next sync after it",
+        ReadTrial.CUSTOMER_KEY: "cannot be read because S3 demands their key with every request (SSE-C), and this "
+        "service never has it",
     }
     warnings = [
         AccessWarning(
@@ -90,7 +91,10 @@ def findings_of_trials(collection: Collection, trials: Mapping[str, ReadTrial]) 
     ]
     if not keys[ReadTrial.READABLE]:
         warnings.append(
-            AccessWarning("reading_untried", "No object could be read, so it is not known yet that one can.")
+            AccessWarning(
+                "reading_untried",
+                "No object could be read, so it is not known whether the role may. Check again once one can be.",
+            )
         )
     return AccessFindings([], warnings)
 

@@ -61,7 +61,7 @@ class SyncState:
 
     Args:
         lease_until: when a running sync counts as dead unless one of its workers renews the lease.
-        started_at: when the message for its first worker was sent.
+        started_at: when its first worker is asked for; in the future for a scheduled sync that waits for its time.
         confirmed: the user has allowed any number of removals.
         retry: failed files are tried again.
         files_before: how many files were indexed when it began.
@@ -102,6 +102,10 @@ class SyncState:
         if self.status is SyncStatus.IN_PROGRESS and (self.lease_until is None or self.lease_until < now):
             return SyncStatus.FAILED
         return self.status
+
+    def waits_at(self, now: datetime) -> bool:
+        """Whether a scheduled sync has not begun to look at the bucket; one by hand takes its place."""
+        return self.status is SyncStatus.IN_PROGRESS and self.started_at is not None and self.started_at > now
 
     def next_start(self, now: datetime) -> datetime | None:
         """When a caller may start a sync again after too many were cancelled; None if they may now."""
@@ -215,7 +219,11 @@ NewCollection = NewS3Collection | NewManagedCollection
 
 @dataclass(frozen=True, slots=True)
 class CollectionChange:
-    """The new values of a collection's settings; None leaves a setting as it is."""
+    """The new values of a collection's settings; None leaves a setting as it is.
+
+    Args:
+        usual_hour: the hour that was chosen for scheduled syncs is given up.
+    """
 
     name: str | None = None
     auto_sync: AutoSync | None = None
@@ -223,6 +231,7 @@ class CollectionChange:
     include: tuple[str, ...] | None = None
     exclude: tuple[str, ...] | None = None
     auto_sync_at: int | None = None
+    usual_hour: bool = False
 
 
 @dataclass(frozen=True, slots=True)

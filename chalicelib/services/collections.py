@@ -39,8 +39,8 @@ _NO_ROLE = AccessProblem(
 )
 
 
-class CreatedCollection(NamedTuple):
-    """A new collection, and what its owner should know of its bucket."""
+class CheckedCollection(NamedTuple):
+    """A collection as it is stored now, and what its owner should know of its bucket if that was checked."""
 
     collection: Collection
     warnings: Sequence[AccessWarning] = ()
@@ -55,7 +55,7 @@ class CollectionService:
     region: str
     now: Clock
 
-    def create(self, caller: Caller, new: NewCollection) -> CreatedCollection:
+    def create(self, caller: Caller, new: NewCollection) -> CheckedCollection:
         """Create a collection; one on a customer's bucket only if the bucket can be read.
 
         Raises:
@@ -78,7 +78,7 @@ class CollectionService:
         else:
             collection, warnings = self._managed(caller.account, new), []
         self.registry.add(collection, caller.plan.collections)
-        return CreatedCollection(collection, warnings)
+        return CheckedCollection(collection, warnings)
 
     def check(self, account: str, source: BucketDescription) -> AccessReport:
         """Check the access to a bucket, before or after its role is created; stores nothing of the bucket."""
@@ -98,7 +98,7 @@ class CollectionService:
             raise NotFound("There is no such collection.")
         return collection
 
-    def change(self, caller: Caller, collection: Collection, change: CollectionChange) -> Collection:
+    def change(self, caller: Caller, collection: Collection, change: CollectionChange) -> CheckedCollection:
         """Change the name, interval, hour, role or patterns; a new role only if it can read the bucket.
 
         The next sync removes what the patterns no longer select, and indexes what they select now.
@@ -107,19 +107,21 @@ class CollectionService:
             SourceUnreadable, PlanForbids: as for a new collection.
         """
         attributes: dict[str, Any] = {}
+        warnings: Sequence[AccessWarning] = ()
         if change.name is not None:
             attributes["name"] = change.name
         if change.auto_sync is not None:
             _check_interval(change.auto_sync, caller.plan)
             attributes["auto_sync_interval"] = change.auto_sync
-        if change.auto_sync_at is not None:
+        if change.auto_sync_at is not None or change.usual_hour:
             attributes["auto_sync_at"] = change.auto_sync_at
         if change.role_arn is not None:
-            self._check_readable(replace(collection, role_arn=change.role_arn))
+            warnings = self._check_readable(replace(collection, role_arn=change.role_arn))
             attributes["role_arn"] = change.role_arn
         patterns = {"include": change.include, "exclude": change.exclude}
         attributes |= {name: value for name, value in patterns.items() if value is not None}
-        return self.registry.change(collection, attributes) if attributes else collection
+        changed = self.registry.change(collection, attributes) if attributes else collection
+        return CheckedCollection(changed, warnings)
 
     def _on_bucket(self, account: str, source: BucketDescription) -> Collection:
         """A collection without a name on the bucket."""

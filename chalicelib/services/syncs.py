@@ -41,6 +41,8 @@ class SyncService:
     ) -> str:
         """Start a sync unless one is running; returns its id.
 
+        One that a caller starts takes the place of a scheduled one that waits for its time.
+
         Args:
             delay: seconds until its first message is delivered, 900 at most.
             scheduled_for: the run of the schedule that it is.
@@ -58,7 +60,7 @@ class SyncService:
             id=sync,
             trigger=trigger,
             lease_until=now + SYNC_LEASE + timedelta(seconds=delay),
-            started_at=now,
+            started_at=now + timedelta(seconds=delay),
             scheduled_for=scheduled_for,
             confirmed=confirm_removals,
             retry=retry_failed,

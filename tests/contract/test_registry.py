@@ -114,6 +114,8 @@ class RegistryContract:
             {"name": "New"},
             {"auto_sync_interval": AutoSync.MANUAL},
             {"auto_sync_interval": AutoSync.WEEKLY},
+            {"auto_sync_at": 5},
+            {"auto_sync_at": None},
             {"auto_sync_at": 0},
         ):
             changed = registry.change(collection, changes)

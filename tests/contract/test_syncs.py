@@ -64,6 +64,7 @@ class SyncsContract:
         splits: tuple[str, ...] = (),
         now: datetime = NOW,
         scheduled_for: datetime | None = None,
+        delay: timedelta = timedelta(),
     ) -> SyncStep | None:
         key_ranges = key_ranges_between(splits)
         state = SyncState(
@@ -71,7 +72,7 @@ class SyncsContract:
             id=str(uuid4()),
             trigger=trigger,
             lease_until=now + (LEASE - NOW),
-            started_at=now,
+            started_at=now + delay,
             scheduled_for=scheduled_for,
             retry=True,
             open_key_ranges=len(key_ranges) - 1,
@@ -158,6 +159,19 @@ class SyncsContract:
             assert self.begin(syncs, collection, trigger=auto, scheduled_for=late) is None
         end(self.begun(syncs, collection, trigger=auto, scheduled_for=run + timedelta(days=1)))
         assert self.state(stores, collection).scheduled_for == run + timedelta(days=1)
+
+    def test_a_sync_by_hand_takes_the_place_of_a_scheduled_one_until_its_time_has_come(
+        self, stores: Stores, syncs: Syncs, collection: Collection
+    ):
+        delay = timedelta(minutes=10)
+        run, auto = NOW + delay, Trigger.AUTO
+        waiting = self.begun(syncs, collection, trigger=auto, scheduled_for=run, delay=delay)
+        assert self.begin(syncs, collection, trigger=auto, scheduled_for=run + timedelta(days=1)) is None
+        assert self.begin(syncs, collection, now=run) is None
+        by_hand = self.begun(syncs, collection, now=run - timedelta(seconds=1))
+        state = self.state(stores, collection)
+        assert (state.id, state.scheduled_for, syncs.acquire(waiting, LEASE)) == (by_hand.sync, run, None)
+        assert self.begin(syncs, collection, now=run - timedelta(seconds=1)) is None
 
     def test_a_renewed_lease_expires_later(self, syncs: Syncs, collection: Collection):
         step = self.begun(syncs, collection)

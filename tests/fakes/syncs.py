@@ -26,7 +26,10 @@ class FakeSyncs:
 
     def begin(self, collection: Collection, sync: SyncState, key_ranges: Sequence[KeyRange], now: datetime) -> bool:
         stored = self._collections.get(collection.account, collection.uuid)
-        if stored is None or stored.sync.status_at(now) is SyncStatus.IN_PROGRESS:
+        if stored is None:
+            return False
+        waits = sync.trigger is Trigger.MANUAL and stored.sync.waits_at(now)
+        if stored.sync.status_at(now) is SyncStatus.IN_PROGRESS and not waits:
             return False
         latest = stored.sync.scheduled_for
         if sync.scheduled_for is not None and latest is not None and latest >= sync.scheduled_for:

@@ -69,7 +69,10 @@ class DynamoDBSyncs:
             "sync_outstanding": 0,
             **{f"sync_{name}": 0 for name in SYNC_COUNTS},
         }
-        condition = "attribute_exists(#u) AND (sync_status <> :sync_status OR sync_lease_until < :now)"
+        ended = "sync_status <> :sync_status OR sync_lease_until < :now"
+        if sync.trigger is Trigger.MANUAL:
+            ended += " OR sync_started_at > :now"  # a scheduled one waits for its time
+        condition = f"attribute_exists(#u) AND ({ended})"
         limits: dict[str, Any] = {}
         if sync.scheduled_for is not None:
             values["sync_scheduled_for"] = sync.scheduled_for

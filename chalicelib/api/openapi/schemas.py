@@ -248,7 +248,7 @@ SCHEMAS: dict[str, Schema] = {
             "progress": obj(
                 {
                     **dict.fromkeys(("listed", "to_do", "done", "failed", "skipped", "removed"), _COUNT),
-                    "started_at": nullable(timestamp("When it started.")),
+                    "started_at": nullable(timestamp("When it started, or is to start")),
                     "estimated_end": nullable(timestamp("When it may end.")),
                     "reason": nullable(text("Why it failed, or waits for confirmation")),
                     "ignored": integer("Objects that the collection does not select", 2),

@@ -118,6 +118,7 @@ def parse_collection_change(body: Body, collection_type: CollectionType) -> Coll
         name=parse_name(body["name"]) if "name" in body else None,
         auto_sync=parse_auto_sync(body["auto_sync_interval"]) if "auto_sync_interval" in body else None,
         auto_sync_at=parse_auto_sync_at(body.get("auto_sync_at")),
+        usual_hour="auto_sync_at" in body and body["auto_sync_at"] is None,
         role_arn=parse_role(body["role_arn"]) if "role_arn" in body else None,
         include=_parse_include(body) if "include" in body else None,
         exclude=_parse_exclude(body) if "exclude" in body else None,

@@ -325,6 +325,12 @@ class TestCollectionChange:
         assert change.auto_sync is AutoSync.MANUAL
 
     @pytest.mark.parametrize(
+        ("body", "usual"), [({}, False), ({"auto_sync_at": 0}, False), ({"auto_sync_at": None}, True)]
+    )
+    def test_null_hour_means_the_usual_one(self, body: dict[str, object], usual: bool) -> None:
+        assert parse_collection_change(body, CollectionType.S3).usual_hour is usual
+
+    @pytest.mark.parametrize(
         "body",
         [
             {"bucket": "another-bucket"},

@@ -144,7 +144,7 @@ def test_key_outside_all_managed_folders_belongs_to_no_collection(key: str) -> N
 class TestChange:
     def test_new_role_is_stored_only_if_it_can_read_the_bucket(self, world: Harness) -> None:
         created = world.app.collections.create(CALLER, NEW).collection
-        changed = world.app.collections.change(CALLER, created, CollectionChange(role_arn=OTHER_ROLE))
+        changed, _ = world.app.collections.change(CALLER, created, CollectionChange(role_arn=OTHER_ROLE))
         assert changed.role_arn == OTHER_ROLE
         assert world.ports.access_checker.checked[-1].role_arn == OTHER_ROLE
         world.bucket.unlisted = True
@@ -152,15 +152,28 @@ class TestChange:
             world.app.collections.change(CALLER, created, CollectionChange(role_arn=ROLE))
         assert world.app.collections.get(CALLER.account, created.uuid).role_arn == OTHER_ROLE
 
+    def test_what_a_new_role_cannot_read_is_told(self, world: Harness) -> None:
+        created = world.app.collections.create(CALLER, NEW).collection
+        world.put("0000.jpg", "0001.jpg")
+        world.bucket.archived.add("0000.jpg")
+        _, warnings = world.app.collections.change(CALLER, created, CollectionChange(role_arn=OTHER_ROLE))
+        assert [(warning.code, warning.examples) for warning in warnings] == [("some_archived", ("0000.jpg",))]
+
+    def test_chosen_hour_can_be_given_up(self, world: Harness) -> None:
+        created = world.app.collections.create(CALLER, NEW).collection
+        chosen, _ = world.app.collections.change(CALLER, created, CollectionChange(auto_sync_at=0))
+        usual, _ = world.app.collections.change(CALLER, chosen, CollectionChange(usual_hour=True))
+        assert (chosen.auto_sync_at, usual.auto_sync_at) == (0, None)
+
     def test_new_name_or_interval_needs_no_check_of_the_bucket(self, world: Harness) -> None:
         created = world.app.collections.create(CALLER, NEW).collection
         world.bucket.unlisted = True
-        changed = world.app.collections.change(CALLER, created, CollectionChange("New", AutoSync.MONTHLY))
+        changed, _ = world.app.collections.change(CALLER, created, CollectionChange("New", AutoSync.MONTHLY))
         assert (changed.name, changed.auto_sync) == ("New", AutoSync.MONTHLY)
 
     def test_empty_change_leaves_the_collection_as_it_is(self, world: Harness) -> None:
         created = world.app.collections.create(CALLER, NEW).collection
-        assert world.app.collections.change(CALLER, created, CollectionChange()) == created
+        assert world.app.collections.change(CALLER, created, CollectionChange()) == (created, ())
 
     def test_collection_deleted_meanwhile_is_not_found(self, world: Harness) -> None:
         created = world.app.collections.create(CALLER, NEW).collection

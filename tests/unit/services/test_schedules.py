@@ -106,6 +106,18 @@ def test_a_running_sync_is_skipped_and_the_other_collections_start(world: Harnes
     assert (world.state(running).id, world.state(resting).trigger) == (manual_sync, Trigger.AUTO)
 
 
+def test_a_sync_by_hand_does_not_wait_for_a_scheduled_one_that_waits_for_its_time() -> None:
+    world = a_world(900)
+    collection = world.add(uuid=str(UUID(int=600)), auto_sync=AutoSync.DAILY)
+    world.clock.time = SUNDAY_THE_FIRST.replace(hour=DEFAULT_HOURS[AutoSync.DAILY])
+    world.app.syncs.start_scheduled(AutoSync.DAILY, world.clock())
+    waiting = world.state(collection)
+    assert waiting.started_at == world.clock() + timedelta(seconds=600)
+    assert world.sync(collection).last_manual_sync == world.clock()
+    assert world.state(collection).last_auto_sync is None
+    assert world.app.syncs.start_scheduled(AutoSync.DAILY, world.clock()) == 0
+
+
 def test_a_scheduled_sync_does_not_change_the_time_of_the_last_manual_sync(world: Harness) -> None:
     collection = world.add(auto_sync=AutoSync.DAILY)
     manual_sync = world.sync(collection).last_manual_sync

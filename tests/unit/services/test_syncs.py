@@ -255,6 +255,7 @@ class TestSelection:
         world.sync()
         record = world.record("a.jpg")
         assert record is not None and (record.state, record.reason) == (FileState.FAILED, reason)
+        assert world.sync().progress.to_do == 0
 
     def test_an_object_that_is_no_longer_a_picture_by_its_size_leaves_the_index(self, world: Harness) -> None:
         world.put("a")
