@@ -4,7 +4,6 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from chalicelib.domain.errors import NotFound
@@ -72,8 +71,8 @@ class ExportService:
         if not left:
             return ExportPage([], None)
         collection, *others = left
-        entries = self.catalogue.entries(collection, after if collection == first else None)
-        keys = [entry.key for entry in islice(entries, limit)]
+        entries = self.catalogue.entries(collection, after if collection == first else None, limit)
+        keys = [entry.key for entry in entries]
         records = self.catalogue.get_many(collection, keys)
         files = [_file(records[key]) for key in keys if key in records]
         if len(keys) == limit:

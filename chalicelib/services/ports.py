@@ -226,8 +226,12 @@ class Catalogue(Protocol):
     def get(self, collection: str, key: str) -> FileRecord | None: ...
     def get_many(self, collection: str, keys: Sequence[str]) -> dict[str, FileRecord]: ...
     def find(self, uuid: str) -> FileRecord | None: ...
-    def entries(self, collection: str, after: str | None) -> Iterator[CatalogueEntry]:
-        """Return what a sync compares of each record, in the order of the keys' UTF-8 bytes."""
+    def entries(self, collection: str, after: str | None, limit: int | None = None) -> Iterator[CatalogueEntry]:
+        """Return what a sync compares of each record, in the order of the keys' UTF-8 bytes.
+
+        Args:
+            limit: the most that are read; None for all of them.
+        """
 
     def find_by_content(self, content_keys: Sequence[str]) -> dict[str, FileRecord]:
         """Return records with an embedding of the same content (``files.content_key``); the index may lag behind."""

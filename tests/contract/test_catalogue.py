@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.adapters.dynamodb.catalogue import DynamoDBCatalogue
+from chalicelib.adapters.dynamodb.catalogue import RECORDS_PER_PAGE, DynamoDBCatalogue
 from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
 from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
 from chalicelib.domain.collections import Collection
@@ -46,6 +46,7 @@ class Stores:
     collections: Collections
     catalogue: Catalogue
     quota_ledger: QuotaLedger
+    scanned: list[int] = field(default_factory=list)  # how many records each query of DynamoDB has read
 
 
 def removed_between(catalogue: Catalogue, first: date, last: date) -> list[FileRecord]:
@@ -130,6 +131,32 @@ class CatalogueContract:
             catalogue.save(record, None)
         expected = [CatalogueEntry(r.key, r.state, r.etag, r.size, r.model) for r in records]
         assert list(catalogue.entries(collection.uuid, None)) == expected
+
+    @pytest.mark.parametrize("limit", [1, 3, 5, 6])
+    def test_entries_end_after_their_limit(self, catalogue: Catalogue, collection: Collection, limit: int):
+        for number in range(5):
+            catalogue.save(a_record(collection, str(number)), None)
+        assert [entry.key for entry in catalogue.entries(collection.uuid, None, limit)] == list("01234")[:limit]
+        assert [entry.key for entry in catalogue.entries(collection.uuid, "1", limit)] == list("234")[:limit]
+
+    @pytest.mark.parametrize("limit", [1, 2, 7, 100])
+    @pytest.mark.parametrize("state", [None, *FileState], ids=str)
+    def test_the_pages_of_a_list_have_each_record_once_whatever_lies_between(
+        self, catalogue: Catalogue, collection: Collection, state: FileState | None, limit: int
+    ):
+        states = [*FileState, FileState.REMOVED, *FileState, *[FileState.REMOVED] * 9, FileState.INDEXED]
+        records = [a_record(collection, f"{n:02}", state=each, embedding=None) for n, each in enumerate(states)]
+        catalogue.save_all([PendingWrite(record, None) for record in records])
+        wanted = {state} if state else set(FileState) - {FileState.REMOVED}
+        listed, after = list[str](), None
+        while True:
+            page = catalogue.page(collection.uuid, state, after=after, limit=limit)
+            assert len(page.records) <= limit
+            listed += [record.key for record in page.records]
+            after = page.after
+            if after is None:
+                break
+        assert listed == [record.key for record in records if record.state in wanted]
 
     def test_each_collection_has_its_own_records_and_statistics(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
@@ -408,16 +435,49 @@ class TestFake(CatalogueContract):
 
 def make_stores(client: Any) -> Stores:
     collections, accounts = make_table(client, "CollectionsTable"), make_table(client, "AccountsTable")
+    scanned = list[int]()
+    client.meta.events.register("after-call.dynamodb.Query", lambda parsed, **_: scanned.append(parsed["ScannedCount"]))
     return Stores(
         partial(put_collection, client, collections),
         DynamoDBCollections(client, collections),
         DynamoDBCatalogue(client, make_table(client, "CatalogueTable"), collections, accounts),
         DynamoDBQuotaLedger(client, accounts),
+        scanned,
     )
 
 
 class DynamoDBContract(CatalogueContract):
-    """With what needs workers that really write at the same time."""
+    """With what needs workers that really write at the same time, and what is read."""
+
+    @pytest.mark.parametrize("limit", [1, 16, 100])
+    def test_a_page_reads_one_record_more_than_it_has(
+        self, stores: Stores, catalogue: Catalogue, collection: Collection, limit: int
+    ):
+        for start in range(0, 150, 50):
+            records = [a_record(collection, f"{number:03}") for number in range(start, start + 50)]
+            catalogue.save_all([PendingWrite(record, None) for record in records])
+        stores.scanned.clear()
+        assert len(catalogue.page(collection.uuid, None, after=None, limit=limit).records) == limit
+        assert stores.scanned == [limit + 1]
+        stores.scanned.clear()
+        assert len(list(catalogue.entries(collection.uuid, None, limit))) == limit
+        assert stores.scanned == [limit]
+
+    def test_a_page_reads_a_thousand_records_at_most_and_the_next_one_continues(
+        self, stores: Stores, catalogue: Catalogue, collection: Collection
+    ):
+        for start in range(0, 1050, 50):
+            keys = [f"{number:04}" for number in range(start, start + 50)]
+            removed = [a_record(collection, key, state=FileState.REMOVED, embedding=None) for key in keys]
+            catalogue.save_all([PendingWrite(record, None) for record in removed])
+        catalogue.save(a_record(collection, "9999"), None)
+        stores.scanned.clear()
+        first = catalogue.page(collection.uuid, None, after=None, limit=1)
+        assert (first.records, first.after) == ([], "0999")
+        assert sum(stores.scanned) == RECORDS_PER_PAGE
+        assert len(stores.scanned) < 20
+        second = catalogue.page(collection.uuid, None, after=first.after, limit=1)
+        assert ([record.key for record in second.records], second.after) == (["9999"], None)
 
     def test_statistics_are_exact_whoever_writes_at_the_same_time(
         self, stores: Stores, catalogue: Catalogue, collection: Collection

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
+from itertools import islice
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite
@@ -42,7 +43,10 @@ class FakeCatalogue:
     def find(self, uuid: str) -> FileRecord | None:
         return next((record for record in self.records.values() if record.uuid == uuid), None)
 
-    def entries(self, collection: str, after: str | None) -> Iterator[CatalogueEntry]:
+    def entries(self, collection: str, after: str | None, limit: int | None = None) -> Iterator[CatalogueEntry]:
+        return islice(self._entries(collection, after), limit)
+
+    def _entries(self, collection: str, after: str | None) -> Iterator[CatalogueEntry]:
         keys = sorted((key for owner, key in self.records if owner == collection), key=str.encode)
         for key in keys:
             record = self.records.get((collection, key))

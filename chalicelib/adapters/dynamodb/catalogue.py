@@ -29,8 +29,8 @@ from chalicelib.domain.plans import Plan
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
-RECORDS_PER_QUERY = 200  # that a list reads at once, removed ones included
-MAX_QUERIES_PER_PAGE = 20
+RECORDS_PER_QUERY = 200  # that a list reads at once, those included that it leaves out
+RECORDS_PER_PAGE = 1000  # that a list reads at most; each has a vector, so about 3 MB
 MAX_CONTENT_CANDIDATES = 3  # the index may lag behind, but not for each of several records
 _ENTRY_ATTRIBUTES = ("key", "state", "etag", "size", "model", "reason", "retry_at")
 _STATES = {state.value: state for state in FileState}
@@ -72,11 +72,12 @@ class DynamoDBCatalogue:
     def find(self, uuid: str) -> FileRecord | None:
         return next(self._by_index("by-uuid", "uuid", uuid), None)
 
-    def entries(self, collection: str, after: str | None) -> Iterator[CatalogueEntry]:
+    def entries(self, collection: str, after: str | None, limit: int | None = None) -> Iterator[CatalogueEntry]:
         condition, values = "#n1 = :c", {":c": collection}
         names = {"#n1": "collection"} | {f"#p{number}": name for number, name in enumerate(_ENTRY_ATTRIBUTES)}
         if after is not None:
             condition, values = "#n1 = :c AND #p0 > :after", {":c": collection, ":after": after}
+        limits: Any = {"PageSize": limit, "MaxItems": limit} if limit is not None else {}
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             ConsistentRead=True,
@@ -84,6 +85,7 @@ class DynamoDBCatalogue:
             ProjectionExpression=", ".join(f"#p{number}" for number in range(len(_ENTRY_ATTRIBUTES))),
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=to_item(values),
+            PaginationConfig=limits,
         )
         for page in pages:
             for item in page["Items"]:
@@ -113,15 +115,19 @@ class DynamoDBCatalogue:
     ) -> FilePage:
         query = list_query(self._table, collection, state, after, reason)
         records: list[FileRecord] = []
-        for _ in range(MAX_QUERIES_PER_PAGE):
-            response = self._client.query(**query, Limit=RECORDS_PER_QUERY)
+        read = 0
+        while read < RECORDS_PER_PAGE:
+            # At first no more than the page has: mostly nothing lies between that it leaves out.
+            at_once = min(max(limit + 1 - len(records), read), RECORDS_PER_QUERY, RECORDS_PER_PAGE - read)
+            response = self._client.query(**query, Limit=at_once)
+            read += response["ScannedCount"]
             records.extend(map(record_from_item, response["Items"]))
             if len(records) > limit:
                 return FilePage(records[:limit], records[limit - 1].key)
             if "LastEvaluatedKey" not in response:
                 return FilePage(records, None)
             query["ExclusiveStartKey"] = response["LastEvaluatedKey"]
-        # Many removed records lie between: the next page continues where this request has stopped.
+        # Much that it leaves out lies between: the next page continues where this request has stopped.
         return FilePage(records, from_item(query["ExclusiveStartKey"])["key"])
 
     def save(self, record: FileRecord, previous: FileRecord | None) -> None:
