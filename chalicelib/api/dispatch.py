@@ -42,17 +42,31 @@ _SECURITY_HEADERS = {
 logger = Logger(service="similarix", serialize_stacktrace=False)
 
 
+@dataclass(slots=True)
+class Known:
+    """What has been found out about a request so far.
+
+    ``linked_account`` has the file that a signed link has opened.
+    """
+
+    caller: Caller | None = None
+    rate: RateStatus | None = None
+    linked_account: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """A request with its path parameters, its caller, and the services.
-
-    ``authenticated`` is the caller on routes that need a token, None on the others and with a signed link.
-    """
+    """A request with its path parameters, its caller, and the services."""
 
     request: Request
     services: Services
     path: Mapping[str, str]
-    authenticated: Caller | None
+    known: Known
+
+    @property
+    def authenticated(self) -> Caller | None:
+        """The caller on routes that need a token, None on the others and with a signed link."""
+        return self.known.caller
 
     @property
     def caller(self) -> Caller:
@@ -115,14 +129,6 @@ class RouteOptions:
         return self.scope is not None and not (self.takes_links and "signature" in (request.query_params or ()))
 
 
-@dataclass(slots=True)
-class _Known:
-    """What has been found out about a request so far."""
-
-    caller: Caller | None = None
-    rate: RateStatus | None = None
-
-
 View = Callable[[RequestContext], Result | Response]
 
 
@@ -175,7 +181,7 @@ class Dispatcher:
 
     def _handle(self, request: Request, path: Mapping[str, str], view: View, options: RouteOptions) -> Response:
         started = time.perf_counter()
-        known = _Known()
+        known = Known()
         response = self._respond(request, path, view, options, known)
         allowed_origins = self._services().config.allowed_origins
         cross_origin = response_headers(allowed_origins, request.headers.get("origin"))
@@ -194,7 +200,7 @@ class Dispatcher:
             status=response.status_code,
             request_id=_request_id(request),
             # Never the token itself: who may read the log could use it.
-            account=caller.account if caller else None,
+            account=caller.account if caller else known.linked_account,
             token=caller.token.id if caller and caller.token else None,
             milliseconds=round((time.perf_counter() - started) * 1000, 1),
             # What remains of the milliseconds is the vector store's, but for a fraction of one.
@@ -203,7 +209,7 @@ class Dispatcher:
         return response
 
     def _respond(
-        self, request: Request, path: Mapping[str, str], view: View, options: RouteOptions, known: _Known
+        self, request: Request, path: Mapping[str, str], view: View, options: RouteOptions, known: Known
     ) -> Response:
         """The response; ``known`` is filled in, also for a request that is refused."""
         try:
@@ -214,7 +220,7 @@ class Dispatcher:
             _check_identifiers(path)
             if options.parameters is not None:
                 check_parameters(request, options.parameters)
-            context = RequestContext(request, services, path, known.caller)
+            context = RequestContext(request, services, path, known)
             result = view(context)
         except SimilarixError as error:
             if error.status >= 500:
@@ -230,7 +236,7 @@ class Dispatcher:
         return _envelope(result.status, success=True, info=result.info, result=result.result, headers=headers)
 
 
-def _authenticate(request: Request, services: Services, options: RouteOptions, known: _Known) -> None:
+def _authenticate(request: Request, services: Services, options: RouteOptions, known: Known) -> None:
     """Find out who calls, and whether the caller may do this, so often."""
     assert options.scope is not None
     caller = known.caller = services.authentication.authenticate(request.headers.get("authorization"))
@@ -247,7 +253,7 @@ def _authenticate(request: Request, services: Services, options: RouteOptions, k
         )
 
 
-def _challenge(request: Request, error: SimilarixError, options: RouteOptions, known: _Known) -> Mapping[str, str]:
+def _challenge(request: Request, error: SimilarixError, options: RouteOptions, known: Known) -> Mapping[str, str]:
     """The challenge of an error about the credentials, and no other."""
     if options.scope is None or not options.needs_token(request) or not isinstance(error, Forbidden):
         return {}

@@ -194,6 +194,7 @@ def _opened_file(context: RequestContext, file_id: str, path: str) -> tuple[File
     link = Link(path, record.account, record.embedding.md5, expires)
     if not context.services.links.is_signed(link, parameter(context.request, "signature") or ""):
         raise NotFound("There is no such file.")
+    context.known.linked_account = record.account
     return record, expires
 
 

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,6 @@ import pytest
 from chalice.app import Blueprint, Chalice, Response
 
 from chalicelib.adapters.call_log import CallLog
-from chalicelib.api import dispatch
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.domain import errors
 from chalicelib.domain.errors import SimilarixError
@@ -32,15 +31,6 @@ class Services:
 
     def __init__(self) -> None:
         self.calls = CallLog()
-
-
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    handler: Any = dispatch.logger.registered_handler
-    stream, original = io.StringIO(), handler.stream
-    handler.setStream(stream)
-    yield stream
-    handler.setStream(original)
 
 
 def respond_with(

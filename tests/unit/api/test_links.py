@@ -1,5 +1,6 @@
 """Thumbnails and downloads by the links in responses: without a token, for a while, and for one picture."""
 
+import io
 import json
 from dataclasses import dataclass
 from datetime import timedelta
@@ -73,6 +74,20 @@ def error_of(response: dict[str, Any]) -> tuple[int, str]:
 @LINKS
 def test_a_link_opens_its_picture_without_a_token(shop: Shop, name: str) -> None:
     assert shop.open(shop.file()[name])["statusCode"] == (200 if name == "thumbnail" else 302)
+
+
+@LINKS
+def test_the_log_names_the_account_whose_file_a_link_opens_and_not_the_link(
+    shop: Shop, name: str, log: io.StringIO
+) -> None:
+    url = shop.file()[name]
+    shop.open(url)
+    shop.open(url.replace("signature=", "signature=x"))
+    listed, opened, forged = map(json.loads, log.getvalue().splitlines()[-3:])
+    assert (opened["account"], opened["status"]) == (listed["account"], 200 if name == "thumbnail" else 302)
+    assert "token" not in opened
+    assert "account" not in forged
+    assert parse_qs(urlsplit(url).query)["signature"][0] not in log.getvalue()
 
 
 @LINKS

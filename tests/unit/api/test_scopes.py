@@ -2,14 +2,12 @@
 
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from chalice.app import Chalice
 
-from chalicelib.api import dispatch
 from chalicelib.api.dispatch import Dispatcher, RouteOptions
 from chalicelib.api.routes import blueprints, register_routes
 from chalicelib.bootstrap import Services
@@ -95,15 +93,6 @@ class Application:
 @pytest.fixture
 def application() -> Application:
     return Application()
-
-
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    handler: Any = dispatch.logger.registered_handler
-    stream, original = io.StringIO(), handler.stream
-    handler.setStream(stream)
-    yield stream
-    handler.setStream(original)
 
 
 def options() -> dict[tuple[str, str], RouteOptions]:
