@@ -64,16 +64,22 @@ def documented_routes() -> list[DocumentedRoute]:
 
 def slots(route: DocumentedRoute) -> list[Slot]:
     """The identifiers that a route takes; raises LookupError for a parameter that is unknown here."""
-    named = [(parameter["in"], parameter["name"]) for parameter in route.operation.parameters]
+    named = inputs(route)
     named += [("path", part[1:-1]) for part in route.path.split("/") if part.startswith("{")]
+    found = [(place, name, _kind(route.path, place, name)) for place, name in dict.fromkeys(named)]
+    return [Slot(place, name, kind) for place, name, kind in found if kind is not None]
+
+
+def inputs(route: DocumentedRoute) -> list[tuple[str, str]]:
+    """The place and name of each parameter and field that a route documents."""
+    named = [(parameter["in"], parameter["name"]) for parameter in route.operation.parameters]
     content = (route.operation.body or {}).get("content", {})
     if "multipart/form-data" in content:  # its options may stand in the form too
         named += [("form", name) for place, name in named if place == "query"]
     for media_type, described in content.items():
         place = "form" if media_type == "multipart/form-data" else "body"
         named += [(place, name) for name in _properties(described["schema"])]
-    found = [(place, name, _kind(route.path, place, name)) for place, name in dict.fromkeys(named)]
-    return [Slot(place, name, kind) for place, name, kind in found if kind is not None]
+    return list(dict.fromkeys(named))
 
 
 def _properties(schema: Mapping[str, Any]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from chalicelib.domain.texts import EXCERPT_LIMIT
 from tests.fakes.api import BOUNDARY, FakeApi, form_body, part
 from tests.fakes.application import FakeAdapters, services_on
 from tests.fakes.strict import strict
-from tests.isolation import WIDEST_SCOPE, Kind, Party, documented_routes, slots
+from tests.isolation import WIDEST_SCOPE, Kind, Party, documented_routes, inputs, slots
 
 MESSAGE_LIMIT = 800  # characters of an error's message, with what it repeats
 ROUTES = documented_routes()
@@ -29,11 +29,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=6,
 )
-PARAMETERS = ("query", "limit", "collection", "max_distance", "cursor", "key", "state")
-FIELDS = (
-    *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval", "auto_sync_at"),
-    *("file", "size", "mime_type", "scope", "expires_at", "dry_run", "confirm_removals", "retry_failed"),
-)
+PARAMETERS = sorted({name for route in ROUTES for place, name in inputs(route) if place == "query"})
+FIELDS = sorted({name for route in ROUTES for place, name in inputs(route) if place == "body"})
 VALID = {
     "type": "s3",
     "name": "n",
@@ -47,6 +44,14 @@ VALID = {
     "dry_run": True,
     "expires_at": "9999-12-31T23:59:59.999999-23:59",
 }
+COLLECTION_FIELDS = sorted(
+    name
+    for route in ROUTES
+    for place, name in inputs(route)
+    if (route.method, route.path, place) == ("POST", "/api/collections", "body")
+)
+# Without these, another parameter of the request is refused first.
+VALID_QUERY = {"query": ["owl"], "expires": ["99999999999"], "signature": ["x"]}
 CHARSETS = ("punycode", "bogus", "rot13", "zlib", "utf-16", "utf-7", "idna", "undefined", "unicode_escape", "latin-1")
 
 
@@ -161,11 +166,22 @@ class TestWhatCannotBeStored:
         headers = {"content-type": "application/json"}
         return self.send(method, route, headers=headers, body=json.dumps(body).encode())
 
+    def send_form(
+        self,
+        route: DocumentedRoute,
+        path: dict[str, str],
+        parts: list[bytes],
+        query: dict[str, list[str]] | None = None,
+    ) -> dict[str, Any]:
+        headers = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
+        return self.send(route.method, route.path, path=path, query=query, headers=headers, body=form_body(parts))
+
     @texts
-    @pytest.mark.parametrize("field", ["name", "folder", "bucket", "region", "role_arn", "type"])
+    @pytest.mark.parametrize("field", COLLECTION_FIELDS)
     def test_of_a_collection_is_refused_with_its_field(self, field: str, text: str) -> None:
-        response = self.send_json("POST", "/api/collections", {**VALID, field: text})
-        assert (response["statusCode"], check(response)["field"]) == (400, field)
+        for value in (text, [text]):
+            response = self.send_json("POST", "/api/collections", {**VALID, field: value})
+            assert (response["statusCode"], check(response)["field"]) == (400, field)
 
     @texts
     def test_deep_in_a_body_is_refused_with_the_outermost_field(self, text: str) -> None:
@@ -179,13 +195,19 @@ class TestWhatCannotBeStored:
         assert self.send_json("POST", "/api/tokens", {text: 1})["statusCode"] == 400
 
     @texts
-    @pytest.mark.parametrize("name", PARAMETERS)
-    def test_of_a_query_is_refused_with_the_parameters_name(self, name: str, text: str) -> None:
-        routes = {"key": "/api/collections/{uuid}/explain", "state": "/api/collections/{uuid}/files"}
-        own = {"uuid": self.caller.party.ids[Kind.COLLECTION]} if name in routes else {}
-        query = {} if name in routes else {"query": ["owl"]}
-        response = self.send("GET", routes.get(name, "/api/search"), path=own, query={**query, name: [text]})
-        assert (response["statusCode"], check(response)["field"]) == (400, name)
+    @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+    def test_of_a_query_or_form_is_refused_with_the_parameters_name(self, route: DocumentedRoute, text: str) -> None:
+        own = {slot.name: self.caller.party.ids[slot.kind] for slot in slots(route) if slot.place == "path"}
+        taken = [name for place, name in inputs(route) if place == "query"]
+        for name in taken:
+            query = {other: VALID_QUERY[other] for other in taken if other in VALID_QUERY} | {name: [text]}
+            if ("form", name) in inputs(route):
+                file, field = part("file", b"x", "a"), part(name, text.encode("utf-8", "surrogatepass"))
+                responses = [self.send_form(route, own, [file], query), self.send_form(route, own, [file, field])]
+            else:
+                responses = [self.send(route.method, route.path, path=own, query=query)]
+            for response in responses:
+                assert (response["statusCode"], check(response)["field"]) == (400, name)
 
     @texts
     def test_in_a_path_is_not_found(self, text: str) -> None:

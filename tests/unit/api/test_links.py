@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from chalicelib.domain.links import LINK_LIFETIME
+from chalicelib.domain.messages import AccountDeletionStep
 from tests.fakes.api import FakeApi
 from tests.fakes.application import FakeAdapters, services_on
 from tests.isolation import WIDEST_SCOPE
@@ -151,6 +152,20 @@ def test_the_link_of_a_deleted_file_opens_nothing(shop: Shop, name: str) -> None
     file = shop.file()
     shop.api(shop.token, "DELETE", "/api/files/{uuid}", path={"uuid": file["uuid"]})
     assert shop.open(file[name])["statusCode"] == 404
+
+
+@LINKS
+@pytest.mark.parametrize("whole", ["collection", "account"])
+def test_the_links_of_a_deleted_collection_or_account_open_nothing(shop: Shop, name: str, whole: str) -> None:
+    url = shop.file()[name]
+    if whole == "collection":
+        status, _ = shop.api(shop.token, "DELETE", "/api/collections/{uuid}", path={"uuid": shop.collection})
+    else:
+        account = shop.api(shop.token, "GET", "/api/account")[1]["result"]["account"]["uuid"]
+        status, _ = shop.api(shop.token, "DELETE", "/api/account", query={"confirm": account})
+        services_on(shop.adapters).account_deletion.run(AccountDeletionStep(account), lambda: 60.0)
+    assert status == 202
+    assert error_of(shop.open(url)) == (404, "not_found")
 
 
 def test_every_cache_may_keep_a_linked_thumbnail_until_its_link_expires(shop: Shop) -> None:
