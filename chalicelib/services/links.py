@@ -34,11 +34,17 @@ class LinkService:
         now = self.now()
         return any(link.has_signature(signature, self._keys(age), now) for age in (KEYS_MAX_AGE, KEYS_MIN_AGE))
 
-    def rotate(self) -> SigningKeys:
-        """Replace the signing key; the one before is accepted for as long as its links work."""
+    def rotate(self, *, revoke: bool = False) -> SigningKeys:
+        """Replace the signing key.
+
+        Args:
+            revoke: whether its links end, once functions have read the new key: after ``KEYS_MAX_AGE``. Else they work
+                until they expire.
+        """
         while True:
             now, keys = self.now(), self._keys(timedelta(0))
-            rotated = keys.rotated(secrets.token_bytes(KEY_BYTES), now)
+            new = secrets.token_bytes(KEY_BYTES)
+            rotated = SigningKeys(new) if revoke else keys.rotated(new, now)
             try:
                 self.keys.replace(keys, rotated)
             except StaleWrite:

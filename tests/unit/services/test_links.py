@@ -108,6 +108,19 @@ def test_links_work_on_after_a_rotation_until_they_expire(deployment: Deployment
     assert not deployment.function().is_signed(*old)
 
 
+def test_revoked_links_end_in_every_function_as_soon_as_it_reads_the_keys_again(deployment: Deployment) -> None:
+    running, operator = deployment.function(), deployment.function()
+    old = signed(running)
+    operator.rotate()
+    older, old = old, signed(operator)
+    operator.rotate(revoke=True)
+    deployment.clock.pass_by(KEYS_MAX_AGE)
+    for service in (running, operator, deployment.function()):
+        assert not service.is_signed(*old)
+        assert not service.is_signed(*older)
+        assert service.is_signed(*signed(operator))
+
+
 def test_rotations_at_once_all_take_place(deployment: Deployment) -> None:
     first, second = deployment.function(), deployment.function()
     signed(first)
