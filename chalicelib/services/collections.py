@@ -162,8 +162,10 @@ class CollectionService:
 
     def _warnings(self, collection: Collection, findings: AccessFindings) -> Sequence[AccessWarning]:
         """The warnings of a check, and the one about a bucket whose events cannot come by themselves."""
-        of_region = [events_of_another_region(self.region)] if collection.region != self.region else []
-        return [*findings.warnings, *of_region]
+        is_elsewhere = collection.region != self.region
+        if not is_elsewhere or any(problem.field == "region" for problem in findings.problems):
+            return findings.warnings
+        return [*findings.warnings, events_of_another_region(self.region)]
 
 
 def _check_interval(interval: AutoSync, plan: Plan) -> None:

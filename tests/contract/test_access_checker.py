@@ -55,6 +55,9 @@ class Subject:
     def problems(self, bucket: str) -> list[tuple[str, str]]:
         return self._check(a_collection(type=CollectionType.MANAGED, bucket=bucket, region=REGION, role_arn=None))
 
+    def problems_of_region(self, region: str) -> list[tuple[str, str]]:
+        return self._check(a_collection(type=CollectionType.MANAGED, bucket=self.bucket, region=region, role_arn=None))
+
     def problems_of_role(
         self, condition: dict[str, Any] | None, *, prefix: str = "pictures/", path: str = "/"
     ) -> list[tuple[str, str]]:
@@ -77,6 +80,10 @@ class AccessCheckerContract:
 
     def test_a_bucket_that_does_not_exist_is_reported(self, subject: Subject):
         assert subject.problems(f"missing-{uuid4().hex}") == [("no_such_bucket", "bucket")]
+
+    def test_a_bucket_in_another_region_than_the_one_named_is_reported(self, subject: Subject):
+        assert subject.problems_of_region("eu-central-1") == [("wrong_region", "region")]
+        assert subject.problems_of_region(REGION) == []
 
     def test_a_role_that_demands_the_external_id_has_no_problem(self, subject: Subject):
         subject.put("pictures/a.jpg", b"a picture")
@@ -149,6 +156,7 @@ class TestFake(AccessCheckerContract):
             return role
 
         bucket = sources.bucket("a-bucket")
+        bucket.region = REGION
 
         def archive(key: str, body: bytes) -> None:
             bucket.put(key, body)

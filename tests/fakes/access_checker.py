@@ -40,6 +40,8 @@ class FakeAccessChecker:
             )
         if bucket.down:
             raise SourceUnavailable("The bucket is down, as the test wants it.")
+        if bucket.region not in (None, collection.region):
+            return AccessFindings([AccessProblem("wrong_region", f"The bucket is in {bucket.region}.", "region")])
         if bucket.unlisted:
             problem = AccessProblem("list_denied", "The bucket may not be listed, as the test wants it.", "role_arn")
             return AccessFindings([problem])

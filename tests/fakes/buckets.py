@@ -19,7 +19,7 @@ class FakeBucket:
 
     ``denied`` are keys that may not be read, ``sealed`` those whose encryption key may not be used, ``archived`` those
     that must be restored first. If ``unlisted`` is set, the bucket may not be listed; ``breaks_off`` is the number of
-    objects after which a listing fails; ``down`` makes every call fail.
+    objects after which a listing fails; ``down`` makes every call fail. ``region`` is None if any will do.
     """
 
     objects: dict[str, bytes] = field(default_factory=dict)
@@ -30,6 +30,7 @@ class FakeBucket:
     unlisted: bool = False
     breaks_off: int | None = None
     down: bool = False
+    region: str | None = None
 
     def put(self, key: str, body: bytes, upload: str | None = None) -> None:
         """Store an object, with the id of its upload among its metadata if one is given."""

@@ -54,7 +54,8 @@ def _role_problem(collection: Collection, error: SourceUnavailable) -> AccessPro
     return AccessProblem(
         "role_not_assumable",
         f"The role {collection.role_arn} cannot be assumed: it does not exist, or its trust policy does not allow this "
-        "service with the external id. If you have just created the role, try again in half a minute.",
+        "service with the external id, which differs for each folder. If you have just created the role, try again in "
+        "half a minute.",
         "role_arn",
     )
 

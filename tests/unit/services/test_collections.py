@@ -121,6 +121,9 @@ def test_the_owner_of_a_bucket_in_another_region_is_told_how_its_events_can_come
     elsewhere = replace(source(role=None), region="us-west-2")
     (warning,) = world.app.collections.check(CALLER.account, elsewhere).findings.warnings
     assert (warning.code, "eu-west-1" in warning.message) == ("events_in_other_region", True)
+    world.bucket.region = "eu-west-1"
+    findings = world.app.collections.check(CALLER.account, replace(elsewhere, role_arn=ROLE)).findings
+    assert ([problem.code for problem in findings.problems], findings.warnings) == (["wrong_region"], ())
 
 
 def test_managed_collection_is_in_sync_from_the_start_and_has_a_folder_of_its_own(world: Harness) -> None:
