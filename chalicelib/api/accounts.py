@@ -40,7 +40,6 @@ EXPORT_ACCOUNT = Operation(
     parameters=(LIMIT_PARAMETER, CURSOR_PARAMETER),
     result=obj({"records": array(ref("ExportRecord"))}),
     info=obj({"next_cursor": NEXT_CURSOR}),
-    errors=(400,),
 )
 DELETE_ACCOUNT = Operation(
     tag="Account",
@@ -55,7 +54,7 @@ DELETE_ACCOUNT = Operation(
     ),
     status=202,
     result=MESSAGE,
-    errors=(400, 409),
+    errors=(409,),
 )
 LIST_TOKENS = Operation(
     tag="Account",
@@ -74,7 +73,7 @@ CREATE_TOKEN = Operation(
     status=201,
     result=obj({"token": ref("Token"), "secret": text("The token itself, shown only once", "smx_…")}),
     info=obj({"message": text("A reminder")}),
-    errors=(400, 409),
+    errors=(409,),
 )
 REVOKE_TOKEN = Operation(
     tag="Account",

@@ -42,7 +42,7 @@ CREATE_COLLECTION = Operation(
         },
         optional=("external_id", "warnings"),
     ),
-    errors=(400, 409),
+    errors=(409,),
 )
 CHECK_BUCKET = Operation(
     tag="Collections",
@@ -53,7 +53,6 @@ CHECK_BUCKET = Operation(
     ),
     body=json_body(ref("Source")),
     result=ref("Examination"),
-    errors=(400,),
 )
 SHOW_COLLECTION = Operation(
     tag="Collections",
@@ -73,7 +72,7 @@ CHANGE_COLLECTION = Operation(
     body=json_body(ref("CollectionChange")),
     result=_ONE_COLLECTION,
     info=obj({"warnings": array(ref("AccessWarning"))}, optional=("warnings",)),
-    errors=(400, 404),
+    errors=(404,),
 )
 DELETE_COLLECTION = Operation(
     tag="Collections",

@@ -72,7 +72,7 @@ LIST_FILES = Operation(
     ),
     result=obj({"files": array(ref("File"))}),
     info=obj({"files_count": FILES_COUNT, "next_cursor": NEXT_CURSOR}),
-    errors=(400, 404),
+    errors=(404,),
 )
 SHOW_FILE = Operation(
     tag="Files",
@@ -90,7 +90,7 @@ DELETE_FILE = Operation(
     ),
     parameters=(FILE_PARAMETER,),
     result=MESSAGE,
-    errors=(400, 404),
+    errors=(404,),
 )
 RETRY_FILE = Operation(
     tag="Files",

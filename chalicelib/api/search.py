@@ -76,7 +76,7 @@ SEARCH_BY_TEXT = Operation(
     ),
     result=_FOUND,
     info=_INFO,
-    errors=(400, 404),
+    errors=(404,),
 )
 SEARCH_BY_PICTURE = Operation(
     tag="Search",
@@ -89,7 +89,7 @@ SEARCH_BY_PICTURE = Operation(
     body={"required": True, "content": form_content(_OPTION_PARAMETERS)},
     result=_FOUND,
     info=_INFO,
-    errors=(400, 404, 413),
+    errors=(404, 413),
 )
 SEARCH_BY_FILE = Operation(
     tag="Search",
@@ -98,7 +98,7 @@ SEARCH_BY_FILE = Operation(
     parameters=(FILE_PARAMETER, *_OPTION_PARAMETERS),
     result=_FOUND,
     info=_INFO,
-    errors=(400, 404),
+    errors=(404,),
 )
 
 CursorScope = tuple[Any, ...]

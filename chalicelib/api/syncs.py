@@ -29,7 +29,7 @@ START_SYNC = Operation(
     has_location=True,
     result=MESSAGE,
     other_results=((200, obj({"preview": ref("Preview")})),),
-    errors=(400, 404, 409),
+    errors=(404, 409),
 )
 CANCEL_SYNC = Operation(
     tag="Synchronization",
@@ -59,7 +59,7 @@ EXPLAIN_OBJECT = Operation(
         ),
     ),
     result=ref("Explanation"),
-    errors=(400, 404),
+    errors=(404,),
 )
 
 

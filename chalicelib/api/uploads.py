@@ -36,7 +36,7 @@ UPLOAD_FILE = Operation(
     status=201,
     has_location=True,
     result={"oneOf": [ref("Uploaded"), ref("PreparedUpload")]},
-    errors=(400, 404, 409, 413, 415),
+    errors=(404, 409, 413, 415),
 )
 COMPLETE_UPLOAD = Operation(
     tag="Uploads",
@@ -49,7 +49,7 @@ COMPLETE_UPLOAD = Operation(
     status=201,
     has_location=True,
     result=ref("Uploaded"),
-    errors=(400, 404, 409),
+    errors=(404, 409),
 )
 
 

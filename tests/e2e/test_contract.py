@@ -83,12 +83,15 @@ def test_a_syncs_status_adds_up(api: Caller, stack: LocalSystem, slash: str) -> 
 def test_an_upload_is_answered_with_its_name_and_type(api: Caller, stack: LocalSystem, slash: str) -> None:
     path = f"/api/collections/{stack.managed_collection}/upload{slash}"
     body = envelope(api("POST", path, files={"file": ("example_image.jpg", picture("igloo.jpg"))}), 201)
+    uuid = body["result"]["uuid"]
     assert body["result"] == {
         "message": "Image uploaded successfully",
         "collection": stack.managed_collection,
         "file": "example_image.jpg",
         "mime_type": "image/jpeg",
+        "uuid": uuid,
     }
+    assert api.result("GET", f"/api/files/{uuid}/")["file"]["file_name"] == "example_image.jpg"
 
 
 @WITH_AND_WITHOUT_SLASH

@@ -131,6 +131,7 @@ def test_a_presigned_upload_of_twenty_mebibytes_is_indexed(managed: ManagedColle
         "collection": managed.uuid,
         "file": "large.jpg",
         "mime_type": "image/jpeg",
+        "uuid": managed.files()["large.jpg"]["uuid"],
     }
     file = managed.files()["large.jpg"]
     assert (file["state"], file["file_size"], file["width"]) == ("indexed", 20 * MIB, 2048)

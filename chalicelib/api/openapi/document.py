@@ -71,7 +71,7 @@ RATE_HEADERS: dict[str, Schema] = {
         "example": '"search";r=599;t=1',
     },
 }
-COMMON_ERRORS = (403, 405, 429, 500, 503)  # of every operation
+COMMON_ERRORS = (400, 403, 405, 429, 500, 503)  # of every operation
 VERSION: Schema = {"type": "string", "const": API_VERSION}
 _LOCATION: Schema = {
     "description": "Where to look at what was made or begun",
