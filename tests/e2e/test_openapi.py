@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -58,11 +59,13 @@ def test_every_response_to_a_token_with_all_rights_conforms_to_the_document(
 ) -> None:
     managed = ManagedCollection(new_account())
     managed.upload("owl.jpg", picture("owl.jpg"))
-    file = managed.files()["owl.jpg"]["uuid"]
+    shown = managed.files()["owl.jpg"]
+    file, link = shown["uuid"], dict(parse_qsl(urlsplit(shown["thumbnail"]).query))
+    signed = f'"query.expires" = {link["expires"]}, "query.signature" = "{link["signature"]}"'
     resources = [
         ("/api/collections/\\\\{uuid\\\\}", f'"path.uuid" = "{managed.uuid}"'),
         ("/(api/files|collections/download)/", f'"path.uuid" = "{file}"'),
-        ("/media/", f'"path.collection" = "{managed.uuid}", "path.file" = "{file}.jpg"'),
+        ("/media/", f'"path.collection" = "{managed.uuid}", "path.file" = "{file}.jpg", {signed}'),
     ]
     settings = SETTINGS + "".join(EXISTING_RESOURCES.format(path=path, parameters=named) for path, named in resources)
     header = f"--header=Authorization: Token {managed.caller.token}"
