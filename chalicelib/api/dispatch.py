@@ -163,7 +163,8 @@ class Dispatcher:
             methods = ["GET", "HEAD"] if method == "GET" else [method]
             self.options.update({(each, path): options for each in methods})
             if operation is not None:
-                self.documented_routes.append(DocumentedRoute(method, path, operation, rate is not None))
+                documented = DocumentedRoute(method, path, operation, rate is not None, takes_links)
+                self.documented_routes.append(documented)
 
             def decorate(view: View) -> View:
                 @wraps(view)

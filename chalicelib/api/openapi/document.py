@@ -121,6 +121,8 @@ def _operation(path: str, route: DocumentedRoute) -> dict[str, Any]:
             **{str(status): {"$ref": f"#/components/responses/Refusal{status}"} for status in errors},
         },
     }
+    if route.takes_links:
+        entry["security"] = [{"token": []}, {}]
     if operation.description:
         entry["description"] = operation.description
     if operation.parameters:

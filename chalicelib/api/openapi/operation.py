@@ -46,12 +46,19 @@ class Operation(NamedTuple):
 
 
 class DocumentedRoute(NamedTuple):
-    """``path`` as it is routed, without a slash at its end; ``rate_limited``: whether a token's rate is limited there."""
+    """A route and its entry.
+
+    Args:
+        path: as it is routed, without a slash at its end.
+        rate_limited: whether a token's rate is limited there.
+        takes_links: whether a signed link stands for a token.
+    """
 
     method: str
     path: str
     operation: Operation
     rate_limited: bool = False
+    takes_links: bool = False
 
 
 def query_parameter(name: str, schema: Schema, description: str, *, required: bool = False) -> Schema:
