@@ -14,6 +14,7 @@ import requests
 
 from infra.child_process import ChildProcess, Step
 from infra.emulator_door import HEALTH_PATH
+from infra.emulator_grants import GRANTS_VARIABLE
 from infra.folder_lock import FolderLock, Holder, Recovery, UnwritableFolderError
 from infra.localhost import HOST, direct_session, listens
 from infra.private_files import FOLDER_MODE
@@ -42,14 +43,16 @@ class Emulator(ChildProcess):
 
     Args:
         lock: on the folder, if the caller has it; otherwise the emulator takes it from its start to its stop.
+        grants: a file that gets the rights which roles use, for ``infra.emulator_grants.Use``; None for no record.
     """
 
     name = "The emulator"
     error = EmulatorError
     start_seconds = 60
 
-    def __init__(self, folder: Path, port: int, lock: FolderLock | None = None) -> None:
+    def __init__(self, folder: Path, port: int, lock: FolderLock | None = None, grants: Path | None = None) -> None:
         super().__init__(folder, port, log="emulator.log")
+        self._grants = grants
         self._given_lock = lock
         self._lock = lock or FolderLock(folder)
         self.last_written: datetime | None = None
@@ -137,31 +140,36 @@ class Emulator(ChildProcess):
 
     def _environment(self, root_key: RootKey) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
-        return inherited | {
-            "BIND_HOST": HOST,
-            "MINISTACK_HOST": HOST,
-            "GATEWAY_PORT": str(self.port),
-            "MINISTACK_REGION": REGION,
-            "MINISTACK_ACCOUNT_ID": ACCOUNT,
-            "AUTH": "true",
-            "AWS_ACCESS_KEY_ID": root_key.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": root_key.secret_access_key,
-            "PERSIST_STATE": "1",
-            "STATE_DIR": str(self.folder / "state"),
-            "S3_PERSIST": "1",
-            "S3_DATA_DIR": str(self.folder / "s3"),
-            "TMPDIR": str(self.folder / "tmp"),
-            # Servers of services that are not used here.
-            "SFTP_ENABLED": "0",
-            "IOT_MTLS_ENABLED": "0",
-            # Functions run as processes; the developer's containers are left alone.
-            "LAMBDA_EXECUTOR": "local",
-            "DOCKER_HOST": f"unix://{self.folder / 'no-docker'}",
-            # The functions inherit all this, and must not find the developer's own account.
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        recorded = {GRANTS_VARIABLE: str(self._grants)} if self._grants else {}
+        return (
+            inherited
+            | recorded
+            | {
+                "BIND_HOST": HOST,
+                "MINISTACK_HOST": HOST,
+                "GATEWAY_PORT": str(self.port),
+                "MINISTACK_REGION": REGION,
+                "MINISTACK_ACCOUNT_ID": ACCOUNT,
+                "AUTH": "true",
+                "AWS_ACCESS_KEY_ID": root_key.access_key_id,
+                "AWS_SECRET_ACCESS_KEY": root_key.secret_access_key,
+                "PERSIST_STATE": "1",
+                "STATE_DIR": str(self.folder / "state"),
+                "S3_PERSIST": "1",
+                "S3_DATA_DIR": str(self.folder / "s3"),
+                "TMPDIR": str(self.folder / "tmp"),
+                # Servers of services that are not used here.
+                "SFTP_ENABLED": "0",
+                "IOT_MTLS_ENABLED": "0",
+                # Functions run as processes; the developer's containers are left alone.
+                "LAMBDA_EXECUTOR": "local",
+                "DOCKER_HOST": f"unix://{self.folder / 'no-docker'}",
+                # The functions inherit all this, and must not find the developer's own account.
+                "AWS_CONFIG_FILE": os.devnull,
+                "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+                "AWS_EC2_METADATA_DISABLED": "true",
+            }
+        )
 
     def _responds(self) -> bool:
         try:

@@ -28,12 +28,16 @@ def main() -> None:
     durable = DurableEmulator(state.parent, state)
     durable.attach()
     from ministack.app import main as emulate  # noqa: PLC0415
+    from ministack.core import iam_evaluator  # noqa: PLC0415
 
     from infra.emulator_door import attach_door, verify_root  # noqa: PLC0415
+    from infra.emulator_grants import GRANTS_VARIABLE, record_grants  # noqa: PLC0415
     from infra.emulator_limits import limit_functions, limit_workers, start_housekeeping  # noqa: PLC0415
     from infra.emulator_tables import complete_tables  # noqa: PLC0415
 
     verify_root()
+    if file := os.environ.get(GRANTS_VARIABLE):
+        record_grants(iam_evaluator, Path(file))
     attach_door()
     keep_queue_urls()
     keep_keys_literal()

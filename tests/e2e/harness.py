@@ -23,6 +23,18 @@ NEW_COLLECTION = {
     "region": "eu-west-1",
     "role_arn": "arn:aws:iam::123456789012:role/similarix-x",
 }
+# What an EventBridge rule sends to its target when it fires.
+SCHEDULED_EVENT = {
+    "version": "0",
+    "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": "123456789012",
+    "time": "2015-10-08T03:00:06Z",
+    "region": "us-east-1",
+    "resources": ["arn:aws:events:us-east-1:123456789012:rule/my-scheduled-rule"],
+    "detail": {},
+}
 
 Value = TypeVar("Value")
 

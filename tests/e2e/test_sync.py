@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.local_system import LocalSystem
-from tests.e2e.harness import Caller, SampleBucket, error_info, eventually, paused_sync_worker, picture
+from tests.e2e.harness import SCHEDULED_EVENT, Caller, SampleBucket, error_info, eventually, paused_sync_worker, picture
 from tests.pictures.costly import jpeg_of_scans, segment
 
 SLOW_JPEG = jpeg_of_scans(10_480, 10_480, scans=100)  # 17 kB, and twenty seconds before there was a limit
@@ -157,20 +157,6 @@ def test_a_schedule_syncs_the_collections_that_are_due(
     assert status is not None
     assert status["last_sync"] == manual_sync, "last_sync is of the last manual sync"
     assert status["last_auto_sync"] > manual_sync
-
-
-# What an EventBridge rule sends to its target when it fires.
-SCHEDULED_EVENT = {
-    "version": "0",
-    "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
-    "detail-type": "Scheduled Event",
-    "source": "aws.events",
-    "account": "123456789012",
-    "time": "2015-10-08T03:00:06Z",
-    "region": "us-east-1",
-    "resources": ["arn:aws:events:us-east-1:123456789012:rule/my-scheduled-rule"],
-    "detail": {},
-}
 
 
 @contextmanager

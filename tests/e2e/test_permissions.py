@@ -1,0 +1,137 @@
+"""What roles may do and what functions do are the same: no right is missing, and none is there for nothing."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from infra.deploy import LOCAL_STACK
+from infra.emulator import Emulator
+from infra.emulator_grants import Grant, Use
+from infra.local_system import LocalSystem
+from tests.conftest import GRANTS_FILE
+
+Row = tuple[str, str, str]  # of the role, the action and the resource, patterns that match in full
+
+# Rights that no call here needs, and why they are there.
+UNUSED_HERE: dict[Row, str] = {
+    (r".*", r"logs:.*", r".*"): "Lambda writes the log with the function's role; the emulator does so itself",
+    (r".*Worker", r"sqs:(ReceiveMessage|DeleteMessage|GetQueueAttributes)", r".*"): (
+        "Lambda receives for the function with its role; the emulator does so itself"
+    ),
+    (r"(Daily|Weekly|Monthly)Sync|Purge", r"sqs:SendMessage", r".*:similarix-schedules-dlq"): (
+        "Lambda sends what failed in each attempt"
+    ),
+    (r"(APIHandler|IndexWorker|ChangesWorker|UploadsWorker)", r"s3:ListBucket", r".*"): (
+        "whoever may list is told that an object is missing, others that it is forbidden; the emulator tells all: "
+        "https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"
+    ),
+    (r".*", r"dynamodb:Scan", r".*CollectionsTable.*"): "asked where OpenSearch has no index; the store here is SQLite",
+    (r"(Sync|Purges)Worker", r"sqs:SendMessage\*", r".*:similarix-(sync|purges)"): (
+        "sent to continue when a worker's time runs out: tests/stress/continuations"
+    ),
+    (r"(Daily|Weekly|Monthly)Sync", r"dynamodb:GetItem", r".*CollectionsTable.*"): (
+        "read to say why a sync cannot start, if one is running as its schedule fires"
+    ),
+}
+
+# Rights of several roles for the same code, of which some need it only in a race or after a failure: one use is enough.
+SAME_CODE: dict[Row, str] = {
+    (r"(Index|Changes)Worker", r".*", r".*"): "both apply batches, of syncs or of events",
+    (r"(Daily|Weekly|Monthly)Sync", r".*", r".*"): "they start what is due",
+    (
+        r"(APIHandler|IndexWorker|ChangesWorker|UploadsWorker)",
+        r"dynamodb:(Query|BatchGetItem)",
+        r".*(content|Syncs.*)",
+    ): ("whoever applies a batch looks for embeddings of the same bytes"),
+    (r"(APIHandler|IndexWorker|ChangesWorker|UploadsWorker)", r"s3:(Get|Delete)Object", r".*thumbnails.*"): (
+        "whoever applies a batch may copy and delete thumbnails"
+    ),
+    (
+        r"(APIHandler|.*Worker)",
+        r"sts:AssumeRole",
+        r".*",
+    ): "whoever reads customers' buckets, by roles with a path or not",
+    (r".*Worker", r"sqs:ChangeMessageVisibility", r".*"): "what a worker does when a message fails",
+    (r".*Worker", r"dynamodb:PutItem", r".*SyncsTable.*"): "what a worker does when a message fails",
+}
+
+
+@pytest.fixture(scope="module")
+def functions(aws: Any, stack: LocalSystem) -> dict[str, str]:
+    """The logical names of the functions by the names of their roles."""
+    pages = aws("cloudformation").get_paginator("list_stack_resources").paginate(StackName=LOCAL_STACK)
+    resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
+    return {
+        each["PhysicalResourceId"]: each["LogicalResourceId"].removesuffix("Role")
+        for each in resources
+        if each["ResourceType"] == "AWS::IAM::Role"
+    }
+
+
+@pytest.fixture(scope="module")
+def granted(aws: Any, functions: dict[str, str]) -> set[Grant]:
+    """What the deployed roles may do, each by its function's name."""
+    return {replace(grant, role=name) for role, name in functions.items() for grant in _grants(aws("iam"), role)}
+
+
+@pytest.fixture(scope="module")
+def use(emulator: Emulator, functions: dict[str, str]) -> Use:
+    recorded = Use.read(emulator.folder / GRANTS_FILE)
+    grants, refusals = (
+        frozenset(replace(grant, role=functions[grant.role]) for grant in found if grant.role in functions)
+        for found in (recorded.grants, recorded.refusals)
+    )
+    return Use(grants, refusals)
+
+
+@pytest.mark.after_all
+def test_no_call_of_a_function_was_refused_by_its_role(use: Use) -> None:
+    assert sorted(use.refusals) == []
+
+
+@pytest.mark.after_all
+def test_every_right_of_every_role_was_used(granted: set[Grant], use: Use) -> None:
+    unused = {grant for grant in granted - use.grants if not _is_explained(grant, use.grants)}
+
+    assert sorted(unused) == [], "remove them from infra/template/permissions.yaml, or test what needs them"
+
+
+@pytest.mark.after_all
+def test_a_right_that_is_listed_as_unused_exists_and_is_not_used(granted: set[Grant], use: Use) -> None:
+    listed = {row: {grant for grant in granted if _covers(row, grant)} for row in UNUSED_HERE}
+
+    assert [row for row, grants in listed.items() if not grants or grants & use.grants] == []
+
+
+def _is_explained(grant: Grant, used: frozenset[Grant]) -> bool:
+    if any(_covers(row, grant) for row in UNUSED_HERE):
+        return True
+    alike = [row for row in SAME_CODE if _covers(row, grant)]
+    return any(_covers(row, other) and _is_alike(grant, other) for row in alike for other in used)
+
+
+def _is_alike(grant: Grant, other: Grant) -> bool:
+    # A worker has a queue of its own, and a customer's role has a path or none.
+    is_own = grant.action in ("sqs:ChangeMessageVisibility", "sts:AssumeRole")
+    return grant.action == other.action and (is_own or grant.resource == other.resource)
+
+
+def _grants(iam: Any, role: str) -> Iterator[Grant]:
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for statement in document["Statement"]:
+            for action in _as_list(statement["Action"]):
+                for resource in _as_list(statement["Resource"]):
+                    yield Grant(role, action, resource)
+
+
+def _covers(row: Row, grant: Grant) -> bool:
+    values = (grant.role, grant.action, grant.resource)
+    return all(re.fullmatch(pattern, value) for pattern, value in zip(row, values, strict=True))
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
