@@ -82,6 +82,15 @@ def _uncompressed(dimension: int) -> Json:
     return {"type": "knn_vector", "dimension": dimension, "space_type": "cosinesimil", "compression_level": "1x"}
 
 
+# What a shard logs as slow. A document's source has the name of a customer's file, so it is left out:
+# https://docs.opensearch.org/latest/install-and-configure/configuring-opensearch/logs/
+SLOW_LOGS: Json = {
+    "search.slowlog.threshold.query.warn": "1s",
+    "search.slowlog.threshold.fetch.warn": "1s",
+    "indexing.slowlog.threshold.index.warn": "5s",
+    "indexing.slowlog.source": "false",
+}
+
 PROFILES = {
     # Lucene filters while it searches the graph, and needs no native memory: tests run on it, and it is the default.
     OpenSearchProfile.LUCENE: Profile(_hnsw("lucene")),
@@ -101,6 +110,7 @@ def index_body(profile: Profile, model: str, dimension: int, sizing: Sizing) -> 
             "number_of_replicas": sizing.replicas,
             # Set even where it is the default: an index without an explicit interval stops refreshing when idle.
             "refresh_interval": f"{round(sizing.refresh_seconds * 1000)}ms",
+            **SLOW_LOGS,
         }
     revision = {"version": {"type": "long"}, "written_at": {"type": "long"}} if profile.serverless else {}
     return {

@@ -30,6 +30,8 @@ class TestDomain:
         assert {template["Resources"][name]["Type"] for name in names} == {
             "AWS::OpenSearchService::Domain",
             "AWS::CloudWatch::Alarm",
+            "AWS::Logs::LogGroup",
+            "AWS::Logs::ResourcePolicy",
         }
         assert template["Conditions"]["HasDomain"] == {"Fn::Equals": [{"Ref": "VectorStore"}, "domain"]}
 
@@ -57,6 +59,21 @@ class TestDomain:
         assert cluster["DedicatedMasterEnabled"] == {"Fn::If": ["HasMasters", True, False]}
         for name, parameter in (("Count", "OpenSearchMasters"), ("Type", "OpenSearchMasterType")):
             assert cluster[f"DedicatedMaster{name}"] == {"Fn::If": ["HasMasters", {"Ref": parameter}, none]}
+
+    def test_a_domain_logs_errors_and_what_is_slow_and_may_write_its_log_before_it_is_created(self, resources, domain):
+        log = {"CloudWatchLogsLogGroupArn": {"Fn::GetAtt": ["OpenSearchLogs", "Arn"]}, "Enabled": True}
+
+        assert domain["LogPublishingOptions"] == dict.fromkeys(
+            ("ES_APPLICATION_LOGS", "SEARCH_SLOW_LOGS", "INDEX_SLOW_LOGS"), log
+        )
+        assert resources["OpenSearchDomain"]["DependsOn"] == "OpenSearchLogsPolicy"
+        (statement,) = json.loads(resources["OpenSearchLogsPolicy"]["Properties"]["PolicyDocument"]["Fn::Sub"])[
+            "Statement"
+        ]
+        assert statement["Principal"] == {"Service": "es.amazonaws.com"}
+        assert statement["Resource"] == "${OpenSearchLogs.Arn}"
+        assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": "${AWS::AccountId}"}
+        assert resources["OpenSearchLogs"]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
     def test_only_functions_that_search_or_index_may_use_a_domain(self, domain):
         (statement,) = domain["AccessPolicies"]["Statement"]

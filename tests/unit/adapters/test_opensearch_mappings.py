@@ -31,7 +31,15 @@ VECTOR_MAPPINGS = {
     },
 }
 SERVERLESS = (OpenSearchProfile.SERVERLESS_CLASSIC, OpenSearchProfile.SERVERLESS_NEXTGEN)
-DOMAIN_SETTINGS = {"number_of_shards": 3, "number_of_replicas": 1, "refresh_interval": "1000ms"}
+DOMAIN_SETTINGS = {
+    "number_of_shards": 3,
+    "number_of_replicas": 1,
+    "refresh_interval": "1000ms",
+    "search.slowlog.threshold.query.warn": "1s",
+    "search.slowlog.threshold.fetch.warn": "1s",
+    "indexing.slowlog.threshold.index.warn": "5s",
+    "indexing.slowlog.source": "false",
+}
 REVISION_MAPPINGS = {"version": {"type": "long"}, "written_at": {"type": "long"}}
 
 
