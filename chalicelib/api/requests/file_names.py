@@ -7,13 +7,14 @@ Browsers write UTF-8 (RFC 7578); .NET and older urllib3 write ``filename*`` (RFC
 import re
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
-from email.message import Message
-from email.utils import collapse_rfc2231_value
+from urllib.parse import unquote_to_bytes
 
 from multipart import MultipartPart
 
-_HEADER_LIMIT = 4096  # characters: a name has at most 1,024 bytes, which three characters each may encode
+# Those of RFC 5987, and no other that Python knows: some take quadratic time, some make halves of surrogate pairs.
+_CHARSETS = ("utf-8", "utf8", "us-ascii", "iso-8859-1")
 _ENCODED_WORD = re.compile(r"=\?[^?\s]{1,40}\?[BbQq]\?[^?\s]*\?=")
+_PARAMETER = re.compile(r';\s*([^=;\s"]+)\s*=\s*("(?:\\.|[^"\\])*"|[^;]*)')
 
 
 def file_name(part: MultipartPart) -> str | None:
@@ -21,23 +22,28 @@ def file_name(part: MultipartPart) -> str | None:
     extended = _extended_name(part.disposition)
     if extended is not None:
         return extended
-    if part.filename is None or not _ENCODED_WORD.search(part.filename):
-        return part.filename
+    written: str | None = part.filename
+    if written is None or not _ENCODED_WORD.search(written):
+        return written
     try:
-        return str(make_header(decode_header(part.filename)))
+        words = decode_header(written)
+        if all(charset is None or charset.lower() in _CHARSETS for _, charset in words):
+            return str(make_header(words))
     except (HeaderParseError, LookupError, UnicodeError, ValueError):
-        return part.filename
+        pass
+    return written
 
 
 def _extended_name(disposition: str) -> str | None:
-    """The value of ``filename*``."""
-    if "filename*" not in disposition.lower() or len(disposition) > _HEADER_LIMIT or not disposition.isprintable():
+    """The value of ``filename*``, None if there is none that can be decoded."""
+    values = [value for name, value in _PARAMETER.findall(disposition) if name.lower() == "filename*"]
+    if not values:
         return None
-    message = Message()
-    message["Content-Disposition"] = disposition
-    values = message.get_params([], header="content-disposition")
-    names = [value for name, value in values if name.lower() == "filename" and isinstance(value, tuple)]
+    charset, quote, rest = values[0].strip().strip('"').partition("'")
+    _, second_quote, encoded = rest.partition("'")
+    if not (quote and second_quote and charset.lower() in _CHARSETS):
+        return None
     try:
-        return collapse_rfc2231_value(names[0], errors="strict") if names else None
-    except (LookupError, UnicodeError):
+        return unquote_to_bytes(encoded).decode(charset)
+    except UnicodeDecodeError:
         return None

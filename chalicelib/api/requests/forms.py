@@ -68,8 +68,8 @@ def parse_form(request: Request, known: Names[str] = ()) -> Form:
         count = "no part" if not files else "more than one part"
         raise InvalidRequest(f"The form has {count} named 'file'. {_INSTRUCTION}", field="file")
     fields = [_text_field(part) for part in parts if part.name != "file"]
-    ((picture, name),) = files
-    return Form(name, picture, tuple(fields))
+    ((picture, picture_name),) = files
+    return Form(picture_name, picture, tuple(fields))
 
 
 def _text_field(part: MultipartPart) -> tuple[str, str]:

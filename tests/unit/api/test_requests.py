@@ -175,6 +175,11 @@ class TestForm:
             ('filename="=?utf-8?B?bmHDr3ZlLmpwZw==?="', "na\u00efve.jpg"),
             ('filename="=?utf-8?Q?na=C3=AFve.jpg?="', "na\u00efve.jpg"),
             ("filename=\"=?utf-8?B?8J+YgC5qcGc=?=\"; filename*=utf-8''na%C3%AFve.jpg", "na\u00efve.jpg"),
+            ("FileName*=\"utf-8''na%C3%AFve.jpg\"", "na\u00efve.jpg"),
+            ("filename=\"a; filename*=utf-8''b.jpg\"", "a; filename*=utf-8''b.jpg"),
+            ("filename=c.jpg; filename*=utf-8''%FF", "c.jpg"),
+            ("filename=c.jpg; filename*=utf-8''a.jpg; filename*0=b.jpg", "a.jpg"),
+            ("filename=c.jpg; filename*0*=utf-8''a.jpg; filename*0=b.jpg", "c.jpg"),
             ('filename="what=?.jpg"', "what=?.jpg"),
             ('filename="=?no-charset?B?bmHDr3ZlLmpwZw==?="', "=?no-charset?B?bmHDr3ZlLmpwZw==?="),
         ],
@@ -183,6 +188,48 @@ class TestForm:
         head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; {written}\r\n\r\n'
         body = head.encode() + b"x\r\n" + f"--{BOUNDARY}--\r\n".encode()
         assert parse_form(sent(body)).file_name == name
+
+    @pytest.mark.parametrize(
+        "charset", ["punycode", "idna", "utf-7", "unicode_escape", "rot13", "utf-16", "unknown-8bit"]
+    )
+    def test_a_file_name_is_decoded_by_no_other_charset_than_those_of_the_standard(self, charset: str) -> None:
+        for written, name in (
+            (f"filename=c.jpg; filename*={charset}''a%5Cud800+2AA-", "c.jpg"),
+            (f'filename="=?{charset}?Q?a=5Cud800+2AA-?="', f"=?{charset}?Q?a=5Cud800+2AA-?="),
+        ):
+            head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; {written}\r\n\r\n'
+            body = head.encode() + b"x\r\n" + f"--{BOUNDARY}--\r\n".encode()
+            assert parse_form(sent(body)).file_name == name
+
+    @given(
+        written=st.lists(
+            st.sampled_from(
+                [
+                    "*",
+                    "0",
+                    "1",
+                    "0*",
+                    "*0*=",
+                    "*=",
+                    "=",
+                    ";",
+                    "; filename",
+                    "utf-8''",
+                    "''",
+                    "'",
+                    '"',
+                    "%ff",
+                    "%C3",
+                    "a",
+                ]
+            ),
+            max_size=30,
+        ).map("".join)
+    )
+    def test_no_parameters_of_a_file_name_fail_on_our_side(self, written: str) -> None:
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename{written}\r\n\r\n'
+        with suppress(SimilarixError):
+            parse_form(sent(head.encode() + b"x\r\n" + f"--{BOUNDARY}--\r\n".encode()))
 
     @given(written=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=200))
     def test_no_way_to_write_a_file_name_fails_on_our_side(self, written: str) -> None:
