@@ -274,7 +274,9 @@ def parse_type(value: object) -> CollectionType:
 def parse_bucket(value: object) -> str:
     if not isinstance(value, str) or not _BUCKET.fullmatch(value) or ".." in value or _is_address(value):
         raise InvalidRequest(
-            "Name the S3 bucket: 3 to 63 lowercase letters, digits, dots and hyphens, as S3 requires.", field="bucket"
+            "Name the S3 bucket, a general purpose one: 3 to 63 lowercase letters, digits, dots and hyphens, as S3 "
+            "requires of new ones.",
+            field="bucket",
         )
     return value
 
