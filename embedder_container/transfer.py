@@ -25,7 +25,8 @@ START_BYTES = 128 * 1024
 CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15})")
 # S3's hosts, with or without the bucket's name: https://docs.aws.amazon.com/general/latest/gr/s3.html
 S3_HOST = re.compile(
-    r"(?:[a-z0-9-]+\.)*s3(?:-accelerate|-fips)?(?:[.-]dualstack)?(?:[.-][a-z]{2}(?:-[a-z]+)+-[0-9]+)?\.amazonaws\.com(?:\.cn)?"
+    r"(?:[a-z0-9-]+\.)*s3(?:-accelerate|-fips)?(?:[.-]dualstack)?(?:[.-][a-z]{2,4}(?:-[a-z]+)+-[0-9]+)?"
+    r"\.amazonaws\.(?:com(?:\.cn)?|eu)"
 )
 
 # In the XML of S3's error responses; the codes of KMS have its name before them.

@@ -194,7 +194,8 @@ def session_policy(bucket: str, prefix: str, partition: str = "aws") -> dict[str
         "Effect": "Allow",
         "Action": "kms:Decrypt",
         "Resource": "*",
-        "Condition": {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}},
+        # The names of services end differently in China and in the European Sovereign Cloud.
+        "Condition": {"StringLike": {"kms:ViaService": "s3.*.amazonaws.*"}},
     }
     return _policy([*_read_statements(bucket, prefix, partition), decrypt])
 

@@ -17,7 +17,7 @@ from chalicelib.domain.texts import check_storable
 _BUCKET = re.compile(
     r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9](?<!-s3alias)(?<!--ol-s3)(?<!--x-s3)"
 )
-_REGION = re.compile(r"[a-z]{2}(?:-[a-z]{1,15}){1,3}-[0-9]")
+_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]{1,15}){1,3}-[0-9]")
 # The name's prefix lets our own permission to assume roles stay narrower than every role of every customer.
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]{0,20}:iam::(\d{12}):role/(?:[\w+=,.@-]+/)*similarix-[\w+=,.@-]{1,54}", re.ASCII)
 COLLECTION_NAME_LIMIT = 100  # characters

@@ -81,7 +81,22 @@ def test_valid_bucket_name_is_accepted(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["ab", "a" * 64, "-ab", "ab-", "a..b", "A-b", "a_b", "10.0.0.1", "xn--abc", "sthree-x", "a-s3alias", "a b", None],
+    [
+        "ab",
+        "a" * 64,
+        "-ab",
+        "ab-",
+        "a..b",
+        "A-b",
+        "a_b",
+        "10.0.0.1",
+        "xn--abc",
+        "sthree-x",
+        "a-s3alias",
+        "a--use1-az4--x-s3",
+        "a b",
+        None,
+    ],
 )
 def test_bucket_name_that_s3_refuses_is_refused(name: object) -> None:
     with pytest.raises(InvalidRequest) as refused:
@@ -89,7 +104,7 @@ def test_bucket_name_that_s3_refuses_is_refused(name: object) -> None:
     assert refused.value.field == "bucket"
 
 
-@pytest.mark.parametrize("region", ["eu-central-1", "us-gov-west-1", "ap-southeast-4"])
+@pytest.mark.parametrize("region", ["eu-central-1", "us-gov-west-1", "ap-southeast-4", "eusc-de-east-1"])
 def test_well_formed_region_is_accepted(region: str) -> None:
     assert parse_region(region) == region
 

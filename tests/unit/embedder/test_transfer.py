@@ -47,6 +47,7 @@ def test_a_url_of_any_other_host_is_refused(url: str) -> None:
         "bucket.s3-accelerate.amazonaws.com",
         "bucket.s3.dualstack.ap-southeast-2.amazonaws.com",
         "bucket.s3.cn-north-1.amazonaws.com.cn",
+        "bucket.s3.eusc-de-east-1.amazonaws.eu",
     ],
 )
 def test_each_kind_of_s3_host_is_recognised(host: str) -> None:
