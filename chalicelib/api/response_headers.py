@@ -11,7 +11,7 @@ REALM = "Similarix"
 
 
 def rate_headers(status: RateStatus) -> Mapping[str, str]:
-    """The fields of https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ (10 and 11)."""
+    """The fields of https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/10/"""
     limit = status.limit
     return {
         "RateLimit-Policy": f'"{limit.name}";q={limit.quota};w={WINDOW_SECONDS}',
