@@ -6,9 +6,6 @@ that DynamoDB Local requires lacks a method that it calls.
 """
 
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +18,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.java import find_java
 from infra.localhost import HOST, free_port
 from infra.maven import MavenError, fetch, read_lock
-from infra.opensearch import node_process
+from tests.child_server import ChildServer
 
 MAIN_CLASS = "software.amazon.dynamodb.services.local.main.ServerRunner"
 LOCK_FILE = Path(__file__).with_name("lock.json")
-START_TIMEOUT_SECONDS = 60
 
 
 class DynamoDBLocalUnavailable(Exception):
@@ -54,24 +50,10 @@ def dynamodb_local(folder: Path) -> Iterator[Any]:
         str(java.command), f"-Djava.library.path={native}", "-cp", os.pathsep.join(map(str, jars)), MAIN_CLASS,
         "-inMemory", "-port", str(port), "-disableTelemetry",
     ]  # fmt: skip
-    with (folder / "dynamodb.log").open("wb") as log:
-        process = subprocess.Popen(
-            # node_process ends the server when the process that started it ends, even by a crash.
-            [sys.executable, "-P", node_process.__file__, *command],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            start_new_session=True,
-        )
-    try:
-        client = _client(f"http://{HOST}:{port}")
-        _wait_until_ready(client, process, folder / "dynamodb.log")
+    client = _client(f"http://{HOST}:{port}")
+    name, error = "DynamoDB Local", DynamoDBLocalUnavailable
+    with ChildServer(name, error, folder, port, command, lambda: _responds(client)):
         yield client
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(30)
 
 
 def second_client(client: Any) -> Any:
@@ -85,12 +67,9 @@ def _client(endpoint: str) -> Any:
     )
 
 
-def _wait_until_ready(client: Any, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            client.list_tables()
-            return
-        except (BotoCoreError, ClientError):
-            time.sleep(0.2)
-    raise DynamoDBLocalUnavailable(f"DynamoDB Local did not start: {log.read_text(errors='replace')[-2000:]}")
+def _responds(client: Any) -> bool:
+    try:
+        client.list_tables()
+    except (BotoCoreError, ClientError):
+        return False
+    return True

