@@ -12,7 +12,7 @@ PREFLIGHT_SECONDS = 7200  # the longest that Chromium remembers a preflight
 EXPOSED_HEADERS = ("Location", "Retry-After", "ETag", "X-Request-Id", "RateLimit", "RateLimit-Policy")
 
 
-def response_headers(allowed_origins: Collection[str], origin: str | None) -> Mapping[str, str]:
+def cross_origin_headers(allowed_origins: Collection[str], origin: str | None) -> Mapping[str, str]:
     """The headers of every response to a request of ``origin``, None for a request of no page."""
     if ANY_ORIGIN in allowed_origins:
         return {"Access-Control-Allow-Origin": ANY_ORIGIN, **_EXPOSED}

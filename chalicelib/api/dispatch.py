@@ -15,7 +15,7 @@ from aws_lambda_powertools import Logger
 from chalice.app import Blueprint, Request, Response
 
 from chalicelib.adapters.call_log import CallLog
-from chalicelib.api.cross_origin import response_headers
+from chalicelib.api.cross_origin import cross_origin_headers
 from chalicelib.api.links import FileLinks
 from chalicelib.api.openapi.operation import DocumentedRoute, Operation
 from chalicelib.api.requests.queries import check_parameters
@@ -185,7 +185,7 @@ class Dispatcher:
         known = Known()
         response = self._respond(request, path, view, options, known)
         allowed_origins = self._services().config.allowed_origins
-        cross_origin = response_headers(allowed_origins, request.headers.get("origin"))
+        cross_origin = cross_origin_headers(allowed_origins, request.headers.get("origin"))
         for name, value in {**_SECURITY_HEADERS, **cross_origin}.items():
             response.headers.setdefault(name, value)
         response.headers["X-Request-Id"] = _request_id(request)

@@ -103,10 +103,6 @@ class SyncState:
             return SyncStatus.FAILED
         return self.status
 
-    def waits_at(self, now: datetime) -> bool:
-        """Whether a scheduled sync has not begun to look at the bucket; one by hand takes its place."""
-        return self.status is SyncStatus.IN_PROGRESS and self.started_at is not None and self.started_at > now
-
     def next_start(self, now: datetime) -> datetime | None:
         """When a caller may start a sync again after too many were cancelled; None if they may now."""
         if self.cancelled < MAX_CANCELLATIONS or self.cancelled_since is None:

@@ -7,7 +7,7 @@ expires. So it serves this one picture, and a picture that replaces it has anoth
 import base64
 import hmac
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from zlib import crc32
 
@@ -65,7 +65,3 @@ def expiry(path: str, now: datetime) -> int:
     period = int(LINK_PERIOD.total_seconds())
     offset = crc32(path.encode()) % period
     return (int(now.timestamp()) + offset) // period * period - offset + 2 * period
-
-
-def time_of(expires: int) -> datetime:
-    return datetime.fromtimestamp(expires, UTC)

@@ -28,8 +28,10 @@ class FakeSyncs:
         stored = self._collections.get(collection.account, collection.uuid)
         if stored is None:
             return False
-        waits = sync.trigger is Trigger.MANUAL and stored.sync.waits_at(now)
-        if stored.sync.status_at(now) is SyncStatus.IN_PROGRESS and not waits:
+        started_at = stored.sync.started_at
+        # A scheduled sync that waits for its time gives way to one by hand.
+        gives_way = sync.trigger is Trigger.MANUAL and started_at is not None and started_at > now
+        if stored.sync.status_at(now) is SyncStatus.IN_PROGRESS and not gives_way:
             return False
         latest = stored.sync.scheduled_for
         if sync.scheduled_for is not None and latest is not None and latest >= sync.scheduled_for:

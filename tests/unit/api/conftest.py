@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from chalicelib.api import dispatch
+from tests.fakes.api import FakeApi
+from tests.fakes.application import FakeAdapters, services_on
+from tests.isolation import WIDEST_SCOPE
 
 
 @pytest.fixture
@@ -17,3 +20,15 @@ def log() -> Iterator[io.StringIO]:
     handler.setStream(stream)
     yield stream
     handler.setStream(original)
+
+
+@pytest.fixture(scope="module")
+def api() -> FakeApi:
+    """The API on fakes."""
+    return FakeApi(services_on(FakeAdapters.fresh()))
+
+
+@pytest.fixture(scope="module")
+def token(api: FakeApi) -> str:
+    """A token with every right of an account of its own."""
+    return api.open_account("a shop")[WIDEST_SCOPE]

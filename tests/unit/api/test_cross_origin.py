@@ -7,24 +7,14 @@ from typing import Any
 import pytest
 from chalice.app import Chalice
 
-from chalicelib.api.cross_origin import EXPOSED_HEADERS, response_headers
+from chalicelib.api.cross_origin import EXPOSED_HEADERS, cross_origin_headers
 from chalicelib.api.routes import FALLBACK_PATHS, register_routes
 from chalicelib.bootstrap import Services
 from tests.fakes.api import FakeApi
-from tests.fakes.application import CONFIG, FakeAdapters, services_on
-from tests.isolation import MISSING_ID, WIDEST_SCOPE
+from tests.fakes.application import CONFIG, FakeAdapters
+from tests.isolation import MISSING_ID
 
 PAGE = "https://shop.example"
-
-
-@pytest.fixture(scope="module")
-def api() -> FakeApi:
-    return FakeApi(services_on(FakeAdapters.fresh()))
-
-
-@pytest.fixture(scope="module")
-def token(api: FakeApi) -> str:
-    return api.open_account("a shop")[WIDEST_SCOPE]
 
 
 def views() -> dict[str, Any]:
@@ -64,10 +54,10 @@ def test_a_preflight_needs_no_token_and_names_the_methods_of_the_path(api: FakeA
 
 def test_with_a_list_of_origins_only_their_pages_may_read_a_response() -> None:
     allowed = {PAGE, "https://other.example"}
-    assert response_headers(allowed, PAGE)["Access-Control-Allow-Origin"] == PAGE
+    assert cross_origin_headers(allowed, PAGE)["Access-Control-Allow-Origin"] == PAGE
     for origin in ("https://evil.example", "https://shop.example.evil", "null", None):
-        assert "Access-Control-Allow-Origin" not in response_headers(allowed, origin)
-        assert response_headers(allowed, origin)["Vary"] == "Origin"
+        assert "Access-Control-Allow-Origin" not in cross_origin_headers(allowed, origin)
+        assert cross_origin_headers(allowed, origin)["Vary"] == "Origin"
 
 
 def test_the_list_of_origins_comes_from_the_configuration() -> None:

@@ -7,18 +7,7 @@ import pytest
 
 from chalicelib.api.openapi.operation import DocumentedRoute
 from tests.fakes.api import FakeApi
-from tests.fakes.application import FakeAdapters, services_on
-from tests.isolation import MISSING_ID, WIDEST_SCOPE, documented_routes
-
-
-@pytest.fixture(scope="module")
-def api() -> FakeApi:
-    return FakeApi(services_on(FakeAdapters.fresh()))
-
-
-@pytest.fixture(scope="module")
-def token(api: FakeApi) -> str:
-    return api.open_account("a shop")[WIDEST_SCOPE]
+from tests.isolation import MISSING_ID, documented_routes
 
 
 @pytest.mark.parametrize(
