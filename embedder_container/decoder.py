@@ -71,7 +71,8 @@ def _decode(
     except Exception:  # the parent logs it as a defect that concerns this image alone
         return {"defect": traceback.format_exc()}, b"", b""
     seconds = {"decode": square_done - start, "thumbnail": time.perf_counter() - square_done}
-    properties = {"width": decoded.width, "height": decoded.height, "format": decoded.format, "seconds": seconds}
+    size = {"width": decoded.width, "height": decoded.height}
+    properties = {**size, "format": decoded.format, "taken": decoded.taken, "seconds": seconds}
     return properties, square, thumbnail
 
 

@@ -56,6 +56,7 @@ class PreparedImage:
     width: int
     height: int
     format: str
+    taken: str | None
     seconds: dict[str, float]
 
 

@@ -6,7 +6,8 @@ The decoder writes READY once it has started, `<H` and a text: the walls that it
     question  `?`, `<Q`: bytes of memory; only before a large image is decoded: the decoder waits for PERMISSION
     reply     `!`, `<III`: lengths of the JSON, the square (RGB) and the thumbnail (JPEG); then these three
 
-The JSON is `{"width", "height", "format", "seconds"}`, or `{"error": {"code", "message"}}`, or `{"defect": TRACEBACK}`.
+The JSON is `{"width", "height", "format", "taken", "seconds"}`, or `{"error": {"code", "message"}}`, or
+`{"defect": TRACEBACK}`.
 
 Both sides import this module, so it imports nothing but `struct`: the embedder must not load Pillow, and the decoder
 must start fast.

@@ -8,9 +8,10 @@
 
     → {"model": "lite-1+d3", "dimension": 512, "results": [RESULT, …], "timings": {"total_ms": …, "inference_ms": …, …}}
 
-RESULT is `{"vector": base64 of little-endian float32, unit length}`, for images with `size`, `md5`, `width`, `height`
-and `format`; or `{"error": {"code", "message", "transient"}}`, which concerns that item alone. A transient error may
-vanish when the item is tried again; any other is the item's own fault. Any other event raises ValueError.
+RESULT is `{"vector": base64 of little-endian float32, unit length}`, for images with `size`, `md5`, `width`, `height`,
+`format` and `taken` (EXIF's time in ISO 8601, or null); or `{"error": {"code", "message", "transient"}}`, which
+concerns that item alone. A transient error may vanish when the item is tried again; any other is the item's own fault.
+Any other event raises ValueError.
 """
 
 import base64

@@ -77,13 +77,15 @@ SIDE_SWAPPING_ORIENTATIONS = (5, 6, 7, 8)
 class DecodedImage:
     """An upright image in mode RGB (sRGB, 8 bits, no metadata) with the format and size of its file.
 
-    `width` and `height` are the file's, upright; the image is smaller if a JPEG was decoded at a reduced size.
+    `width` and `height` are the file's, upright; the image is smaller if a JPEG was decoded at a reduced size. `taken`
+    is EXIF's time of taking in ISO 8601, with its offset where EXIF has one.
     """
 
     image: Image.Image
     format: str
     width: int
     height: int
+    taken: str | None = None
 
 
 def load_plugins() -> None:
@@ -163,7 +165,7 @@ def _decode(picture: EncodedPicture, shortest: int, wait_for_memory: Callable[[i
     # Only the pixels go on: no comment, profile or position may reach the thumbnail.
     upright.info.clear()
     size = (height, width) if picture.orientation in SIDE_SWAPPING_ORIENTATIONS else (width, height)
-    return DecodedImage(upright, picture.format, *size)
+    return DecodedImage(upright, picture.format, *size, picture.taken)
 
 
 def thumbnail(image: Image.Image) -> bytes:

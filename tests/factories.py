@@ -1,6 +1,6 @@
 """Factories of domain values for tests."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
 
@@ -38,6 +38,7 @@ def an_embedding(**fields: Any) -> ImageEmbedding:
         "width": 640,
         "height": 480,
         "format": "JPEG",
+        "taken": datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone(timedelta(hours=5, minutes=30))),
     }
     return ImageEmbedding(**(values | fields))
 
@@ -53,6 +54,7 @@ def a_record(collection: Collection, key: str, **fields: Any) -> FileRecord:
         "version": 1,
         "updated_at": NOW,
         "embedding": an_embedding(),
+        "modified": NOW,
     } | fields
     return FileRecord(**({"model": values["embedding"].model if values["embedding"] else None} | values))
 

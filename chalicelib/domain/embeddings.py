@@ -1,6 +1,7 @@
 """What the embedder returns for images and texts: vectors, facts of an image, or the reason of a failure."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from chalicelib.domain.errors import EmbedderUnavailable, UnreadablePicture
 
@@ -13,7 +14,14 @@ TOO_COSTLY = "too_costly"  # of an object that takes more time or memory than on
 
 @dataclass(frozen=True, slots=True)
 class ImageEmbedding:
-    """The vector of an image and facts of it; ``vector`` is little-endian float32 of unit length."""
+    """The vector of an image and facts of it.
+
+    Args:
+        vector: little-endian float32 of unit length.
+        size: of the file, in bytes.
+        width: in pixels, as ``height``, of the image turned upright.
+        taken: when the picture was taken, by its EXIF; without a zone where EXIF has none.
+    """
 
     model: str
     vector: bytes
@@ -22,6 +30,7 @@ class ImageEmbedding:
     width: int
     height: int
     format: str
+    taken: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

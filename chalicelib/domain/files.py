@@ -8,7 +8,7 @@ object second, and a write is refused if another worker has written the record s
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -38,12 +38,18 @@ class FileState(StrEnum):
     REMOVED = "removed"
 
 
-class ObjectInfo(NamedTuple):
-    """An object as S3 has it: identity only."""
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """An object as S3 has it. Key, ETag and size are its identity: two of equal ones are the same object.
+
+    Args:
+        modified: when it was stored; a listing leaves it out.
+    """
 
     key: str
     etag: str
     size: int
+    modified: datetime | None = field(default=None, compare=False)
 
 
 class CatalogueEntry(NamedTuple):
@@ -84,6 +90,7 @@ class FileRecord:
         embedding: a removed record keeps it, so that an object that comes back costs nothing, unless its owner has
             deleted the file.
         model: the model version that indexed the object or failed on it.
+        modified: when S3 stored the object's bytes; None if no worker has seen it yet.
         failed_since: when the object was first found unreadable for a reason outside it; None if none has failed so.
         event_at: when the event of ``sequencer`` was handled.
         thumbnail: key of the thumbnail; each embedding has a new one, so that a late worker overwrites no other's.
@@ -105,6 +112,7 @@ class FileRecord:
     event_at: datetime | None = None
     thumbnail: str | None = None
     failed_since: datetime | None = None
+    modified: datetime | None = None
 
     @property
     def uuid(self) -> str:
@@ -172,7 +180,7 @@ class FileRecord:
 
         The tombstone itself stays for as long as others do, because it makes the writes of slower workers stale.
         """
-        return replace(self.as_removed(), etag="", size=0, embedding=None, thumbnail=None, model=None)
+        return replace(self.as_removed(), etag="", size=0, embedding=None, thumbnail=None, model=None, modified=None)
 
     def as_restored(self) -> "FileRecord":
         """The record of a removed object that is back, with the embedding that the tombstone kept."""

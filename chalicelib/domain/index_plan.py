@@ -47,7 +47,8 @@ class EmbeddingRequest:
     @property
     def record(self) -> FileRecord:
         """The record to write, with the object's identity and no outcome yet."""
-        return replace(self.write.record, etag=self.s3_object.etag, size=self.s3_object.size)
+        current = self.s3_object
+        return replace(self.write.record, etag=current.etag, size=current.size, modified=current.modified)
 
     def indexed(self, image: EmbeddedImage) -> PendingWrite:
         return replace(self.write, record=self.record.as_indexed(image))
@@ -222,10 +223,10 @@ def _plan_object(
         record = record.as_removed(*VANISHED)
     elif action is Action.NOTHING and previous is not None:
         # Written all the same: a slower worker that saw the object in another state must not write after this.
-        record = replace(record, updated_at=previous.updated_at)
+        record = replace(record, updated_at=previous.updated_at, modified=_modified(record, s3_object))
     # A new image comes with a new thumbnail; that of a file that was deleted is gone.
     elif action is Action.RESTORE and record.embedding is not None and image is None:
-        record = record.as_restored()
+        record = replace(record.as_restored(), modified=_modified(record, s3_object))
     else:
         assert s3_object is not None
         request = EmbeddingRequest(write, s3_object)
@@ -233,6 +234,10 @@ def _plan_object(
             return IndexPlan(writes=(request.failed(model, *failure),))
         return _plan_embedding(request, image)
     return IndexPlan(writes=(replace(write, record=record),))
+
+
+def _modified(record: FileRecord, s3_object: ObjectInfo | None) -> datetime | None:
+    return s3_object.modified if s3_object is not None else record.modified
 
 
 def _plan_embedding(request: EmbeddingRequest, image: EmbeddedImage | None) -> IndexPlan:

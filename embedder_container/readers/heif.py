@@ -32,6 +32,7 @@ _CODECS = {
 }
 _METADATA_TYPES = ("Exif", "mime")
 _MAX_BRANDS_BYTES = 1024
+_MAX_EXIF_BYTES = 1 << 20  # with a maker's notes and a small picture
 _ALPHA = b"auxiliary:alpha"
 
 
@@ -66,6 +67,7 @@ class _ItemPicture(EncodedPicture):
         super().__init__(data)
         self._original_length, self._items = len(original), file
         self.colours = _colours(original, file)
+        self.taken = exif.taken(_exif_block(original, file))
 
     def open(self) -> Image.Image:
         if self._items.coded_pixels() > 2 * limits.MAX_PIXELS:
@@ -169,6 +171,19 @@ def _without_metadata(data: bytes, file: ItemFile) -> bytes:
     for place in places:
         changed[place : place + 4] = b"free"
     return bytes(changed)
+
+
+def _exif_block(data: bytes, file: ItemFile) -> bytes:
+    """Return the first item of EXIF, from its TIFF header on; empty if there is none.
+
+    The item begins with four bytes that say how many others come before the header: ISO/IEC 23008-12, A.2.1.
+    """
+    item = next((item for item, kind in file.types.items() if kind == "Exif" and item in file.extents), None)
+    if item is None:
+        return b""
+    start, length = next(iter(file.extents[item]), (0, 0))  # one extent: no writer cuts so little data into several
+    block = data[start : start + min(length, _MAX_EXIF_BYTES)]
+    return block[4 + int.from_bytes(block[:4], "big") :]
 
 
 def _colours(data: bytes, file: ItemFile) -> Colours:

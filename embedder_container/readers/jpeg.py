@@ -10,7 +10,6 @@ from PIL import Image, ImageChops
 from embedder_container import limits
 from embedder_container.colours import Colours
 from embedder_container.errors import Code, ItemError
-from embedder_container.readers import exif
 from embedder_container.readers.picture import (
     EncodedPicture,
     JoinedFile,
@@ -90,7 +89,7 @@ class JpegPicture(EncodedPicture):
         self._components: tuple[int, ...] = tuple(frame_body[6::3])
         self.size = (int.from_bytes(frame_body[3:5], "big"), int.from_bytes(frame_body[1:3], "big"))
         self._samples = _samples(frame_body)
-        self.orientation = exif.orientation(exif_block)
+        self.read_exif(exif_block)
         self.colours = Colours(profile=_joined(profile_parts))
 
     @property

@@ -9,6 +9,7 @@ from embedder_container import limits
 from embedder_container.colours import Colours
 from embedder_container.errors import Code, ItemError
 from embedder_container.formats import unsupported_message
+from embedder_container.readers import exif
 
 UPRIGHT = 1
 
@@ -44,8 +45,8 @@ class JoinedFile:
 class EncodedPicture:
     """The bytes of a picture without metadata, with what its metadata said.
 
-    `orientation` is EXIF's number of the turn that the pixels need. `size` is set where the container says it before a
-    decoder allocates memory for it.
+    `orientation` is EXIF's number of the turn that the pixels need, `taken` EXIF's time of taking in ISO 8601. `size`
+    is set where the container says it before a decoder allocates memory for it.
     """
 
     format: ClassVar[str]
@@ -53,8 +54,14 @@ class EncodedPicture:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.orientation = UPRIGHT
+        self.taken: str | None = None
         self.colours = Colours()
         self.size: tuple[int, int] = (0, 0)
+
+    def read_exif(self, block: bytes) -> None:
+        """Take orientation and time of taking from an EXIF block that begins with a TIFF header."""
+        self.orientation = exif.orientation(block)
+        self.taken = exif.taken(block)
 
     def open(self) -> Image.Image:
         """Return the image with its size and mode, its pixels not yet decoded."""

@@ -16,7 +16,6 @@ from embedder_container import limits
 from embedder_container.colour_spaces import ColourSpace, from_code_points, from_gamma
 from embedder_container.colours import Colours, grey16_table, map_grey16
 from embedder_container.errors import ItemError
-from embedder_container.readers import exif
 from embedder_container.readers.picture import EncodedPicture, check_parts, counted, cut_short, damaged, unsupported
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -75,7 +74,7 @@ class PngPicture(EncodedPicture):
         size = struct.pack(">I", sum(map(len, pixels)))
         super().__init__(b"".join([SIGNATURE, *critical, size, b"IDAT", *pixels, bytes(4), _LAST_CHUNK]))
         self.size = (width, height)
-        self.orientation = exif.orientation(chunks.get(b"eXIf", b"") or text_exif)
+        self.read_exif(chunks.get(b"eXIf", b"") or text_exif)
         self.colours = _colours(chunks)
 
     def load(self, image: Image.Image) -> tuple[Image.Image, Image.Image | None]:

@@ -83,7 +83,7 @@ class TiffPicture(EncodedPicture):
         size = self.size
         super().__init__(self._reduced())
         self.size = size
-        self.orientation = exif.orientation(data)
+        self.read_exif(data)
         self.colours = Colours(profile=self._profile())
 
     def open(self) -> Image.Image:

@@ -8,7 +8,6 @@ from PIL import Image
 from embedder_container import limits
 from embedder_container.colours import Colours
 from embedder_container.errors import Code, ItemError
-from embedder_container.readers import exif
 from embedder_container.readers.picture import EncodedPicture, check_parts, counted, cut_short, damaged
 
 _PICTURES = (b"VP8 ", b"VP8L", b"ANMF")
@@ -52,7 +51,7 @@ class WebpPicture(EncodedPicture):
         body = b"WEBP" + b"".join(kept)
         super().__init__(b"RIFF" + struct.pack("<I", len(body)) + body)
         self.size = canvas_size(self.data)
-        self.orientation = exif.orientation(exif_block.removeprefix(b"Exif\0\0"))
+        self.read_exif(exif_block.removeprefix(b"Exif\0\0"))
         self.colours = Colours(profile=profile)
 
     def open(self) -> Image.Image:

@@ -85,6 +85,12 @@ class BucketsContract:
         assert list(source.list_objects(None)) == [expected]
         assert source.head_objects([expected.key, f"{prefix}none"]) == {expected.key: expected, f"{prefix}none": None}
 
+    def test_a_head_says_when_the_object_was_stored(self, subject: Subject, prefix: str):
+        subject.put(f"{prefix}a.jpg", b"a picture")
+        head = subject.source(prefix).head_objects([f"{prefix}a.jpg"])[f"{prefix}a.jpg"]
+        assert isinstance(head, ObjectInfo) and head.modified is not None
+        assert head.modified.utcoffset() == timedelta()
+
     def test_an_archived_object_is_listed_but_cannot_be_read(self, subject: Subject, prefix: str):
         subject.archive(f"{prefix}a.jpg", b"a picture")
         subject.put(f"{prefix}b.jpg", b"a picture")
@@ -187,7 +193,7 @@ class BucketsContract:
         assert storage.stored_by(area, stored) is None
         storage.put(area, staged, b"a picture", "image/jpeg")
         storage.copy(area, staged, stored, "image/jpeg", md5=opened.etag, upload="an-upload")
-        assert subject.source(objects, storage.bucket).head_objects([stored]) == {stored: opened._replace(key=stored)}
+        assert subject.source(objects, storage.bucket).head_objects([stored]) == {stored: replace(opened, key=stored)}
 
     def test_a_copy_names_the_upload_that_stored_it(self, subject: Subject, area: ManagedArea):
         storage, (objects, uploads, _) = subject.storage, area.prefixes

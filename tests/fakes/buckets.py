@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from urllib.parse import quote, unquote
 
 from chalicelib.domain.collections import Collection
@@ -11,6 +12,7 @@ from chalicelib.domain.errors import OutsideFolder, SourceDenied, SourceUnavaila
 from chalicelib.domain.files import ObjectInfo
 
 SCHEME = "fake-s3://"
+MODIFIED = datetime(2025, 6, 7, 8, 9, 10, tzinfo=UTC)  # when every object was stored
 
 
 @dataclass
@@ -53,7 +55,8 @@ class FakeBucket:
             return ReadFailure("access_denied", "The bucket refuses, as the test wants it.", transient=False)
         if key in self.archived and key in self.objects:
             return ReadFailure("archived", "It is in an archive, as the test wants it.", transient=False)
-        return self.info(key)
+        found = self.info(key)
+        return None if found is None else replace(found, modified=MODIFIED)
 
 
 class FakeSources:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb import batches
-from chalicelib.adapters.dynamodb.items import from_item, to_item
+from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_item
 from chalicelib.domain.embeddings import ImageEmbedding, StashedImage
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 STASH_RETENTION = timedelta(days=1)  # longer than a message is tried again before it is a dead letter
 _PREFIX = "embedding/"
-_EMBEDDING_FIELDS = ("model", "vector", "size", "md5", "width", "height", "format")
+_EMBEDDING_FIELDS = ("model", "vector", "size", "md5", "width", "height", "format", "taken")
 
 
 class DynamoDBEmbeddingStash:
@@ -34,7 +34,8 @@ class DynamoDBEmbeddingStash:
         images: dict[str, StashedImage] = {}
         for item in batches.read(self._client, self._table, keys):
             values = from_item(item)
-            embedding = ImageEmbedding(**{name: values[name] for name in _EMBEDDING_FIELDS})
+            fields: dict[str, Any] = {name: values.get(name) for name in _EMBEDDING_FIELDS}
+            embedding = ImageEmbedding(**{**fields, "taken": optional_time(values.get("taken"))})
             content_key = values["sync"].removeprefix(_PREFIX)
             images[content_key] = StashedImage(embedding, values["thumbnail"], values["collection"])
         return images

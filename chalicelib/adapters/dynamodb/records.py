@@ -7,7 +7,7 @@ from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_attr
 from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, content_key, removal_shard
 
-_EMBEDDING_ATTRIBUTES = ("model", "vector", "picture_size", "md5", "width", "height", "format")
+_EMBEDDING_ATTRIBUTES = ("model", "vector", "picture_size", "md5", "width", "height", "format", "taken")
 _EMBEDDING_FIELDS = {"picture_size": "size"}  # where the field is named otherwise: the object has a size too
 # A list reads all attributes but the vector.
 _RECORD_ATTRIBUTES = (
@@ -15,7 +15,7 @@ _RECORD_ATTRIBUTES = (
 )  # fmt: skip
 _LISTED_ATTRIBUTES = (
     *_RECORD_ATTRIBUTES, "sequencer", "event_at", "failed_since",
-    "model", "picture_size", "md5", "width", "height", "format",
+    "model", "picture_size", "md5", "width", "height", "format", "taken", "modified",
 )  # fmt: skip
 _STATES_WITH_INDEX = (FileState.FAILED, FileState.PENDING)
 
@@ -46,6 +46,7 @@ def record_to_item(record: FileRecord) -> dict[str, Any]:
             "thumbnail": record.thumbnail,
             "failed_since": record.failed_since,
             "retry_at": record.retry_at,
+            "modified": record.modified,
             "model": record.model,
             "content": record_content_key(record) if embedding else None,
             "removed_on": removal_key(record) if record.state is FileState.REMOVED else None,
@@ -78,6 +79,7 @@ def record_from_item(item: Any) -> FileRecord:
     values = from_item(item)
     # A list leaves out the vector, which is then empty.
     embedding = {_EMBEDDING_FIELDS.get(name, name): values.get(name, b"") for name in _EMBEDDING_ATTRIBUTES}
+    embedding["taken"] = optional_time(values.get("taken"))
     return FileRecord(
         account=values["account"],
         collection=values["collection"],
@@ -95,6 +97,7 @@ def record_from_item(item: Any) -> FileRecord:
         event_at=optional_time(values.get("event_at")),
         thumbnail=values.get("thumbnail"),
         failed_since=optional_time(values.get("failed_since")),
+        modified=optional_time(values.get("modified")),
     )
 
 

@@ -5,6 +5,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -86,4 +87,5 @@ def _result(model: str, result: dict[str, Any]) -> ImageEmbedding | ReadFailure:
         width=result["width"],
         height=result["height"],
         format=result["format"],
+        taken=datetime.fromisoformat(result["taken"]) if result.get("taken") else None,
     )

@@ -264,7 +264,7 @@ class BucketSource:
         archived = head.get("StorageClass") in ARCHIVE_CLASSES or "ArchiveStatus" in head
         if archived and 'ongoing-request="false"' not in head.get("Restore", ""):
             return ReadFailure("archived", "The object is in an archive. Restore it, then sync.", transient=False)
-        return ObjectInfo(key, head["ETag"].strip('"'), head["ContentLength"])
+        return ObjectInfo(key, head["ETag"].strip('"'), head["ContentLength"], head.get("LastModified"))
 
     def _replace_client(self) -> bool:
         """Replace the client that S3 has refused; returns False if no other one would help."""

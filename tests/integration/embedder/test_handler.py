@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from embedder_container import DECODE_VERSION
 from embedder_container.embedder import Embedder
@@ -34,12 +35,16 @@ def test_texts_are_embedded_in_order_with_model_version_and_dimension(unloaded_e
 
 
 def test_an_image_has_a_vector_and_the_properties_of_its_file(embedder: Embedder) -> None:
-    data = encode(two_halves(), "PNG")
+    exif = Image.Exif()
+    exif[0x010E] = "a caption"
+    exif.get_ifd(0x8769)[0x9003] = "2024:05:06 07:08:09"
+    data = encode(two_halves(), "PNG", exif=exif)
     (result,) = handle_event(image_event(data), embedder)["results"]
     assert decode_vector(result).shape == (512,)
     del result["vector"]
     digest = hashlib.md5(data).hexdigest()
-    assert result == {"size": len(data), "md5": digest, "width": 80, "height": 40, "format": "PNG"}
+    size = {"size": len(data), "width": 80, "height": 40}
+    assert result == {**size, "md5": digest, "format": "PNG", "taken": "2024-05-06T07:08:09"}
 
 
 def test_a_file_that_is_not_an_image_has_an_error_of_its_own(embedder: Embedder) -> None:

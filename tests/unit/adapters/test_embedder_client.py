@@ -2,12 +2,13 @@
 
 import io
 import json
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from chalicelib.adapters.embedder.client import LambdaEmbedder
-from chalicelib.domain.embeddings import ObjectToEmbed
+from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed
 from chalicelib.domain.errors import EmbedderEnded, EmbedderUnavailable
 from tests.fakes.modelled import ModelledClient
 
@@ -35,12 +36,38 @@ class FailingFunction:
         return {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": io.BytesIO(self._payload)}
 
 
+class AnsweringFunction:
+    """A function that returns this answer."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        self._answer = answer
+
+    def invoke(self, **_: Any) -> dict[str, Any]:
+        return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(self._answer).encode())}
+
+
 def error_of(payload: bytes) -> EmbedderUnavailable:
     client: Any = ModelledClient("lambda", FailingFunction(payload))
     embedder = LambdaEmbedder(client, "embedder")
     with pytest.raises(EmbedderUnavailable) as caught:
         embedder.embed_objects([ObjectToEmbed("https://a", "https://b")])
     return caught.value
+
+
+@pytest.mark.parametrize(
+    ("taken", "expected"),
+    [
+        ("2024-05-06T07:08:09", datetime(2024, 5, 6, 7, 8, 9)),
+        ("2024-05-06T07:08:09+05:30", datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone(timedelta(hours=5, minutes=30)))),
+        (None, None),
+    ],
+)
+def test_the_time_of_taking_keeps_the_zone_that_it_has(taken: str | None, expected: datetime | None) -> None:
+    picture = {"vector": "AAAA", "size": 1, "md5": "0", "width": 1, "height": 1, "format": "PNG", "taken": taken}
+    client: Any = ModelledClient("lambda", AnsweringFunction({"model": "lite-1+d3", "results": [picture]}))
+    image = LambdaEmbedder(client, "embedder").embed_image(b"")
+    assert isinstance(image, ImageEmbedding)
+    assert image.taken == expected
 
 
 @pytest.mark.parametrize("payload", [EXITED, TIMED_OUT, FORMERLY_TIMED_OUT])

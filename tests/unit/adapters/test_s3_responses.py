@@ -16,7 +16,7 @@ from chalicelib.domain.errors import SourceDenied, SourceUnavailable, Unavailabl
 from chalicelib.domain.files import ObjectInfo
 from chalicelib.domain.uploads import ManagedArea
 from chalicelib.services.ports import Source
-from tests.factories import a_collection
+from tests.factories import NOW, a_collection
 
 HEAD: dict[str, Any] = {"ETag": '"e1"', "ContentLength": 7}
 
@@ -89,6 +89,12 @@ def test_an_archived_object_can_be_read_only_after_it_is_restored(
         assert head == ObjectInfo("pictures/a.jpg", "e1", 7)
     else:
         assert isinstance(head, ReadFailure) and (head.code, head.transient) == ("archived", False)
+
+
+def test_a_head_says_when_the_object_was_stored(s3: Stubber, source: Source) -> None:
+    s3.add_response("head_object", HEAD | {"LastModified": NOW})
+    head = source.head_objects(["pictures/a.jpg"])["pictures/a.jpg"]
+    assert isinstance(head, ObjectInfo) and head.modified == NOW
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.factories import NOW, a_collection, a_record, an_embedding
 COLLECTION = a_collection(prefix="")
 MODEL = "fake-1+d1"
 LATER = NOW + timedelta(minutes=1)
-A = ObjectInfo("a", "0" * 32, 1000)  # the object that an_embedding() was made of
+A = ObjectInfo("a", "0" * 32, 1000, NOW)  # the object that an_embedding() was made of
 OTHER_BYTES = ObjectInfo("a", "1" * 32, 1000)
 IMAGE = EmbeddedImage(an_embedding(), "a thumbnail")
 BUCKET_FAILURE = ReadFailure("source_unavailable", "The bucket did not answer.", transient=True)

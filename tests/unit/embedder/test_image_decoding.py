@@ -68,6 +68,17 @@ def test_exif_orientation_is_applied_once(format_name: str, orientation: int) ->
     assert similar(decoded.image.getpixel((70, 20)), (0, 0, 255))
 
 
+@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
+def test_the_time_of_taking_is_read_from_exif(format_name: str) -> None:
+    taken = {0x9003: "2024:05:06 07:08:09", 0x9011: "+05:30"}
+    exif = Image.Exif()
+    exif[0x010E] = "a caption"  # Pillow takes a block without a tag of the first directory for an empty one
+    exif.get_ifd(0x8769).update(taken)
+    options = {"TIFF": {"tiffinfo": {0x8769: taken}}, "HEIF": {"exif": exif.tobytes()}}.get(format_name, {"exif": exif})
+    assert decode(encode(two_halves(), format_name, **options)).taken == "2024-05-06T07:08:09+05:30"
+    assert decode(encode(two_halves(), format_name)).taken is None
+
+
 def test_a_heif_is_oriented_by_its_container_and_not_by_its_exif() -> None:
     exif = Image.Exif()
     exif[EXIF_ORIENTATION] = 6

@@ -1,10 +1,13 @@
 """What readers take from containers, piece by piece."""
 
 import struct
+from datetime import datetime
 from io import BytesIO
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from embedder_container.colour_spaces import ToneMapping, from_code_points, from_gamma
@@ -38,6 +41,59 @@ def test_a_damaged_exif_block_turns_nothing(block: bytes) -> None:
 def test_of_two_orientations_the_last_valid_one_counts() -> None:
     entries = b"".join(struct.pack("<HHIHH", exif.ORIENTATION, 3, 1, value, 0) for value in (3, 6, 9))
     assert exif.orientation(b"II*\0\x08\0\0\0" + struct.pack("<H", 3) + entries + bytes(4)) == 6
+
+
+TAKEN, OFFSET = 0x9003, 0x9011
+
+
+def taken_block(texts: dict[int, bytes], order: str = "<") -> bytes:
+    """Return an EXIF block whose EXIF directory has these tags as text."""
+    values, entries = b"", b""
+    start = 26 + 2 + 12 * len(texts) + 4
+    for tag, text in texts.items():
+        entries += struct.pack(order + "HHII", tag, 2, len(text) + 1, start + len(values))
+        values += text + b"\0"
+    head = b"II*\0" if order == "<" else b"MM\0*"
+    first = struct.pack(order + "IHHHIII", 8, 1, 0x8769, 4, 1, 26, 0)
+    return head + first + struct.pack(order + "H", len(texts)) + entries + bytes(4) + values
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    ("time", "offset", "expected"),
+    [
+        (b"2024:05:06 07:08:09", None, "2024-05-06T07:08:09"),
+        (b"2024:05:06 07:08:09", b"+05:30", "2024-05-06T07:08:09+05:30"),
+        (b"2024:05:06 07:08:09", b"-03:00", "2024-05-06T07:08:09-03:00"),
+        (b"2024:05:06 07:08:09", b"+99:00", "2024-05-06T07:08:09"),
+        (b"2024:05:06 07:08:09", b"      ", "2024-05-06T07:08:09"),
+        (b"0000:00:00 00:00:00", None, None),
+        (b"2023:02:29 07:08:09", b"+05:30", None),
+        (b"    :  :     :  :  ", None, None),
+        (b"2024-05-06 07:08:09", None, None),
+        (b"2024:05:06", None, None),
+    ],
+)
+def test_the_time_of_taking_has_the_offset_that_the_camera_wrote(
+    order: str, time: bytes, offset: bytes | None, expected: str | None
+) -> None:
+    texts = {TAKEN: time} | ({OFFSET: offset} if offset is not None else {})
+    assert exif.taken(taken_block(texts, order)) == expected
+
+
+@given(cut=st.integers(0, 120), changes=st.lists(st.tuples(st.integers(0, 119), st.integers(0, 255)), max_size=8))
+def test_no_damage_to_exif_does_more_than_to_lose_the_time(cut: int, changes: list[tuple[int, int]]) -> None:
+    block = bytearray(taken_block({TAKEN: b"2024:05:06 07:08:09", OFFSET: b"+05:30"}))
+    for place, value in changes:
+        if place < len(block):
+            block[place] = value
+    taken = exif.taken(bytes(block[:cut]))
+    assert taken is None or datetime.fromisoformat(taken)
+
+
+def test_an_exif_directory_that_points_at_itself_ends() -> None:
+    block = b"II*\0" + struct.pack("<IHHHIII", 8, 1, 0x8769, 4, 1, 8, 0)
+    assert exif.taken(block) is None
 
 
 def test_colours_of_an_av1_stream_are_read_from_its_sequence_header() -> None:
