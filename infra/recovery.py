@@ -7,6 +7,7 @@ S3's events may be lost too, and after the machine's end also what the disk had 
 from contextlib import suppress
 from datetime import datetime
 
+from chalicelib.bootstrap import Services
 from chalicelib.domain.collections import Collection, CollectionType, Trigger
 from chalicelib.domain.errors import Conflict, Unavailable
 from infra.admin.deployment import Deployment
@@ -15,6 +16,7 @@ from infra.folder_lock import Recovery
 
 # No worker of the last run is alive. One of this run takes less between its two writes.
 WRITER_TIMEOUT_SECONDS = 3.0
+REBUILD_ATTEMPTS = 3
 DOCTOR_COMMAND = "make doctor"
 
 
@@ -28,16 +30,25 @@ def recover(deployment: Deployment, recovery: Recovery, last_written: datetime |
     services = deployment.services
     if recovery is Recovery.MACHINE:
         report("Filling the vector store from the catalogue")
-        try:
-            services.rebuild(lambda _: None, WRITER_TIMEOUT_SECONDS).rebuild(services.model_version())
-        except (Conflict, Unavailable) as error:
-            report(f"{error} Then check it: {DOCTOR_COMMAND}")
+        _rebuild(services, report)
     for collection in services.every_collection():
         with suppress(Unavailable):  # its bucket cannot be read now; the next sync compares it
             if collection.type is CollectionType.MANAGED:
                 services.reconciliation.send_hints(collection)
             else:
                 _sync(deployment, collection)
+
+
+def _rebuild(services: Services, report: Report) -> None:
+    """Changes that workers finish meanwhile may make a rebuild's comparison fail: it is then done again."""
+    for attempt in range(1, REBUILD_ATTEMPTS + 1):
+        try:
+            services.rebuild(lambda _: None, WRITER_TIMEOUT_SECONDS).rebuild(services.model_version())
+        except (Conflict, Unavailable) as error:
+            if attempt == REBUILD_ATTEMPTS:
+                report(f"{error} Then check it: {DOCTOR_COMMAND}")
+        else:
+            return
 
 
 def loss_message(recovery: Recovery, last_written: datetime | None) -> str:

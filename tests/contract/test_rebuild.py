@@ -180,6 +180,22 @@ class TestRebuild:
         world.rebuild()
         world.assert_equal()
 
+    def test_a_rebuild_follows_a_catalogue_that_has_lost_the_latest_changes(self, world: World):
+        """As after the machine's end, or when a backup of the catalogue was restored."""
+        world.fill(12)
+        world.store.remove([VectorRemoval(world.record(3).uuid, 9)])
+        world.project(replace(world.record(4, seed=904), version=9))
+        world.save(replace(world.record(5), state=FileState.REMOVED))
+        world.project(replace(world.record(5), version=9))
+        world.project(replace(world.record(700), version=9))
+        world.rebuild()
+        world.assert_equal()
+        (hit,) = world.store.search(query_of(world.collection.account, vector(4), MODEL, limit=1))
+        assert hit.uuid == world.record(4).uuid
+        assert hit.distance < 1e-5
+        world.store.drop_old()
+        assert world.findings() == []
+
     def test_a_rebuild_removes_more_strangers_than_running_workers_could_explain(self, world: World):
         world.fill(2)
         strangers = [world.record(n) for n in range(1_000, 1_146)]

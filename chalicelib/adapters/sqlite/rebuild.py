@@ -1,6 +1,6 @@
 """Filling the SQLite store again in place: documents replace their predecessors, and all others are removed."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import Protocol
 
 from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval
@@ -9,21 +9,24 @@ from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRe
 class NumberedStore(Protocol):
     """What a rebuild needs of the store, each of whose writes has a number."""
 
-    def upsert(self, documents: Sequence[VectorDocument]) -> None: ...
+    def upsert_unless_newer(self, number: int, documents: Sequence[VectorDocument]) -> None: ...
 
-    def remove(self, removals: Sequence[VectorRemoval]) -> None: ...
+    def remove_unless_newer(self, number: int, removals: Sequence[VectorRemoval]) -> None: ...
 
     def search_unfinished(self, query: VectorQuery) -> list[Hit]: ...
 
     def versions_written_since(self, number: int, uuids: Sequence[str]) -> dict[str, int]: ...
 
-    def count_written_since(self, number: int, account: str, collection: str, model: str, keep: Set[str]) -> int: ...
+    def count_written_since(self, number: int, account: str, collection: str, model: str) -> int: ...
 
-    def finish_rebuild(self, number: int, model: str, keep: Set[str]) -> None: ...
+    def finish_rebuild(self, number: int, model: str) -> None: ...
 
 
 class SQLiteRebuild:
     """Searches go on meanwhile: a document replaces its predecessor in one transaction with its batch.
+
+    What was written before the rebuild counts for nothing, whatever its version: the catalogue may have lost changes
+    that the store has, when the machine stopped or a backup was restored.
 
     Args:
         started_at: the number of the last write before the rebuild.
@@ -33,21 +36,17 @@ class SQLiteRebuild:
         self._store = store
         self._model = model
         self._started_at = started_at
-        # A worker may have written a higher version than the catalogue's: it stays, though this rebuild did not
-        # overwrite it.
-        self._rebuilt: set[str] = set()
 
     def indexed_versions(self, uuids: Sequence[str]) -> dict[str, int]:
         return self._store.versions_written_since(self._started_at, uuids)
 
     def write(self, documents: Sequence[VectorDocument], removals: Sequence[VectorRemoval]) -> None:
-        self._store.upsert(documents)
-        self._store.remove(removals)
-        self._rebuilt |= {document.uuid for document in documents}
+        self._store.upsert_unless_newer(self._started_at, documents)
+        self._store.remove_unless_newer(self._started_at, removals)
 
     def count(self, account: str, collection: str) -> int:
         # Not what was there before and is in no record: `serve` removes that.
-        return self._store.count_written_since(self._started_at, account, collection, self._model, self._rebuilt)
+        return self._store.count_written_since(self._started_at, account, collection, self._model)
 
     def search(self, query: VectorQuery) -> list[Hit]:
         return self._store.search_unfinished(query)
@@ -56,4 +55,4 @@ class SQLiteRebuild:
         return self._store.search_unfinished(query)
 
     def serve(self) -> None:
-        self._store.finish_rebuild(self._started_at, self._model, self._rebuilt)
+        self._store.finish_rebuild(self._started_at, self._model)

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,9 +31,9 @@ from chalicelib.domain.vectors import (
 
 _UPSERT = """REPLACE INTO documents (uuid, version, seq, account, collection, model, file, vector)
     SELECT :uuid, :version, :seq, :account, :collection, :model, :file, :vector
-    WHERE NOT EXISTS (SELECT 1 FROM documents WHERE uuid = :uuid AND version > :version)"""
+    WHERE NOT EXISTS (SELECT 1 FROM documents WHERE uuid = :uuid AND version > :version AND seq > :since)"""
 _REMOVE = """REPLACE INTO documents (uuid, version, seq, removed_at) SELECT :uuid, :version, :seq, :removed_at
-    WHERE NOT EXISTS (SELECT 1 FROM documents WHERE uuid = :uuid AND version > :version)"""
+    WHERE NOT EXISTS (SELECT 1 FROM documents WHERE uuid = :uuid AND version > :version AND seq > :since)"""
 _REMOVE_COLLECTION = """REPLACE INTO documents (uuid, version, seq, removed_at)
     SELECT uuid, version, :seq, :removed_at FROM documents WHERE account = :account AND collection = :collection"""
 _COUNT = """SELECT count(*) FROM documents WHERE account = :account
@@ -70,6 +70,13 @@ class SQLiteVectorStore:
         self._matrices: dict[str, Matrix] = {}
 
     def upsert(self, documents: Sequence[VectorDocument]) -> None:
+        self.upsert_unless_newer(0, documents)
+
+    def remove(self, removals: Sequence[VectorRemoval]) -> None:
+        self.remove_unless_newer(0, removals)
+
+    def upsert_unless_newer(self, number: int, documents: Sequence[VectorDocument]) -> None:
+        """Write each document, unless a higher version of it was written after a write's number."""
         if not documents:
             return
         dimensions = {(document.model, len(unit_vector(document.vector))) for document in documents}
@@ -85,6 +92,7 @@ class SQLiteVectorStore:
                         "uuid": document.uuid,
                         "version": document.version,
                         "seq": seq,
+                        "since": number,
                         "account": document.account,
                         "collection": document.collection,
                         "model": document.model,
@@ -95,11 +103,12 @@ class SQLiteVectorStore:
                 ),
             )
 
-    def remove(self, removals: Sequence[VectorRemoval]) -> None:
+    def remove_unless_newer(self, number: int, removals: Sequence[VectorRemoval]) -> None:
+        """Write each tombstone, unless a higher version of the document was written after a write's number."""
         if not removals:
             return
         with self._transaction("BEGIN IMMEDIATE") as connection:
-            self._bury(connection, [(removal.uuid, removal.version) for removal in removals])
+            self._bury(connection, number, [(removal.uuid, removal.version) for removal in removals])
             self._prune(connection)
 
     def remove_collection(self, account: str, collection: str) -> None:
@@ -180,19 +189,17 @@ class SQLiteVectorStore:
         with self._transaction("BEGIN") as connection:
             return dict(connection.execute(select, (number, *uuids)).fetchall())
 
-    def count_written_since(self, number: int, account: str, collection: str, model: str, keep: Set[str]) -> int:
-        """Documents of a collection that were written after a write's number, or are to be kept."""
-        select = "SELECT uuid, seq FROM documents WHERE account = ? AND collection = ? AND model = ?"
+    def count_written_since(self, number: int, account: str, collection: str, model: str) -> int:
+        """Documents of a collection that were written after a write's number."""
+        select = "SELECT count(*) FROM documents WHERE account = ? AND collection = ? AND model = ? AND seq > ?"
         with self._transaction("BEGIN") as connection:
-            rows = connection.execute(select, (account, collection, model)).fetchall()
-        return sum(seq > number or uuid in keep for uuid, seq in rows)
+            return int(connection.execute(select, (account, collection, model, number)).fetchone()[0])
 
-    def finish_rebuild(self, number: int, model: str, keep: Set[str]) -> None:
-        """Remove a model's documents that were neither written after a write's number nor are to be kept."""
+    def finish_rebuild(self, number: int, model: str) -> None:
+        """Remove a model's documents that were not written after a write's number."""
         with self._transaction("BEGIN IMMEDIATE") as connection:
             untouched = "SELECT uuid, version FROM documents WHERE seq <= ? AND model = ? AND vector IS NOT NULL"
-            rows = connection.execute(untouched, (number, model)).fetchall()
-            self._bury(connection, [(uuid, version) for uuid, version in rows if uuid not in keep])
+            self._bury(connection, number, connection.execute(untouched, (number, model)).fetchall())
             connection.execute("UPDATE state SET rebuild_required = 0")
 
     def _search(self, query: VectorQuery, *, unfinished: bool) -> list[Hit]:
@@ -217,12 +224,15 @@ class SQLiteVectorStore:
             matrix.read_newer(connection, seq)
         return matrix
 
-    def _bury(self, connection: sqlite3.Connection, removals: Sequence[tuple[str, int]]) -> None:
-        """Replace documents, given as (uuid, version), by tombstones."""
+    def _bury(self, connection: sqlite3.Connection, number: int, removals: Sequence[tuple[str, int]]) -> None:
+        """Replace documents, given as (uuid, version), by tombstones, but for those newer after a write's number."""
         seq, removed_at = _next_seq(connection), self._now()
         connection.executemany(
             _REMOVE,
-            ({"uuid": uuid, "version": version, "seq": seq, "removed_at": removed_at} for uuid, version in removals),
+            (
+                {"uuid": uuid, "version": version, "seq": seq, "since": number, "removed_at": removed_at}
+                for uuid, version in removals
+            ),
         )
 
     def _prune(self, connection: sqlite3.Connection) -> int:

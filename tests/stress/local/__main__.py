@@ -20,6 +20,7 @@ from infra.admin.deployment import Deployment
 from infra.emulator import Emulator
 from infra.local_system import LocalSystem
 from infra.localhost import free_port
+from infra.recovery import DOCTOR_COMMAND
 from tests.stress.local.callers import Callers
 from tests.stress.local.comparison import faults
 from tests.stress.local.run import LocalRun
@@ -83,17 +84,18 @@ class LocalStress:
         if target == "the machine":
             self._callers.forget_since(*answers)
         began = time.monotonic()
-        message = ""
+        message, complaints = "", []
         if not self._run.is_running:
             system = self._run.start()
             message = next((line for line in self._run.output if "last run" in line.lower()), "")
+            complaints = [f"the run said: {line}" for line in self._run.output if DOCTOR_COMMAND in line]
             self._system = self._idle_system(system)
         started = time.monotonic()
         if target in ("the run", "the functions"):
             self._system.start_sync()  # it stopped by itself, or runs on: nothing has compared the bucket
         self._wait_until_idle()
         idle = time.monotonic()
-        found = list(
+        found = complaints + list(
             faults(
                 self._deployment,
                 self._system.stack,
