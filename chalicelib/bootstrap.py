@@ -105,7 +105,7 @@ class Services:
     def accounts(self) -> AccountService:
         from chalicelib.services.accounts import AccountService
 
-        return AccountService(self.adapters.accounts, self.adapters.quota_ledger, self.now)
+        return AccountService(self.adapters.accounts, self.adapters.quota_ledger, self.adapters.collections, self.now)
 
     @cached_property
     def export(self) -> ExportService:

@@ -36,7 +36,8 @@ NO_IDENTIFIERS = {
     *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval", "auto_sync_at"),
     *("include", "exclude", "reason"),
     *("expires", "signature", "inline"),
-    *("file", "size", "mime_type", "scope", "expires_at", "dry_run", "confirm_removals", "retry_failed", "confirm"),
+    *("file", "size", "mime_type", "scope", "expires_at", "origins"),
+    *("dry_run", "confirm_removals", "retry_failed", "confirm"),
 }
 WIDEST_SCOPE = list(Scope)[-1]
 MISSING_ID = "00000000-0000-4000-8000-000000000000"
@@ -106,8 +107,8 @@ def _kind(path: str, place: str, name: str) -> Kind | None:
             return kinds[0]
     elif name in NO_IDENTIFIERS:
         return None
-    elif name in ("collection", "key", "cursor"):
-        return Kind(name)
+    elif name in ("collection", "collections", "key", "cursor"):
+        return Kind(name.removesuffix("s"))
     raise LookupError(f"{path} takes '{name}' in its {place}: say in tests/isolation.py what that identifies.")
 
 
@@ -245,12 +246,12 @@ def send(
 ) -> tuple[int, Any]:
     """Send a request with these identifiers; everything else in it is valid."""
     content = (route.operation.body or {}).get("content", {})
-    by_place: dict[str, dict[str, str]] = {"path": {}, "query": {}, "form": {}, "body": {}}
+    by_place: dict[str, dict[str, Any]] = {"path": {}, "query": {}, "form": {}, "body": {}}
     for parameter in route.operation.parameters:
         if parameter["in"] == "query" and parameter["required"]:
             by_place["query"][parameter["name"]] = "owl"
     for slot, value in values.items():
-        by_place[slot.place][slot.name] = value
+        by_place[slot.place][slot.name] = [value] if slot.name == "collections" else value
     options: dict[str, Any] = {place: by_place[place] for place in ("path", "query", "form")}
     if "multipart/form-data" in content:
         options["picture"] = picture

@@ -5,6 +5,7 @@ from typing import Any
 from chalice.app import Blueprint
 
 from chalicelib.api import serializers
+from chalicelib.api.cross_origin import check_origins_allowed
 from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.api.openapi.builders import TOKEN_ID, array, obj, ref, text
@@ -67,13 +68,14 @@ CREATE_TOKEN = Operation(
     summary="Create a token",
     description=(
         "Needs a token whose scope is `admin`. The new token expires no later than the one that makes it, and is "
-        "revoked with it."
+        "revoked with it. A token for a public web page has the scope `search`, `collections` that anybody may see, "
+        "and the page's `origins`: requests of other pages, or without the header `Origin`, are 403 `origin_forbids`."
     ),
     body=json_body(ref("NewToken")),
     status=201,
     result=obj({"token": ref("Token"), "secret": text("The token itself, shown only once", "smx_…")}),
     info=obj({"message": text("A reminder")}),
-    errors=(409,),
+    errors=(404, 409),
 )
 REVOKE_TOKEN = Operation(
     tag="Account",
@@ -126,6 +128,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     def create_token(context: RequestContext) -> Result:
         service = context.services.accounts
         new = parse_new_token(json_object(context.request), context.services.now())
+        check_origins_allowed(context.services.config.allowed_origins, new.origins or ())
         secret, token = service.issue_token(context.account, new, context.caller.token)
         info = {"message": "Keep the secret: it is shown only once."}
         return Result({"token": serializers.token(token), "secret": secret}, status=201, info=info)

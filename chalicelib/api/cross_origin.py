@@ -4,7 +4,10 @@ A token travels in a header that a page must set itself, and there are no cookie
 than any other client that has the token, and every origin may be allowed.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+
+from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.origins import is_origin_of
 
 ANY_ORIGIN = "*"
 PREFLIGHT_SECONDS = 7200  # the longest that Chromium remembers a preflight
@@ -20,6 +23,22 @@ def cross_origin_headers(allowed_origins: Collection[str], origin: str | None) -
         assert origin is not None
         return {"Access-Control-Allow-Origin": origin, "Vary": "Origin", **_EXPOSED}
     return {"Vary": "Origin"}
+
+
+def check_origins_allowed(allowed_origins: Collection[str], patterns: Sequence[str]) -> None:
+    """Raises InvalidRequest for a pattern whose pages could not read a response, so that a token for them is of no use.
+
+    Args:
+        patterns: as ``domain.origins`` has them.
+    """
+    if ANY_ORIGIN in allowed_origins:
+        return
+    for pattern in patterns:
+        if not any(is_origin_of(origin, [pattern]) for origin in allowed_origins):
+            raise InvalidRequest(
+                f"Pages of '{pattern}' may not use this API. It allows {', '.join(sorted(allowed_origins))}.",
+                field="origins",
+            )
 
 
 def preflight_headers(methods: Collection[str]) -> Mapping[str, str]:

@@ -24,6 +24,7 @@ from chalicelib.bootstrap import Services
 from chalicelib.domain.accounts import Caller, Scope
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import Forbidden, NotFound, QuotaExceeded, RateLimited, ScopeForbids, SimilarixError
+from chalicelib.domain.files import FileRecord
 from chalicelib.domain.rates import Rate, RateStatus
 from chalicelib.domain.texts import is_storable
 from chalicelib.services.authentication import authorize
@@ -88,6 +89,13 @@ class RequestContext:
     def links(self) -> FileLinks:
         """Makes the URLs of the caller's files."""
         return FileLinks(self.base_url, self.account, self.services.links)
+
+    def indexed_file(self, file_id: str) -> FileRecord:
+        """A file that the caller's searches can find; raises NotFound for any other."""
+        record = self.services.files.get_indexed(self.account, file_id)
+        if not self.caller.reaches(record.collection):
+            raise NotFound("There is no such file.")
+        return record
 
     def collection(self) -> Collection:
         """The collection that the path names; raises NotFound unless it is the account's."""
@@ -241,7 +249,7 @@ def _authenticate(request: Request, services: Services, options: RouteOptions, k
     """Find out who calls, and whether the caller may do this, so often."""
     assert options.scope is not None
     caller = known.caller = services.authentication.authenticate(request.headers.get("authorization"))
-    authorize(caller, options.scope, any_plan=options.any_plan)
+    authorize(caller, options.scope, origin=request.headers.get("origin"), any_plan=options.any_plan)
     if options.rate is None or caller.token is None:
         return
     limit = caller.plan.rate_limit(options.rate)

@@ -181,15 +181,14 @@ def _opened_file(context: RequestContext, file_id: str, path: str) -> tuple[File
         LinkExpired: the link is no longer valid.
         NotFound: there is no such file, it is another account's, or the link was not signed for it.
     """
-    files = context.services.files
     if context.authenticated is not None:
-        return files.get_indexed(context.account, file_id), None
+        return context.indexed_file(file_id), None
     expires = parse_whole_number(parameter(context.request, "expires"), "expires", 0, EXPIRES_MAX)
     if expires is None:
         raise InvalidRequest("The link has no 'expires'. Take it as the response has it.", field="expires")
     if expires <= context.services.now().timestamp():
         raise LinkExpired("This link has expired. Ask for the file again to get a new one.")
-    record = files.get_of_any_account(file_id)
+    record = context.services.files.get_of_any_account(file_id)
     assert record.embedding is not None
     link = Link(path, record.account, record.embedding.md5, expires)
     if not context.services.links.is_signed(link, parameter(context.request, "signature") or ""):
@@ -201,7 +200,7 @@ def _opened_file(context: RequestContext, file_id: str, path: str) -> tuple[File
 def _thumbnail_cache(context: RequestContext, expires: int | None) -> dict[str, str]:
     """With a token only the caller may keep a thumbnail, and asks again; a link never leads to another picture."""
     if expires is None:
-        return {"Cache-Control": _THUMBNAIL_CACHE, "Vary": "Authorization"}
+        return {"Cache-Control": _THUMBNAIL_CACHE, "Vary": "Authorization, Origin"}
     seconds = max(0, expires - int(context.services.now().timestamp()))
     return {"Cache-Control": f"public, max-age={seconds}, immutable"}
 

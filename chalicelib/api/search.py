@@ -28,10 +28,8 @@ from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.errors import InvalidRequest, NotFound
 from chalicelib.domain.rates import Rate
-from chalicelib.domain.vectors import SearchOptions
+from chalicelib.domain.vectors import COLLECTIONS_MAX, SearchOptions
 from chalicelib.services.search import QUERY_LIMIT, SearchPage
-
-COLLECTIONS_MAX = 20  # that one search may name
 
 _OPTION_PARAMETERS = (
     LIMIT_PARAMETER,
@@ -126,7 +124,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
 
     @route("GET", "/api/files/{uuid}/similar", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_FILE)
     def search_by_file(context: RequestContext) -> Result:
-        record = context.services.files.get_indexed(context.account, context.path["uuid"])
+        record = context.indexed_file(context.path["uuid"])
         given = _given_options(context, None)
         options, scope = _parse_options(context, given, ("file", record.uuid))
         page = context.services.search.by_file(record, options)
@@ -156,11 +154,19 @@ def _parse_options(
 
 
 def _collections(context: RequestContext, collection_ids: Sequence[str]) -> tuple[str, ...] | None:
-    """The collections to search, None for all; raises NotFound unless each is one of the account's."""
+    """The collections to search, None for all of the account; raises NotFound unless the caller reaches each."""
+    caller = context.caller
+    if not collection_ids:
+        return caller.collections
     if len(collection_ids) > COLLECTIONS_MAX:
         raise InvalidRequest(f"A search names at most {COLLECTIONS_MAX} collections.", field="collection")
-    get = context.services.collections.get
-    return tuple(get(context.account, uuid).uuid for uuid in dict.fromkeys(collection_ids)) or None
+    try:
+        found = [context.services.collections.get(caller.account, uuid).uuid for uuid in dict.fromkeys(collection_ids)]
+    except NotFound as error:
+        raise NotFound(error.message, field="collection") from error
+    if not all(map(caller.reaches, found)):
+        raise NotFound("There is no such collection.", field="collection")
+    return tuple(dict.fromkeys(found))
 
 
 def _decode_position(cursor: str | None, scope: CursorScope) -> tuple[float, str] | None:

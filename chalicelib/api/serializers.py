@@ -141,6 +141,8 @@ def token(token: Token) -> dict[str, Any]:
         "last_used": time(token.last_used),
         "expires_at": time(token.expires_at),
         "made_by": token.made_by,
+        "collections": token.collections,
+        "origins": token.origins,
     }
 
 

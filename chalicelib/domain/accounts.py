@@ -9,9 +9,12 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from chalicelib.domain.errors import Forbidden, InvalidRequest
+from chalicelib.domain.collections import parse_uuid
+from chalicelib.domain.errors import Forbidden, InvalidRequest, NotFound
+from chalicelib.domain.origins import is_origin_of
 from chalicelib.domain.plans import PLANS, Plan
 from chalicelib.domain.texts import check_storable
+from chalicelib.domain.vectors import COLLECTIONS_MAX
 
 TOKEN_PREFIX = "smx_"  # noqa: S105  # lets people and secret scanners recognise a token
 TOKENS_LIMIT = 20  # of an account; a change of plan writes all of them in one transaction
@@ -85,7 +88,10 @@ class AccountItem:
 class Token:
     """A token as stored: its hash instead of its secret, and its account's subscription, so that one read suffices.
 
-    ``made_by`` is the id of the token that made it; None if administration issued it.
+    Args:
+        made_by: the id of the token that made it; None if administration issued it.
+        collections: the only ones that it reaches; None for all of the account.
+        origins: patterns of the web pages that may send it; None for all, and for callers that are no page.
     """
 
     digest: str
@@ -98,6 +104,12 @@ class Token:
     expires_at: datetime | None = None
     last_used: datetime | None = None
     made_by: str | None = None
+    collections: tuple[str, ...] | None = None
+    origins: tuple[str, ...] | None = None
+
+    def admits(self, origin: str | None) -> bool:
+        """Whether a request with this ``Origin`` may use it; None for a request that has none."""
+        return self.origins is None or (origin is not None and is_origin_of(origin, self.origins))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +120,32 @@ class Caller:
     plan: Plan
     token: Token | None = None
 
+    @property
+    def collections(self) -> tuple[str, ...] | None:
+        """The only collections that the request reaches; None for all of the account."""
+        return self.token.collections if self.token is not None else None
+
+    def reaches(self, collection: str) -> bool:
+        return self.collections is None or collection in self.collections
+
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """A token to issue; without ``expires_at`` it never expires."""
+    """A token to issue; without ``expires_at`` it never expires. Only one that searches is bound to anything."""
 
     name: str
     scope: Scope
     expires_at: datetime | None = None
+    collections: tuple[str, ...] | None = None
+    origins: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for field_name in ("collections", "origins"):
+            if getattr(self, field_name) is not None and self.scope is not Scope.SEARCH:
+                raise InvalidRequest(
+                    f"Only a token with the scope 'search' has {field_name}: a wider one speaks for the account.",
+                    field=field_name,
+                )
 
 
 def generate_secret() -> str:
@@ -174,6 +204,18 @@ def parse_scope(value: object) -> Scope:
             field="scope",
         )
     return Scope(value)
+
+
+def parse_token_collections(value: object) -> tuple[str, ...] | None:
+    """None, or the identifiers of one to twenty collections, each once."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or not 1 <= len(value) <= COLLECTIONS_MAX:
+        raise InvalidRequest(f"collections is a list of 1 to {COLLECTIONS_MAX} collections.", field="collections")
+    try:
+        return tuple(dict.fromkeys(parse_uuid(uuid if isinstance(uuid, str) else "") for uuid in value))
+    except NotFound as error:
+        raise NotFound("There is no such collection.", field="collections") from error
 
 
 def parse_expiry(value: object, now: datetime) -> datetime | None:

@@ -8,6 +8,7 @@
     ├── Forbidden                     403  no token, an unknown one, or one that may not do this
     │   ├── ScopeForbids              403  the token's scope does not include it
     │   │   └── ReadOnlyToken         403  it may only read, and the request writes
+    │   ├── OriginForbids             403  the token is bound to other web pages than the one that sends it
     │   ├── PlanForbids               403  the account's plan does not include it
     │   ├── QuotaExceeded             403  the account has reached a limit of its plan
     │   └── LinkExpired               403  a signed link is no longer valid
@@ -94,6 +95,10 @@ class ScopeForbids(Forbidden):
 
 class ReadOnlyToken(ScopeForbids):
     code = "read_only_token"
+
+
+class OriginForbids(Forbidden):
+    code = "origin_forbids"
 
 
 class PlanForbids(Forbidden):

@@ -12,6 +12,7 @@ from chalicelib.domain.files import FileRecord
 # Late writes come from queues, and SQS keeps a message for 14 days at most: an older tombstone has nothing to fend off.
 TOMBSTONE_SECONDS = 15 * 24 * 3600
 
+COLLECTIONS_MAX = 20  # that one search may name
 DISTANCE_DECIMALS = 6  # of a distance; the order of hits, `after` and `max_distance` use the rounded value
 MAX_DISTANCE = 2.0  # of two vectors that point in opposite directions
 UNIT_TOLERANCE = 1e-4  # of a vector's squared length around 1

@@ -19,7 +19,7 @@ from chalicelib.domain.accounts import (
 from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.errors import Conflict, Forbidden, NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.uploads import month_of
-from chalicelib.services.ports import Accounts, Clock, QuotaLedger
+from chalicelib.services.ports import Accounts, Clock, Collections, QuotaLedger
 
 ACCOUNT_WRITE_ATTEMPTS = 5  # for a change of an account that others change at the same time
 
@@ -30,6 +30,7 @@ Changed = TypeVar("Changed")
 class AccountService:
     accounts: Accounts
     quota_ledger: QuotaLedger
+    collections: Collections
     now: Clock
 
     def open(self, name: str, subscription: Subscription) -> Account:
@@ -71,8 +72,11 @@ class AccountService:
             QuotaExceeded: the account has 20 tokens.
             Forbidden: the maker's scope is narrower, or the maker has been revoked.
             InvalidRequest: it would expire after its maker.
+            NotFound: it would be bound to a collection that the account does not have.
         """
         secret = generate_secret()
+        if any(self.collections.get(account, uuid) is None for uuid in new.collections or ()):
+            raise NotFound("There is no such collection.", field="collections")
         if maker is not None:
             new = child_of(maker, new)
 
@@ -92,6 +96,8 @@ class AccountService:
                 created_at=self.now(),
                 expires_at=new.expires_at,
                 made_by=maker.id if maker is not None else None,
+                collections=new.collections,
+                origins=new.origins,
             )
             self.accounts.add_token(token, current)
             return token

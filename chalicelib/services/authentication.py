@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 
 from chalicelib.domain.accounts import Caller, Scope, Token, token_digest, token_from_header
-from chalicelib.domain.errors import Forbidden, PlanForbids, ReadOnlyToken, ScopeForbids
+from chalicelib.domain.errors import Forbidden, OriginForbids, PlanForbids, ReadOnlyToken, ScopeForbids
+from chalicelib.domain.texts import excerpt
 from chalicelib.services.ports import Accounts, Clock
 
 # How long a process trusts a token that it has read: a revoked token, or an old plan, stays valid no longer.
@@ -57,16 +58,21 @@ class Authentication:
         return token
 
 
-def authorize(caller: Caller, scope: Scope, *, any_plan: bool) -> None:
+def authorize(caller: Caller, scope: Scope, *, origin: str | None, any_plan: bool) -> None:
     """Check that the caller may do what needs this scope.
 
     Args:
+        origin: of the web page that sends the request; None where the request does not say one.
         any_plan: whether it is open to accounts whose plan does not include the API.
 
     Raises:
+        OriginForbids: the token is bound to other origins.
         PlanForbids: the account's plan does not include the API.
         ScopeForbids: the token's scope is narrower.
     """
+    if caller.token is not None and not caller.token.admits(origin):
+        sender = f"a page of '{excerpt(origin)}'" if origin is not None else "no web page"
+        raise OriginForbids(f"This token works only on the web pages that it is bound to; {sender} sent this request.")
     if not (caller.plan.api_access or any_plan):
         raise PlanForbids(
             f"The plan '{caller.plan.name}' does not include this call. It may show, download and delete what the "

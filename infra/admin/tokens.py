@@ -4,7 +4,8 @@ import argparse
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib.domain.accounts import NewToken, Scope, parse_token_name
+from chalicelib.domain.accounts import NewToken, Scope, parse_token_collections, parse_token_name
+from chalicelib.domain.origins import parse_origins
 from infra.admin.command import ExitStatus, report
 from infra.admin.deployment import Deployment
 
@@ -23,6 +24,17 @@ def add(subparsers: Any) -> None:
         help="each includes those before it (default: %(default)s); 'admin' also issues and revokes tokens",
     )
     issue.add_argument("--days", type=_days, help="until it expires; by default it never does")
+    issue.add_argument(
+        "--collection",
+        action="append",
+        metavar="UUID",
+        help="with the scope 'search': the only collection that it searches; may be repeated",
+    )
+    issue.add_argument(
+        "--origin",
+        action="append",
+        help="with the scope 'search': the only web pages that may send it, as https://shop.example; may be repeated",
+    )
     issue.set_defaults(run=issue_token)
 
     show = subparsers.add_parser("tokens", help="list an account's tokens, one a line")
@@ -45,8 +57,14 @@ def _days(text: str) -> int:
 
 def issue_token(deployment: Deployment, options: argparse.Namespace) -> ExitStatus:
     expires = datetime.now(UTC) + timedelta(days=options.days) if options.days is not None else None
-    name = parse_token_name(options.name)
-    secret, _ = deployment.services.accounts.issue_token(options.account, NewToken(name, options.scope, expires))
+    new = NewToken(
+        parse_token_name(options.name),
+        options.scope,
+        expires,
+        parse_token_collections(options.collection),
+        parse_origins(options.origin),
+    )
+    secret, _ = deployment.services.accounts.issue_token(options.account, new)
     report(secret)
     return ExitStatus.OK
 
@@ -56,7 +74,8 @@ def list_tokens(deployment: Deployment, options: argparse.Namespace) -> ExitStat
         used = f"last used {token.last_used:%Y-%m-%d %H:%M}" if token.last_used else "never used"
         expires = f", expires {token.expires_at:%Y-%m-%d}" if token.expires_at else ""
         made_by = f", made by {token.made_by}" if token.made_by else ""
-        report(f"{token.id}  {token.scope.value:<6}  {used}{expires}{made_by}  {token.name}")
+        bound = "".join(f", only {', '.join(bounds)}" for bounds in (token.collections, token.origins) if bounds)
+        report(f"{token.id}  {token.scope.value:<6}  {used}{expires}{made_by}{bound}  {token.name}")
     return ExitStatus.OK
 
 

@@ -54,6 +54,11 @@ class AccountsContract:
         assert store.token(token.digest) == token
         assert store.tokens(account.uuid) == [token]
 
+    def test_a_token_keeps_the_collections_and_origins_that_it_is_bound_to(self, store: Accounts, account: Account):
+        token = a_token(account, collections=(str(uuid4()), str(uuid4())), origins=("https://*.shop.example",))
+        store.add_token(token, account)
+        assert store.token(token.digest) == token
+
     def test_an_unknown_account_or_token_is_none(self, store: Accounts, account: Account):
         assert store.account(str(uuid4())) is None
         assert store.token("0" * 64) is None

@@ -234,7 +234,9 @@ def test_an_invalid_search_option_names_the_parameter(api: Caller, parameter: st
 
 def test_a_search_in_another_accounts_collection_is_not_found(other_account: Caller, stack: LocalSystem) -> None:
     for uuid in (stack.collection, MISSING_ID, "nonsense"):
-        error_info(other_account("GET", "/api/search/", params={"query": "owl", "collection": uuid}), 404)
+        error_info(
+            other_account("GET", "/api/search/", params={"query": "owl", "collection": uuid}), 404, field="collection"
+        )
 
 
 def test_a_search_cursor_is_refused_for_another_query_and_for_another_account(

@@ -156,4 +156,5 @@ def test_a_search_in_a_collection_of_another_account_is_not_found(
     victim, thief = parties
     parameters = {"collection": victim.ids[Kind.COLLECTION], **({"query": "owl"} if method == "GET" else {})}
     files = {"file": picture("owl.jpg")} if method == "POST" else None
-    error_info(Caller(stack.api_url, thief.token)(method, "/api/search/", params=parameters, files=files), 404)
+    answer = Caller(stack.api_url, thief.token)(method, "/api/search/", params=parameters, files=files)
+    error_info(answer, 404, field="collection")

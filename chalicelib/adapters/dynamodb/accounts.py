@@ -84,6 +84,8 @@ class DynamoDBAccounts:
             "created_at": token.created_at,
             "expires_at": token.expires_at,
             "made_by": token.made_by,
+            "collections": token.collections,
+            "origins": token.origins,
             **_subscription_values(account.subscription),
         }
         pointer = {**_account_key(account.uuid, f"token#{token.id}"), "digest": token.digest}
@@ -240,4 +242,10 @@ def _token(values: dict[str, Any]) -> Token:
         expires_at=optional_time(values.get("expires_at")),
         last_used=optional_time(values.get("last_used")),
         made_by=values.get("made_by"),
+        collections=_optional_tuple(values.get("collections")),
+        origins=_optional_tuple(values.get("origins")),
     )
+
+
+def _optional_tuple(texts: Sequence[str] | None) -> tuple[str, ...] | None:
+    return tuple(texts) if texts is not None else None

@@ -25,7 +25,15 @@ REFUSALS = {
     ),
     403: (
         "The token, or the link, is missing, unknown or expired, or may not do this, or a limit of the plan is reached",
-        ["forbidden", "link_expired", "plan_forbids", "quota_exceeded", "read_only_token", "scope_forbids"],
+        [
+            "forbidden",
+            "link_expired",
+            "origin_forbids",
+            "plan_forbids",
+            "quota_exceeded",
+            "read_only_token",
+            "scope_forbids",
+        ],
     ),
     404: ("It does not exist, or belongs to another account", ["not_found"]),
     405: ("The path has no such method", ["method_not_allowed"]),

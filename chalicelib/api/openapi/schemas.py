@@ -22,9 +22,11 @@ from chalicelib.domain.accounts import EXPORT_KINDS, TOKEN_NAME_LIMIT, Scope
 from chalicelib.domain.collections import COLLECTION_NAME_LIMIT, HOURS_A_DAY, AutoSync, CollectionType, SyncStatus
 from chalicelib.domain.files import FileState
 from chalicelib.domain.image_files import ACCEPTED_TYPES, FILE_NAME_LIMIT
+from chalicelib.domain.origins import ORIGINS_MAX
 from chalicelib.domain.plans import LIMIT_NAMES, PLANS, RATE_NAMES
 from chalicelib.domain.selection import MAX_PATTERNS, PATTERN_LIMIT
 from chalicelib.domain.uploads import UPLOAD_LIMIT
+from chalicelib.domain.vectors import COLLECTIONS_MAX
 
 _SIGNED = "expires=1772496000&signature=4Wr1zlWnwOqJQcWmpB2ZAw"
 _FOUND = {
@@ -76,6 +78,24 @@ _NAME = text("Name of the collection", "test", minLength=1, maxLength=COLLECTION
 _COUNT = integer("A count", 16)
 _STATE = choice("State of the file", FileState, "indexed")
 
+_BINDINGS = {
+    "collections": nullable(
+        array(identifier("Identifier of a collection", COLLECTION_ID))
+        | {
+            "description": "With the scope `search`: the only collections that the token searches; null for all",
+            "minItems": 1,
+            "maxItems": COLLECTIONS_MAX,
+        }
+    ),
+    "origins": nullable(
+        array(text("Scheme, host and port; a host `*.shop.example` stands for all below it", "https://shop.example"))
+        | {
+            "description": "With the scope `search`: the only web pages that may send the token; null for any caller",
+            "minItems": 1,
+            "maxItems": ORIGINS_MAX,
+        }
+    ),
+}
 _PATTERN = text("A pattern as in a .gitignore file", "drafts/", minLength=1, maxLength=PATTERN_LIMIT)
 _PATTERNS = {
     "include": {**array(_PATTERN), "description": "What of the folder is indexed; everything if it is empty"},
@@ -365,6 +385,7 @@ SCHEMAS: dict[str, Schema] = {
             "last_used": nullable(timestamp("Its last use, to the minute.")),
             "expires_at": nullable(timestamp("When it expires.")),
             "made_by": nullable(identifier("The token that made it; null if the operator issued it", TOKEN_ID)),
+            **_BINDINGS,
         }
     ),
     "ExportRecord": {
@@ -376,10 +397,11 @@ SCHEMAS: dict[str, Schema] = {
     "NewToken": obj(
         {
             "name": text("Where it will be used", "laptop", minLength=1, maxLength=TOKEN_NAME_LIMIT),
-            "scope": choice("What it may do", Scope, "read"),
+            "scope": choice("What it may do", Scope, "search"),
             "expires_at": nullable(timestamp("In the future.") | {"examples": ["2030-01-31T12:00:00+00:00"]}),
+            **_BINDINGS,
         },
-        optional=("expires_at",),
+        optional=("expires_at", *_BINDINGS),
     ),
     "Message": obj({"message": text("A confirmation")}),
 }

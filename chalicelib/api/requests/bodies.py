@@ -9,7 +9,13 @@ from typing import Any
 from chalice.app import Request
 
 from chalicelib.api.requests.names import check_name
-from chalicelib.domain.accounts import NewToken, parse_expiry, parse_scope, parse_token_name
+from chalicelib.domain.accounts import (
+    NewToken,
+    parse_expiry,
+    parse_scope,
+    parse_token_collections,
+    parse_token_name,
+)
 from chalicelib.domain.collections import (
     AutoSync,
     BucketDescription,
@@ -32,6 +38,7 @@ from chalicelib.domain.collections import (
 )
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.image_files import parse_file_name
+from chalicelib.domain.origins import parse_origins
 from chalicelib.domain.selection import DEFAULT_EXCLUDE, Selection, parse_patterns
 from chalicelib.domain.texts import check_storable
 from chalicelib.domain.uploads import NewUpload, parse_mime_type, parse_upload_size
@@ -148,11 +155,13 @@ def parse_new_upload(body: Body, collection: Collection) -> NewUpload:
 
 
 def parse_new_token(body: Body, now: datetime) -> NewToken:
-    reject_unknown_fields(body, ("name", "scope", "expires_at"))
+    reject_unknown_fields(body, ("name", "scope", "expires_at", "collections", "origins"))
     return NewToken(
         name=parse_token_name(body.get("name")),
         scope=parse_scope(body.get("scope")),
         expires_at=parse_expiry(body.get("expires_at"), now),
+        collections=parse_token_collections(body.get("collections")),
+        origins=parse_origins(body.get("origins")),
     )
 
 

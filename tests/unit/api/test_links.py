@@ -177,7 +177,7 @@ def test_every_cache_may_keep_a_linked_thumbnail_until_its_link_expires(shop: Sh
 def test_only_the_callers_own_cache_may_keep_a_thumbnail_that_a_token_opens(shop: Shop) -> None:
     bare = shop.file()["thumbnail"].partition("?")[0]
     headers = shop.open(bare, authorization=f"Token {shop.token}")["headers"]
-    assert (headers["Cache-Control"], headers["Vary"]) == ("private, max-age=300", "Authorization")
+    assert (headers["Cache-Control"], headers["Vary"]) == ("private, max-age=300", "Authorization, Origin")
 
 
 def test_a_thumbnail_that_has_not_changed_is_not_sent_again(shop: Shop) -> None:

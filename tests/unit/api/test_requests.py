@@ -449,7 +449,7 @@ class TestNewToken:
         st.sampled_from(
             [
                 *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval", "auto_sync_at"),
-                *("file", "size", "mime_type", "scope", "expires_at", "other"),
+                *("file", "size", "mime_type", "scope", "expires_at", "collections", "origins", "other"),
             ]
         ),
         st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=[])) | st.lists(st.text()),

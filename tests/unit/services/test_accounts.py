@@ -9,6 +9,7 @@ from chalicelib.domain.errors import Forbidden, InvalidRequest, NotFound
 from chalicelib.services.accounts import AccountService
 from tests.fakes.accounts import FakeAccounts
 from tests.fakes.clock import FakeClock
+from tests.fakes.collections import FakeCollections
 from tests.fakes.quota_ledger import FakeQuotaLedger
 
 HOUR = timedelta(hours=1)
@@ -17,7 +18,7 @@ HOUR = timedelta(hours=1)
 class Harness:
     def __init__(self) -> None:
         self.clock, self.store = FakeClock(), FakeAccounts()
-        self.service = AccountService(self.store, FakeQuotaLedger(), self.clock)
+        self.service = AccountService(self.store, FakeQuotaLedger(), FakeCollections(), self.clock)
         self.account = self.service.open("a customer", Subscription("pro")).uuid
 
     def issue(

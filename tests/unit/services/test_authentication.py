@@ -10,13 +10,14 @@ from chalicelib.services.accounts import AccountService
 from chalicelib.services.authentication import LAST_USED_INTERVAL, TOKEN_CACHE_TIME, Authentication, authorize
 from tests.fakes.accounts import FakeAccounts
 from tests.fakes.clock import FakeClock
+from tests.fakes.collections import FakeCollections
 from tests.fakes.quota_ledger import FakeQuotaLedger
 
 
 class Harness:
     def __init__(self) -> None:
         self.clock, self.store = FakeClock(), FakeAccounts()
-        self.accounts = AccountService(self.store, FakeQuotaLedger(), self.clock)
+        self.accounts = AccountService(self.store, FakeQuotaLedger(), FakeCollections(), self.clock)
         self.authentication = Authentication(self.store, self.clock)
         self.account = self.accounts.open("a customer", Subscription("pro")).uuid
 
@@ -74,8 +75,8 @@ def test_change_of_plan_takes_effect_within_five_seconds(harness: Harness) -> No
     harness.clock.pass_by(TOKEN_CACHE_TIME)
     caller = harness.authentication.authenticate(header)
     with pytest.raises(PlanForbids, match="free"):
-        authorize(caller, Scope.SEARCH, any_plan=False)
-    authorize(caller, Scope.WRITE, any_plan=True)
+        authorize(caller, Scope.SEARCH, origin=None, any_plan=False)
+    authorize(caller, Scope.WRITE, origin=None, any_plan=True)
     harness.accounts.set_subscription(harness.account, Subscription("business", {"files": 5}))
     harness.clock.pass_by(TOKEN_CACHE_TIME)
     assert harness.authentication.authenticate(header).plan.files == 5
@@ -86,10 +87,10 @@ def test_each_scope_includes_those_before_it_and_no_other(harness: Harness) -> N
         caller = harness.authentication.authenticate(harness.token(has)[0])
         for needed in Scope:
             if list(Scope).index(needed) <= list(Scope).index(has):
-                authorize(caller, needed, any_plan=False)
+                authorize(caller, needed, origin=None, any_plan=False)
                 continue
             with pytest.raises(ScopeForbids, match=f"'{needed}'") as refused:
-                authorize(caller, needed, any_plan=False)
+                authorize(caller, needed, origin=None, any_plan=False)
             assert isinstance(refused.value, ReadOnlyToken) is (needed is Scope.WRITE)
 
 
