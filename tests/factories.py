@@ -55,6 +55,7 @@ def a_record(collection: Collection, key: str, **fields: Any) -> FileRecord:
         "updated_at": NOW,
         "embedding": an_embedding(),
         "modified": NOW,
+        "metadata": {"product_id": "A1", "price": 12.5, "stock": 3, "sold": False, "tag": ("x", "ÿ 日本")},
     } | fields
     return FileRecord(**({"model": values["embedding"].model if values["embedding"] else None} | values))
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from chalicelib.domain.embeddings import EmbeddedImage, ImageEmbedding
+from chalicelib.domain.metadata import Metadata
 
 OVER_PLAN = "over_plan"  # the reason of an object that was not indexed because the account's plan allows no more
 # Reasons whose cause lies outside the object: a permission, an encryption key, an archive. Syncs try such files again.
@@ -26,6 +27,7 @@ UNKNOWN_REASON = "unknown"  # counts failed files without a reason
 # Parts of the list of a day's removals: a partition of an index takes 1,000 write units a second, so one would hold up
 # the writes of a bucket that was emptied.
 REMOVAL_SHARDS = 16
+MODIFIED_TOLERANCE = timedelta(seconds=1)
 SEQUENCER_WIDTH = 64  # hexadecimal digits; S3 sends 16 to 18, of varying length
 
 
@@ -43,13 +45,15 @@ class ObjectInfo:
     """An object as S3 has it. Key, ETag and size are its identity: two of equal ones are the same object.
 
     Args:
-        modified: when it was stored; a listing leaves it out.
+        modified: when it was stored, in whole seconds.
+        metadata: S3's user metadata; None in a listing, which leaves it out.
     """
 
     key: str
     etag: str
     size: int
     modified: datetime | None = field(default=None, compare=False)
+    metadata: Metadata | None = field(default=None, compare=False)
 
 
 class CatalogueEntry(NamedTuple):
@@ -62,6 +66,7 @@ class CatalogueEntry(NamedTuple):
     model: str | None
     reason: str | None = None
     retry_at: datetime | None = None
+    modified: datetime | None = None
 
     @property
     def over_plan(self) -> bool:
@@ -91,6 +96,7 @@ class FileRecord:
             deleted the file.
         model: the model version that indexed the object or failed on it.
         modified: when S3 stored the object's bytes; None if no worker has seen it yet.
+        metadata: the owner's own; of a connected bucket, S3's user metadata of the object.
         failed_since: when the object was first found unreadable for a reason outside it; None if none has failed so.
         event_at: when the event of ``sequencer`` was handled.
         thumbnail: key of the thumbnail; each embedding has a new one, so that a late worker overwrites no other's.
@@ -113,6 +119,7 @@ class FileRecord:
     thumbnail: str | None = None
     failed_since: datetime | None = None
     modified: datetime | None = None
+    metadata: Metadata = field(default_factory=dict, hash=False)
 
     @property
     def uuid(self) -> str:
@@ -120,7 +127,9 @@ class FileRecord:
 
     @property
     def entry(self) -> CatalogueEntry:
-        return CatalogueEntry(self.key, self.state, self.etag, self.size, self.model, self.reason, self.retry_at)
+        return CatalogueEntry(
+            self.key, self.state, self.etag, self.size, self.model, self.reason, self.retry_at, self.modified
+        )
 
     @property
     def retry_at(self) -> datetime | None:
@@ -180,7 +189,8 @@ class FileRecord:
 
         The tombstone itself stays for as long as others do, because it makes the writes of slower workers stale.
         """
-        return replace(self.as_removed(), etag="", size=0, embedding=None, thumbnail=None, model=None, modified=None)
+        emptied = replace(self.as_removed(), etag="", size=0, embedding=None, thumbnail=None, model=None)
+        return replace(emptied, modified=None, metadata={})
 
     def as_restored(self) -> "FileRecord":
         """The record of a removed object that is back, with the embedding that the tombstone kept."""
@@ -235,7 +245,8 @@ class Action(StrEnum):
     ``ADD``: embed an object without a record, or one whose tombstone has another model version.
     ``REPLACE``: embed other bytes. ``REEMBED``: embed the same bytes with another model version.
     ``RETRY``: embed an object that has failed. ``RESTORE``: the object of a tombstone is back with the same bytes;
-    it is embedded only if the tombstone has no embedding.
+    it is embedded only if the tombstone has no embedding. ``FOLLOW``: the same bytes were stored again, perhaps with
+    other metadata; nothing is embedded.
     """
 
     NOTHING = "nothing"
@@ -244,6 +255,7 @@ class Action(StrEnum):
     REEMBED = "reembed"
     RETRY = "retry"
     RESTORE = "restore"
+    FOLLOW = "follow"
     REMOVE = "remove"
 
 
@@ -264,7 +276,17 @@ def decide(entry: CatalogueEntry | None, s3_object: ObjectInfo | None, model: st
         return Action.RESTORE if entry.model == model else Action.ADD
     if entry.model != model:
         return Action.REEMBED
-    return Action.RETRY if retry and entry.state is FileState.FAILED else Action.NOTHING
+    if retry and entry.state is FileState.FAILED:
+        return Action.RETRY
+    return Action.FOLLOW if _is_stored_again(entry.modified, s3_object.modified) else Action.NOTHING
+
+
+def _is_stored_again(known: datetime | None, current: datetime | None) -> bool:
+    """Whether an object with the same bytes has been stored since, by its time of storage.
+
+    A listing and a HEAD may round the same time differently; so the times of one object may differ by a second.
+    """
+    return known is not None and current is not None and abs(current - known) > MODIFIED_TOLERANCE
 
 
 def _unindexed(state: FileState, reason: str | None) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from chalicelib.domain.collections import Collection
+from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.embeddings import SOURCE_UNAVAILABLE, EmbeddedImage, ReadFailure
 from chalicelib.domain.errors import EmbedderUnavailable, SourceUnavailable, Unavailable
 from chalicelib.domain.files import (
@@ -47,8 +47,7 @@ class EmbeddingRequest:
     @property
     def record(self) -> FileRecord:
         """The record to write, with the object's identity and no outcome yet."""
-        current = self.s3_object
-        return replace(self.write.record, etag=current.etag, size=current.size, modified=current.modified)
+        return replace(self.write.record, etag=self.s3_object.etag, size=self.s3_object.size)
 
     def indexed(self, image: EmbeddedImage) -> PendingWrite:
         return replace(self.write, record=self.record.as_indexed(image))
@@ -176,7 +175,7 @@ def plan_batch(
         if previous is None and not collection.selects(hint.key):
             plans.append(IndexPlan(unselected=frozenset({hint.key})))
             continue
-        write = PendingWrite(_next_record(collection, hint, previous, now), previous)
+        write = PendingWrite(_next_record(collection, hint, previous, s3_object, now), previous)
         if isinstance(s3_object, ReadFailure):
             plans.append(_plan_unreadable(hint, write, s3_object, model))
         else:
@@ -191,12 +190,25 @@ def _selected(collection: Collection, key: str, objects: Mapping[str, ObjectOrFa
     return s3_object if collection.selects(key, size) else None
 
 
-def _next_record(collection: Collection, hint: ObjectHint, previous: FileRecord | None, now: datetime) -> FileRecord:
-    """The record to write next, before anything about the object is known."""
+def _next_record(
+    collection: Collection,
+    hint: ObjectHint,
+    previous: FileRecord | None,
+    s3_object: ObjectOrFailure,
+    now: datetime,
+) -> FileRecord:
+    """The record to write next, before it is decided what becomes of the file."""
     base = previous or FileRecord(collection.account, collection.uuid, hint.key, FileState.FAILED, "", 0, 0, now)
     sequencer = latest_sequencer(base.sequencer, hint.sequencer)
     event_at = now if hint.sequencer is not None and sequencer == hint.sequencer else base.event_at
-    return replace(base.next_revision(now), sequencer=sequencer, event_at=event_at)
+    record = replace(base.next_revision(now), sequencer=sequencer, event_at=event_at)
+    if not isinstance(s3_object, ObjectInfo):
+        return record
+    record = replace(record, modified=s3_object.modified)
+    # In managed storage the record is where the metadata is; the object's are our own.
+    if collection.type is CollectionType.S3 and s3_object.metadata is not None:
+        record = replace(record, metadata=s3_object.metadata)
+    return record
 
 
 def _plan_unreadable(hint: ObjectHint, write: PendingWrite, failure: ReadFailure, model: str) -> IndexPlan:
@@ -221,12 +233,13 @@ def _plan_object(
     elif action is Action.NOTHING and previous is None:
         # Another worker may be about to write a record of the object as it was: this tombstone makes that write stale.
         record = record.as_removed(*VANISHED)
-    elif action is Action.NOTHING and previous is not None:
+    elif action in (Action.NOTHING, Action.FOLLOW) and previous is not None:
         # Written all the same: a slower worker that saw the object in another state must not write after this.
-        record = replace(record, updated_at=previous.updated_at, modified=_modified(record, s3_object))
+        if record.metadata == previous.metadata:
+            record = replace(record, updated_at=previous.updated_at)
     # A new image comes with a new thumbnail; that of a file that was deleted is gone.
     elif action is Action.RESTORE and record.embedding is not None and image is None:
-        record = replace(record.as_restored(), modified=_modified(record, s3_object))
+        record = record.as_restored()
     else:
         assert s3_object is not None
         request = EmbeddingRequest(write, s3_object)
@@ -234,10 +247,6 @@ def _plan_object(
             return IndexPlan(writes=(request.failed(model, *failure),))
         return _plan_embedding(request, image)
     return IndexPlan(writes=(replace(write, record=record),))
-
-
-def _modified(record: FileRecord, s3_object: ObjectInfo | None) -> datetime | None:
-    return s3_object.modified if s3_object is not None else record.modified
 
 
 def _plan_embedding(request: EmbeddingRequest, image: EmbeddedImage | None) -> IndexPlan:

@@ -25,6 +25,7 @@ CHANGE_KINDS = {
     Action.RESTORE: ChangeKind.ADD,
     Action.REPLACE: ChangeKind.UPDATE,
     Action.REEMBED: ChangeKind.UPDATE,
+    Action.FOLLOW: ChangeKind.UPDATE,
     Action.RETRY: ChangeKind.RETRY,
     Action.REMOVE: ChangeKind.REMOVE,
 }

@@ -16,11 +16,11 @@ from chalicelib.adapters.s3.storage import S3Storage
 from chalicelib.domain.collections import CollectionType
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import Contention, NotFound, OutsideFolder, SourceDenied
-from chalicelib.domain.files import ObjectInfo
+from chalicelib.domain.files import MODIFIED_TOLERANCE, ObjectInfo
 from chalicelib.domain.uploads import ManagedArea
 from chalicelib.services.ports import ManagedStorage, Source, Sources
 from tests.factories import AWKWARD_KEYS, a_collection
-from tests.fakes.buckets import FakeSources
+from tests.fakes.buckets import MODIFIED, FakeSources
 from tests.fakes.clock import FakeClock
 from tests.fakes.storage import FakeStorage
 
@@ -29,14 +29,15 @@ from tests.fakes.storage import FakeStorage
 class Subject:
     """Sources and storage, and what a test does to buckets without them.
 
-    ``put`` and ``archive`` store an object in ``bucket``, ``download`` and ``upload`` use presigned URLs, and ``now``
-    is the clock of the storage.
+    ``put`` and ``archive`` store an object in ``bucket``, ``copy_onto_itself`` gives one other user metadata,
+    ``download`` and ``upload`` use presigned URLs, and ``now`` is the clock of the storage.
     """
 
     sources: Sources
     storage: ManagedStorage
     bucket: str
     put: Callable[[str, bytes], None]
+    copy_onto_itself: Callable[[str, dict[str, str]], None]
     download: Callable[[str], bytes]
     upload: Callable[[str, bytes], None]
     archive: Callable[[str, bytes], None]
@@ -90,6 +91,24 @@ class BucketsContract:
         head = subject.source(prefix).head_objects([f"{prefix}a.jpg"])[f"{prefix}a.jpg"]
         assert isinstance(head, ObjectInfo) and head.modified is not None
         assert head.modified.utcoffset() == timedelta()
+
+    def test_a_listing_and_a_head_agree_within_a_second_when_an_object_was_stored(self, subject: Subject, prefix: str):
+        subject.put(f"{prefix}a.jpg", b"a picture")
+        source = subject.source(prefix)
+        (listed,), head = source.list_objects(None), source.head_objects([f"{prefix}a.jpg"])[f"{prefix}a.jpg"]
+        assert isinstance(head, ObjectInfo) and listed.modified is not None and head.modified is not None
+        assert abs(listed.modified - head.modified) <= MODIFIED_TOLERANCE
+        assert (listed.metadata, head.metadata) == (None, {})
+
+    def test_a_head_has_the_user_metadata_and_a_copy_onto_itself_changes_it_alone(self, subject: Subject, prefix: str):
+        key = f"{prefix}a.jpg"
+        subject.put(key, b"a picture")
+        source = subject.source(prefix)
+        before = source.head_objects([key])[key]
+        subject.copy_onto_itself(key, {"product_id": "A1", "photographer": "=?UTF-8?B?TcO8bGxlcg==?="})
+        after = source.head_objects([key])[key]
+        assert isinstance(after, ObjectInfo) and after == before
+        assert after.metadata == {"product_id": "A1", "photographer": "Müller"}
 
     def test_an_archived_object_is_listed_but_cannot_be_read(self, subject: Subject, prefix: str):
         subject.archive(f"{prefix}a.jpg", b"a picture")
@@ -267,7 +286,11 @@ class TestFakes(BucketsContract):
             bucket.put(key, body)
             bucket.archived.add(key)
 
-        return Subject(sources, storage, "a-bucket", bucket.put, download, storage.receive, archive, FakeClock())
+        def copy_onto_itself(key: str, metadata: dict[str, str]) -> None:
+            bucket.put_again(key, metadata, MODIFIED)
+
+        put, receive = bucket.put, storage.receive
+        return Subject(sources, storage, "a-bucket", put, copy_onto_itself, download, receive, archive, FakeClock())
 
 
 @pytest.fixture(scope="module")
@@ -279,6 +302,10 @@ def s3_subject(aws: Callable[..., Any]) -> Subject:
 
     def put(key: str, body: bytes) -> None:
         s3.put_object(Bucket=connected, Key=key, Body=body)
+
+    def copy_onto_itself(key: str, metadata: dict[str, str]) -> None:
+        source = {"Bucket": connected, "Key": key}
+        s3.copy_object(Bucket=connected, Key=key, CopySource=source, MetadataDirective="REPLACE", Metadata=metadata)
 
     def archive(key: str, body: bytes) -> None:
         s3.put_object(Bucket=connected, Key=key, Body=body, StorageClass="GLACIER")
@@ -295,7 +322,8 @@ def s3_subject(aws: Callable[..., Any]) -> Subject:
         requests.put(url, data=body, headers={"Content-Type": "image/jpeg"}, timeout=10).raise_for_status()
 
     sources = S3Sources(s3, lambda: aws("sts"), lambda region, credentials: s3)
-    return Subject(sources, S3Storage(s3, managed, thumbnails), connected, put, download, upload, archive, now)
+    storage = S3Storage(s3, managed, thumbnails)
+    return Subject(sources, storage, connected, put, copy_onto_itself, download, upload, archive, now)
 
 
 class TestS3OnTheEmulator(BucketsContract):

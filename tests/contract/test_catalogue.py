@@ -129,7 +129,7 @@ class CatalogueContract:
         ]
         for record in records:
             catalogue.save(record, None)
-        expected = [CatalogueEntry(r.key, r.state, r.etag, r.size, r.model) for r in records]
+        expected = [CatalogueEntry(r.key, r.state, r.etag, r.size, r.model, modified=NOW) for r in records]
         assert list(catalogue.entries(collection.uuid, None)) == expected
 
     @pytest.mark.parametrize("limit", [1, 3, 5, 6])

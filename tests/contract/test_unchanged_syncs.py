@@ -18,7 +18,7 @@ from chalicelib.domain.sync_diff import CHUNK_KEYS
 from tests.contract.tables import make_table, put_collection
 from tests.factories import a_collection, a_record, an_embedding
 from tests.fakes.application import FakeAdapters, services_on
-from tests.fakes.buckets import etag
+from tests.fakes.buckets import MODIFIED, etag
 
 RECORDS_PER_TRANSACTION = 50
 BODY = b"a picture"
@@ -90,10 +90,8 @@ class UnchangedSyncsContract:
 
     def index(self, stores: Stores, collection: Collection, keys: list[str], model: str) -> None:
         embedding = replace(an_embedding(), model=model)
-        writes = [
-            PendingWrite(a_record(collection, key, etag=etag(BODY), size=len(BODY), embedding=embedding), None)
-            for key in keys
-        ]
+        fields = {"etag": etag(BODY), "size": len(BODY), "embedding": embedding, "modified": MODIFIED}
+        writes = [PendingWrite(a_record(collection, key, **fields), None) for key in keys]
         for start in range(0, len(writes), RECORDS_PER_TRANSACTION):
             assert stores.catalogue.save_all(writes[start : start + RECORDS_PER_TRANSACTION]) == set()
 

@@ -10,15 +10,18 @@ from chalicelib.domain.collections import Collection
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import OutsideFolder, SourceDenied, SourceUnavailable
 from chalicelib.domain.files import ObjectInfo
+from chalicelib.domain.metadata import object_metadata
 
 SCHEME = "fake-s3://"
-MODIFIED = datetime(2025, 6, 7, 8, 9, 10, tzinfo=UTC)  # when every object was stored
+MODIFIED = datetime(2025, 6, 7, 8, 9, 10, tzinfo=UTC)  # when an object was stored, unless a test says otherwise
 
 
 @dataclass
 class FakeBucket:
     """Objects by key, the ids of the uploads that stored some of them, and faults that a test sets.
 
+    ``metadata`` is the user metadata of objects that have any, and ``modified`` when those were stored that a test has
+    stored again with the same bytes.
     ``denied`` are keys that may not be read, ``sealed`` those whose encryption key may not be used, ``archived`` those
     that must be restored first. If ``unlisted`` is set, the bucket may not be listed; ``breaks_off`` is the number of
     objects after which a listing fails; ``down`` makes every call fail. ``region`` is None if any will do.
@@ -26,6 +29,8 @@ class FakeBucket:
 
     objects: dict[str, bytes] = field(default_factory=dict)
     uploads: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, dict[str, str]] = field(default_factory=dict)
+    modified: dict[str, datetime] = field(default_factory=dict)
     denied: set[str] = field(default_factory=set)
     sealed: set[str] = field(default_factory=set)
     archived: set[str] = field(default_factory=set)
@@ -37,18 +42,23 @@ class FakeBucket:
     def put(self, key: str, body: bytes, upload: str | None = None) -> None:
         """Store an object, with the id of its upload among its metadata if one is given."""
         assert 1 <= len(key.encode()) <= 1024
+        self.delete(key)
         self.objects[key] = body
-        self.uploads.pop(key, None)
         if upload is not None:
             self.uploads[key] = upload
 
+    def put_again(self, key: str, metadata: dict[str, str], modified: datetime) -> None:
+        """Store an object's bytes again with other metadata, as a copy onto itself does."""
+        self.metadata[key], self.modified[key] = metadata, modified
+
     def delete(self, key: str) -> None:
-        self.objects.pop(key, None)
-        self.uploads.pop(key, None)
+        for stored in (self.objects, self.uploads, self.metadata, self.modified):
+            stored.pop(key, None)
 
     def info(self, key: str) -> ObjectInfo | None:
         body = self.objects.get(key)
-        return None if body is None else ObjectInfo(key, etag(body), len(body))
+        modified = self.modified.get(key, MODIFIED)
+        return None if body is None else ObjectInfo(key, etag(body), len(body), modified)
 
     def head_object(self, key: str) -> ObjectInfo | ReadFailure | None:
         if key in self.denied:
@@ -56,7 +66,7 @@ class FakeBucket:
         if key in self.archived and key in self.objects:
             return ReadFailure("archived", "It is in an archive, as the test wants it.", transient=False)
         found = self.info(key)
-        return None if found is None else replace(found, modified=MODIFIED)
+        return None if found is None else replace(found, metadata=object_metadata(self.metadata.get(key, {})))
 
 
 class FakeSources:

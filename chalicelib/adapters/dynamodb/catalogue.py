@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 RECORDS_PER_QUERY = 200  # that a list reads at once, those included that it leaves out
 RECORDS_PER_PAGE = 1000  # that a list reads at most; each has a vector, so about 3 MB
 MAX_CONTENT_CANDIDATES = 3  # the index may lag behind, but not for each of several records
-_ENTRY_ATTRIBUTES = ("key", "state", "etag", "size", "model", "reason", "retry_at")
+_ENTRY_ATTRIBUTES = ("key", "state", "etag", "size", "model", "reason", "retry_at", "modified")
 _STATES = {state.value: state for state in FileState}
 
 
@@ -99,6 +99,7 @@ class DynamoDBCatalogue:
                     model["S"] if model else None,
                     item["reason"].get("S") if "reason" in item else None,
                     datetime.fromisoformat(item["retry_at"]["S"]) if "retry_at" in item else None,
+                    datetime.fromisoformat(item["modified"]["S"]) if "modified" in item else None,
                 )
 
     def find_by_content(self, content_keys: Sequence[str]) -> dict[str, FileRecord]:

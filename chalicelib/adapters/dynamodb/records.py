@@ -6,6 +6,7 @@ from typing import Any
 from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_attribute, to_item
 from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, content_key, removal_shard
+from chalicelib.domain.metadata import metadata_from_json, metadata_to_json
 
 _EMBEDDING_ATTRIBUTES = ("model", "vector", "picture_size", "md5", "width", "height", "format", "taken")
 _EMBEDDING_FIELDS = {"picture_size": "size"}  # where the field is named otherwise: the object has a size too
@@ -15,7 +16,7 @@ _RECORD_ATTRIBUTES = (
 )  # fmt: skip
 _LISTED_ATTRIBUTES = (
     *_RECORD_ATTRIBUTES, "sequencer", "event_at", "failed_since",
-    "model", "picture_size", "md5", "width", "height", "format", "taken", "modified",
+    "model", "picture_size", "md5", "width", "height", "format", "taken", "modified", "metadata",
 )  # fmt: skip
 _STATES_WITH_INDEX = (FileState.FAILED, FileState.PENDING)
 
@@ -47,6 +48,7 @@ def record_to_item(record: FileRecord) -> dict[str, Any]:
             "failed_since": record.failed_since,
             "retry_at": record.retry_at,
             "modified": record.modified,
+            "metadata": metadata_to_json(record.metadata) if record.metadata else None,
             "model": record.model,
             "content": record_content_key(record) if embedding else None,
             "removed_on": removal_key(record) if record.state is FileState.REMOVED else None,
@@ -98,6 +100,7 @@ def record_from_item(item: Any) -> FileRecord:
         thumbnail=values.get("thumbnail"),
         failed_since=optional_time(values.get("failed_since")),
         modified=optional_time(values.get("modified")),
+        metadata=metadata_from_json(values.get("metadata")),
     )
 
 

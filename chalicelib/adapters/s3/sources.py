@@ -20,6 +20,7 @@ from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.embeddings import SOURCE_UNAVAILABLE, ReadFailure
 from chalicelib.domain.errors import OutsideFolder, SourceDenied, SourceUnavailable
 from chalicelib.domain.files import ARCHIVE_CLASSES, ObjectInfo
+from chalicelib.domain.metadata import object_metadata
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -215,7 +216,9 @@ class BucketSource:
         )
         for page in pages:
             for listed in page.get("Contents", []):
-                yield ObjectInfo(listed["Key"], listed["ETag"].strip('"'), listed["Size"])
+                # A HEAD has whole seconds; some stores list fractions.
+                modified = listed["LastModified"].replace(microsecond=0)
+                yield ObjectInfo(listed["Key"], listed["ETag"].strip('"'), listed["Size"], modified)
 
     def head_objects(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo | ReadFailure | None]:
         for key in keys:
@@ -264,7 +267,8 @@ class BucketSource:
         archived = head.get("StorageClass") in ARCHIVE_CLASSES or "ArchiveStatus" in head
         if archived and 'ongoing-request="false"' not in head.get("Restore", ""):
             return ReadFailure("archived", "The object is in an archive. Restore it, then sync.", transient=False)
-        return ObjectInfo(key, head["ETag"].strip('"'), head["ContentLength"], head.get("LastModified"))
+        metadata = object_metadata(head.get("Metadata", {}))
+        return ObjectInfo(key, head["ETag"].strip('"'), head["ContentLength"], head.get("LastModified"), metadata)
 
     def _replace_client(self) -> bool:
         """Replace the client that S3 has refused; returns False if no other one would help."""

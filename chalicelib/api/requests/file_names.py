@@ -5,15 +5,12 @@ Browsers write UTF-8 (RFC 7578); .NET and older urllib3 write ``filename*`` (RFC
 """
 
 import re
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
 from urllib.parse import unquote_to_bytes
 
 from multipart import MultipartPart
 
-# Those of RFC 5987, and no other that Python knows: some take quadratic time, some make halves of surrogate pairs.
-_CHARSETS = ("utf-8", "utf8", "us-ascii", "iso-8859-1")
-_ENCODED_WORD = re.compile(r"=\?[^?\s]{1,40}\?[BbQq]\?[^?\s]*\?=")
+from chalicelib.domain.encoded_words import CHARSETS, decode_words
+
 _PARAMETER = re.compile(r';\s*([^=;\s"]+)\s*=\s*("(?:\\.|[^"\\])*"|[^;]*)')
 
 
@@ -23,15 +20,7 @@ def file_name(part: MultipartPart) -> str | None:
     if extended is not None:
         return extended
     written: str | None = part.filename
-    if written is None or not _ENCODED_WORD.search(written):
-        return written
-    try:
-        words = decode_header(written)
-        if all(charset is None or charset.lower() in _CHARSETS for _, charset in words):
-            return str(make_header(words))
-    except (HeaderParseError, LookupError, UnicodeError, ValueError):
-        pass
-    return written
+    return None if written is None else decode_words(written)
 
 
 def _extended_name(disposition: str) -> str | None:
@@ -41,7 +30,7 @@ def _extended_name(disposition: str) -> str | None:
         return None
     charset, quote, rest = values[0].strip().strip('"').partition("'")
     _, second_quote, encoded = rest.partition("'")
-    if not (quote and second_quote and charset.lower() in _CHARSETS):
+    if not (quote and second_quote and charset.lower() in CHARSETS):
         return None
     try:
         return unquote_to_bytes(encoded).decode(charset)

@@ -91,6 +91,14 @@ def test_an_archived_object_can_be_read_only_after_it_is_restored(
         assert isinstance(head, ReadFailure) and (head.code, head.transient) == ("archived", False)
 
 
+def test_a_head_is_asked_once_for_identity_time_and_metadata(s3: Stubber, source: Source) -> None:
+    words = {"product_id": "A1", "place": "=?UTF-8?Q?Z=C3=BCrich?=", "not.a.name": "x"}
+    s3.add_response("head_object", HEAD | {"Metadata": words})
+    head = source.head_objects(["pictures/a.jpg"])["pictures/a.jpg"]
+    assert isinstance(head, ObjectInfo) and head.metadata == {"product_id": "A1", "place": "Zürich"}
+    s3.assert_no_pending_responses()
+
+
 def test_a_head_says_when_the_object_was_stored(s3: Stubber, source: Source) -> None:
     s3.add_response("head_object", HEAD | {"LastModified": NOW})
     head = source.head_objects(["pictures/a.jpg"])["pictures/a.jpg"]
@@ -118,7 +126,10 @@ def test_the_error_of_a_refused_listing_says_whether_the_owner_must_act(
 
 
 def test_a_listing_whose_second_page_is_refused_raises_instead_of_ending(s3: Stubber, source: Source) -> None:
-    first = {"Contents": [{"Key": "pictures/a.jpg", "ETag": '"e1"', "Size": 7}], "IsTruncated": True}
+    first = {
+        "Contents": [{"Key": "pictures/a.jpg", "ETag": '"e1"', "Size": 7, "LastModified": NOW}],
+        "IsTruncated": True,
+    }
     s3.add_response("list_objects_v2", {**first, "NextContinuationToken": "more"})
     s3.add_client_error("list_objects_v2", "SlowDown", http_status_code=503)
     objects = source.list_objects(None)

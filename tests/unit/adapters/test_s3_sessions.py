@@ -4,7 +4,7 @@ import gc
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -57,7 +57,7 @@ class Client:
                 self.aws.revoke_in_listing = False
                 raise ClientError({"Error": {"Code": self.aws.refusal, "Message": ""}}, "ListObjectsV2")
             if key > StartAfter:
-                yield {"Contents": [{"Key": key, "ETag": '"e1"', "Size": 7}]}
+                yield {"Contents": [{"Key": key, "ETag": '"e1"', "Size": 7, "LastModified": datetime.now(UTC)}]}
 
     def close(self) -> None:
         self.closed = True

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.collections import CollectionType
 from chalicelib.domain.embeddings import EmbeddedImage, ReadFailure
 from chalicelib.domain.errors import EmbedderUnavailable, SourceUnavailable
 from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, first_version
@@ -219,3 +220,30 @@ def test_a_batch_is_planned_object_by_object() -> None:
     assert [request.key for request in plan.to_embed] == ["new"]
     assert plan.unchanged == (records["stale"],)
     assert plan.outcomes(set()) == {"stale": Outcome.DONE, "gone": Outcome.REMOVED, "broken": Outcome.FAILED}
+
+
+class TestMetadata:
+    def test_that_of_a_connected_object_is_followed_and_nothing_is_embedded(self):
+        stored_again = replace(A, modified=LATER, metadata={"product_id": "B2"})
+        record = written(planned(a_file(), stored_again))
+        assert (record.metadata, record.modified, record.updated_at) == ({"product_id": "B2"}, LATER, LATER)
+        assert record.embedding == an_embedding()
+
+    def test_that_of_a_failed_file_is_followed_and_it_stays_failed(self):
+        failed = a_file(state=FileState.FAILED, embedding=None, model=MODEL, reason="not_an_image", metadata={})
+        record = written(planned(failed, replace(A, metadata={"a": "1"})))
+        assert (record.state, record.reason, record.metadata) == (FileState.FAILED, "not_an_image", {"a": "1"})
+
+    def test_that_of_a_new_object_comes_with_it(self):
+        request = request_of(planned(None, replace(A, metadata={"a": "1"})))
+        assert request.indexed(IMAGE).record.metadata == {"a": "1"}
+
+    @pytest.mark.parametrize("s3_object", [replace(A, modified=LATER, metadata={"upload": "id"}), OTHER_BYTES])
+    def test_that_of_a_managed_file_stays_whatever_its_object_has(self, s3_object: ObjectInfo):
+        managed = replace(COLLECTION, type=CollectionType.MANAGED)
+        image = EmbeddedImage(replace(an_embedding(), md5=s3_object.etag), "another thumbnail")
+        plan = plan_batch(managed, [ObjectHint("a")], {"a": a_file()}, {"a": s3_object}, MODEL, LATER, {"a": image})
+        assert written(plan).metadata == a_file().metadata
+
+    def test_nothing_of_it_is_left_of_a_file_that_its_owner_deleted(self):
+        assert a_file().as_deleted().metadata == {}

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import given
@@ -28,7 +28,8 @@ COLLECTION = a_collection()
 MODEL = "fake-1+d1"
 KEYS = st.sampled_from(["a", "b", "b/1", "c", "\uff5e", "\U0001f600"])
 ETAGS, SIZES = st.sampled_from(["one", "two"]), st.integers(1, 2)
-OBJECTS = st.builds(ObjectInfo, st.just("a"), ETAGS, SIZES)
+STORED = st.sampled_from([None, NOW, NOW + timedelta(seconds=1), NOW + timedelta(seconds=2), NOW - timedelta(days=1)])
+OBJECTS = st.builds(ObjectInfo, st.just("a"), ETAGS, SIZES, STORED)
 
 
 @st.composite
@@ -46,6 +47,7 @@ def records(draw: Callable[..., Any], keys: st.SearchStrategy[str] | None = None
         embedding=draw(st.sampled_from([None, an_embedding()])),
         reason=reason,
         failed_since=NOW - timedelta(hours=draw(st.integers(0, 48))) if waits else None,
+        modified=draw(st.sampled_from([None, NOW])),
     )
 
 
@@ -72,7 +74,10 @@ def sync_table(entry: CatalogueEntry | None, s3_object: ObjectInfo | None, retry
         return ChangeKind.ADD
     if entry.model != MODEL:
         return ChangeKind.UPDATE
-    return ChangeKind.RETRY if retry and entry.state is FileState.FAILED else None
+    if retry and entry.state is FileState.FAILED:
+        return ChangeKind.RETRY
+    times = (NOW + timedelta(seconds=2), NOW - timedelta(days=1))
+    return ChangeKind.UPDATE if entry.modified is not None and s3_object.modified in times else None
 
 
 def _step(action: Action, record: FileRecord | None) -> str:
@@ -80,7 +85,7 @@ def _step(action: Action, record: FileRecord | None) -> str:
     if action is Action.RESTORE:
         assert record is not None
         return "restore" if record.embedding is not None else "embed"
-    return {Action.NOTHING: "nothing", Action.REMOVE: "remove"}.get(action, "embed")
+    return {Action.NOTHING: "nothing", Action.FOLLOW: "nothing", Action.REMOVE: "remove"}.get(action, "embed")
 
 
 @given(st.none() | records(), st.none() | OBJECTS, st.booleans())
@@ -125,14 +130,14 @@ def _expected(
 
 
 @given(
-    st.dictionaries(KEYS, st.tuples(ETAGS, SIZES)),
+    st.dictionaries(KEYS, st.tuples(ETAGS, SIZES, STORED)),
     st.lists(records(KEYS), unique_by=lambda record: record.key),
     st.booleans(),
     st.tuples(st.integers(0, 3), st.integers(0, 3), st.none() | st.integers(0, 48)),
     st.integers(1, 4),
 )
 def test_a_merge_join_compares_every_key_once_and_retries_failed_files_within_its_budget(
-    listed: dict[str, tuple[str, int]],
+    listed: dict[str, tuple[str, int, datetime | None]],
     stored: list[FileRecord],
     retry: bool,
     budget: tuple[int, int, int | None],
@@ -142,7 +147,7 @@ def test_a_merge_join_compares_every_key_once_and_retries_failed_files_within_it
     due = NOW + timedelta(hours=hours) if hours is not None else None
     expected = RetryBudget(retry, over_plan, waiting, due)
 
-    objects = {key: ObjectInfo(key, etag, size) for key, (etag, size) in listed.items()}
+    objects = {key: ObjectInfo(key, *identity) for key, identity in listed.items()}
     entries = {record.key: record.entry for record in stored}
     chunks = list(
         merge_join(

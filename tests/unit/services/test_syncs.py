@@ -11,6 +11,7 @@ from chalicelib.domain.files import FileState
 from chalicelib.domain.image_files import PICTURE_LIMIT
 from chalicelib.domain.syncs import Progress
 from chalicelib.services.pipeline.sync_worker import SYNC_LEASE
+from tests.fakes.buckets import MODIFIED
 from tests.fakes.embedder import UNREADABLE
 from tests.fakes.messages import Message
 from tests.unit.services.harness import AFTER_THE_LEASE, Harness, no_time, plenty
@@ -331,3 +332,29 @@ class TestPreview:
         world.bucket.unlisted = True
         with pytest.raises(SourceDenied):
             world.app.syncs.preview(world.current(), plenty)
+
+
+def test_a_sync_follows_metadata_that_alone_has_changed_and_embeds_nothing(world: Harness) -> None:
+    world.put("a.jpg", "b.jpg")
+    world.sync()
+    embedded = len(world.embedder.embedded)
+    stored_again = MODIFIED + timedelta(hours=1)
+    world.bucket.put_again("a.jpg", {"product_id": "A1"}, stored_again)
+    state = world.sync()
+    record = world.record("a.jpg")
+    assert record is not None
+    assert (record.metadata, record.modified) == ({"product_id": "A1"}, stored_again)
+    assert (state.progress.to_do, state.progress.tally.done) == (1, 1)
+    assert len(world.embedder.embedded) == embedded and world.searchable() == {"a.jpg", "b.jpg"}
+    assert world.sync().progress.to_do == 0, "what was followed is not followed again"
+
+
+def test_an_event_alone_has_metadata_followed(world: Harness) -> None:
+    world.put("a.jpg")
+    world.sync()
+    world.bucket.put_again("a.jpg", {"product_id": "A1"}, MODIFIED)
+    world.notify("a.jpg", "0A")
+    world.work()
+    record = world.record("a.jpg")
+    assert record is not None and record.metadata == {"product_id": "A1"}
+    assert len(world.embedder.embedded) == 1
