@@ -30,6 +30,7 @@ from embedder_container import limits
 from embedder_container.decode_memory import DecodeMemory
 from embedder_container.errors import Code, ItemError, postponed
 from embedder_container.models import PreprocessingConfig
+from embedder_container.perceptual_hash import perceptual_hash
 from embedder_container.tensors import normalise
 
 # An image fits into the pipe at once, which saves some ten switches between the two processes.
@@ -53,6 +54,7 @@ class PreparedImage:
 
     pixels: NDArray[np.float32]
     thumbnail: bytes
+    perceptual_hash: str
     width: int
     height: int
     format: str
@@ -205,8 +207,8 @@ class _Decoder:
         if "error" in properties:
             raise ItemError(Code(properties["error"]["code"]), properties["error"]["message"])
         side = self._config.size
-        pixels = normalise(np.frombuffer(square, np.uint8).reshape(side, side, 3), self._config)
-        return PreparedImage(pixels, jpeg, **properties)
+        image = np.frombuffer(square, np.uint8).reshape(side, side, 3)
+        return PreparedImage(normalise(image, self._config), jpeg, perceptual_hash(image), **properties)
 
     def _wait_until_ready(self, deadline: float) -> None:
         """Wait for a new process, which may take seconds on a busy machine: that time is not the image's."""

@@ -58,7 +58,7 @@ class Embedder:
         return [capture_item_error(partial(self._embed_text, text, timings)) for text in texts]
 
     def embed_image(self, data: bytes, timings: Timings, deadline: float = math.inf) -> Result:
-        """Return one image's `vector`, `size` (bytes), `md5`, `width`, `height`, `format` and `taken`; or its error.
+        """Return one image's `vector` and facts, as `handler` has them, or its error.
 
         `deadline`, on the monotonic clock: nothing begins after it, and what is left is POSTPONED.
         """
@@ -139,7 +139,8 @@ class Embedder:
             timings.add(phase, seconds)
         digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
         size = {"width": prepared.width, "height": prepared.height}
-        return {"size": len(data), "md5": digest, **size, "format": prepared.format, "taken": prepared.taken}
+        facts = {"format": prepared.format, "taken": prepared.taken, "perceptual_hash": prepared.perceptual_hash}
+        return {"size": len(data), "md5": digest, **size, **facts}
 
     def _run_model(self, batch: Sequence[ImageTask], timings: Timings) -> None:
         """Add the vectors of the images that could be decoded."""

@@ -9,9 +9,9 @@
     → {"model": "lite-1+d3", "dimension": 512, "results": [RESULT, …], "timings": {"total_ms": …, "inference_ms": …, …}}
 
 RESULT is `{"vector": base64 of little-endian float32, unit length}`, for images with `size`, `md5`, `width`, `height`,
-`format` and `taken` (EXIF's time in ISO 8601, or null); or `{"error": {"code", "message", "transient"}}`, which
-concerns that item alone. A transient error may vanish when the item is tried again; any other is the item's own fault.
-Any other event raises ValueError.
+`format`, `taken` (EXIF's time in ISO 8601, or null) and `perceptual_hash` (16 hexadecimal digits); or `{"error":
+{"code", "message", "transient"}}`, which concerns that item alone. A transient error may vanish when the item is tried
+again; any other is the item's own fault. Any other event raises ValueError.
 """
 
 import base64

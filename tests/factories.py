@@ -39,6 +39,7 @@ def an_embedding(**fields: Any) -> ImageEmbedding:
         "height": 480,
         "format": "JPEG",
         "taken": datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone(timedelta(hours=5, minutes=30))),
+        "perceptual_hash": "f0e1d2c3b4a59687",
     }
     return ImageEmbedding(**(values | fields))
 

@@ -21,6 +21,7 @@ class ImageEmbedding:
         size: of the file, in bytes.
         width: in pixels, as ``height``, of the image turned upright.
         taken: when the picture was taken, by its EXIF; without a zone where EXIF has none.
+        perceptual_hash: 64 bits as 16 hexadecimal digits; None of a picture that was embedded before there were any.
     """
 
     model: str
@@ -31,6 +32,7 @@ class ImageEmbedding:
     height: int
     format: str
     taken: datetime | None = None
+    perceptual_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

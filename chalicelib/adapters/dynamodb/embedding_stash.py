@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 STASH_RETENTION = timedelta(days=1)  # longer than a message is tried again before it is a dead letter
 _PREFIX = "embedding/"
-_EMBEDDING_FIELDS = ("model", "vector", "size", "md5", "width", "height", "format", "taken")
+_EMBEDDING_FIELDS = ("model", "vector", "size", "md5", "width", "height", "format", "taken", "perceptual_hash")
 
 
 class DynamoDBEmbeddingStash:

@@ -8,7 +8,9 @@ from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, content_key, removal_shard
 from chalicelib.domain.metadata import metadata_from_json, metadata_to_json
 
-_EMBEDDING_ATTRIBUTES = ("model", "vector", "picture_size", "md5", "width", "height", "format", "taken")
+_EMBEDDING_ATTRIBUTES = (
+    "model", "vector", "picture_size", "md5", "width", "height", "format", "taken", "perceptual_hash",
+)  # fmt: skip
 _EMBEDDING_FIELDS = {"picture_size": "size"}  # where the field is named otherwise: the object has a size too
 # A list reads all attributes but the vector.
 _RECORD_ATTRIBUTES = (
@@ -16,7 +18,8 @@ _RECORD_ATTRIBUTES = (
 )  # fmt: skip
 _LISTED_ATTRIBUTES = (
     *_RECORD_ATTRIBUTES, "sequencer", "event_at", "failed_since",
-    "model", "picture_size", "md5", "width", "height", "format", "taken", "modified", "metadata",
+    "model", "picture_size", "md5", "width", "height", "format", "taken", "perceptual_hash",
+    "modified", "metadata",
 )  # fmt: skip
 _STATES_WITH_INDEX = (FileState.FAILED, FileState.PENDING)
 
@@ -81,7 +84,7 @@ def record_from_item(item: Any) -> FileRecord:
     values = from_item(item)
     # A list leaves out the vector, which is then empty.
     embedding = {_EMBEDDING_FIELDS.get(name, name): values.get(name, b"") for name in _EMBEDDING_ATTRIBUTES}
-    embedding["taken"] = optional_time(values.get("taken"))
+    embedding |= {"taken": optional_time(values.get("taken")), "perceptual_hash": values.get("perceptual_hash")}
     return FileRecord(
         account=values["account"],
         collection=values["collection"],

@@ -88,4 +88,5 @@ def _result(model: str, result: dict[str, Any]) -> ImageEmbedding | ReadFailure:
         height=result["height"],
         format=result["format"],
         taken=datetime.fromisoformat(result["taken"]) if result.get("taken") else None,
+        perceptual_hash=result.get("perceptual_hash"),
     )

@@ -42,6 +42,7 @@ def test_an_image_has_a_vector_and_the_properties_of_its_file(embedder: Embedder
     (result,) = handle_event(image_event(data), embedder)["results"]
     assert decode_vector(result).shape == (512,)
     del result["vector"]
+    assert len(bytes.fromhex(result.pop("perceptual_hash"))) == 8
     digest = hashlib.md5(data).hexdigest()
     size = {"size": len(data), "width": 80, "height": 40}
     assert result == {**size, "md5": digest, "format": "PNG", "taken": "2024-05-06T07:08:09"}
