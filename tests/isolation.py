@@ -97,7 +97,7 @@ def _kind(path: str, place: str, name: str) -> Kind | None:
             ("uuid", "/api/collections/"): Kind.COLLECTION,
             ("uuid", "/api/files/"): Kind.FILE,
             ("uuid", "/collections/download/"): Kind.FILE,
-            ("id", "/api/collections/{uuid}/upload/"): Kind.UPLOAD,
+            ("id", "/api/collections/{uuid}/uploads/"): Kind.UPLOAD,
             ("id", "/api/tokens/"): Kind.TOKEN,
             ("collection", "/media/"): Kind.COLLECTION,
             ("file", "/media/"): Kind.THUMBNAIL,
@@ -162,7 +162,7 @@ class Party:
             )
             _result(sent)
         body = {"file": f"pending-{name}", "size": 5000, "mime_type": "image/jpeg"}
-        prepared = _result(api(token, "POST", "/api/collections/{uuid}/upload", path=of_collection, json=body))
+        prepared = _result(api(token, "POST", "/api/collections/{uuid}/uploads", path=of_collection, json=body))
         status, listed = api(
             token, "GET", "/api/collections/{uuid}/files", path=of_collection, query={"limit": "1", "state": "indexed"}
         )

@@ -18,7 +18,7 @@ from chalicelib.domain.syncs import Preview
 from chalicelib.domain.vectors import Hit
 
 if TYPE_CHECKING:
-    from chalicelib.domain.uploads import CompletedUpload
+    from chalicelib.domain.uploads import CompletedUpload, Upload
     from chalicelib.services.explanation import Explanation
     from chalicelib.services.files import Download
     from chalicelib.services.uploads import PreparedUpload
@@ -67,18 +67,26 @@ def download(download: "Download") -> dict[str, Any]:
 
 
 def prepared_upload(prepared: "PreparedUpload") -> dict[str, Any]:
-    upload, form = prepared.upload, prepared.form
     return {
-        "message": "Send the fields, then the file, to the url as multipart/form-data; then complete the upload.",
+        "message": "Send the form's fields, then the file, as multipart/form-data to its url; then complete it.",
+        "upload": upload(prepared.upload),
+        "form": {"url": prepared.form.url, "fields": dict(prepared.form.fields)},
+    }
+
+
+def upload(upload: "Upload") -> dict[str, Any]:
+    return {
+        "id": upload.id,
         "collection": upload.collection,
-        "file": upload.file_name,
-        "mime_type": prepared.mime_type,
-        "upload": {
-            "id": upload.id,
-            "url": form.url,
-            "fields": dict(form.fields),
-            "expires_at": time(upload.expires_at),
-        },
+        "file_name": upload.file_name,
+        "size": upload.size,
+        "state": upload.state.value,
+        "reason": upload.reason,
+        "detail": upload.detail,
+        "uuid": upload.file,
+        "mime_type": upload.mime_type,
+        "created_at": time(upload.created_at),
+        "expires_at": time(upload.expires_at),
     }
 
 

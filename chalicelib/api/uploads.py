@@ -1,16 +1,29 @@
-"""``/api/collections/{uuid}/upload``: takes a picture with the request, or prepares an upload to S3."""
+"""Uploads into managed collections: ``…/upload`` takes a picture, ``…/uploads`` are uploads that go to S3."""
 
 from chalice.app import Blueprint
 
 from chalicelib.api import serializers
+from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
-from chalicelib.api.openapi.builders import UPLOAD_ID, Schema, ref
-from chalicelib.api.openapi.operation import COLLECTION_PARAMETER, Operation, form_content, path_parameter
+from chalicelib.api.openapi.builders import UPLOAD_ID, Schema, array, integer, obj, ref
+from chalicelib.api.openapi.operation import (
+    COLLECTION_PARAMETER,
+    CURSOR_PARAMETER,
+    LIMIT_PARAMETER,
+    MESSAGE,
+    NEXT_CURSOR,
+    Operation,
+    form_content,
+    json_body,
+    path_parameter,
+)
 from chalicelib.api.requests.bodies import json_object, parse_new_upload
 from chalicelib.api.requests.forms import parse_form
 from chalicelib.api.requests.headers import has_json_body, only_new
+from chalicelib.api.requests.queries import parameter, parse_limit
 from chalicelib.domain.accounts import Scope
-from chalicelib.domain.collections import Collection
+from chalicelib.domain.collections import Collection, parse_uuid
+from chalicelib.domain.errors import NotFound, UnsupportedMediaType
 from chalicelib.domain.rates import Rate
 from chalicelib.domain.uploads import CompletedUpload
 
@@ -21,31 +34,74 @@ _IF_NONE_MATCH: Schema = {
     "schema": {"type": "string", "enum": ["*"]},
     "description": "`*`: refuse the upload (409) if a file of its name exists, instead of replacing that file",
 }
+_UPLOAD_PARAMETERS = (COLLECTION_PARAMETER, path_parameter("id", "The id of the upload", UPLOAD_ID))
 UPLOAD_FILE = Operation(
     tag="Uploads",
     summary="Upload a picture",
     description=(
         "Into a managed collection. Send a picture of up to 4,500,000 bytes as a form: searches find it when this "
-        "returns. For a picture of up to 20 MiB, send JSON: the response says where to send the file."
+        "returns. A picture of up to 20 MiB is uploaded in two steps: prepare an upload."
     ),
     parameters=(COLLECTION_PARAMETER, _IF_NONE_MATCH),
-    body={
-        "required": True,
-        "content": {**form_content(), "application/json": {"schema": ref("NewUpload")}},
-    },
+    body={"required": True, "content": form_content()},
     status=201,
     has_location=True,
-    result={"oneOf": [ref("Uploaded"), ref("PreparedUpload")]},
+    result=ref("Uploaded"),
     errors=(404, 409, 413, 415),
+)
+PREPARE_UPLOAD = Operation(
+    tag="Uploads",
+    summary="Prepare an upload",
+    description=(
+        "Of a picture of up to 20 MiB into a managed collection. The response has the form with which the picture is "
+        "sent to S3 within ten minutes; complete the upload then."
+    ),
+    parameters=(COLLECTION_PARAMETER, _IF_NONE_MATCH),
+    body=json_body(ref("NewUpload")),
+    status=201,
+    has_location=True,
+    result=ref("PreparedUpload"),
+    errors=(404, 409, 413, 415),
+)
+LIST_UPLOADS = Operation(
+    tag="Uploads",
+    summary="List uploads under way",
+    description=(
+        "Uploads that were prepared and have not ended, in the order of their ids. A page may be short although "
+        "another one follows: continue until `next_cursor` is null."
+    ),
+    parameters=(COLLECTION_PARAMETER, LIMIT_PARAMETER, CURSOR_PARAMETER),
+    result=obj({"uploads": array(ref("Upload"))}),
+    info=obj({"uploads_count": integer("Number of uploads returned", 1), "next_cursor": NEXT_CURSOR}),
+    errors=(404,),
+)
+SHOW_UPLOAD = Operation(
+    tag="Uploads",
+    summary="Show an upload",
+    description="An upload that was prepared: while it is under way, and for a day after it has ended.",
+    parameters=_UPLOAD_PARAMETERS,
+    result=obj({"upload": ref("Upload")}),
+    errors=(404,),
+)
+CANCEL_UPLOAD = Operation(
+    tag="Uploads",
+    summary="Cancel an upload",
+    description=(
+        "Ends an upload that was prepared, refunds its quota and deletes what was sent. Of one that has failed, "
+        "nothing is left to do. 409 if it is complete: delete its file instead."
+    ),
+    parameters=_UPLOAD_PARAMETERS,
+    result=MESSAGE,
+    errors=(404, 409),
 )
 COMPLETE_UPLOAD = Operation(
     tag="Uploads",
     summary="Complete an upload",
     description=(
-        "Completes an upload that was prepared with JSON, after its file was sent. Searches find the file when this "
-        "returns; without this request they find it a moment later."
+        "Completes an upload that was prepared, after its file was sent. Searches find the file when this returns; "
+        "without this request they find it a moment later. May be repeated for a day, with the same result."
     ),
-    parameters=(COLLECTION_PARAMETER, path_parameter("id", "The id of the upload", UPLOAD_ID)),
+    parameters=_UPLOAD_PARAMETERS,
     status=201,
     has_location=True,
     result=ref("Uploaded"),
@@ -58,6 +114,16 @@ def _completed(collection: Collection, upload: CompletedUpload) -> Result:
     return Result(serializers.completed_upload(collection, upload), status=201, location=location)
 
 
+def _upload_id(position: object) -> str | None:
+    """The id in a cursor; raises InvalidRequest where no upload can have it."""
+    if position is None:
+        return None
+    try:
+        return parse_uuid(str(position))
+    except NotFound:
+        raise invalid_cursor() from None
+
+
 def blueprint(dispatcher: Dispatcher) -> Blueprint:
     uploads = Blueprint(__name__)
     route = dispatcher.routes(uploads)
@@ -65,16 +131,45 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     @route("POST", "/api/collections/{uuid}/upload", scope=Scope.WRITE, rate=Rate.UPLOAD, operation=UPLOAD_FILE)
     def upload_file(context: RequestContext) -> Result:
         collection, new_file_only = context.collection(), only_new(context.request)
-        service = context.services.uploads
         if has_json_body(context.request):
-            new = parse_new_upload(json_object(context.request), collection)
-            prepared = service.prepare(context.caller, collection, new, only_new=new_file_only)
-            return Result(serializers.prepared_upload(prepared), status=201)
+            raise UnsupportedMediaType(
+                "Send the picture as multipart/form-data. To send it to S3 instead, prepare an upload: "
+                f"POST /api/collections/{collection.uuid}/uploads/."
+            )
         form = parse_form(context.request)
+        service = context.services.uploads
         upload = service.upload(context.caller, collection, form.file_name, form.body, only_new=new_file_only)
         return _completed(collection, upload)
 
-    @route("POST", "/api/collections/{uuid}/upload/{id}/complete", scope=Scope.WRITE, operation=COMPLETE_UPLOAD)
+    @route("POST", "/api/collections/{uuid}/uploads", scope=Scope.WRITE, rate=Rate.UPLOAD, operation=PREPARE_UPLOAD)
+    def prepare_upload(context: RequestContext) -> Result:
+        collection, new_file_only = context.collection(), only_new(context.request)
+        new = parse_new_upload(json_object(context.request), collection)
+        prepared = context.services.uploads.prepare(context.caller, collection, new, only_new=new_file_only)
+        location = f"/api/collections/{collection.uuid}/uploads/{prepared.upload.id}/"
+        return Result(serializers.prepared_upload(prepared), status=201, location=location)
+
+    @route("GET", "/api/collections/{uuid}/uploads", scope=Scope.READ, any_plan=True, operation=LIST_UPLOADS)
+    def list_uploads(context: RequestContext) -> Result:
+        collection, request = context.collection(), context.request
+        limit, scope = parse_limit(parameter(request, "limit")), (collection.uuid, "uploads")
+        after = _upload_id(decode_cursor(parameter(request, "cursor"), scope))
+        page = context.services.uploads.page(collection, after=after, limit=limit)
+        serialized = [serializers.upload(upload) for upload in page.uploads]
+        info = {"uploads_count": len(serialized), "next_cursor": encode_cursor(scope, page.after)}
+        return Result({"uploads": serialized}, info=info)
+
+    @route("GET", "/api/collections/{uuid}/uploads/{id}", scope=Scope.READ, any_plan=True, operation=SHOW_UPLOAD)
+    def show_upload(context: RequestContext) -> Result:
+        upload = context.services.uploads.get(context.collection(), context.path["id"])
+        return Result({"upload": serializers.upload(upload)})
+
+    @route("DELETE", "/api/collections/{uuid}/uploads/{id}", scope=Scope.WRITE, any_plan=True, operation=CANCEL_UPLOAD)
+    def cancel_upload(context: RequestContext) -> Result:
+        context.services.uploads.cancel(context.collection(), context.path["id"])
+        return Result({"message": f"Upload {context.path['id']} is cancelled."})
+
+    @route("POST", "/api/collections/{uuid}/uploads/{id}/complete", scope=Scope.WRITE, operation=COMPLETE_UPLOAD)
     def complete_upload(context: RequestContext) -> Result:
         collection = context.collection()
         upload = context.services.uploads.complete(collection, context.path["id"])

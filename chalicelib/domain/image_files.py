@@ -95,6 +95,6 @@ def check_inline_size(image: bytes) -> None:
     if len(image) > INLINE_LIMIT:
         raise PayloadTooLarge(
             f"The picture has {len(image):,} bytes; this endpoint takes at most {INLINE_LIMIT:,}. Send a smaller one, "
-            "or upload a file of up to 20 MiB in two steps: prepare the upload with a JSON body first.",
+            "or upload one of up to 20 MiB in two steps: POST /api/collections/{uuid}/uploads/ prepares that.",
             field="file",
         )

@@ -5,7 +5,7 @@ When it is done, the stored file takes over the reservation; when it has failed,
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from chalicelib.domain.collections import MANAGED_PREFIX
 from chalicelib.domain.errors import InvalidRequest, OutsideFolder, PayloadTooLarge, UnsupportedMediaType
+from chalicelib.domain.files import file_uuid
 from chalicelib.domain.image_files import ACCEPTED_TYPES
 from chalicelib.domain.s3_events import parse_s3_events
 
@@ -60,6 +61,7 @@ class UploadFailure(NamedTuple):
 EXPIRED = UploadFailure("expired", "The file was not sent in time.")
 EXISTS = UploadFailure("file_exists", "A file of this name exists already.")
 ABANDONED = UploadFailure("given_up", "The upload failed on our side.")
+CANCELLED = UploadFailure("cancelled", "The upload was cancelled.")
 
 
 class UploadState(StrEnum):
@@ -112,6 +114,21 @@ class Upload:
     @property
     def file_name(self) -> str:
         return self.key.rpartition("/")[2]
+
+    @property
+    def file(self) -> str | None:
+        """The uuid of the stored file; None while there is none."""
+        return file_uuid(self.collection, self.key) if self.state is UploadState.DONE else None
+
+
+class UploadPage(NamedTuple):
+    """Uploads in the order of their ids; the next page begins after the id ``after``, and None says there is none.
+
+    A page may be shorter than the requested limit although another page follows.
+    """
+
+    uploads: Sequence[Upload]
+    after: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,16 @@ from chalicelib.domain.messages import (
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.rates import RateLimit, Taking
 from chalicelib.domain.syncs import BatchRecord, KeyRange, PendingBatch, Progress, Tally
-from chalicelib.domain.uploads import FileLock, ManagedArea, Upload, UploadCheck, UploadForm, UploadRef, Usage
+from chalicelib.domain.uploads import (
+    FileLock,
+    ManagedArea,
+    Upload,
+    UploadCheck,
+    UploadForm,
+    UploadPage,
+    UploadRef,
+    Usage,
+)
 from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval
 
 
@@ -122,6 +131,11 @@ class QuotaLedger(Protocol):
         """Count a new upload; False if the plan does not allow its file, its bytes or one more upload this month."""
 
     def upload(self, ref: UploadRef) -> Upload | None: ...
+    def pending_uploads(
+        self, account: str, collection: str, folder: str, *, after: str | None, limit: int
+    ) -> UploadPage:
+        """Return a collection's pending uploads whose bytes arrive in this staging folder."""
+
     def refund(self, upload: Upload, reason: str, detail: str, now: datetime) -> bool:
         """End an upload as failed and release its quota; False if it has ended already."""
 

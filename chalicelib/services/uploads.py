@@ -25,7 +25,9 @@ from chalicelib.domain.uploads import (
     Upload,
     UploadCheck,
     UploadForm,
+    UploadPage,
     UploadRef,
+    UploadState,
     month_of,
     next_month,
 )
@@ -39,7 +41,6 @@ class PreparedUpload:
 
     upload: Upload
     form: UploadForm
-    mime_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class UploadService:
         form = self.storage.presigned_form(
             upload.area, upload.staged_key, size=new.size, content_type=new.mime_type, seconds=seconds
         )
-        return PreparedUpload(upload, form, new.mime_type)
+        return PreparedUpload(upload, form)
 
     def complete(self, collection: Collection, upload_id: str) -> CompletedUpload:
         """Complete an upload whose bytes were sent; a repeated call returns the same result for a day.
@@ -106,10 +107,36 @@ class UploadService:
             UnreadablePicture: they are not a picture.
             FileExists: a file has this name by now, and the upload was for a new file only.
         """
+        return self.completion.complete(self.get(collection, upload_id))
+
+    def get(self, collection: Collection, upload_id: str) -> Upload:
+        """A prepared upload that is under way, or has ended within a day.
+
+        Raises:
+            NotFound: there is no such upload.
+        """
         upload = self.quota_ledger.upload(UploadRef(collection.account, collection.uuid, parse_uuid(upload_id)))
         if upload is None or upload.folder != PRESIGNED_STAGING:  # one in a single request is completed by that request
             raise NotFound("There is no such upload.")
-        return self.completion.complete(upload)
+        return upload
+
+    def page(self, collection: Collection, *, after: str | None, limit: int) -> UploadPage:
+        """The collection's prepared uploads that are under way, in the order of their ids."""
+        return self.quota_ledger.pending_uploads(
+            collection.account, collection.uuid, PRESIGNED_STAGING, after=after, limit=limit
+        )
+
+    def cancel(self, collection: Collection, upload_id: str) -> None:
+        """End a prepared upload, refund its quota and delete what was sent; does nothing if it has failed.
+
+        Raises:
+            NotFound: there is no such upload.
+            Conflict: it is complete.
+            Unavailable: its file stayed locked; try again.
+        """
+        upload = self.get(collection, upload_id)
+        if upload.state is not UploadState.FAILED:
+            self.completion.cancel(upload)
 
     def _reserve(
         self, plan: Plan, collection: Collection, name: str, size: int, folder: str, *, only_new: bool

@@ -95,12 +95,13 @@ class Walk:
         _expect(result["file"] == PANDA, f"the uploaded file is called {result['file']}")
 
     def _upload_in_two_steps(self) -> None:
-        body, path = picture(OWL), f"/collections/{self._managed}/upload/"
+        body, path = picture(OWL), f"/collections/{self._managed}/uploads/"
         announced = {"file": OWL, "size": len(body), "mime_type": "image/jpeg"}
-        upload = self._api.call("POST", path, json=announced)["upload"]
-        sent = requests.post(upload["url"], data=upload["fields"], files={"file": body}, timeout=REQUEST_SECONDS)
+        prepared = self._api.call("POST", path, json=announced)
+        form = prepared["form"]
+        sent = requests.post(form["url"], data=form["fields"], files={"file": body}, timeout=REQUEST_SECONDS)
         _expect(sent.ok, f"S3 refused the picture with {sent.status_code}: {sent.text[:200]}")
-        self._api.call("POST", f"{path}{upload['id']}/complete/")
+        self._api.call("POST", f"{path}{prepared['upload']['id']}/complete/")
 
     def _search_by_text(self, query: str, expected: str, collection: str) -> None:
         result = self._api.call("GET", "/search/", params={"query": query, "collection": collection})

@@ -12,7 +12,7 @@ import pytest
 from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.plans import PLANS
-from chalicelib.domain.uploads import INLINE_STAGING, Upload, UploadState, Usage
+from chalicelib.domain.uploads import INLINE_STAGING, PRESIGNED_STAGING, Upload, UploadState, Usage
 from chalicelib.services.ports import QuotaLedger
 from tests.contract.tables import make_table
 from tests.factories import NOW
@@ -65,6 +65,24 @@ class QuotaLedgerContract:
         ended = store.upload(upload.ref)
         assert ended is not None
         assert (ended.state, ended.reason, ended.detail) == (UploadState.FAILED, "not_an_image", "It is not an image.")
+
+    def test_pending_uploads_of_a_collection_and_folder_are_listed_page_by_page(self, store: QuotaLedger):
+        first = an_upload(folder=PRESIGNED_STAGING)
+        mine = {"account": first.account, "collection": first.collection}
+        uploads = [first, *(an_upload(**mine, folder=PRESIGNED_STAGING) for _ in range(6))]
+        for upload in [*uploads, an_upload(**mine), an_upload(account=first.account, folder=PRESIGNED_STAGING)]:
+            assert store.reserve(upload, PLENTY)
+        store.refund(uploads.pop(), "expired", "Too late.", NOW)
+        self.complete(store, uploads.pop())
+        listed, after = [], None
+        while True:
+            page = store.pending_uploads(*mine.values(), PRESIGNED_STAGING, after=after, limit=2)
+            assert len(page.uploads) <= 2
+            listed += page.uploads
+            if (after := page.after) is None:
+                break
+        assert listed == sorted(uploads, key=lambda upload: upload.id)
+        assert store.pending_uploads(first.account, str(uuid4()), PRESIGNED_STAGING, after=None, limit=2).uploads == []
 
     @pytest.mark.parametrize("limit", [{"files": 1}, {"bytes": 199}, {"managed_bytes": 199}, {"uploads_a_month": 1}])
     def test_an_upload_over_any_limit_is_not_reserved(self, store: QuotaLedger, limit: dict[str, int]):

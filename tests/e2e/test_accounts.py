@@ -104,7 +104,7 @@ def test_an_account_has_at_most_twenty_tokens(new_account: NewAccount) -> None:
         ("DELETE", f"/api/collections/{MISSING_ID}/"),
         ("POST", f"/api/collections/{MISSING_ID}/sync/"),
         ("POST", f"/api/collections/{MISSING_ID}/upload/"),
-        ("POST", f"/api/collections/{MISSING_ID}/upload/{MISSING_ID}/complete/"),
+        ("POST", f"/api/collections/{MISSING_ID}/uploads/{MISSING_ID}/complete/"),
         ("DELETE", f"/api/files/{MISSING_ID}/"),
         ("POST", f"/api/files/{MISSING_ID}/retry/"),
     ],

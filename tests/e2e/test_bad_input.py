@@ -117,9 +117,13 @@ def test_a_picture_outside_a_form_is_refused(send: Any, options: dict[str, Any])
     error_info(send(**options), 400, field="file")
 
 
-def test_json_prepares_an_upload_and_is_no_search(api: Caller, stack: LocalSystem) -> None:
-    upload = api("POST", f"/api/collections/{stack.managed_collection}/upload/", json={"file": "a.jpg"})
-    error_info(upload, 400, field="size")
+def test_a_path_that_takes_a_form_refuses_json_and_an_upload_is_told_where_to_prepare_one(
+    api: Caller, stack: LocalSystem
+) -> None:
+    path = f"/api/collections/{stack.managed_collection}"
+    refused = error_info(api("POST", f"{path}/upload/", json={"file": "a.jpg"}), 415)
+    assert f"POST {path}/uploads/" in refused["message"]
+    error_info(api("POST", f"{path}/uploads/", json={"file": "a.jpg"}), 400, field="size")
     error_info(api("POST", "/api/search/", json={"file": "a.jpg"}), 400, field="file")
 
 
@@ -215,7 +219,7 @@ def test_no_byte_of_a_path_or_query_fails_on_our_side(api: Caller, stack: LocalS
 def test_an_identifier_of_any_length_is_not_found(api: Caller, stack: LocalSystem, length: int) -> None:
     for method, path in (
         ("DELETE", "/api/tokens/{}/"),
-        ("POST", f"/api/collections/{stack.managed_collection}/upload/{{}}/complete/"),
+        ("POST", f"/api/collections/{stack.managed_collection}/uploads/{{}}/complete/"),
         ("GET", "/api/files/{}/"),
         ("GET", "/api/collections/{}/"),
         ("GET", f"/media/{stack.collection}/{{}}.jpg"),
@@ -247,7 +251,7 @@ PATHS = [
     ("/api/collections/check/", "POST"),
     (f"/api/collections/{MISSING_ID}/", "DELETE, GET, PATCH"),
     (f"/api/collections/{MISSING_ID}/files/", "GET"),
-    (f"/api/collections/{MISSING_ID}/upload/{MISSING_ID}/complete/", "POST"),
+    (f"/api/collections/{MISSING_ID}/uploads/{MISSING_ID}/complete/", "POST"),
     (f"/api/files/{MISSING_ID}/", "DELETE, GET"),
     (f"/api/files/{MISSING_ID}/similar/", "GET"),
     (f"/api/files/{MISSING_ID}/retry/", "POST"),

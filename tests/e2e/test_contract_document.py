@@ -186,13 +186,15 @@ def test_section_7_an_upload_to_similarix_cloud(pro: Caller, managed_collection:
 @pytest.mark.parametrize(("size", "status"), [(20_000_000, 201), (20 * 2**20, 201), (20 * 2**20 + 1, 413)])
 def test_section_7_the_maximum_file_size_is_20_mb(pro: Caller, managed_collection: str, size: int, status: int) -> None:
     payload = {"file": "large.jpg", "size": size, "mime_type": "image/jpeg"}
-    assert pro("POST", f"/api/collections/{managed_collection}/upload/", json=payload).status_code == status
+    assert pro("POST", f"/api/collections/{managed_collection}/uploads/", json=payload).status_code == status
 
 
 def test_section_7_only_image_files_are_supported(pro: Caller, managed_collection: str) -> None:
-    path = f"/api/collections/{managed_collection}/upload/"
-    body_of(pro("POST", path, files={"file": ("notes.jpg", b"%PDF-1.7 notes")}), 400)
-    body_of(pro("POST", path, json={"file": "notes.pdf", "size": 10, "mime_type": "application/pdf"}), 415)
+    path = f"/api/collections/{managed_collection}"
+    body_of(pro("POST", f"{path}/upload/", files={"file": ("notes.jpg", b"%PDF-1.7 notes")}), 400)
+    body_of(
+        pro("POST", f"{path}/uploads/", json={"file": "notes.pdf", "size": 10, "mime_type": "application/pdf"}), 415
+    )
 
 
 @pytest.mark.usefixtures("without_uploads_afterwards")

@@ -26,15 +26,14 @@ def test_a_page_reads_results_and_refusals(api: Caller, anonymous: Caller) -> No
 
 def test_a_page_uploads_by_a_form(managed: ManagedCollection) -> None:
     body = picture("owl.jpg")
-    upload = managed.prepare("a.jpg", len(body)).json()["result"]["upload"]
-    preflight = requests.options(upload["url"], headers=PREFLIGHT, timeout=60)
+    prepared = managed.prepare("a.jpg", len(body)).json()["result"]
+    form = prepared["form"]
+    preflight = requests.options(form["url"], headers=PREFLIGHT, timeout=60)
     assert preflight.headers["Access-Control-Allow-Origin"] in ("*", PAGE["Origin"])
-    sent = requests.post(
-        upload["url"], data=upload["fields"], files={"file": ("a.jpg", body)}, headers=PAGE, timeout=60
-    )
+    sent = requests.post(form["url"], data=form["fields"], files={"file": ("a.jpg", body)}, headers=PAGE, timeout=60)
     assert sent.ok
     assert sent.headers["Access-Control-Allow-Origin"] in ("*", PAGE["Origin"])
-    assert managed.complete(upload["id"]).status_code == 201
+    assert managed.complete(prepared["upload"]["id"]).status_code == 201
 
 
 def test_head_has_what_get_has_but_the_body(api: Caller) -> None:

@@ -30,10 +30,11 @@ class PresignedUpload:
         self._managed = managed
         answer = managed.prepare(name, size, mime_type, **headers)
         assert answer.status_code == 201, answer.text
-        upload = answer.json()["result"]["upload"]
+        result = answer.json()["result"]
+        upload, form = result["upload"], result["form"]
         self.id: str = upload["id"]
         self.expires_at: str = upload["expires_at"]
-        self._url, self._fields = upload["url"], upload["fields"]
+        self._url, self._fields = form["url"], form["fields"]
 
     def post(self, body: bytes, **changed_fields: str) -> bool:
         """Sends the bytes to S3 as a page of any origin does; returns whether it took them."""
@@ -326,7 +327,7 @@ def test_an_invalid_request_for_an_upload_names_the_field(
     managed: ManagedCollection, field: str, value: Any, status: int
 ) -> None:
     payload = {"file": "a.jpg", "size": 5, "mime_type": "image/jpeg", field: value}
-    error_info(managed.caller("POST", f"{managed.path}/upload/", json=payload), status, field=field)
+    error_info(managed.caller("POST", f"{managed.path}/uploads/", json=payload), status, field=field)
 
 
 @pytest.mark.parametrize("upload", [MISSING_ID, "nonsense"])

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.plans import Plan
-from chalicelib.domain.uploads import FileLock, Upload, UploadRef, UploadState, Usage
+from chalicelib.domain.uploads import FileLock, Upload, UploadPage, UploadRef, UploadState, Usage
 
 
 @dataclass
@@ -53,6 +53,22 @@ class FakeQuotaLedger:
 
     def upload(self, ref: UploadRef) -> Upload | None:
         return self.uploads.get(ref)
+
+    def pending_uploads(
+        self, account: str, collection: str, folder: str, *, after: str | None, limit: int
+    ) -> UploadPage:
+        found = sorted(
+            (
+                upload
+                for upload in self.uploads.values()
+                if (upload.account, upload.collection, upload.folder) == (account, collection, folder)
+                and upload.state is UploadState.PENDING
+                and upload.id > (after or "")
+            ),
+            key=lambda upload: upload.id,
+        )
+        page = found[:limit]
+        return UploadPage(page, page[-1].id if len(found) > limit else None)
 
     def refund(self, upload: Upload, reason: str, detail: str, now: datetime) -> bool:
         stored = self.uploads.get(upload.ref)

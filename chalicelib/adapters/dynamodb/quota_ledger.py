@@ -16,7 +16,7 @@ from chalicelib.adapters.dynamodb.transactions import transact
 from chalicelib.adapters.dynamodb.usage import ADD_TOTALS, TOTAL_NAMES, usage_key
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.plans import Plan
-from chalicelib.domain.uploads import FileLock, Upload, UploadRef, UploadState, Usage
+from chalicelib.domain.uploads import FileLock, Upload, UploadPage, UploadRef, UploadState, Usage
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # How long an ended upload is kept, so that repeated requests to complete it return the same outcome.
 UPLOAD_RECORD_RETENTION = timedelta(days=1)
 ITEMS_PER_DELETED_PAGE = 25
+ITEMS_PER_LISTED_PAGE = 250  # that are read for a page of pending uploads; those that have ended are left out
 
 
 class DynamoDBQuotaLedger:
@@ -59,6 +60,23 @@ class DynamoDBQuotaLedger:
     def upload(self, ref: UploadRef) -> Upload | None:
         values = self._get(ref.account, f"upload#{ref.collection}#{ref.id}")
         return _upload(values) if values else None
+
+    def pending_uploads(
+        self, account: str, collection: str, folder: str, *, after: str | None, limit: int
+    ) -> UploadPage:
+        prefix = f"upload#{collection}#"
+        query = self._with_prefix(account, prefix)
+        query["FilterExpression"] = "#state = :pending AND folder = :folder"
+        query["ExpressionAttributeNames"] = {"#state": "state"}
+        query["ExpressionAttributeValues"] |= to_item({":pending": UploadState.PENDING, ":folder": folder})
+        if after is not None:
+            query["ExclusiveStartKey"] = _key(account, prefix + after)
+        response = self._client.query(**query, Limit=ITEMS_PER_LISTED_PAGE)
+        uploads = [_upload(from_item(item)) for item in response["Items"]]
+        if len(uploads) > limit:
+            return UploadPage(uploads[:limit], uploads[limit - 1].id)
+        last = response.get("LastEvaluatedKey")
+        return UploadPage(uploads, from_item(last)["sk"].removeprefix(prefix) if last else None)
 
     def refund(self, upload: Upload, reason: str, detail: str, now: datetime) -> bool:
         values = {":state": UploadState.FAILED, ":reason": reason, ":detail": detail}

@@ -5,7 +5,6 @@ from chalicelib.api.openapi.builders import (
     FILE_ID,
     ROLE_ARN,
     TOKEN_ID,
-    UPLOAD_ID,
     Schema,
     array,
     boolean,
@@ -18,14 +17,13 @@ from chalicelib.api.openapi.builders import (
     text,
     timestamp,
 )
+from chalicelib.api.openapi.upload_schemas import UPLOAD_SCHEMAS
 from chalicelib.domain.accounts import EXPORT_KINDS, TOKEN_NAME_LIMIT, Scope
 from chalicelib.domain.collections import COLLECTION_NAME_LIMIT, HOURS_A_DAY, AutoSync, CollectionType, SyncStatus
 from chalicelib.domain.files import FileState
-from chalicelib.domain.image_files import ACCEPTED_TYPES, FILE_NAME_LIMIT
 from chalicelib.domain.origins import ORIGINS_MAX
 from chalicelib.domain.plans import LIMIT_NAMES, PLANS, RATE_NAMES
 from chalicelib.domain.selection import MAX_PATTERNS, PATTERN_LIMIT
-from chalicelib.domain.uploads import UPLOAD_LIMIT
 from chalicelib.domain.vectors import COLLECTIONS_MAX
 
 _SIGNED = "expires=1772496000&signature=4Wr1zlWnwOqJQcWmpB2ZAw"
@@ -329,42 +327,7 @@ SCHEMAS: dict[str, Schema] = {
             "conclusion": text("The conclusion", "The object is indexed as it is in the bucket, and searches find it."),
         }
     ),
-    "Uploaded": obj(
-        {
-            "message": text("A confirmation", "Image uploaded successfully"),
-            "collection": identifier("The managed collection", COLLECTION_ID),
-            "file": text("Name of the file", "example_image.jpg"),
-            "mime_type": text("Media type of its bytes", "image/jpeg"),
-            "uuid": identifier("What other requests name the file by", FILE_ID),
-        }
-    ),
-    "NewUpload": obj(
-        {
-            "file": text("Name of the file", "example_image.jpg", minLength=1, maxLength=FILE_NAME_LIMIT),
-            "size": integer("Its exact size in bytes", 15000000, minimum=1, maximum=UPLOAD_LIMIT),
-            "mime_type": choice("Its media type", ACCEPTED_TYPES, "image/jpeg"),
-        }
-    ),
-    "PreparedUpload": obj(
-        {
-            "message": text("What to do next"),
-            "collection": identifier("The managed collection", COLLECTION_ID),
-            "file": text("Name of the file", "example_image.jpg"),
-            "mime_type": text("The media type that the form requires", "image/jpeg"),
-            "upload": obj(
-                {
-                    "id": identifier("For the request that completes the upload", UPLOAD_ID),
-                    "url": text("Where to send the file", format="uri"),
-                    "fields": {
-                        "type": "object",
-                        "description": "Fields of the form, before the file",
-                        "additionalProperties": {"type": "string"},
-                    },
-                    "expires_at": timestamp("The file must be sent before this time."),
-                }
-            ),
-        }
-    ),
+    **UPLOAD_SCHEMAS,
     "Account": obj(
         {
             "uuid": identifier("Unique identifier for the account", COLLECTION_ID),

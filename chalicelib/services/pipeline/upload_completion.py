@@ -25,6 +25,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from enum import StrEnum
 
 from chalicelib.domain.embeddings import (
     EMBEDDER_URL_SECONDS,
@@ -36,6 +37,7 @@ from chalicelib.domain.embeddings import (
     unreadable_picture,
 )
 from chalicelib.domain.errors import (
+    Conflict,
     FileExists,
     NotFound,
     StaleWrite,
@@ -49,6 +51,7 @@ from chalicelib.domain.messages import IndexBatch, ObjectHint, next_continuation
 from chalicelib.domain.syncs import Tally
 from chalicelib.domain.uploads import (
     ABANDONED,
+    CANCELLED,
     EXISTS,
     EXPIRED,
     EXPIRY_CHECK_SECONDS,
@@ -72,6 +75,14 @@ WORKER_LOCK_TIME = timedelta(seconds=200)  # longer than a worker runs
 # (``adapters.factory.embedder_client``).
 LOCK_WAIT_SECONDS = 8.0
 LOCK_POLL_SECONDS = 0.2
+
+
+class _Aim(StrEnum):
+    """Why a worker locks an upload's file: for a request, for a message, or to cancel the upload."""
+
+    COMPLETE = "complete"
+    POLL = "poll"
+    CANCEL = "cancel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +114,27 @@ class UploadCompletion:
             NotFound: the upload has failed before, or its record has expired.
             Unavailable: the file stayed locked, or something did not respond; try again.
         """
-        for _ in range(int(LOCK_WAIT_SECONDS / LOCK_POLL_SECONDS)):
-            completed = self._complete_unless_locked(upload, polled=False)
-            if completed is not None:
-                return completed
-            self.wait(LOCK_POLL_SECONDS)
+        completed = self._end(upload, _Aim.COMPLETE)
+        if completed is not None:
+            return completed
         if upload.folder == INLINE_STAGING:
             self.fail(upload, ABANDONED)  # without a lock: no worker polls it before it expires
-        raise Unavailable("A file of that name is being processed. Try again in a moment.")
+        raise _error_of_locked()
+
+    def cancel(self, upload: Upload) -> None:
+        """End an upload for a request that does not want it any more, unless its file is stored.
+
+        Raises:
+            Conflict: it is complete.
+            Unavailable: the file stayed locked, or something did not respond; try again.
+        """
+        try:
+            completed = self._end(upload, _Aim.CANCEL)
+        except (FileExists, NotFound, UnreadablePicture):
+            return  # it has failed, now or before
+        if completed is None:
+            raise _error_of_locked()
+        raise Conflict("The upload is complete. Delete its file instead.")
 
     def poll(self, check: UploadCheck) -> None:
         """Complete an upload whose bytes have arrived, fail one that has expired, or check a pending one again later.
@@ -127,7 +151,7 @@ class UploadCompletion:
                 self._unlist(upload)  # the worker that failed the upload may have crashed before this
             return
         try:
-            if self._complete_unless_locked(upload, polled=True) is None:
+            if self._end_unless_locked(upload, _Aim.POLL) is None:
                 self._check_again(check, RETRY_DELAY_SECONDS)
         except UploadIncomplete:
             self._check_again(check, EXPIRY_CHECK_SECONDS)
@@ -149,8 +173,17 @@ class UploadCompletion:
         again = replace(check, continuation=next_continuation(check.continuation))
         self.queues.send_upload_check(again, delay=delay)
 
-    def _complete_unless_locked(self, upload: Upload, *, polled: bool) -> CompletedUpload | None:
-        """Lock the file and complete the upload; returns None if it must be tried again later."""
+    def _end(self, upload: Upload, aim: _Aim) -> CompletedUpload | None:
+        """End the upload for a request, which waits while the file is locked; None if it stayed locked."""
+        for _ in range(int(LOCK_WAIT_SECONDS / LOCK_POLL_SECONDS)):
+            completed = self._end_unless_locked(upload, aim)
+            if completed is not None:
+                return completed
+            self.wait(LOCK_POLL_SECONDS)
+        return None
+
+    def _end_unless_locked(self, upload: Upload, aim: _Aim) -> CompletedUpload | None:
+        """Lock the file and end the upload; returns None if it must be tried again later."""
         now = self.now()
         lock = self.quota_ledger.lock(upload.ref, upload.key, str(uuid.uuid4()), now, now + WORKER_LOCK_TIME)
         if lock is None:
@@ -163,7 +196,7 @@ class UploadCompletion:
             if current.state is UploadState.FAILED:
                 raise _error_of_failed(current)
             if current.state is UploadState.PENDING:
-                done = self._complete_locked(current, lock, polled=polled)
+                done = self._end_locked(current, lock, aim)
                 unlocked = True  # by the ledger, in the transaction that completed the upload or released the file
                 if done is None:
                     return None
@@ -175,9 +208,9 @@ class UploadCompletion:
         assert current.mime_type is not None
         return CompletedUpload(file_uuid(current.collection, current.key), current.file_name, current.mime_type)
 
-    def _complete_locked(self, upload: Upload, lock: FileLock, *, polled: bool) -> Upload | None:
+    def _end_locked(self, upload: Upload, lock: FileLock, aim: _Aim) -> Upload | None:
         """The upload as done; None if the stored file could not be read and was deleted."""
-        staged = self._read_staged(upload, lock, polled=polled)
+        staged = self._read_staged(upload, lock, aim)
         if isinstance(staged, EmbeddedImage):
             return self._store(upload, lock, staged)
         if staged.failure is None:
@@ -191,11 +224,13 @@ class UploadCompletion:
         self.fail(upload, staged.failure)
         raise staged.error
 
-    def _read_staged(self, upload: Upload, lock: FileLock, *, polled: bool) -> EmbeddedImage | _Obstacle:
+    def _read_staged(self, upload: Upload, lock: FileLock, aim: _Aim) -> EmbeddedImage | _Obstacle:
         """Embed the staged file, unless the upload may not be completed with it."""
+        if aim is _Aim.CANCEL:
+            return _Obstacle(_error_of_cancelled(), CANCELLED)
         is_inline = upload.folder == INLINE_STAGING
         at_an_error = ABANDONED if is_inline else None
-        if is_inline and polled:
+        if is_inline and aim is _Aim.POLL:
             return _Obstacle(_error_of_abandoned(), ABANDONED)  # its request got an error, and may have been repeated
         if upload.only_new and lock.charged is not None:
             return _Obstacle(FileExists(EXISTS.detail, field="file"), EXISTS)
@@ -206,7 +241,7 @@ class UploadCompletion:
         if isinstance(result, ImageEmbedding):
             return EmbeddedImage(result, thumbnail)
         if result.code == SOURCE_NOT_FOUND:
-            expired = polled and upload.expires_at < self.now()
+            expired = aim is _Aim.POLL and upload.expires_at < self.now()
             return _Obstacle(_error_of_incomplete(), EXPIRED if expired else None)
         failure = at_an_error if result.transient else UploadFailure(result.code, result.message)
         return _Obstacle(unreadable_picture(result), failure)
@@ -272,15 +307,14 @@ class UploadCompletion:
         self.quota_ledger.refund_file(lock)
 
     def _unlist(self, upload: Upload) -> None:
-        """End the pending record of a failed upload: as removed when the upload has expired, otherwise as failed."""
+        """End the pending record of a failed upload: as removed if its client has not sent it, otherwise as failed."""
         record = self.catalogue.get(upload.collection, upload.key)
         if record is None or record.state is not FileState.PENDING:
             return
         revision = record.next_revision(self.now())
         reason, detail = upload.reason or "", upload.detail or ""
-        ended = (
-            revision.as_removed(reason, detail) if reason == EXPIRED.reason else revision.as_failed("", reason, detail)
-        )
+        is_unfinished = reason in (EXPIRED.reason, CANCELLED.reason)
+        ended = revision.as_removed(reason, detail) if is_unfinished else revision.as_failed("", reason, detail)
         try:
             self.catalogue.save(ended, record)
         except StaleWrite:
@@ -295,6 +329,8 @@ def _error_of_failed(upload: Upload) -> Exception:
         return NotFound("This upload has expired. Begin a new one.")
     if upload.reason == ABANDONED.reason:
         return _error_of_abandoned()
+    if upload.reason == CANCELLED.reason:
+        return _error_of_cancelled()
     return unreadable_picture(
         ReadFailure(upload.reason or "unknown", upload.detail or "no reason is recorded", transient=False)
     )
@@ -302,6 +338,14 @@ def _error_of_failed(upload: Upload) -> Exception:
 
 def _error_of_abandoned() -> NotFound:
     return NotFound("This upload has failed. Begin a new one.")
+
+
+def _error_of_locked() -> Unavailable:
+    return Unavailable("A file of that name is being processed. Try again in a moment.")
+
+
+def _error_of_cancelled() -> NotFound:
+    return NotFound("This upload was cancelled. Begin a new one.")
 
 
 def _error_of_incomplete() -> UploadIncomplete:

@@ -16,6 +16,7 @@ from tests.isolation import WIDEST_SCOPE, Kind, Party, documented_routes, slots
 READS = {
     *("accounts.account", "accounts.token", "accounts.tokens"),
     *("collections.get", "collections.of_account", "quota_ledger.usage", "sources.of"),
+    *("quota_ledger.upload", "quota_ledger.pending_uploads"),
     *("catalogue.get", "catalogue.find", "catalogue.page", "storage.thumbnail"),
     *("embedder.embed_text", "embedder.model_version", "vectors.search"),
     "accounts.touch_token",  # when the token was last used: at most once a minute
@@ -82,7 +83,7 @@ def test_the_account_is_shown_by_the_same_reads_however_many_uploads_it_has(reco
         status, answer = recorded.party.api(
             recorded.party.token,
             "POST",
-            "/api/collections/{uuid}/upload",
+            "/api/collections/{uuid}/uploads",
             path={"uuid": recorded.party.ids[Kind.COLLECTION]},
             json=body,
         )

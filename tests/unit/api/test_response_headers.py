@@ -15,7 +15,7 @@ from tests.fakes.api import FakeApi, form_body, part
 from tests.fakes.application import FakeAdapters, services_on
 from tests.isolation import documented_routes
 
-UPLOAD = "/api/collections/{uuid}/upload"
+UPLOAD, UPLOADS = "/api/collections/{uuid}/upload", "/api/collections/{uuid}/uploads"
 
 
 class Application:
@@ -159,7 +159,7 @@ def test_a_month_whose_uploads_are_used_up_says_when_the_next_one_begins() -> No
     path = {"uuid": json.loads(created["body"])["result"]["collection"]["uuid"]}
     new = json.dumps({"file": "a.jpg", "size": 1, "mime_type": "image/jpeg"}).encode()
     first, second = (
-        application.send("POST", UPLOAD, f"Token {secret}", path=path, body=new, headers=headers) for _ in range(2)
+        application.send("POST", UPLOADS, f"Token {secret}", path=path, body=new, headers=headers) for _ in range(2)
     )
     assert (first["statusCode"], second["statusCode"]) == (201, 403)
     assert info(second)["error"] == "quota_exceeded"
@@ -174,6 +174,7 @@ def test_searches_and_uploads_are_limited_and_nothing_else() -> None:
         ("POST", "/api/search"),
         ("GET", "/api/files/{uuid}/similar"),
         ("POST", UPLOAD),
+        ("POST", UPLOADS),
     }
 
 

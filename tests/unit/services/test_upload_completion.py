@@ -6,6 +6,7 @@ import pytest
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import (
+    Conflict,
     Contention,
     ContinuationLimit,
     EmbedderUnavailable,
@@ -254,6 +255,44 @@ def test_an_upload_whose_file_was_stored_when_its_request_failed_is_completed_by
     assert (listed_as(world, managed), files_used(world, managed)) == (FileState.INDEXED, 1)
     assert objects(world, managed) == {f"{managed.prefix}a.jpg": BODY}
     assert world.embedder.embedded == [BODY, BODY], "the stored file is read, not the staged one"
+
+
+def test_a_cancelled_upload_refunds_its_quota_and_leaves_nothing_behind(world: Harness, managed: Collection) -> None:
+    upload = prepared(world, managed, body=BODY)
+    for _ in range(2):
+        world.app.uploads.cancel(managed, upload.id)
+    assert (state(world, upload), files_used(world, managed)) == ((UploadState.FAILED, "cancelled"), 0)
+    assert objects(world, managed) == {}
+    assert listed_as(world, managed) is FileState.REMOVED
+    with pytest.raises(NotFound):
+        world.app.uploads.complete(managed, upload.id)
+    world.ports.sources.bucket(managed.bucket).put(upload.staged_key, BODY)  # by the form, which S3 still takes
+    world.app.upload_completion.poll(UploadCheck(upload.ref))
+    assert objects(world, managed) == {}
+
+
+def test_an_upload_whose_file_is_stored_is_completed_when_it_is_cancelled(world: Harness, managed: Collection) -> None:
+    upload = prepared(world, managed, body=BODY)
+    world.vectors.down = True
+    with pytest.raises(StoreUnavailable):
+        world.app.uploads.complete(managed, upload.id)
+    world.vectors.down = False
+    with pytest.raises(Conflict):
+        world.app.uploads.cancel(managed, upload.id)
+    assert (state(world, upload), files_used(world, managed)) == ((UploadState.DONE, None), 1)
+    assert listed_as(world, managed) is FileState.INDEXED
+
+
+def test_a_complete_or_locked_upload_cannot_be_cancelled(world: Harness, managed: Collection) -> None:
+    upload, now = prepared(world, managed, body=BODY), world.clock()
+    lock = world.ports.quota_ledger.lock(upload.ref, upload.key, "another", now, now + timedelta(minutes=5))
+    with pytest.raises(Unavailable):
+        world.app.uploads.cancel(managed, upload.id)
+    world.ports.quota_ledger.unlock(lock)
+    world.app.uploads.complete(managed, upload.id)
+    with pytest.raises(Conflict):
+        world.app.uploads.cancel(managed, upload.id)
+    assert objects(world, managed) == {upload.key: BODY}
 
 
 def test_an_upload_in_one_request_fails_at_the_next_poll_if_its_file_was_not_stored(

@@ -52,6 +52,10 @@ class Uploads(RuleBasedStateMachine):
         self.harness.complete(number, fault)
 
     @rule(number=numbers, fault=faults)
+    def cancel(self, number: int, fault: Fault | None) -> None:
+        self.harness.cancel(number, fault)
+
+    @rule(number=numbers, fault=faults)
     def deliver(self, number: int, fault: Fault | None) -> None:
         self.harness.deliver(number, fault)
 
@@ -148,6 +152,18 @@ def test_stored_file_that_cannot_be_read_is_deleted_and_quota_is_refunded_though
         (FileState.REMOVED, {}),
         (FileState.INDEXED, {"a.jpg": len(b"a replacement")}),
     )
+
+
+@pytest.mark.parametrize("kind", FaultKind)
+@pytest.mark.parametrize("moment", range(40))
+def test_interrupted_cancellation_leaves_the_upload_complete_or_cancelled(
+    harness: UploadHarness, kind: FaultKind, moment: int
+) -> None:
+    assert harness.prepare("a.jpg", b"picture")
+    assert harness.send(0)
+    harness.cancel(0, fault=Fault(kind, moment))
+    harness.finish_everything()
+    harness.check_consistency()
 
 
 @pytest.mark.parametrize("moment", range(MOST_MOMENTS))

@@ -209,6 +209,12 @@ class UploadHarness:
         upload = self.sent[number % len(self.sent)].upload
         return self.attempt(lambda: self.uploads.complete(self.collection, upload.id), fault)
 
+    def cancel(self, number: int, fault: Fault | None = None) -> bool:
+        if not self.sent:
+            return False
+        upload = self.sent[number % len(self.sent)].upload
+        return self.attempt(lambda: self.uploads.cancel(self.collection, upload.id), fault)
+
     def delete(self, name: str, fault: Fault | None = None) -> bool:
         record = self.catalogue.get(self.collection.uuid, self.collection.prefix + name)
         if record is None:
