@@ -21,6 +21,7 @@ from chalicelib.adapters.factory import AWSAdapters
 from chalicelib.config import Config
 from chalicelib.domain.collections import Collection
 from chalicelib.services.authentication import Authentication
+from chalicelib.services.calibrations import CalibrationReader
 from chalicelib.services.links import LinkService
 from chalicelib.services.rate_limiter import RateLimiter
 from chalicelib.services.search import SearchService
@@ -128,7 +129,8 @@ class Services:
 
     @cached_property
     def search(self) -> SearchService:
-        return SearchService(CachedEmbedder(self.adapters.embedder), self.adapters.vectors)
+        embedder = self.adapters.embedder
+        return SearchService(CachedEmbedder(embedder), self.adapters.vectors, CalibrationReader(embedder))
 
     @cached_property
     def syncs(self) -> SyncService:

@@ -8,6 +8,8 @@
 
     → {"model": "lite-1+d3", "dimension": 512, "results": [RESULT, …], "timings": {"total_ms": …, "inference_ms": …, …}}
 
+The response to `describe` also has `calibration`, the statistics that the model ships with, as a text or null.
+
 RESULT is `{"vector": base64 of little-endian float32, unit length}`, for images with `size`, `md5`, `width`, `height`,
 `format`, `taken` (EXIF's time in ISO 8601, or null) and `perceptual_hash` (16 hexadecimal digits); or `{"error":
 {"code", "message", "transient"}}`, which concerns that item alone. A transient error may vanish when the item is tried
@@ -77,6 +79,7 @@ def handle_event(
         "dimension": description.dimension,
         "results": results,
         "timings": milliseconds,
+        **({"calibration": description.calibration()} if op == "describe" else {}),
     }
 
 

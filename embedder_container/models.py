@@ -20,6 +20,7 @@ PACKAGE = Path(__file__).resolve().parent
 SHIPPED_MODELS = PACKAGE / "models"
 REGISTRY_FILE = PACKAGE / "models.toml"
 DESCRIPTION_FILE = "model.json"
+CALIBRATION_FILE = "calibration.json"
 MODEL_FILES = ("vision.onnx", "text.onnx", "tokenizer.json")
 MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 REQUIRED_KEYS = (
@@ -100,6 +101,11 @@ class ModelDescription:
     def model_version(self) -> str:
         """The name of the vector space, such as `lite-1+d3`: model, revision, decode version, `x` for full decoding."""
         return f"{self.name}-{self.revision}+d{DECODE_VERSION}{'x' if self.image.full_decode else ''}"
+
+    def calibration(self) -> str | None:
+        """Return the JSON that is beside the model, if there is some; the application wrote it and reads it."""
+        path = self.folder / CALIBRATION_FILE
+        return path.read_text("utf-8") if path.exists() else None
 
     def path(self, name: str) -> Path:
         """Return where a file is, or would be: in the model's folder, otherwise where this package ships it."""

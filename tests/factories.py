@@ -1,9 +1,11 @@
 """Factories of domain values for tests."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from statistics import NormalDist
 from typing import Any
 from uuid import uuid4
 
+from chalicelib.domain.calibration import LEVELS, Calibration, ChanceDistribution
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.files import FileRecord, FileState
@@ -87,3 +89,18 @@ AWKWARD_KEYS = (
     "\U0001f600",
     "\U0001f600" * 256,
 )
+
+
+def a_calibration(model: str = "fake-1+d1", dimension: int = 8) -> Calibration:
+    """Statistics under which a text varies twice as much along the first axis as along any other direction."""
+    rest = (0.0,) * (dimension - 1)
+    quantiles = tuple(NormalDist().inv_cdf(1 - level) for level in LEVELS)
+    return Calibration(
+        model=model,
+        pictures=100,
+        mean=(*rest, 0.5),
+        axes=((0.2, *rest),),
+        residual=0.01,
+        text=ChanceDistribution(0.4, 0.2, quantiles),
+        picture=ChanceDistribution(0.4, 0.2, quantiles),
+    )

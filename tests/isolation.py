@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 # What identifies nothing of ours. A bucket and a role are AWS's: the role's external id guards them.
 NO_IDENTIFIERS = {
-    *("query", "limit", "max_distance", "state", "If-None-Match"),
+    *("query", "without", "limit", "max_distance", "state", "If-None-Match"),
     *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval", "auto_sync_at"),
     *("include", "exclude", "reason"),
     *("expires", "signature", "inline"),
@@ -109,6 +109,8 @@ def _kind(path: str, place: str, name: str) -> Kind | None:
         return None
     elif name in ("collection", "collections", "key", "cursor"):
         return Kind(name.removesuffix("s"))
+    elif name in ("like", "unlike"):
+        return Kind.FILE
     raise LookupError(f"{path} takes '{name}' in its {place}: say in tests/isolation.py what that identifies.")
 
 
@@ -248,14 +250,18 @@ def send(
     content = (route.operation.body or {}).get("content", {})
     by_place: dict[str, dict[str, Any]] = {"path": {}, "query": {}, "form": {}, "body": {}}
     for parameter in route.operation.parameters:
-        if parameter["in"] == "query" and parameter["required"]:
+        # A search without a query, a file or a picture is refused before its collections are looked up.
+        if parameter["in"] == "query" and (parameter["required"] or parameter["name"] == "query"):
             by_place["query"][parameter["name"]] = "owl"
     for slot, value in values.items():
-        by_place[slot.place][slot.name] = [value] if slot.name == "collections" else value
+        is_list = slot.name == "collections" or (slot.place, slot.kind) == ("body", Kind.COLLECTION)
+        by_place[slot.place][slot.name] = [value] if is_list else value
     options: dict[str, Any] = {place: by_place[place] for place in ("path", "query", "form")}
-    if "multipart/form-data" in content:
+    in_body = {slot.place for slot in values} & {"form", "body"} == {"body"}
+    if "multipart/form-data" in content and not in_body:
         options["picture"] = picture
     elif "application/json" in content:
+        options["query"] = {slot.name: value for slot, value in values.items() if slot.place == "query"}
         options["json"] = {**example(content["application/json"]["schema"]), **by_place["body"]}
     return party.api(token, route.method, route.path, **options)
 

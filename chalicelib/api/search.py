@@ -1,7 +1,7 @@
-"""``/api/search``: by text with GET, by picture with POST; ``/api/files/{uuid}/similar``: by an indexed file."""
+"""``/api/search``: by text, picture, file or several of them; ``/api/files/{uuid}/similar``: by an indexed file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -10,147 +10,130 @@ from chalice.app import Blueprint
 from chalicelib.api import serializers
 from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
-from chalicelib.api.openapi.builders import array, nullable, obj, ref, text
-from chalicelib.api.openapi.operation import (
-    CURSOR_PARAMETER,
-    FILE_PARAMETER,
-    FILES_COUNT,
-    LIMIT_PARAMETER,
-    NEXT_CURSOR,
-    Operation,
-    form_content,
-    query_parameter,
+from chalicelib.api.openapi.searches import (
+    OPTION_NAMES,
+    SEARCH_BY_FILE,
+    SEARCH_BY_PARAMETERS,
+    SEARCH_BY_PICTURE_OR_TERMS,
 )
+from chalicelib.api.requests.bodies import json_object
 from chalicelib.api.requests.forms import Form, parse_form
+from chalicelib.api.requests.headers import has_json_body
 from chalicelib.api.requests.names import single_value
-from chalicelib.api.requests.queries import DISTANCE_MAX, parameter, parameters, parse_limit, parse_number
+from chalicelib.api.requests.queries import DISTANCE_MAX, parameters, parse_limit, parse_number
+from chalicelib.api.requests.searches import TERM_NAMES, StatedOptions, parse_search, parse_terms
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import parse_uuid
+from chalicelib.domain.composition import TERMS_MAX, FileTerm, PictureTerm, Term, TextTerm
 from chalicelib.domain.errors import InvalidRequest, NotFound
+from chalicelib.domain.files import FileRecord
 from chalicelib.domain.rates import Rate
-from chalicelib.domain.vectors import COLLECTIONS_MAX, SearchOptions
-from chalicelib.services.search import QUERY_LIMIT, SearchPage
-
-_OPTION_PARAMETERS = (
-    LIMIT_PARAMETER,
-    query_parameter(
-        "collection",
-        array({"type": "string", "format": "uuid"}) | {"maxItems": COLLECTIONS_MAX},
-        "Search only these collections; repeat the parameter for more than one",
-    ),
-    query_parameter(
-        "max_distance",
-        {"type": "number", "minimum": 0, "maximum": DISTANCE_MAX},
-        "Return only pictures with at most this distance",
-    ),
-    CURSOR_PARAMETER,
-)
-_OPTION_NAMES = tuple(option["name"] for option in _OPTION_PARAMETERS)
-_FOUND = obj({"files": array(ref("FoundFile"))})
-_INFO = obj(
-    {
-        "files_count": FILES_COUNT,
-        "search_type": text("Type of search performed", enum=["text", "image", "file"]),
-        "query": nullable(text("The original search query", "dog")),
-        "next_cursor": {
-            **NEXT_CURSOR,
-            "description": f"Only if the request has one of {', '.join(f'`{name}`' for name in _OPTION_NAMES)}",
-        },
-    },
-    optional=("next_cursor",),
-)
-SEARCH_BY_TEXT = Operation(
-    tag="Search",
-    summary="Search by text",
-    description="The pictures nearest to a text, nearest first, in all collections of the account.",
-    parameters=(
-        query_parameter(
-            "query",
-            {"type": "string", "minLength": 1, "maxLength": QUERY_LIMIT},
-            "The text query to search for",
-            required=True,
-        ),
-        *_OPTION_PARAMETERS,
-    ),
-    result=_FOUND,
-    info=_INFO,
-    errors=(404,),
-)
-SEARCH_BY_PICTURE = Operation(
-    tag="Search",
-    summary="Search by picture",
-    description=(
-        "The pictures nearest to a picture of at most 4,500,000 bytes. Its options may stand in the query or in the "
-        "form."
-    ),
-    parameters=_OPTION_PARAMETERS,
-    body={"required": True, "content": form_content(_OPTION_PARAMETERS)},
-    result=_FOUND,
-    info=_INFO,
-    errors=(404, 413),
-)
-SEARCH_BY_FILE = Operation(
-    tag="Search",
-    summary="Search by a file",
-    description="The pictures nearest to an indexed file, without the file itself.",
-    parameters=(FILE_PARAMETER, *_OPTION_PARAMETERS),
-    result=_FOUND,
-    info=_INFO,
-    errors=(404,),
-)
+from chalicelib.domain.vectors import COLLECTIONS_MAX, Position, SearchOptions
+from chalicelib.services.search import SearchPage
 
 CursorScope = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PagePosition:
+    """Where a page begins: behind ``after``, by the scales of the query's terms."""
+
+    after: Position | None = None
+    scales: tuple[float, ...] = ()
 
 
 def blueprint(dispatcher: Dispatcher) -> Blueprint:
     search = Blueprint(__name__)
     route = dispatcher.routes(search)
 
-    @route("GET", "/api/search", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_TEXT)
-    def search_by_text(context: RequestContext) -> Result:
-        query = parameter(context.request, "query")
-        given = _given_options(context, None)
-        options, scope = _parse_options(context, given, ("text", query))
-        page = context.services.search.by_text(context.account, query, options)
-        return _result(context, page, "text", query, scope if given else None)
+    @route("GET", "/api/search", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_PARAMETERS)
+    def search_by_parameters(context: RequestContext) -> Result:
+        terms = parse_terms(lambda name: parameters(context.request, name))
+        return _search(context, terms, _stated_options(context, None))
 
-    @route("POST", "/api/search", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_PICTURE)
-    def search_by_picture(context: RequestContext) -> Result:
-        form = parse_form(context.request, _OPTION_NAMES)
-        given = _given_options(context, form)
-        options, scope = _parse_options(context, given, ("image", sha256(form.body).hexdigest()))
-        page = context.services.search.by_image(context.account, form.body, options)
-        return _result(context, page, "image", None, scope if given else None)
+    @route("POST", "/api/search", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_PICTURE_OR_TERMS)
+    def search_by_picture_or_terms(context: RequestContext) -> Result:
+        if has_json_body(context.request):
+            for name in context.request.query_params or ():
+                raise InvalidRequest(f"Put {name} into the body.", field=name)
+            return _search(context, *parse_search(json_object(context.request)))
+        form = parse_form(context.request, (*TERM_NAMES, *OPTION_NAMES))
+        terms = parse_terms(lambda name: _values(context, form, name), form.body)
+        return _search(context, terms, _stated_options(context, form))
 
     @route("GET", "/api/files/{uuid}/similar", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_FILE)
     def search_by_file(context: RequestContext) -> Result:
         record = context.indexed_file(context.path["uuid"])
-        given = _given_options(context, None)
-        options, scope = _parse_options(context, given, ("file", record.uuid))
-        page = context.services.search.by_file(record, options)
-        return _result(context, page, "file", record.uuid, scope if given else None)
+        terms = (FileTerm(file=record.uuid, field="uuid"),)
+        return _search(context, terms, _stated_options(context, None), {record.uuid: record})
 
     return search
 
 
-def _given_options(context: RequestContext, form: Form | None) -> dict[str, list[str]]:
-    """The values of each option that the request has, in its form and in its query."""
-    values = {name: (form.values(name) if form else []) + parameters(context.request, name) for name in _OPTION_NAMES}
-    return {name: texts for name, texts in values.items() if texts}
-
-
-def _parse_options(
-    context: RequestContext, given: Mapping[str, Sequence[str]], subject: tuple[Any, ...]
-) -> tuple[SearchOptions, CursorScope]:
-    """The options, and the scope of their cursors: the search without its page."""
-    single = {name: single_value(given.get(name, ()), name) for name in ("limit", "max_distance", "cursor")}
+def _search(
+    context: RequestContext,
+    terms: Sequence[Term],
+    stated: StatedOptions,
+    records: Mapping[str, FileRecord] | None = None,
+) -> Result:
+    """Search for the terms; ``records`` are the files that they name, if these have been read."""
+    search_type, query, subject = _subject(terms)
+    composed = search_type == "composed"
     options = SearchOptions(
-        limit=parse_limit(single["limit"]),
-        collections=_collections(context, given.get("collection", ())),
-        max_distance=parse_number(single["max_distance"], "max_distance", 0, DISTANCE_MAX),
+        limit=stated.limit,
+        collections=_collections(context, stated.collections),
+        max_distance=stated.max_distance,
     )
     scope = (context.account, *subject, *options.narrowing())
-    return replace(options, after=_decode_position(single["cursor"], scope)), scope
+    begin = _decode_position(stated.cursor, scope)
+    options = replace(options, after=begin.after)
+    records = _records(context, terms) if records is None else records
+    page = context.services.search.by_terms(context.account, terms, records, options, begin.scales)
+    return _result(context, page, search_type, query, scope if stated.given or composed else None)
+
+
+def _subject(terms: Sequence[Term]) -> tuple[str, str | None, CursorScope]:
+    """The type of a search, the query that its ``info`` repeats, and what its cursors are bound to."""
+    if len(terms) == 1:
+        match terms[0]:
+            case TextTerm(text=text):
+                return "text", text, ("text", text)
+            case PictureTerm(picture=picture):
+                return "image", None, ("image", sha256(picture).hexdigest())
+            case FileTerm(file=uuid):
+                return "file", uuid, ("file", uuid)
+    texts = [term.text for term in terms if isinstance(term, TextTerm) and term.weight > 0]
+    identities = [(*_subject([term])[2], term.weight) for term in terms]
+    return "composed", texts[0] if len(texts) == 1 else None, ("composed", identities)
+
+
+def _records(context: RequestContext, terms: Sequence[Term]) -> dict[str, FileRecord]:
+    """The indexed files that the terms name, by uuid; raises NotFound unless each is one of the account's."""
+    records: dict[str, FileRecord] = {}
+    for term in terms:
+        if isinstance(term, FileTerm) and term.file not in records:
+            try:
+                records[term.file] = context.indexed_file(term.file)
+            except NotFound as error:
+                raise NotFound(error.message, field=term.field) from None
+    return records
+
+
+def _values(context: RequestContext, form: Form | None, name: str) -> list[str]:
+    """The values of a name, in the form and in the query."""
+    return (form.values(name) if form else []) + parameters(context.request, name)
+
+
+def _stated_options(context: RequestContext, form: Form | None) -> StatedOptions:
+    values = {name: _values(context, form, name) for name in OPTION_NAMES}
+    single = {name: single_value(values[name], name) for name in ("limit", "max_distance", "cursor")}
+    return StatedOptions(
+        limit=parse_limit(single["limit"]),
+        collections=tuple(values["collection"]),
+        max_distance=parse_number(single["max_distance"], "max_distance", 0, DISTANCE_MAX),
+        cursor=single["cursor"],
+        given=any(values.values()),
+    )
 
 
 def _collections(context: RequestContext, collection_ids: Sequence[str]) -> tuple[str, ...] | None:
@@ -169,13 +152,23 @@ def _collections(context: RequestContext, collection_ids: Sequence[str]) -> tupl
     return tuple(dict.fromkeys(found))
 
 
-def _decode_position(cursor: str | None, scope: CursorScope) -> tuple[float, str] | None:
-    """The distance and uuid of the last hit of the page before."""
+def _decode_position(cursor: str | None, scope: CursorScope) -> PagePosition:
+    """The distance and uuid of the last hit of the page before, and the scales of a composed query's terms."""
     match decode_cursor(cursor, scope):
         case None:
-            return None
-        case [float() | int() as distance, str() as uuid] if 0 <= distance <= DISTANCE_MAX and _is_uuid(uuid):
-            return float(distance), uuid
+            return PagePosition()
+        case [float() | int() as distance, str() as uuid, *more] if 0 <= distance <= DISTANCE_MAX and _is_uuid(uuid):
+            return PagePosition((float(distance), uuid), _decode_scales(more))
+    raise invalid_cursor()
+
+
+def _decode_scales(more: Sequence[Any]) -> tuple[float, ...]:
+    match more:
+        case []:
+            return ()
+        case [list() as scales] if len(scales) <= TERMS_MAX:
+            if all(isinstance(scale, float | int) and 1e-6 <= scale <= 1e6 for scale in scales):
+                return tuple(map(float, scales))
     raise invalid_cursor()
 
 
@@ -193,6 +186,12 @@ def _result(
     files = [serializers.hit(hit, context.links) for hit in page.hits]
     info: dict[str, Any] = {"files_count": len(files), "search_type": search_type, "query": query}
     if scope is not None:
-        last = page.hits[-1] if page.hits and page.has_more else None
-        info["next_cursor"] = encode_cursor(scope, [last.distance, last.uuid] if last else None)
+        info["next_cursor"] = encode_cursor(scope, _position(page))
     return Result({"files": files}, info=info)
+
+
+def _position(page: SearchPage) -> list[Any] | None:
+    if not page.hits or not page.has_more:
+        return None
+    last = page.hits[-1]
+    return [last.distance, last.uuid, *([list(page.scales)] if len(page.scales) > 1 else [])]

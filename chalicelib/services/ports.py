@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from chalicelib.domain.accounts import Account, AccountItem, Subscription, Token
 from chalicelib.domain.bucket_access import AccessFindings
+from chalicelib.domain.calibration import Calibration
 from chalicelib.domain.collections import AutoSync, Collection, SyncState, SyncStatus
 from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure, StashedImage
 from chalicelib.domain.files import (
@@ -308,17 +309,22 @@ class EmbeddingStash(Protocol):
 class Embedder(Protocol):
     """Raises EmbedderUnavailable when the model cannot be reached or fails."""
 
-    def embed_text(self, text: str) -> QueryVector: ...
+    def embed_texts(self, texts: Sequence[str]) -> list[QueryVector]:
+        """Return the vector of each text, in order, all of one model version."""
+
     def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure: ...
     def embed_objects(self, objects: Sequence[ObjectToEmbed]) -> list[ImageEmbedding | ReadFailure]: ...
     def model_version(self) -> str:
         """Return the model version of new embeddings; may lag behind by a minute."""
 
+    def model_calibration(self) -> Calibration | None:
+        """Return the statistics that the model ships with, if it has any."""
+
 
 class QueryEmbedder(Protocol):
     """Embeds what an account searches for; raises as ``Embedder`` does."""
 
-    def embed_text(self, account: str, text: str) -> QueryVector: ...
+    def embed_texts(self, account: str, texts: Sequence[str]) -> list[QueryVector]: ...
     def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure: ...
 
 

@@ -1,30 +1,46 @@
-"""Searches an account's pictures by text, by picture, or by an indexed file."""
+"""Searches an account's pictures by texts, by pictures, by indexed files, and by several of these at once."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from chalicelib.domain.calibration import TermKind
+from chalicelib.domain.composition import (
+    FileTerm,
+    PictureTerm,
+    Term,
+    TextTerm,
+    WeightedVector,
+    check_query_text,
+    check_terms,
+    compose,
+    scales,
+)
 from chalicelib.domain.embeddings import QueryVector, ReadFailure, unreadable_picture
-from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.errors import Conflict
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.image_files import check_inline_size
 from chalicelib.domain.vectors import Hit, SearchOptions, VectorQuery
+from chalicelib.services.calibrations import CalibrationReader
 from chalicelib.services.ports import QueryEmbedder, VectorStore
-
-QUERY_LIMIT = 1_000  # characters; every text model of the registry reads fewer
 
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
-    """A page of hits, and whether another page follows."""
+    """A page of hits, and whether another page follows.
+
+    ``scales`` are those of a composed query's terms, by which the next page is searched too.
+    """
 
     hits: Sequence[Hit]
     has_more: bool
+    scales: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SearchService:
     embedder: QueryEmbedder
     vectors: VectorStore
+    calibrations: CalibrationReader
 
     def by_text(self, account: str, query: str | None, options: SearchOptions) -> SearchPage:
         """The account's pictures nearest to a text.
@@ -32,11 +48,8 @@ class SearchService:
         Raises:
             InvalidRequest: the text is missing, blank, or longer than 1,000 characters.
         """
-        if query is None or not query.strip():
-            raise InvalidRequest("Give the text to search for in the parameter 'query'.", field="query")
-        if len(query) > QUERY_LIMIT:
-            raise InvalidRequest(f"A query has at most {QUERY_LIMIT:,} characters.", field="query")
-        return self._nearest(account, self.embedder.embed_text(account, query), options)
+        text = check_query_text(query, "query")
+        return self._nearest(account, self.embedder.embed_texts(account, [text])[0], options)
 
     def by_image(self, account: str, image: bytes, options: SearchOptions) -> SearchPage:
         """The account's pictures nearest to a picture.
@@ -45,25 +58,88 @@ class SearchService:
             UnreadablePicture: the bytes are not a picture.
             PayloadTooLarge: they exceed what the API takes in one request.
         """
+        return self._nearest(account, self._embed_picture(image), options)
+
+    def by_file(self, record: FileRecord, options: SearchOptions) -> SearchPage:
+        """The account's pictures nearest to an indexed file, without the file itself."""
+        return self._nearest(record.account, _stored_vector(record), options, without={record.uuid})
+
+    def by_terms(
+        self,
+        account: str,
+        terms: Sequence[Term],
+        records: Mapping[str, FileRecord],
+        options: SearchOptions,
+        term_scales: tuple[float, ...] = (),
+    ) -> SearchPage:
+        """The account's pictures with the highest score under a composed query, without the files that it names.
+
+        A query of one term is searched exactly as ``by_text``, ``by_image`` and ``by_file`` do.
+
+        Args:
+            records: the account's indexed files that the terms name, by uuid.
+            term_scales: of the page before; without them the model's statistics give them.
+
+        Raises:
+            InvalidRequest: a weight is not allowed, a text is blank, or the terms cancel each other.
+            Conflict: a file was embedded by another model.
+        """
+        check_terms(terms)
+        terms = [term for term in terms if term.weight]
+        vectors = self._embed_terms(account, terms, records)
+        models = dict.fromkeys(vector.model for vector in vectors)
+        if len(models) > 1:
+            raise Conflict("Files of this query have not been embedded by the present model yet. A sync does it.")
+        (model,) = models
+        kinds = [TermKind.TEXT if isinstance(term, TextTerm) else TermKind.PICTURE for term in terms]
+        weighted = [
+            WeightedVector(vector.vector, kind, term.weight)
+            for vector, kind, term in zip(vectors, kinds, terms, strict=True)
+        ]
+        if len(terms) == 1:
+            term_scales = (1.0,)
+        elif len(term_scales) != len(terms):
+            term_scales = scales(weighted, self.calibrations.read(model))
+        without = {term.file for term in terms if isinstance(term, FileTerm)}
+        page = self._nearest(account, QueryVector(model, compose(weighted, term_scales)), options, without)
+        return replace(page, scales=term_scales)
+
+    def _embed_terms(
+        self, account: str, terms: Sequence[Term], records: Mapping[str, FileRecord]
+    ) -> Sequence[QueryVector]:
+        """The vector of each term; all texts are embedded in one call."""
+        texts = [check_query_text(term.text, term.field) for term in terms if isinstance(term, TextTerm)]
+        embedded = iter(self.embedder.embed_texts(account, texts) if texts else ())
+        vectors = []
+        for term in terms:
+            match term:
+                case TextTerm():
+                    vectors.append(next(embedded))
+                case FileTerm():
+                    vectors.append(_stored_vector(records[term.file]))
+                case PictureTerm():
+                    vectors.append(self._embed_picture(term.picture))
+        return vectors
+
+    def _embed_picture(self, image: bytes) -> QueryVector:
         check_inline_size(image)
         picture = self.embedder.embed_image(image)
         if isinstance(picture, ReadFailure):
             raise unreadable_picture(picture)
-        return self._nearest(account, QueryVector(picture.model, picture.vector), options)
-
-    def by_file(self, record: FileRecord, options: SearchOptions) -> SearchPage:
-        """The account's pictures nearest to an indexed file, without the file itself."""
-        assert record.embedding is not None
-        embedding = QueryVector(record.embedding.model, record.embedding.vector)
-        return self._nearest(record.account, embedding, options, without=record.uuid)
+        return QueryVector(picture.model, picture.vector)
 
     def _nearest(
-        self, account: str, vector: QueryVector, options: SearchOptions, without: str | None = None
+        self, account: str, vector: QueryVector, options: SearchOptions, without: Collection[str] = ()
     ) -> SearchPage:
-        # One more tells whether there is a next page, and one more yet makes up for the one that is left out.
-        limit = options.limit + 1 + (without is not None)
+        # One more tells whether there is a next page, and each that is left out is made up for.
+        limit = options.limit + 1 + len(without)
         query = VectorQuery(
             account=account, vector=vector.vector, model=vector.model, options=replace(options, limit=limit)
         )
-        hits = [hit for hit in self.vectors.search(query) if hit.uuid != without]
+        hits = [hit for hit in self.vectors.search(query) if hit.uuid not in without]
         return SearchPage(hits[: options.limit], has_more=len(hits) > options.limit)
+
+
+def _stored_vector(record: FileRecord) -> QueryVector:
+    assert record.embedding is not None
+    return QueryVector(record.embedding.model, record.embedding.vector)

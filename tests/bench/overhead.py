@@ -6,6 +6,7 @@ import logging
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,8 +46,8 @@ class InstantPorts:
     def token(self, digest: str) -> Token:
         return Token(digest, "id", "account", "bench", Scope.READ, Subscription("pro"), NOW, last_used=NOW)
 
-    def embed_text(self, _account: str, _text: str) -> QueryVector:
-        return QueryVector("model", b"\0" * 2048)
+    def embed_texts(self, _account: str, texts: Sequence[str]) -> list[QueryVector]:
+        return [QueryVector("model", b"\0" * 2048) for _ in texts]
 
     def search(self, _: VectorQuery) -> list[Hit]:
         return HITS
@@ -58,7 +59,7 @@ class SearchServices:
     def __init__(self) -> None:
         ports: Any = InstantPorts()
         self.authentication = Authentication(ports, lambda: NOW)
-        self.search = SearchService(ports, ports)
+        self.search = SearchService(ports, ports, ports)
         self.config = replace(CONFIG, public_url="https://similarix.example")
 
 

@@ -17,6 +17,7 @@ from chalicelib.domain.errors import EmbedderUnavailable
 from chalicelib.services.ports import Embedder, ManagedStorage
 from infra.local_system import LocalSystem
 from tests.conftest import SAMPLES
+from tests.factories import a_calibration
 from tests.fakes.buckets import FakeSources
 from tests.fakes.embedder import FakeEmbedder
 from tests.fakes.storage import FakeStorage
@@ -48,7 +49,7 @@ class EmbedderContract:
         raise NotImplementedError
 
     def test_a_vector_has_length_one_and_names_its_model_version(self, subject: Subject):
-        text = subject.embedder.embed_text("an owl")
+        (text,) = subject.embedder.embed_texts(["an owl"])
         picture = subject.embedder.embed_image(OWL)
         assert isinstance(picture, ImageEmbedding)
         assert picture.model == text.model == subject.embedder.model_version()
@@ -56,6 +57,17 @@ class EmbedderContract:
             values = struct.unpack(f"<{len(vector) // 4}f", vector)
             assert math.hypot(*values) == pytest.approx(1, abs=1e-5)
         assert len(text.vector) == len(picture.vector)
+
+    def test_texts_are_answered_in_order_and_each_as_alone(self, subject: Subject):
+        owl, pig, owl_again = subject.embedder.embed_texts(["an owl", "a pig", "an owl"])
+        assert owl == owl_again != pig
+        assert subject.embedder.embed_texts(["a pig"]) == [pig]
+
+    def test_the_statistics_that_a_model_ships_with_are_of_its_version(self, subject: Subject):
+        calibration = subject.embedder.model_calibration()
+        assert calibration is not None
+        assert calibration.model == subject.embedder.model_version()
+        assert len(calibration.mean) * 4 == len(subject.embedder.embed_texts(["an owl"])[0].vector)
 
     def test_a_picture_has_the_same_embedding_whether_it_is_sent_or_fetched(self, subject: Subject):
         (fetched,) = subject.embedder.embed_objects([subject.object_to_embed(OWL)])
@@ -93,7 +105,9 @@ def fake_subject() -> Subject:
             sources.bucket("a-bucket").put(key, body)
         return f"fake-s3://a-bucket/{key}"
 
-    return Subject(FakeEmbedder(sources, storage), storage, url_of)
+    embedder = FakeEmbedder(sources, storage)
+    embedder.calibration = a_calibration()
+    return Subject(embedder, storage, url_of)
 
 
 class TestFake(EmbedderContract):
@@ -105,7 +119,7 @@ class TestFake(EmbedderContract):
         assert isinstance(subject.embedder, FakeEmbedder)
         subject.embedder.down = True
         with pytest.raises(EmbedderUnavailable):
-            subject.embedder.embed_text("an owl")
+            subject.embedder.embed_texts(["an owl"])
 
 
 class TestDeployedFunction(EmbedderContract):
@@ -124,4 +138,4 @@ class TestDeployedFunction(EmbedderContract):
 
     def test_a_function_that_does_not_exist_is_unavailable(self, aws: Callable[..., Any]):
         with pytest.raises(EmbedderUnavailable):
-            LambdaEmbedder(aws("lambda"), "no-such-function").embed_text("an owl")
+            LambdaEmbedder(aws("lambda"), "no-such-function").embed_texts(["an owl"])

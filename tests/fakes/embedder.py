@@ -5,6 +5,7 @@ import math
 import struct
 from collections.abc import Sequence
 
+from chalicelib.domain.calibration import Calibration
 from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure
 from chalicelib.domain.errors import EmbedderEnded, EmbedderUnavailable
 from tests.fakes.buckets import FakeSources
@@ -17,10 +18,11 @@ UNREADABLE = b"not a picture"  # bytes that begin so cannot be read
 class FakeEmbedder:
     """Keeps ``embedded``, the bytes of every image, in order.
 
-    A test may set ``model``, the model version of the next embeddings; ``down``, which makes every call fail;
-    ``refuses``, which makes every image fail for good, as a crash of its decoder does; and ``hiccups``, images that
+    A test may set ``model``, the model version of the next embeddings; ``calibration``, the model's statistics;
+    ``down``, which makes every call fail; ``refuses``, which makes every image fail for good, as a crash of its decoder
+    does; and ``hiccups``, images that
     fail transiently; and ``ended_by``, images that end the embedder's process, for whatever it was asked with them.
-    ``batches`` has the number of objects of each call.
+    ``batches`` has the number of objects of each call, ``texts`` the texts of each call.
     """
 
     def __init__(self, sources: FakeSources, storage: FakeStorage, model: str = "fake-1+d1") -> None:
@@ -29,8 +31,10 @@ class FakeEmbedder:
         self.refuses = False
         self.hiccups: set[bytes] = set()
         self.ended_by: set[bytes] = set()
+        self.calibration: Calibration | None = None
         self.embedded: list[bytes] = []
         self.batches: list[int] = []
+        self.texts: list[list[str]] = []
         self._sources = sources
         self._storage = storage
 
@@ -38,9 +42,14 @@ class FakeEmbedder:
         self._check_up()
         return self.model
 
-    def embed_text(self, text: str) -> QueryVector:
+    def embed_texts(self, texts: Sequence[str]) -> list[QueryVector]:
         self._check_up()
-        return QueryVector(self.model, vector(text.encode()))
+        self.texts.append(list(texts))
+        return [QueryVector(self.model, vector(text.encode())) for text in texts]
+
+    def model_calibration(self) -> Calibration | None:
+        self._check_up()
+        return self.calibration
 
     def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure:
         self._check_up()

@@ -7,7 +7,7 @@ from typing import Any
 from tests.fakes.application import FakeAdapters
 
 KEY_BYTES = 1024  # of a sort key and of an object's key
-_FREE_TEXTS = ("embed_text", "embed_image", "put")  # their arguments are no keys
+_FREE_TEXTS = ("embed_texts", "embed_image", "put")  # their arguments are no keys
 
 
 class RefusedByAws(Exception):

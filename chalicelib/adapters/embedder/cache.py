@@ -1,7 +1,7 @@
 """A cache of query vectors, so that repeated searches do not call the embedder again."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from time import monotonic
 
@@ -36,22 +36,37 @@ class CachedEmbedder:
         self._entries: OrderedDict[tuple[str, str], tuple[float, QueryVector]] = OrderedDict()
         self._model: str | None = None
 
-    def embed_text(self, account: str, text: str) -> QueryVector:
-        key = account, text
+    def embed_texts(self, account: str, texts: Sequence[str]) -> list[QueryVector]:
+        """The vector of each text; those that are not cached are embedded in one call."""
+        known = {text: vector for text in texts if (vector := self._cached(account, text)) is not None}
+        missing = [text for text in dict.fromkeys(texts) if text not in known]
+        if missing:
+            embedded = self._embed(account, missing)
+            if known and next(iter(known.values())).model != next(iter(embedded.values())).model:
+                # The model was replaced since the others were embedded, and vectors of two models do not compare.
+                embedded |= self._embed(account, list(known))
+            known |= embedded
+        return [known[text] for text in texts]
+
+    def _cached(self, account: str, text: str) -> QueryVector | None:
         with self._lock:
-            entry = self._entries.get(key)
-            if entry is not None and self._clock() - entry[0] < self._max_age:
-                self._entries.move_to_end(key)
-                return entry[1]
+            entry = self._entries.get((account, text))
+            if entry is None or self._clock() - entry[0] >= self._max_age:
+                return None
+            self._entries.move_to_end((account, text))
+            return entry[1]
+
+    def _embed(self, account: str, texts: Sequence[str]) -> dict[str, QueryVector]:
         requested_at = self._clock()
-        embedding = self._embedder.embed_text(text)
+        vectors = dict(zip(texts, self._embedder.embed_texts(texts), strict=True))
         with self._lock:
-            self._clear_if_replaced(embedding.model)
-            self._entries[key] = requested_at, embedding
-            self._entries.move_to_end(key)
+            for text, vector in vectors.items():
+                self._clear_if_replaced(vector.model)
+                self._entries[account, text] = requested_at, vector
+                self._entries.move_to_end((account, text))
             while len(self._entries) > self._max_entries:
                 self._entries.popitem(last=False)
-        return embedding
+        return vectors
 
     def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure:
         result = self._embedder.embed_image(image)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.domain.calibration import Calibration
 from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure
 from chalicelib.domain.errors import EmbedderEnded, EmbedderUnavailable
 
@@ -31,9 +32,9 @@ class LambdaEmbedder:
         self._function = function
         self._model: tuple[float, str] | None = None  # when it was read, and the model version
 
-    def embed_text(self, text: str) -> QueryVector:
-        response = self._invoke({"op": "embed_texts", "texts": [text]})
-        return QueryVector(response["model"], base64.b64decode(response["results"][0]["vector"]))
+    def embed_texts(self, texts: Sequence[str]) -> list[QueryVector]:
+        response = self._invoke({"op": "embed_texts", "texts": list(texts)})
+        return [QueryVector(response["model"], base64.b64decode(result["vector"])) for result in response["results"]]
 
     def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure:
         response = self._invoke({"op": "embed_image", "image": base64.b64encode(image).decode()})
@@ -50,6 +51,10 @@ class LambdaEmbedder:
             version = self._invoke({"op": "describe"})["model"]
             self._model = time.monotonic(), version
         return version
+
+    def model_calibration(self) -> Calibration | None:
+        text = self._invoke({"op": "describe"}).get("calibration")
+        return Calibration.from_json(text) if text else None
 
     def _invoke(self, event: dict[str, Any]) -> Any:
         try:

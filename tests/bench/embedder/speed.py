@@ -117,13 +117,13 @@ def measure_cached_texts(embedder: Embedder) -> None:
     """Print the time of a text that was embedded before, in the function behind the API."""
 
     class InProcessEmbedder:
-        def embed_text(self, text: str) -> QueryVector:
-            return QueryVector("bench", embedder.embed_texts([text], Timings())[0]["vector"].encode())
+        def embed_texts(self, texts: Sequence[str]) -> list[QueryVector]:
+            return [QueryVector("bench", each["vector"].encode()) for each in embedder.embed_texts(texts, Timings())]
 
     cached = CachedEmbedder(InProcessEmbedder())  # type: ignore[arg-type]
     for text in QUERIES:
-        cached.embed_text("account", text)
-    seconds = [seconds_of(lambda text=text: cached.embed_text("account", text)) for text in QUERIES * 100]
+        cached.embed_texts("account", [text])
+    seconds = [seconds_of(lambda text=text: cached.embed_texts("account", [text])) for text in QUERIES * 100]
     figure("text_remembered_us", statistics.median(seconds) * 1e6, "us")
 
 

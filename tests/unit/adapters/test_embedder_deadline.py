@@ -36,7 +36,7 @@ def test_a_call_that_fails_is_not_repeated(failure: Any) -> None:
 
     client.meta.events.register("before-send.lambda", answer)
     with pytest.raises(EmbedderUnavailable):
-        LambdaEmbedder(client, "embedder").embed_text("an owl")
+        LambdaEmbedder(client, "embedder").embed_texts(["an owl"])
     assert len(requests) == 1
 
 

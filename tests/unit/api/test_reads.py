@@ -18,7 +18,7 @@ READS = {
     *("collections.get", "collections.of_account", "quota_ledger.usage", "sources.of"),
     *("quota_ledger.upload", "quota_ledger.pending_uploads"),
     *("catalogue.get", "catalogue.find", "catalogue.page", "storage.thumbnail"),
-    *("embedder.embed_text", "embedder.model_version", "vectors.search"),
+    *("embedder.embed_texts", "embedder.model_version", "embedder.model_calibration", "vectors.search"),
     "accounts.touch_token",  # when the token was last used: at most once a minute
     "rate_buckets.take",  # searches count: once in 25 at most
 }

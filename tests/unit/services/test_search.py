@@ -1,12 +1,20 @@
 """Searches: which queries are refused, what a page holds, and whether another one follows."""
 
+from dataclasses import replace
+
 import pytest
 
-from chalicelib.domain.errors import EmbedderUnavailable, InvalidRequest, PayloadTooLarge, UnreadablePicture
+from chalicelib.domain.calibration import Calibration
+from chalicelib.domain.composition import QUERY_LIMIT, FileTerm, PictureTerm, TextTerm
+from chalicelib.domain.errors import Conflict, EmbedderUnavailable, InvalidRequest, PayloadTooLarge, UnreadablePicture
+from chalicelib.domain.files import FileRecord
 from chalicelib.domain.image_files import INLINE_LIMIT
 from chalicelib.domain.vectors import SearchOptions
-from chalicelib.services.search import QUERY_LIMIT
-from tests.fakes.embedder import UNREADABLE
+from chalicelib.services.calibrations import CACHE_SECONDS, CalibrationReader
+from tests.factories import a_calibration
+from tests.fakes.buckets import FakeSources
+from tests.fakes.embedder import UNREADABLE, FakeEmbedder
+from tests.fakes.storage import FakeStorage
 from tests.unit.services.harness import Harness
 
 ALL = SearchOptions(limit=100)
@@ -80,3 +88,91 @@ def test_empty_picture_and_one_above_the_size_limit_are_refused(synced: Harness)
     synced.app.search.by_image(synced.collection.account, b"x" * INLINE_LIMIT, ALL)
     with pytest.raises(PayloadTooLarge):
         synced.app.search.by_image(synced.collection.account, b"x" * (INLINE_LIMIT + 1), ALL)
+
+
+def text(text: str, weight: float = 1.0, place: int = 0) -> TextTerm:
+    return TextTerm(text=text, weight=weight, field=f"query[{place}]")
+
+
+def the_file(record: FileRecord, weight: float = 1.0) -> FileTerm:
+    return FileTerm(file=record.uuid, weight=weight, field="query[0]")
+
+
+def record_of(world: Harness, key: str) -> FileRecord:
+    record = world.record(key)
+    assert record is not None
+    return record
+
+
+def test_one_term_is_searched_as_by_the_contract(synced: Harness) -> None:
+    account, search, record = synced.collection.account, synced.app.search, record_of(synced, "b.jpg")
+    assert search.by_terms(account, [text("an owl", 0.3)], {}, ALL).hits == search.by_text(account, "an owl", ALL).hits
+    of_file = search.by_terms(account, [the_file(record), text("ignored", 0)], {record.uuid: record}, ALL)
+    assert of_file.hits == search.by_file(record, ALL).hits
+    picture = PictureTerm(picture=b"picture of c.jpg", field="file")
+    assert search.by_terms(account, [picture], {}, ALL).hits == search.by_image(account, picture.picture, ALL).hits
+
+
+def test_all_texts_of_a_query_are_embedded_in_one_call(synced: Harness) -> None:
+    terms = [text("an owl"), text("a pig", -0.5), text("a cow", 2)]
+    synced.app.search.by_terms(synced.collection.account, terms, {}, ALL)
+    assert synced.embedder.texts == [["an owl", "a pig", "a cow"]]
+
+
+def test_files_that_a_query_names_are_not_among_its_results(synced: Harness) -> None:
+    a, b = record_of(synced, "a.jpg"), record_of(synced, "b.jpg")
+    terms = [the_file(a), the_file(b, -0.5)]
+    page = synced.app.search.by_terms(synced.collection.account, terms, {a.uuid: a, b.uuid: b}, ALL)
+    assert [hit.file.key for hit in page.hits] == ["c.jpg"]
+
+
+def test_the_terms_are_scaled_by_the_statistics_of_the_model_and_the_next_page_by_the_same(synced: Harness) -> None:
+    synced.embedder.calibration = a_calibration()
+    account, search = synced.collection.account, synced.app.search
+    terms = [text("an owl"), text("a pig", -0.5)]
+    page = search.by_terms(account, terms, {}, SearchOptions(limit=1))
+    assert set(page.scales) != {1.0}
+    after = replace(ALL, after=page.hits[0].position)
+    synced.embedder.calibration = None
+    others = search.by_terms(account, terms, {}, after, page.scales)
+    assert [*page.hits, *others.hits] == search.by_terms(account, terms, {}, ALL, page.scales).hits
+
+
+def test_statistics_of_another_model_are_not_used(synced: Harness) -> None:
+    synced.embedder.calibration = a_calibration(model="fake-0+d1")
+    page = synced.app.search.by_terms(synced.collection.account, [text("an owl"), text("a pig")], {}, ALL)
+    assert page.scales == (1.0, 1.0)
+
+
+def test_a_file_of_another_model_is_not_added_to_a_text_of_the_present_one(synced: Harness) -> None:
+    record = record_of(synced, "a.jpg")
+    synced.embedder.model = "fake-2+d1"
+    terms = [text("an owl"), the_file(record)]
+    with pytest.raises(Conflict, match="not been embedded by the present model"):
+        synced.app.search.by_terms(synced.collection.account, terms, {record.uuid: record}, ALL)
+
+
+def test_the_shipped_statistics_are_read_once_in_five_minutes() -> None:
+    embedder, seconds = CountingEmbedder(), 0.0
+    reader = CalibrationReader(embedder, lambda: seconds)
+    assert reader.read("fake-1+d1") == reader.read("fake-1+d1") == a_calibration()
+    seconds = CACHE_SECONDS - 1
+    assert reader.read("other") is None
+    assert embedder.reads == 1
+    seconds = CACHE_SECONDS
+    reader.read("fake-1+d1")
+    assert embedder.reads == 2
+
+
+class CountingEmbedder(FakeEmbedder):
+    """Counts how often its statistics are read."""
+
+    def __init__(self) -> None:
+        sources = FakeSources()
+        super().__init__(sources, FakeStorage(sources))
+        self.calibration = a_calibration()
+        self.reads = 0
+
+    def model_calibration(self) -> Calibration | None:
+        self.reads += 1
+        return super().model_calibration()
