@@ -4,15 +4,22 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from typing import Any, Self
 
+from chalicelib.domain.collections import Collection
 from chalicelib.domain.embeddings import ImageEmbedding
+from chalicelib.domain.file_facts import FileFacts, milliseconds
 from chalicelib.domain.files import FileRecord
 
 # Late writes come from queues, and SQS keeps a message for 14 days at most: an older tombstone has nothing to fend off.
 TOMBSTONE_SECONDS = 15 * 24 * 3600
 
 COLLECTIONS_MAX = 20  # that one search may name
+FILTERS_UNAVAILABLE = (
+    "The search index was written by an earlier version, which kept nothing that filters, sorted lists and searches by "
+    "name compare. Searches without them go on. An administrator must run `infra.admin reindex`."
+)
 DISTANCE_DECIMALS = 6  # of a distance; the order of hits, `after` and `max_distance` use the rounded value
 MAX_DISTANCE = 2.0  # of two vectors that point in opposite directions
 UNIT_TOLERANCE = 1e-4  # of a vector's squared length around 1
@@ -26,7 +33,15 @@ class FileSummary:
     """What a search result shows of a file.
 
     Every store keeps it as opaque JSON, so another field needs no new layout of an index and no new schema. Such a
-    field must have a default, because documents that were stored before it lack it.
+    field must have a default, because documents that were stored before it lack it. What filters compare is stored
+    apart: ``facts``.
+
+    Args:
+        path: the key below the collection's folder.
+        width: in pixels, as ``height``, of the upright picture.
+        format: the embedder's name for it.
+        modified: when S3 stored the object.
+        taken: when the picture was taken, by its EXIF; without a zone where EXIF has none.
     """
 
     collection: str
@@ -34,15 +49,40 @@ class FileSummary:
     key: str
     size: int
     md5: str
+    path: str | None = None
+    width: int | None = None
+    height: int | None = None
+    format: str | None = None
+    modified: datetime | None = None
+    taken: datetime | None = None
+
+    @property
+    def facts(self) -> FileFacts:
+        """What filters compare of the file."""
+        return FileFacts(
+            path=self.key if self.path is None else self.path,
+            format=(self.format or "").lower(),
+            size=self.size,
+            width=self.width or 0,
+            height=self.height or 0,
+            modified=None if self.modified is None else milliseconds(self.modified),
+            taken=None if self.taken is None else milliseconds(self.taken),
+        )
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in asdict(self).items()
+            if value is not None
+        }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """Reads what ``to_json`` of this or another version returned: unknown fields are ignored, missing defaulted."""
         names = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in stored.items() if name in names})
+        known = {name: value for name, value in stored.items() if name in names}
+        times = {name: datetime.fromisoformat(known[name]) for name in ("modified", "taken") if known.get(name)}
+        return cls(**(known | times))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +109,8 @@ class VectorDocument:
         return self.file.collection
 
 
-def vector_document(record: FileRecord, embedding: ImageEmbedding, bucket: str) -> VectorDocument:
-    """Returns the document by which the vector store finds a record's picture."""
+def vector_document(record: FileRecord, embedding: ImageEmbedding, collection: Collection) -> VectorDocument:
+    """Returns the document by which the vector store finds a picture of the collection."""
     return VectorDocument(
         uuid=record.uuid,
         account=record.account,
@@ -78,7 +118,17 @@ def vector_document(record: FileRecord, embedding: ImageEmbedding, bucket: str) 
         version=record.version,
         vector=embedding.vector,
         file=FileSummary(
-            collection=record.collection, bucket=bucket, key=record.key, size=embedding.size, md5=embedding.md5
+            collection=record.collection,
+            bucket=collection.bucket,
+            key=record.key,
+            size=embedding.size,
+            md5=embedding.md5,
+            path=record.key.removeprefix(collection.prefix),
+            width=embedding.width,
+            height=embedding.height,
+            format=embedding.format,
+            modified=record.modified,
+            taken=embedding.taken,
         ),
     )
 

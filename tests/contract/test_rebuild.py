@@ -89,7 +89,7 @@ class World:
         """Write a record into the store alone."""
         if record.state is FileState.INDEXED:
             assert record.embedding is not None
-            self.store.upsert([vector_document(record, record.embedding, "bucket")])
+            self.store.upsert([vector_document(record, record.embedding, self.collection)])
         else:
             self.store.remove([VectorRemoval(record.uuid, record.version)])
 
@@ -100,7 +100,7 @@ class World:
     def fill(self, count: int) -> None:
         """Write the first pictures in one batch."""
         records = [self.record(n) for n in range(count)]
-        self.store.upsert([vector_document(r, r.embedding, "bucket") for r in records if r.embedding])
+        self.store.upsert([vector_document(r, r.embedding, self.collection) for r in records if r.embedding])
         self.save(*records)
 
     def rebuild_service(self, store: MaintainedVectorStore | None = None) -> RebuildService:
@@ -173,7 +173,7 @@ class TestRebuild:
     def test_a_rebuild_repairs_wrong_missing_and_surplus_vectors(self, world: World):
         world.fill(40)
         wrong = replace(world.record(5), version=1)
-        world.store.upsert([vector_document(wrong, world.record(5, seed=900).embedding, "bucket")])  # type: ignore[arg-type]
+        world.store.upsert([vector_document(wrong, world.record(5, seed=900).embedding, world.collection)])  # type: ignore[arg-type]
         world.project(world.record(700))  # the catalogue does not have it
         world.store.remove([VectorRemoval(world.record(6).uuid, 1)])
         assert len(world.findings()) >= 1
@@ -199,7 +199,7 @@ class TestRebuild:
     def test_a_rebuild_removes_more_strangers_than_running_workers_could_explain(self, world: World):
         world.fill(2)
         strangers = [world.record(n) for n in range(1_000, 1_146)]
-        world.store.upsert([vector_document(r, r.embedding, "bucket") for r in strangers if r.embedding])
+        world.store.upsert([vector_document(r, r.embedding, world.collection) for r in strangers if r.embedding])
         (finding, *_) = world.findings()
         assert "The store has 146 pictures" in finding
         world.rebuild()
@@ -209,7 +209,7 @@ class TestRebuild:
 
     def test_a_rebuild_empties_the_store_of_strangers_when_the_catalogue_has_nothing(self, world: World):
         strangers = [world.record(n) for n in range(150)]
-        world.store.upsert([vector_document(r, r.embedding, "bucket") for r in strangers if r.embedding])
+        world.store.upsert([vector_document(r, r.embedding, world.collection) for r in strangers if r.embedding])
         world.rebuild()
         assert world.distances(1) == {}
         world.store.drop_old()

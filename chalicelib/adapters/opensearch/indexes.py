@@ -39,11 +39,12 @@ def no_files() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index with the aliases that it has."""
+    """An index with the aliases that it has; ``layout`` is that of its documents (``mappings.LAYOUT``)."""
 
     name: str
     model: str
     dimension: int
+    layout: int
     has_read_alias: bool
     has_write_alias: bool
     has_fill_alias: bool
@@ -232,6 +233,7 @@ class Indexes:
             name=name,
             model=meta["model"],
             dimension=meta["dimension"],
+            layout=meta.get("layout", 0),
             has_read_alias=self.read_alias(meta["model"]) in aliases,
             has_write_alias=name + WRITE_SUFFIX in aliases,
             has_fill_alias=name + FILL_SUFFIX in aliases,

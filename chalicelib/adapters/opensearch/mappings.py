@@ -1,21 +1,23 @@
 """The bodies that create indexes: pure functions of a profile.
 
 A document has account and collection as keywords, by which every search filters; the uuid as a keyword, which breaks
-ties; and the vector. What a result shows of the file is one object that OpenSearch stores and does not look into, so
-another field of it needs no new index. A tombstone has a uuid and the time of its removal and nothing else, so that no
-search and no count includes it. On Serverless, which assigns ids itself, each document also has its record's version
-and the time when it was written: the highest pair of a picture is its current document.
+ties; what filters compare of the file, and its words (``facts``); and the vector. What a result shows of the file is
+one object that OpenSearch stores and does not look into, so another field of it needs no new index. A tombstone has a
+uuid and the time of its removal and nothing else, so that no search and no count includes it. On Serverless, which
+assigns ids itself, each document also has its record's version and the time when it was written: the highest pair of a
+picture is its current document.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from chalicelib.adapters.opensearch import facts
 from chalicelib.config import OpenSearchProfile
 
 # Stored in each index. Raised when documents change so that an index must be filled again from the catalogue: until
 # then, `check_health` reports the index.
-LAYOUT = 2
+LAYOUT = 3
 # Links of a vector in the graph, and candidates when they are chosen. A vector needs 1.1 * (4 * dimension + 8 * links)
 # bytes of memory: docs/opensearch.md, and
 # https://docs.opensearch.org/latest/vector-search/optimizing-storage/knn-vector-quantization/#hnsw-memory-estimation
@@ -124,6 +126,7 @@ def index_body(profile: Profile, model: str, dimension: int, sizing: Sizing) -> 
                 "uuid": {"type": "keyword"},
                 "file": {"type": "object", "enabled": False},
                 "removed_at": {"type": "date"},
+                **facts.MAPPINGS,
                 **revision,
                 "vector": profile.vector_mapping(dimension),
             },

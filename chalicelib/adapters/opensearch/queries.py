@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from chalicelib.adapters.opensearch.mappings import Json
+from chalicelib.adapters.opensearch import facts
+from chalicelib.adapters.opensearch.mappings import LAYOUT, Json
 from chalicelib.domain.vectors import (
     DISTANCE_DECIMALS,
     FileSummary,
@@ -36,20 +37,25 @@ class Candidate:
     revision: Revision
 
 
-def document_body(document: VectorDocument) -> Json:
-    """Raises ValueError when the vector is not of length one."""
+def document_body(document: VectorDocument, layout: int = LAYOUT) -> Json:
+    """Returns a document as an index of this layout takes it.
+
+    Raises:
+        ValueError: the vector is not of length one.
+    """
     return {
         "account": document.account,
         "collection": document.collection,
         "uuid": document.uuid,
         "file": document.file.to_json(),
         "vector": unit_vector(document.vector),
+        **(facts.fields(document) if layout >= facts.FACTS_LAYOUT else {}),
     }
 
 
-def document_source(document: VectorDocument) -> str:
-    """Returns a document's JSON; raises ValueError when the vector is not of length one."""
-    return json.dumps(document_body(document), separators=(",", ":"))
+def document_source(document: VectorDocument, layout: int = LAYOUT) -> str:
+    """Returns the JSON of ``document_body``."""
+    return json.dumps(document_body(document, layout), separators=(",", ":"))
 
 
 def tombstone_source(uuid: str, removed_at: float) -> str:

@@ -8,13 +8,14 @@ from chalicelib.adapters.opensearch.bulk import Write
 from chalicelib.adapters.opensearch.documents import Documents
 from chalicelib.adapters.opensearch.errors import DocumentsRejected
 from chalicelib.adapters.opensearch.indexes import Index, Indexes
+from chalicelib.adapters.opensearch.mappings import LAYOUT
 from chalicelib.adapters.opensearch.search import Searcher
 from chalicelib.domain.errors import StoreUnavailable
 from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval
 
 
 class OpenSearchRebuild:
-    """Creates an index, or continues the one that an earlier rebuild of the model has not finished.
+    """Creates an index, or continues the one of this layout that an earlier rebuild of the model has not finished.
 
     Once the index exists, every worker writes to it too; the rebuild waits until all of them know of it. A worker that
     did not know yet wrote to the old index alone, and its record is in the catalogue before the rebuild reads that.
@@ -40,7 +41,8 @@ class OpenSearchRebuild:
         self._searcher = searcher
         self._now = now
         writable = [index for index in indexes.of(model, fresh=True) if index.takes_writes]
-        unfinished = [index for index in writable if not index.has_read_alias] if anew else writable
+        unfinished = [each for each in writable if not each.has_read_alias and each.layout == LAYOUT]
+        unfinished = unfinished if anew else writable
         self._index = unfinished[-1] if unfinished else indexes.create(model, dimension, searched=False)
         if not unfinished:
             sleep(indexes.cache_seconds)
@@ -55,7 +57,8 @@ class OpenSearchRebuild:
     def write(self, documents: Sequence[VectorDocument], removals: Sequence[VectorRemoval]) -> None:
         index, now = self._index, self._now()
         writes = [
-            Write(index, document.uuid, document.version, queries.document_source(document)) for document in documents
+            Write(index, document.uuid, document.version, queries.document_source(document, index.layout))
+            for document in documents
         ]
         writes += [
             Write(index, removal.uuid, removal.version, queries.tombstone_source(removal.uuid, now), removal=True)

@@ -16,6 +16,7 @@ from chalicelib.adapters.opensearch.documents import Documents
 from chalicelib.adapters.opensearch.errors import DocumentsRejected
 from chalicelib.adapters.opensearch.health import check_health
 from chalicelib.adapters.opensearch.indexes import Index, Indexes
+from chalicelib.adapters.opensearch.mappings import LAYOUT
 from chalicelib.adapters.opensearch.rebuild import OpenSearchRebuild
 from chalicelib.adapters.opensearch.search import EF_SEARCH, Searcher
 from chalicelib.domain.errors import StoreUnavailable
@@ -26,12 +27,28 @@ ALIAS_READ_ATTEMPTS = 3  # of one write, while the aliases change
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """A document or a tombstone that goes to each of its indexes; ``model`` is None for a tombstone."""
+    """A document or a tombstone that goes to each of its indexes.
+
+    Args:
+        source: its JSON.
+        document: None for a tombstone.
+    """
 
     uuid: str
     version: int
     source: str
-    model: str | None = None
+    document: VectorDocument | None = None
+
+    @property
+    def model(self) -> str | None:
+        return self.document.model if self.document is not None else None
+
+    def write_to(self, index: Index) -> Write:
+        """The write to an index, whose layout may be an older one."""
+        source = self.source
+        if self.document is not None and index.layout < LAYOUT:
+            source = queries.document_source(self.document, index.layout)
+        return Write(index, self.uuid, self.version, source, removal=self.document is None)
 
 
 # Returns the indexes to write to, by model; those of None are for tombstones.
@@ -68,7 +85,7 @@ class OpenSearchVectorStore:
 
     def upsert(self, documents: Sequence[VectorDocument]) -> None:
         changes = [
-            _Change(document.uuid, document.version, queries.document_source(document), document.model)
+            _Change(document.uuid, document.version, queries.document_source(document), document)
             for document in documents
         ]
         dimensions = {(document.model, len(document.vector) // 4) for document in documents}
@@ -171,7 +188,7 @@ class OpenSearchVectorStore:
             stale: set[tuple[str, int]] = set()
             for wait in (False, True):  # the searched index is written last: what it shows is in every index
                 writes = [
-                    Write(index, change.uuid, change.version, change.source, removal=change.model is None)
+                    change.write_to(index)
                     for change in changes
                     for index in indexes[change.model]
                     if index.has_write_alias is wait

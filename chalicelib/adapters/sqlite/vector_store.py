@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from chalicelib.adapters.sqlite import facts
 from chalicelib.adapters.sqlite.matrix import Matrix
 from chalicelib.adapters.sqlite.rebuild import SQLiteRebuild
 from chalicelib.adapters.sqlite.schema import check_complete, prepare
@@ -102,6 +103,7 @@ class SQLiteVectorStore:
                     for document in documents
                 ),
             )
+            facts.put(connection, documents, seq)
 
     def remove_unless_newer(self, number: int, removals: Sequence[VectorRemoval]) -> None:
         """Write each tombstone, unless a higher version of the document was written after a write's number."""
@@ -122,6 +124,7 @@ class SQLiteVectorStore:
                     "collection": collection,
                 },
             )
+            facts.remove_collection(connection, account, collection)
             self._prune(connection)
 
     def search(self, query: VectorQuery) -> list[Hit]:
@@ -200,7 +203,7 @@ class SQLiteVectorStore:
         with self._transaction("BEGIN IMMEDIATE") as connection:
             untouched = "SELECT uuid, version FROM documents WHERE seq <= ? AND model = ? AND vector IS NOT NULL"
             self._bury(connection, number, connection.execute(untouched, (number, model)).fetchall())
-            connection.execute("UPDATE state SET rebuild_required = 0")
+            connection.execute("UPDATE state SET rebuild_required = 0, facts_missing = 0")
 
     def _search(self, query: VectorQuery, *, unfinished: bool) -> list[Hit]:
         dimension = len(unit_vector(query.vector))
@@ -234,6 +237,7 @@ class SQLiteVectorStore:
                 for uuid, version in removals
             ),
         )
+        facts.remove_buried(connection, [uuid for uuid, _ in removals])
 
     def _prune(self, connection: sqlite3.Connection) -> int:
         """Delete old tombstones; returns how many."""

@@ -52,7 +52,7 @@ class ModelSwitch:
         embedding = replace(record.embedding, model=model, vector=vector)
         revision = replace(record.next_revision(self.now()), model=model, embedding=embedding)
         # The store first, as every writer does: docs/decisions/0002.
-        self.store.upsert([vector_document(revision, embedding, collection.bucket)])
+        self.store.upsert([vector_document(revision, embedding, collection)])
         try:
             self.catalogue.save(revision, record)
         except StaleWrite:

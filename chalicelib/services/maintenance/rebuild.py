@@ -93,7 +93,7 @@ class RebuildService:
                 lacking = [record for record in records if versions.get(record.uuid, 0) < record.version]
                 embeddings = self._embeddings(collection, lacking, model)
                 documents = [
-                    vector_document(record, embeddings[record.key], collection.bucket)
+                    vector_document(record, embeddings[record.key], collection)
                     for record in lacking
                     if record.key in embeddings
                 ]

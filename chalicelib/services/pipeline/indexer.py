@@ -117,7 +117,7 @@ class Indexer:
             plan = plan.with_unchanged_rewritten(self.now())
         try:
             # The store before the catalogue: a crash in between is repaired by the redelivered message.
-            self._projection.project([write.record for write in plan.writes], collection.bucket)
+            self._projection.project([write.record for write in plan.writes], collection)
             stale = self._save(plan.writes, allocator) if plan.writes else set()
         except Unavailable:
             self.embeddings.keep(plan.writes)

@@ -19,10 +19,10 @@ class VectorProjection:
     vectors: VectorStore
     now: Clock
 
-    def project(self, records: Sequence[FileRecord], bucket: str) -> None:
-        """Write the documents of indexed records, and remove those of all others."""
+    def project(self, records: Sequence[FileRecord], collection: Collection) -> None:
+        """Write the documents of the collection's indexed records, and remove those of all others."""
         documents = [
-            vector_document(r, r.embedding, bucket) for r in records if r.embedding and r.state is FileState.INDEXED
+            vector_document(r, r.embedding, collection) for r in records if r.embedding and r.state is FileState.INDEXED
         ]
         removals = [VectorRemoval(r.uuid, r.version) for r in records if r.state is not FileState.INDEXED]
         if documents:
@@ -46,7 +46,7 @@ class VectorProjection:
                 return
             records = self.catalogue.get_many(collection.uuid, left)
             writes = [PendingWrite(self._next_record(collection, k, records.get(k)), records.get(k)) for k in left]
-            self.project([write.record for write in writes], collection.bucket)
+            self.project([write.record for write in writes], collection)
             stale = self.catalogue.save_all(writes)
             left = [key for key in left if key in stale]
         if left:

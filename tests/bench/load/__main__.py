@@ -86,7 +86,7 @@ class SyntheticVectors:
                 raise RuntimeError("Another writer changed the synthetic records.")
         for record in records:
             assert record.embedding is not None
-            self._documents.append(vector_document(record, record.embedding, self._collection.bucket))
+            self._documents.append(vector_document(record, record.embedding, self._collection))
 
     def _file(self, number: int, vector: bytes) -> FileRecord:
         now = datetime.now(UTC)

@@ -53,7 +53,7 @@ def store(transport: Transport, *, has_files: bool) -> OpenSearchVectorStore:
 
 def write(vectors: OpenSearchVectorStore) -> None:
     assert RECORD.embedding is not None
-    vectors.upsert([vector_document(RECORD, RECORD.embedding, "bucket")])
+    vectors.upsert([vector_document(RECORD, RECORD.embedding, COLLECTION)])
 
 
 def test_a_search_before_there_are_files_finds_nothing() -> None:

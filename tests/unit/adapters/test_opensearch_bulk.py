@@ -46,7 +46,7 @@ class Transport:
         return OpenSearchClient(SimpleNamespace(transport=self), sleep=self.pauses.append)  # type: ignore[arg-type]
 
 
-INDEX = Index("index", "lite-1+d1", 4, has_read_alias=True, has_write_alias=True, has_fill_alias=False)
+INDEX = Index("index", "lite-1+d1", 4, layout=3, has_read_alias=True, has_write_alias=True, has_fill_alias=False)
 
 
 def write_all(transport: Transport, *uuids: str) -> Outcome:

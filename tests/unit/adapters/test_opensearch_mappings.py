@@ -40,6 +40,20 @@ DOMAIN_SETTINGS = {
     "indexing.slowlog.threshold.index.warn": "5s",
     "indexing.slowlog.source": "false",
 }
+WORDS = {
+    "type": "text",
+    "analyzer": "whitespace",
+    "index_options": "docs",
+    "norms": False,
+    "index_prefixes": {"min_chars": 2, "max_chars": 12},
+}
+FACT_MAPPINGS = {
+    **{name: {"type": "keyword"} for name in ("path", "folders", "format", "orientation", "metadata")},
+    "size": {"type": "long"},
+    **{name: {"type": "integer"} for name in ("width", "height")},
+    **{name: {"type": "date", "format": "epoch_millis"} for name in ("modified", "taken")},
+    **dict.fromkeys(("name_words", "folder_words"), WORDS),
+}
 REVISION_MAPPINGS = {"version": {"type": "long"}, "written_at": {"type": "long"}}
 
 
@@ -51,13 +65,14 @@ def test_an_index_of_each_profile_has_exactly_this_body(profile: OpenSearchProfi
         "settings": {"index": {"knn": True, **({} if serverless else DOMAIN_SETTINGS)}},
         "mappings": {
             "dynamic": "strict",
-            "_meta": {"model": "lite-1+d1", "dimension": 512, "layout": 2},
+            "_meta": {"model": "lite-1+d1", "dimension": 512, "layout": 3},
             "properties": {
                 "account": {"type": "keyword"},
                 "collection": {"type": "keyword"},
                 "uuid": {"type": "keyword"},
                 "file": {"type": "object", "enabled": False},
                 "removed_at": {"type": "date"},
+                **FACT_MAPPINGS,
                 **(REVISION_MAPPINGS if serverless else {}),
                 "vector": VECTOR_MAPPINGS[profile],
             },

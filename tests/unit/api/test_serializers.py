@@ -23,7 +23,7 @@ INDEXED = a_record(COLLECTION, "pictures/owl.jpg")
 FAILED = a_record(
     COLLECTION, "pictures/notes.jpg", embedding=None, state=FileState.FAILED, reason="not_an_image", detail="Not one."
 )
-FOUND = Hit(uuid=INDEXED.uuid, file=vector_document(INDEXED, an_embedding(), COLLECTION.bucket).file, distance=0.25)
+FOUND = Hit(uuid=INDEXED.uuid, file=vector_document(INDEXED, an_embedding(), COLLECTION).file, distance=0.25)
 
 
 @pytest.mark.parametrize(

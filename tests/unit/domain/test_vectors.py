@@ -1,8 +1,10 @@
 """What a search result shows, stored and read again; and the rules that every vector store shares."""
 
+import json
 import math
 import struct
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -23,6 +25,19 @@ def test_a_file_summary_is_the_same_after_it_was_stored():
     assert FileSummary.from_json(SUMMARY.to_json()) == SUMMARY
 
 
+def test_a_file_summary_with_times_is_the_same_after_it_was_stored_as_json():
+    times = {"modified": datetime(2025, 1, 2, tzinfo=UTC), "taken": datetime(2024, 5, 6, 7, 8, 9)}
+    summary = replace(SUMMARY, **times, path="\u00c4.jpg", width=3, height=4, format="PNG")
+    assert FileSummary.from_json(json.loads(json.dumps(summary.to_json()))) == summary
+
+
+def test_the_path_of_a_document_is_the_key_below_the_folder_of_its_collection():
+    collection = a_collection(prefix="pictures/")
+    assert vector_document(a_record(collection, "pictures/2024/a.jpg"), an_embedding(), collection).file.path == (
+        "2024/a.jpg"
+    )
+
+
 def test_a_field_that_a_stored_file_summary_lacks_has_its_default():
     assert LaterSummary.from_json(SUMMARY.to_json()).later_field is None
 
@@ -34,7 +49,7 @@ def test_a_field_that_this_version_does_not_know_is_ignored():
 
 
 def test_a_document_of_a_record_fills_each_field_that_has_a_default():
-    summary = vector_document(a_record(a_collection(), "a.jpg"), an_embedding(), "photographs").file
+    summary = vector_document(a_record(a_collection(), "a.jpg"), an_embedding(), a_collection()).file
     assert [field.name for field in fields(summary) if getattr(summary, field.name) == field.default] == []
 
 
