@@ -36,7 +36,7 @@ NO_IDENTIFIERS = {
     *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval", "auto_sync_at"),
     *("include", "exclude", "reason"),
     *("expires", "signature", "inline"),
-    *("file", "size", "mime_type", "scope", "expires_at", "origins"),
+    *("file", "path", "size", "mime_type", "scope", "expires_at", "origins"),
     *("dry_run", "confirm_removals", "retry_failed", "confirm"),
 }
 WIDEST_SCOPE = list(Scope)[-1]
@@ -163,7 +163,7 @@ class Party:
                 file_name=file_name,
             )
             _result(sent)
-        body = {"file": f"pending-{name}", "size": 5000, "mime_type": "image/jpeg"}
+        body = {"path": f"pending-{name}", "size": 5000, "mime_type": "image/jpeg"}
         prepared = _result(api(token, "POST", "/api/collections/{uuid}/uploads", path=of_collection, json=body))
         status, listed = api(
             token, "GET", "/api/collections/{uuid}/files", path=of_collection, query={"limit": "1", "state": "indexed"}

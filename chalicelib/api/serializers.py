@@ -78,7 +78,7 @@ def upload(upload: "Upload") -> dict[str, Any]:
     return {
         "id": upload.id,
         "collection": upload.collection,
-        "file_name": upload.file_name,
+        "path": upload.path,
         "size": upload.size,
         "state": upload.state.value,
         "reason": upload.reason,
@@ -97,6 +97,7 @@ def completed_upload(collection: Collection, upload: "CompletedUpload") -> dict[
         "file": upload.file_name,
         "mime_type": upload.mime_type,
         "uuid": upload.uuid,
+        "path": upload.path,
     }
 
 

@@ -18,12 +18,15 @@ from chalicelib.api.openapi.operation import (
     path_parameter,
 )
 from chalicelib.api.requests.bodies import json_object, parse_new_upload
-from chalicelib.api.requests.forms import parse_form
+from chalicelib.api.requests.forms import Form, parse_form
 from chalicelib.api.requests.headers import has_json_body, only_new
+from chalicelib.api.requests.names import single_value
 from chalicelib.api.requests.queries import parameter, parse_limit
 from chalicelib.domain.accounts import Scope
-from chalicelib.domain.collections import Collection, parse_uuid
+from chalicelib.domain.collections import Collection, check_takes_uploads, parse_uuid
 from chalicelib.domain.errors import NotFound, UnsupportedMediaType
+from chalicelib.domain.file_paths import PATH_LIMIT, parse_path
+from chalicelib.domain.image_files import parse_file_name
 from chalicelib.domain.rates import Rate
 from chalicelib.domain.uploads import CompletedUpload
 
@@ -34,6 +37,11 @@ _IF_NONE_MATCH: Schema = {
     "schema": {"type": "string", "enum": ["*"]},
     "description": "`*`: refuse the upload (409) if a file of its name exists, instead of replacing that file",
 }
+_PATH: Schema = {
+    "name": "path",
+    "schema": {"type": "string", "minLength": 1, "maxLength": PATH_LIMIT},
+    "description": "Where to store the file, with folders, as `2024/summer/a.jpg`; by default under its name",
+}
 _UPLOAD_PARAMETERS = (COLLECTION_PARAMETER, path_parameter("id", "The id of the upload", UPLOAD_ID))
 UPLOAD_FILE = Operation(
     tag="Uploads",
@@ -43,7 +51,7 @@ UPLOAD_FILE = Operation(
         "returns. A picture of up to 20 MiB is uploaded in two steps: prepare an upload."
     ),
     parameters=(COLLECTION_PARAMETER, _IF_NONE_MATCH),
-    body={"required": True, "content": form_content()},
+    body={"required": True, "content": form_content((_PATH,))},
     status=201,
     has_location=True,
     result=ref("Uploaded"),
@@ -114,6 +122,12 @@ def _completed(collection: Collection, upload: CompletedUpload) -> Result:
     return Result(serializers.completed_upload(collection, upload), status=201, location=location)
 
 
+def _path(form: Form) -> str:
+    """Where to store the file of a form: at the path, or else under its name."""
+    path = single_value(form.values("path"), "path")
+    return parse_file_name(form.file_name) if path is None else parse_path(path)
+
+
 def _upload_id(position: object) -> str | None:
     """The id in a cursor; raises InvalidRequest where no upload can have it."""
     if position is None:
@@ -136,9 +150,10 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
                 "Send the picture as multipart/form-data. To send it to S3 instead, prepare an upload: "
                 f"POST /api/collections/{collection.uuid}/uploads/."
             )
-        form = parse_form(context.request)
-        service = context.services.uploads
-        upload = service.upload(context.caller, collection, form.file_name, form.body, only_new=new_file_only)
+        form = parse_form(context.request, ("path",))
+        check_takes_uploads(collection)
+        path, service = _path(form), context.services.uploads
+        upload = service.upload(context.caller, collection, path, form.body, only_new=new_file_only)
         return _completed(collection, upload)
 
     @route("POST", "/api/collections/{uuid}/uploads", scope=Scope.WRITE, rate=Rate.UPLOAD, operation=PREPARE_UPLOAD)

@@ -168,8 +168,8 @@ class Collection:
         name = key.removeprefix(self.prefix)
         if not key.startswith(self.prefix) or not name or name.endswith("/"):
             return False
-        # A managed folder has no deeper ones. S3 takes '..' in a key literally, but not every server or client does.
-        return self.type is not CollectionType.MANAGED or ("/" not in name and name not in (".", ".."))
+        # No path has such a part. S3 takes '..' in a key literally, but not every server or client does.
+        return self.type is not CollectionType.MANAGED or {"", ".", ".."}.isdisjoint(name.split("/"))
 
     def omission(self, key: str, size: int | None = None) -> Omission | None:
         """Why an object that the collection holds is not indexed; None if it is, as everything is that is uploaded."""

@@ -44,11 +44,16 @@ class ManagedArea:
         return tuple(f"{folder}/{self.account}/{self.collection}/" for folder in folders)
 
     def check(self, key: str) -> str:
-        """The key itself; raises OutsideFolder unless it is a file's name, or an upload's id, in one of the folders."""
-        folder, slash, name = key.rpartition("/")
-        if folder + slash not in self.prefixes or name in ("", ".", ".."):
+        """The key itself; raises OutsideFolder unless it is a file's path, or an upload's id, in one of the folders."""
+        files, *staging = self.prefixes
+        is_staged = key.startswith(tuple(staging)) and key.count("/") == files.count("/")
+        if not (is_staged or key.startswith(files)) or not {"", ".", ".."}.isdisjoint(key.split("/")):
             raise OutsideFolder("There is no such file.")
         return key
+
+    def path(self, key: str) -> str:
+        """The path of a file, by its key."""
+        return key.removeprefix(self.prefixes[0])
 
 
 class UploadFailure(NamedTuple):
@@ -112,8 +117,8 @@ class Upload:
         return ManagedArea(self.account, self.collection)
 
     @property
-    def file_name(self) -> str:
-        return self.key.rpartition("/")[2]
+    def path(self) -> str:
+        return self.area.path(self.key)
 
     @property
     def file(self) -> str | None:
@@ -135,7 +140,7 @@ class UploadPage(NamedTuple):
 class NewUpload:
     """A file that a client announces before sending it; ``mime_type`` is what the client says."""
 
-    file_name: str
+    path: str
     size: int
     mime_type: str
 
@@ -259,5 +264,9 @@ class CompletedUpload:
     """A stored and indexed file; ``uuid`` is what other requests name it by."""
 
     uuid: str
-    file_name: str
+    path: str
     mime_type: str
+
+    @property
+    def file_name(self) -> str:
+        return self.path.rpartition("/")[2]

@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass
 
-from chalicelib.domain.collections import KEY_LIMIT, Collection, CollectionType
+from chalicelib.domain.collections import KEY_LIMIT, MANAGED_PREFIX, Collection, CollectionType
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import InvalidRequest, SourceUnavailable
 from chalicelib.domain.files import OVER_PLAN, WAITING_REASONS, Action, FileRecord, FileState, ObjectInfo, decide
 from chalicelib.domain.image_files import stored_name
 from chalicelib.domain.selection import Omission, OmissionReason
 from chalicelib.domain.texts import check_storable
+from chalicelib.domain.uploads import INLINE_STAGING, PRESIGNED_STAGING
 from chalicelib.domain.vectors import SearchOptions, VectorQuery
 from chalicelib.services.ports import Catalogue, Embedder, Sources, VectorStore
 
 SELF_HITS = 100  # how many nearest hits must include the file itself; others may have the very same vector
+# A key of the managed bucket begins so; a path of a managed collection may, and is then asked for by its key.
+_KEYS_BEGIN = tuple(f"{folder}/" for folder in (MANAGED_PREFIX, PRESIGNED_STAGING, INLINE_STAGING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,11 @@ class ExplanationService:
         """
         if not key:
             raise InvalidRequest(
-                "Name the object in the parameter 'key': by its key in S3, or, in a managed collection, by its file "
-                "name.",
+                "Name the object in the parameter 'key': by its key in S3, or, in a managed collection, by its path.",
                 field="key",
             )
         check_storable(key, "key")
-        if _is_managed(collection) and "/" not in key:
+        if _is_managed(collection) and not key.startswith(_KEYS_BEGIN):
             key = collection.prefix + stored_name(key)  # as an upload stores it
         if len(key.encode()) > KEY_LIMIT:
             raise InvalidRequest(f"A key has at most {KEY_LIMIT:,} bytes.", field="key")
@@ -154,7 +156,7 @@ def _why_not_held(collection: Collection, key: str, current: ObjectInfo | ReadFa
         return "A key that ends in a slash stands for a folder, so it is never indexed; what lies in the folder is."
     outside = f"The key is outside the collection's folder {collection.folder}, so it is never indexed."
     if _is_managed(collection):
-        name = key.rpartition("/")[2]
+        name = key.rpartition("/")[2]  # nothing else of a key that may be another account's
         return f"{outside} Name a file of this collection as it was uploaded: '{name}'."
     without_slash = key.lstrip("/")
     if without_slash != key and collection.holds(without_slash):

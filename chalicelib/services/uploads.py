@@ -11,7 +11,7 @@ from chalicelib.domain.accounts import Caller
 from chalicelib.domain.collections import Collection, check_takes_uploads, parse_uuid
 from chalicelib.domain.errors import FileExists, NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.files import FileRecord, FileState
-from chalicelib.domain.image_files import check_inline_size, parse_file_name
+from chalicelib.domain.image_files import check_inline_size
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.uploads import (
     ABANDONED,
@@ -53,24 +53,24 @@ class UploadService:
     now: Clock
 
     def upload(
-        self, caller: Caller, collection: Collection, file_name: str | None, body: bytes, *, only_new: bool
+        self, caller: Caller, collection: Collection, path: str, body: bytes, *, only_new: bool
     ) -> CompletedUpload:
-        """Store a picture and index it, replacing a file of the same name; a failure leaves that file unchanged.
+        """Store a picture and index it, replacing a file of the same path; a failure leaves that file unchanged.
 
         Args:
+            path: as ``parse_path`` or ``parse_file_name`` returns it.
             only_new: fail rather than replace a file.
 
         Raises:
-            InvalidRequest: the collection is not managed, or the file name is unusable.
+            InvalidRequest: the collection is not managed.
             UnreadablePicture: the bytes are not a picture.
             PayloadTooLarge: they exceed what the API takes in one request.
             FileExists: a file has this name, and ``only_new`` is set.
             QuotaExceeded: the plan allows no more.
         """
         check_takes_uploads(collection)
-        name = parse_file_name(file_name)
         check_inline_size(body)
-        upload = self._reserve(caller.plan, collection, name, len(body), INLINE_STAGING, only_new=only_new)
+        upload = self._reserve(caller.plan, collection, path, len(body), INLINE_STAGING, only_new=only_new)
         try:
             self.storage.put(upload.area, upload.staged_key, body, "application/octet-stream")
         except Exception:
@@ -87,10 +87,10 @@ class UploadService:
             QuotaExceeded: the plan allows no more.
         """
         check_takes_uploads(collection)
-        record = self.catalogue.get(collection.uuid, collection.prefix + new.file_name)
+        record = self.catalogue.get(collection.uuid, collection.prefix + new.path)
         if only_new and record is not None and record.state is FileState.INDEXED:
-            raise FileExists(EXISTS.detail, field="file")
-        upload = self._reserve(caller.plan, collection, new.file_name, new.size, PRESIGNED_STAGING, only_new=only_new)
+            raise FileExists(EXISTS.detail, field="path")
+        upload = self._reserve(caller.plan, collection, new.path, new.size, PRESIGNED_STAGING, only_new=only_new)
         self._list_as_pending(upload, record)
         seconds = int(UPLOAD_WINDOW.total_seconds())
         form = self.storage.presigned_form(
@@ -139,14 +139,14 @@ class UploadService:
             self.completion.cancel(upload)
 
     def _reserve(
-        self, plan: Plan, collection: Collection, name: str, size: int, folder: str, *, only_new: bool
+        self, plan: Plan, collection: Collection, path: str, size: int, folder: str, *, only_new: bool
     ) -> Upload:
         now = self.now()
         upload = Upload(
             id=str(uuid.uuid4()),
             account=collection.account,
             collection=collection.uuid,
-            key=collection.prefix + name,
+            key=collection.prefix + path,
             size=size,
             folder=folder,
             month=month_of(now),

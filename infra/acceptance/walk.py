@@ -96,7 +96,7 @@ class Walk:
 
     def _upload_in_two_steps(self) -> None:
         body, path = picture(OWL), f"/collections/{self._managed}/uploads/"
-        announced = {"file": OWL, "size": len(body), "mime_type": "image/jpeg"}
+        announced = {"path": OWL, "size": len(body), "mime_type": "image/jpeg"}
         prepared = self._api.call("POST", path, json=announced)
         form = prepared["form"]
         sent = requests.post(form["url"], data=form["fields"], files={"file": body}, timeout=REQUEST_SECONDS)

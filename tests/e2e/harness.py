@@ -95,7 +95,7 @@ class ManagedCollection:
 
     def prepare(self, name: str, size: int, mime_type: str = "image/jpeg", **headers: str) -> requests.Response:
         """Starts an upload whose bytes go to S3 by a presigned POST."""
-        payload = {"file": name, "size": size, "mime_type": mime_type}
+        payload = {"path": name, "size": size, "mime_type": mime_type}
         return self.caller("POST", f"{self.path}/uploads/", json=payload, headers=headers)
 
     def complete(self, upload: str) -> requests.Response:

@@ -123,7 +123,7 @@ def test_a_path_that_takes_a_form_refuses_json_and_an_upload_is_told_where_to_pr
     path = f"/api/collections/{stack.managed_collection}"
     refused = error_info(api("POST", f"{path}/upload/", json={"file": "a.jpg"}), 415)
     assert f"POST {path}/uploads/" in refused["message"]
-    error_info(api("POST", f"{path}/uploads/", json={"file": "a.jpg"}), 400, field="size")
+    error_info(api("POST", f"{path}/uploads/", json={"path": "a.jpg"}), 400, field="size")
     error_info(api("POST", "/api/search/", json={"file": "a.jpg"}), 400, field="file")
 
 

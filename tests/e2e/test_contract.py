@@ -90,6 +90,7 @@ def test_an_upload_is_answered_with_its_name_and_type(api: Caller, stack: LocalS
         "file": "example_image.jpg",
         "mime_type": "image/jpeg",
         "uuid": uuid,
+        "path": "example_image.jpg",
     }
     assert api.result("GET", f"/api/files/{uuid}/")["file"]["file_name"] == "example_image.jpg"
 

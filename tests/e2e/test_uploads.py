@@ -133,6 +133,7 @@ def test_a_presigned_upload_of_twenty_mebibytes_is_indexed(managed: ManagedColle
         "file": "large.jpg",
         "mime_type": "image/jpeg",
         "uuid": managed.files()["large.jpg"]["uuid"],
+        "path": "large.jpg",
     }
     file = managed.files()["large.jpg"]
     assert (file["state"], file["file_size"], file["width"]) == ("indexed", 20 * MIB, 2048)
@@ -148,11 +149,14 @@ def test_an_upload_of_more_than_twenty_mebibytes_is_too_large(managed: ManagedCo
 
 
 def test_a_presigned_upload_is_completed_by_s3s_event_alone(managed: ManagedCollection) -> None:
-    upload = PresignedUpload(managed, "a.jpg", len(picture("owl.jpg")))
+    upload = PresignedUpload(managed, "2024/ sümmer/a.jpg", len(picture("owl.jpg")))
     assert upload.post(picture("owl.jpg"))
     eventually(lambda: managed.exact_matches(picture("owl.jpg")) == ["a.jpg"])
     eventually(lambda: managed.files()["a.jpg"]["state"] == "indexed")
-    assert upload.complete().status_code == 201
+    assert upload.complete().json()["result"]["path"] == "2024/sümmer/a.jpg"
+    assert managed.caller.result("GET", f"{managed.path}/explain/", params={"key": "2024/sümmer/a.jpg"})["in_index"]
+    original = managed.caller("GET", managed.files()["a.jpg"]["download_url"]).headers["Location"]
+    assert requests.get(original, timeout=60).content == picture("owl.jpg")
     assert usage(managed) == (1, len(picture("owl.jpg")), 1)
 
 
@@ -310,8 +314,11 @@ def test_an_uploaded_file_is_explained_by_its_name(managed: ManagedCollection, n
 @pytest.mark.parametrize(
     ("field", "value", "status"),
     [
-        ("file", None, 400),
-        ("file", "..", 400),
+        ("path", None, 400),
+        ("path", "..", 400),
+        ("path", "/a.jpg", 400),
+        ("path", "2024//a.jpg", 400),
+        ("file", "a.jpg", 400),
         ("size", None, 400),
         ("size", 0, 400),
         ("size", "5", 400),
@@ -326,7 +333,7 @@ def test_an_uploaded_file_is_explained_by_its_name(managed: ManagedCollection, n
 def test_an_invalid_request_for_an_upload_names_the_field(
     managed: ManagedCollection, field: str, value: Any, status: int
 ) -> None:
-    payload = {"file": "a.jpg", "size": 5, "mime_type": "image/jpeg", field: value}
+    payload = {"path": "a.jpg", "size": 5, "mime_type": "image/jpeg", field: value}
     error_info(managed.caller("POST", f"{managed.path}/uploads/", json=payload), status, field=field)
 
 
@@ -339,7 +346,7 @@ def test_a_presigned_upload_with_if_none_match_is_a_conflict_when_prepared_and_w
     managed: ManagedCollection,
 ) -> None:
     managed.upload("a.jpg", picture("owl.jpg"))
-    error_info(managed.prepare("a.jpg", 9, **{"If-None-Match": "*"}), 409, field="file")
+    error_info(managed.prepare("a.jpg", 9, **{"If-None-Match": "*"}), 409, field="path")
     upload = PresignedUpload(managed, "b.jpg", len(picture("pig.jpg")), **{"If-None-Match": "*"})
     managed.upload("b.jpg", picture("owl.jpg"))
     assert upload.post(picture("pig.jpg"))

@@ -14,9 +14,11 @@ from chalicelib.api.openapi.builders import (
     text,
     timestamp,
 )
-from chalicelib.domain.image_files import ACCEPTED_TYPES, FILE_NAME_LIMIT
+from chalicelib.domain.file_paths import PATH_LIMIT
+from chalicelib.domain.image_files import ACCEPTED_TYPES
 from chalicelib.domain.uploads import UPLOAD_LIMIT, UploadState
 
+_PATH = text("Where the file is stored: folders, and its name", "2024/summer/example_image.jpg")
 UPLOAD_SCHEMAS: dict[str, Schema] = {
     "Uploaded": obj(
         {
@@ -25,11 +27,12 @@ UPLOAD_SCHEMAS: dict[str, Schema] = {
             "file": text("Name of the file", "example_image.jpg"),
             "mime_type": text("Media type of its bytes", "image/jpeg"),
             "uuid": identifier("What other requests name the file by", FILE_ID),
+            "path": _PATH,
         }
     ),
     "NewUpload": obj(
         {
-            "file": text("Name of the file", "example_image.jpg", minLength=1, maxLength=FILE_NAME_LIMIT),
+            "path": {**_PATH, "minLength": 1, "maxLength": PATH_LIMIT},
             "size": integer("Its exact size in bytes", 15000000, minimum=1, maximum=UPLOAD_LIMIT),
             "mime_type": choice("Its media type", ACCEPTED_TYPES, "image/jpeg"),
         }
@@ -55,7 +58,7 @@ UPLOAD_SCHEMAS: dict[str, Schema] = {
         {
             "id": identifier("Of the upload", UPLOAD_ID),
             "collection": identifier("The managed collection", COLLECTION_ID),
-            "file_name": text("Name of the file", "example_image.jpg"),
+            "path": _PATH,
             "size": integer("Its exact size in bytes", 15000000),
             "state": choice("How far the upload is", UploadState, "pending"),
             "reason": nullable(text("Why it has failed, as a stable code")),

@@ -37,7 +37,7 @@ from chalicelib.domain.collections import (
     parse_type,
 )
 from chalicelib.domain.errors import InvalidRequest
-from chalicelib.domain.image_files import parse_file_name
+from chalicelib.domain.file_paths import parse_path
 from chalicelib.domain.origins import parse_origins
 from chalicelib.domain.selection import DEFAULT_EXCLUDE, Selection, parse_patterns
 from chalicelib.domain.texts import check_storable
@@ -145,10 +145,9 @@ def parse_sync_options(request: Request) -> SyncOptions:
 def parse_new_upload(body: Body, collection: Collection) -> NewUpload:
     # Before the fields: a caller with the wrong collection has no use for a correct body.
     check_takes_uploads(collection)
-    reject_unknown_fields(body, ("file", "size", "mime_type"))
-    file = body.get("file")
+    reject_unknown_fields(body, ("path", "size", "mime_type"))
     return NewUpload(
-        file_name=parse_file_name(file if isinstance(file, str) else None),
+        path=parse_path(body.get("path")),
         size=parse_upload_size(body.get("size")),
         mime_type=parse_mime_type(body.get("mime_type")),
     )

@@ -206,7 +206,7 @@ class UploadCompletion:
                 self.quota_ledger.unlock(lock)
         self.storage.delete(current.area, current.staged_key)
         assert current.mime_type is not None
-        return CompletedUpload(file_uuid(current.collection, current.key), current.file_name, current.mime_type)
+        return CompletedUpload(file_uuid(current.collection, current.key), current.path, current.mime_type)
 
     def _end_locked(self, upload: Upload, lock: FileLock, aim: _Aim) -> Upload | None:
         """The upload as done; None if the stored file could not be read and was deleted."""

@@ -79,7 +79,7 @@ def test_the_account_is_shown_by_the_same_reads_however_many_uploads_it_has(reco
     (route,) = [route for route in GETS if route.path == "/api/account"]
     before = recorded.get(route)
     for number in range(50):
-        body = {"file": f"{number}.jpg", "size": 1, "mime_type": "image/jpeg"}
+        body = {"path": f"{number}.jpg", "size": 1, "mime_type": "image/jpeg"}
         status, answer = recorded.party.api(
             recorded.party.token,
             "POST",

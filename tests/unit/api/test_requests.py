@@ -46,7 +46,7 @@ ROLE = "arn:aws:iam::111122223333:role/similarix-reader"
 SOURCE = {"bucket": "photographs", "region": "eu-west-1", "role_arn": ROLE}
 S3_COLLECTION = {"type": "s3", "name": " Holidays ", **SOURCE}
 MANAGED_COLLECTION = {"type": "managed", "name": "Mine"}
-UPLOAD = {"file": "a.jpg", "size": 5, "mime_type": "image/jpeg"}
+UPLOAD = {"path": "a.jpg", "size": 5, "mime_type": "image/jpeg"}
 
 
 def sent(body: bytes, content_type: str = f"multipart/form-data; boundary={BOUNDARY}") -> Request:
@@ -415,11 +415,13 @@ class TestSyncOptions:
 class TestNewUpload:
     managed = a_collection(type=CollectionType.MANAGED)
 
-    def test_upload_has_the_last_part_of_its_file_name(self) -> None:
-        new = parse_new_upload({**UPLOAD, "file": "C:\\photos\\a.jpg"}, self.managed)
-        assert new == NewUpload("a.jpg", 5, "image/jpeg")
+    def test_upload_has_its_path(self) -> None:
+        new = parse_new_upload({**UPLOAD, "path": "2024/ a\u0308.jpg"}, self.managed)
+        assert new == NewUpload("2024/ä.jpg", 5, "image/jpeg")
 
-    @pytest.mark.parametrize(("field", "value"), [("file", None), ("size", 0), ("mime_type", 7), ("colour", "red")])
+    @pytest.mark.parametrize(
+        ("field", "value"), [("path", None), ("path", "a\\b"), ("size", 0), ("mime_type", 7), ("colour", "red")]
+    )
     def test_malformed_or_unknown_field_of_an_upload_is_refused(self, field: str, value: object) -> None:
         assert refused_field(lambda: parse_new_upload({**UPLOAD, field: value}, self.managed)) == field
 

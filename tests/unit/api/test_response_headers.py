@@ -157,7 +157,7 @@ def test_a_month_whose_uploads_are_used_up_says_when_the_next_one_begins() -> No
         "POST", "/api/collections", f"Token {secret}", body=b'{"type": "managed", "name": "n"}', headers=headers
     )
     path = {"uuid": json.loads(created["body"])["result"]["collection"]["uuid"]}
-    new = json.dumps({"file": "a.jpg", "size": 1, "mime_type": "image/jpeg"}).encode()
+    new = json.dumps({"path": "a.jpg", "size": 1, "mime_type": "image/jpeg"}).encode()
     first, second = (
         application.send("POST", UPLOADS, f"Token {secret}", path=path, body=new, headers=headers) for _ in range(2)
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.api import FakeApi
+from tests.fakes.api import BOUNDARY, FakeApi, form_body, part
 from tests.fakes.application import FakeAdapters, services_on
 from tests.isolation import WIDEST_SCOPE
 
@@ -31,8 +31,16 @@ class Shop:
         return json.loads(response["body"])
 
     def prepare(self, name: str = "a.jpg") -> Any:
-        body = {"file": name, "size": 5, "mime_type": "image/jpeg"}
+        body = {"path": name, "size": 5, "mime_type": "image/jpeg"}
         return self.call("POST", UPLOADS, path={"uuid": self.collection}, body=body)["result"]
+
+    def upload(self, *parts: bytes, status: int = 201, **headers: str) -> Any:
+        """Send a form with these parts, the file among them."""
+        headers = {**self.headers, "content-type": f"multipart/form-data; boundary={BOUNDARY}", **headers}
+        path, body = {"uuid": self.collection}, form_body(list(parts))
+        response = self.api.send("POST", "/api/collections/{uuid}/upload", headers=headers, path=path, body=body)
+        assert response["statusCode"] == status, response["body"]
+        return json.loads(response["body"])
 
     def of(self, upload: str) -> dict[str, str]:
         return {"uuid": self.collection, "id": upload}
@@ -77,9 +85,40 @@ def test_a_cancelled_upload_says_so_and_is_listed_no_more(shop: Shop) -> None:
 
 
 def test_the_path_of_forms_refuses_json_and_names_the_path_of_uploads(shop: Shop) -> None:
-    body = {"file": "a.jpg", "size": 5, "mime_type": "image/jpeg"}
+    body = {"path": "a.jpg", "size": 5, "mime_type": "image/jpeg"}
     refused = shop.call("POST", "/api/collections/{uuid}/upload", status=415, path={"uuid": shop.collection}, body=body)
     assert f"POST /api/collections/{shop.collection}/uploads/" in refused["info"]["message"]
+
+
+def test_a_form_may_name_the_path_of_its_file(shop: Shop) -> None:
+    path = part("path", b"2024/summer/a.jpg")
+    result = shop.upload(path, part("file", b"a picture", "blob"))["result"]
+    assert (result["file"], result["path"]) == ("a.jpg", "2024/summer/a.jpg")
+    shown = shop.call("GET", "/api/files/{uuid}", status=200, path={"uuid": result["uuid"]})["result"]["file"]
+    assert shown["file_name"] == "a.jpg"
+    assert shown["s3_uri"].endswith(f"/{shop.collection}/2024/summer/a.jpg")
+    listed = shop.call("GET", "/api/collections/{uuid}/files", status=200, path={"uuid": shop.collection})
+    assert listed["info"]["files_count"] == 1
+
+
+def test_files_of_one_name_in_two_folders_are_two_files(shop: Shop) -> None:
+    results = [
+        shop.upload(part("path", f"{folder}/front.jpg".encode()), part("file", folder.encode(), "front.jpg"))["result"]
+        for folder in ("product-1", "product-2")
+    ]
+    assert [result["file"] for result in results] == ["front.jpg", "front.jpg"]
+    assert len({result["uuid"] for result in results}) == 2
+
+
+@pytest.mark.parametrize("path", ["", "/a.jpg", "a//b.jpg", "a/", "../a.jpg", "a/./b.jpg", "a\\b.jpg", "a/\x07.jpg"])
+def test_a_path_that_is_no_path_is_refused_and_never_changed_into_another(shop: Shop, path: str) -> None:
+    refused = shop.upload(part("path", path.encode()), part("file", b"a picture", "a.jpg"), status=400)
+    assert refused["info"]["field"] == "path"
+
+
+def test_two_paths_of_one_file_are_refused(shop: Shop) -> None:
+    parts = part("path", b"a.jpg"), part("path", b"b.jpg"), part("file", b"a picture", "a.jpg")
+    assert shop.upload(*parts, status=400)["info"]["field"] == "path"
 
 
 @pytest.mark.parametrize("cursor", ["x", "WyIiLDFd"])

@@ -289,8 +289,8 @@ def test_bucket_that_is_gone_is_told_from_an_object_that_is(world: Harness) -> N
     )
 
 
-@pytest.mark.parametrize("name", ["owl.jpg", "Mäuse.jpg"])
-def test_managed_file_is_explained_by_its_name_and_by_its_key_alike(world: Harness, name: str) -> None:
+@pytest.mark.parametrize("name", ["owl.jpg", "Mäuse.jpg", "2024/summer/owl.jpg"])
+def test_managed_file_is_explained_by_its_path_and_by_its_key_alike(world: Harness, name: str) -> None:
     managed = world.add_managed()
     world.app.uploads.upload(world.caller, managed, name, b"a picture", only_new=False)
     by_name = world.app.explanations.explain(managed, name)

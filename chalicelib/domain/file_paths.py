@@ -1,0 +1,34 @@
+"""Paths of files in managed storage: folders, and the name of the file, as ``2024/summer/a.jpg``."""
+
+import unicodedata
+
+from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.image_files import FILE_NAME_LIMIT, stored_name
+
+# Bytes: S3's keys have 1,024, of which the folder of a managed collection takes 82 and a number in the name some.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+PATH_LIMIT = 900
+_INSTRUCTION = "path has folders and the file's name, with '/' between them, such as '2024/summer/a.jpg'"
+
+
+def parse_path(value: object) -> str:
+    """A path as it is stored: with composed accents, without bidi controls and spaces around its parts.
+
+    Raises:
+        InvalidRequest: it is empty or too long, or a part of it is empty, ``.``, ``..``, too long, or has a backslash
+            or a control character.
+    """
+    if not isinstance(value, str) or not value:
+        raise InvalidRequest(f"{_INSTRUCTION}.", field="path")
+    parts = [stored_name(part).strip() for part in value.split("/")]
+    for part in parts:
+        if part in ("", ".", ".."):
+            raise InvalidRequest(f"{_INSTRUCTION}, without empty parts, '.' and '..'.", field="path")
+        if "\\" in part or any(unicodedata.category(char) in ("Cc", "Cs") for char in part):
+            raise InvalidRequest(f"{_INSTRUCTION}, without backslashes and control characters.", field="path")
+        if len(part.encode()) > FILE_NAME_LIMIT:
+            raise InvalidRequest(f"Each part of path has at most {FILE_NAME_LIMIT} bytes.", field="path")
+    path = "/".join(parts)
+    if len(path.encode()) > PATH_LIMIT:
+        raise InvalidRequest(f"path has at most {PATH_LIMIT} bytes.", field="path")
+    return path
