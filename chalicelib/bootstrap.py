@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from chalicelib.services.pipeline.upload_completion import UploadCompletion
     from chalicelib.services.ports import Adapters, Clock
     from chalicelib.services.syncs import SyncService
+    from chalicelib.services.thumbnails import ThumbnailService
     from chalicelib.services.uploads import UploadService
 
 
@@ -131,6 +132,13 @@ class Services:
     def search(self) -> SearchService:
         embedder = self.adapters.embedder
         return SearchService(CachedEmbedder(embedder), self.adapters.vectors, CalibrationReader(embedder))
+
+    @cached_property
+    def thumbnails(self) -> ThumbnailService:
+        from chalicelib.services.thumbnails import ThumbnailService
+
+        a = self.adapters
+        return ThumbnailService(a.collections, a.catalogue, a.sources, a.storage, a.embedder)
 
     @cached_property
     def syncs(self) -> SyncService:

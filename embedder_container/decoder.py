@@ -44,9 +44,9 @@ def serve(
     replies.write(protocol.READY + protocol.WALLS.pack(len(walls)) + walls)
     replies.flush()
     while header := requests.read(protocol.REQUEST_HEADER.size):
-        needs_thumbnail, length = protocol.REQUEST_HEADER.unpack(header)
+        thumbnail_side, length = protocol.REQUEST_HEADER.unpack(header)
         begin()
-        properties, square, thumbnail = _decode(config, requests.read(length), needs_thumbnail, wait_for_permission)
+        properties, square, thumbnail = _decode(config, requests.read(length), thumbnail_side, wait_for_permission)
         body = json.dumps(properties).encode()
         replies.write(protocol.REPLY + protocol.REPLY_HEADER.pack(len(body), len(square), len(thumbnail)))
         replies.writelines((body, square, thumbnail))
@@ -54,15 +54,17 @@ def serve(
 
 
 def _decode(
-    config: PreprocessingConfig, data: bytes, needs_thumbnail: bool, wait_for_permission: Callable[[int], None]
+    config: PreprocessingConfig, data: bytes, thumbnail_side: int, wait_for_permission: Callable[[int], None]
 ) -> tuple[dict[str, Any], bytes, bytes]:
     """Return the reply's JSON, square and thumbnail."""
     try:
         start = time.perf_counter()
-        decoded = images.decode(data, 0 if config.full_decode else config.size, wait_for_permission)
+        # As large for a vector without a thumbnail as for one with it: both must have the same pixels.
+        longest = max(thumbnail_side, limits.THUMBNAIL_SIDE)
+        decoded = images.decode(data, 0 if config.full_decode else config.size, wait_for_permission, longest)
         square = transforms.to_square(decoded.image, config).tobytes()
         square_done = time.perf_counter()
-        thumbnail = images.thumbnail(decoded.image) if needs_thumbnail else b""
+        thumbnail = images.thumbnail(decoded.image, thumbnail_side) if thumbnail_side else b""
     except ItemError as error:
         return {"error": {"code": error.code.value, "message": error.message}}, b"", b""
     except MemoryError:

@@ -102,25 +102,35 @@ class DecoderPool:
             for decoder in decoders:
                 decoder.stop()
 
-    def decode(self, data: bytes, *, thumbnail: bool, deadline: float = math.inf) -> PreparedImage:
+    def decode(
+        self,
+        data: bytes,
+        *,
+        thumbnail: bool,
+        side: int = limits.THUMBNAIL_SIDE,
+        deadline: float = math.inf,
+    ) -> PreparedImage:
         """Decode an image.
 
         Args:
+            side: the longest of the thumbnail. Above THUMBNAIL_SIDE a JPEG may be decoded at another size than for its
+                embedding.
             deadline: on the monotonic clock, until which the invocation may work.
 
         Raises:
             ItemError: the image is at fault; or POSTPONED, if the deadline came first.
             RuntimeError: no decoder starts here, which is no image's fault.
         """
+        thumbnail_side = side if thumbnail else 0
         decoder = self._idle.get()
         try:
             try:
-                return decoder.decode(data, thumbnail, deadline)
+                return decoder.decode(data, thumbnail_side, deadline)
             except _DecoderEnded:
                 # The system may have been short of memory, and this image is not to blame: try once more.
                 logger.warning("a decoder process ended; its picture is tried once more")
             try:
-                return decoder.decode(data, thumbnail, deadline)
+                return decoder.decode(data, thumbnail_side, deadline)
             except _DecoderNotStarted:
                 raise RuntimeError("no decoder process starts") from None
             except _DecoderEnded:
@@ -183,7 +193,7 @@ class _Decoder:
                 pass
             process.wait()
 
-    def decode(self, data: bytes, thumbnail: bool, deadline: float) -> PreparedImage:
+    def decode(self, data: bytes, thumbnail_side: int, deadline: float) -> PreparedImage:
         """Decode one image.
 
         Raises:
@@ -198,7 +208,7 @@ class _Decoder:
         self._decodes_left -= 1
         try:
             self._wait_until_ready(deadline)
-            properties, square, jpeg = self._exchange(data, thumbnail, deadline)
+            properties, square, jpeg = self._exchange(data, thumbnail_side, deadline)
         except BaseException:
             self.stop()  # it may still reply to this request, and the next one must not read that reply
             raise
@@ -226,7 +236,7 @@ class _Decoder:
             if walls:
                 _warn_of_missing_walls(walls)
 
-    def _exchange(self, data: bytes, thumbnail: bool, deadline: float) -> tuple[dict[str, Any], bytes, bytes]:
+    def _exchange(self, data: bytes, thumbnail_side: int, deadline: float) -> tuple[dict[str, Any], bytes, bytes]:
         """Send a request and return the JSON, the square and the thumbnail of its reply."""
         assert self._process is not None
         requests, replies = self._process.stdin, self._process.stdout
@@ -246,7 +256,7 @@ class _Decoder:
 
         too_costly = ItemError(Code.TOO_COSTLY, f"decoding the picture takes longer than {self._seconds:g} s")
         with self._time_limit(self._seconds, too_costly, deadline):
-            requests.write(protocol.REQUEST_HEADER.pack(thumbnail, len(data)))
+            requests.write(protocol.REQUEST_HEADER.pack(thumbnail_side, len(data)))
             requests.write(data)
             requests.flush()
             if read(1) != protocol.LARGE_IMAGE:

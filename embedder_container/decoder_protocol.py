@@ -2,7 +2,7 @@
 
 The decoder writes READY once it has started, `<H` and a text: the walls that it lacks. For each image follow:
 
-    request   `<?I`: whether a thumbnail is needed, length of the file; the bytes of the file
+    request   `<HI`: longest side of the thumbnail (0: none is needed), length of the file; the bytes of the file
     question  `?`, `<Q`: bytes of memory; only before a large image is decoded: the decoder waits for PERMISSION
     reply     `!`, `<III`: lengths of the JSON, the square (RGB) and the thumbnail (JPEG); then these three
 
@@ -15,7 +15,7 @@ must start fast.
 
 import struct
 
-REQUEST_HEADER = struct.Struct("<?I")
+REQUEST_HEADER = struct.Struct("<HI")
 REPLY_HEADER = struct.Struct("<III")
 WALLS = struct.Struct("<H")
 MEMORY = struct.Struct("<Q")

@@ -17,7 +17,7 @@ from embedder_container.formats import refuse_start
 from embedder_container.inference import Model, Vector
 from embedder_container.limits import MAX_FILE_BYTES, TOO_LARGE_MESSAGE
 from embedder_container.prefetch import Prefetch
-from embedder_container.tasks import ImageTask, ObjectToEmbed, Result, Timings, capture_item_error
+from embedder_container.tasks import ImageTask, ObjectToEmbed, Result, ThumbnailToMake, Timings, capture_item_error
 from embedder_container.transfer import Transfers
 
 # Enough to hide the store's latency behind the model; also the number of whole files in memory at a time.
@@ -92,6 +92,24 @@ class Embedder:
                 worker.result()
         return [task.result for task in tasks]
 
+    def make_thumbnail(self, thumbnail: ThumbnailToMake, timings: Timings, deadline: float = math.inf) -> Result:
+        """Return `{}` once the thumbnail is uploaded, or an error; the model is not loaded for it."""
+        self._decoders.start(1)
+        task = ImageTask(thumbnail.url, thumbnail.thumbnail_url, deadline=deadline)
+
+        def decode() -> Result:
+            if thumbnail.md5 not in (None, _md5(task.data)):
+                raise ItemError(Code.SOURCE_NOT_FOUND, "the source has other bytes by now")
+            prepared = self._decoders.decode(task.data, thumbnail=True, side=thumbnail.side, deadline=deadline)
+            task.thumbnail = prepared.thumbnail
+            return {}
+
+        self._download(task, timings)
+        with self._free_processors:
+            task.run_step(decode)
+        task.run_step(partial(self._upload, task, timings))
+        return task.result
+
     def _process(
         self, downloaded: Prefetch[ImageTask, ImageTask], uploads: ThreadPoolExecutor, timings: Timings
     ) -> None:
@@ -137,10 +155,9 @@ class Embedder:
         task.pixels, task.thumbnail = prepared.pixels, prepared.thumbnail
         for phase, seconds in prepared.seconds.items():
             timings.add(phase, seconds)
-        digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
         size = {"width": prepared.width, "height": prepared.height}
         facts = {"format": prepared.format, "taken": prepared.taken, "perceptual_hash": prepared.perceptual_hash}
-        return {"size": len(data), "md5": digest, **size, **facts}
+        return {"size": len(data), "md5": _md5(data), **size, **facts}
 
     def _run_model(self, batch: Sequence[ImageTask], timings: Timings) -> None:
         """Add the vectors of the images that could be decoded."""
@@ -170,6 +187,10 @@ class Embedder:
         with timings.phase("upload"):
             self._transfers.upload(task.thumbnail_url, task.thumbnail)
         return {}
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _encode(vector: Vector) -> str:

@@ -3,6 +3,7 @@
     {"op": "embed_texts", "texts": [TEXT, …]}
     {"op": "embed_image", "image": BASE64}
     {"op": "embed_objects", "objects": [{"url": PRESIGNED_GET, "thumbnail_url": PRESIGNED_PUT or null}, …]}
+    {"op": "make_thumbnail", "url": PRESIGNED_GET, "thumbnail_url": PRESIGNED_PUT, "side": PIXELS, "md5": HEX or null}
     {"op": "describe"}
     {"op": "warm"}
 
@@ -11,9 +12,9 @@
 The response to `describe` also has `calibration`, the statistics that the model ships with, as a text or null.
 
 RESULT is `{"vector": base64 of little-endian float32, unit length}`, for images with `size`, `md5`, `width`, `height`,
-`format`, `taken` (EXIF's time in ISO 8601, or null) and `perceptual_hash` (16 hexadecimal digits); or `{"error":
-{"code", "message", "transient"}}`, which concerns that item alone. A transient error may vanish when the item is tried
-again; any other is the item's own fault. Any other event raises ValueError.
+`format`, `taken` (EXIF's time in ISO 8601, or null) and `perceptual_hash` (16 hexadecimal digits), for thumbnails
+nothing more than `{}`; or `{"error": {"code", "message", "transient"}}`, which concerns that item alone. A transient
+error may vanish when the item is tried again; any other is the item's own fault. Any other event raises ValueError.
 """
 
 import base64
@@ -36,7 +37,7 @@ from embedder_container.embedder import Embedder
 from embedder_container.inference import Model
 from embedder_container.models import ModelDescription, load_description
 from embedder_container.settings import Settings
-from embedder_container.tasks import ObjectToEmbed, Result, Timings
+from embedder_container.tasks import ObjectToEmbed, Result, ThumbnailToMake, Timings
 from embedder_container.transfer import Transfers
 
 logger = logging.getLogger(__name__)
@@ -125,13 +126,17 @@ def _dispatch(event: Any, embedder: Embedder, timings: Timings, deadline: float)
             return op, [embedder.embed_image(_parse_image(event), timings, deadline)]
         case "embed_objects" as op:
             return op, embedder.embed_objects(_parse_objects(event), timings, deadline)
+        case "make_thumbnail" as op:
+            return op, [embedder.make_thumbnail(_parse_thumbnail(event), timings, deadline)]
         case "describe" as op:
             return op, []
         case "warm" as op:
             embedder.warm(timings)
             return op, []
         case op:
-            raise ValueError(f"unknown op {op!r}: use embed_texts, embed_image, embed_objects, describe or warm")
+            raise ValueError(
+                f"unknown op {op!r}: use embed_texts, embed_image, embed_objects, make_thumbnail, describe or warm"
+            )
 
 
 def _parse_texts(event: dict[str, Any]) -> list[str]:
@@ -164,6 +169,18 @@ def _parse_object(fields: Any) -> ObjectToEmbed:
     if not isinstance(url, str) or not (thumbnail_url is None or isinstance(thumbnail_url, str)):
         raise ValueError("each of 'objects' must have a 'url' and may have a 'thumbnail_url', both strings")
     return ObjectToEmbed(url, thumbnail_url)
+
+
+def _parse_thumbnail(event: dict[str, Any]) -> ThumbnailToMake:
+    match event:
+        case {"url": str() as url, "thumbnail_url": str() as thumbnail_url, "side": int() as side} if (
+            1 <= side <= limits.LARGEST_THUMBNAIL_SIDE
+        ):
+            md5 = event.get("md5")
+            return ThumbnailToMake(url, thumbnail_url, side, str(md5) if md5 is not None else None)
+    raise ValueError(
+        f"'make_thumbnail' takes a 'url', a 'thumbnail_url' and a 'side' of 1 to {limits.LARGEST_THUMBNAIL_SIDE} pixels"
+    )
 
 
 _warm_if_provisioned(os.environ)

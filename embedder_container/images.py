@@ -96,7 +96,12 @@ def load_plugins() -> None:
     heif.load_plugins()
 
 
-def decode(data: bytes, shortest: int = 0, wait_for_memory: Callable[[int], object] = lambda _: None) -> DecodedImage:
+def decode(
+    data: bytes,
+    shortest: int = 0,
+    wait_for_memory: Callable[[int], object] = lambda _: None,
+    longest: int = limits.THUMBNAIL_SIDE,
+) -> DecodedImage:
     """Decode the first frame of an image.
 
     Args:
@@ -104,6 +109,7 @@ def decode(data: bytes, shortest: int = 0, wait_for_memory: Callable[[int], obje
         shortest: the length that the caller needs of the shorter side; a large JPEG is then decoded at 1/2, 1/4 or 1/8,
             no smaller than REDUCED_DECODE_MARGIN times that. 0 decodes at full size.
         wait_for_memory: called with about how many bytes will be allocated, before they are; returns when they may be.
+        longest: the length that the caller needs of the longer side; counts only with `shortest`.
 
     Raises:
         ItemError: the file is not an image, is broken or exceeds a limit.
@@ -118,7 +124,7 @@ def decode(data: bytes, shortest: int = 0, wait_for_memory: Callable[[int], obje
     failure: ItemError | None = None
     for picture in _pictures(data, format_name):
         try:
-            return _decode(picture, shortest, wait_for_memory)
+            return _decode(picture, shortest, longest, wait_for_memory)
         except ItemError as error:
             if error.code in (Code.TOO_MANY_PIXELS, Code.TOO_COSTLY):
                 raise
@@ -137,7 +143,9 @@ def _pictures(data: bytes, format_name: str | None) -> Iterator[EncodedPicture]:
         raise damaged("its header cannot be read") from error
 
 
-def _decode(picture: EncodedPicture, shortest: int, wait_for_memory: Callable[[int], object]) -> DecodedImage:
+def _decode(
+    picture: EncodedPicture, shortest: int, longest: int, wait_for_memory: Callable[[int], object]
+) -> DecodedImage:
     # Pillow allocates some formats' canvas while opening them, before their size can be read from the image.
     _check_size(*picture.size)
     try:
@@ -145,7 +153,7 @@ def _decode(picture: EncodedPicture, shortest: int, wait_for_memory: Callable[[i
             width, height = image.size
             _check_size(width, height)
             if shortest:
-                _reduce(image, shortest)
+                _reduce(image, shortest, longest)
             wait_for_memory(_memory_bytes(picture, image))
             loaded, alpha = picture.load(image)
             upright = flatten(loaded, alpha, picture.colours)
@@ -168,11 +176,11 @@ def _decode(picture: EncodedPicture, shortest: int, wait_for_memory: Callable[[i
     return DecodedImage(upright, picture.format, *size, picture.taken)
 
 
-def thumbnail(image: Image.Image) -> bytes:
-    """Return a JPEG of the image, longest side at most 512 pixels (never enlarged), without metadata."""
+def thumbnail(image: Image.Image, side: int = limits.THUMBNAIL_SIDE) -> bytes:
+    """Return a JPEG of the image, longest side at most `side` pixels (never enlarged), without metadata."""
     longest = max(image.size)
-    if longest > limits.THUMBNAIL_SIDE:
-        scale = limits.THUMBNAIL_SIDE / longest
+    if longest > side:
+        scale = side / longest
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
     jpeg = BytesIO()
@@ -181,11 +189,11 @@ def thumbnail(image: Image.Image) -> bytes:
     return jpeg.getvalue()
 
 
-def _reduce(image: Image.Image, shortest: int) -> None:
+def _reduce(image: Image.Image, shortest: int, longest: int) -> None:
     """Set a JPEG to be decoded at the smallest size that is enough for the vector and the thumbnail."""
     scale = min(
         min(image.size) // (limits.REDUCED_DECODE_MARGIN * shortest),
-        max(image.size) // limits.THUMBNAIL_SIDE,
+        max(image.size) // longest,
     )
     if scale > 1 and image.format == "JPEG":
         # The decoder takes the largest of 8, 4 and 2 that leaves at least this.

@@ -55,6 +55,7 @@ DECODES_PER_PROCESS = 5_000
 # copy of the picture is made.
 BAND_PIXELS = 8_192
 THUMBNAIL_SIDE = 512
+LARGEST_THUMBNAIL_SIDE = 2_048  # that a caller may ask for
 THUMBNAIL_QUALITY = 85
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as its shorter side keeps this many times the model's
 # input size: the vector then stays within a cosine of 0.998 of that of the full decode (measured: docs/embedder.md).

@@ -28,6 +28,19 @@ class ObjectToEmbed:
     thumbnail_url: str | None = None
 
 
+@dataclass(frozen=True)
+class ThumbnailToMake:
+    """A further thumbnail of one object: the presigned GET of its bytes and the presigned PUT of the thumbnail.
+
+    `side` is the longest, in pixels. `md5` is of the bytes from which it is made; None for any.
+    """
+
+    url: str
+    thumbnail_url: str
+    side: int
+    md5: str | None = None
+
+
 class Timings:
     """Milliseconds per phase, summed over threads: phases overlap, so their sum may exceed the total."""
 

@@ -31,6 +31,7 @@ from chalicelib.api.requests.queries import (
     parse_file_state,
     parse_flag,
     parse_limit,
+    parse_thumbnail_size,
     parse_whole_number,
 )
 from chalicelib.domain.accounts import Scope
@@ -38,9 +39,11 @@ from chalicelib.domain.collections import KEY_LIMIT, Collection
 from chalicelib.domain.errors import InvalidRequest, LinkExpired, NotFound
 from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.links import Link
+from chalicelib.domain.thumbnails import ThumbnailSize
 
 # A thumbnail changes only with its picture; the cache is private because the thumbnail belongs to one account.
 _THUMBNAIL_CACHE = "private, max-age=300"
+_SUBSTITUTE_CACHE = "private, max-age=60"  # of a thumbnail in another size than the one that was asked for
 EXPIRES_MAX = 10**11  # seconds since 1970
 
 _LINK_PARAMETERS = (
@@ -129,10 +132,20 @@ SHOW_THUMBNAIL = Operation(
     summary="Show a thumbnail",
     description=(
         "The URL in `thumbnail` is signed: it needs no token, works for one to two days, and stays the same for a day. "
-        "Without its signature, send a token."
+        "Without its signature, send a token. A further size is made when it is first asked for; where that fails, the "
+        "response has 512 pixels for a minute. `Thumbnail-Size` says which size was sent."
     ),
     parameters=(
         *_LINK_PARAMETERS,
+        query_parameter(
+            "size",
+            {
+                "type": "string",
+                "enum": [str(size.value) for size in ThumbnailSize],
+                "default": str(ThumbnailSize.MEDIUM.value),
+            },
+            "Longest side in pixels; no picture is enlarged. May be added to a signed link",
+        ),
         path_parameter("collection", "The UUID of the collection", COLLECTION_ID),
         path_parameter(
             "file",
@@ -143,6 +156,7 @@ SHOW_THUMBNAIL = Operation(
     ),
     raw_response={
         "description": "A JPEG",
+        "headers": {"Thumbnail-Size": {"schema": {"type": "integer"}, "description": "The size that was sent"}},
         "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
     },
     errors=(404,),
@@ -264,13 +278,18 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         file_id, dot, extension = context.path["file"].rpartition(".")
         if not dot or extension != "jpg":
             raise NotFound("There is no such thumbnail.")
-        collection = context.path["collection"]
+        collection, size = context.path["collection"], parse_thumbnail_size(parameter(context.request, "size"))
         record, expires = _opened_file(context, file_id, thumbnail_path(collection, file_id))
-        if record.collection != collection or record.thumbnail is None:
+        if record.collection != collection:
             raise NotFound("There is no such thumbnail.")
-        headers = {"ETag": f'"{record.thumbnail.rpartition("/")[2]}"', **_thumbnail_cache(context, expires)}
-        if is_unchanged(context.request, headers["ETag"]):
-            return Response("", dict(headers), 304)
-        return JpegResponse(context.services.files.thumbnail(record), headers)
+        thumbnails, cache = context.services.thumbnails, _thumbnail_cache(context, expires)
+        etag = f'"{thumbnails.tag(record, size)}"'
+        if is_unchanged(context.request, etag):
+            return Response("", {"ETag": etag, **cache}, 304)
+        thumbnail = thumbnails.get(record, size)
+        if f'"{thumbnail.tag}"' != etag:
+            cache["Cache-Control"] = _SUBSTITUTE_CACHE
+        headers = {"ETag": f'"{thumbnail.tag}"', "Thumbnail-Size": str(thumbnail.size.value), **cache}
+        return JpegResponse(thumbnail.jpeg, headers)
 
     return files

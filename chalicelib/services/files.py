@@ -85,13 +85,6 @@ class FileService:
         self._collection_of(record)
         return record
 
-    def thumbnail(self, record: FileRecord) -> bytes:
-        """The JPEG of an indexed file."""
-        jpeg = self.storage.thumbnail(record.collection, record.thumbnail) if record.thumbnail else None
-        if jpeg is None:
-            raise NotFound("There is no such thumbnail.")
-        return jpeg
-
     def download(self, record: FileRecord, *, inline: bool) -> Download:
         """A URL that serves the original of an indexed file for five minutes.
 

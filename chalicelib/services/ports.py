@@ -30,6 +30,7 @@ from chalicelib.domain.messages import (
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.rates import RateLimit, Taking
 from chalicelib.domain.syncs import BatchRecord, KeyRange, PendingBatch, Progress, Tally
+from chalicelib.domain.thumbnails import ThumbnailSize, ThumbnailToMake
 from chalicelib.domain.uploads import (
     FileLock,
     ManagedArea,
@@ -314,6 +315,9 @@ class Embedder(Protocol):
 
     def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure: ...
     def embed_objects(self, objects: Sequence[ObjectToEmbed]) -> list[ImageEmbedding | ReadFailure]: ...
+    def make_thumbnail(self, thumbnail: ThumbnailToMake) -> ReadFailure | None:
+        """Make a thumbnail and upload it; returns why that was not possible, else None."""
+
     def model_version(self) -> str:
         """Return the model version of new embeddings; may lag behind by a minute."""
 
@@ -385,14 +389,23 @@ class ManagedStorage(Protocol):
     def delete_thumbnails_page(self, collection: str) -> bool:
         """Delete some thumbnails of a collection; False if none were left."""
 
-    def thumbnail(self, collection: str, thumbnail_key: str) -> bytes | None: ...
-    def thumbnail_upload_url(self, collection: str, thumbnail_key: str, *, seconds: int) -> str: ...
-    def copy_thumbnail(self, collection: str, thumbnail_key: str, to_collection: str, to_key: str) -> bool:
-        """Copy a thumbnail; False if it does not exist."""
+    def thumbnail(
+        self, collection: str, thumbnail_key: str, size: ThumbnailSize = ThumbnailSize.MEDIUM
+    ) -> bytes | None: ...
+    def thumbnail_url(self, collection: str, thumbnail_key: str, *, seconds: int) -> str:
+        """Return a presigned URL of the thumbnail of medium size."""
 
-    def delete_thumbnail(self, collection: str, thumbnail_key: str) -> None: ...
+    def thumbnail_upload_url(
+        self, collection: str, thumbnail_key: str, *, size: ThumbnailSize = ThumbnailSize.MEDIUM, seconds: int
+    ) -> str: ...
+    def copy_thumbnail(self, collection: str, thumbnail_key: str, to_collection: str, to_key: str) -> bool:
+        """Copy a thumbnail of medium size; False if it does not exist."""
+
+    def delete_thumbnail(self, collection: str, thumbnail_key: str) -> None:
+        """Delete a thumbnail in all sizes."""
+
     def stored_thumbnails(self, collection: str, before: datetime) -> Iterator[str]:
-        """Return the keys of a collection's thumbnails that were stored before that time."""
+        """Return the keys of a collection's thumbnails of which a size was stored before that time, each key once."""
 
 
 class Queues(Protocol):

@@ -17,6 +17,7 @@ from chalicelib.domain.collections import CollectionType
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import Contention, NotFound, OutsideFolder, SourceDenied
 from chalicelib.domain.files import MODIFIED_TOLERANCE, ObjectInfo
+from chalicelib.domain.thumbnails import ThumbnailSize
 from chalicelib.domain.uploads import ManagedArea
 from chalicelib.services.ports import ManagedStorage, Source, Sources
 from tests.factories import AWKWARD_KEYS, a_collection
@@ -260,6 +261,27 @@ class BucketsContract:
         assert subject.storage.thumbnail(collection, copy) == b"a small picture"
         assert not subject.storage.copy_thumbnail(collection, key, collection, copy)
         subject.storage.delete_thumbnail(collection, key)
+
+    def test_each_size_of_a_thumbnail_is_stored_by_itself_and_all_are_deleted_together(self, subject: Subject):
+        collection, storage = str(uuid4()), subject.storage
+        key, other = (f"{uuid4()}/{number:016x}" for number in range(2))
+        for name in (key, other):
+            for size in ThumbnailSize:
+                url = storage.thumbnail_upload_url(collection, name, size=size, seconds=60)
+                subject.upload(url, b"of %d pixels" % size)
+        assert [storage.thumbnail(collection, key, size) for size in ThumbnailSize] == [
+            b"of 256 pixels",
+            b"of 512 pixels",
+            b"of 1024 pixels",
+        ]
+        later = subject.now() + timedelta(minutes=1)
+        assert sorted(storage.stored_thumbnails(collection, later)) == sorted([key, other])
+        storage.delete_thumbnail(collection, key)
+        assert not any(storage.thumbnail(collection, key, size) for size in ThumbnailSize)
+        assert all(storage.thumbnail(collection, other, size) for size in ThumbnailSize)
+        while storage.delete_thumbnails_page(collection):
+            pass
+        assert list(storage.stored_thumbnails(collection, later)) == []
 
     def test_stored_thumbnails_are_listed_by_collection_and_age(self, subject: Subject):
         collection, keys = str(uuid4()), [f"{uuid4()}/{number:016x}" for number in range(3)]

@@ -1,5 +1,6 @@
 """The contract of every embedder: one suite, run on the fake, on the cache before it, and on the deployed function."""
 
+import hashlib
 import math
 import struct
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from chalicelib.adapters.factory import S3_CLIENT
 from chalicelib.adapters.s3.storage import S3Storage
 from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, ReadFailure
 from chalicelib.domain.errors import EmbedderUnavailable
+from chalicelib.domain.thumbnails import ThumbnailSize, ThumbnailToMake
 from chalicelib.services.ports import Embedder, ManagedStorage
 from infra.local_system import LocalSystem
 from tests.conftest import SAMPLES
@@ -88,6 +90,27 @@ class EmbedderContract:
         assert (missing.code, missing.transient) == ("source_not_found", False)
         thumbnails = [subject.storage.thumbnail("collection", key) is not None for key in keys]
         assert thumbnails == [True, False, False, True]
+
+    @pytest.mark.parametrize("size", ThumbnailSize)
+    def test_a_thumbnail_is_made_of_the_bytes_that_were_meant(self, subject: Subject, size: ThumbnailSize):
+        made, refused = (uuid4().hex for _ in range(2))
+        md5 = hashlib.md5(OWL, usedforsecurity=False).hexdigest()
+        for key, picture in ((made, OWL), (refused, PIG)):
+            upload_url = subject.storage.thumbnail_upload_url("collection", key, size=size, seconds=300)
+            failure = subject.embedder.make_thumbnail(ThumbnailToMake(subject.url_of(picture), upload_url, size, md5))
+            assert (failure.code if failure else None) == (None if key == made else "source_not_found")
+        assert subject.storage.thumbnail("collection", made, size)
+        assert subject.storage.thumbnail("collection", refused, size) is None
+
+    def test_a_small_thumbnail_is_made_of_a_stored_one(self, subject: Subject):
+        key, small = uuid4().hex, ThumbnailSize.SMALL
+        subject.embedder.embed_objects([subject.object_to_embed(OWL, key)])
+        urls = (
+            subject.storage.thumbnail_url("collection", key, seconds=300),
+            subject.storage.thumbnail_upload_url("collection", key, size=small, seconds=300),
+        )
+        assert subject.embedder.make_thumbnail(ThumbnailToMake(*urls, small)) is None
+        assert subject.storage.thumbnail("collection", key, small)
 
     def test_an_empty_file_cannot_be_read(self, subject: Subject):
         failure = subject.embedder.embed_image(b"")

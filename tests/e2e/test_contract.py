@@ -5,10 +5,12 @@ import json
 import re
 import uuid
 from datetime import datetime
+from io import BytesIO
 from typing import Any
 
 import pytest
 import requests
+from PIL import Image
 
 from infra.local_system import LocalSystem
 from tests.conftest import SAMPLES
@@ -122,6 +124,15 @@ def test_a_thumbnail_is_a_jpeg_whatever_the_browser_accepts(api: Caller, accept:
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "image/jpeg"
     assert answer.content.startswith(b"\xff\xd8\xff")
+
+
+def test_a_signed_thumbnail_is_served_in_three_sizes(api: Caller, anonymous: Caller) -> None:
+    koala = api.result("GET", "/api/search/", params={"query": "koala", "limit": 1})["files"][0]
+    longest = max(Image.open(BytesIO(picture("koala.jpg"))).size)
+    for size in (256, 512, 1024, 256):
+        answer = anonymous("GET", f"{koala['thumbnail']}&size={size}")
+        assert (answer.status_code, answer.headers["Thumbnail-Size"]) == (200, str(size))
+        assert max(Image.open(BytesIO(answer.content)).size) == min(size, longest)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 50])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from chalicelib.domain.calibration import Calibration
 from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure
 from chalicelib.domain.errors import EmbedderEnded, EmbedderUnavailable
+from chalicelib.domain.thumbnails import ThumbnailSize, ThumbnailToMake
 from tests.fakes.buckets import FakeSources
 from tests.fakes.storage import FakeStorage
 
@@ -22,7 +23,8 @@ class FakeEmbedder:
     ``down``, which makes every call fail; ``refuses``, which makes every image fail for good, as a crash of its decoder
     does; and ``hiccups``, images that
     fail transiently; and ``ended_by``, images that end the embedder's process, for whatever it was asked with them.
-    ``batches`` has the number of objects of each call, ``texts`` the texts of each call.
+    ``batches`` has the number of objects of each call, ``texts`` the texts of each call, ``resized`` the size of each
+    thumbnail that was made alone.
     """
 
     def __init__(self, sources: FakeSources, storage: FakeStorage, model: str = "fake-1+d1") -> None:
@@ -35,6 +37,7 @@ class FakeEmbedder:
         self.embedded: list[bytes] = []
         self.batches: list[int] = []
         self.texts: list[list[str]] = []
+        self.resized: list[ThumbnailSize] = []
         self._sources = sources
         self._storage = storage
 
@@ -63,6 +66,17 @@ class FakeEmbedder:
         if any(self._sources.fetch(item.url) in self.ended_by for item in objects):
             raise EmbedderEnded("The test has let the embedder's process end.")
         return [self._embed_object(item) for item in objects]
+
+    def make_thumbnail(self, thumbnail: ThumbnailToMake) -> ReadFailure | None:
+        self._check_up()
+        self.resized.append(thumbnail.size)
+        body = self._storage.fetch_thumbnail(thumbnail.url) or self._sources.fetch(thumbnail.url)
+        if isinstance(body, ReadFailure):
+            return body
+        if body is None or thumbnail.md5 not in (None, hashlib.md5(body, usedforsecurity=False).hexdigest()):
+            return ReadFailure("source_not_found", "the source does not exist", transient=False)
+        self._storage.receive(thumbnail.upload_url, b"%d pixels of " % thumbnail.size + body)
+        return None
 
     def _embed_object(self, item: ObjectToEmbed) -> ImageEmbedding | ReadFailure:
         body = self._sources.fetch(item.url)

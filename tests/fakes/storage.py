@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from chalicelib.domain.errors import Contention, NotFound
 from chalicelib.domain.files import ObjectInfo
+from chalicelib.domain.thumbnails import ThumbnailSize
 from chalicelib.domain.uploads import ManagedArea, UploadForm
 from chalicelib.services.ports import Clock
 from tests.fakes.buckets import SCHEME, FakeSources, etag
@@ -16,10 +17,14 @@ THUMBNAIL_SCHEME = "fake-thumbnails://"
 
 
 class FakeStorage:
-    """Keeps ``thumbnails`` by collection and thumbnail key; the managed bucket is one of ``sources``."""
+    """Keeps ``thumbnails`` by collection and thumbnail key, and ``resized`` ones by size, too.
+
+    The managed bucket is one of ``sources``.
+    """
 
     def __init__(self, sources: FakeSources, bucket: str = "managed", now: Clock | None = None) -> None:
         self.thumbnails: dict[tuple[str, str], bytes] = {}
+        self.resized: dict[tuple[str, str], dict[ThumbnailSize, bytes]] = {}
         self._stored_at: dict[tuple[str, str], datetime] = {}
         self._now = now or FakeClock()
         self._sources = sources
@@ -65,22 +70,43 @@ class FakeStorage:
         return bool(keys)
 
     def delete_thumbnails_page(self, collection: str) -> bool:
-        keys = [key for key in self.thumbnails if key[0] == collection][:MAX_KEYS_PER_DELETION]
+        stored = {*self.thumbnails, *self.resized}
+        keys = sorted(key for key in stored if key[0] == collection)[:MAX_KEYS_PER_DELETION]
         for key in keys:
-            del self.thumbnails[key]
+            self.delete_thumbnail(*key)
         return bool(keys)
 
-    def thumbnail(self, collection: str, thumbnail_key: str) -> bytes | None:
+    def thumbnail(
+        self, collection: str, thumbnail_key: str, size: ThumbnailSize = ThumbnailSize.MEDIUM
+    ) -> bytes | None:
+        if size is not ThumbnailSize.MEDIUM:
+            return self.resized.get((collection, thumbnail_key), {}).get(size)
         return self.thumbnails.get((collection, thumbnail_key))
 
-    def thumbnail_upload_url(self, collection: str, thumbnail_key: str, *, seconds: int) -> str:
-        return f"{THUMBNAIL_SCHEME}{collection}/{thumbnail_key}"
+    def thumbnail_url(self, collection: str, thumbnail_key: str, *, seconds: int) -> str:
+        return self.thumbnail_upload_url(collection, thumbnail_key, seconds=seconds)
+
+    def thumbnail_upload_url(
+        self, collection: str, thumbnail_key: str, *, size: ThumbnailSize = ThumbnailSize.MEDIUM, seconds: int
+    ) -> str:
+        return f"{THUMBNAIL_SCHEME}{collection}/{thumbnail_key}#{size}"
+
+    def fetch_thumbnail(self, url: str) -> bytes | None:
+        """The thumbnail that a presigned URL leads to; None if the URL is none of a thumbnail."""
+        if not url.startswith(THUMBNAIL_SCHEME):
+            return None
+        collection, thumbnail_key, size = _parts(url)
+        return self.thumbnail(collection, thumbnail_key, size)
 
     def receive(self, url: str, jpeg: bytes) -> None:
         """Store a thumbnail, as a PUT to its presigned URL does."""
         assert url.startswith(THUMBNAIL_SCHEME)
-        collection, _, thumbnail_key = url.removeprefix(THUMBNAIL_SCHEME).partition("/")
-        self._store(collection, thumbnail_key, jpeg)
+        collection, thumbnail_key, size = _parts(url)
+        if size is ThumbnailSize.MEDIUM:
+            self._store(collection, thumbnail_key, jpeg)
+        else:
+            self.resized.setdefault((collection, thumbnail_key), {})[size] = jpeg
+            self._stored_at.setdefault((collection, thumbnail_key), self._now())
 
     def copy_thumbnail(self, collection: str, thumbnail_key: str, to_collection: str, to_key: str) -> bool:
         if (collection, thumbnail_key) not in self.thumbnails:
@@ -90,12 +116,19 @@ class FakeStorage:
 
     def delete_thumbnail(self, collection: str, thumbnail_key: str) -> None:
         self.thumbnails.pop((collection, thumbnail_key), None)
+        self.resized.pop((collection, thumbnail_key), None)
 
     def stored_thumbnails(self, collection: str, before: datetime) -> Iterator[str]:
-        for owner, thumbnail_key in sorted(self.thumbnails):
+        for owner, thumbnail_key in sorted({*self.thumbnails, *self.resized}):
             if owner == collection and self._stored_at[owner, thumbnail_key] < before:
                 yield thumbnail_key
 
     def _store(self, collection: str, thumbnail_key: str, jpeg: bytes) -> None:
         self.thumbnails[collection, thumbnail_key] = jpeg
         self._stored_at[collection, thumbnail_key] = self._now()
+
+
+def _parts(url: str) -> tuple[str, str, ThumbnailSize]:
+    path, _, size = url.removeprefix(THUMBNAIL_SCHEME).partition("#")
+    collection, _, thumbnail_key = path.partition("/")
+    return collection, thumbnail_key, ThumbnailSize(int(size))

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.domain.calibration import Calibration
 from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure
 from chalicelib.domain.errors import EmbedderEnded, EmbedderUnavailable
+from chalicelib.domain.thumbnails import ThumbnailToMake
 
 if TYPE_CHECKING:
     from types_boto3_lambda.client import LambdaClient
@@ -44,6 +45,18 @@ class LambdaEmbedder:
         urls = [{"url": o.url, "thumbnail_url": o.thumbnail_url} for o in objects]
         response = self._invoke({"op": "embed_objects", "objects": urls})
         return [_result(response["model"], result) for result in response["results"]]
+
+    def make_thumbnail(self, thumbnail: ThumbnailToMake) -> ReadFailure | None:
+        (result,) = self._invoke(
+            {
+                "op": "make_thumbnail",
+                "url": thumbnail.url,
+                "thumbnail_url": thumbnail.upload_url,
+                "side": int(thumbnail.size),
+                "md5": thumbnail.md5,
+            }
+        )["results"]
+        return _failure(result["error"]) if "error" in result else None
 
     def model_version(self) -> str:
         read_at, version = self._model or (-math.inf, "")
@@ -80,10 +93,13 @@ def _is_end(payload: str) -> bool:
     return error.get("errorType") in ENDED_TYPES or TIMED_OUT in str(error.get("errorMessage"))
 
 
+def _failure(error: dict[str, Any]) -> ReadFailure:
+    return ReadFailure(error["code"], error["message"], bool(error.get("transient", False)))
+
+
 def _result(model: str, result: dict[str, Any]) -> ImageEmbedding | ReadFailure:
     if "error" in result:
-        error = result["error"]
-        return ReadFailure(error["code"], error["message"], bool(error.get("transient", False)))
+        return _failure(result["error"])
     return ImageEmbedding(
         model=model,
         vector=base64.b64decode(result["vector"]),

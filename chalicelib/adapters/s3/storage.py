@@ -1,14 +1,16 @@
 """The application's own buckets on S3: the pictures of managed collections, and all thumbnails."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from http import HTTPStatus
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from chalicelib.domain.errors import Contention, NotFound, Unavailable
 from chalicelib.domain.files import ObjectInfo
+from chalicelib.domain.thumbnails import ThumbnailSize
 from chalicelib.domain.uploads import ManagedArea, UploadForm
 
 if TYPE_CHECKING:
@@ -99,21 +101,35 @@ class S3Storage:
             Bucket=bucket, Prefix=prefix, MaxKeys=MAX_KEYS_PER_DELETION
         ).get("Contents", [])  # fmt: skip
         if objects:
-            keys: Any = [{"Key": stored["Key"]} for stored in objects]
-            response = self._client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
-            if response.get("Errors"):
-                raise Unavailable(f"S3 did not delete {len(response['Errors'])} of {len(keys)} objects.")
+            self._delete(bucket, [stored["Key"] for stored in objects])
         return bool(objects)
 
-    def thumbnail(self, collection: str, thumbnail_key: str) -> bytes | None:
-        key = _object_key(collection, thumbnail_key)
+    def _delete(self, bucket: str, keys: Sequence[str]) -> None:
+        """Delete objects, whether they exist or not."""
+        objects: Any = [{"Key": key} for key in keys]
+        response = self._client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+        if response.get("Errors"):
+            raise Unavailable(f"S3 did not delete {len(response['Errors'])} of {len(keys)} objects.")
+
+    def thumbnail(
+        self, collection: str, thumbnail_key: str, size: ThumbnailSize = ThumbnailSize.MEDIUM
+    ) -> bytes | None:
+        key = _object_key(collection, thumbnail_key, size)
         try:
             return self._client.get_object(Bucket=self._thumbnails, Key=key)["Body"].read()
         except self._client.exceptions.NoSuchKey:
             return None
 
-    def thumbnail_upload_url(self, collection: str, thumbnail_key: str, *, seconds: int) -> str:
+    def thumbnail_url(self, collection: str, thumbnail_key: str, *, seconds: int) -> str:
         key = _object_key(collection, thumbnail_key)
+        return self._client.generate_presigned_url(
+            "get_object", Params={"Bucket": self._thumbnails, "Key": key}, ExpiresIn=seconds
+        )
+
+    def thumbnail_upload_url(
+        self, collection: str, thumbnail_key: str, *, size: ThumbnailSize = ThumbnailSize.MEDIUM, seconds: int
+    ) -> str:
+        key = _object_key(collection, thumbnail_key, size)
         return self._client.generate_presigned_url(
             "put_object",
             Params={"Bucket": self._thumbnails, "Key": key, "ContentType": "image/jpeg"},
@@ -132,15 +148,22 @@ class S3Storage:
         return True
 
     def delete_thumbnail(self, collection: str, thumbnail_key: str) -> None:
-        self._client.delete_object(Bucket=self._thumbnails, Key=_object_key(collection, thumbnail_key))
+        self._delete(self._thumbnails, [_object_key(collection, thumbnail_key, size) for size in ThumbnailSize])
 
     def stored_thumbnails(self, collection: str, before: datetime) -> Iterator[str]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._thumbnails, Prefix=f"{collection}/")
-        for page in pages:
-            for stored in page.get("Contents", []):
-                if stored["LastModified"] < before:
-                    yield stored["Key"].removeprefix(f"{collection}/").removesuffix(".jpg")
+        stored = (entry for page in pages for entry in page.get("Contents", []))
+        keys = (_thumbnail_key(collection, entry["Key"]) for entry in stored if entry["LastModified"] < before)
+        # The sizes of one thumbnail follow each other in a listing.
+        return (key for key, _ in groupby(keys))
 
 
-def _object_key(collection: str, thumbnail_key: str) -> str:
-    return f"{collection}/{thumbnail_key}.jpg"
+def _object_key(collection: str, thumbnail_key: str, size: ThumbnailSize = ThumbnailSize.MEDIUM) -> str:
+    suffix = "" if size is ThumbnailSize.MEDIUM else f"-{size}"
+    return f"{collection}/{thumbnail_key}{suffix}.jpg"
+
+
+def _thumbnail_key(collection: str, object_key: str) -> str:
+    """The key of a thumbnail, of whatever size; its own part ends in a name without a hyphen."""
+    folder, _, name = object_key.removeprefix(f"{collection}/").removesuffix(".jpg").rpartition("/")
+    return f"{folder}/{name.partition('-')[0]}"

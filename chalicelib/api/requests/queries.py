@@ -9,6 +9,7 @@ from chalicelib.api.requests.names import check_name, single_value, without_inde
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.files import FileState
 from chalicelib.domain.texts import check_storable
+from chalicelib.domain.thumbnails import ThumbnailSize
 
 LIMIT_DEFAULT, LIMIT_MAX = 16, 100  # results of one page
 DISTANCE_MAX = 2  # the cosine distance of opposite vectors
@@ -98,6 +99,14 @@ def parse_flag(text: str | None, name: str) -> bool:
     if text not in (None, "1"):
         raise InvalidRequest(f"{name} is 1, or is left out.", field=name)
     return text is not None
+
+
+def parse_thumbnail_size(text: str | None) -> ThumbnailSize:
+    """The size of a thumbnail, ``MEDIUM`` by default; raises InvalidRequest for a size that there is not."""
+    sizes = {str(size.value): size for size in ThumbnailSize}
+    if text is not None and text not in sizes:
+        raise InvalidRequest(f"size is one of {', '.join(sizes)}.", field="size")
+    return ThumbnailSize.MEDIUM if text is None else sizes[text]
 
 
 def parse_file_state(text: str | None) -> FileState | None:

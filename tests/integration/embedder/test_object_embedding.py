@@ -217,3 +217,36 @@ def test_a_graph_exported_for_one_image_is_run_with_one_at_a_time(tmp_path: Path
     decoders.close()
     expected = [model.embed_pixels(to_pixels(Image.new("RGB", (8, 8), colour), config)) for colour in colours]
     assert [result["vector"] for result in results] == [base64.b64encode(vector).decode() for vector in expected]
+
+
+def make_thumbnail(embedder: Embedder, **event: Any) -> dict[str, Any]:
+    (result,) = handle_event({"op": "make_thumbnail", **event}, embedder)["results"]
+    return dict(result)
+
+
+@pytest.mark.parametrize("side", [256, 1024])
+def test_a_thumbnail_is_made_in_another_size(embedder: Embedder, store: ObjectStore, side: int) -> None:
+    picture = encode(two_halves(3000, 2000), "JPEG")
+    urls = {"url": store.put("large.jpg", picture), "thumbnail_url": store.url("made.jpg")}
+    md5 = hashlib.md5(picture, usedforsecurity=False).hexdigest()
+    assert make_thumbnail(embedder, **urls, side=side, md5=md5) == {}
+    content_type, body = store.uploads["/made.jpg"]
+    assert (content_type, max(Image.open(BytesIO(body)).size)) == ("image/jpeg", side)
+
+
+def test_a_thumbnail_of_other_bytes_than_those_that_were_meant_is_not_stored(
+    embedder: Embedder, store: ObjectStore
+) -> None:
+    urls = {"url": store.put("owl.jpg", photo()), "thumbnail_url": store.url("made.jpg")}
+    result = make_thumbnail(embedder, **urls, side=1024, md5="0" * 32)
+    assert result["error"]["code"] == "source_not_found"
+    assert store.uploads == {}
+
+
+def test_a_thumbnail_that_cannot_be_made_says_why(embedder: Embedder, store: ObjectStore) -> None:
+    missing = make_thumbnail(embedder, url=store.url("missing.jpg"), thumbnail_url=store.url("made.jpg"), side=256)
+    text = store.put("text.jpg", b"not a picture but words")
+    unreadable = make_thumbnail(embedder, url=text, thumbnail_url=store.url("made.jpg"), side=256)
+    codes = [result["error"]["code"] for result in (missing, unreadable)]
+    assert codes == ["source_not_found", "not_an_image"]
+    assert store.uploads == {}

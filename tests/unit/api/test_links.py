@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.domain.links import LINK_LIFETIME
 from chalicelib.domain.messages import AccountDeletionStep
+from chalicelib.domain.thumbnails import ThumbnailSize
 from tests.fakes.api import FakeApi
 from tests.fakes.application import FakeAdapters, services_on
 from tests.isolation import WIDEST_SCOPE
@@ -208,3 +209,32 @@ def test_a_picture_is_shown_instead_of_saved_if_asked(shop: Shop) -> None:
 def test_head_of_a_thumbnail_has_no_body(shop: Shop) -> None:
     response = shop.open(shop.file()["thumbnail"], method="HEAD")
     assert (response["statusCode"], response["body"]) == (200, "")
+
+
+class TestSizes:
+    def test_one_link_opens_every_size(self, shop: Shop) -> None:
+        url = shop.file()["thumbnail"]
+        tags = set()
+        for size in ThumbnailSize:
+            response = shop.open(f"{url}&size={size.value}")
+            assert (response["statusCode"], response["headers"]["Content-Type"]) == (200, "image/jpeg")
+            assert response["headers"]["Thumbnail-Size"] == str(size.value)
+            assert "immutable" in response["headers"]["Cache-Control"]
+            tags.add(response["headers"]["ETag"])
+        assert len(tags) == len(ThumbnailSize)
+        assert shop.open(url)["headers"]["ETag"] == shop.open(f"{url}&size=512")["headers"]["ETag"]
+
+    def test_a_size_that_has_not_changed_is_not_sent_again(self, shop: Shop) -> None:
+        url = f"{shop.file()['thumbnail']}&size=1024"
+        etag = shop.open(url)["headers"]["ETag"]
+        assert shop.open(url, if_none_match=etag)["statusCode"] == 304
+        assert shop.open(shop.file()["thumbnail"], if_none_match=etag)["statusCode"] == 200
+
+    def test_a_size_that_stands_in_for_another_says_so_and_is_not_kept(self, shop: Shop) -> None:
+        shop.adapters.embedder.down = True
+        headers = shop.open(f"{shop.file()['thumbnail']}&size=1024")["headers"]
+        assert (headers["Thumbnail-Size"], headers["Cache-Control"]) == ("512", "private, max-age=60")
+
+    @pytest.mark.parametrize("size", ["", "0", "300", "512.0", "1024px", "2048", "٢٥٦"])
+    def test_a_size_that_there_is_not_is_refused(self, shop: Shop, size: str) -> None:
+        assert error_of(shop.open(f"{shop.file()['thumbnail']}&size={size}")) == (400, "invalid_request")

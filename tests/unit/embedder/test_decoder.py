@@ -72,5 +72,5 @@ def test_the_decoder_ends_when_its_parent_ends_instead_of_giving_permission(monk
 
 
 def test_the_headers_have_a_fixed_size_without_padding() -> None:
-    assert (protocol.REQUEST_HEADER.size, protocol.REPLY_HEADER.size) == (5, 12)
-    assert protocol.REQUEST_HEADER.pack(True, 1) == b"\x01" + struct.pack("<I", 1)
+    assert (protocol.REQUEST_HEADER.size, protocol.REPLY_HEADER.size) == (6, 12)
+    assert protocol.REQUEST_HEADER.pack(512, 1) == b"\x00\x02" + struct.pack("<I", 1)

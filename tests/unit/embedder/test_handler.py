@@ -45,6 +45,9 @@ def test_an_empty_list_has_no_results(unloaded_embedder: Embedder, event: dict[s
         ({"op": "embed_objects", "objects": ["https://a"]}, "must have a 'url'"),
         ({"op": "embed_objects", "objects": [{"thumbnail_url": "https://a"}]}, "must have a 'url'"),
         ({"op": "embed_objects", "objects": [{"url": "https://a", "thumbnail_url": 1}]}, "must have a 'url'"),
+        ({"op": "make_thumbnail", "url": "https://a", "side": 256}, "'thumbnail_url'"),
+        ({"op": "make_thumbnail", "url": "https://a", "thumbnail_url": "https://a", "side": 0}, "'side'"),
+        ({"op": "make_thumbnail", "url": "https://a", "thumbnail_url": "https://a", "side": 4096}, "'side'"),
     ],
 )
 def test_a_malformed_event_fails_with_a_clear_message(unloaded_embedder: Embedder, event: Any, message: str) -> None:

@@ -381,6 +381,13 @@ def test_a_reduced_jpeg_is_large_enough_for_the_vector_and_the_thumbnail(
     assert decoded_size == (reduced if max(reduced) >= 512 else size)
 
 
+@pytest.mark.parametrize(("side", "decoded"), [(512, 1000), (1024, 2000)])
+def test_a_jpeg_is_reduced_no_further_than_its_thumbnail_needs(side: int, decoded: int) -> None:
+    image = decode(encode(two_halves(4000, 3000), "JPEG"), shortest=224, longest=side).image
+    assert image.width == decoded
+    assert Image.open(BytesIO(thumbnail(image, side))).width == side
+
+
 def requested_memory(data: bytes, shortest: int = 0) -> int:
     """Return how many bytes a decode asks for, without those of its interpreter and its file."""
     requested: list[int] = []

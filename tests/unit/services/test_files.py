@@ -77,10 +77,6 @@ def test_file_of_a_collection_in_deletion_is_not_found(synced: Harness) -> None:
         synced.app.files.get(synced.collection.account, file_id)
 
 
-def test_an_indexed_file_has_a_thumbnail(synced: Harness) -> None:
-    assert synced.app.files.thumbnail(record_of(synced, "a.jpg")) == b"thumbnail of picture of a.jpg"
-
-
 def test_download_is_saved_under_the_last_part_of_its_key(world: Harness) -> None:
     world.put("b/c/ä 1.jpg")
     world.sync()
