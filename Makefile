@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo index variables doctor accept test test-unit check format bench stress package audit deploy lock clean
+.PHONY: help run demo index variables doctor accept test test-unit browser check format bench stress package audit deploy lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -59,6 +59,13 @@ test: $(VENV)/.dev-ready  ## run all tests, from units to the deployed template
 
 test-unit: $(VENV)/.dev-ready  ## run the tests that start no process and no server
 	$(BIN)/python -m pytest tests/unit
+
+# Debian's where apt-get may be used; elsewhere the one that Playwright fetches from its own server.
+CHROMIUM = $(firstword $(foreach name,chromium chromium-browser google-chrome google-chrome-stable,$(shell command -v $(name))))
+browser: $(VENV)/.dev-ready  ## install Chromium, in which tests/browser opens a page
+	@if [ -n "$(CHROMIUM)" ]; then echo "Chromium is there: $(CHROMIUM)"; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get install --yes --no-install-recommends chromium; \
+	else $(BIN)/playwright install chromium; fi
 
 check: $(VENV)/.dev-ready  ## check lint, formatting, types and import rules
 	$(BIN)/ruff check .

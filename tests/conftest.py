@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     What is checked of all that the others did comes after them, if all of them run.
     """
-    order = {"unit": 0, "integration": 1, "model": 1, "contract": 1, "e2e": 2}
+    order = {"unit": 0, "integration": 1, "model": 1, "contract": 1, "browser": 2, "e2e": 2}
     items.sort(key=lambda item: next((rank for part, rank in order.items() if part in item.path.parts), 0))
     last = [item for item in items if item.get_closest_marker("after_all")]
     items[:] = [item for item in items if item not in last]
