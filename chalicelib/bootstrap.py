@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from chalicelib.services.collections import CollectionService
     from chalicelib.services.explanation import ExplanationService
     from chalicelib.services.export import ExportService
+    from chalicelib.services.file_changes import FileChangeService
     from chalicelib.services.files import FileService
     from chalicelib.services.maintenance.consistency_check import ConsistencyCheck
     from chalicelib.services.maintenance.model_switch import ModelSwitch
@@ -164,6 +165,18 @@ class Services:
             storage=self.adapters.storage,
             quota_ledger=self.adapters.quota_ledger,
             indexer=self.indexer,
+            queues=self.adapters.queues,
+            now=self.now,
+        )
+
+    @cached_property
+    def file_changes(self) -> FileChangeService:
+        from chalicelib.services.file_changes import FileChangeService
+
+        return FileChangeService(
+            files=self.files,
+            collections=self.adapters.collections,
+            catalogue=self.adapters.catalogue,
             queues=self.adapters.queues,
             now=self.now,
         )

@@ -35,6 +35,7 @@ NO_IDENTIFIERS = {
     *("query", "without", "limit", "max_distance", "state", "If-None-Match"),
     *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval", "auto_sync_at"),
     *("include", "exclude", "reason"),
+    *("path", "metadata"),  # within a collection or file that is identified apart
     *("expires", "signature", "inline"),
     *("file", "path", "size", "mime_type", "scope", "expires_at", "origins"),
     *("dry_run", "confirm_removals", "retry_failed", "confirm"),

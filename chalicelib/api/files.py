@@ -19,6 +19,7 @@ from chalicelib.api.openapi.operation import (
     LIMIT_PARAMETER,
     MESSAGE,
     NEXT_CURSOR,
+    PATH_PARAMETER,
     Operation,
     path_parameter,
     query_parameter,
@@ -31,6 +32,7 @@ from chalicelib.api.requests.queries import (
     parse_file_state,
     parse_flag,
     parse_limit,
+    parse_path,
     parse_thumbnail_size,
     parse_whole_number,
 )
@@ -70,6 +72,7 @@ LIST_FILES = Operation(
             {"type": "string", "pattern": "^[a-z][a-z_]{0,39}$"},
             "Only files that failed for this reason, such as `access_denied`",
         ),
+        PATH_PARAMETER,
         LIMIT_PARAMETER,
         CURSOR_PARAMETER,
     ),
@@ -230,12 +233,17 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         reason = parse_failure_reason(parameter(request, "reason"), state)
         if reason is not None:
             state = FileState.FAILED
-        scope = (collection.uuid, "files", state, reason)
+        path = parse_path(parameter(request, "path"))
+        scope = (collection.uuid, "files", state, reason, path)
         after = decode_cursor(parameter(request, "cursor"), scope)
         if after is not None and not _is_key(after, collection):
             raise invalid_cursor()
-        page = context.services.files.page(collection, state, after=after, limit=limit, reason=reason)
-        serialized = [serializers.file(record, collection.bucket, context.links) for record in page.records]
+        files = context.services.files
+        if path is not None:
+            page = files.page_of_path(collection, path, state, reason=reason)
+        else:
+            page = files.page(collection, state, after=after, limit=limit, reason=reason)
+        serialized = [serializers.file(record, collection, context.links) for record in page.records]
         next_cursor = encode_cursor(scope, page.after)
         return Result({"files": serialized}, info={"files_count": len(serialized), "next_cursor": next_cursor})
 
@@ -243,7 +251,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     def show_file(context: RequestContext) -> Result:
         record = context.services.files.get(context.account, context.path["uuid"])
         collection = context.services.collections.get(context.account, record.collection)
-        return Result({"file": serializers.file(record, collection.bucket, context.links)})
+        return Result({"file": serializers.file(record, collection, context.links)})
 
     @route("DELETE", "/api/files/{uuid}", scope=Scope.WRITE, any_plan=True, operation=DELETE_FILE)
     def delete_file(context: RequestContext) -> Result:

@@ -11,6 +11,7 @@ from chalicelib.domain.collections import Collection, CollectionType, SyncStatus
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.files import OVER_PLAN, PENDING, WAITING_REASONS, FileRecord, ObjectInfo
 from chalicelib.domain.image_files import mime_type
+from chalicelib.domain.metadata import Metadata
 from chalicelib.domain.notifications import queue_configuration, queue_region
 from chalicelib.domain.plans import LIMIT_NAMES, RATE_NAMES, Plan
 from chalicelib.domain.schedules import next_run, sync_hour
@@ -40,7 +41,7 @@ def hit(hit: Hit, links: FileLinks) -> dict[str, Any]:
     }
 
 
-def file(record: FileRecord, bucket: str, links: FileLinks) -> dict[str, Any]:
+def file(record: FileRecord, collection: Collection, links: FileLinks) -> dict[str, Any]:
     """The fields of a search result and the catalogue's own; null stands for what is not known."""
     embedding = record.embedding
     return {
@@ -53,13 +54,21 @@ def file(record: FileRecord, bucket: str, links: FileLinks) -> dict[str, Any]:
         "width": embedding.width if embedding else None,
         "height": embedding.height if embedding else None,
         "thumbnail": links.thumbnail(record.collection, record.uuid, embedding.md5) if embedding else None,
-        "s3_uri": f"s3://{bucket}/{record.key}",
+        "s3_uri": f"s3://{collection.bucket}/{record.key}",
         "download_url": links.download(record.uuid, embedding.md5) if embedding else None,
         "state": record.state.value,
         "reason": record.reason,
         "detail": record.detail,
         "updated_at": time(record.updated_at),
+        "path": collection.path_of(record.key),
+        "format": embedding.format.lower() if embedding else None,
+        "metadata": metadata(record.metadata),
+        "modified": time(record.modified),
     }
+
+
+def metadata(metadata: Metadata) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in metadata.items()}
 
 
 def download(download: "Download") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.api.openapi.builders import obj, ref
 from chalicelib.api.openapi.operation import COLLECTION_PARAMETER, MESSAGE, Operation, json_body, query_parameter
 from chalicelib.api.requests.bodies import parse_sync_options
-from chalicelib.api.requests.queries import parameter
+from chalicelib.api.requests.queries import parameter, parse_path
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import Trigger
 
@@ -55,7 +55,11 @@ EXPLAIN_OBJECT = Operation(
             "key",
             {"type": "string", "minLength": 1},
             "The object's key in S3, without a leading slash; in a managed collection the file's name is enough",
-            required=True,
+        ),
+        query_parameter(
+            "path",
+            {"type": "string", "minLength": 1},
+            "In place of `key`: the path of the file within the collection, such as `2024/owl.jpg`",
         ),
     ),
     result=ref("Explanation"),
@@ -97,7 +101,8 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     @route("GET", "/api/collections/{uuid}/explain", scope=Scope.READ, operation=EXPLAIN_OBJECT)
     def explain_object(context: RequestContext) -> Result:
         collection, key = context.collection(), parameter(context.request, "key")
-        return Result(serializers.explanation(context.services.explanations.explain(collection, key)))
+        path = parse_path(parameter(context.request, "path"))
+        return Result(serializers.explanation(context.services.explanations.explain(collection, key, path)))
 
     return syncs
 

@@ -177,6 +177,10 @@ class Collection:
             return None
         return Selection(self.include, self.exclude).omission(key.removeprefix(self.prefix), size)
 
+    def path_of(self, key: str) -> str:
+        """The path within the collection of an object with this key."""
+        return key.removeprefix(self.prefix)
+
     def selects(self, key: str, size: int | None = None) -> bool:
         """Whether an object that the collection holds is to be indexed; without its size, whether one may be."""
         return self.omission(key, size) is None

@@ -42,15 +42,20 @@ class ExplanationService:
     embedder: Embedder
     vectors: VectorStore
 
-    def explain(self, collection: Collection, key: str | None) -> Explanation:
-        """Explain the state of the object with this key, or of a managed collection's file of this name.
+    def explain(self, collection: Collection, key: str | None, path: str | None = None) -> Explanation:
+        """Explain the state of the object with this key, or of the file with this path within the collection.
+
+        In a managed collection a file's path may stand for its key.
 
         Raises:
-            InvalidRequest: the key is missing, or longer than S3 allows.
+            InvalidRequest: both or neither is given, or the key is longer than S3 allows.
         """
-        if not key:
+        if path is not None and key is None:
+            key = collection.prefix + (stored_name(path) if _is_managed(collection) else path)
+        elif not key or path is not None:
             raise InvalidRequest(
-                "Name the object in the parameter 'key': by its key in S3, or, in a managed collection, by its path.",
+                "Name the object either in the parameter 'key', by its key in S3, or in 'path', by its path within the "
+                "collection.",
                 field="key",
             )
         check_storable(key, "key")

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.domain.collections import Collection, CollectionType, parse_uuid
+from chalicelib.domain.collections import KEY_LIMIT, Collection, CollectionType, parse_uuid
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import (
     InvalidRequest,
@@ -16,7 +16,7 @@ from chalicelib.domain.errors import (
     Unavailable,
 )
 from chalicelib.domain.files import FilePage, FileRecord, FileState, has_dot_segment
-from chalicelib.domain.image_files import mime_type, name_to_save
+from chalicelib.domain.image_files import mime_type, name_to_save, stored_name
 from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.domain.uploads import UploadRef
 from chalicelib.services.pipeline.indexer import Indexer
@@ -63,6 +63,19 @@ class FileService:
             reason: only failed files with this reason; ``state`` is then ``FAILED``.
         """
         return self.catalogue.page(collection.uuid, state, after=after, limit=limit, reason=reason)
+
+    def page_of_path(
+        self, collection: Collection, path: str, state: FileState | None, *, reason: str | None = None
+    ) -> FilePage:
+        """The file with this path within the collection, if it is in this state and has failed for this reason."""
+        key = collection.prefix + (stored_name(path) if collection.type is CollectionType.MANAGED else path)
+        record = self.catalogue.get(collection.uuid, key) if len(key.encode()) <= KEY_LIMIT else None
+        is_listed = (
+            record is not None
+            and (record.state is state if state else record.state is not FileState.REMOVED)
+            and reason in (None, record.reason)
+        )
+        return FilePage([record] if record is not None and is_listed else [], None)
 
     def get(self, account: str, file_id: str) -> FileRecord:
         record = self._record(account, file_id)

@@ -102,6 +102,11 @@ LIMIT_PARAMETER = query_parameter(
 CURSOR_PARAMETER = query_parameter(
     "cursor", {"type": "string"}, "`next_cursor` of the page before; all other parameters must be the same"
 )
+PATH_PARAMETER = query_parameter(
+    "path",
+    {"type": "string", "minLength": 1},
+    "Only the file with exactly this path within the collection, such as `2024/owl.jpg`",
+)
 FILES_COUNT = integer("Total number of files returned", 16)
 NEXT_CURSOR = nullable(text("Where the next page begins; null on the last page"))
 MESSAGE = ref("Message")

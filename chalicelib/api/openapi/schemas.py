@@ -21,6 +21,7 @@ from chalicelib.api.openapi.upload_schemas import UPLOAD_SCHEMAS
 from chalicelib.domain.accounts import EXPORT_KINDS, TOKEN_NAME_LIMIT, Scope
 from chalicelib.domain.collections import COLLECTION_NAME_LIMIT, HOURS_A_DAY, AutoSync, CollectionType, SyncStatus
 from chalicelib.domain.files import FileState
+from chalicelib.domain.metadata import METADATA_BYTES, METADATA_LIST_LIMIT, METADATA_NAME
 from chalicelib.domain.origins import ORIGINS_MAX
 from chalicelib.domain.plans import LIMIT_NAMES, PLANS, RATE_NAMES
 from chalicelib.domain.selection import MAX_PATTERNS, PATTERN_LIMIT
@@ -42,6 +43,17 @@ _FOUND = {
         f"/collections/download/{FILE_ID}/?{_SIGNED}",
     ),
 }
+_METADATA_PATCH: Schema = {
+    "type": ["object", "null"],
+    "description": "A merge patch (RFC 7396): null removes a name, or all of them; names that it leaves out stay",
+    "propertyNames": {"pattern": f"^{METADATA_NAME.pattern}$"},
+    "additionalProperties": {
+        "type": ["string", "number", "boolean", "array", "null"],
+        "items": {"type": "string"},
+        "maxItems": METADATA_LIST_LIMIT,
+    },
+    "examples": [{"product_id": "A1", "tag": ["sea", "summer"], "draft": None}],
+}
 _LISTED = {
     **_FOUND,
     "md5": nullable(_FOUND["md5"]),
@@ -57,6 +69,10 @@ _LISTED = {
     "reason": nullable(text("Why it failed, as a stable code: `not_an_image`, `too_large`, `over_plan`, …")),
     "detail": nullable(text("Why it failed, as a sentence")),
     "updated_at": timestamp("When this record last changed."),
+    "path": text("Path of the file within its collection", "2024/richard-brutyo-Sg3XwuEpybU-unsplash.jpg"),
+    "format": nullable(text("Format of its bytes, such as `jpeg`, `png` or `heif`", "jpeg")),
+    "metadata": ref("Metadata"),
+    "modified": nullable(timestamp("When the storage received the file.")),
 }
 _LIMIT = obj({"allowed": integer("Limit of the plan", 10), "used": integer("How much of it is used", 2)})
 _POLICY: Schema = {"type": "object", "description": "An IAM policy, ready to paste", "additionalProperties": True}
@@ -119,6 +135,24 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     "File": obj(_LISTED),
+    "Metadata": {
+        "type": "object",
+        "description": (
+            f"Names and values of your own, {METADATA_BYTES:,} bytes of UTF-8 together; of a file in your bucket, the "
+            "user metadata of its object"
+        ),
+        "propertyNames": {"pattern": f"^{METADATA_NAME.pattern}$"},
+        "additionalProperties": {
+            "type": ["string", "number", "boolean", "array"],
+            "items": {"type": "string"},
+            "maxItems": METADATA_LIST_LIMIT,
+        },
+        "examples": [{"product_id": "A1", "price": 12.5, "sold": False, "tag": ["sea", "summer"]}],
+    },
+    "FileChange": {
+        **obj({"metadata": _METADATA_PATCH}, optional=("metadata",)),
+        "minProperties": 1,
+    },
     "Collection": obj(
         {
             "uuid": identifier("Unique identifier for the collection", COLLECTION_ID),

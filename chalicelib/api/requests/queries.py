@@ -94,6 +94,13 @@ def parse_failure_reason(text: str | None, state: FileState | None) -> str | Non
     return text
 
 
+def parse_path(text: str | None) -> str | None:
+    """The path of a file within its collection, None if it is missing; raises InvalidRequest for an empty one."""
+    if text == "":
+        raise InvalidRequest("path is the path of a file within its collection, such as '2024/owl.jpg'.", field="path")
+    return text
+
+
 def parse_flag(text: str | None, name: str) -> bool:
     """Whether a parameter is given, whose only value is ``1``; raises InvalidRequest for another value."""
     if text not in (None, "1"):

@@ -43,6 +43,7 @@ TABLE = {
     ("POST", "/api/collections/{uuid}/uploads/{id}/complete"): (Scope.WRITE, False),
     ("DELETE", "/api/files/{uuid}"): (Scope.WRITE, True),
     ("POST", "/api/files/{uuid}/retry"): (Scope.WRITE, False),
+    ("PATCH", "/api/files/{uuid}"): (Scope.WRITE, False),
     ("DELETE", "/api/account"): (Scope.ADMIN, True),
     ("GET", "/api/account/export"): (Scope.ADMIN, True),
     ("GET", "/api/tokens"): (Scope.ADMIN, True),

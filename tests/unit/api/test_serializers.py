@@ -30,15 +30,16 @@ FOUND = Hit(uuid=INDEXED.uuid, file=vector_document(INDEXED, an_embedding(), COL
     ("schema", "shown"),
     [
         ("FoundFile", serializers.hit(FOUND, LINKS)),
-        ("File", serializers.file(INDEXED, COLLECTION.bucket, LINKS)),
-        ("File", serializers.file(FAILED, COLLECTION.bucket, LINKS)),
+        ("File", serializers.file(INDEXED, COLLECTION, LINKS)),
+        ("File", serializers.file(FAILED, COLLECTION, LINKS)),
         ("Collection", serializers.collection(COLLECTION, NOW, 3600)),
         ("Collection", serializers.collection(replace(COLLECTION, auto_sync=AutoSync.MONTHLY), NOW, 3600)),
         ("SyncState", serializers.sync_status(COLLECTION, NOW, 3600)),
     ],
 )
 def test_what_is_shown_conforms_to_its_schema(schema: str, shown: dict[str, Any]) -> None:
-    jsonschema.Draft202012Validator(SCHEMAS[schema]).validate(shown)
+    described = {**SCHEMAS[schema], "components": {"schemas": SCHEMAS}}
+    jsonschema.Draft202012Validator(described).validate(shown)
 
 
 def test_a_bucket_of_another_region_is_given_no_notifications_that_s3_would_refuse() -> None:
@@ -54,4 +55,4 @@ def test_a_bucket_of_another_region_is_given_no_notifications_that_s3_would_refu
 def test_a_listed_file_has_the_fields_of_a_search_result_with_the_same_values() -> None:
     found = serializers.hit(FOUND, LINKS)
     del found["distance"]
-    assert found.items() <= serializers.file(INDEXED, COLLECTION.bucket, LINKS).items()
+    assert found.items() <= serializers.file(INDEXED, COLLECTION, LINKS).items()

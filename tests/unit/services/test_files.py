@@ -247,3 +247,23 @@ class TestDelete:
 
     def test_lock_of_a_request_outlasts_the_request(self) -> None:
         assert timedelta(seconds=29) < REQUEST_LOCK_TIME, "API Gateway waits no longer"
+
+
+def test_a_file_is_found_by_its_path_and_another_collections_is_not(synced: Harness, uploaded: FileRecord) -> None:
+    managed = synced.ports.collections.get(uploaded.account, uploaded.collection)
+    assert managed is not None
+    for collection, path, found in (
+        (synced.current(), "a.jpg", True),
+        (synced.current(), "gone.jpg", False),
+        (synced.current(), "/a.jpg", False),
+        (synced.current(), "x" * 2000, False),
+        (managed, "a.jpg", True),
+        (managed, uploaded.key, False),
+        (managed, "broken.jpg", False),
+    ):
+        page = synced.app.files.page_of_path(collection, path, None)
+        assert [collection.path_of(record.key) for record in page.records] == [path] * found, path
+    broken = synced.app.files.page_of_path(synced.current(), "broken.jpg", FileState.FAILED, reason="not_an_image")
+    assert [record.key for record in broken.records] == ["broken.jpg"]
+    assert synced.app.files.page_of_path(synced.current(), "broken.jpg", FileState.INDEXED).records == []
+    assert synced.app.files.page_of_path(synced.current(), "broken.jpg", None, reason="empty").records == []
