@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from chalicelib.services.explanation import ExplanationService
     from chalicelib.services.export import ExportService
     from chalicelib.services.file_changes import FileChangeService
+    from chalicelib.services.file_deletion import FileDeletionService
     from chalicelib.services.files import FileService
     from chalicelib.services.maintenance.consistency_check import ConsistencyCheck
     from chalicelib.services.maintenance.model_switch import ModelSwitch
@@ -174,6 +175,18 @@ class Services:
         from chalicelib.services.file_changes import FileChangeService
 
         return FileChangeService(
+            files=self.files,
+            collections=self.adapters.collections,
+            catalogue=self.adapters.catalogue,
+            queues=self.adapters.queues,
+            now=self.now,
+        )
+
+    @cached_property
+    def file_deletion(self) -> FileDeletionService:
+        from chalicelib.services.file_deletion import FileDeletionService
+
+        return FileDeletionService(
             files=self.files,
             collections=self.adapters.collections,
             catalogue=self.adapters.catalogue,

@@ -19,6 +19,7 @@ from chalicelib.domain.messages import (
     REDRIVEN_ATTRIBUTE,
     AccountDeletionStep,
     DeletionStep,
+    FileDeletion,
     IndexBatch,
     PurgeStep,
     ReceivedMessage,
@@ -74,9 +75,13 @@ def index(event: Event, context: Any, services: Services) -> Event:
 
 
 def complete_uploads(event: Event, context: Any, services: Services) -> Event:
-    """Complete uploads whose bytes have arrived, and end those that have expired."""
+    """Complete uploads whose bytes have arrived, end those that have expired, and delete files."""
 
     def handle(record: "SQSRecord") -> None:
+        deletion = FileDeletion.from_json(record.body)
+        if deletion is not None:
+            services.file_deletion.run(deletion, _seconds_left(context))
+            return
         for check in checks_in_message(record.body):
             services.upload_completion.poll(check)
 

@@ -1,4 +1,7 @@
-"""``PATCH /api/files/{uuid}``: changes a file."""
+"""``PATCH /api/files/{uuid}``: changes a file; ``POST /api/files/delete``: deletes many."""
+
+from datetime import datetime, timedelta
+from functools import partial
 
 from chalice.app import Blueprint
 
@@ -7,11 +10,16 @@ from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.api.openapi.builders import obj, ref
 from chalicelib.api.openapi.operation import FILE_PARAMETER, Operation, json_body
 from chalicelib.api.requests.bodies import json_object, reject_unknown_fields
+from chalicelib.api.requests.names import check_name
 from chalicelib.domain.accounts import Scope
-from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.collections import Collection
+from chalicelib.domain.errors import InvalidRequest, NotFound
 from chalicelib.domain.file_changes import FileChange
+from chalicelib.domain.file_deletions import DELETED_AT_ONCE_MAX, EXAMPLES, MATCHED_MAX
+from chalicelib.services.ports import Clock
 
 _FIELDS = ("metadata",)
+REQUEST_TIME = timedelta(seconds=15)  # for deletions; API Gateway waits 29, and the last of them takes a while
 
 CHANGE_FILE = Operation(
     tag="Files",
@@ -26,6 +34,19 @@ CHANGE_FILE = Operation(
     result=obj({"file": ref("File")}),
     errors=(404,),
 )
+DELETE_FILES = Operation(
+    tag="Files",
+    summary="Delete files",
+    description=(
+        "Deletes files of managed collections for good: those that `files` names, or all that `filter` matches. In the "
+        f"response, `files` has what became of each named file, or {EXAMPLES} that match. `pending` ones are deleted a "
+        f"moment later. A filter deletes up to {MATCHED_MAX:,} files; if `complete` is false, the same request deletes "
+        "the next ones. `dry_run` only says what would be deleted."
+    ),
+    body=json_body(ref("FileDeletion")),
+    result=ref("DeletionReport"),
+    errors=(404,),
+)
 
 
 def parse_file_change(body: dict[str, object]) -> FileChange:
@@ -34,6 +55,47 @@ def parse_file_change(body: dict[str, object]) -> FileChange:
     if not body:
         raise InvalidRequest("Say what to change: metadata.")
     return FileChange(has_metadata="metadata" in body, metadata=body.get("metadata"))
+
+
+def parse_named_files(value: object) -> list[str]:
+    """The uuids of the files to delete, in their order, none twice; raises InvalidRequest for other values."""
+    if not isinstance(value, list) or not 1 <= len(value) <= DELETED_AT_ONCE_MAX:
+        raise InvalidRequest(f"files is a list of 1 to {DELETED_AT_ONCE_MAX:,} UUIDs.", field="files")
+    for number, item in enumerate(value):
+        if not isinstance(item, str):
+            raise InvalidRequest("A file is named by its UUID.", field=f"files[{number}]")
+    return list(dict.fromkeys(value))
+
+
+def _is_folder_or_file(path: str) -> bool:
+    """Whether a ``*`` at the end stands for a whole folder: ``2024/o*`` would be a pattern."""
+    return not path.endswith("*") or path == "*" or path.endswith("/*")
+
+
+def parse_folder_filter(context: RequestContext, value: object) -> tuple[Collection, str]:
+    """The collection and the path of a filter.
+
+    Raises:
+        InvalidRequest: it has another form.
+        NotFound: there is no such collection.
+    """
+    if not isinstance(value, dict):
+        raise InvalidRequest("filter is an object with 'collection' and 'path'.", field="filter")
+    for name in value:
+        check_name(name, ("collection", "path"), "field in filter")
+    collection, path = value.get("collection"), value.get("path")
+    if not isinstance(collection, str):
+        raise InvalidRequest("filter.collection is the UUID of a collection.", field="filter.collection")
+    # An empty path would delete everything: whoever wants that says so by '*'.
+    if not isinstance(path, str) or not path or "*" in path.removesuffix("*") or not _is_folder_or_file(path):
+        raise InvalidRequest(
+            "filter.path is a folder, such as '2024/', a file, such as '2024/owl.jpg', or '*' for all files.",
+            field="filter.path",
+        )
+    try:
+        return context.services.collections.get(context.account, collection), path.removesuffix("*")
+    except NotFound as error:
+        raise NotFound(error.message, field="filter.collection") from error
 
 
 def blueprint(dispatcher: Dispatcher) -> Blueprint:
@@ -47,4 +109,27 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         collection = context.services.collections.get(context.account, record.collection)
         return Result({"file": serializers.file(record, collection, context.links)})
 
+    @route("POST", "/api/files/delete", scope=Scope.WRITE, any_plan=True, operation=DELETE_FILES)
+    def delete_files(context: RequestContext) -> Result:
+        body, service = json_object(context.request), context.services.file_deletion
+        reject_unknown_fields(body, ("files", "filter", "dry_run"))
+        dry_run = body.get("dry_run", False)
+        if not isinstance(dry_run, bool):
+            raise InvalidRequest("dry_run is true or false.", field="dry_run")
+        if ("files" in body) == ("filter" in body):
+            raise InvalidRequest("Send either 'files' or 'filter'.", field="files")
+        if "filter" in body:
+            collection, path = parse_folder_filter(context, body["filter"])
+            report = service.delete_matching(collection, path, dry_run=dry_run)
+        else:
+            files = parse_named_files(body["files"])
+            until = context.services.now() + REQUEST_TIME
+            left = partial(_seconds_until, until, context.services.now)
+            report = service.delete_named(context.account, files, left, dry_run=dry_run)
+        return Result(serializers.deletion_report(report))
+
     return changes
+
+
+def _seconds_until(moment: datetime, now: Clock) -> float:
+    return (moment - now()).total_seconds()

@@ -9,6 +9,7 @@ from chalicelib.domain.accounts import Account, Token
 from chalicelib.domain.bucket_access import AccessReport, AccessWarning, permissions_policy, trust_policy
 from chalicelib.domain.collections import Collection, CollectionType, SyncStatus
 from chalicelib.domain.embeddings import ReadFailure
+from chalicelib.domain.file_deletions import DeletionReport
 from chalicelib.domain.files import OVER_PLAN, PENDING, WAITING_REASONS, FileRecord, ObjectInfo
 from chalicelib.domain.image_files import mime_type
 from chalicelib.domain.metadata import Metadata
@@ -69,6 +70,17 @@ def file(record: FileRecord, collection: Collection, links: FileLinks) -> dict[s
 
 def metadata(metadata: Metadata) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in metadata.items()}
+
+
+def deletion_report(report: DeletionReport) -> dict[str, Any]:
+    return {
+        "count": report.count,
+        "complete": report.complete,
+        "files": [
+            {"uuid": file.uuid, "path": file.path, "outcome": file.outcome.value, "message": file.message}
+            for file in report.files
+        ],
+    }
 
 
 def download(download: "Download") -> dict[str, Any]:

@@ -352,6 +352,14 @@ def managed_owner(key: str) -> tuple[str, str] | None:
     return (parts[1], parts[2]) if len(parts) > 3 and parts[0] == MANAGED_PREFIX else None
 
 
+def is_uuid(value: str) -> bool:
+    """Whether the value is an identifier in its canonical spelling."""
+    try:
+        return parse_uuid(value) == value
+    except NotFound:
+        return False
+
+
 def parse_uuid(value: str) -> str:
     """The identifier in its canonical spelling; raises NotFound for a malformed one, exactly as for an unknown one."""
     try:

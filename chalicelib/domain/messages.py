@@ -22,7 +22,7 @@ class Queue(StrEnum):
     """The queues, by the names from which the template and the environment derive theirs.
 
     Both ``INDEX`` and ``CHANGES`` have batches: INDEX those of syncs, which may be thousands, and CHANGES those of S3's
-    events and of requests, which wait for none of them.
+    events and of requests, which wait for none of them. ``UPLOADS`` has whatever changes managed files.
     """
 
     SYNC = "sync"
@@ -149,6 +149,36 @@ def deletion_from_json(text: str) -> DeletionStep | AccountDeletionStep:
     """The message of the deletions queue, of a collection or of an account."""
     kind = AccountDeletionStep if "deleted_account" in json.loads(text) else DeletionStep
     return kind.from_json(text)
+
+
+@dataclass(frozen=True, slots=True)
+class FileDeletion:
+    """The deletion of files of one managed collection, which a request has asked for at ``asked_at``.
+
+    Args:
+        keys: of the files.
+        asked_at: in ISO 8601; what was uploaded later stays.
+    """
+
+    account: str
+    collection: str
+    keys: tuple[str, ...]
+    asked_at: str
+
+    def to_json(self) -> str:
+        body = {"account": self.account, "collection": self.collection, "deleted_keys": self.keys}
+        return json.dumps({**body, "asked_at": self.asked_at}, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "FileDeletion | None":
+        """The deletion in a message of the uploads queue; None if the message is another one."""
+        try:
+            raw = json.loads(text)
+        except json.JSONDecodeError:
+            return None
+        if not isinstance(raw, dict) or "deleted_keys" not in raw:
+            return None
+        return cls(raw["account"], raw["collection"], tuple(raw["deleted_keys"]), raw["asked_at"])
 
 
 @dataclass(frozen=True, slots=True)

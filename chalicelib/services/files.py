@@ -23,6 +23,7 @@ from chalicelib.services.pipeline.indexer import Indexer
 from chalicelib.services.ports import Catalogue, Clock, Collections, ManagedStorage, Queues, QuotaLedger, Sources
 
 DOWNLOAD_URL_SECONDS = 300  # validity of a presigned URL that a person follows at once
+NOT_MANAGED = "Delete files of your own bucket in the bucket; the next sync removes them from the index."
 RECORD_WRITE_ATTEMPTS = 5  # for a record that workers write at the same time
 REQUEST_LOCK_TIME = timedelta(seconds=60)  # longer than a request lasts
 
@@ -154,12 +155,13 @@ class FileService:
             InvalidRequest: the collection is on a customer's bucket.
             Unavailable: another request is changing the file.
         """
-        record = self._record(account, file_id)
-        collection = self._collection_of(record)
+        self.delete_record(self._record(account, file_id))
+
+    def delete_record(self, record: FileRecord) -> None:
+        """Delete the file of a record; raises as ``delete``."""
+        account, collection = record.account, self._collection_of(record)
         if collection.type is not CollectionType.MANAGED:
-            raise InvalidRequest(
-                "Delete files of your own bucket in the bucket; the next sync removes them from the index."
-            )
+            raise InvalidRequest(NOT_MANAGED)
         now, ref = self.now(), UploadRef(account, collection.uuid, "")
         lock = self.quota_ledger.lock(ref, record.key, str(uuid.uuid4()), now, now + REQUEST_LOCK_TIME)
         if lock is None:

@@ -22,6 +22,7 @@ from chalicelib.domain.links import SigningKeys
 from chalicelib.domain.messages import (
     AccountDeletionStep,
     DeletionStep,
+    FileDeletion,
     IndexBatch,
     PurgeStep,
     ReceivedMessage,
@@ -242,6 +243,9 @@ class Catalogue(Protocol):
     def get(self, collection: str, key: str) -> FileRecord | None: ...
     def get_many(self, collection: str, keys: Sequence[str]) -> dict[str, FileRecord]: ...
     def find(self, uuid: str) -> FileRecord | None: ...
+    def find_many(self, uuids: Sequence[str]) -> dict[str, FileRecord]:
+        """Return the records with these uuids, by uuid; the vectors of their embeddings may be missing."""
+
     def entries(self, collection: str, after: str | None, limit: int | None = None) -> Iterator[CatalogueEntry]:
         """Return what a sync compares of each record, in the order of the keys' UTF-8 bytes.
 
@@ -421,6 +425,7 @@ class Queues(Protocol):
     def send_deletion(self, step: DeletionStep | AccountDeletionStep, *, delay: int = 0) -> None: ...
     def send_purge(self, step: PurgeStep, *, delay: int = 0) -> None: ...
     def send_upload_check(self, check: UploadCheck, *, delay: int = 0) -> None: ...
+    def send_file_deletion(self, deletion: FileDeletion) -> None: ...
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         """Redeliver a received message after so many seconds."""
 

@@ -101,6 +101,14 @@ class CatalogueContract:
         assert catalogue.get_many(collection.uuid, ["nothing"]) == {}
         assert list(catalogue.entries(collection.uuid, None)) == []
 
+    def test_records_are_found_by_many_uuids_at_once(self, catalogue: Catalogue, collection: Collection):
+        records = [a_record(collection, key) for key in ("a", "b", "é/c")]
+        for record in records:
+            catalogue.save(record, None)
+        uuids = [*(record.uuid for record in records), str(uuid4()), records[0].uuid]
+        assert catalogue.find_many(uuids) == {record.uuid: record for record in records}
+        assert catalogue.find_many([]) == {}
+
     def test_many_records_are_read_at_once_although_a_key_is_repeated(
         self, catalogue: Catalogue, collection: Collection
     ):

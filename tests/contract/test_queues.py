@@ -11,6 +11,7 @@ from chalicelib.adapters.sqs.queues import SQSQueues
 from chalicelib.domain.messages import (
     AccountDeletionStep,
     DeletionStep,
+    FileDeletion,
     IndexBatch,
     ObjectHint,
     PurgeStep,
@@ -21,7 +22,7 @@ from chalicelib.domain.messages import (
 )
 from chalicelib.domain.uploads import UploadCheck, UploadRef, checks_in_message
 from chalicelib.services.ports import Queues
-from tests.factories import AWKWARD_KEYS, a_batch, a_collection
+from tests.factories import AWKWARD_KEYS, NOW, a_batch, a_collection
 from tests.fakes.queues import FakeQueues
 
 
@@ -62,13 +63,18 @@ class QueuesContract:
         purge = PurgeStep(7, "2026-11-26", continuation=3)
         subject.queues.send_purge(purge)
         subject.queues.send_upload_check(check)
+        file_deletion = FileDeletion(collection.account, collection.uuid, AWKWARD_KEYS, NOW.isoformat())
+        subject.queues.send_file_deletion(file_deletion)
         assert list(map(SyncStep.from_json, subject.sent(Queue.SYNC))) == [step]
         batches = map(IndexBatch.from_json, subject.sent(Queue.INDEX))
         assert sorted(batches, key=lambda batch: len(batch.hints)) == [without, with_sync]
         assert list(map(IndexBatch.from_json, subject.sent(Queue.CHANGES))) == [without]
         assert list(map(DeletionStep.from_json, subject.sent(Queue.DELETIONS))) == [deletion]
         assert list(map(PurgeStep.from_json, subject.sent(Queue.PURGES))) == [purge]
-        assert [list(checks_in_message(body)) for body in subject.sent(Queue.UPLOADS)] == [[check]]
+        bodies = subject.sent(Queue.UPLOADS)
+        assert [sent for sent in map(FileDeletion.from_json, bodies) if sent is not None] == [file_deletion]
+        (checks,) = (list(checks_in_message(body)) for body in bodies if FileDeletion.from_json(body) is None)
+        assert checks == [check]
 
     def test_the_deletion_of_an_account_arrives_unchanged_beside_those_of_collections(self, subject: Subject):
         collection = a_collection()
@@ -123,7 +129,10 @@ class TestFake(QueuesContract):
                 Queue.CHANGES: [batch.to_json() for batch in queues.changes],
                 Queue.DELETIONS: [step.to_json() for step, _ in queues.deletions],
                 Queue.PURGES: [step.to_json() for step, _ in queues.purges],
-                Queue.UPLOADS: [check.to_json() for check, _ in queues.uploads],
+                Queue.UPLOADS: [
+                    *(check.to_json() for check, _ in queues.uploads),
+                    *(deletion.to_json() for deletion in queues.file_deletions),
+                ],
             }[queue]
 
         return Subject(

@@ -43,6 +43,9 @@ class FakeCatalogue:
     def find(self, uuid: str) -> FileRecord | None:
         return next((record for record in self.records.values() if record.uuid == uuid), None)
 
+    def find_many(self, uuids: Sequence[str]) -> dict[str, FileRecord]:
+        return {record.uuid: record for record in self.records.values() if record.uuid in uuids}
+
     def entries(self, collection: str, after: str | None, limit: int | None = None) -> Iterator[CatalogueEntry]:
         return islice(self._entries(collection, after), limit)
 

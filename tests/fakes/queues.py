@@ -6,6 +6,7 @@ from typing import Any
 from chalicelib.domain.messages import (
     AccountDeletionStep,
     DeletionStep,
+    FileDeletion,
     IndexBatch,
     PurgeStep,
     Queue,
@@ -21,7 +22,7 @@ MAX_SQS_INVISIBLE_SECONDS = 43_200
 
 class FakeQueues:
     """Keeps what was sent: ``batches`` and ``changes``; ``steps``, ``deletions``, ``purges`` and ``uploads`` with their
-    delays.
+    delays; and ``file_deletions``.
 
     ``groups`` are the queues and the groups of all messages that were sent.
     ``delayed`` are the received messages that were delayed, with the seconds. While a test sets ``down``, each send
@@ -36,6 +37,7 @@ class FakeQueues:
         self.deletions: list[tuple[Any, int]] = []
         self.purges: list[tuple[PurgeStep, int]] = []
         self.uploads: list[tuple[UploadCheck, int]] = []
+        self.file_deletions: list[FileDeletion] = []
         self.delayed: list[tuple[ReceivedMessage, int]] = []
         self.down = False
 
@@ -64,6 +66,12 @@ class FakeQueues:
     def send_upload_check(self, check: UploadCheck, *, delay: int = 0) -> None:
         self._check_send(Queue.UPLOADS, check.account, delay)
         self.uploads.extend((sent, delay) for sent in checks_in_message(check.to_json()))
+
+    def send_file_deletion(self, deletion: FileDeletion) -> None:
+        self._check_send(Queue.UPLOADS, deletion.account)
+        sent = FileDeletion.from_json(deletion.to_json())
+        assert sent is not None
+        self.file_deletions.append(sent)
 
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         assert 0 <= seconds <= MAX_SQS_INVISIBLE_SECONDS, "SQS hides a message for twelve hours at most"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 RECORDS_PER_QUERY = 200  # that a list reads at once, those included that it leaves out
 RECORDS_PER_PAGE = 1000  # that a list reads at most; each has a vector, so about 3 MB
+MAX_PARALLEL_QUERIES = 8  # below the ten connections that urllib3 keeps for a client
 MAX_CONTENT_CANDIDATES = 3  # the index may lag behind, but not for each of several records
 _ENTRY_ATTRIBUTES = ("key", "state", "etag", "size", "model", "reason", "retry_at", "modified")
 _STATES = {state.value: state for state in FileState}
@@ -71,6 +73,17 @@ class DynamoDBCatalogue:
 
     def find(self, uuid: str) -> FileRecord | None:
         return next(self._by_index("by-uuid", "uuid", uuid), None)
+
+    def find_many(self, uuids: Sequence[str]) -> dict[str, FileRecord]:
+        def keys_of(uuid: str) -> list[Any]:
+            query: Any = self._index_query("by-uuid", "uuid", uuid)
+            items = self._client.query(**query)["Items"]
+            return [record_key(keys["collection"]["S"], keys["key"]["S"]) for keys in items]
+
+        with ThreadPoolExecutor(MAX_PARALLEL_QUERIES) as pool:  # a client of boto3 may be shared by threads
+            primary_keys = [key for found in pool.map(keys_of, dict.fromkeys(uuids)) for key in found]
+        records = map(record_from_item, batches.read(self._client, self._table, primary_keys))
+        return {record.uuid: record for record in records}
 
     def entries(self, collection: str, after: str | None, limit: int | None = None) -> Iterator[CatalogueEntry]:
         condition, values = "#n1 = :c", {":c": collection}
@@ -258,15 +271,18 @@ class DynamoDBCatalogue:
             put["ExpressionAttributeValues"] = {":v": to_attribute(write.previous.version)}
         return {"Put": put}
 
-    def _by_index(self, index: str, attribute: str, value: str, limit: int | None = None) -> Iterator[FileRecord]:
-        """Return records with this value, read from the table: the index has keys only, and may lag behind."""
-        query: Any = {
+    def _index_query(self, index: str, attribute: str, value: str) -> Any:
+        return {
             "TableName": self._table,
             "IndexName": index,
             "KeyConditionExpression": "#a = :a",
             "ExpressionAttributeNames": {"#a": attribute},
             "ExpressionAttributeValues": {":a": to_attribute(value)},
         }
+
+    def _by_index(self, index: str, attribute: str, value: str, limit: int | None = None) -> Iterator[FileRecord]:
+        """Return records with this value, read from the table: the index has keys only, and may lag behind."""
+        query = self._index_query(index, attribute, value)
         if limit is not None:
             pages: Any = [self._client.query(**query, Limit=limit)]
         else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from chalicelib.domain.messages import (
     AccountDeletionStep,
     DeletionStep,
+    FileDeletion,
     IndexBatch,
     PurgeStep,
     Queue,
@@ -22,7 +23,7 @@ from chalicelib.domain.uploads import UploadCheck
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
-Message = SyncStep | IndexBatch | DeletionStep | AccountDeletionStep | UploadCheck
+Message = SyncStep | IndexBatch | DeletionStep | AccountDeletionStep | UploadCheck | FileDeletion
 
 
 class SQSQueues:
@@ -59,6 +60,9 @@ class SQSQueues:
 
     def send_upload_check(self, check: UploadCheck, *, delay: int = 0) -> None:
         self._send(Queue.UPLOADS, check, delay)
+
+    def send_file_deletion(self, deletion: FileDeletion) -> None:
+        self._send(Queue.UPLOADS, deletion)
 
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         self._client.change_message_visibility(

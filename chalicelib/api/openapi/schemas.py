@@ -20,6 +20,7 @@ from chalicelib.api.openapi.builders import (
 from chalicelib.api.openapi.upload_schemas import UPLOAD_SCHEMAS
 from chalicelib.domain.accounts import EXPORT_KINDS, TOKEN_NAME_LIMIT, Scope
 from chalicelib.domain.collections import COLLECTION_NAME_LIMIT, HOURS_A_DAY, AutoSync, CollectionType, SyncStatus
+from chalicelib.domain.file_deletions import DELETED_AT_ONCE_MAX, DeletionOutcome
 from chalicelib.domain.files import FileState
 from chalicelib.domain.metadata import METADATA_BYTES, METADATA_LIST_LIMIT, METADATA_NAME
 from chalicelib.domain.origins import ORIGINS_MAX
@@ -153,6 +154,42 @@ SCHEMAS: dict[str, Schema] = {
         **obj({"metadata": _METADATA_PATCH}, optional=("metadata",)),
         "minProperties": 1,
     },
+    "FileDeletion": {
+        **obj(
+            {
+                "files": {
+                    **array(identifier("Identifier of a file", FILE_ID)),
+                    "minItems": 1,
+                    "maxItems": DELETED_AT_ONCE_MAX,
+                },
+                "filter": obj(
+                    {
+                        "collection": identifier("A managed collection", COLLECTION_ID),
+                        "path": text("A folder, with a slash at its end; a file; or `*` for all files", "2024/"),
+                    }
+                ),
+                "dry_run": boolean("Only say what would be deleted"),
+            },
+            optional=("files", "filter", "dry_run"),
+        ),
+        "examples": [{"files": [FILE_ID], "dry_run": False}],
+    },
+    "DeletionReport": obj(
+        {
+            "count": integer("Number of files that are deleted, or would be", 1),
+            "complete": boolean("Whether no more files match"),
+            "files": array(
+                obj(
+                    {
+                        "uuid": identifier("Identifier of the file", FILE_ID),
+                        "path": nullable(text("Path of the file within its collection", "2024/owl.jpg")),
+                        "outcome": choice("What becomes of the file", DeletionOutcome, "deleted"),
+                        "message": nullable(text("Why it was refused")),
+                    }
+                )
+            ),
+        }
+    ),
     "Collection": obj(
         {
             "uuid": identifier("Unique identifier for the collection", COLLECTION_ID),

@@ -44,6 +44,7 @@ TABLE = {
     ("DELETE", "/api/files/{uuid}"): (Scope.WRITE, True),
     ("POST", "/api/files/{uuid}/retry"): (Scope.WRITE, False),
     ("PATCH", "/api/files/{uuid}"): (Scope.WRITE, False),
+    ("POST", "/api/files/delete"): (Scope.WRITE, True),
     ("DELETE", "/api/account"): (Scope.ADMIN, True),
     ("GET", "/api/account/export"): (Scope.ADMIN, True),
     ("GET", "/api/tokens"): (Scope.ADMIN, True),

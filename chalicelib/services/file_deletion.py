@@ -1,0 +1,166 @@
+"""Deletes many files of managed collections: those that a request names, or all in a folder.
+
+A request deletes what it can in its time; the rest is deleted by workers, which get the keys in messages.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.domain.collections import Collection, CollectionType, is_uuid
+from chalicelib.domain.errors import InvalidRequest, NotFound, Unavailable
+from chalicelib.domain.file_deletions import (
+    EXAMPLES,
+    KEYS_PER_MESSAGE,
+    MATCHED_MAX,
+    DeletionOutcome,
+    DeletionReport,
+    FileOutcome,
+)
+from chalicelib.domain.files import FileRecord, FileState, file_uuid
+from chalicelib.domain.messages import FileDeletion
+from chalicelib.services.files import NOT_MANAGED, FileService
+from chalicelib.services.ports import Catalogue, Clock, Collections, Queues
+
+DELETED_STATES = (FileState.INDEXED, FileState.FAILED)  # an upload that is under way is no file yet
+_GONE = (DeletionOutcome.DELETED, DeletionOutcome.PENDING, DeletionOutcome.MATCHED)
+
+
+@dataclass(frozen=True, slots=True)
+class FileDeletionService:
+    files: FileService
+    collections: Collections
+    catalogue: Catalogue
+    queues: Queues
+    now: Clock
+
+    def delete_named(
+        self, account: str, uuids: Sequence[str], seconds_left: Callable[[], float], *, dry_run: bool
+    ) -> DeletionReport:
+        """Delete these files; what the time is too short for is pending, and so is a file that is being changed.
+
+        Args:
+            uuids: as the caller wrote them, none twice; what is no uuid is not found.
+        """
+        found = {
+            uuid: record
+            for uuid, record in self.catalogue.find_many(list(filter(is_uuid, uuids))).items()
+            if record.account == account
+        }
+        collections = {uuid: self.collections.get(account, uuid) for uuid in {r.collection for r in found.values()}}
+        outcomes: dict[str, FileOutcome] = {}
+        pending: list[FileRecord] = []
+        for uuid in uuids:
+            record = found.get(uuid)
+            collection = collections[record.collection] if record is not None else None
+            is_gone = record is not None and record.state is FileState.REMOVED
+            if record is None or collection is None or (is_gone and (dry_run or not _is_managed(collection))):
+                outcomes[uuid] = FileOutcome(uuid, DeletionOutcome.NOT_FOUND)
+                continue
+            outcome, message = self._delete(record, collection, seconds_left, dry_run=dry_run)
+            if outcome is DeletionOutcome.PENDING:
+                pending.append(record)
+            path = None if outcome is DeletionOutcome.NOT_FOUND else collection.path_of(record.key)
+            outcomes[uuid] = FileOutcome(uuid, outcome, path, message)
+        for collection_id in dict.fromkeys(record.collection for record in pending):
+            keys = [record.key for record in pending if record.collection == collection_id]
+            self._send(account, collection_id, keys)
+        files = [outcomes[uuid] for uuid in uuids]
+        return DeletionReport(sum(file.outcome in _GONE for file in files), complete=True, files=files)
+
+    def delete_matching(self, collection: Collection, path: str, *, dry_run: bool) -> DeletionReport:
+        """Have all files of a folder deleted by workers, ``MATCHED_MAX`` at most.
+
+        Args:
+            path: within the collection: a folder, with a slash at its end; one file; or empty, for all files.
+
+        Raises:
+            InvalidRequest: the collection is on a customer's bucket.
+        """
+        if not _is_managed(collection):
+            raise InvalidRequest(NOT_MANAGED, field="filter.collection")
+        keys: list[str] = []
+        complete = True
+        for key in self._matching(collection, path):
+            if len(keys) == MATCHED_MAX:
+                complete = False
+                break
+            keys.append(key)
+        if not dry_run:
+            self._send(collection.account, collection.uuid, keys)
+        outcome = DeletionOutcome.MATCHED if dry_run else DeletionOutcome.PENDING
+        examples = [
+            FileOutcome(file_uuid(collection.uuid, key), outcome, collection.path_of(key)) for key in keys[:EXAMPLES]
+        ]
+        return DeletionReport(len(keys), complete, examples)
+
+    def run(self, deletion: FileDeletion, seconds_left: Callable[[], float]) -> None:
+        """Delete the files of a message, except those that were uploaded or changed since it was asked for.
+
+        Raises:
+            Unavailable: the time was too short, or a file is being changed; what is left is deleted with the message's
+                next delivery.
+        """
+        collection = self.collections.get(deletion.account, deletion.collection)
+        if collection is None or not _is_managed(collection):
+            return
+        asked_at, left = datetime.fromisoformat(deletion.asked_at), 0
+        for key in deletion.keys:
+            record = self.catalogue.get(collection.uuid, key)
+            if record is None or record.state is FileState.PENDING:
+                continue
+            # A removed record may be that of a deletion that was interrupted: its quota is still charged.
+            if record.state is not FileState.REMOVED and record.updated_at > asked_at:
+                continue
+            if seconds_left() <= 0:
+                left += 1
+                continue
+            try:
+                self.files.delete_record(record)
+            except NotFound:
+                continue
+            except Unavailable:
+                left += 1
+        if left:
+            raise Unavailable(f"{left} files are left to delete.")
+
+    def _delete(
+        self, record: FileRecord, collection: Collection, seconds_left: Callable[[], float], *, dry_run: bool
+    ) -> tuple[DeletionOutcome, str | None]:
+        if not _is_managed(collection):
+            return DeletionOutcome.REFUSED, NOT_MANAGED
+        if dry_run:
+            return DeletionOutcome.MATCHED, None
+        if seconds_left() <= 0:
+            return DeletionOutcome.PENDING, None
+        try:
+            self.files.delete_record(record)
+        except NotFound:
+            return DeletionOutcome.NOT_FOUND, None
+        except Unavailable:
+            return DeletionOutcome.PENDING, None
+        return DeletionOutcome.DELETED, None
+
+    def _matching(self, collection: Collection, path: str) -> Iterator[str]:
+        """The keys of the files in a folder, or of one file."""
+        start = collection.prefix + path
+        if path and not path.endswith("/"):
+            record = self.catalogue.get(collection.uuid, start)
+            if record is not None and record.state in DELETED_STATES:
+                yield record.key
+            return
+        for entry in self.catalogue.entries(collection.uuid, start):
+            if not entry.key.startswith(start):
+                return
+            if entry.state in DELETED_STATES:
+                yield entry.key
+
+    def _send(self, account: str, collection: str, keys: Sequence[str]) -> None:
+        asked_at = self.now().isoformat()
+        for first in range(0, len(keys), KEYS_PER_MESSAGE):
+            part = tuple(keys[first : first + KEYS_PER_MESSAGE])
+            self.queues.send_file_deletion(FileDeletion(account, collection, part, asked_at))
+
+
+def _is_managed(collection: Collection) -> bool:
+    return collection.type is CollectionType.MANAGED
