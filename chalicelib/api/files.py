@@ -16,6 +16,7 @@ from chalicelib.api.openapi.operation import (
     CURSOR_PARAMETER,
     FILE_PARAMETER,
     FILES_COUNT,
+    INCLUDE_PARAMETER,
     LIMIT_PARAMETER,
     MESSAGE,
     NEXT_CURSOR,
@@ -28,9 +29,11 @@ from chalicelib.api.requests.headers import accepts_only_json, is_unchanged
 from chalicelib.api.requests.queries import (
     LISTED_STATES,
     parameter,
+    parameters,
     parse_failure_reason,
     parse_file_state,
     parse_flag,
+    parse_include,
     parse_limit,
     parse_path,
     parse_thumbnail_size,
@@ -73,6 +76,7 @@ LIST_FILES = Operation(
             "Only files that failed for this reason, such as `access_denied`",
         ),
         PATH_PARAMETER,
+        INCLUDE_PARAMETER,
         LIMIT_PARAMETER,
         CURSOR_PARAMETER,
     ),
@@ -83,7 +87,7 @@ LIST_FILES = Operation(
 SHOW_FILE = Operation(
     tag="Files",
     summary="Show a file",
-    parameters=(FILE_PARAMETER,),
+    parameters=(FILE_PARAMETER, INCLUDE_PARAMETER),
     result=obj({"file": ref("File")}),
     errors=(404,),
 )
@@ -233,6 +237,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         reason = parse_failure_reason(parameter(request, "reason"), state)
         if reason is not None:
             state = FileState.FAILED
+        parse_include(parameters(request, "include"))  # a listed file has all of these fields
         path = parse_path(parameter(request, "path"))
         scope = (collection.uuid, "files", state, reason, path)
         after = decode_cursor(parameter(request, "cursor"), scope)
@@ -249,6 +254,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
 
     @route("GET", "/api/files/{uuid}", scope=Scope.READ, any_plan=True, operation=SHOW_FILE)
     def show_file(context: RequestContext) -> Result:
+        parse_include(parameters(context.request, "include"))
         record = context.services.files.get(context.account, context.path["uuid"])
         collection = context.services.collections.get(context.account, record.collection)
         return Result({"file": serializers.file(record, collection, context.links)})

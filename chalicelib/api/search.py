@@ -7,9 +7,9 @@ from typing import Any
 
 from chalice.app import Blueprint
 
-from chalicelib.api import serializers
 from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
+from chalicelib.api.found_files import found_files
 from chalicelib.api.openapi.searches import (
     OPTION_NAMES,
     SEARCH_BY_FILE,
@@ -20,7 +20,7 @@ from chalicelib.api.requests.bodies import json_object
 from chalicelib.api.requests.forms import Form, parse_form
 from chalicelib.api.requests.headers import has_json_body
 from chalicelib.api.requests.names import single_value
-from chalicelib.api.requests.queries import DISTANCE_MAX, parameters, parse_limit, parse_number
+from chalicelib.api.requests.queries import DISTANCE_MAX, parameters, parse_include, parse_limit, parse_number
 from chalicelib.api.requests.searches import TERM_NAMES, StatedOptions, parse_search, parse_terms
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import parse_uuid
@@ -89,7 +89,8 @@ def _search(
     options = replace(options, after=begin.after)
     records = _records(context, terms) if records is None else records
     page = context.services.search.by_terms(context.account, terms, records, options, begin.scales)
-    return _result(context, page, search_type, query, scope if stated.given or composed else None)
+    files = found_files(context, page.hits, stated.include)
+    return _result(page, files, search_type, query, scope if stated.given or composed else None)
 
 
 def _subject(terms: Sequence[Term]) -> tuple[str, str | None, CursorScope]:
@@ -132,6 +133,7 @@ def _stated_options(context: RequestContext, form: Form | None) -> StatedOptions
         collections=tuple(values["collection"]),
         max_distance=parse_number(single["max_distance"], "max_distance", 0, DISTANCE_MAX),
         cursor=single["cursor"],
+        include=parse_include(values["include"]),
         given=any(values.values()),
     )
 
@@ -180,10 +182,9 @@ def _is_uuid(text: str) -> bool:
 
 
 def _result(
-    context: RequestContext, page: SearchPage, search_type: str, query: str | None, scope: CursorScope | None
+    page: SearchPage, files: Sequence[Any], search_type: str, query: str | None, scope: CursorScope | None
 ) -> Result:
     """The result of a search; with a scope, its ``info`` has a cursor for the next page."""
-    files = [serializers.hit(hit, context.links) for hit in page.hits]
     info: dict[str, Any] = {"files_count": len(files), "search_type": search_type, "query": query}
     if scope is not None:
         info["next_cursor"] = encode_cursor(scope, _position(page))

@@ -1,6 +1,7 @@
 """Files: lists, shows, downloads, retries and deletes them."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -98,6 +99,14 @@ class FileService:
             raise NotFound("There is no such file.")
         self._collection_of(record)
         return record
+
+    def known_of(
+        self, account: str, files: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], tuple[FileRecord | None, Collection | None]]:
+        """The record and the collection of each file of the account, by collection and key; None for what is gone."""
+        records = self.catalogue.get_each(files)
+        collections = {uuid: self.collections.get(account, uuid) for uuid in {collection for collection, _ in files}}
+        return {file: (records.get(file), collections[file[0]]) for file in files}
 
     def download(self, record: FileRecord, *, inline: bool) -> Download:
         """A URL that serves the original of an indexed file for five minutes.

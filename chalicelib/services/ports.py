@@ -242,6 +242,9 @@ class Syncs(Protocol):
 class Catalogue(Protocol):
     def get(self, collection: str, key: str) -> FileRecord | None: ...
     def get_many(self, collection: str, keys: Sequence[str]) -> dict[str, FileRecord]: ...
+    def get_each(self, files: Sequence[tuple[str, str]]) -> dict[tuple[str, str], FileRecord]:
+        """Return the records of files that are named by collection and key, 100 at most."""
+
     def find(self, uuid: str) -> FileRecord | None: ...
     def find_many(self, uuids: Sequence[str]) -> dict[str, FileRecord]:
         """Return the records with these uuids, by uuid; the vectors of their embeddings may be missing."""

@@ -101,6 +101,18 @@ class CatalogueContract:
         assert catalogue.get_many(collection.uuid, ["nothing"]) == {}
         assert list(catalogue.entries(collection.uuid, None)) == []
 
+    def test_records_of_several_collections_are_read_at_once(
+        self, stores: Stores, catalogue: Catalogue, collection: Collection
+    ):
+        other = a_collection()
+        stores.add(other)
+        records = [a_record(owner, key) for owner in (collection, other) for key in ("a", "é/c")]
+        for record in records:
+            catalogue.save(record, None)
+        files = [(record.collection, record.key) for record in records]
+        assert catalogue.get_each([*files, (other.uuid, "none"), files[0]]) == dict(zip(files, records, strict=True))
+        assert catalogue.get_each([]) == {}
+
     def test_records_are_found_by_many_uuids_at_once(self, catalogue: Catalogue, collection: Collection):
         records = [a_record(collection, key) for key in ("a", "b", "é/c")]
         for record in records:

@@ -40,6 +40,9 @@ class FakeCatalogue:
     def get_many(self, collection: str, keys: Sequence[str]) -> dict[str, FileRecord]:
         return {key: self.records[collection, key] for key in keys if (collection, key) in self.records}
 
+    def get_each(self, files: Sequence[tuple[str, str]]) -> dict[tuple[str, str], FileRecord]:
+        return {file: self.records[file] for file in files if file in self.records}
+
     def find(self, uuid: str) -> FileRecord | None:
         return next((record for record in self.records.values() if record.uuid == uuid), None)
 

@@ -71,6 +71,11 @@ class DynamoDBCatalogue:
         records = map(record_from_item, batches.read(self._client, self._table, primary_keys))
         return {record.key: record for record in records}
 
+    def get_each(self, files: Sequence[tuple[str, str]]) -> dict[tuple[str, str], FileRecord]:
+        primary_keys = [record_key(collection, key) for collection, key in dict.fromkeys(files)]
+        records = map(record_from_item, batches.read(self._client, self._table, primary_keys))
+        return {(record.collection, record.key): record for record in records}
+
     def find(self, uuid: str) -> FileRecord | None:
         return next(self._by_index("by-uuid", "uuid", uuid), None)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from chalicelib.api.openapi.builders import COLLECTION_ID, FILE_ID, Schema, integer, nullable, obj, ref, text
-from chalicelib.api.requests.queries import LIMIT_DEFAULT, LIMIT_MAX
+from chalicelib.api.requests.queries import INCLUDED, LIMIT_DEFAULT, LIMIT_MAX
 
 _NO_RESULT: Schema = {}
 _NO_INFO = obj({})
@@ -106,6 +106,11 @@ PATH_PARAMETER = query_parameter(
     "path",
     {"type": "string", "minLength": 1},
     "Only the file with exactly this path within the collection, such as `2024/owl.jpg`",
+)
+INCLUDE_PARAMETER = query_parameter(
+    "include",
+    {"type": "array", "items": {"type": "string", "enum": list(INCLUDED)}, "maxItems": len(INCLUDED)},
+    "Fields to show beside the usual ones; repeat the parameter, or put commas between",
 )
 FILES_COUNT = integer("Total number of files returned", 16)
 NEXT_CURSOR = nullable(text("Where the next page begins; null on the last page"))

@@ -75,6 +75,11 @@ _LISTED = {
     "metadata": ref("Metadata"),
     "modified": nullable(timestamp("When the storage received the file.")),
 }
+# Only as ``include`` asks for it; what is not known is null.
+_INCLUDED = {
+    name: nullable(_LISTED[name]) if name == "path" else _LISTED[name]
+    for name in ("collection", "path", "width", "height", "format", "mime_type", "metadata", "modified")
+}
 _LIMIT = obj({"allowed": integer("Limit of the plan", 10), "used": integer("How much of it is used", 2)})
 _POLICY: Schema = {"type": "object", "description": "An IAM policy, ready to paste", "additionalProperties": True}
 
@@ -133,7 +138,9 @@ SCHEMAS: dict[str, Schema] = {
                 "description": "Cosine distance: lower is more similar, 0 is the same picture",
                 "examples": [0.79],
             },
-        }
+            **_INCLUDED,
+        },
+        optional=tuple(_INCLUDED),
     ),
     "File": obj(_LISTED),
     "Metadata": {

@@ -5,6 +5,7 @@ from chalicelib.api.openapi.operation import (
     CURSOR_PARAMETER,
     FILE_PARAMETER,
     FILES_COUNT,
+    INCLUDE_PARAMETER,
     LIMIT_PARAMETER,
     NEXT_CURSOR,
     Operation,
@@ -28,6 +29,7 @@ _OPTION_PARAMETERS = (
         {"type": "number", "minimum": 0, "maximum": DISTANCE_MAX},
         "Return only pictures with at most this distance",
     ),
+    INCLUDE_PARAMETER,
     CURSOR_PARAMETER,
 )
 OPTION_NAMES = tuple(option["name"] for option in _OPTION_PARAMETERS)

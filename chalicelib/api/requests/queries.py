@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection as Names
+from collections.abc import Sequence
 
 from chalice.app import MultiDict, Request
 
@@ -13,6 +14,8 @@ from chalicelib.domain.thumbnails import ThumbnailSize
 
 LIMIT_DEFAULT, LIMIT_MAX = 16, 100  # results of one page
 DISTANCE_MAX = 2  # the cosine distance of opposite vectors
+# What ``include`` may name, in the order in which a response shows it.
+INCLUDED = ("collection", "path", "width", "height", "format", "mime_type", "metadata", "modified")
 LISTED_STATES = (FileState.INDEXED, FileState.FAILED, FileState.PENDING)
 _REASON = re.compile(r"[a-z][a-z_]{0,39}", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
@@ -99,6 +102,21 @@ def parse_path(text: str | None) -> str | None:
     if text == "":
         raise InvalidRequest("path is the path of a file within its collection, such as '2024/owl.jpg'.", field="path")
     return text
+
+
+def parse_include(values: Sequence[str]) -> tuple[str, ...]:
+    """The fields to show beside the usual ones, in the order of ``INCLUDED``.
+
+    Args:
+        values: each a name, or several with commas between.
+
+    Raises:
+        UnknownParameter: one is not known; it names the nearest that is.
+    """
+    names = [name.strip() for value in values for name in value.split(",")]
+    for name in names:
+        check_name(name, INCLUDED, "field to include")
+    return tuple(name for name in INCLUDED if name in names)
 
 
 def parse_flag(text: str | None, name: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from chalicelib.api.requests.bodies import Body
 from chalicelib.api.requests.names import check_name
-from chalicelib.api.requests.queries import DISTANCE_MAX, LIMIT_DEFAULT, LIMIT_MAX
+from chalicelib.api.requests.queries import DISTANCE_MAX, LIMIT_DEFAULT, LIMIT_MAX, parse_include
 from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.composition import (
     FileTerm,
@@ -26,7 +26,7 @@ TERM_NAMES = (QUERY, WITHOUT, LIKE, UNLIKE)
 # Introduction to Information Retrieval, section 9.1.1, https://nlp.stanford.edu/IR-book/
 UNWANTED_WEIGHT = -0.5
 _TERM_SUBJECTS = ("text", "file")
-_BODY_FIELDS = ("query", "collection", "limit", "cursor", "max_distance")
+_BODY_FIELDS = ("query", "collection", "limit", "cursor", "max_distance", "include")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class StatedOptions:
     collections: tuple[str, ...] = ()
     max_distance: float | None = None
     cursor: str | None = None
+    include: tuple[str, ...] = ()
     given: bool = False
 
 
@@ -134,7 +135,12 @@ def _options(body: Body) -> StatedOptions:
             raise InvalidRequest("A collection's identifier is a string.", field=f"collection[{position}]")
     if cursor is not None and not isinstance(cursor, str):
         raise InvalidRequest("cursor is a string.", field="cursor")
-    return StatedOptions(limit, tuple(collections), distance, cursor, given=bool(stated))
+    include = stated.get("include", [])
+    if not isinstance(include, list) or not all(isinstance(name, str) for name in include):
+        raise InvalidRequest("include is a list of names of fields.", field="include")
+    return StatedOptions(
+        limit, tuple(collections), distance, cursor, include=parse_include(include), given=bool(stated)
+    )
 
 
 def _check_fields(fields: Mapping[str, object], known: Names[str], path: str) -> None:
