@@ -35,7 +35,7 @@ from chalicelib.api.requests.queries import (
     parse_flag,
     parse_include,
     parse_limit,
-    parse_path,
+    parse_path_filter,
     parse_thumbnail_size,
     parse_whole_number,
 )
@@ -238,7 +238,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         if reason is not None:
             state = FileState.FAILED
         parse_include(parameters(request, "include"))  # a listed file has all of these fields
-        path = parse_path(parameter(request, "path"))
+        path = parse_path_filter(parameter(request, "path"))
         scope = (collection.uuid, "files", state, reason, path)
         after = decode_cursor(parameter(request, "cursor"), scope)
         if after is not None and not _is_key(after, collection):

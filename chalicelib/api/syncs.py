@@ -10,7 +10,7 @@ from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.api.openapi.builders import obj, ref
 from chalicelib.api.openapi.operation import COLLECTION_PARAMETER, MESSAGE, Operation, json_body, query_parameter
 from chalicelib.api.requests.bodies import parse_sync_options
-from chalicelib.api.requests.queries import parameter, parse_path
+from chalicelib.api.requests.queries import parameter, parse_path_filter
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import Trigger
 
@@ -101,7 +101,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     @route("GET", "/api/collections/{uuid}/explain", scope=Scope.READ, operation=EXPLAIN_OBJECT)
     def explain_object(context: RequestContext) -> Result:
         collection, key = context.collection(), parameter(context.request, "key")
-        path = parse_path(parameter(context.request, "path"))
+        path = parse_path_filter(parameter(context.request, "path"))
         return Result(serializers.explanation(context.services.explanations.explain(collection, key, path)))
 
     return syncs

@@ -17,12 +17,11 @@ from chalicelib.api.openapi.builders import (
     text,
     timestamp,
 )
+from chalicelib.api.openapi.file_schemas import FILE_SCHEMAS
 from chalicelib.api.openapi.upload_schemas import UPLOAD_SCHEMAS
 from chalicelib.domain.accounts import EXPORT_KINDS, TOKEN_NAME_LIMIT, Scope
 from chalicelib.domain.collections import COLLECTION_NAME_LIMIT, HOURS_A_DAY, AutoSync, CollectionType, SyncStatus
-from chalicelib.domain.file_deletions import DELETED_AT_ONCE_MAX, DeletionOutcome
 from chalicelib.domain.files import FileState
-from chalicelib.domain.metadata import METADATA_BYTES, METADATA_LIST_LIMIT, METADATA_NAME
 from chalicelib.domain.origins import ORIGINS_MAX
 from chalicelib.domain.plans import LIMIT_NAMES, PLANS, RATE_NAMES
 from chalicelib.domain.selection import MAX_PATTERNS, PATTERN_LIMIT
@@ -43,17 +42,6 @@ _FOUND = {
         "URL to download the file; it needs no token, and works for one to two days",
         f"/collections/download/{FILE_ID}/?{_SIGNED}",
     ),
-}
-_METADATA_PATCH: Schema = {
-    "type": ["object", "null"],
-    "description": "A merge patch (RFC 7396): null removes a name, or all of them; names that it leaves out stay",
-    "propertyNames": {"pattern": f"^{METADATA_NAME.pattern}$"},
-    "additionalProperties": {
-        "type": ["string", "number", "boolean", "array", "null"],
-        "items": {"type": "string"},
-        "maxItems": METADATA_LIST_LIMIT,
-    },
-    "examples": [{"product_id": "A1", "tag": ["sea", "summer"], "draft": None}],
 }
 _LISTED = {
     **_FOUND,
@@ -143,60 +131,6 @@ SCHEMAS: dict[str, Schema] = {
         optional=tuple(_INCLUDED),
     ),
     "File": obj(_LISTED),
-    "Metadata": {
-        "type": "object",
-        "description": (
-            f"Names and values of your own, {METADATA_BYTES:,} bytes of UTF-8 together; of a file in your bucket, the "
-            "user metadata of its object"
-        ),
-        "propertyNames": {"pattern": f"^{METADATA_NAME.pattern}$"},
-        "additionalProperties": {
-            "type": ["string", "number", "boolean", "array"],
-            "items": {"type": "string"},
-            "maxItems": METADATA_LIST_LIMIT,
-        },
-        "examples": [{"product_id": "A1", "price": 12.5, "sold": False, "tag": ["sea", "summer"]}],
-    },
-    "FileChange": {
-        **obj({"metadata": _METADATA_PATCH}, optional=("metadata",)),
-        "minProperties": 1,
-    },
-    "FileDeletion": {
-        **obj(
-            {
-                "files": {
-                    **array(identifier("Identifier of a file", FILE_ID)),
-                    "minItems": 1,
-                    "maxItems": DELETED_AT_ONCE_MAX,
-                },
-                "filter": obj(
-                    {
-                        "collection": identifier("A managed collection", COLLECTION_ID),
-                        "path": text("A folder, with a slash at its end; a file; or `*` for all files", "2024/"),
-                    }
-                ),
-                "dry_run": boolean("Only say what would be deleted"),
-            },
-            optional=("files", "filter", "dry_run"),
-        ),
-        "examples": [{"files": [FILE_ID], "dry_run": False}],
-    },
-    "DeletionReport": obj(
-        {
-            "count": integer("Number of files that are deleted, or would be", 1),
-            "complete": boolean("Whether no more files match"),
-            "files": array(
-                obj(
-                    {
-                        "uuid": identifier("Identifier of the file", FILE_ID),
-                        "path": nullable(text("Path of the file within its collection", "2024/owl.jpg")),
-                        "outcome": choice("What becomes of the file", DeletionOutcome, "deleted"),
-                        "message": nullable(text("Why it was refused")),
-                    }
-                )
-            ),
-        }
-    ),
     "Collection": obj(
         {
             "uuid": identifier("Unique identifier for the collection", COLLECTION_ID),
@@ -406,6 +340,7 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     **UPLOAD_SCHEMAS,
+    **FILE_SCHEMAS,
     "Account": obj(
         {
             "uuid": identifier("Unique identifier for the account", COLLECTION_ID),

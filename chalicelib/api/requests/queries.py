@@ -97,7 +97,7 @@ def parse_failure_reason(text: str | None, state: FileState | None) -> str | Non
     return text
 
 
-def parse_path(text: str | None) -> str | None:
+def parse_path_filter(text: str | None) -> str | None:
     """The path of a file within its collection, None if it is missing; raises InvalidRequest for an empty one."""
     if text == "":
         raise InvalidRequest("path is the path of a file within its collection, such as '2024/owl.jpg'.", field="path")

@@ -1,0 +1,86 @@
+"""The schemas of changes and deletions of files."""
+
+from chalicelib.api.openapi.builders import (
+    COLLECTION_ID,
+    FILE_ID,
+    Schema,
+    array,
+    boolean,
+    choice,
+    identifier,
+    integer,
+    nullable,
+    obj,
+    text,
+)
+from chalicelib.domain.file_deletions import DELETED_AT_ONCE_MAX, DeletionOutcome
+from chalicelib.domain.metadata import METADATA_BYTES, METADATA_LIST_LIMIT, METADATA_NAME
+
+_METADATA_PATCH: Schema = {
+    "type": ["object", "null"],
+    "description": "A merge patch (RFC 7396): null removes a name, or all of them; names that it leaves out stay",
+    "propertyNames": {"pattern": f"^{METADATA_NAME.pattern}$"},
+    "additionalProperties": {
+        "type": ["string", "number", "boolean", "array", "null"],
+        "items": {"type": "string"},
+        "maxItems": METADATA_LIST_LIMIT,
+    },
+    "examples": [{"product_id": "A1", "tag": ["sea", "summer"], "draft": None}],
+}
+
+FILE_SCHEMAS: dict[str, Schema] = {
+    "Metadata": {
+        "type": "object",
+        "description": (
+            f"Names and values of your own, {METADATA_BYTES:,} bytes of UTF-8 together; of a file in your bucket, the "
+            "user metadata of its object"
+        ),
+        "propertyNames": {"pattern": f"^{METADATA_NAME.pattern}$"},
+        "additionalProperties": {
+            "type": ["string", "number", "boolean", "array"],
+            "items": {"type": "string"},
+            "maxItems": METADATA_LIST_LIMIT,
+        },
+        "examples": [{"product_id": "A1", "price": 12.5, "sold": False, "tag": ["sea", "summer"]}],
+    },
+    "FileChange": {
+        **obj({"metadata": _METADATA_PATCH}, optional=("metadata",)),
+        "minProperties": 1,
+    },
+    "FileDeletion": {
+        **obj(
+            {
+                "files": {
+                    **array(identifier("Identifier of a file", FILE_ID)),
+                    "minItems": 1,
+                    "maxItems": DELETED_AT_ONCE_MAX,
+                },
+                "filter": obj(
+                    {
+                        "collection": identifier("A managed collection", COLLECTION_ID),
+                        "path": text("A folder, with a slash at its end; a file; or `*` for all files", "2024/"),
+                    }
+                ),
+                "dry_run": boolean("Only say what would be deleted"),
+            },
+            optional=("files", "filter", "dry_run"),
+        ),
+        "examples": [{"files": [FILE_ID], "dry_run": False}],
+    },
+    "DeletionReport": obj(
+        {
+            "count": integer("Number of files that are deleted, or would be", 1),
+            "complete": boolean("Whether no more files match"),
+            "files": array(
+                obj(
+                    {
+                        "uuid": identifier("Identifier of the file", FILE_ID),
+                        "path": nullable(text("Path of the file within its collection", "2024/owl.jpg")),
+                        "outcome": choice("What becomes of the file", DeletionOutcome, "deleted"),
+                        "message": nullable(text("Why it was refused")),
+                    }
+                )
+            ),
+        }
+    ),
+}
