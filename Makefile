@@ -7,6 +7,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 4566
+PROCESSES ?= auto
 QUERY ?= an owl
 PICTURES ?=
 HISTORIES ?= 3000
@@ -54,8 +55,8 @@ accept: $(VENV)/.local-ready  ## walk through a deployed system as a customer (U
 	@TOKEN="$(TOKEN)" $(BIN)/python -m infra.acceptance $(if $(URL),--url "$(URL)") $(IN_FOLDER) \
 		$(if $(BUCKET),--bucket "$(BUCKET)") $(if $(QUEUE),--queue "$(QUEUE)")
 
-test: $(VENV)/.dev-ready  ## run all tests, from units to the deployed template
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev-ready  ## run all tests, from units to the deployed template (PROCESSES=auto)
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES)
 
 test-unit: $(VENV)/.dev-ready  ## run the tests that start no process and no server
 	$(BIN)/python -m pytest tests/unit

@@ -12,7 +12,7 @@ from infra.emulator import Emulator
 from infra.local_system import LocalSystem, bring_up
 from infra.localhost import free_port
 
-pytest_plugins = ["tests.embedder.fixtures", "tests.opensearch", "tests.serverless"]
+pytest_plugins = ["tests.embedder.fixtures", "tests.opensearch", "tests.processes", "tests.serverless"]
 
 GRANTS_FILE = "grants.jsonl"  # of the emulator's folder: the rights that roles have used
 ROOT = Path(__file__).parent.parent
@@ -28,10 +28,14 @@ settings.load_profile("similarix")
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The slow ones last: what is wrong inside shows before anything is deployed.
 
+    Where several processes share the tests, the slow ones come first, so that the processes end at about one time.
     What is checked of all that the others did comes after them, if all of them run.
     """
     order = {"unit": 0, "integration": 1, "model": 1, "contract": 1, "browser": 2, "e2e": 2}
-    items.sort(key=lambda item: next((rank for part, rank in order.items() if part in item.path.parts), 0))
+    items.sort(
+        key=lambda item: next((rank for part, rank in order.items() if part in item.path.parts), 0),
+        reverse=hasattr(config, "workerinput"),
+    )
     last = [item for item in items if item.get_closest_marker("after_all")]
     items[:] = [item for item in items if item not in last]
     if _has_all_of(E2E, config, items):

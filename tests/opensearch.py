@@ -1,6 +1,7 @@
 """A genuine OpenSearch node, started when the first test that needs it runs."""
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
@@ -12,16 +13,27 @@ from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
 from infra.localhost import free_port
 from infra.opensearch.node import Node, NodeError
 
+# A node of some minutes spends more on its second compiler than it gains by it.
+JAVA_OPTIONS = ("-XX:TieredStopAtLevel=1",)
+
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    node = Node(tmp_path_factory.mktemp("opensearch"), free_port())
+    node = Node(tmp_path_factory.mktemp("opensearch"), free_port(), java_options=JAVA_OPTIONS)
     try:
         node.start()
     except NodeError as error:
         pytest.skip(str(error))
     yield node
     node.stop()
+
+
+@pytest.fixture
+def prefix(node: Node) -> Iterator[str]:
+    """Of the test's own indexes, which are deleted after it: each is refreshed a hundred times a second."""
+    prefix = f"own-{uuid4().hex[:8]}"
+    yield prefix
+    OpenSearchClient(connect(node.endpoint)).request("DELETE", f"/{prefix}-*")
 
 
 def store_on(node: Node, prefix: str, *, refresh_seconds: float = 0.01) -> OpenSearchVectorStore:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import requests
@@ -49,9 +50,10 @@ class Node(ChildProcess):
     error = NodeError
     start_seconds = 120
 
-    def __init__(self, folder: Path, port: int, *, heap_mb: int = HEAP_MB) -> None:
+    def __init__(self, folder: Path, port: int, *, heap_mb: int = HEAP_MB, java_options: Sequence[str] = ()) -> None:
         super().__init__(folder, port, log="node.log")
         self._heap_mb = heap_mb
+        self._java_options = java_options
 
     def start(self) -> None:
         """Returns once the node responds.
@@ -99,6 +101,7 @@ class Node(ChildProcess):
         return [
             str(java.command),
             *java.options,
+            *self._java_options,
             "--enable-native-access=ALL-UNNAMED",
             f"-Xms{self._heap_mb}m",
             f"-Xmx{self._heap_mb}m",

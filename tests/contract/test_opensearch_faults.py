@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -25,7 +24,7 @@ from chalicelib.domain.vectors import FileSummary, Hit, SearchOptions, VectorDoc
 from infra.localhost import free_port
 from infra.opensearch.node import Node
 from tests.fault_proxy import Proxy, proxy_before
-from tests.opensearch import store_on
+from tests.opensearch import JAVA_OPTIONS, store_on
 
 MODEL = "faulty-1+d1"
 NORTH = struct.pack("<4f", 1, 0, 0, 0)
@@ -63,11 +62,6 @@ def store_at(
     client = OpenSearchClient(connect(endpoint), circuit, timeout=timeout)
     indexes = Indexes(client, prefix=prefix, sizing=Sizing(refresh_seconds=0.01))
     return OpenSearchVectorStore(client, indexes, VersionedDocuments(client, indexes))
-
-
-@pytest.fixture
-def prefix() -> str:
-    return f"faults-{uuid4().hex[:8]}"
 
 
 @pytest.fixture
@@ -239,9 +233,9 @@ class TestWritesThatOpenSearchRefuses:
 
 
 class TestKilledNode:
-    def test_no_write_is_lost_and_every_error_is_store_unavailable(self, tmp_path: Path, prefix: str):
-        node = Node(tmp_path, free_port())
-        store = store_at(node.endpoint, prefix, circuit=CircuitBreaker(open_seconds=0.2))
+    def test_no_write_is_lost_and_every_error_is_store_unavailable(self, tmp_path: Path):
+        node = Node(tmp_path, free_port(), java_options=JAVA_OPTIONS)
+        store = store_at(node.endpoint, "killed", circuit=CircuitBreaker(open_seconds=0.2))
         for operation in (
             lambda: store.upsert([picture(0)]),
             lambda: store.remove([VectorRemoval("000000", 1)]),

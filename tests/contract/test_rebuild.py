@@ -146,7 +146,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> MaintainedVectorSto
 
 def store_with_indexes(request: pytest.FixtureRequest, kind: str) -> OpenSearchVectorStore:
     """A store with indexes of its own on the node that the tests share."""
-    prefix = f"rebuilt-{uuid4().hex[:8]}"
+    prefix = request.getfixturevalue("prefix")
     if kind == "serverless":
         return serverless_store_on(request.getfixturevalue("serverless")[0], prefix)
     return store_on(request.getfixturevalue("node"), prefix)

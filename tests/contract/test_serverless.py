@@ -47,11 +47,6 @@ def world() -> World:
     return World()
 
 
-@pytest.fixture
-def prefix() -> str:
-    return f"append-only-{uuid4().hex[:8]}"
-
-
 def count_documents(node: Node, prefix: str, world: World, numbers: Sequence[int]) -> int:
     """Returns how many documents there are of pictures, tombstones included."""
     client = OpenSearchClient(connect(node.endpoint))

@@ -173,7 +173,7 @@ def test_redrive_shows_a_dead_letter_with_its_reason_and_sends_it_back(
     for _ in range(2):  # a dry run leaves it there
         assert f"index {letter}: StoreUnavailable: away" in admin("redrive", "--queue", "index", "--dry-run")
     assert "1 dead letters sent back" in admin("redrive")
-    assert admin("redrive") == "0 dead letters sent back"
+    assert admin("redrive", "--queue", "index") == "0 dead letters sent back"
     eventually(lambda: _waiting(sqs, stack.outputs["IndexQueueUrl"]) == 0)
 
 

@@ -1,4 +1,4 @@
-"""``make run`` as a process: one folder, another model and another store; and ``make index`` on the deployed system."""
+"""``make run`` as a process: one folder, another model and another store."""
 
 import json
 import shutil
@@ -7,19 +7,16 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from embedder_container import DECODE_VERSION
-from infra import index_folder
 from infra.java import find_java
 from infra.local_system import STACK_FILE, LocalSystem
 from infra.localhost import free_port
 from infra.maven import MavenError
 from infra.opensearch.distribution import distribution
-from tests.conftest import ROOT, SAMPLES
-from tests.e2e.harness import Caller
+from tests.conftest import ROOT
 from tests.embedder.tiny_clip import TINY_CLIP
 
 START_SECONDS = 240
@@ -148,57 +145,3 @@ def test_another_store_is_filled_from_the_catalogue(folder: Folder) -> None:
     assert "Embedding" not in printed
     assert "50 in the catalogue, 50 in the store" in printed
     assert (folder.system.store, folder.system.migration) == ("opensearch", [])
-
-
-class TestAFolderOfPictures:
-    @pytest.fixture
-    def pictures(self, tmp_path: Path) -> Path:
-        folder = tmp_path / "Pictures"
-        (folder / "2024" / "été").mkdir(parents=True)
-        for name in ("owl.jpg", "horses.jpg"):
-            shutil.copy(SAMPLES / "photos" / name, folder / "2024" / "été" / name)
-        shutil.copy(SAMPLES / "photos" / "owl.jpg", folder / "my owl.JPG")
-        (folder / "notes.jpg").write_text("dear diary")
-        return folder
-
-    @pytest.fixture
-    def index(self, stack: LocalSystem, pictures: Path, tmp_path: Path, capsys: Any) -> Any:
-        stack.write(tmp_path)
-
-        def run() -> str:
-            assert index_folder.main(["--folder", str(tmp_path), str(pictures)]) == 0
-            return str(capsys.readouterr().out)
-
-        return run
-
-    def test_it_is_searched_with_its_paths_and_again_only_what_has_changed_is_copied(
-        self, index: Any, pictures: Path, api: Caller, stack: LocalSystem
-    ) -> None:
-        printed = index()
-        assert "4 to copy, 0 gone" in printed
-        assert f"3 pictures of {pictures} can be searched." in printed
-        assert f"- not indexed: {pictures}/notes.jpg: not_an_image" in printed
-        collection = printed.split("COLLECTION=")[1].split()[0]
-        try:
-            uris = self.uris(api, collection)
-            assert uris == {
-                f"s3://pictures{pictures}/{name}" for name in ("2024/été/owl.jpg", "2024/été/horses.jpg", "my owl.JPG")
-            }
-            (pictures / "my owl.JPG").unlink()
-            shutil.copy(SAMPLES / "photos" / "pig.jpg", pictures / "pig.jpg")
-            assert "1 to copy, 1 gone" in index()
-            assert self.uris(api, collection) == uris - {f"s3://pictures{pictures}/my owl.JPG"} | {
-                f"s3://pictures{pictures}/pig.jpg"
-            }
-        finally:
-            assert api("DELETE", f"/api/collections/{collection}/").status_code == 202
-
-    def uris(self, api: Caller, collection: str) -> set[str]:
-        files = api.result("GET", "/api/search/", params={"query": "an owl", "collection": collection})["files"]
-        return {file["s3_uri"] for file in files}
-
-    def test_a_folder_without_pictures_is_refused(self, stack: LocalSystem, tmp_path: Path, capsys: Any) -> None:
-        stack.write(tmp_path)
-        (tmp_path / "empty").mkdir()
-        assert index_folder.main(["--folder", str(tmp_path), str(tmp_path / "empty")]) == 1
-        assert "There are no pictures in" in capsys.readouterr().err

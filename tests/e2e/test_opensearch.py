@@ -21,6 +21,7 @@ from infra.opensearch.node import Node, NodeError
 from infra.opensearch.supervisor import NodeSupervisor
 from tests.conftest import SAMPLES
 from tests.e2e.harness import Caller, eventually, picture
+from tests.opensearch import JAVA_OPTIONS
 
 OBJECTS = int(os.environ.get("SIMILARIX_OBJECTS", "500"))  # `make stress SUITE=store` has 2,000
 # How soon a failed message is delivered again. As deployed it is minutes, which would be long for a test.
@@ -49,7 +50,7 @@ class System:
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("opensearch-stack")
-    node = Node(folder / "opensearch", free_port())
+    node = Node(folder / "opensearch", free_port(), java_options=JAVA_OPTIONS)
     try:
         node.start()
     except NodeError as error:
