@@ -264,7 +264,8 @@ def send(
         options["picture"] = picture
     elif "application/json" in content:
         options["query"] = {slot.name: value for slot, value in values.items() if slot.place == "query"}
-        options["json"] = {**example(content["application/json"]["schema"]), **by_place["body"]}
+        json = content["application/json"]
+        options["json"] = {**(json.get("example") or example(json["schema"])), **by_place["body"]}
     return party.api(token, route.method, route.path, **options)
 
 

@@ -8,7 +8,7 @@ from chalicelib.api import serializers
 from chalicelib.api.cross_origin import check_origins_allowed
 from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
-from chalicelib.api.openapi.builders import TOKEN_ID, array, obj, ref, text
+from chalicelib.api.openapi.builders import COLLECTION_ID, TOKEN_ID, array, obj, ref, text
 from chalicelib.api.openapi.operation import (
     CURSOR_PARAMETER,
     LIMIT_PARAMETER,
@@ -28,6 +28,7 @@ SHOW_ACCOUNT = Operation(
     tag="Account",
     summary="Show the account",
     description="The plan, its limits, and how much of them is used.",
+    answer="Account",
     result=obj({"account": ref("Account")}),
 )
 EXPORT_ACCOUNT = Operation(
@@ -39,6 +40,7 @@ EXPORT_ACCOUNT = Operation(
         "although another one follows: continue until `next_cursor` is null. Needs a token whose scope is `admin`."
     ),
     parameters=(LIMIT_PARAMETER, CURSOR_PARAMETER),
+    answer="AccountExport",
     result=obj({"records": array(ref("ExportRecord"))}),
     info=obj({"next_cursor": NEXT_CURSOR}),
 )
@@ -51,7 +53,13 @@ DELETE_ACCOUNT = Operation(
         "operator issued."
     ),
     parameters=(
-        query_parameter("confirm", {"type": "string"}, "The uuid of the account, to confirm it", required=True),
+        query_parameter(
+            "confirm",
+            {"type": "string", "format": "uuid"},
+            "The uuid of the account, to confirm it",
+            COLLECTION_ID,
+            required=True,
+        ),
     ),
     status=202,
     result=MESSAGE,
@@ -61,7 +69,9 @@ LIST_TOKENS = Operation(
     tag="Account",
     summary="List tokens",
     description="Without their secrets, which are not stored. Needs a token whose scope is `admin`.",
-    result=obj({"tokens": array(ref("Token"))}),
+    answer="TokenList",
+    result=obj({"tokens": array(ref("AccessToken"))}),
+    identifiers=(("token", "/result/tokens/0/id"),),
 )
 CREATE_TOKEN = Operation(
     tag="Account",
@@ -71,10 +81,12 @@ CREATE_TOKEN = Operation(
         "revoked with it. A token for a public web page has the scope `search`, `collections` that anybody may see, "
         "and the page's `origins`: requests of other pages, or without the header `Origin`, are 403 `origin_forbids`."
     ),
-    body=json_body(ref("NewToken")),
+    body=json_body(ref("TokenDefinition")),
     status=201,
-    result=obj({"token": ref("Token"), "secret": text("The token itself, shown only once", "smx_…")}),
-    info=obj({"message": text("A reminder")}),
+    answer="CreatedToken",
+    identifiers=(("token", "/result/token/id"),),
+    result=obj({"token": ref("AccessToken"), "secret": text("The token itself, shown only once", "smx_…")}),
+    info=obj({"message": text("A reminder", "Keep the secret: it is shown only once.")}),
     errors=(404, 409),
 )
 REVOKE_TOKEN = Operation(
@@ -84,7 +96,7 @@ REVOKE_TOKEN = Operation(
         "Needs a token whose scope is `admin`. The token, and every one that it has made, works for five more seconds "
         "at most. A token that another one has made revokes only itself and those that it has made."
     ),
-    parameters=(path_parameter("id", "The id of the token", TOKEN_ID),),
+    parameters=(path_parameter("id", "The id of the token", TOKEN_ID, identifies="token"),),
     result=MESSAGE,
     errors=(404, 409),
 )

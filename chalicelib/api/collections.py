@@ -17,12 +17,14 @@ from chalicelib.api.requests.bodies import (
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import Collection
 
-_ONE_COLLECTION = obj({"collection": ref("Collection")})
+_ONE_COLLECTION = obj({"collection": ref("PictureCollection")})
 LIST_COLLECTIONS = Operation(
     tag="Collections",
     summary="List collections",
     description="All collections of the account, oldest first.",
-    result=obj({"collections": array(ref("Collection"))}),
+    answer="CollectionList",
+    result=obj({"collections": array(ref("PictureCollection"))}),
+    identifiers=(("collection", "/result/collections/0/uuid"),),
 )
 CREATE_COLLECTION = Operation(
     tag="Collections",
@@ -31,13 +33,15 @@ CREATE_COLLECTION = Operation(
         "A managed collection, or one on a bucket of yours, whose access is checked first: "
         "`POST /api/collections/check/` says what it requires."
     ),
-    body=json_body(ref("NewCollection")),
+    body=json_body(ref("CollectionDefinition")),
     status=201,
     has_location=True,
+    answer="CreatedCollection",
     result=_ONE_COLLECTION,
+    identifiers=(("collection", "/result/collection/uuid"),),
     info=obj(
         {
-            "external_id": text("For the role's trust policy"),
+            "external_id": text("For the role's trust policy", "smx-5b0f6c1e3c554f3b8f0a0d8a4f5b7c9e"),
             "warnings": array(ref("AccessWarning")),
         },
         optional=("external_id", "warnings"),
@@ -51,13 +55,15 @@ CHECK_BUCKET = Operation(
         "Returns the policies of the role that reads the bucket and, once the role is named, what is still missing. "
         "Creates nothing."
     ),
-    body=json_body(ref("Source")),
-    result=ref("Examination"),
+    body=json_body(ref("BucketDescription")),
+    result=ref("BucketAccessReport"),
 )
 SHOW_COLLECTION = Operation(
     tag="Collections",
     summary="Show a collection",
+    description="Its settings, the state of its latest sync, and how many files it has.",
     parameters=(COLLECTION_PARAMETER,),
+    answer="Collection",
     result=_ONE_COLLECTION,
     errors=(404,),
 )
@@ -69,7 +75,8 @@ CHANGE_COLLECTION = Operation(
         "one), the patterns, and the role, whose access is checked first."
     ),
     parameters=(COLLECTION_PARAMETER,),
-    body=json_body(ref("CollectionChange")),
+    body=json_body(ref("CollectionChange"), example={"name": "Photographs"}),
+    answer="ChangedCollection",
     result=_ONE_COLLECTION,
     info=obj({"warnings": array(ref("AccessWarning"))}, optional=("warnings",)),
     errors=(404,),

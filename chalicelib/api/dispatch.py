@@ -170,11 +170,12 @@ class Dispatcher:
             # https://www.rfc-editor.org/rfc/rfc9110#section-9.1: a server supports HEAD wherever it supports GET
             methods = ["GET", "HEAD"] if method == "GET" else [method]
             self.options.update({(each, path): options for each in methods})
-            if operation is not None:
-                documented = DocumentedRoute(method, path, operation, rate is not None, takes_links)
-                self.documented_routes.append(documented)
 
             def decorate(view: View) -> View:
+                if operation is not None:
+                    documented = DocumentedRoute(method, path, operation, rate is not None, takes_links, view.__name__)
+                    self.documented_routes.append(documented)
+
                 @wraps(view)
                 def endpoint(**path_parameters: str) -> Response:
                     return self._handle(blueprint.current_request, path_parameters, view, options)

@@ -31,7 +31,9 @@ CHANGE_FILE = Operation(
     ),
     parameters=(FILE_PARAMETER,),
     body=json_body(ref("FileChange")),
-    result=obj({"file": ref("File")}),
+    answer="File",
+    result=obj({"file": ref("ListedFile")}),
+    identifiers=(("collection", "/result/file/collection"),),
     errors=(404,),
 )
 DELETE_FILES = Operation(

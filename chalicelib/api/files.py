@@ -52,8 +52,13 @@ _SUBSTITUTE_CACHE = "private, max-age=60"  # of a thumbnail in another size than
 EXPIRES_MAX = 10**11  # seconds since 1970
 
 _LINK_PARAMETERS = (
-    query_parameter("expires", {"type": "integer", "format": "int64"}, "Of a signed link, as a response has it"),
-    query_parameter("signature", {"type": "string"}, "Of a signed link: it needs no token"),
+    query_parameter(
+        "expires",
+        {"type": "integer", "format": "int64", "minimum": 0, "maximum": EXPIRES_MAX},
+        "Of a signed link, as a response has it",
+        1772496000,
+    ),
+    query_parameter("signature", {"type": "string"}, "Of a signed link: it needs no token", "4Wr1zlWnwOqJQcWmpB2ZAw"),
 )
 
 LIST_FILES = Operation(
@@ -69,26 +74,33 @@ LIST_FILES = Operation(
             "state",
             {"type": "string", "enum": [state.value for state in LISTED_STATES]},
             "Only files in this state",
+            "failed",
         ),
         query_parameter(
             "reason",
             {"type": "string", "pattern": "^[a-z][a-z_]{0,39}$"},
             "Only files that failed for this reason, such as `access_denied`",
+            "access_denied",
         ),
         PATH_PARAMETER,
         INCLUDE_PARAMETER,
         LIMIT_PARAMETER,
         CURSOR_PARAMETER,
     ),
-    result=obj({"files": array(ref("File"))}),
+    answer="FileList",
+    result=obj({"files": array(ref("ListedFile"))}),
+    identifiers=(("file", "/result/files/0/uuid"),),
     info=obj({"files_count": FILES_COUNT, "next_cursor": NEXT_CURSOR}),
     errors=(404,),
 )
 SHOW_FILE = Operation(
     tag="Files",
     summary="Show a file",
+    description="A file of any state, with the reason if it failed.",
     parameters=(FILE_PARAMETER, INCLUDE_PARAMETER),
-    result=obj({"file": ref("File")}),
+    answer="File",
+    result=obj({"file": ref("ListedFile")}),
+    identifiers=(("collection", "/result/file/collection"),),
     errors=(404,),
 )
 DELETE_FILE = Operation(
@@ -124,10 +136,12 @@ DOWNLOAD_FILE = Operation(
     parameters=(
         FILE_PARAMETER,
         *_LINK_PARAMETERS,
-        query_parameter("inline", {"type": "string", "enum": ["1"]}, "Show the picture instead of saving it"),
+        query_parameter("inline", {"type": "string", "enum": ["1"]}, "Show the picture instead of saving it", "1"),
     ),
     status=302,
-    other_results=((200, obj({"download": ref("Download")})),),
+    answer="Download",
+    result=obj({"download": ref("DownloadLink")}),
+    other_statuses=(200,),
     raw_response={
         "description": "Redirects to the original",
         "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
@@ -152,18 +166,25 @@ SHOW_THUMBNAIL = Operation(
                 "default": str(ThumbnailSize.MEDIUM.value),
             },
             "Longest side in pixels; no picture is enlarged. May be added to a signed link",
+            "256",
         ),
-        path_parameter("collection", "The UUID of the collection", COLLECTION_ID),
+        path_parameter("collection", "The UUID of the collection", COLLECTION_ID, identifies="collection"),
         path_parameter(
             "file",
             "The UUID of the file, and `.jpg`",
             f"{FILE_ID}.jpg",
             {"type": "string", "pattern": "^[0-9a-f-]{36}\\.jpg$"},
+            identifies="thumbnail",
         ),
     ),
     raw_response={
         "description": "A JPEG",
-        "headers": {"Thumbnail-Size": {"schema": {"type": "integer"}, "description": "The size that was sent"}},
+        "headers": {
+            "Thumbnail-Size": {
+                "schema": {"type": "integer", "format": "int64"},
+                "description": "The size that was sent",
+            }
+        },
         "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
     },
     errors=(404,),
@@ -202,9 +223,9 @@ def _opened_file(context: RequestContext, file_id: str, path: str) -> tuple[File
         LinkExpired: the link is no longer valid.
         NotFound: there is no such file, it is another account's, or the link was not signed for it.
     """
+    expires = parse_whole_number(parameter(context.request, "expires"), "expires", 0, EXPIRES_MAX)
     if context.authenticated is not None:
         return context.indexed_file(file_id), None
-    expires = parse_whole_number(parameter(context.request, "expires"), "expires", 0, EXPIRES_MAX)
     if expires is None:
         raise InvalidRequest("The link has no 'expires'. Take it as the response has it.", field="expires")
     if expires <= context.services.now().timestamp():

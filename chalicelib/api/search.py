@@ -13,8 +13,9 @@ from chalicelib.api.found_files import found_files
 from chalicelib.api.openapi.searches import (
     OPTION_NAMES,
     SEARCH_BY_FILE,
-    SEARCH_BY_PARAMETERS,
-    SEARCH_BY_PICTURE_OR_TERMS,
+    SEARCH_BY_PICTURE,
+    SEARCH_BY_TERMS,
+    SEARCH_BY_TEXT,
 )
 from chalicelib.api.requests.bodies import json_object
 from chalicelib.api.requests.forms import Form, parse_form
@@ -46,13 +47,13 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     search = Blueprint(__name__)
     route = dispatcher.routes(search)
 
-    @route("GET", "/api/search", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_PARAMETERS)
-    def search_by_parameters(context: RequestContext) -> Result:
+    @route("GET", "/api/search", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_TEXT)
+    def search_by_text(context: RequestContext) -> Result:
         terms = parse_terms(lambda name: parameters(context.request, name))
         return _search(context, terms, _stated_options(context, None))
 
-    @route("POST", "/api/search", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_PICTURE_OR_TERMS)
-    def search_by_picture_or_terms(context: RequestContext) -> Result:
+    @route("POST", "/api/search", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_PICTURE)
+    def search_by_picture(context: RequestContext) -> Result:
         if has_json_body(context.request):
             for name in context.request.query_params or ():
                 raise InvalidRequest(f"Put {name} into the body.", field=name)
@@ -60,6 +61,10 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         form = parse_form(context.request, (*TERM_NAMES, *OPTION_NAMES))
         terms = parse_terms(lambda name: _values(context, form, name), form.body)
         return _search(context, terms, _stated_options(context, form))
+
+    @route("POST", "/api/search/terms", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_TERMS)
+    def search_by_terms(context: RequestContext) -> Result:
+        return _search(context, *parse_search(json_object(context.request)))
 
     @route("GET", "/api/files/{uuid}/similar", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_FILE)
     def search_by_file(context: RequestContext) -> Result:

@@ -7,7 +7,7 @@ from chalice.app import Blueprint
 
 from chalicelib.api import serializers
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
-from chalicelib.api.openapi.builders import obj, ref
+from chalicelib.api.openapi.builders import obj, ref, text
 from chalicelib.api.openapi.operation import COLLECTION_PARAMETER, MESSAGE, Operation, json_body, query_parameter
 from chalicelib.api.requests.bodies import parse_sync_options
 from chalicelib.api.requests.queries import parameter, parse_path_filter
@@ -21,19 +21,21 @@ START_SYNC = Operation(
     summary="Trigger a sync",
     description=(
         "Brings the collection in line with its bucket. With `dry_run` it returns 200 and only says what a sync would "
-        "do."
+        "do, in `preview`."
     ),
     parameters=(COLLECTION_PARAMETER,),
     body=json_body(ref("SyncOptions"), required=False),
     status=202,
     has_location=True,
-    result=MESSAGE,
-    other_results=((200, obj({"preview": ref("Preview")})),),
+    answer="Sync",
+    result=obj({"message": text("A confirmation"), "preview": ref("SyncPreview")}, optional=("preview",)),
+    other_statuses=(200,),
     errors=(404, 409),
 )
 CANCEL_SYNC = Operation(
     tag="Synchronization",
     summary="Cancel a sync",
+    description="Files that it has indexed stay; those that it would have removed stay, too.",
     parameters=(COLLECTION_PARAMETER,),
     result=MESSAGE,
     errors=(404, 409),
@@ -41,6 +43,10 @@ CANCEL_SYNC = Operation(
 SHOW_SYNC_STATUS = Operation(
     tag="Synchronization",
     summary="Check the sync status",
+    description=(
+        "The state of the latest sync. `last_sync` here is that of the last manual one; in a collection it is that of "
+        "the last successful one."
+    ),
     parameters=(COLLECTION_PARAMETER,),
     result=ref("SyncState"),
     errors=(404,),
@@ -55,14 +61,16 @@ EXPLAIN_OBJECT = Operation(
             "key",
             {"type": "string", "minLength": 1},
             "The object's key in S3, without a leading slash; in a managed collection the file's name is enough",
+            "images/owl.jpg",
         ),
         query_parameter(
             "path",
             {"type": "string", "minLength": 1},
             "In place of `key`: the path of the file within the collection, such as `2024/owl.jpg`",
+            "2024/owl.jpg",
         ),
     ),
-    result=ref("Explanation"),
+    result=ref("ObjectExplanation"),
     errors=(404,),
 )
 
@@ -76,7 +84,8 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         collection, options = context.collection(), parse_sync_options(context.request)
         if options.dry_run:
             preview = context.services.syncs.preview(collection, _countdown(PREVIEW_SECONDS))
-            return Result({"preview": serializers.preview(preview)})
+            message = "Nothing was changed: this is what a sync would do."
+            return Result({"message": message, "preview": serializers.preview(preview)})
         context.services.syncs.start(
             collection,
             Trigger.MANUAL,

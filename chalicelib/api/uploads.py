@@ -13,9 +13,9 @@ from chalicelib.api.openapi.operation import (
     MESSAGE,
     NEXT_CURSOR,
     Operation,
-    form_content,
     json_body,
     path_parameter,
+    picture_form,
 )
 from chalicelib.api.requests.bodies import json_object, parse_new_upload
 from chalicelib.api.requests.forms import Form, parse_form
@@ -36,14 +36,19 @@ _IF_NONE_MATCH: Schema = {
     "required": False,
     "schema": {"type": "string", "enum": ["*"]},
     "description": "`*`: refuse the upload (409) if a file of its name exists, instead of replacing that file",
+    "example": "*",
 }
 _PATH: Schema = {
     "name": "path",
     "schema": {"type": "string", "minLength": 1, "maxLength": PATH_LIMIT},
     "description": "Where to store the file, with folders, as `2024/summer/a.jpg`; by default under its name",
+    "example": "2024/summer/owl.jpg",
 }
-_UPLOAD_PARAMETERS = (COLLECTION_PARAMETER, path_parameter("id", "The id of the upload", UPLOAD_ID))
-UPLOAD_FILE = Operation(
+_UPLOAD_PARAMETERS = (
+    COLLECTION_PARAMETER,
+    path_parameter("id", "The id of the upload", UPLOAD_ID, identifies="upload"),
+)
+UPLOAD_PICTURE = Operation(
     tag="Uploads",
     summary="Upload a picture",
     description=(
@@ -51,10 +56,11 @@ UPLOAD_FILE = Operation(
         "returns. A picture of up to 20 MiB is uploaded in two steps: prepare an upload."
     ),
     parameters=(COLLECTION_PARAMETER, _IF_NONE_MATCH),
-    body={"required": True, "content": form_content((_PATH,))},
+    body=picture_form(_PATH),
     status=201,
     has_location=True,
-    result=ref("Uploaded"),
+    result=ref("UploadedPicture"),
+    identifiers=(("file", "/result/uuid"),),
     errors=(404, 409, 413, 415),
 )
 PREPARE_UPLOAD = Operation(
@@ -65,10 +71,11 @@ PREPARE_UPLOAD = Operation(
         "sent to S3 within ten minutes; complete the upload then."
     ),
     parameters=(COLLECTION_PARAMETER, _IF_NONE_MATCH),
-    body=json_body(ref("NewUpload")),
+    body=json_body(ref("UploadDefinition")),
     status=201,
     has_location=True,
     result=ref("PreparedUpload"),
+    identifiers=(("upload", "/result/upload/id"), ("collection", "/result/upload/collection")),
     errors=(404, 409, 413, 415),
 )
 LIST_UPLOADS = Operation(
@@ -79,6 +86,8 @@ LIST_UPLOADS = Operation(
         "another one follows: continue until `next_cursor` is null."
     ),
     parameters=(COLLECTION_PARAMETER, LIMIT_PARAMETER, CURSOR_PARAMETER),
+    answer="UploadList",
+    identifiers=(("upload", "/result/uploads/0/id"), ("collection", "/result/uploads/0/collection")),
     result=obj({"uploads": array(ref("Upload"))}),
     info=obj({"uploads_count": integer("Number of uploads returned", 1), "next_cursor": NEXT_CURSOR}),
     errors=(404,),
@@ -88,6 +97,7 @@ SHOW_UPLOAD = Operation(
     summary="Show an upload",
     description="An upload that was prepared: while it is under way, and for a day after it has ended.",
     parameters=_UPLOAD_PARAMETERS,
+    answer="Upload",
     result=obj({"upload": ref("Upload")}),
     errors=(404,),
 )
@@ -112,7 +122,8 @@ COMPLETE_UPLOAD = Operation(
     parameters=_UPLOAD_PARAMETERS,
     status=201,
     has_location=True,
-    result=ref("Uploaded"),
+    result=ref("UploadedPicture"),
+    identifiers=(("file", "/result/uuid"),),
     errors=(404, 409),
 )
 
@@ -142,8 +153,8 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     uploads = Blueprint(__name__)
     route = dispatcher.routes(uploads)
 
-    @route("POST", "/api/collections/{uuid}/upload", scope=Scope.WRITE, rate=Rate.UPLOAD, operation=UPLOAD_FILE)
-    def upload_file(context: RequestContext) -> Result:
+    @route("POST", "/api/collections/{uuid}/upload", scope=Scope.WRITE, rate=Rate.UPLOAD, operation=UPLOAD_PICTURE)
+    def upload_picture(context: RequestContext) -> Result:
         collection, new_file_only = context.collection(), only_new(context.request)
         if has_json_body(context.request):
             raise UnsupportedMediaType(

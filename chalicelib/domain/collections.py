@@ -1,6 +1,5 @@
 """Collections: what a user searches, where its files are stored, and the state of its latest sync."""
 
-import ipaddress
 import re
 import uuid
 from collections.abc import Mapping
@@ -13,13 +12,15 @@ from chalicelib.domain.selection import DEFAULT_EXCLUDE, DEFAULT_SELECTION, Omis
 from chalicelib.domain.syncs import Progress
 from chalicelib.domain.texts import check_storable
 
+# Patterns are in what Python's regular expressions and JavaScript's have in common: the OpenAPI document has them too.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-_BUCKET = re.compile(
-    r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9](?<!-s3alias)(?<!--ol-s3)(?<!--x-s3)"
-)
-_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]{1,15}){1,3}-[0-9]")
+BUCKET_PATTERN = "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+REFUSED_BUCKET_PATTERN = r"^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|--x-s3)$|\.\.|^[0-9]{1,3}(\.[0-9]{1,3}){3}$"
+REGION_PATTERN = "[a-z]{2,4}(-[a-z]{1,15}){1,3}-[0-9]"
 # The name's prefix lets our own permission to assume roles stay narrower than every role of every customer.
-_ROLE_ARN = re.compile(r"arn:aws[a-z-]{0,20}:iam::(\d{12}):role/(?:[\w+=,.@-]+/)*similarix-[\w+=,.@-]{1,54}", re.ASCII)
+ROLE_ARN_PATTERN = "arn:aws[a-z-]{0,20}:iam::([0-9]{12}):role/([A-Za-z0-9_+=,.@-]+/)*similarix-[A-Za-z0-9_+=,.@-]{1,54}"
+_BUCKET, _REFUSED_BUCKET = re.compile(BUCKET_PATTERN), re.compile(REFUSED_BUCKET_PATTERN)
+_REGION, _ROLE_ARN = re.compile(REGION_PATTERN), re.compile(ROLE_ARN_PATTERN)
 COLLECTION_NAME_LIMIT = 100  # characters
 ROLE_ARN_LIMIT = 700  # characters; a path has 512 at most, a name 64
 FOLDER_LIMIT = 900  # bytes; a key has 1,024, and the folder must leave some for a file name
@@ -272,7 +273,7 @@ def parse_type(value: object) -> CollectionType:
 
 
 def parse_bucket(value: object) -> str:
-    if not isinstance(value, str) or not _BUCKET.fullmatch(value) or ".." in value or _is_address(value):
+    if not isinstance(value, str) or not _BUCKET.fullmatch(value) or _REFUSED_BUCKET.search(value):
         raise InvalidRequest(
             "Name the S3 bucket, a general purpose one: 3 to 63 lowercase letters, digits, dots and hyphens, as S3 "
             "requires of new ones.",
@@ -332,14 +333,6 @@ def parse_auto_sync_at(value: object) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < HOURS_A_DAY:
         raise InvalidRequest("auto_sync_at is an hour of the day in UTC, 0 to 23.", field="auto_sync_at")
     return value
-
-
-def _is_address(value: str) -> bool:
-    try:
-        ipaddress.IPv4Address(value)
-    except ValueError:
-        return False
-    return True
 
 
 def managed_prefix(account: str, collection: str) -> str:

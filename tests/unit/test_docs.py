@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.api.openapi.searches import SEARCH_BY_PARAMETERS
+from chalicelib.api.openapi.searches import SEARCH_BY_TEXT
 from chalicelib.api.requests.queries import LIMIT_DEFAULT, LIMIT_MAX
 from chalicelib.config import Config, VectorStoreKind
 from chalicelib.domain.collections import SyncStatus
@@ -117,7 +117,7 @@ def test_every_reason_that_the_embedder_gives_is_in_the_glossary():
 
 def test_every_parameter_of_a_search_is_documented_and_the_limit_as_it_is():
     text = document("api.md") + document("search.md")
-    assert {parameter["name"] for parameter in SEARCH_BY_PARAMETERS.parameters} - {"query"} <= set(
+    assert {parameter["name"] for parameter in SEARCH_BY_TEXT.parameters} - {"query"} <= set(
         re.findall(r"`([a-z_]+)`", text)
     )
     assert f"`limit` (1 to {LIMIT_MAX}, {LIMIT_DEFAULT} unless given)" in text

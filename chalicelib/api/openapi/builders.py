@@ -21,7 +21,12 @@ def text(description: str, example: str | None = None, **keywords: Any) -> Schem
 
 
 def integer(description: str, example: int, **keywords: Any) -> Schema:
-    return {"type": "integer", "description": description, "examples": [example], **keywords}
+    """With a format, because some languages read an integer without one as 32 bits."""
+    return {"type": "integer", "format": "int64", "description": description, "examples": [example], **keywords}
+
+
+def number(description: str, example: float, **keywords: Any) -> Schema:
+    return {"type": "number", "format": "double", "description": description, "examples": [example], **keywords}
 
 
 def boolean(description: str | None = None) -> Schema:
@@ -34,20 +39,39 @@ def nullable(schema: Schema) -> Schema:
 
 
 def choice(description: str, values: Iterable[object], example: str) -> Schema:
+    """What a request may have: one of these values, and no other."""
     return text(description, example, enum=[str(value) for value in values])
 
 
-def obj(properties: dict[str, Schema], *, optional: tuple[str, ...] = ()) -> Schema:
-    """An object that has all of these fields, but for the optional ones, and no others."""
+def known_values(description: str, values: Iterable[object], example: str) -> Schema:
+    """What a response may have: one of these values today. A client must expect others, so that more may come.
+
+    ``x-extensible-enum``: https://opensource.zalando.com/restful-api-guidelines/#112
+    """
+    return text(description, example, **{"x-extensible-enum": [str(value) for value in values]})
+
+
+def obj(properties: dict[str, Schema], *, optional: tuple[str, ...] = (), title: str | None = None) -> Schema:
+    """An object that has all of these fields, but for the optional ones, and no others.
+
+    The document has an object with a title among its named schemas, so that clients get a type of that name.
+    """
     required = [name for name in properties if name not in optional]
     schema: Schema = {"type": "object", "properties": properties}
     if required:
         schema["required"] = required
-    return {**schema, "additionalProperties": False}
+    named = {"title": title} if title else {}
+    return {**named, **schema, "additionalProperties": False}
 
 
 def array(items: Schema) -> Schema:
     return {"type": "array", "items": items}
+
+
+def counts(description: str, example: dict[str, int]) -> Schema:
+    """Numbers by name, of names that are not known beforehand."""
+    values = {"type": "integer", "format": "int64"}
+    return {"type": "object", "description": description, "additionalProperties": values, "examples": [example]}
 
 
 def ref(name: str) -> Schema:

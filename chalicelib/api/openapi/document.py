@@ -1,13 +1,15 @@
 """Assembles the OpenAPI 3.1 document of the API: https://spec.openapis.org/oas/v3.1.0"""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chalicelib.api.dispatch import API_VERSION
-from chalicelib.api.openapi.builders import REQUEST_ID, Schema, obj, ref, text
+from chalicelib.api.openapi.builders import REQUEST_ID, TIMESTAMP, Schema, boolean, known_values, obj, ref, text
+from chalicelib.api.openapi.components import NamedSchemas, open_schema
 from chalicelib.api.openapi.examples import example
-from chalicelib.api.openapi.operation import DocumentedRoute, Operation
-from chalicelib.api.openapi.schemas import SCHEMAS
+from chalicelib.api.openapi.operation import DocumentedRoute
+from chalicelib.api.openapi.request_schemas import REQUEST_SCHEMAS
+from chalicelib.api.openapi.schemas import RESPONSE_SCHEMAS
 
 INTRODUCTION = """\
 Semantic image search for S3 buckets: connect a bucket, or upload pictures, and find them by text or by picture.
@@ -17,6 +19,14 @@ Every request needs a token: `Authorization: Token your_token_here`, or `Bearer 
 says what to do; `request_id`; and `field`, if one parameter is at fault. Paths work with and without the slash at the end.
 Another account's resources return 404, exactly as if they did not exist.
 """
+TAGS = {
+    "Search": "Finds pictures by a text, by a picture, or by an indexed file.",
+    "Collections": "Each is on a bucket of yours, or in our storage.",
+    "Synchronization": "Brings a collection in line with its bucket.",
+    "Uploads": "Puts pictures into collections in our storage.",
+    "Files": "The pictures of collections, and what could not be indexed.",
+    "Account": "The plan, its usage, and the tokens.",
+}
 # By status: what it means, and the codes that come with it.
 REFUSALS = {
     400: (
@@ -80,118 +90,191 @@ RATE_HEADERS: dict[str, Schema] = {
     },
 }
 COMMON_ERRORS = (400, 403, 405, 429, 500, 503)  # of every operation
-VERSION: Schema = {"type": "string", "const": API_VERSION}
-_LOCATION: Schema = {
-    "description": "Where to look at what was made or begun",
-    "schema": {"type": "string", "format": "uri"},
+_HEADERS: dict[str, Schema] = {
+    **RATE_HEADERS,
+    "Location": {
+        "description": "Where to look at what was made or begun",
+        "schema": {"type": "string", "format": "uri"},
+    },
+    "X-Request-Id": {
+        "description": "Quote it when you ask us about this response",
+        "schema": {"type": "string"},
+        "example": REQUEST_ID,
+    },
 }
-_PUNCTUATION = str.maketrans("", "", " {}-_.")
+_SECURITY_SCHEMES: dict[str, Schema] = {
+    "token": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`Token your_token_here`, with the word `Token`",
+    },
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The token as a bearer token: the same rights"},
+}
+_EITHER_SCHEME: list[dict[str, list[str]]] = [{name: []} for name in _SECURITY_SCHEMES]
 
 
 def build_document(routes: Sequence[DocumentedRoute]) -> dict[str, Any]:
     """The document, with the operations in the order of their routes."""
+    schemas = NamedSchemas()
+    for name, schema in REQUEST_SCHEMAS.items():
+        schemas.add(name, schema)
+    for name, schema in RESPONSE_SCHEMAS.items():
+        schemas.add(name, open_schema(schema))
+    schemas.add("Refusal", open_schema(_envelope(_REFUSAL_INFO, obj({}, title="NoResult"))))
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        path = f"{route.path}/" if route.operation.trailing_slash else route.path
-        paths.setdefault(path, {})[route.method.lower()] = _operation(path, route)
+        paths.setdefault(_path(route), {})[route.method.lower()] = _operation(route, routes, schemas)
+    tags = dict.fromkeys(route.operation.tag for route in routes)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Similarix", "version": API_VERSION, "description": INTRODUCTION},
+        "info": {
+            "title": "Similarix",
+            "version": API_VERSION,
+            "description": INTRODUCTION,
+            "contact": {"name": "Similarix", "url": "https://similarix.com/"},
+            "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+        },
         "servers": [{"url": "/"}],
-        "security": [{"token": []}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(route.operation.tag for route in routes)],
+        "security": _EITHER_SCHEME,
+        "tags": [{"name": tag, "description": TAGS[tag]} for tag in tags],
         "paths": paths,
         "components": {
-            "securitySchemes": {
-                "token": {
-                    "type": "apiKey",
-                    "in": "header",
-                    "name": "Authorization",
-                    "description": "`Token your_token_here`",
-                }
-            },
-            "schemas": {**SCHEMAS, "Refusal": _refusal()},
-            "headers": {**RATE_HEADERS, "Location": _LOCATION},
+            "securitySchemes": _SECURITY_SCHEMES,
+            "schemas": schemas.by_name,
+            "headers": _HEADERS,
             "responses": {f"Refusal{status}": _refusal_response(status) for status in REFUSALS},
         },
     }
 
 
-def _operation(path: str, route: DocumentedRoute) -> dict[str, Any]:
-    method, operation = route.method, route.operation
+def _path(route: DocumentedRoute) -> str:
+    return f"{route.path}/" if route.operation.trailing_slash else route.path
+
+
+def _operation(route: DocumentedRoute, routes: Sequence[DocumentedRoute], schemas: NamedSchemas) -> dict[str, Any]:
+    operation = route.operation
     errors = sorted({*COMMON_ERRORS, *operation.errors})
     entry: dict[str, Any] = {
-        "operationId": f"{method.lower()} {path}".replace("/", " ").title().translate(_PUNCTUATION),
+        "operationId": route.operation_id,
         "tags": [operation.tag],
         "summary": operation.summary,
+        "description": operation.description,
         "responses": {
-            **_successes(operation, route.rate_limited),
+            **_successes(route, routes, schemas),
             **{str(status): {"$ref": f"#/components/responses/Refusal{status}"} for status in errors},
         },
     }
     if route.takes_links:
-        entry["security"] = [{"token": []}, {}]
-    if operation.description:
-        entry["description"] = operation.description
+        entry["security"] = [*_EITHER_SCHEME, {}]
     if operation.parameters:
         entry["parameters"] = list(operation.parameters)
     if operation.body is not None:
-        entry["requestBody"] = operation.body
+        entry["requestBody"] = {**operation.body, "content": dict(_with_examples(operation.body["content"]))}
     return entry
 
 
-def _successes(operation: Operation, rate_limited: bool) -> dict[str, Any]:
-    results = list(operation.other_results)
+def _with_examples(content: Schema) -> Iterator[tuple[str, Schema]]:
+    for media_type, described in content.items():
+        yield media_type, {**described, "example": described.get("example") or example(described["schema"])}
+
+
+def _successes(
+    route: DocumentedRoute, routes: Sequence[DocumentedRoute], schemas: NamedSchemas
+) -> dict[str, dict[str, Any]]:
+    operation = route.operation
+    with_envelope = list(operation.other_statuses)
     if operation.raw_response is None:
-        results.insert(0, (operation.status, operation.result))
-    headers: Schema = {name: {"$ref": f"#/components/headers/{name}"} for name in RATE_HEADERS if rate_limited}
-    if operation.has_location:
-        headers["Location"] = {"$ref": "#/components/headers/Location"}
-    successes = {
-        str(status): _success(operation, result) | ({"headers": headers} if headers else {})
-        for status, result in results
-    }
+        with_envelope.insert(0, operation.status)
+    names = [*(RATE_HEADERS if route.rate_limited else ()), *(["Location"] if operation.has_location else ())]
+    extras: dict[str, Any] = {"headers": _header_references(*names)}
+    if links := dict(_links(route, routes)):
+        extras["links"] = links
+    successes = {str(status): _success(route, schemas) | extras for status in with_envelope}
     return successes if operation.raw_response is None else {str(operation.status): operation.raw_response, **successes}
 
 
-def _success(operation: Operation, result: Schema) -> dict[str, Any]:
-    schema = obj({"version": VERSION, "success": {"const": True}, "info": operation.info, "result": result})
+def _success(route: DocumentedRoute, schemas: NamedSchemas) -> dict[str, Any]:
+    operation = route.operation
+    stem = _answer_name(route)
+    info, result = (
+        schema if "$ref" in schema or "title" in schema else {"title": f"{stem}{part}", **schema}
+        for part, schema in (("Info", operation.info), ("Result", operation.result))
+    )
+    envelope = _envelope(info, result)
     return {
         "description": operation.summary,
-        "content": {"application/json": {"schema": schema, "example": example(schema)}},
+        "content": {
+            "application/json": {
+                "schema": schemas.add(f"{stem}Answer", open_schema(envelope)),
+                "example": example(envelope),
+            }
+        },
     }
 
 
-def _refusal() -> Schema:
-    info = obj(
+def _answer_name(route: DocumentedRoute) -> str:
+    if route.operation.answer:
+        return route.operation.answer
+    if "$ref" in route.operation.result:
+        return str(route.operation.result["$ref"].rpartition("/")[2])
+    return route.operation_id[0].upper() + route.operation_id[1:]
+
+
+def _links(source: DocumentedRoute, routes: Sequence[DocumentedRoute]) -> Iterator[tuple[str, Schema]]:
+    """The operations that take what this one's response identifies; those that delete it, only where it was made."""
+    found = dict(source.operation.identifiers)
+    for route in routes:
+        taken = {p["name"]: p["x-identifies"] for p in route.operation.parameters if p["in"] == "path"}
+        if taken and set(taken.values()) <= set(found) and (route.method != "DELETE" or source.method == "POST"):
+            parameters = {name: f"$response.body#{found[kind]}" for name, kind in taken.items()}
+            yield route.operation_id, {"operationId": route.operation_id, "parameters": parameters}
+
+
+def _envelope(info: Schema, result: Schema) -> Schema:
+    return obj(
         {
-            "error": text("A stable code", "invalid_request"),
-            "message": text("What to do", "limit is a whole number from 1 to 100."),
-            "request_id": text("Quote it when you ask us about this response", REQUEST_ID),
-            "field": text("The parameter at fault", "limit"),
-            "resets_at": text("Of `quota_exceeded`: when a limit of the month counts anew", format="date-time"),
-        },
-        optional=("field", "resets_at"),
+            "version": text("The version of the API", API_VERSION),
+            "success": boolean("False for an error"),
+            "info": info,
+            "result": result,
+        }
     )
-    return obj({"version": VERSION, "success": {"const": False}, "info": info, "result": obj({})})
+
+
+_REFUSAL_INFO = obj(
+    {
+        "error": known_values(
+            "A stable code", [code for _, codes in REFUSALS.values() for code in codes], "invalid_request"
+        ),
+        "message": text("What to do", "limit is a whole number from 1 to 100."),
+        "request_id": text("Quote it when you ask us about this response", REQUEST_ID),
+        "field": text("The parameter at fault", "limit"),
+        "resets_at": text("Of `quota_exceeded`: when a limit of the month counts anew", TIMESTAMP, format="date-time"),
+    },
+    optional=("field", "resets_at"),
+    title="RefusalInfo",
+)
 
 
 def _refusal_response(status: int) -> dict[str, Any]:
     meaning, codes = REFUSALS[status]
-    schema = {"allOf": [ref("Refusal"), {"properties": {"info": {"properties": {"error": {"enum": codes}}}}}]}
     sample = {
         "version": API_VERSION,
         "success": False,
         "info": {"error": codes[0], "message": f"{meaning}.", "request_id": REQUEST_ID},
         "result": {},
     }
-    response: dict[str, Any] = {
-        "description": meaning,
-        "content": {"application/json": {"schema": schema, "example": sample}},
-    }
+    headers: Schema = _header_references(*(RATE_HEADERS if status == 429 else ()))
     if status in (429, 503):
-        seconds = {"description": "Seconds to wait", "required": True, "schema": {"type": "integer"}}
-        response["headers"] = {"Retry-After": seconds}
-    if status == 429:
-        response["headers"] |= {name: {"$ref": f"#/components/headers/{name}"} for name in RATE_HEADERS}
-    return response
+        seconds = {"type": "integer", "format": "int64"}
+        headers["Retry-After"] = {"description": "Seconds to wait", "required": True, "schema": seconds}
+    return {
+        "description": f"{meaning}: {', '.join(f'`{code}`' for code in codes)}",
+        "headers": headers,
+        "content": {"application/json": {"schema": ref("Refusal"), "example": sample}},
+    }
+
+
+def _header_references(*names: str) -> Schema:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, "X-Request-Id")}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chalicelib.api.openapi.builders import Schema
+from chalicelib.api.openapi.builders import FILE_ID, Schema
 from chalicelib.api.openapi.schemas import SCHEMAS
 
 _BY_TYPE: dict[str, Any] = {"string": "…", "integer": 0, "number": 0.5, "boolean": True, "null": None}
@@ -12,8 +12,6 @@ def example(schema: Schema) -> Any:
     """A value that the schema allows."""
     if "$ref" in schema:
         return example(SCHEMAS[schema["$ref"].rpartition("/")[2]])
-    if "const" in schema:
-        return schema["const"]
     if "examples" in schema:
         return schema["examples"][0]
     if "oneOf" in schema:
@@ -28,4 +26,6 @@ def example(schema: Schema) -> Any:
         return [example(schema["items"])]
     if "null" in kinds:
         return None
-    return {"uri": "https://s3.eu-central-1.amazonaws.com/"}.get(schema.get("format", ""), _BY_TYPE[kinds[0]])
+    return {"uri": "https://s3.eu-central-1.amazonaws.com/", "uuid": FILE_ID}.get(
+        schema.get("format", ""), _BY_TYPE[kinds[0]]
+    )

@@ -6,9 +6,9 @@ from chalicelib.api.openapi.builders import (
     Schema,
     array,
     boolean,
-    choice,
     identifier,
     integer,
+    known_values,
     nullable,
     obj,
     text,
@@ -28,21 +28,7 @@ _METADATA_PATCH: Schema = {
     "examples": [{"product_id": "A1", "tag": ["sea", "summer"], "draft": None}],
 }
 
-FILE_SCHEMAS: dict[str, Schema] = {
-    "Metadata": {
-        "type": "object",
-        "description": (
-            f"Names and values of your own, {METADATA_BYTES:,} bytes of UTF-8 together; of a file in your bucket, the "
-            "user metadata of its object"
-        ),
-        "propertyNames": {"pattern": f"^{METADATA_NAME.pattern}$"},
-        "additionalProperties": {
-            "type": ["string", "number", "boolean", "array"],
-            "items": {"type": "string"},
-            "maxItems": METADATA_LIST_LIMIT,
-        },
-        "examples": [{"product_id": "A1", "price": 12.5, "sold": False, "tag": ["sea", "summer"]}],
-    },
+FILE_REQUEST_SCHEMAS: dict[str, Schema] = {
     "FileChange": {
         **obj({"metadata": _METADATA_PATCH}, optional=("metadata",)),
         "minProperties": 1,
@@ -59,13 +45,30 @@ FILE_SCHEMAS: dict[str, Schema] = {
                     {
                         "collection": identifier("A managed collection", COLLECTION_ID),
                         "path": text("A folder, with a slash at its end; a file; or `*` for all files", "2024/"),
-                    }
+                    },
+                    title="FileFilter",
                 ),
                 "dry_run": boolean("Only say what would be deleted"),
             },
             optional=("files", "filter", "dry_run"),
         ),
         "examples": [{"files": [FILE_ID], "dry_run": False}],
+    },
+}
+FILE_SCHEMAS: dict[str, Schema] = {
+    "Metadata": {
+        "type": "object",
+        "description": (
+            f"Names and values of your own, {METADATA_BYTES:,} bytes of UTF-8 together; of a file in your bucket, the "
+            "user metadata of its object"
+        ),
+        "propertyNames": {"pattern": f"^{METADATA_NAME.pattern}$"},
+        "additionalProperties": {
+            "type": ["string", "number", "boolean", "array"],
+            "items": {"type": "string"},
+            "maxItems": METADATA_LIST_LIMIT,
+        },
+        "examples": [{"product_id": "A1", "price": 12.5, "sold": False, "tag": ["sea", "summer"]}],
     },
     "DeletionReport": obj(
         {
@@ -76,9 +79,10 @@ FILE_SCHEMAS: dict[str, Schema] = {
                     {
                         "uuid": identifier("Identifier of the file", FILE_ID),
                         "path": nullable(text("Path of the file within its collection", "2024/owl.jpg")),
-                        "outcome": choice("What becomes of the file", DeletionOutcome, "deleted"),
+                        "outcome": known_values("What becomes of the file", DeletionOutcome, "deleted"),
                         "message": nullable(text("Why it was refused")),
-                    }
+                    },
+                    title="FileOutcome",
                 )
             ),
         }

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
-from chalicelib.api.openapi.examples import example
-
 STYLE = """
 :root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--line:#dde3ea;--paper:#fff;--code:#f4f6f9;--accent:#0b6bcb}
 @media(prefers-color-scheme:dark){:root{--ink:#e4e9f0;--soft:#9aa7b8;--line:#2c3644;--paper:#12171f;--code:#1b222d;--accent:#6cb2ff}}
@@ -67,7 +65,7 @@ def _section(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]
     for kind, content in operation.get("requestBody", {}).get("content", {}).items():
         properties = content["schema"].get("properties", {})
         if kind == "application/json":
-            yield f"<p class=soft>Body, {kind}</p>{_json(example(content['schema']))}"
+            yield f"<p class=soft>Body, {kind}</p>{_json(content['example'])}"
         else:
             yield from _table(f"Body, {kind}", [(name, "", part["description"]) for name, part in properties.items()])
     for status, response in operation["responses"].items():
@@ -83,8 +81,8 @@ def _errors(document: dict[str, Any]) -> Iterator[str]:
     rows = []
     for name, response in document["components"]["responses"].items():
         content = response["content"]["application/json"]
-        codes = content["schema"]["allOf"][1]["properties"]["info"]["properties"]["error"]["enum"]
-        rows.append((name.removeprefix("Refusal"), ", ".join(codes), response["description"]))
+        meaning, _, codes = response["description"].rpartition(": ")
+        rows.append((name.removeprefix("Refusal"), codes.replace("`", ""), meaning))
     yield from _table("Status, codes and meaning", rows)
     yield f"{_json(content['example'])}</section>"
 

@@ -1,26 +1,24 @@
-"""The schemas of uploads."""
+"""The JSON Schemas of the responses about uploads."""
 
 from chalicelib.api.openapi.builders import (
     COLLECTION_ID,
     FILE_ID,
     UPLOAD_ID,
     Schema,
-    choice,
     identifier,
     integer,
+    known_values,
     nullable,
     obj,
     ref,
     text,
     timestamp,
 )
-from chalicelib.domain.file_paths import PATH_LIMIT
-from chalicelib.domain.image_files import ACCEPTED_TYPES
-from chalicelib.domain.uploads import UPLOAD_LIMIT, UploadState
+from chalicelib.domain.uploads import UploadState
 
 _PATH = text("Where the file is stored: folders, and its name", "2024/summer/example_image.jpg")
 UPLOAD_SCHEMAS: dict[str, Schema] = {
-    "Uploaded": obj(
+    "UploadedPicture": obj(
         {
             "message": text("A confirmation", "Image uploaded successfully"),
             "collection": identifier("The managed collection", COLLECTION_ID),
@@ -28,13 +26,6 @@ UPLOAD_SCHEMAS: dict[str, Schema] = {
             "mime_type": text("Media type of its bytes", "image/jpeg"),
             "uuid": identifier("What other requests name the file by", FILE_ID),
             "path": _PATH,
-        }
-    ),
-    "NewUpload": obj(
-        {
-            "path": {**_PATH, "minLength": 1, "maxLength": PATH_LIMIT},
-            "size": integer("Its exact size in bytes", 15000000, minimum=1, maximum=UPLOAD_LIMIT),
-            "mime_type": choice("Its media type", ACCEPTED_TYPES, "image/jpeg"),
         }
     ),
     "PreparedUpload": obj(
@@ -51,6 +42,7 @@ UPLOAD_SCHEMAS: dict[str, Schema] = {
                 "type": "object",
                 "description": "Fields of the form, before the file",
                 "additionalProperties": {"type": "string"},
+                "examples": [{"key": "uploads/0c9d1f2e", "policy": "eyJleHBpcmF0aW9uIjogIj"}],
             },
         }
     ),
@@ -60,7 +52,7 @@ UPLOAD_SCHEMAS: dict[str, Schema] = {
             "collection": identifier("The managed collection", COLLECTION_ID),
             "path": _PATH,
             "size": integer("Its exact size in bytes", 15000000),
-            "state": choice("How far the upload is", UploadState, "pending"),
+            "state": known_values("How far the upload is", UploadState, "pending"),
             "reason": nullable(text("Why it has failed, as a stable code")),
             "detail": nullable(text("Why it has failed, in a sentence")),
             "uuid": nullable(identifier("What other requests name the file by, once the upload is done", FILE_ID)),

@@ -133,8 +133,8 @@ def parse_collection_change(body: Body, collection_type: CollectionType) -> Coll
 
 
 def parse_sync_options(request: Request) -> SyncOptions:
-    """The options of a sync; a request without a body has none."""
-    body = json_object(request) if request.raw_body else {}
+    """The options of a sync; a request without a body has none, as one has whose body is ``null``: Java clients'."""
+    body = {} if request.raw_body.strip() in (b"", b"null", "", "null") else json_object(request)
     for name, value in body.items():
         check_name(name, _SYNC_OPTIONS, "option")
         if not isinstance(value, bool):

@@ -55,9 +55,9 @@ def test_every_route_with_an_identifier_is_tried() -> None:
 @pytest.mark.parametrize(
     "operation",
     [
-        Operation("t", "s", parameters=(path_parameter("album", "An album", "1"),)),
-        Operation("t", "s", parameters=(query_parameter("album", {"type": "string"}, "An album"),)),
-        Operation("t", "s", body=json_body({"type": "object", "properties": {"album": {"type": "string"}}})),
+        Operation("t", "s", "d", parameters=(path_parameter("album", "An album", "1", identifies="album"),)),
+        Operation("t", "s", "d", parameters=(query_parameter("album", {"type": "string"}, "An album", "1"),)),
+        Operation("t", "s", "d", body=json_body({"type": "object", "properties": {"album": {"type": "string"}}})),
     ],
     ids=["path", "query", "body"],
 )

@@ -398,7 +398,7 @@ class TestCollectionChange:
 
 
 class TestSyncOptions:
-    @pytest.mark.parametrize("body", [b"", b"{}"])
+    @pytest.mark.parametrize("body", [b"", b"{}", b"null", b" null\n"])
     def test_options_are_off_by_default(self, body: bytes) -> None:
         assert parse_sync_options(sent(body)) == SyncOptions()
 

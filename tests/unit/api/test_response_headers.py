@@ -172,6 +172,7 @@ def test_searches_and_uploads_are_limited_and_nothing_else() -> None:
     assert {(route.method, route.path) for route in documented_routes() if route.rate_limited} == {
         ("GET", "/api/search"),
         ("POST", "/api/search"),
+        ("POST", "/api/search/terms"),
         ("GET", "/api/files/{uuid}/similar"),
         ("POST", UPLOAD),
         ("POST", UPLOADS),

@@ -19,6 +19,7 @@ from tests.fakes.application import CONFIG, FakeAdapters
 TABLE = {
     ("GET", "/api/search"): (Scope.SEARCH, False),
     ("POST", "/api/search"): (Scope.SEARCH, False),
+    ("POST", "/api/search/terms"): (Scope.SEARCH, False),
     ("GET", "/api/files/{uuid}/similar"): (Scope.SEARCH, False),
     ("GET", "/media/{collection}/{file}"): (Scope.SEARCH, False),
     ("GET", "/collections/download/{uuid}"): (Scope.SEARCH, True),

@@ -30,10 +30,10 @@ FOUND = Hit(uuid=INDEXED.uuid, file=vector_document(INDEXED, an_embedding(), COL
     ("schema", "shown"),
     [
         ("FoundFile", serializers.hit(FOUND, LINKS)),
-        ("File", serializers.file(INDEXED, COLLECTION, LINKS)),
-        ("File", serializers.file(FAILED, COLLECTION, LINKS)),
-        ("Collection", serializers.collection(COLLECTION, NOW, 3600)),
-        ("Collection", serializers.collection(replace(COLLECTION, auto_sync=AutoSync.MONTHLY), NOW, 3600)),
+        ("ListedFile", serializers.file(INDEXED, COLLECTION, LINKS)),
+        ("ListedFile", serializers.file(FAILED, COLLECTION, LINKS)),
+        ("PictureCollection", serializers.collection(COLLECTION, NOW, 3600)),
+        ("PictureCollection", serializers.collection(replace(COLLECTION, auto_sync=AutoSync.MONTHLY), NOW, 3600)),
         ("SyncState", serializers.sync_status(COLLECTION, NOW, 3600)),
     ],
 )
@@ -47,7 +47,9 @@ def test_a_bucket_of_another_region_is_given_no_notifications_that_s3_would_refu
     for region, configured in (("eu-west-1", True), ("eu-central-1", False)):
         report = AccessReport(replace(COLLECTION, region=region), findings)
         shown = serializers.access_report(report, "arn:aws:sqs:eu-west-1:111122223333:events")
-        jsonschema.Draft202012Validator({**SCHEMAS["Examination"], "components": {"schemas": SCHEMAS}}).validate(shown)
+        jsonschema.Draft202012Validator({**SCHEMAS["BucketAccessReport"], "components": {"schemas": SCHEMAS}}).validate(
+            shown
+        )
         assert (shown["notification_configuration"] is not None) is configured
         assert shown["warnings"] == [{"warning": "some_archived", "message": "One is.", "examples": ["pictures/a.jpg"]}]
 
