@@ -56,6 +56,7 @@ accept: $(VENV)/.local-ready  ## walk through a deployed system as a customer (U
 		$(if $(BUCKET),--bucket "$(BUCKET)") $(if $(QUEUE),--queue "$(QUEUE)")
 
 test: $(VENV)/.dev-ready  ## run all tests, from units to the deployed template (PROCESSES=auto)
+	@$(MAKE) --no-print-directory browser || echo "Without Chromium the tests of web pages are skipped."
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES)
 
 test-unit: $(VENV)/.dev-ready  ## run the tests that start no process and no server
