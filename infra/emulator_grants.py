@@ -77,7 +77,7 @@ def record_grants(evaluator: Any, file: Path) -> None:
             if result.decision == "Allow":
                 for grant in _used(evaluator, role, context, policies):
                     record.add(is_allowed=True, grant=grant)
-            else:
+            elif result.decision == "ImplicitDeny":  # what a statement denies, a test denies on purpose
                 record.add(is_allowed=False, grant=Grant(role, context.action, context.resource_arn))
         return result
 

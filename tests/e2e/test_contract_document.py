@@ -279,15 +279,14 @@ def test_status_503_with_retry_after_answers_a_search_while_the_embedder_is_unav
 ) -> None:
     iam = aws("iam")
     function = aws("lambda").get_function_configuration(FunctionName=stack.outputs["APIHandlerName"])
-    names = {"RoleName": function["Role"].rpartition("/")[2], "PolicyName": "api"}
-    document = iam.get_role_policy(**names)["PolicyDocument"]
-    policy = json.loads(document) if isinstance(document, str) else document
-    statements = [statement for statement in policy["Statement"] if statement["Action"] != "lambda:InvokeFunction"]
-    iam.put_role_policy(**names, PolicyDocument=json.dumps({**policy, "Statement": statements}))
+    names = {"RoleName": function["Role"].rpartition("/")[2], "PolicyName": "no-embedder"}
+    # Denied, and not just allowed no more: a role that lacks a right fails test_permissions.py.
+    denial = {"Effect": "Deny", "Action": "lambda:InvokeFunction", "Resource": "*"}
+    iam.put_role_policy(**names, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [denial]}))
     try:
         answer = pro("GET", "/api/search/", params={"query": f"never searched before {uuid.uuid4()}"})
         assert error_info(answer, 503)["error"] == "embedder_unavailable"
         assert int(answer.headers["Retry-After"]) > 0
     finally:
-        iam.put_role_policy(**names, PolicyDocument=json.dumps(policy))
+        iam.delete_role_policy(**names)
     assert pro("GET", "/api/search/", params={"query": "dog"}).status_code == 200

@@ -11,8 +11,8 @@ TABLE, INDEX = "arn:aws:dynamodb:us-east-1:000000000000:table/t", "arn:aws:dynam
 SESSION = "arn:aws:sts::000000000000:assumed-role/reader/session"
 
 
-def policy(*actions, resources=(TABLE, INDEX)):
-    statement = {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+def policy(*actions, resources=(TABLE, INDEX), effect="Allow"):
+    statement = {"Effect": effect, "Action": list(actions), "Resource": list(resources)}
     return iam_evaluator.parse_policy_document({"Statement": [statement]})
 
 
@@ -62,6 +62,13 @@ def test_a_call_that_no_statement_allows_is_a_refusal(calls):
     assert calls.make("dynamodb:PutItem", TABLE, policy("dynamodb:GetItem")) == "ImplicitDeny"
 
     assert calls.use == Use(frozenset(), frozenset({Grant("reader", "dynamodb:PutItem", TABLE)}))
+
+
+def test_a_call_that_a_statement_denies_lacks_no_right(calls):
+    denial = policy("dynamodb:GetItem", effect="Deny")
+    assert calls.make("dynamodb:GetItem", TABLE, policy("dynamodb:GetItem"), denial) == "Deny"
+
+    assert calls.use == Use(frozenset(), frozenset())
 
 
 def test_the_policy_of_a_bucket_or_a_queue_is_not_the_roles(calls):
