@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from chalicelib.services.pipeline.sync_worker import SyncWorker
     from chalicelib.services.pipeline.upload_completion import UploadCompletion
     from chalicelib.services.ports import Adapters, Clock
+    from chalicelib.services.search_uploads import SearchUploadService
     from chalicelib.services.syncs import SyncService
     from chalicelib.services.thumbnails import ThumbnailService
     from chalicelib.services.uploads import UploadService
@@ -141,6 +142,12 @@ class Services:
 
         a = self.adapters
         return ThumbnailService(a.collections, a.catalogue, a.sources, a.storage, a.embedder)
+
+    @cached_property
+    def search_uploads(self) -> SearchUploadService:
+        from chalicelib.services.search_uploads import SearchUploadService
+
+        return SearchUploadService(self.adapters.search_uploads, self.adapters.storage, self.now)
 
     @cached_property
     def syncs(self) -> SyncService:
@@ -305,6 +312,7 @@ class Services:
             collections=self.adapters.collections,
             registry=self.adapters.registry,
             deletion=self.deletion,
+            storage=self.adapters.storage,
             queues=self.adapters.queues,
             now=self.now,
             grace_seconds=self.config.deletion_grace,

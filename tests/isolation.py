@@ -25,6 +25,7 @@ class Kind(StrEnum):
     FILE = "file"
     THUMBNAIL = "thumbnail"
     UPLOAD = "upload"
+    SEARCH_UPLOAD = "search upload"
     TOKEN = "token"  # a kind
     KEY = "key"
     CURSOR = "cursor"
@@ -100,6 +101,7 @@ def _kind(path: str, place: str, name: str) -> Kind | None:
             ("uuid", "/api/files/"): Kind.FILE,
             ("uuid", "/collections/download/"): Kind.FILE,
             ("id", "/api/collections/{uuid}/uploads/"): Kind.UPLOAD,
+            ("id", "/api/search/uploads/"): Kind.SEARCH_UPLOAD,
             ("id", "/api/tokens/"): Kind.TOKEN,
             ("collection", "/media/"): Kind.COLLECTION,
             ("file", "/media/"): Kind.THUMBNAIL,
@@ -109,6 +111,8 @@ def _kind(path: str, place: str, name: str) -> Kind | None:
             return kinds[0]
     elif name in NO_IDENTIFIERS:
         return None
+    elif name == "upload":
+        return Kind.SEARCH_UPLOAD
     elif name in ("collection", "collections", "files", "key", "cursor"):
         return Kind(name.removesuffix("s"))
     elif name in ("like", "unlike"):
@@ -121,7 +125,7 @@ class Api(Protocol):
 
     Args:
         path: the values of the path's parameters, not encoded.
-        picture: sent as the part ``file`` of a form, with ``form`` as its other fields.
+        picture: sent as the part ``file`` of a form, with ``form`` as its other fields; a form may have no file.
     """
 
     def __call__(
@@ -167,6 +171,8 @@ class Party:
             _result(sent)
         body = {"path": f"pending-{name}", "size": 5000, "mime_type": "image/jpeg"}
         prepared = _result(api(token, "POST", "/api/collections/{uuid}/uploads", path=of_collection, json=body))
+        to_search_by = {"size": 5000, "mime_type": "image/jpeg"}
+        search_upload = _result(api(token, "POST", "/api/search/uploads", json=to_search_by))["upload"]["id"]
         status, listed = api(
             token, "GET", "/api/collections/{uuid}/files", path=of_collection, query={"limit": "1", "state": "indexed"}
         )
@@ -178,11 +184,13 @@ class Party:
             Kind.FILE: file["uuid"],
             Kind.THUMBNAIL: f"{file['uuid']}.jpg",
             Kind.UPLOAD: prepared["upload"]["id"],
+            Kind.SEARCH_UPLOAD: search_upload,
             Kind.TOKEN: listed_tokens[0]["id"],
             Kind.KEY: file["s3_uri"].split("/", 3)[3],
             Kind.CURSOR: listed["info"]["next_cursor"],
         }
-        secrets = (name, collection, file["uuid"], prepared["upload"]["id"], *(t["id"] for t in listed_tokens))
+        uploads = prepared["upload"]["id"], search_upload
+        secrets = (name, collection, file["uuid"], *uploads, *(t["id"] for t in listed_tokens))
         return cls(api, token, ids, secrets, tokens)
 
     def snapshot(self) -> Any:
@@ -259,14 +267,21 @@ def send(
         is_list = slot.name in ("collections", "files") or (slot.place, slot.kind) == ("body", Kind.COLLECTION)
         by_place[slot.place][slot.name] = [value] if is_list else value
     options: dict[str, Any] = {place: by_place[place] for place in ("path", "query", "form")}
+    if _names_upload(values):  # else the text, or the picture, would be found whatever the upload is
+        by_place["query"].pop("query", None)
     in_body = {slot.place for slot in values} & {"form", "body"} == {"body"}
     if "multipart/form-data" in content and not in_body:
-        options["picture"] = picture
+        options["picture"] = None if _names_upload(values) else picture
     elif "application/json" in content:
         options["query"] = {slot.name: value for slot, value in values.items() if slot.place == "query"}
         json = content["application/json"]
         options["json"] = {**(json.get("example") or example(json["schema"])), **by_place["body"]}
     return party.api(token, route.method, route.path, **options)
+
+
+def _names_upload(values: Mapping[Slot, str]) -> bool:
+    """Whether a search has an uploaded picture as its query."""
+    return any(slot.name == "upload" for slot in values)
 
 
 def check(route: DocumentedRoute, victim: Party, thief: Party, picture: bytes) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from chalicelib.adapters.dynamodb.failure_log import DynamoDBFailureLog
     from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
     from chalicelib.adapters.dynamodb.registry import DynamoDBRegistry
+    from chalicelib.adapters.dynamodb.search_uploads import DynamoDBSearchUploads
     from chalicelib.adapters.dynamodb.syncs import DynamoDBSyncs
     from chalicelib.adapters.s3.access_checker import S3AccessChecker
     from chalicelib.adapters.s3.sources import Credentials, S3Sources
@@ -114,6 +115,12 @@ class AWSAdapters:
         from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
 
         return DynamoDBQuotaLedger(self._dynamodb, self.config.tables.accounts)
+
+    @cached_property
+    def search_uploads(self) -> DynamoDBSearchUploads:
+        from chalicelib.adapters.dynamodb.search_uploads import DynamoDBSearchUploads
+
+        return DynamoDBSearchUploads(self._dynamodb, self.config.tables.accounts)
 
     @cached_property
     def registry(self) -> DynamoDBRegistry:

@@ -22,10 +22,10 @@ from chalicelib.api.requests.forms import Form, parse_form
 from chalicelib.api.requests.headers import has_json_body
 from chalicelib.api.requests.names import single_value
 from chalicelib.api.requests.queries import DISTANCE_MAX, parameters, parse_include, parse_limit, parse_number
-from chalicelib.api.requests.searches import TERM_NAMES, StatedOptions, parse_search, parse_terms
+from chalicelib.api.requests.searches import TERM_NAMES, UPLOAD, StatedOptions, parse_search, parse_terms
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import parse_uuid
-from chalicelib.domain.composition import TERMS_MAX, FileTerm, PictureTerm, Term, TextTerm
+from chalicelib.domain.composition import TERMS_MAX, FileTerm, PictureTerm, Term, TextTerm, UploadTerm
 from chalicelib.domain.errors import InvalidRequest, NotFound
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.rates import Rate
@@ -58,8 +58,8 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
             for name in context.request.query_params or ():
                 raise InvalidRequest(f"Put {name} into the body.", field=name)
             return _search(context, *parse_search(json_object(context.request)))
-        form = parse_form(context.request, (*TERM_NAMES, *OPTION_NAMES))
-        terms = parse_terms(lambda name: _values(context, form, name), form.body)
+        form = parse_form(context.request, (*TERM_NAMES, *OPTION_NAMES), instead=(UPLOAD,))
+        terms = parse_terms(lambda name: _values(context, form, name), form.body if form.has_file else None)
         return _search(context, terms, _stated_options(context, form))
 
     @route("POST", "/api/search/terms", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_TERMS)
@@ -93,6 +93,7 @@ def _search(
     begin = _decode_position(stated.cursor, scope)
     options = replace(options, after=begin.after)
     records = _records(context, terms) if records is None else records
+    terms = [_located(context, term) if isinstance(term, UploadTerm) else term for term in terms]
     page = context.services.search.by_terms(context.account, terms, records, options, begin.scales)
     files = found_files(context, page.hits, stated.include)
     return _result(page, files, search_type, query, scope if stated.given or composed else None)
@@ -108,6 +109,8 @@ def _subject(terms: Sequence[Term]) -> tuple[str, str | None, CursorScope]:
                 return "image", None, ("image", sha256(picture).hexdigest())
             case FileTerm(file=uuid):
                 return "file", uuid, ("file", uuid)
+            case UploadTerm(upload=upload):
+                return "image", None, ("upload", upload)
     texts = [term.text for term in terms if isinstance(term, TextTerm) and term.weight > 0]
     identities = [(*_subject([term])[2], term.weight) for term in terms]
     return "composed", texts[0] if len(texts) == 1 else None, ("composed", identities)
@@ -123,6 +126,16 @@ def _records(context: RequestContext, terms: Sequence[Term]) -> dict[str, FileRe
             except NotFound as error:
                 raise NotFound(error.message, field=term.field) from None
     return records
+
+
+def _located(context: RequestContext, term: UploadTerm) -> UploadTerm:
+    """The term with the URL of its picture; raises NotFound unless the caller may search by it."""
+    uploads = context.services.search_uploads
+    try:
+        upload = uploads.get(context.caller, term.upload)
+    except NotFound as error:
+        raise NotFound(error.message, field=term.field) from None
+    return replace(term, url=uploads.picture_url(upload))
 
 
 def _values(context: RequestContext, form: Form | None, name: str) -> list[str]:

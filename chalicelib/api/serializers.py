@@ -20,7 +20,8 @@ from chalicelib.domain.syncs import Preview
 from chalicelib.domain.vectors import Hit
 
 if TYPE_CHECKING:
-    from chalicelib.domain.uploads import CompletedUpload, Upload
+    from chalicelib.domain.search_uploads import SearchUpload
+    from chalicelib.domain.uploads import CompletedUpload, Upload, UploadForm
     from chalicelib.services.explanation import Explanation
     from chalicelib.services.files import Download
     from chalicelib.services.uploads import PreparedUpload
@@ -108,6 +109,24 @@ def upload(upload: "Upload") -> dict[str, Any]:
         "mime_type": upload.mime_type,
         "created_at": time(upload.created_at),
         "expires_at": time(upload.expires_at),
+    }
+
+
+def search_upload(upload: "SearchUpload", *, arrived: bool) -> dict[str, Any]:
+    return {
+        "id": upload.id,
+        "size": upload.size,
+        "mime_type": upload.mime_type,
+        "arrived": arrived,
+        "expires_at": time(upload.expires_at),
+    }
+
+
+def prepared_search_upload(upload: "SearchUpload", form: "UploadForm") -> dict[str, Any]:
+    return {
+        "message": "Send the form's fields, then the file, as multipart/form-data to its url; then search by its id.",
+        "upload": search_upload(upload, arrived=False),
+        "form": {"url": form.url, "fields": dict(form.fields)},
     }
 
 

@@ -76,8 +76,8 @@ class Account:
 class AccountItem:
     """What is stored with an account beside the account itself and its tokens.
 
-    Its usage, its uploads, the external ids of folders, the bytes that are charged for stored files, and the rates of
-    its tokens; ``key`` begins with the kind.
+    Its usage, its uploads, those to search by, the external ids of folders, the bytes that are charged for stored
+    files, and the rates of its tokens; ``key`` begins with the kind.
     """
 
     key: str

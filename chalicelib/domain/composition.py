@@ -51,6 +51,14 @@ class PictureTerm(Term):
     picture: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadTerm(Term):
+    """``upload`` is the id of a picture that was uploaded to search by, ``url`` a presigned one of its bytes."""
+
+    upload: str
+    url: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class WeightedVector:
     """The vector of a term, little-endian float32 of length one."""

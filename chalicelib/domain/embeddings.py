@@ -63,10 +63,10 @@ class ReadFailure:
 
 @dataclass(frozen=True, slots=True)
 class ObjectToEmbed:
-    """``url`` is a presigned GET of the object, ``thumbnail_url`` a presigned PUT for its thumbnail."""
+    """``url`` is a presigned GET of the object, ``thumbnail_url`` a presigned PUT for its thumbnail, if it gets one."""
 
     url: str
-    thumbnail_url: str
+    thumbnail_url: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ class QueryVector:
     vector: bytes
 
 
-def unreadable_picture(failure: ReadFailure) -> Exception:
+def unreadable_picture(failure: ReadFailure, field: str = "file") -> Exception:
     """The error for a caller whose picture could not be read."""
     if failure.transient:
         return EmbedderUnavailable("The picture could not be processed just now. Try again in a moment.")
-    return UnreadablePicture(f"The file could not be read as a picture: {failure.message}", field="file")
+    return UnreadablePicture(f"The file could not be read as a picture: {failure.message}", field=field)

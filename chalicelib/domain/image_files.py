@@ -88,13 +88,16 @@ def unreadable_size(size: int) -> tuple[str, str] | None:
     return None
 
 
-def check_inline_size(image: bytes) -> None:
-    """Raises InvalidRequest for an empty file, PayloadTooLarge for one above ``INLINE_LIMIT``."""
+def check_inline_size(image: bytes, instead: str) -> None:
+    """Raises InvalidRequest for an empty file, PayloadTooLarge for one above ``INLINE_LIMIT``.
+
+    Args:
+        instead: a sentence that says how a larger file is sent.
+    """
     if not image:
         raise InvalidRequest("The file is empty.", field="file")
     if len(image) > INLINE_LIMIT:
         raise PayloadTooLarge(
-            f"The picture has {len(image):,} bytes; this endpoint takes at most {INLINE_LIMIT:,}. Send a smaller one, "
-            "or upload one of up to 20 MiB in two steps: POST /api/collections/{uuid}/uploads/ prepares that.",
+            f"The picture has {len(image):,} bytes; a request takes at most {INLINE_LIMIT:,}. {instead}",
             field="file",
         )

@@ -30,11 +30,11 @@ from chalicelib.domain.messages import (
 )
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.rates import RateLimit, Taking
+from chalicelib.domain.search_uploads import SearchUpload
 from chalicelib.domain.syncs import BatchRecord, KeyRange, PendingBatch, Progress, Tally
 from chalicelib.domain.thumbnails import ThumbnailSize, ThumbnailToMake
 from chalicelib.domain.uploads import (
     FileLock,
-    ManagedArea,
     Upload,
     UploadCheck,
     UploadForm,
@@ -161,6 +161,16 @@ class QuotaLedger(Protocol):
 
     def delete_page(self, account: str, collection: str, now: datetime) -> bool:
         """Delete some uploads of a deleted collection and release their quota; False if none were left."""
+
+
+class SearchUploads(Protocol):
+    """Pictures that accounts have uploaded to search by; an expired one may be there or not."""
+
+    def add(self, upload: SearchUpload, limit: int) -> bool:
+        """Store an upload; False if its account has added ``limit`` in the hour of its ``created_at``."""
+
+    def get(self, account: str, upload_id: str) -> SearchUpload | None: ...
+    def remove(self, account: str, upload_id: str) -> None: ...
 
 
 class Collections(Protocol):
@@ -337,6 +347,8 @@ class QueryEmbedder(Protocol):
 
     def embed_texts(self, account: str, texts: Sequence[str]) -> list[QueryVector]: ...
     def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure: ...
+    def embed_objects(self, urls: Sequence[str]) -> list[ImageEmbedding | ReadFailure]:
+        """Embed the objects that presigned URLs serve, without thumbnails."""
 
 
 class Source(Protocol):
@@ -365,6 +377,17 @@ class BucketAccessChecker(Protocol):
         """Try the bucket and some of its objects; raises SourceUnavailable if S3 cannot tell now."""
 
 
+class Area(Protocol):
+    """A part of the managed bucket."""
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Return the beginnings of its keys."""
+
+    def check(self, key: str) -> str:
+        """Return the key; raises OutsideFolder unless it is in the area."""
+
+
 class ManagedStorage(Protocol):
     """The bucket of all managed collections, and the bucket of thumbnails, ordered by collection.
 
@@ -373,8 +396,8 @@ class ManagedStorage(Protocol):
 
     @property
     def bucket(self) -> str: ...
-    def put(self, area: ManagedArea, key: str, body: bytes, content_type: str) -> ObjectInfo: ...
-    def copy(self, area: ManagedArea, key: str, target: str, content_type: str, *, md5: str, upload: str) -> None:
+    def put(self, area: Area, key: str, body: bytes, content_type: str) -> ObjectInfo: ...
+    def copy(self, area: Area, key: str, target: str, content_type: str, *, md5: str, upload: str) -> None:
         """Copy an object whose bytes have this MD5, and mark the copy with the id of the upload that stores it.
 
         Raises:
@@ -382,15 +405,15 @@ class ManagedStorage(Protocol):
             Contention: it has other bytes by now.
         """
 
-    def stored_by(self, area: ManagedArea, key: str) -> str | None:
+    def stored_by(self, area: Area, key: str) -> str | None:
         """Return the id of the upload that stored an object, empty if it has none; None if there is no object."""
 
-    def delete(self, area: ManagedArea, key: str) -> None: ...
-    def presigned_get(self, area: ManagedArea, key: str, *, seconds: int) -> str: ...
-    def presigned_form(self, area: ManagedArea, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
+    def delete(self, area: Area, key: str) -> None: ...
+    def presigned_get(self, area: Area, key: str, *, seconds: int) -> str: ...
+    def presigned_form(self, area: Area, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
         """Return a presigned POST that accepts exactly this size and type."""
 
-    def delete_page(self, area: ManagedArea) -> bool:
+    def delete_page(self, area: Area) -> bool:
         """Delete some objects of the area; False if none were left."""
 
     def delete_thumbnails_page(self, collection: str) -> bool:
@@ -538,6 +561,8 @@ class Adapters(Protocol):
     def accounts(self) -> Accounts: ...
     @property
     def quota_ledger(self) -> QuotaLedger: ...
+    @property
+    def search_uploads(self) -> SearchUploads: ...
     @property
     def rate_buckets(self) -> RateBuckets: ...
     @property

@@ -9,19 +9,25 @@ from chalicelib.domain.composition import (
     PictureTerm,
     Term,
     TextTerm,
+    UploadTerm,
     WeightedVector,
     check_query_text,
     check_terms,
     compose,
     scales,
 )
-from chalicelib.domain.embeddings import QueryVector, ReadFailure, unreadable_picture
-from chalicelib.domain.errors import Conflict
+from chalicelib.domain.embeddings import SOURCE_NOT_FOUND, ImageEmbedding, QueryVector, ReadFailure, unreadable_picture
+from chalicelib.domain.errors import Conflict, UploadIncomplete
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.image_files import check_inline_size
 from chalicelib.domain.vectors import Hit, SearchOptions, VectorQuery
 from chalicelib.services.calibrations import CalibrationReader
 from chalicelib.services.ports import QueryEmbedder, VectorStore
+
+LARGER_PICTURE = (
+    "To search by one of up to 20 MiB, upload it first: prepare the upload at /api/search/uploads/, send the file, "
+    "and search with the upload's id in the parameter 'upload'."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,7 @@ class SearchService:
         Raises:
             InvalidRequest: a weight is not allowed, a text is blank, or the terms cancel each other.
             Conflict: a file was embedded by another model.
+            UploadIncomplete: an uploaded picture has not arrived.
         """
         check_terms(terms)
         terms = [term for term in terms if term.weight]
@@ -107,9 +114,11 @@ class SearchService:
     def _embed_terms(
         self, account: str, terms: Sequence[Term], records: Mapping[str, FileRecord]
     ) -> Sequence[QueryVector]:
-        """The vector of each term; all texts are embedded in one call."""
+        """The vector of each term; all texts are embedded in one call, and all uploaded pictures in another."""
         texts = [check_query_text(term.text, term.field) for term in terms if isinstance(term, TextTerm)]
         embedded = iter(self.embedder.embed_texts(account, texts) if texts else ())
+        urls = [term.url for term in terms if isinstance(term, UploadTerm)]
+        uploaded = iter(self.embedder.embed_objects(urls) if urls else ())
         vectors = []
         for term in terms:
             match term:
@@ -119,14 +128,13 @@ class SearchService:
                     vectors.append(_stored_vector(records[term.file]))
                 case PictureTerm():
                     vectors.append(self._embed_picture(term.picture))
+                case UploadTerm():
+                    vectors.append(_picture_vector(next(uploaded), term.field))
         return vectors
 
     def _embed_picture(self, image: bytes) -> QueryVector:
-        check_inline_size(image)
-        picture = self.embedder.embed_image(image)
-        if isinstance(picture, ReadFailure):
-            raise unreadable_picture(picture)
-        return QueryVector(picture.model, picture.vector)
+        check_inline_size(image, LARGER_PICTURE)
+        return _picture_vector(self.embedder.embed_image(image), "file")
 
     def _nearest(
         self, account: str, vector: QueryVector, options: SearchOptions, without: Collection[str] = ()
@@ -138,6 +146,15 @@ class SearchService:
         )
         hits = [hit for hit in self.vectors.search(query) if hit.uuid not in without]
         return SearchPage(hits[: options.limit], has_more=len(hits) > options.limit)
+
+
+def _picture_vector(picture: ImageEmbedding | ReadFailure, field: str) -> QueryVector:
+    if isinstance(picture, ImageEmbedding):
+        return QueryVector(picture.model, picture.vector)
+    if picture.code == SOURCE_NOT_FOUND:
+        message = "The picture of this upload has not arrived. Send it with the form, then search."
+        raise UploadIncomplete(message, field=field)
+    raise unreadable_picture(picture, field)
 
 
 def _stored_vector(record: FileRecord) -> QueryVector:

@@ -34,6 +34,8 @@ from chalicelib.domain.uploads import (
 from chalicelib.services.pipeline.upload_completion import UploadCompletion
 from chalicelib.services.ports import Catalogue, Clock, ManagedStorage, Queues, QuotaLedger
 
+LARGER_UPLOAD = "Send one of up to 20 MiB in two steps: POST /api/collections/{uuid}/uploads/ prepares the upload."
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedUpload:
@@ -69,7 +71,7 @@ class UploadService:
             QuotaExceeded: the plan allows no more.
         """
         check_takes_uploads(collection)
-        check_inline_size(body)
+        check_inline_size(body, LARGER_UPLOAD)
         upload = self._reserve(caller.plan, collection, path, len(body), INLINE_STAGING, only_new=only_new)
         try:
             self.storage.put(upload.area, upload.staged_key, body, "application/octet-stream")

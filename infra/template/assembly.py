@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from chalicelib.domain.collections import MANAGED_PREFIX
+from chalicelib.domain.search_uploads import SEARCH_STAGING
 from chalicelib.domain.uploads import INLINE_STAGING, PRESIGNED_STAGING
 from infra.template import alarms, dashboard, functions, store_alarms
 from infra.template.edits import Template
@@ -19,6 +20,7 @@ FOLDER = Path(__file__).parent
 CONSTANTS = {
     "MANAGED_PREFIX": f"{MANAGED_PREFIX}/",
     "PRESIGNED_STAGING": f"{PRESIGNED_STAGING}/",
+    "SEARCH_STAGING": f"{SEARCH_STAGING}/",
     "INLINE_STAGING": f"{INLINE_STAGING}/",
 }
 

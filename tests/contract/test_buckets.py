@@ -17,6 +17,7 @@ from chalicelib.domain.collections import CollectionType
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import Contention, NotFound, OutsideFolder, SourceDenied
 from chalicelib.domain.files import MODIFIED_TOLERANCE, ObjectInfo
+from chalicelib.domain.search_uploads import SearchUploadArea
 from chalicelib.domain.thumbnails import ThumbnailSize
 from chalicelib.domain.uploads import ManagedArea
 from chalicelib.services.ports import ManagedStorage, Source, Sources
@@ -195,6 +196,24 @@ class BucketsContract:
             lambda: storage.put(area, key, b"mine", "image/jpeg"),
             lambda: storage.copy(area, own, key, "image/jpeg", md5=digest, upload="u"),
             lambda: storage.copy(area, key, own, "image/jpeg", md5=digest, upload="u"),
+            lambda: storage.stored_by(area, key),
+            lambda: storage.delete(area, key),
+            lambda: storage.presigned_get(area, key, seconds=60),
+            lambda: storage.presigned_form(area, key, size=1, content_type="image/jpeg", seconds=60),
+        ]
+        for call in calls:
+            with pytest.raises(OutsideFolder):
+                call()
+
+    @pytest.mark.parametrize(
+        "key", ["", "{own}", "{own}/", "{own}/..", "{own}/x/y", "queries/{id}/x", "objects/{id}/{id}/a.jpg"]
+    )
+    def test_no_call_for_a_search_upload_reaches_a_key_outside_the_folder_of_the_account(
+        self, subject: Subject, key: str
+    ):
+        storage, area = subject.storage, SearchUploadArea(str(uuid4()))
+        key = key.format(own=area.prefixes[0][:-1], id=uuid4())
+        calls: list[Callable[[], object]] = [
             lambda: storage.stored_by(area, key),
             lambda: storage.delete(area, key),
             lambda: storage.presigned_get(area, key, seconds=60),

@@ -43,14 +43,14 @@ class HttpApi:
         json: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, Any]:
-        files = {"file": (file_name, picture)} if picture is not None else None
+        parts: dict[str, Any] = {field: (None, value) for field, value in (form or {}).items()}
+        parts |= {"file": (file_name, picture)} if picture is not None else {}
         encoded = {parameter: _encoded(value) for parameter, value in (path or {}).items()}
         answer = Caller(self._base_url, token)(
             method,
             f"{route.format(**encoded)}/",
             params=query,
-            data=form,
-            files=files,
+            files=parts or None,
             json=json,
             headers=dict(headers or {}),
         )

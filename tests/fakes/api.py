@@ -44,10 +44,11 @@ class FakeApi:
     ) -> tuple[int, Any]:
         headers = {"authorization": f"Token {token}"} if token is not None else {}
         body = b""
-        if picture is not None:
+        if picture is not None or form:
             headers["content-type"] = f"multipart/form-data; boundary={BOUNDARY}"
             fields = [part(name, value.encode()) for name, value in (form or {}).items()]
-            body = form_body([*fields, part("file", picture, file_name)])
+            files = [part("file", picture, file_name)] if picture is not None else []
+            body = form_body([*fields, *files])
         elif json is not None:
             headers["content-type"] = "application/json"
             body = jsons.dumps(json).encode()

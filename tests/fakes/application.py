@@ -21,6 +21,7 @@ from tests.fakes.queues import FakeQueues
 from tests.fakes.quota_ledger import FakeQuotaLedger
 from tests.fakes.rate_buckets import FakeRateBuckets
 from tests.fakes.registry import FakeRegistry
+from tests.fakes.search_uploads import FakeSearchUploads
 from tests.fakes.signing_keys import FakeSigningKeys
 from tests.fakes.storage import FakeStorage
 from tests.fakes.syncs import FakeSyncs
@@ -56,6 +57,7 @@ class FakeAdapters:
     accounts: Any
     quota_ledger: Any
     rate_buckets: Any
+    search_uploads: Any
     registry: Any
     access_checker: Any
     signing_keys: Any
@@ -80,6 +82,7 @@ class FakeAdapters:
             accounts=FakeAccounts(Subscription("business")),
             quota_ledger=quota_ledger,
             rate_buckets=FakeRateBuckets(),
+            search_uploads=FakeSearchUploads(),
             registry=FakeRegistry(collections, quota_ledger),
             access_checker=FakeAccessChecker(sources),
             signing_keys=FakeSigningKeys(),

@@ -85,7 +85,7 @@ class FakeEmbedder:
         if isinstance(body, ReadFailure):
             return body
         result = self._embed(body)
-        if isinstance(result, ImageEmbedding):
+        if isinstance(result, ImageEmbedding) and item.thumbnail_url is not None:
             self._storage.receive(item.thumbnail_url, b"thumbnail of " + body)
         return result
 

@@ -7,8 +7,8 @@ from urllib.parse import quote
 from chalicelib.domain.errors import Contention, NotFound
 from chalicelib.domain.files import ObjectInfo
 from chalicelib.domain.thumbnails import ThumbnailSize
-from chalicelib.domain.uploads import ManagedArea, UploadForm
-from chalicelib.services.ports import Clock
+from chalicelib.domain.uploads import UploadForm
+from chalicelib.services.ports import Area, Clock
 from tests.fakes.buckets import SCHEME, FakeSources, etag
 from tests.fakes.clock import FakeClock
 
@@ -34,12 +34,12 @@ class FakeStorage:
     def bucket(self) -> str:
         return self._bucket
 
-    def put(self, area: ManagedArea, key: str, body: bytes, content_type: str) -> ObjectInfo:
+    def put(self, area: Area, key: str, body: bytes, content_type: str) -> ObjectInfo:
         assert "/" in content_type
         self._sources.bucket(self._bucket).put(area.check(key), body)
         return ObjectInfo(key, etag(body), len(body))
 
-    def copy(self, area: ManagedArea, key: str, target: str, content_type: str, *, md5: str, upload: str) -> None:
+    def copy(self, area: Area, key: str, target: str, content_type: str, *, md5: str, upload: str) -> None:
         assert "/" in content_type
         managed = self._sources.bucket(self._bucket)
         if area.check(key) not in managed.objects:
@@ -48,21 +48,21 @@ class FakeStorage:
             raise Contention("The file was sent again while it was read.")
         managed.put(area.check(target), managed.objects[key], upload=upload)
 
-    def stored_by(self, area: ManagedArea, key: str) -> str | None:
+    def stored_by(self, area: Area, key: str) -> str | None:
         managed = self._sources.bucket(self._bucket)
         return managed.uploads.get(key, "") if area.check(key) in managed.objects else None
 
-    def delete(self, area: ManagedArea, key: str) -> None:
+    def delete(self, area: Area, key: str) -> None:
         self._sources.bucket(self._bucket).delete(area.check(key))
 
-    def presigned_get(self, area: ManagedArea, key: str, *, seconds: int) -> str:
+    def presigned_get(self, area: Area, key: str, *, seconds: int) -> str:
         return f"{SCHEME}{self._bucket}/{quote(area.check(key), safe='')}"
 
-    def presigned_form(self, area: ManagedArea, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
+    def presigned_form(self, area: Area, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
         fields = {"key": area.check(key), "size": str(size), "Content-Type": content_type}
         return UploadForm(f"{SCHEME}{self._bucket}", fields)
 
-    def delete_page(self, area: ManagedArea) -> bool:
+    def delete_page(self, area: Area) -> bool:
         managed = self._sources.bucket(self._bucket)
         keys = [key for key in managed.objects if key.startswith(area.prefixes)][:MAX_KEYS_PER_DELETION]
         for key in keys:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from time import monotonic
 
-from chalicelib.domain.embeddings import ImageEmbedding, QueryVector, ReadFailure
+from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure
 from chalicelib.services.ports import Embedder
 
 # A text of 1,000 characters and a vector of 768 dimensions are 5 KB at most: 10 MB of the function's memory.
@@ -69,7 +69,14 @@ class CachedEmbedder:
         return vectors
 
     def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure:
-        result = self._embedder.embed_image(image)
+        return self._noted(self._embedder.embed_image(image))
+
+    def embed_objects(self, urls: Sequence[str]) -> list[ImageEmbedding | ReadFailure]:
+        return [
+            self._noted(result) for result in self._embedder.embed_objects([ObjectToEmbed(url, None) for url in urls])
+        ]
+
+    def _noted(self, result: ImageEmbedding | ReadFailure) -> ImageEmbedding | ReadFailure:
         if isinstance(result, ImageEmbedding):
             with self._lock:
                 self._clear_if_replaced(result.model)

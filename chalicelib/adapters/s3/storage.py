@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 from chalicelib.domain.errors import Contention, NotFound, Unavailable
 from chalicelib.domain.files import ObjectInfo
 from chalicelib.domain.thumbnails import ThumbnailSize
-from chalicelib.domain.uploads import ManagedArea, UploadForm
+from chalicelib.domain.uploads import UploadForm
+from chalicelib.services.ports import Area
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -32,7 +33,7 @@ class S3Storage:
     def bucket(self) -> str:
         return self._managed
 
-    def put(self, area: ManagedArea, key: str, body: bytes, content_type: str) -> ObjectInfo:
+    def put(self, area: Area, key: str, body: bytes, content_type: str) -> ObjectInfo:
         try:
             response = self._client.put_object(
                 Bucket=self._managed, Key=area.check(key), Body=body, ContentType=content_type
@@ -43,7 +44,7 @@ class S3Storage:
             raise
         return ObjectInfo(key, response["ETag"].strip('"'), len(body))
 
-    def copy(self, area: ManagedArea, key: str, target: str, content_type: str, *, md5: str, upload: str) -> None:
+    def copy(self, area: Area, key: str, target: str, content_type: str, *, md5: str, upload: str) -> None:
         try:
             self._client.copy_object(
                 Bucket=self._managed,
@@ -63,7 +64,7 @@ class S3Storage:
                 raise Contention("The file was sent again while it was read. Try again in a moment.") from error
             raise
 
-    def stored_by(self, area: ManagedArea, key: str) -> str | None:
+    def stored_by(self, area: Area, key: str) -> str | None:
         try:
             head = self._client.head_object(Bucket=self._managed, Key=area.check(key))
         except ClientError as error:
@@ -72,15 +73,15 @@ class S3Storage:
             raise
         return head["Metadata"].get(_UPLOAD, "")
 
-    def delete(self, area: ManagedArea, key: str) -> None:
+    def delete(self, area: Area, key: str) -> None:
         self._client.delete_object(Bucket=self._managed, Key=area.check(key))
 
-    def presigned_get(self, area: ManagedArea, key: str, *, seconds: int) -> str:
+    def presigned_get(self, area: Area, key: str, *, seconds: int) -> str:
         return self._client.generate_presigned_url(
             "get_object", Params={"Bucket": self._managed, "Key": area.check(key)}, ExpiresIn=seconds
         )
 
-    def presigned_form(self, area: ManagedArea, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
+    def presigned_form(self, area: Area, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
         form = self._client.generate_presigned_post(
             self._managed,
             area.check(key),
@@ -90,7 +91,7 @@ class S3Storage:
         )
         return UploadForm(form["url"], form["fields"])
 
-    def delete_page(self, area: ManagedArea) -> bool:
+    def delete_page(self, area: Area) -> bool:
         return any(self._delete_page(self._managed, prefix) for prefix in area.prefixes)
 
     def delete_thumbnails_page(self, collection: str) -> bool:

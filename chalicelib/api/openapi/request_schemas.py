@@ -7,6 +7,7 @@ from chalicelib.api.openapi.builders import (
     COLLECTION_ID,
     FILE_ID,
     ROLE_ARN,
+    UPLOAD_ID,
     Schema,
     array,
     boolean,
@@ -120,7 +121,8 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
     **FILE_REQUEST_SCHEMAS,
     "ComposedQuery": obj(
         {
-            "query": array({"oneOf": [ref("TextTerm"), ref("FileTerm")]}) | {"minItems": 1, "maxItems": TERMS_MAX},
+            "query": array({"oneOf": [ref("TextTerm"), ref("FileTerm"), ref("UploadTerm")]})
+            | {"minItems": 1, "maxItems": TERMS_MAX},
             "limit": nullable(integer("How many results to return at most", 16, minimum=1, maximum=LIMIT_MAX)),
             "collection": nullable(COLLECTIONS | {"description": "Search only these collections"}),
             "max_distance": nullable(DISTANCE | {"description": "Return only pictures with at most this distance"}),
@@ -131,6 +133,10 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
     "TextTerm": obj({"text": QUERY_TEXT | {"examples": ["a beach"]}, "weight": _WEIGHT}, optional=("weight",)),
     "FileTerm": obj(
         {"file": identifier("An indexed file of the account", FILE_ID), "weight": _WEIGHT}, optional=("weight",)
+    ),
+    "UploadTerm": obj(
+        {"upload": identifier("A picture that was uploaded to search by", UPLOAD_ID), "weight": _WEIGHT},
+        optional=("weight",),
     ),
     "CollectionDefinition": {
         "oneOf": [ref("ManagedCollectionDefinition"), ref("BucketCollectionDefinition")],
@@ -179,6 +185,12 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
             "retry_failed": boolean("Try every failed file again, also those that are no pictures"),
         },
         optional=("dry_run", "confirm_removals", "retry_failed"),
+    ),
+    "SearchUploadDefinition": obj(
+        {
+            "size": integer("Its exact size in bytes", 15000000, minimum=1, maximum=UPLOAD_LIMIT),
+            "mime_type": choice("Its media type", ACCEPTED_TYPES, "image/jpeg"),
+        }
     ),
     "UploadDefinition": obj(
         {

@@ -3,6 +3,7 @@
 from chalicelib.api.openapi.builders import (
     COLLECTION_ID,
     FILE_ID,
+    UPLOAD_ID,
     Schema,
     array,
     known_values,
@@ -50,6 +51,7 @@ _FURTHER_TERM_PARAMETERS = (
     ),
     query_parameter("like", _FILES, "Files that pictures should be like; repeat it", [FILE_ID]),
     query_parameter("unlike", _FILES, "Files that pictures should not be like; repeat it", [FILE_ID]),
+    query_parameter("upload", _FILES, "Pictures that were uploaded to search by; repeat it", [UPLOAD_ID]),
 )
 _FOUND = obj({"files": array(ref("FoundFile"))})
 _INFO = obj(
@@ -76,7 +78,7 @@ SEARCH_BY_TEXT = Operation(
     summary="Search by text",
     description=(
         "The pictures nearest to a text, nearest first, in all collections of the account. `query` may be left out "
-        "where there is `like`." + _COMPOSED
+        "where there is `like` or `upload`." + _COMPOSED
     ),
     parameters=(
         query_parameter("query", QUERY_TEXT, "The text query to search for", "an owl"),
@@ -94,7 +96,7 @@ SEARCH_BY_PICTURE = Operation(
     summary="Search by picture",
     description=(
         "The pictures nearest to a picture of at most 4,500,000 bytes, and to further terms. What stands beside the "
-        "picture may stand in the query or in the form." + _COMPOSED
+        "picture may stand in the query or in the form, which needs no picture where there is `upload`." + _COMPOSED
     ),
     parameters=(
         query_parameter("query", QUERY_TEXT, "A text beside the picture", "in the snow"),
@@ -111,7 +113,7 @@ SEARCH_BY_PICTURE = Operation(
 SEARCH_BY_TERMS = Operation(
     tag="Search",
     summary="Search by several terms",
-    description="The pictures nearest to texts and files, each with a weight." + _COMPOSED,
+    description="The pictures nearest to texts, files and uploaded pictures, each with a weight." + _COMPOSED,
     body=json_body(
         ref("ComposedQuery"),
         example={"query": [{"text": "a beach"}, {"text": "people", "weight": -0.5}], "limit": 5},

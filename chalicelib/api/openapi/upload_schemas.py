@@ -5,6 +5,7 @@ from chalicelib.api.openapi.builders import (
     FILE_ID,
     UPLOAD_ID,
     Schema,
+    boolean,
     identifier,
     integer,
     known_values,
@@ -33,6 +34,22 @@ UPLOAD_SCHEMAS: dict[str, Schema] = {
             "message": text("What to do next"),
             "upload": ref("Upload"),
             "form": ref("UploadForm"),
+        }
+    ),
+    "PreparedSearchUpload": obj(
+        {
+            "message": text("What to do next"),
+            "upload": ref("SearchUpload"),
+            "form": ref("UploadForm"),
+        }
+    ),
+    "SearchUpload": obj(
+        {
+            "id": identifier("What searches take as `upload`", UPLOAD_ID),
+            "size": integer("Its exact size in bytes", 15000000),
+            "mime_type": text("The media type that the form requires", "image/jpeg"),
+            "arrived": boolean("Whether its picture was sent"),
+            "expires_at": timestamp("When it is no query any more: an hour after it was prepared."),
         }
     ),
     "UploadForm": obj(

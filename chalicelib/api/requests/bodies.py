@@ -39,6 +39,7 @@ from chalicelib.domain.collections import (
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.file_paths import parse_path
 from chalicelib.domain.origins import parse_origins
+from chalicelib.domain.search_uploads import NewSearchUpload
 from chalicelib.domain.selection import DEFAULT_EXCLUDE, Selection, parse_patterns
 from chalicelib.domain.texts import check_storable
 from chalicelib.domain.uploads import NewUpload, parse_mime_type, parse_upload_size
@@ -151,6 +152,11 @@ def parse_new_upload(body: Body, collection: Collection) -> NewUpload:
         size=parse_upload_size(body.get("size")),
         mime_type=parse_mime_type(body.get("mime_type")),
     )
+
+
+def parse_new_search_upload(body: Body) -> NewSearchUpload:
+    reject_unknown_fields(body, ("size", "mime_type"))
+    return NewSearchUpload(parse_upload_size(body.get("size")), parse_mime_type(body.get("mime_type")))
 
 
 def parse_new_token(body: Body, now: datetime) -> NewToken:

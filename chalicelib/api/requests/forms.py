@@ -20,19 +20,26 @@ _INSTRUCTION = "Send the picture as multipart/form-data in a part named 'file'."
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The one file of a form, and the names and values of its other fields in their order."""
+    """The one file of a form, and the names and values of its other fields in their order.
+
+    ``has_file`` is false where the form has none and needs none; ``body`` is then empty.
+    """
 
     file_name: str | None
     body: bytes
     fields: Sequence[tuple[str, str]] = ()
+    has_file: bool = True
 
     def values(self, name: str) -> list[str]:
         """All values of a field, in their order."""
         return [value for field, value in self.fields if field == name]
 
 
-def parse_form(request: Request, known: Names[str] = ()) -> Form:
+def parse_form(request: Request, known: Names[str] = (), *, instead: Names[str] = ()) -> Form:
     """The form of a request that uploads one file, and may have the ``known`` fields beside it.
+
+    Args:
+        instead: fields that stand for the file; a form with one of them needs none.
 
     Raises:
         InvalidRequest: the body is not a form, does not have exactly one part named ``file``, or has a text field
@@ -60,16 +67,18 @@ def parse_form(request: Request, known: Names[str] = ()) -> Form:
     for part, part_file_name in zip(parts, file_names, strict=True):
         name = check_storable(part.name or "", part.name)
         if part_file_name is None:
-            check_name(without_index(name), ("file", *known), "field")
+            check_name(without_index(name), ("file", *known, *instead), "field")
         else:
             check_name(name, ("file",), "field")
     files = [(part.raw, name) for part, name in zip(parts, file_names, strict=True) if part.name == "file"]
+    fields = tuple(_text_field(part) for part in parts if part.name != "file")
+    if not files and any(name in instead for name, _ in fields):
+        return Form(None, b"", fields, has_file=False)
     if len(files) != 1:
         count = "no part" if not files else "more than one part"
         raise InvalidRequest(f"The form has {count} named 'file'. {_INSTRUCTION}", field="file")
-    fields = [_text_field(part) for part in parts if part.name != "file"]
     ((picture, picture_name),) = files
-    return Form(picture_name, picture, tuple(fields))
+    return Form(picture_name, picture, fields)
 
 
 def _text_field(part: MultipartPart) -> tuple[str, str]:

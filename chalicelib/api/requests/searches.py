@@ -14,18 +14,20 @@ from chalicelib.domain.composition import (
     PictureTerm,
     Term,
     TextTerm,
+    UploadTerm,
     check_query_text,
     check_terms,
     check_weight,
 )
 from chalicelib.domain.errors import InvalidRequest, NotFound, UnknownParameter
+from chalicelib.domain.search_uploads import NO_SEARCH_UPLOAD
 
-QUERY, WITHOUT, LIKE, UNLIKE = "query", "without", "like", "unlike"
-TERM_NAMES = (QUERY, WITHOUT, LIKE, UNLIKE)
+QUERY, WITHOUT, LIKE, UNLIKE, UPLOAD = "query", "without", "like", "unlike", "upload"
+TERM_NAMES = (QUERY, WITHOUT, LIKE, UNLIKE, UPLOAD)
 # Of what is unwanted, beside 1 for what is wanted, as relevance feedback has it: Manning, Raghavan and Schütze 2008,
 # Introduction to Information Retrieval, section 9.1.1, https://nlp.stanford.edu/IR-book/
 UNWANTED_WEIGHT = -0.5
-_TERM_SUBJECTS = ("text", "file")
+_TERM_SUBJECTS = ("text", "file", UPLOAD)
 _BODY_FIELDS = ("query", "collection", "limit", "cursor", "max_distance", "include")
 
 
@@ -44,7 +46,8 @@ class StatedOptions:
 def parse_terms(values: Callable[[str], list[str]], picture: bytes | None = None) -> tuple[Term, ...]:
     """The terms that parameters or fields of a form state, and a picture beside them.
 
-    The files of ``like`` share the weight 1, those of ``unlike`` share -0.5, and each text of ``without`` has -0.5.
+    The files of ``like`` share the weight 1, and so do the pictures of ``upload``; those of ``unlike`` share -0.5, and
+    each text of ``without`` has -0.5.
 
     Args:
         values: returns all values of a name.
@@ -52,14 +55,15 @@ def parse_terms(values: Callable[[str], list[str]], picture: bytes | None = None
     Raises:
         InvalidRequest: there is none that is wanted, or too many, or one is malformed.
     """
-    texts, like, unlike = values(QUERY), values(LIKE), values(UNLIKE)
+    texts, like, unlike, uploads = values(QUERY), values(LIKE), values(UNLIKE), values(UPLOAD)
     if len(texts) > 1:
         raise InvalidRequest("Give query once.", field=QUERY)
     terms: list[Term] = [] if picture is None else [PictureTerm(picture=picture, field="file")]
     # Without anything that is wanted, the text is what is missing.
-    if texts or not (terms or like):
+    if texts or not (terms or like or uploads):
         terms.append(TextTerm(text=check_query_text(texts[0] if texts else None, QUERY), field=QUERY))
     terms += [FileTerm(file=_file(uuid, LIKE), weight=1 / len(like), field=LIKE) for uuid in like]
+    terms += [UploadTerm(upload=_upload(i, UPLOAD), weight=1 / len(uploads), field=UPLOAD) for i in uploads]
     terms += [
         TextTerm(text=check_query_text(text, WITHOUT), weight=UNWANTED_WEIGHT, field=WITHOUT)
         for text in values(WITHOUT)
@@ -99,6 +103,8 @@ def _term(stated: object, path: str) -> Term:
     weight = _weight(stated.get("weight", 1), f"{path}.weight")
     if subject == "text":
         return TextTerm(text=check_query_text(value, field), weight=weight, field=field)
+    if subject == UPLOAD:
+        return UploadTerm(upload=_upload(value, field), weight=weight, field=field)
     return FileTerm(file=_file(value, field), weight=weight, field=field)
 
 
@@ -116,6 +122,13 @@ def _file(value: str, field: str) -> str:
         return parse_uuid(value)
     except NotFound:
         raise NotFound("There is no such file.", field=field) from None
+
+
+def _upload(value: str, field: str) -> str:
+    try:
+        return parse_uuid(value)
+    except NotFound:
+        raise NotFound(NO_SEARCH_UPLOAD, field=field) from None
 
 
 def _options(body: Body) -> StatedOptions:

@@ -9,6 +9,7 @@ import pytest
 from chalicelib.config import Config, OpenSearchProfile, VectorStoreKind
 from chalicelib.domain.collections import MANAGED_PREFIX, parse_role
 from chalicelib.domain.errors import ConfigurationError, InvalidRequest
+from chalicelib.domain.search_uploads import SEARCH_STAGING
 from chalicelib.domain.uploads import INLINE_STAGING, PRESIGNED_STAGING
 from infra.package import ROOT
 from infra.template.edits import ONLY_TLS
@@ -390,6 +391,7 @@ class TestStorage:
                     f"{MANAGED_PREFIX}/": {"Ref": "ManagedVersionDays"},
                     f"{PRESIGNED_STAGING}/": 1,
                     f"{INLINE_STAGING}/": 1,
+                    f"{SEARCH_STAGING}/": 1,
                 },
             ),
             ("ThumbnailsBucket", {"": {"Ref": "ManagedVersionDays"}}),
@@ -437,4 +439,5 @@ class TestStorage:
         assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule} == {
             f"{PRESIGNED_STAGING}/": 1,
             f"{INLINE_STAGING}/": 1,
+            f"{SEARCH_STAGING}/": 1,
         }

@@ -173,6 +173,7 @@ def test_searches_and_uploads_are_limited_and_nothing_else() -> None:
         ("GET", "/api/search"),
         ("POST", "/api/search"),
         ("POST", "/api/search/terms"),
+        ("POST", "/api/search/uploads"),
         ("GET", "/api/files/{uuid}/similar"),
         ("POST", UPLOAD),
         ("POST", UPLOADS),

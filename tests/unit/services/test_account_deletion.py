@@ -7,6 +7,7 @@ import pytest
 from chalicelib.domain.accounts import NewToken, Scope, Subscription
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.messages import AccountDeletionStep
+from chalicelib.domain.search_uploads import NewSearchUpload
 from chalicelib.services.pipeline.deletion import EARLY_MESSAGE_RETRIES
 from tests.fakes.application import CONFIG
 from tests.unit.services.harness import Harness, no_time, plenty
@@ -16,7 +17,7 @@ GRACE = timedelta(seconds=CONFIG.deletion_grace)
 
 @pytest.fixture
 def account(world: Harness) -> str:
-    """An account with a token, a connected and a managed collection with a picture each, and other items."""
+    """An account with a token, a connected and a managed collection with a picture each, a query, and other items."""
     opened = world.app.accounts.open("a customer", Subscription("pro"))
     world.app.accounts.issue_token(opened.uuid, NewToken("n", Scope.ADMIN))
     connected = world.add(account=opened.uuid)
@@ -25,6 +26,8 @@ def account(world: Harness) -> str:
     managed = world.add_managed(opened.uuid)
     world.app.uploads.upload(world.caller_of(opened.uuid), managed, "b.jpg", b"a picture", only_new=False)
     world.ports.accounts.others[opened.uuid] = {f"source#bucket/{number}": {} for number in range(5)}
+    upload, _ = world.app.search_uploads.prepare(world.caller_of(opened.uuid), NewSearchUpload(9, "image/jpeg"))
+    world.ports.storage.put(upload.area, upload.key, b"a picture", "image/jpeg")
     return opened.uuid
 
 
