@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from chalicelib.services.file_changes import FileChangeService
     from chalicelib.services.file_deletion import FileDeletionService
     from chalicelib.services.files import FileService
+    from chalicelib.services.maintenance.calibration import CalibrationService
     from chalicelib.services.maintenance.consistency_check import ConsistencyCheck
     from chalicelib.services.maintenance.model_switch import ModelSwitch
     from chalicelib.services.maintenance.orphaned_thumbnails import OrphanedThumbnails
@@ -134,7 +135,8 @@ class Services:
     @cached_property
     def search(self) -> SearchService:
         embedder = self.adapters.embedder
-        return SearchService(CachedEmbedder(embedder), self.adapters.vectors, CalibrationReader(embedder))
+        calibrations = CalibrationReader(self.adapters.calibrations, embedder)
+        return SearchService(CachedEmbedder(embedder), self.adapters.vectors, calibrations)
 
     @cached_property
     def thumbnails(self) -> ThumbnailService:
@@ -351,6 +353,13 @@ class Services:
         from chalicelib.services.maintenance.reconciliation import Reconciliation
 
         return Reconciliation(self.sync_worker, self.adapters.queues)
+
+    @cached_property
+    def calibration(self) -> CalibrationService:
+        from chalicelib.services.maintenance.calibration import CalibrationService
+
+        a = self.adapters
+        return CalibrationService(a.collections, a.catalogue, a.embedder, a.calibrations, self.now)
 
     @cached_property
     def orphaned_thumbnails(self) -> OrphanedThumbnails:

@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
 # What identifies nothing of ours. A bucket and a role are AWS's: the role's external id guards them.
 NO_IDENTIFIERS = {
-    *("query", "without", "limit", "max_distance", "state", "If-None-Match"),
+    *("query", "without", "cutoff", "limit", "max_distance", "state", "If-None-Match"),
     *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval", "auto_sync_at"),
     *("include", "exclude", "reason"),
     *("path", "metadata"),  # within a collection or file that is identified apart

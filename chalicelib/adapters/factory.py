@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
     from types_boto3_s3.client import S3Client
 
+    from chalicelib.adapters.dynamodb.calibrations import DynamoDBCalibrations
     from chalicelib.adapters.dynamodb.catalogue import DynamoDBCatalogue
     from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
     from chalicelib.adapters.dynamodb.embedding_stash import DynamoDBEmbeddingStash
@@ -109,6 +110,12 @@ class AWSAdapters:
     @cached_property
     def signing_keys(self) -> DynamoDBSigningKeys:
         return DynamoDBSigningKeys(self._dynamodb, self.config.tables.accounts)
+
+    @cached_property
+    def calibrations(self) -> DynamoDBCalibrations:
+        from chalicelib.adapters.dynamodb.calibrations import DynamoDBCalibrations
+
+        return DynamoDBCalibrations(self._dynamodb, self.config.tables.accounts)
 
     @cached_property
     def quota_ledger(self) -> DynamoDBQuotaLedger:

@@ -21,26 +21,36 @@ from chalicelib.api.requests.bodies import json_object
 from chalicelib.api.requests.forms import Form, parse_form
 from chalicelib.api.requests.headers import has_json_body
 from chalicelib.api.requests.names import single_value
-from chalicelib.api.requests.queries import DISTANCE_MAX, parameters, parse_include, parse_limit, parse_number
-from chalicelib.api.requests.searches import TERM_NAMES, UPLOAD, StatedOptions, parse_search, parse_terms
+from chalicelib.api.requests.queries import (
+    DISTANCE_MAX,
+    EXPECTED_BY_CHANCE,
+    INCLUDED_BY_SEARCHES,
+    parameters,
+    parse_include,
+    parse_limit,
+    parse_number,
+)
+from chalicelib.api.requests.searches import TERM_NAMES, UPLOAD, StatedOptions, parse_cutoff, parse_search, parse_terms
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.composition import TERMS_MAX, FileTerm, PictureTerm, Term, TextTerm, UploadTerm
 from chalicelib.domain.errors import InvalidRequest, NotFound
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.rates import Rate
+from chalicelib.domain.relevance import rounded_expectation
 from chalicelib.domain.vectors import COLLECTIONS_MAX, Position, SearchOptions
-from chalicelib.services.search import SearchPage
+from chalicelib.services.search import FIRST_PAGE, Continuation, RelevanceOptions, SearchPage
 
 CursorScope = tuple[Any, ...]
+RANK_MAX = 10**9  # of a cursor; no store has more pictures
 
 
 @dataclass(frozen=True, slots=True)
 class PagePosition:
-    """Where a page begins: behind ``after``, by the scales of the query's terms."""
+    """Where a page begins: behind ``after``."""
 
     after: Position | None = None
-    scales: tuple[float, ...] = ()
+    continuation: Continuation = FIRST_PAGE
 
 
 def blueprint(dispatcher: Dispatcher) -> Blueprint:
@@ -89,14 +99,19 @@ def _search(
         collections=_collections(context, stated.collections),
         max_distance=stated.max_distance,
     )
-    scope = (context.account, *subject, *options.narrowing())
+    scope = (context.account, *subject, *options.narrowing(), *(["cutoff"] if stated.cutoff else []))
     begin = _decode_position(stated.cursor, scope)
     options = replace(options, after=begin.after)
     records = _records(context, terms) if records is None else records
     terms = [_located(context, term) if isinstance(term, UploadTerm) else term for term in terms]
-    page = context.services.search.by_terms(context.account, terms, records, options, begin.scales)
-    files = found_files(context, page.hits, stated.include)
-    return _result(page, files, search_type, query, scope if stated.given or composed else None)
+    relevance = RelevanceOptions(stated.cutoff, EXPECTED_BY_CHANCE in stated.include)
+    page = context.services.search.by_terms(context.account, terms, records, options, begin.continuation, relevance)
+    info: dict[str, Any] = {"files_count": len(page.hits), "search_type": search_type, "query": query}
+    if stated.given or composed:
+        info["next_cursor"] = encode_cursor(scope, _position(page))
+    if relevance.asked:
+        info["calibrated"] = page.expected_by_chance is not None
+    return Result({"files": _files(context, page, stated.include)}, info=info)
 
 
 def _subject(terms: Sequence[Term]) -> tuple[str, str | None, CursorScope]:
@@ -145,13 +160,14 @@ def _values(context: RequestContext, form: Form | None, name: str) -> list[str]:
 
 def _stated_options(context: RequestContext, form: Form | None) -> StatedOptions:
     values = {name: _values(context, form, name) for name in OPTION_NAMES}
-    single = {name: single_value(values[name], name) for name in ("limit", "max_distance", "cursor")}
+    single = {name: single_value(values[name], name) for name in ("limit", "max_distance", "cursor", "cutoff")}
     return StatedOptions(
         limit=parse_limit(single["limit"]),
         collections=tuple(values["collection"]),
         max_distance=parse_number(single["max_distance"], "max_distance", 0, DISTANCE_MAX),
         cursor=single["cursor"],
-        include=parse_include(values["include"]),
+        cutoff=parse_cutoff(single["cutoff"]),
+        include=parse_include(values["include"], INCLUDED_BY_SEARCHES),
         given=any(values.values()),
     )
 
@@ -178,17 +194,17 @@ def _decode_position(cursor: str | None, scope: CursorScope) -> PagePosition:
         case None:
             return PagePosition()
         case [float() | int() as distance, str() as uuid, *more] if 0 <= distance <= DISTANCE_MAX and _is_uuid(uuid):
-            return PagePosition((float(distance), uuid), _decode_scales(more))
+            return PagePosition((float(distance), uuid), _decode_continuation(more))
     raise invalid_cursor()
 
 
-def _decode_scales(more: Sequence[Any]) -> tuple[float, ...]:
+def _decode_continuation(more: Sequence[Any]) -> Continuation:
     match more:
         case []:
-            return ()
-        case [list() as scales] if len(scales) <= TERMS_MAX:
+            return FIRST_PAGE
+        case [list() as scales, int() as rank] if len(scales) <= TERMS_MAX and 0 <= rank <= RANK_MAX:
             if all(isinstance(scale, float | int) and 1e-6 <= scale <= 1e6 for scale in scales):
-                return tuple(map(float, scales))
+                return Continuation(tuple(map(float, scales)), rank)
     raise invalid_cursor()
 
 
@@ -199,18 +215,21 @@ def _is_uuid(text: str) -> bool:
         return False
 
 
-def _result(
-    page: SearchPage, files: Sequence[Any], search_type: str, query: str | None, scope: CursorScope | None
-) -> Result:
-    """The result of a search; with a scope, its ``info`` has a cursor for the next page."""
-    info: dict[str, Any] = {"files_count": len(files), "search_type": search_type, "query": query}
-    if scope is not None:
-        info["next_cursor"] = encode_cursor(scope, _position(page))
-    return Result({"files": files}, info=info)
+def _files(context: RequestContext, page: SearchPage, include: Sequence[str]) -> list[dict[str, Any]]:
+    files = found_files(context, page.hits, [name for name in include if name != EXPECTED_BY_CHANCE])
+    if EXPECTED_BY_CHANCE not in include:
+        return files
+    if page.expected_by_chance is None:
+        return [{**file, EXPECTED_BY_CHANCE: None} for file in files]
+    rounded = map(rounded_expectation, page.expected_by_chance)
+    return [{**file, EXPECTED_BY_CHANCE: number} for file, number in zip(files, rounded, strict=True)]
 
 
 def _position(page: SearchPage) -> list[Any] | None:
     if not page.hits or not page.has_more:
         return None
-    last = page.hits[-1]
-    return [last.distance, last.uuid, *([list(page.scales)] if len(page.scales) > 1 else [])]
+    last, continuation = page.hits[-1], page.continuation
+    position = [last.distance, last.uuid]
+    if len(continuation.scales) == 1 and page.expected_by_chance is None:
+        return position
+    return [*position, list(continuation.scales), continuation.rank]

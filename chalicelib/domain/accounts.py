@@ -20,8 +20,9 @@ TOKEN_PREFIX = "smx_"  # noqa: S105  # lets people and secret scanners recognise
 TOKENS_LIMIT = 20  # of an account; a change of plan writes all of them in one transaction
 TOKEN_NAME_LIMIT = 100  # characters
 # What an account's export has records of: a source is a folder with its external id, an object the bytes that are
-# charged for a stored file, a rate what a token has used of its requests a minute.
-EXPORT_KINDS = ("account", "token", "collection", "usage", "source", "upload", "object", "rate", "file")
+# charged for a stored file, a rate what a token has used of its requests a minute, a calibration the statistics of the
+# account's pictures.
+EXPORT_KINDS = ("account", "token", "collection", "usage", "source", "upload", "object", "rate", "calibration", "file")
 # The names of schemes are case-insensitive: https://www.rfc-editor.org/rfc/rfc9110#section-11.1
 _HEADER = re.compile(r"(?:token|bearer) +([A-Za-z0-9_\-]{20,128})", re.IGNORECASE)
 

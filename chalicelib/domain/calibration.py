@@ -10,6 +10,7 @@ all queries of a kind.
 import json
 import math
 import struct
+from array import array
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,8 +79,8 @@ class Calibration:
 
     model: str
     pictures: int
-    mean: tuple[float, ...]
-    axes: tuple[tuple[float, ...], ...]
+    mean: Sequence[float]
+    axes: Sequence[Sequence[float]]
     residual: float
     text: ChanceDistribution
     picture: ChanceDistribution
@@ -154,6 +155,7 @@ def _packed(numbers: Sequence[float]) -> str:
     return b64encode(struct.pack(f"<{len(numbers)}e", *numbers)).decode()
 
 
-def _unpacked(text: str) -> tuple[float, ...]:
+def _unpacked(text: str) -> Sequence[float]:
+    """An array, because a process keeps many calibrations, and a tuple of numbers takes eight times as much."""
     packed = b64decode(text)
-    return struct.unpack(f"<{len(packed) // 2}e", packed)
+    return array("f", struct.unpack(f"<{len(packed) // 2}e", packed))

@@ -476,6 +476,14 @@ class RateBuckets(Protocol):
         """
 
 
+class Calibrations(Protocol):
+    """The statistics of accounts' own pictures, by model version. A read may lag behind by seconds."""
+
+    def read(self, account: str, model: str) -> Calibration | None: ...
+    def write(self, account: str, calibration: Calibration, now: datetime) -> None:
+        """Replace the account's calibration of that model version; raises NotFound if the account is deleted."""
+
+
 class VectorStore(Protocol):
     """A projection of the catalogue that finds nearest neighbours.
 
@@ -490,6 +498,12 @@ class VectorStore(Protocol):
     def remove_collection(self, account: str, collection: str) -> None: ...
 
     def search(self, query: VectorQuery) -> list[Hit]: ...
+
+    def count_searched(self, query: VectorQuery) -> int:
+        """Returns among how many documents a query searches, whatever its distance and its page.
+
+        A store that appends counts superseded documents too, until they are deleted.
+        """
 
     def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
         """Returns how many documents an account has; without a model, a picture counts once for each of its models."""
@@ -577,6 +591,8 @@ class Adapters(Protocol):
     def sources(self) -> Sources: ...
     @property
     def signing_keys(self) -> SigningKeyStore: ...
+    @property
+    def calibrations(self) -> Calibrations: ...
     @property
     def access_checker(self) -> BucketAccessChecker: ...
     @property

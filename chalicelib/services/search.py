@@ -20,6 +20,7 @@ from chalicelib.domain.embeddings import SOURCE_NOT_FOUND, ImageEmbedding, Query
 from chalicelib.domain.errors import Conflict, UploadIncomplete
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.image_files import check_inline_size
+from chalicelib.domain.relevance import CUT_WINDOW, Expectation, count_before_chance, expectation
 from chalicelib.domain.vectors import Hit, SearchOptions, VectorQuery
 from chalicelib.services.calibrations import CalibrationReader
 from chalicelib.services.ports import QueryEmbedder, VectorStore
@@ -31,15 +32,41 @@ LARGER_PICTURE = (
 
 
 @dataclass(frozen=True, slots=True)
+class Continuation:
+    """What a page takes from the pages before: the scales of a composed query's terms, and how many hits they had."""
+
+    scales: tuple[float, ...] = ()
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RelevanceOptions:
+    """Whether the answer ends where chance begins, and whether hits show what chance would give."""
+
+    cutoff: bool = False
+    shown: bool = False
+
+    @property
+    def asked(self) -> bool:
+        return self.cutoff or self.shown
+
+
+FIRST_PAGE = Continuation()
+_NO_RELEVANCE = RelevanceOptions()
+
+
+@dataclass(frozen=True, slots=True)
 class SearchPage:
     """A page of hits, and whether another page follows.
 
-    ``scales`` are those of a composed query's terms, by which the next page is searched too.
+    ``continuation`` is what the next page is searched with. ``expected_by_chance`` has a number for each hit where the
+    search has a cut or shows it and the model has statistics, and is None otherwise.
     """
 
     hits: Sequence[Hit]
     has_more: bool
-    scales: tuple[float, ...] = ()
+    continuation: Continuation = FIRST_PAGE
+    expected_by_chance: Sequence[float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +82,7 @@ class SearchService:
             InvalidRequest: the text is missing, blank, or longer than 1,000 characters.
         """
         text = check_query_text(query, "query")
-        return self._nearest(account, self.embedder.embed_texts(account, [text])[0], options)
+        return self._nearest(_vector_query(account, self.embedder.embed_texts(account, [text])[0], options))
 
     def by_image(self, account: str, image: bytes, options: SearchOptions) -> SearchPage:
         """The account's pictures nearest to a picture.
@@ -64,11 +91,11 @@ class SearchService:
             UnreadablePicture: the bytes are not a picture.
             PayloadTooLarge: they exceed what the API takes in one request.
         """
-        return self._nearest(account, self._embed_picture(image), options)
+        return self._nearest(_vector_query(account, self._embed_picture(image), options))
 
     def by_file(self, record: FileRecord, options: SearchOptions) -> SearchPage:
         """The account's pictures nearest to an indexed file, without the file itself."""
-        return self._nearest(record.account, _stored_vector(record), options, without={record.uuid})
+        return self._nearest(_vector_query(record.account, _stored_vector(record), options), without={record.uuid})
 
     def by_terms(
         self,
@@ -76,7 +103,8 @@ class SearchService:
         terms: Sequence[Term],
         records: Mapping[str, FileRecord],
         options: SearchOptions,
-        term_scales: tuple[float, ...] = (),
+        continuation: Continuation = FIRST_PAGE,
+        relevance: RelevanceOptions = _NO_RELEVANCE,
     ) -> SearchPage:
         """The account's pictures with the highest score under a composed query, without the files that it names.
 
@@ -84,7 +112,6 @@ class SearchService:
 
         Args:
             records: the account's indexed files that the terms name, by uuid.
-            term_scales: of the page before; without them the model's statistics give them.
 
         Raises:
             InvalidRequest: a weight is not allowed, a text is blank, or the terms cancel each other.
@@ -93,23 +120,37 @@ class SearchService:
         """
         check_terms(terms)
         terms = [term for term in terms if term.weight]
+        model, weighted = self._weigh(account, terms, records)
+        composed = len(terms) > 1
+        calibration = self.calibrations.read(account, model) if composed or relevance.asked else None
+        term_scales = continuation.scales
+        if len(term_scales) != len(terms):
+            term_scales = scales(weighted, calibration) if composed else (1.0,)
+        query = _vector_query(account, QueryVector(model, compose(weighted, term_scales)), options)
+        without = {term.file for term in terms if isinstance(term, FileTerm)}
+        if calibration is None or not relevance.asked:
+            page = self._nearest(query, without)
+        else:
+            window = replace(options, limit=max(options.limit, CUT_WINDOW if relevance.cutoff else 0))
+            page = self._nearest(replace(query, options=window), without)
+            pictures = self.vectors.count_searched(query)
+            chance = expectation(weighted, term_scales, query.vector, calibration, pictures)
+            page = _with_expectations(page, chance, options.limit, continuation.rank, cutoff=relevance.cutoff)
+        return replace(page, continuation=Continuation(term_scales, continuation.rank + len(page.hits)))
+
+    def _weigh(
+        self, account: str, terms: Sequence[Term], records: Mapping[str, FileRecord]
+    ) -> tuple[str, list[WeightedVector]]:
+        """The model version of the terms, and their vectors with their weights; raises Conflict for several models."""
         vectors = self._embed_terms(account, terms, records)
-        models = dict.fromkeys(vector.model for vector in vectors)
+        models = {vector.model for vector in vectors}
         if len(models) > 1:
             raise Conflict("Files of this query have not been embedded by the present model yet. A sync does it.")
-        (model,) = models
         kinds = [TermKind.TEXT if isinstance(term, TextTerm) else TermKind.PICTURE for term in terms]
-        weighted = [
+        return vectors[0].model, [
             WeightedVector(vector.vector, kind, term.weight)
             for vector, kind, term in zip(vectors, kinds, terms, strict=True)
         ]
-        if len(terms) == 1:
-            term_scales = (1.0,)
-        elif len(term_scales) != len(terms):
-            term_scales = scales(weighted, self.calibrations.read(model))
-        without = {term.file for term in terms if isinstance(term, FileTerm)}
-        page = self._nearest(account, QueryVector(model, compose(weighted, term_scales)), options, without)
-        return replace(page, scales=term_scales)
 
     def _embed_terms(
         self, account: str, terms: Sequence[Term], records: Mapping[str, FileRecord]
@@ -136,16 +177,30 @@ class SearchService:
         check_inline_size(image, LARGER_PICTURE)
         return _picture_vector(self.embedder.embed_image(image), "file")
 
-    def _nearest(
-        self, account: str, vector: QueryVector, options: SearchOptions, without: Collection[str] = ()
-    ) -> SearchPage:
+    def _nearest(self, query: VectorQuery, without: Collection[str] = ()) -> SearchPage:
+        """The nearest pictures but those ``without``."""
+        limit = query.options.limit
         # One more tells whether there is a next page, and each that is left out is made up for.
-        limit = options.limit + 1 + len(without)
-        query = VectorQuery(
-            account=account, vector=vector.vector, model=vector.model, options=replace(options, limit=limit)
-        )
-        hits = [hit for hit in self.vectors.search(query) if hit.uuid not in without]
-        return SearchPage(hits[: options.limit], has_more=len(hits) > options.limit)
+        options = replace(query.options, limit=limit + 1 + len(without))
+        hits = [hit for hit in self.vectors.search(replace(query, options=options)) if hit.uuid not in without]
+        return SearchPage(hits[:limit], has_more=len(hits) > limit)
+
+
+def _with_expectations(page: SearchPage, chance: Expectation, limit: int, rank: int, *, cutoff: bool) -> SearchPage:
+    """The first hits of a page that may be longer, each with what chance expects; with a cut, those before it."""
+    expected = [chance.expected_by_chance(hit.distance) for hit in page.hits]
+    kept = count_before_chance(expected, rank) if cutoff else len(expected)
+    shown = min(limit, kept)
+    return SearchPage(
+        page.hits[:shown],
+        # A window that chance does not reach may go on.
+        has_more=kept > shown or (kept == len(page.hits) and page.has_more),
+        expected_by_chance=expected[:shown],
+    )
+
+
+def _vector_query(account: str, vector: QueryVector, options: SearchOptions) -> VectorQuery:
+    return VectorQuery(account=account, vector=vector.vector, model=vector.model, options=options)
 
 
 def _picture_vector(picture: ImageEmbedding | ReadFailure, field: str) -> QueryVector:

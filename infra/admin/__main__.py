@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.domain.errors import SimilarixError
 from infra.admin import (
     accounts,
+    calibrate,
     doctor,
     migrate,
     recount,
@@ -24,7 +25,20 @@ from infra.admin.command import ExitStatus, printable
 from infra.admin.deployment import Deployment
 from infra.local_system import LocalSystemNotFound, find_running
 
-COMMANDS = (accounts, tokens, usage, sync, doctor, reindex, migrate, recount, redrive, thumbnails, signing_key)
+COMMANDS = (
+    accounts,
+    tokens,
+    usage,
+    sync,
+    calibrate,
+    doctor,
+    reindex,
+    migrate,
+    recount,
+    redrive,
+    thumbnails,
+    signing_key,
+)
 ERROR_STATUS = 1  # as with findings; an error is printed to standard error, findings to standard output
 
 

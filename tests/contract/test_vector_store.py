@@ -343,6 +343,15 @@ class VectorStoreContract:
         assert numbers_in("none") == []
         assert numbers_in() == []
 
+    def test_a_query_tells_among_how_many_pictures_it_searches(self, store: VectorStore, world: World):
+        query = world.query(limit=1)
+        assert store.count_searched(query) == 0
+        store.upsert([world.picture(n, at(n / 10), collection="pets") for n in range(3)] + [world.picture(3, at(1.2))])
+        store.upsert([World().picture(n) for n in range(5)])
+        assert store.count_searched(with_options(query, max_distance=0.15, after=(0.05, world.uuid(0)))) == 4
+        assert store.count_searched(with_options(query, collections=(world.collection("pets"),))) == 3
+        assert store.count_searched(with_options(query, collections=())) == 0
+
     def test_a_collection_is_counted_alone_and_with_its_account(self, store: VectorStore, world: World):
         store.upsert([world.picture(n, collection="pets") for n in range(3)] + [world.picture(n) for n in range(3, 5)])
         store.remove([world.removal(0, version=2)])
@@ -637,6 +646,9 @@ class WrittenByOneReadByAnother:
 
     def search(self, query: VectorQuery) -> list[Hit]:
         return self.reader.search(query)
+
+    def count_searched(self, query: VectorQuery) -> int:
+        return self.reader.count_searched(query)
 
     def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
         return self.reader.count(account, collection, model)

@@ -11,6 +11,7 @@ from chalicelib.domain.messages import Queue
 from tests.fakes.access_checker import FakeAccessChecker
 from tests.fakes.accounts import FakeAccounts
 from tests.fakes.buckets import FakeSources
+from tests.fakes.calibrations import FakeCalibrations
 from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.clock import FakeClock
 from tests.fakes.collections import FakeCollections
@@ -61,12 +62,14 @@ class FakeAdapters:
     registry: Any
     access_checker: Any
     signing_keys: Any
+    calibrations: Any
 
     @classmethod
     def fresh(cls) -> "FakeAdapters":
         clock, sources, collections = FakeClock(), FakeSources(), FakeCollections()
         quota_ledger = FakeQuotaLedger()
         storage = FakeStorage(sources, now=clock)
+        accounts = FakeAccounts(Subscription("business"))
         return cls(
             clock=clock,
             sources=sources,
@@ -79,13 +82,14 @@ class FakeAdapters:
             queues=FakeQueues(),
             failure_log=FakeFailureLog(),
             embedding_stash=FakeEmbeddingStash(),
-            accounts=FakeAccounts(Subscription("business")),
+            accounts=accounts,
             quota_ledger=quota_ledger,
             rate_buckets=FakeRateBuckets(),
             search_uploads=FakeSearchUploads(),
             registry=FakeRegistry(collections, quota_ledger),
             access_checker=FakeAccessChecker(sources),
             signing_keys=FakeSigningKeys(),
+            calibrations=FakeCalibrations(accounts),
         )
 
 

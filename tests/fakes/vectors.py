@@ -41,19 +41,30 @@ class FakeVectorStore:
                 del self.documents[document.uuid]
 
     def search(self, query: VectorQuery) -> list[Hit]:
+        vector, options = unit_vector(query.vector), query.options
+        hits = [
+            Hit(uuid=document.uuid, file=document.file, distance=_distance(vector, unit_vector(document.vector)))
+            for document in self._searched(query)
+        ]
+        hits = [hit for hit in hits if options.admits(hit.position)]
+        return sorted(hits, key=lambda hit: hit.position)[: options.limit]
+
+    def count_searched(self, query: VectorQuery) -> int:
+        return len(self._searched(query))
+
+    def _searched(self, query: VectorQuery) -> list[VectorDocument]:
+        """The documents that pass the query's filter."""
         self._check_available()
         vector, options = unit_vector(query.vector), query.options
         if query.model not in self._dimensions:
             return []
         _check_dimension(self._dimensions, query.model, vector)
-        hits = [
-            Hit(uuid=document.uuid, file=document.file, distance=_distance(vector, unit_vector(document.vector)))
+        return [
+            document
             for document in self.documents.values()
             if (document.account, document.model) == (query.account, query.model)
             and (options.collections is None or document.collection in options.collections)
         ]
-        hits = [hit for hit in hits if options.admits(hit.position)]
-        return sorted(hits, key=lambda hit: hit.position)[: options.limit]
 
     def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
         self._check_available()

@@ -67,6 +67,18 @@ class Searcher:
                 raise ValueError(f"The query's dimension is not the model's: {error.reason}") from error
             raise
 
+    def count(self, target: str, query: VectorQuery) -> int:
+        """Returns how many documents pass the query's filter; raises StoreUnavailable as ``search`` does."""
+        if query.options.collections == ():
+            return 0
+        try:
+            return self._count(target, query)
+        except RequestRejected as error:
+            if error.status == 404:
+                self._check_files()
+                return 0
+            raise
+
     def _search(self, target: str, query: VectorQuery, vector: Sequence[float], k: int) -> list[Hit]:
         options = query.options
         size = min(options.limit + SPARE_HITS, MAX_CANDIDATES)

@@ -117,6 +117,9 @@ class OpenSearchVectorStore:
     def search_exactly(self, query: VectorQuery) -> list[Hit]:
         return self._searcher.search(self.indexes.read_alias(query.model), query, exactly=True)
 
+    def count_searched(self, query: VectorQuery) -> int:
+        return self._searcher.count(self.indexes.read_alias(query.model), query)
+
     def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
         condition = queries.owned_by(account, None if collection is None else [collection])
         searched = [index for index in self.indexes.all(fresh=True) if index.has_read_alias]

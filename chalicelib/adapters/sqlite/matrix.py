@@ -55,6 +55,10 @@ class Matrix:
         positions = zip(_distances(self._vectors[rows], vector), (self._uuids[row] for row in rows), strict=True)
         return sorted(filter(query.options.admits, positions))[: query.options.limit]
 
+    def count(self, query: VectorQuery) -> int:
+        """Returns how many vectors pass the query's filter."""
+        return len(self._passing(query))
+
     def _put(self, uuid: str, account: str, collection: str, vector: bytes) -> None:
         row = self._rows.setdefault(uuid, len(self._uuids))
         if row == len(self._uuids):
@@ -83,16 +87,19 @@ class Matrix:
         self, query: VectorQuery, vector: NDArray[np.float32]
     ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """Returns the rows that pass the query's filter, and their distances by float32."""
+        rows, size = self._passing(query), len(self._uuids)
+        if len(rows) < size * COPY_BELOW_FRACTION:
+            return rows, 1 - self._vectors[rows] @ vector
+        return rows, (1 - self._vectors[:size] @ vector)[rows]
+
+    def _passing(self, query: VectorQuery) -> NDArray[np.intp]:
+        """Returns the rows that pass the query's filter."""
         owners, collections = self._owner_numbers.get(query.account, {}), query.options.collections
         passing = np.zeros(self._owner_count, np.bool_)
         for collection in owners if collections is None else collections:
             if collection in owners:
                 passing[owners[collection]] = True
-        size = len(self._uuids)
-        rows = np.flatnonzero(passing[self._owners[:size]])
-        if len(rows) < size * COPY_BELOW_FRACTION:
-            return rows, 1 - self._vectors[rows] @ vector
-        return rows, (1 - self._vectors[:size] @ vector)[rows]
+        return np.flatnonzero(passing[self._owners[: len(self._uuids)]])
 
     def _candidates(self, query: VectorQuery, estimates: NDArray[np.float32]) -> NDArray[np.intp]:
         """Returns indices of ``estimates`` that include every hit, and little else, whatever the error of float32."""

@@ -205,6 +205,14 @@ class SQLiteVectorStore:
             self._bury(connection, number, connection.execute(untouched, (number, model)).fetchall())
             connection.execute("UPDATE state SET rebuild_required = 0, facts_missing = 0")
 
+    def count_searched(self, query: VectorQuery) -> int:
+        dimension = len(unit_vector(query.vector))
+        with self._transaction("BEGIN") as connection:
+            check_complete(connection)
+            if not _check_dimension(connection, query.model, dimension):
+                return 0
+            return self._current_matrix(connection, query.model, dimension).count(query)
+
     def _search(self, query: VectorQuery, *, unfinished: bool) -> list[Hit]:
         dimension = len(unit_vector(query.vector))
         with self._transaction("BEGIN") as connection:

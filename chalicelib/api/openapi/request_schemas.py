@@ -22,7 +22,7 @@ from chalicelib.api.openapi.builders import (
     timestamp,
 )
 from chalicelib.api.openapi.file_schemas import FILE_REQUEST_SCHEMAS
-from chalicelib.api.openapi.searches import COLLECTIONS, DISTANCE, QUERY_TEXT
+from chalicelib.api.openapi.searches import COLLECTIONS, CUTOFF, DISTANCE, INCLUDE, QUERY_TEXT
 from chalicelib.api.requests.queries import LIMIT_MAX
 from chalicelib.domain.accounts import TOKEN_NAME_LIMIT, Scope
 from chalicelib.domain.collections import (
@@ -126,9 +126,11 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
             "limit": nullable(integer("How many results to return at most", 16, minimum=1, maximum=LIMIT_MAX)),
             "collection": nullable(COLLECTIONS | {"description": "Search only these collections"}),
             "max_distance": nullable(DISTANCE | {"description": "Return only pictures with at most this distance"}),
+            "cutoff": nullable(CUTOFF | {"description": "End the answer where chance begins"}),
+            "include": nullable(INCLUDE | {"description": "Fields to show beside the usual ones"}),
             "cursor": nullable(text("`next_cursor` of the page before; all other fields must be the same")),
         },
-        optional=("limit", "collection", "max_distance", "cursor"),
+        optional=("limit", "collection", "max_distance", "cutoff", "include", "cursor"),
     ),
     "TextTerm": obj({"text": QUERY_TEXT | {"examples": ["a beach"]}, "weight": _WEIGHT}, optional=("weight",)),
     "FileTerm": obj(

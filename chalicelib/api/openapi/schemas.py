@@ -25,6 +25,7 @@ from chalicelib.api.openapi.builders import (
 from chalicelib.api.openapi.file_schemas import FILE_SCHEMAS
 from chalicelib.api.openapi.request_schemas import REQUEST_SCHEMAS
 from chalicelib.api.openapi.upload_schemas import UPLOAD_SCHEMAS
+from chalicelib.api.requests.queries import EXPECTED_BY_CHANCE
 from chalicelib.domain.accounts import EXPORT_KINDS, Scope
 from chalicelib.domain.collections import AutoSync, CollectionType, SyncStatus
 from chalicelib.domain.files import FileState
@@ -105,8 +106,11 @@ RESPONSE_SCHEMAS: dict[str, Schema] = {
             **_FOUND,
             "distance": number("Cosine distance: lower is more similar, 0 is the same picture", 0.79),
             **_INCLUDED,
+            EXPECTED_BY_CHANCE: nullable(
+                number("How many pictures as near as this an unrelated query would find among as many", 0.02)
+            ),
         },
-        optional=tuple(_INCLUDED),
+        optional=(*_INCLUDED, EXPECTED_BY_CHANCE),
     ),
     "ListedFile": obj(_LISTED),
     "PictureCollection": obj(

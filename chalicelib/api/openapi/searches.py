@@ -6,6 +6,7 @@ from chalicelib.api.openapi.builders import (
     UPLOAD_ID,
     Schema,
     array,
+    boolean,
     known_values,
     nullable,
     obj,
@@ -16,7 +17,6 @@ from chalicelib.api.openapi.operation import (
     CURSOR_PARAMETER,
     FILE_PARAMETER,
     FILES_COUNT,
-    INCLUDE_PARAMETER,
     LIMIT_PARAMETER,
     NEXT_CURSOR,
     Operation,
@@ -24,12 +24,16 @@ from chalicelib.api.openapi.operation import (
     picture_form,
     query_parameter,
 )
-from chalicelib.api.requests.queries import DISTANCE_MAX
+from chalicelib.api.requests.queries import DISTANCE_MAX, EXPECTED_BY_CHANCE, INCLUDED_BY_SEARCHES
 from chalicelib.domain.composition import QUERY_LIMIT, TERMS_MAX
 from chalicelib.domain.vectors import COLLECTIONS_MAX
 
 COLLECTIONS = array({"type": "string", "format": "uuid"}) | {"maxItems": COLLECTIONS_MAX}
 DISTANCE: Schema = {"type": "number", "format": "double", "minimum": 0, "maximum": DISTANCE_MAX}
+CUTOFF: Schema = {"type": "string", "enum": ["auto"]}
+INCLUDE: Schema = array({"type": "string", "enum": list(INCLUDED_BY_SEARCHES)}) | {
+    "maxItems": len(INCLUDED_BY_SEARCHES)
+}
 QUERY_TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": QUERY_LIMIT}
 _OPTION_PARAMETERS = (
     LIMIT_PARAMETER,
@@ -40,7 +44,18 @@ _OPTION_PARAMETERS = (
         [COLLECTION_ID],
     ),
     query_parameter("max_distance", DISTANCE, "Return only pictures with at most this distance", 0.9),
-    INCLUDE_PARAMETER,
+    query_parameter(
+        "cutoff",
+        CUTOFF,
+        "End the answer where chance begins: of what is listed, chance explains three in ten at most",
+        "auto",
+    ),
+    query_parameter(
+        "include",
+        INCLUDE,
+        "Fields to show beside the usual ones; repeat the parameter, or put commas between",
+        ["collection", EXPECTED_BY_CHANCE],
+    ),
     CURSOR_PARAMETER,
 )
 OPTION_NAMES = tuple(option["name"] for option in _OPTION_PARAMETERS)
@@ -65,8 +80,11 @@ _INFO = obj(
                 f"Only if the request has one of {', '.join(f'`{name}`' for name in OPTION_NAMES)}, or several terms"
             ),
         },
+        "calibrated": boolean(
+            "Whether there are statistics of the pictures, by which `cutoff` and `expected_by_chance` go; only with these"
+        ),
     },
-    optional=("next_cursor",),
+    optional=("next_cursor", "calibrated"),
 )
 _IDENTIFIERS = (("file", "/result/files/0/uuid"),)
 _COMPOSED = (

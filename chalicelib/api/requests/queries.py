@@ -15,7 +15,9 @@ from chalicelib.domain.thumbnails import ThumbnailSize
 LIMIT_DEFAULT, LIMIT_MAX = 16, 100  # results of one page
 DISTANCE_MAX = 2  # the cosine distance of opposite vectors
 # What ``include`` may name, in the order in which a response shows it.
+EXPECTED_BY_CHANCE = "expected_by_chance"
 INCLUDED = ("collection", "path", "width", "height", "format", "mime_type", "metadata", "modified")
+INCLUDED_BY_SEARCHES = (*INCLUDED, EXPECTED_BY_CHANCE)
 LISTED_STATES = (FileState.INDEXED, FileState.FAILED, FileState.PENDING)
 _REASON = re.compile(r"[a-z][a-z_]{0,39}", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
@@ -104,8 +106,8 @@ def parse_path_filter(text: str | None) -> str | None:
     return text
 
 
-def parse_include(values: Sequence[str]) -> tuple[str, ...]:
-    """The fields to show beside the usual ones, in the order of ``INCLUDED``.
+def parse_include(values: Sequence[str], known: Sequence[str] = INCLUDED) -> tuple[str, ...]:
+    """The fields to show beside the usual ones, in the order in which they are known.
 
     Args:
         values: each a name, or several with commas between.
@@ -115,8 +117,8 @@ def parse_include(values: Sequence[str]) -> tuple[str, ...]:
     """
     names = [name.strip() for value in values for name in value.split(",")]
     for name in names:
-        check_name(name, INCLUDED, "field to include")
-    return tuple(name for name in INCLUDED if name in names)
+        check_name(name, known, "field to include")
+    return tuple(name for name in known if name in names)
 
 
 def parse_flag(text: str | None, name: str) -> bool:

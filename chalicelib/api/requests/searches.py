@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from chalicelib.api.requests.bodies import Body
 from chalicelib.api.requests.names import check_name
-from chalicelib.api.requests.queries import DISTANCE_MAX, LIMIT_DEFAULT, LIMIT_MAX, parse_include
+from chalicelib.api.requests.queries import (
+    DISTANCE_MAX,
+    INCLUDED_BY_SEARCHES,
+    LIMIT_DEFAULT,
+    LIMIT_MAX,
+    parse_include,
+)
 from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.composition import (
     FileTerm,
@@ -28,7 +34,7 @@ TERM_NAMES = (QUERY, WITHOUT, LIKE, UNLIKE, UPLOAD)
 # Introduction to Information Retrieval, section 9.1.1, https://nlp.stanford.edu/IR-book/
 UNWANTED_WEIGHT = -0.5
 _TERM_SUBJECTS = ("text", "file", UPLOAD)
-_BODY_FIELDS = ("query", "collection", "limit", "cursor", "max_distance", "include")
+_BODY_FIELDS = ("query", "collection", "limit", "cursor", "max_distance", "cutoff", "include")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,7 @@ class StatedOptions:
     collections: tuple[str, ...] = ()
     max_distance: float | None = None
     cursor: str | None = None
+    cutoff: bool = False
     include: tuple[str, ...] = ()
     given: bool = False
 
@@ -152,8 +159,21 @@ def _options(body: Body) -> StatedOptions:
     if not isinstance(include, list) or not all(isinstance(name, str) for name in include):
         raise InvalidRequest("include is a list of names of fields.", field="include")
     return StatedOptions(
-        limit, tuple(collections), distance, cursor, include=parse_include(include), given=bool(stated)
+        limit=limit,
+        collections=tuple(collections),
+        max_distance=distance,
+        cursor=cursor,
+        cutoff=parse_cutoff(stated.get("cutoff")),
+        include=parse_include(include, INCLUDED_BY_SEARCHES),
+        given=bool(stated),
     )
+
+
+def parse_cutoff(value: object) -> bool:
+    """Whether the answer ends where chance begins; raises InvalidRequest for anything but ``auto`` or nothing."""
+    if value not in (None, "auto"):
+        raise InvalidRequest("cutoff is auto, or is left out.", field="cutoff")
+    return value is not None
 
 
 def _check_fields(fields: Mapping[str, object], known: Names[str], path: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.composition import QUERY_LIMIT
+from tests.factories import a_calibration
 from tests.fakes.api import BOUNDARY, FakeApi, form_body, part
 from tests.fakes.application import FakeAdapters, services_on
 from tests.isolation import MISSING_ID, WIDEST_SCOPE, Kind, Party
@@ -134,6 +135,9 @@ def test_an_option_that_is_null_is_left_out(shop: Party) -> None:
         ({"query": [{"text": "a"}], "collection": MISSING_ID}, "collection"),
         ({"query": [{"text": "a"}], "collection": [1]}, "collection[0]"),
         ({"query": [{"text": "a"}], "cursor": 7}, "cursor"),
+        ({"query": [{"text": "a"}], "cutoff": "0.5"}, "cutoff"),
+        ({"query": [{"text": "a"}], "cutoff": True}, "cutoff"),
+        ({"query": [{"text": "a"}], "include": "expected_by_chance"}, "include"),
     ],
 )
 def test_a_malformed_field_is_refused_by_its_path(shop: Party, body: Any, field: str) -> None:
@@ -145,6 +149,7 @@ def test_a_malformed_field_is_refused_by_its_path(shop: Party, body: Any, field:
     [
         ({"query": [{"text": "a"}], "filtre": {}}, "filtre"),
         ({"query": [{"text": "a"}, {"txet": "a"}]}, "query[1].txet"),
+        ({"query": [{"text": "a"}], "include": ["everything"]}, "everything"),
     ],
 )
 def test_an_unknown_field_is_refused_by_its_path(shop: Party, body: Any, field: str) -> None:
@@ -199,3 +204,54 @@ def test_a_file_of_another_account_is_as_one_that_does_not_exist(place: str) -> 
 def test_a_token_for_searches_may_compose(shop: Party) -> None:
     body = {"query": [{"text": "an owl"}, {"file": shop.ids[Kind.FILE]}]}
     assert shop.api(shop.tokens[Scope.SEARCH], "POST", SEARCH, json=body)[0] == 200
+
+
+@pytest.fixture(scope="module")
+def calibrated() -> Party:
+    adapters = FakeAdapters.fresh()
+    adapters.embedder.calibration = a_calibration()
+    return party("calibrated", FakeApi(services_on(adapters)))
+
+
+def test_the_contracts_calls_have_no_field_of_relevance(calibrated: Party) -> None:
+    status, body = get(calibrated, query=["an owl"])
+    assert status == 200
+    assert set(body["info"]) == {"files_count", "search_type", "query"}
+    assert "expected_by_chance" not in body["result"]["files"][0]
+
+
+def test_what_chance_gives_is_shown_on_request(calibrated: Party) -> None:
+    _, body = get(calibrated, query=["an owl"], include=["expected_by_chance"])
+    expected = [file["expected_by_chance"] for file in body["result"]["files"]]
+    assert len(expected) == 2
+    assert all(0 <= number <= 2 for number in expected)
+    assert body["info"]["calibrated"] is True
+    json_body = {"query": [{"text": "an owl"}], "include": ["expected_by_chance"]}
+    assert post(calibrated, json_body) == (200, body)
+
+
+def test_the_picture_itself_comes_before_chance(calibrated: Party) -> None:
+    form = {"cutoff": "auto", "include": "expected_by_chance"}
+    status, body = calibrated.api(calibrated.token, "POST", SEARCH, picture=PICTURE, form=form)
+    assert (status, body["info"]["files_count"], body["info"]["calibrated"]) == (200, 2, True)
+    assert [file["distance"] for file in body["result"]["files"]] == [0.0, 0.0]
+
+
+def test_pages_of_a_cut_answer_follow_each_other(calibrated: Party) -> None:
+    form = {"cutoff": "auto", "limit": "1"}
+    status, first = calibrated.api(calibrated.token, "POST", SEARCH, picture=PICTURE, form=form)
+    cursor = form["cursor"] = first["info"]["next_cursor"]
+    _, second = calibrated.api(calibrated.token, "POST", SEARCH, picture=PICTURE, form=form)
+    assert (status, len(second["result"]["files"]), second["info"]["next_cursor"]) == (200, 1, None)
+    uncut = calibrated.api(calibrated.token, "POST", SEARCH, picture=PICTURE, form={"limit": "1", "cursor": cursor})
+    assert refusal(uncut) == (400, "invalid_request", "cursor")
+
+
+def test_without_statistics_the_answer_is_whole_and_says_so(shop: Party) -> None:
+    _, body = get(shop, query=["an owl"], cutoff=["auto"], include=["expected_by_chance"])
+    assert (body["info"]["files_count"], body["info"]["calibrated"]) == (2, False)
+    assert [file["expected_by_chance"] for file in body["result"]["files"]] == [None, None]
+
+
+def test_a_cutoff_that_does_not_exist_is_refused(shop: Party) -> None:
+    assert refusal(get(shop, query=["an owl"], cutoff=["0.5"])) == (400, "invalid_request", "cutoff")

@@ -16,7 +16,10 @@ from tests.isolation import MISSING_ID, documented_routes
         ("collections", "Did you mean 'collection'?"),
         ("collection_id", "Did you mean 'collection'?"),
         ("max_distence", "Did you mean 'max_distance'?"),
-        ("top_k", "It takes query, without, like, unlike, upload, limit, collection, max_distance, include, cursor."),
+        (
+            "top_k",
+            "It takes query, without, like, unlike, upload, limit, collection, max_distance, cutoff, include, cursor.",
+        ),
     ],
 )
 def test_an_unknown_parameter_is_refused_with_the_nearest_name(

@@ -1,18 +1,24 @@
 """Searches: which queries are refused, what a page holds, and whether another one follows."""
 
 from dataclasses import replace
+from typing import Any
+from uuid import UUID
 
 import pytest
 
+from chalicelib.domain.accounts import Subscription
 from chalicelib.domain.calibration import Calibration
-from chalicelib.domain.composition import QUERY_LIMIT, FileTerm, PictureTerm, TextTerm
+from chalicelib.domain.composition import QUERY_LIMIT, FileTerm, PictureTerm, Term, TextTerm
 from chalicelib.domain.errors import Conflict, EmbedderUnavailable, InvalidRequest, PayloadTooLarge, UnreadablePicture
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.image_files import INLINE_LIMIT
 from chalicelib.domain.vectors import SearchOptions
 from chalicelib.services.calibrations import CACHE_SECONDS, CalibrationReader
-from tests.factories import a_calibration
+from chalicelib.services.search import FIRST_PAGE, RelevanceOptions, SearchPage
+from tests.factories import NOW, a_calibration
+from tests.fakes.accounts import FakeAccounts
 from tests.fakes.buckets import FakeSources
+from tests.fakes.calibrations import FakeCalibrations
 from tests.fakes.embedder import UNREADABLE, FakeEmbedder
 from tests.fakes.storage import FakeStorage
 from tests.unit.services.harness import Harness
@@ -131,17 +137,17 @@ def test_the_terms_are_scaled_by_the_statistics_of_the_model_and_the_next_page_b
     account, search = synced.collection.account, synced.app.search
     terms = [text("an owl"), text("a pig", -0.5)]
     page = search.by_terms(account, terms, {}, SearchOptions(limit=1))
-    assert set(page.scales) != {1.0}
+    assert set(page.continuation.scales) != {1.0}
     after = replace(ALL, after=page.hits[0].position)
     synced.embedder.calibration = None
-    others = search.by_terms(account, terms, {}, after, page.scales)
-    assert [*page.hits, *others.hits] == search.by_terms(account, terms, {}, ALL, page.scales).hits
+    others = search.by_terms(account, terms, {}, after, page.continuation)
+    assert [*page.hits, *others.hits] == search.by_terms(account, terms, {}, ALL, page.continuation).hits
 
 
 def test_statistics_of_another_model_are_not_used(synced: Harness) -> None:
     synced.embedder.calibration = a_calibration(model="fake-0+d1")
     page = synced.app.search.by_terms(synced.collection.account, [text("an owl"), text("a pig")], {}, ALL)
-    assert page.scales == (1.0, 1.0)
+    assert page.continuation.scales == (1.0, 1.0)
 
 
 def test_a_file_of_another_model_is_not_added_to_a_text_of_the_present_one(synced: Harness) -> None:
@@ -152,15 +158,23 @@ def test_a_file_of_another_model_is_not_added_to_a_text_of_the_present_one(synce
         synced.app.search.by_terms(synced.collection.account, terms, {record.uuid: record}, ALL)
 
 
-def test_the_shipped_statistics_are_read_once_in_five_minutes() -> None:
+def test_the_accounts_own_statistics_precede_the_shipped_ones_and_both_are_read_once_in_five_minutes() -> None:
     embedder, seconds = CountingEmbedder(), 0.0
-    reader = CalibrationReader(embedder, lambda: seconds)
-    assert reader.read("fake-1+d1") == reader.read("fake-1+d1") == a_calibration()
+    stored = FakeCalibrations(FakeAccounts(Subscription("business")))
+    reader = CalibrationReader(stored, embedder, lambda: seconds)
+    own = replace(a_calibration(), pictures=50)
+    stored.write("shop", own, NOW)
+    for _ in range(2):
+        assert reader.read("shop", "fake-1+d1") == own
+        assert reader.read("another", "fake-1+d1") == a_calibration()
+        assert reader.read("another", "another model") is None
+    assert (stored.reads, embedder.reads) == (3, 1)
+    stored.write("another", own, NOW)
     seconds = CACHE_SECONDS - 1
-    assert reader.read("other") is None
-    assert embedder.reads == 1
+    assert reader.read("another", "fake-1+d1") == a_calibration()
     seconds = CACHE_SECONDS
-    reader.read("fake-1+d1")
+    assert reader.read("another", "fake-1+d1") == own
+    assert reader.read("shop", "another model") is None
     assert embedder.reads == 2
 
 
@@ -176,3 +190,68 @@ class CountingEmbedder(FakeEmbedder):
     def model_calibration(self) -> Calibration | None:
         self.reads += 1
         return super().model_calibration()
+
+
+@pytest.fixture
+def crowd(world: Harness) -> Harness:
+    """A collection of 40 pictures of random directions, with statistics under which similarities vary by 0.35."""
+    world.put(*(f"{number}.jpg" for number in range(40)))
+    world.sync()
+    eighth = 1 / 8
+    world.embedder.calibration = replace(
+        a_calibration(), mean=(0.0,) * 8, axes=((eighth**0.5, *(0.0,) * 7),), residual=eighth
+    )
+    chance = replace(a_calibration().text, spread=1.0)
+    world.embedder.calibration = replace(world.embedder.calibration, text=chance, picture=chance)
+    return world
+
+
+def found(world: Harness, term: Term, relevance: RelevanceOptions, **options: Any) -> SearchPage:
+    account = world.collection.account
+    return world.app.search.by_terms(
+        account, [term], {}, SearchOptions(**{"limit": 100} | options), relevance=relevance
+    )
+
+
+def test_a_picture_that_is_there_comes_before_chance_and_nothing_unrelated_with_it(crowd: Harness) -> None:
+    picture = PictureTerm(picture=b"picture of 7.jpg", field="file")
+    page = found(crowd, picture, RelevanceOptions(cutoff=True))
+    assert [hit.file.key for hit in page.hits] == ["7.jpg"]
+    assert (len(page.expected_by_chance or ()), page.has_more) == (1, False)
+
+
+def test_what_is_expected_by_chance_rises_along_the_answer_and_is_of_the_pictures_that_are_searched(
+    crowd: Harness,
+) -> None:
+    page = found(crowd, text("an owl"), RelevanceOptions(shown=True))
+    expected = list(page.expected_by_chance or ())
+    assert len(expected) == len(page.hits) == 40
+    assert expected == sorted(expected)
+    assert expected[-1] == pytest.approx(40, rel=0.05)
+    nothing = found(crowd, text("an owl"), RelevanceOptions(shown=True), collections=("elsewhere",))
+    assert nothing.expected_by_chance == []
+
+
+def test_without_statistics_nothing_is_cut_and_nothing_is_expected(crowd: Harness) -> None:
+    crowd.embedder.calibration = None
+    page = found(crowd, text("an owl"), RelevanceOptions(cutoff=True, shown=True))
+    assert (len(page.hits), page.expected_by_chance) == (40, None)
+
+
+def test_a_cut_does_not_depend_on_how_the_answer_is_paged(crowd: Harness) -> None:
+    record = record_of(crowd, "7.jpg")
+    terms = [PictureTerm(picture=b"picture of 7.jpg", field="file")]
+    crowd.vectors.upsert(
+        [replace(crowd.vectors.documents[record.uuid], uuid=str(UUID(int=number))) for number in range(5)]
+    )
+    relevance, account = RelevanceOptions(cutoff=True), crowd.collection.account
+    whole = crowd.app.search.by_terms(account, terms, {}, ALL, relevance=relevance)
+    paged, options, continuation = [], SearchOptions(limit=2), FIRST_PAGE
+    while True:
+        page = crowd.app.search.by_terms(account, terms, {}, options, continuation, relevance)
+        paged += page.hits
+        if not page.has_more:
+            break
+        options, continuation = replace(options, after=page.hits[-1].position), page.continuation
+    assert paged == whole.hits
+    assert len(paged) >= 6

@@ -1,0 +1,37 @@
+"""The calibrations of accounts, each an item of its account's partition, with which it is exported and deleted."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from chalicelib.adapters.dynamodb.items import from_item, to_item
+from chalicelib.adapters.dynamodb.transactions import transact
+from chalicelib.domain.calibration import Calibration
+from chalicelib.domain.errors import NotFound
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.client import DynamoDBClient
+
+
+class DynamoDBCalibrations:
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def read(self, account: str, model: str) -> Calibration | None:
+        item = self._client.get_item(TableName=self._table, Key=to_item(_key(account, model))).get("Item")
+        return Calibration.from_json(from_item(item)["calibration"]) if item else None
+
+    def write(self, account: str, calibration: Calibration, now: datetime) -> None:
+        values = {"calibration": calibration.to_json(), "pictures": calibration.pictures, "calibrated_at": now}
+        put = {"TableName": self._table, "Item": to_item({**_key(account, calibration.model), **values})}
+        exists = {
+            "TableName": self._table,
+            "Key": to_item({"pk": f"account#{account}", "sk": "account"}),
+            "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(deleted_at)",
+        }
+        if transact(self._client, [{"ConditionCheck": exists}, {"Put": put}]):
+            raise NotFound("There is no such account.")
+
+
+def _key(account: str, model: str) -> dict[str, str]:
+    return {"pk": f"account#{account}", "sk": f"calibration#{model}"}

@@ -1,0 +1,166 @@
+"""How well searches find the samples: by captions, composed, without something, with a cut, and after feedback.
+
+Each model at hand, on the SQLite store, which compares every vector; `SUITE=store` measures what OpenSearch's graph
+leaves out. `tests/models/tiny-clip` has random weights: it understands nothing, and shows what a cut does then.
+"""
+
+import statistics
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from chalicelib.api.requests.searches import UNWANTED_WEIGHT
+from chalicelib.domain.composition import Term
+from tests.bench.figures import figure
+from tests.bench.quality.system import SampleSearch, text
+
+MODELS = {"lite": "lite", "random": "./tests/models/tiny-clip"}
+# Texts of which none fits any sample, and none is among the unrelated texts of a calibration.
+ABSENT = (Path(__file__).parent / "absent.txt").read_text("utf-8").splitlines()
+PROMPTS = ("a photo of {}", "a picture of {}", "a close-up photo of {}", "a photo of {} outdoors", "{}")
+LEVELS = (5.0, 2.0, 1.0, 0.5, 0.1)
+JUDGED, LISTED = 3, 10  # pictures of each kind that feedback names, and those that are then looked at
+BIRDS = ("chickens", "kingfisher-bird", "macaw-parrot", "owl", "white-duck")
+SEA = ("black-coral", "clownfish", "crab", "goldfish", "starfish-on-the-sea-floor")
+MAMMALS = (
+    *("bison", "cow", "german-shepherd-dog", "giant-panda", "giraffes", "hedgehog", "horses", "jaguars", "kangaroo"),
+    *("koala", "lemur", "moose", "pig", "playing-kitten", "polar-bears", "red-panda", "sheep"),
+)
+SUBJECTS = {
+    "an animal": (*BIRDS, *SEA, *MAMMALS, "crocodile"),
+    "a bird": BIRDS,
+    "life in the sea": SEA,
+    "a mammal": MAMMALS,
+    "a building": (
+        *("colosseum-in-rome", "dam", "dutch-windmill", "eiffel-tower", "great-wall-of-china", "igloo", "pyramid"),
+        *("sydney-opera-house", "taj-mahal"),
+    ),
+    "a thing in the house": ("chair", "cup-of-coffee", "frying-pan", "hammer", "scissors", "screwdriver"),
+    "leisure": ("baseball", "drums", "orchestra-on-a-stage", "volleyball"),
+}
+
+
+def main() -> None:
+    for name, model in MODELS.items():
+        with TemporaryDirectory() as folder:
+            samples = SampleSearch.of(model, Path(folder))
+            try:
+                for measure in (captions, prompts, composed, without, cut, expectations, feedback):
+                    measure(name, samples)
+            finally:
+                samples.embedder.close()
+
+
+def captions(model: str, samples: SampleSearch) -> None:
+    ranks = [samples.names([text(title)]).index(name) for name, title in samples.titles.items()]
+    _recall(f"{model}_caption", ranks, (1, 5, 10))
+
+
+def prompts(model: str, samples: SampleSearch) -> None:
+    """The captions again, each the mean of several prompts."""
+    ranks = [
+        samples.names([text(prompt.format(title)) for prompt in PROMPTS], calibrated=False).index(name)
+        for name, title in samples.titles.items()
+    ]
+    _recall(f"{model}_prompted", ranks, (1, 5))
+
+
+def composed(model: str, samples: SampleSearch) -> None:
+    """A caption with the picture of another sample, which is not listed: the caption's picture is still among five."""
+    names = list(samples.titles)
+    pairs = [(names[i], names[(i + step) % len(names)]) for i in range(len(names)) for step in (7, 19, 31)]
+    for name, calibrated in (("composed", True), ("composed_unscaled", False)):
+        ranks = [
+            samples.names([text(samples.titles[one]), samples.file(other)], calibrated=calibrated).index(one)
+            for one, other in pairs
+        ]
+        _recall(f"{model}_{name}", ranks, (5,))
+    both = [
+        {one, other} <= set(samples.names([text(samples.titles[one]), text(samples.titles[other])])[:5])
+        for one, other in pairs
+    ]
+    figure(f"{model}_two_texts_both_r5", 100 * statistics.mean(both), "%")
+
+
+def without(model: str, samples: SampleSearch) -> None:
+    """Animals without one of them: how far down it goes, and whether animals are still what is listed."""
+    animals = SUBJECTS["an animal"]
+    before = samples.names([text("an animal")])
+    moved, kept = [], []
+    for name in before[:LISTED]:
+        if name in animals:
+            after = samples.names([text("an animal"), text(samples.titles[name], UNWANTED_WEIGHT)])
+            moved.append(after.index(name) - before.index(name))
+            kept.append(_precision(after, animals, LISTED))
+    figure(f"{model}_without_ranks_down", statistics.median(moved), "ranks")
+    figure(f"{model}_without_p10_before", 100 * _precision(before, animals, LISTED), "%")
+    figure(f"{model}_without_p10_after", 100 * statistics.mean(kept), "%")
+
+
+def cut(model: str, samples: SampleSearch) -> None:
+    """Captions, each of one picture that is there, and texts of which none is."""
+    listed = {name: samples.names([text(title)], cutoff=True) for name, title in samples.titles.items()}
+    found = sum(name in names for name, names in listed.items())
+    total = sum(map(len, listed.values()))
+    figure(f"{model}_cut_recall", 100 * found / len(listed), "%")
+    figure(f"{model}_cut_precision", 100 * found / max(1, total), "%")
+    absent = [len(samples.names([text(words)], cutoff=True)) for words in ABSENT]
+    figure(f"{model}_cut_absent_empty", 100 * statistics.mean(count == 0 for count in absent), "%")
+    figure(f"{model}_cut_absent_listed", statistics.mean(absent), "pictures")
+    themselves = [samples.names([samples.file(name)], cutoff=True) for name in samples.titles]
+    figure(f"{model}_cut_similar_listed", statistics.mean(map(len, themselves)), "pictures")
+
+
+def expectations(model: str, samples: SampleSearch) -> None:
+    """Pictures that the absent texts, and pairs of them, find where so many are expected."""
+    pairs = list(pairwise(ABSENT))
+    queries: dict[str, list[list[Term]]] = {
+        "chance": [[text(words)] for words in ABSENT],
+        "chance_of_two": [[text(one), text(other)] for one, other in pairs],
+    }
+    for name, terms in queries.items():
+        found = [samples.find(each, shown=True).expected_by_chance or () for each in terms]
+        for level in LEVELS:
+            observed = statistics.mean(sum(number <= level for number in numbers) for numbers in found)
+            figure(f"{model}_{name}_at_{level:g}", observed, "pictures")
+
+
+def feedback(model: str, samples: SampleSearch) -> None:
+    """After one look: the first three right pictures are liked and the first three wrong ones disliked.
+
+    What is measured are the first ten of the pictures that were not judged, before and after.
+    """
+    before, after, liked_only = [], [], []
+    for subject, right in SUBJECTS.items():
+        names = samples.names([text(subject)])
+        like = [name for name in names if name in right][:JUDGED]
+        unlike = [name for name in names if name not in right][:JUDGED]
+        rest = [name for name in right if name not in like]
+        listed = min(LISTED, len(rest))
+        positive: list[Term] = [text(subject), *(samples.file(name, 1 / len(like)) for name in like)]
+        negative: list[Term] = [samples.file(name, UNWANTED_WEIGHT / len(unlike)) for name in unlike]
+
+        def left(names: Sequence[str], judged: Sequence[str] = (*like, *unlike)) -> list[str]:
+            return [name for name in names if name not in judged]
+
+        before.append(_precision(left(names), rest, listed))
+        liked_only.append(_precision(left(samples.names(positive)), rest, listed))
+        after.append(_precision(left(samples.names(positive + negative)), rest, listed))
+    for name, precisions in (("before", before), ("liked", liked_only), ("after", after)):
+        figure(f"{model}_feedback_precision_{name}", 100 * statistics.mean(precisions), "%")
+
+
+def _recall(name: str, ranks: Sequence[int], at: Sequence[int]) -> None:
+    for limit in at:
+        figure(f"{name}_r{limit}", 100 * float(np.mean(np.array(ranks) < limit)), "%")
+
+
+def _precision(names: Sequence[str], right: Sequence[str], limit: int) -> float:
+    return sum(name in right for name in names[:limit]) / limit
+
+
+if __name__ == "__main__":
+    main()
