@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from chalicelib.services.export import ExportService
     from chalicelib.services.file_changes import FileChangeService
     from chalicelib.services.file_deletion import FileDeletionService
+    from chalicelib.services.file_moves import FileMoveService
     from chalicelib.services.files import FileService
     from chalicelib.services.maintenance.calibration import CalibrationService
     from chalicelib.services.maintenance.consistency_check import ConsistencyCheck
@@ -185,8 +186,24 @@ class Services:
 
         return FileChangeService(
             files=self.files,
+            moves=self.file_moves,
             collections=self.adapters.collections,
             catalogue=self.adapters.catalogue,
+            queues=self.adapters.queues,
+            now=self.now,
+        )
+
+    @cached_property
+    def file_moves(self) -> FileMoveService:
+        from chalicelib.services.file_moves import FileMoveService
+
+        return FileMoveService(
+            files=self.files,
+            collections=self.adapters.collections,
+            catalogue=self.adapters.catalogue,
+            storage=self.adapters.storage,
+            quota_ledger=self.adapters.quota_ledger,
+            indexer=self.indexer,
             queues=self.adapters.queues,
             now=self.now,
         )

@@ -20,11 +20,13 @@ from chalicelib.domain.messages import (
     AccountDeletionStep,
     DeletionStep,
     FileDeletion,
+    FileMove,
     IndexBatch,
     PurgeStep,
     ReceivedMessage,
     SyncStep,
     deletion_from_json,
+    file_work_from_json,
 )
 from chalicelib.domain.s3_events import parse_s3_events
 from chalicelib.domain.syncs import Tally
@@ -75,13 +77,16 @@ def index(event: Event, context: Any, services: Services) -> Event:
 
 
 def complete_uploads(event: Event, context: Any, services: Services) -> Event:
-    """Complete uploads whose bytes have arrived, end those that have expired, and delete files."""
+    """Complete uploads whose bytes have arrived, end those that have expired, and delete and move files."""
 
     def handle(record: "SQSRecord") -> None:
-        deletion = FileDeletion.from_json(record.body)
-        if deletion is not None:
-            services.file_deletion.run(deletion, _seconds_left(context))
-            return
+        match file_work_from_json(record.body):
+            case FileDeletion() as deletion:
+                services.file_deletion.run(deletion, _seconds_left(context))
+                return
+            case FileMove() as move:
+                services.file_moves.settle(move)
+                return
         for check in checks_in_message(record.body):
             services.upload_completion.poll(check)
 

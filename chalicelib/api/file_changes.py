@@ -16,9 +16,10 @@ from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import InvalidRequest, NotFound
 from chalicelib.domain.file_changes import FileChange
 from chalicelib.domain.file_deletions import DELETED_AT_ONCE_MAX, EXAMPLES, MATCHED_MAX
+from chalicelib.domain.file_paths import parse_path
 from chalicelib.services.ports import Clock
 
-_FIELDS = ("metadata",)
+_FIELDS = ("metadata", "path")
 REQUEST_TIME = timedelta(seconds=15)  # for deletions; API Gateway waits 29, and the last of them takes a while
 
 CHANGE_FILE = Operation(
@@ -26,15 +27,16 @@ CHANGE_FILE = Operation(
     summary="Change a file",
     description=(
         "Changes the metadata of a file in a managed collection, as a merge patch (RFC 7396): a name with null is "
-        "removed, other names are set, the rest stays. Nothing is embedded anew. Lists have the change at once, "
-        "searches a moment later."
+        "removed, other names are set, the rest stays. `path` renames or moves the file within its collection; its "
+        "UUID follows from its path, and changes. Nothing is embedded anew. Lists have the change at once, searches "
+        "have changed metadata a moment later."
     ),
     parameters=(FILE_PARAMETER,),
     body=json_body(ref("FileChange")),
     answer="File",
     result=obj({"file": ref("ListedFile")}),
     identifiers=(("collection", "/result/file/collection"),),
-    errors=(404,),
+    errors=(404, 409),
 )
 DELETE_FILES = Operation(
     tag="Files",
@@ -55,8 +57,9 @@ def parse_file_change(body: dict[str, object]) -> FileChange:
     """The change in a JSON body; raises InvalidRequest if it is empty, or has an unknown field."""
     reject_unknown_fields(body, _FIELDS)
     if not body:
-        raise InvalidRequest("Say what to change: metadata.")
-    return FileChange(has_metadata="metadata" in body, metadata=body.get("metadata"))
+        raise InvalidRequest("Say what to change: metadata, path, or both.")
+    path = parse_path(body["path"]) if "path" in body else None
+    return FileChange(has_metadata="metadata" in body, metadata=body.get("metadata"), path=path)
 
 
 def parse_named_files(value: object) -> list[str]:

@@ -10,7 +10,9 @@ class FileChange:
     Args:
         has_metadata: whether the metadata changes.
         metadata: a merge patch of the metadata, a JSON value; see ``metadata.merge_metadata``.
+        path: where to move the file within its collection; None to leave it where it is.
     """
 
     has_metadata: bool = False
     metadata: object = None
+    path: str | None = None

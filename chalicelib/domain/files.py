@@ -97,6 +97,7 @@ class FileRecord:
         model: the model version that indexed the object or failed on it.
         modified: when S3 stored the object's bytes; None if no worker has seen it yet.
         metadata: the owner's own; of a connected bucket, S3's user metadata of the object.
+        moved_to: of a removed file that its owner has moved, the uuid that it has since.
         failed_since: when the object was first found unreadable for a reason outside it; None if none has failed so.
         event_at: when the event of ``sequencer`` was handled.
         thumbnail: key of the thumbnail; each embedding has a new one, so that a late worker overwrites no other's.
@@ -120,6 +121,7 @@ class FileRecord:
     failed_since: datetime | None = None
     modified: datetime | None = None
     metadata: Metadata = field(default_factory=dict, hash=False)
+    moved_to: str | None = None
 
     @property
     def uuid(self) -> str:
@@ -166,6 +168,7 @@ class FileRecord:
             reason=None,
             detail=None,
             failed_since=None,
+            moved_to=None,
         )
 
     def as_failed(self, model: str, reason: str, detail: str) -> "FileRecord":
@@ -178,28 +181,28 @@ class FileRecord:
             reason=reason,
             detail=detail,
             failed_since=(self.failed_since or self.updated_at) if reason in WAITING_REASONS else None,
+            moved_to=None,
         )
 
     def as_removed(self, reason: str | None = None, detail: str | None = None) -> "FileRecord":
         """A tombstone. It keeps the embedding, so that the object costs nothing if it comes back."""
         return replace(self, state=FileState.REMOVED, reason=reason, detail=detail, failed_since=None)
 
-    def as_deleted(self) -> "FileRecord":
-        """The tombstone of a file that its owner has deleted: it keeps nothing of the picture but the key.
+    def as_deleted(self, moved_to: str | None = None) -> "FileRecord":
+        """The tombstone of a file that its owner has deleted or moved: it keeps nothing of the picture but the key.
 
         The tombstone itself stays for as long as others do, because it makes the writes of slower workers stale.
         """
         emptied = replace(self.as_removed(), etag="", size=0, embedding=None, thumbnail=None, model=None)
-        return replace(emptied, modified=None, metadata={})
+        return replace(emptied, modified=None, metadata={}, moved_to=moved_to)
 
     def as_restored(self) -> "FileRecord":
         """The record of a removed object that is back, with the embedding that the tombstone kept."""
-        return replace(self, state=FileState.INDEXED, reason=None, detail=None)
+        return replace(self, state=FileState.INDEXED, reason=None, detail=None, moved_to=None)
 
     def as_pending(self) -> "FileRecord":
-        return replace(
-            self, state=FileState.PENDING, etag="", embedding=None, reason=None, detail=None, failed_since=None
-        )
+        blank = replace(self, etag="", embedding=None, reason=None, detail=None, failed_since=None, moved_to=None)
+        return replace(blank, state=FileState.PENDING)
 
 
 @dataclass(frozen=True, slots=True)

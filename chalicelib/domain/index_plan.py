@@ -24,6 +24,7 @@ from chalicelib.domain.files import (
 )
 from chalicelib.domain.image_files import unreadable_size
 from chalicelib.domain.messages import ObjectHint
+from chalicelib.domain.metadata import Metadata
 from chalicelib.domain.syncs import Outcome
 
 VANISHED = ("vanished", "There was no object to index when it was looked for.")
@@ -158,6 +159,7 @@ def plan_batch(
     model: str,
     now: datetime,
     embedded: Mapping[str, EmbeddedImage],
+    metadata: Mapping[str, Metadata] | None = None,
 ) -> IndexPlan:
     """Plan a batch.
 
@@ -167,6 +169,7 @@ def plan_batch(
         objects: of the current hints whose keys the collection selects.
         model: the current model version.
         embedded: images that were just embedded, by key; one is ignored if its object's bytes have changed since.
+        metadata: of managed files, by key, where it changes.
     """
     current_keys = {hint.key for hint in hints}
     plans = [IndexPlan(unchanged=tuple(record for key, record in records.items() if key not in current_keys))]
@@ -175,7 +178,10 @@ def plan_batch(
         if previous is None and not collection.selects(hint.key):
             plans.append(IndexPlan(unselected=frozenset({hint.key})))
             continue
-        write = PendingWrite(_next_record(collection, hint, previous, s3_object, now), previous)
+        record = _next_record(collection, hint, previous, s3_object, now)
+        if metadata is not None and hint.key in metadata:
+            record = replace(record, metadata=metadata[hint.key])
+        write = PendingWrite(record, previous)
         if isinstance(s3_object, ReadFailure):
             plans.append(_plan_unreadable(hint, write, s3_object, model))
         else:

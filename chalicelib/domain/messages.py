@@ -169,16 +169,38 @@ class FileDeletion:
         body = {"account": self.account, "collection": self.collection, "deleted_keys": self.keys}
         return json.dumps({**body, "asked_at": self.asked_at}, ensure_ascii=False, separators=(",", ":"))
 
-    @classmethod
-    def from_json(cls, text: str) -> "FileDeletion | None":
-        """The deletion in a message of the uploads queue; None if the message is another one."""
-        try:
-            raw = json.loads(text)
-        except json.JSONDecodeError:
-            return None
-        if not isinstance(raw, dict) or "deleted_keys" not in raw:
-            return None
-        return cls(raw["account"], raw["collection"], tuple(raw["deleted_keys"]), raw["asked_at"])
+
+@dataclass(frozen=True, slots=True)
+class FileMove:
+    """A managed file's move to another key, which a request has begun and a worker ends if the request could not.
+
+    Args:
+        id: with which the copy is marked.
+    """
+
+    account: str
+    collection: str
+    source: str
+    target: str
+    id: str
+
+    def to_json(self) -> str:
+        return json.dumps({"moved_file": asdict(self)}, ensure_ascii=False, separators=(",", ":"))
+
+
+def file_work_from_json(text: str) -> FileDeletion | FileMove | None:
+    """The deletion or move in a message of the uploads queue; None if the message is about an upload."""
+    try:
+        raw = json.loads(text)
+    except json.JSONDecodeError:
+        return None
+    if not isinstance(raw, dict):
+        return None
+    if "moved_file" in raw:
+        return FileMove(**raw["moved_file"])
+    if "deleted_keys" in raw:
+        return FileDeletion(raw["account"], raw["collection"], tuple(raw["deleted_keys"]), raw["asked_at"])
+    return None
 
 
 @dataclass(frozen=True, slots=True)

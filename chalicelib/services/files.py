@@ -24,6 +24,10 @@ from chalicelib.services.pipeline.indexer import Indexer
 from chalicelib.services.ports import Catalogue, Clock, Collections, ManagedStorage, Queues, QuotaLedger, Sources
 
 DOWNLOAD_URL_SECONDS = 300  # validity of a presigned URL that a person follows at once
+CHANGED_IN_BUCKET = (
+    "Change files of your own bucket in the bucket: their metadata is S3's user metadata of the objects, their paths "
+    "are the keys, and the next sync or event brings changes here."
+)
 NOT_MANAGED = "Delete files of your own bucket in the bucket; the next sync removes them from the index."
 RECORD_WRITE_ATTEMPTS = 5  # for a record that workers write at the same time
 REQUEST_LOCK_TIME = timedelta(seconds=60)  # longer than a request lasts
@@ -81,9 +85,16 @@ class FileService:
 
     def get(self, account: str, file_id: str) -> FileRecord:
         record = self._record(account, file_id)
+        if record.moved_to is not None:
+            raise NotFound(f"The file was moved: it is {record.moved_to} now.")
         if record.state is FileState.REMOVED:
             raise NotFound("There is no such file.")
         return record
+
+    def get_also_moved(self, account: str, file_id: str) -> FileRecord:
+        """A file, or the tombstone of one that was moved."""
+        record = self._record(account, file_id)
+        return record if record.moved_to is not None else self.get(account, file_id)
 
     def get_indexed(self, account: str, file_id: str) -> FileRecord:
         """A file that searches can find; raises NotFound for one in another state."""
@@ -184,15 +195,15 @@ class FileService:
             self.indexer.apply(IndexBatch(account, collection.uuid, (ObjectHint(record.key),)))
             if record.thumbnail is not None:
                 self.storage.delete_thumbnail(collection.uuid, record.thumbnail)
-            self._delete_embedding(collection, record.key)
+            self.clear_tombstone(collection, record.key)
             self.quota_ledger.refund_file(lock)
             deleted = True
         finally:
             if not deleted:
                 self.quota_ledger.unlock(lock)
 
-    def _delete_embedding(self, collection: Collection, key: str) -> None:
-        """Leave nothing of the picture in its tombstone.
+    def clear_tombstone(self, collection: Collection, key: str, moved_to: str | None = None) -> None:
+        """Leave nothing of the picture in its tombstone; ``moved_to`` is the uuid that a moved file has since.
 
         Raises:
             Unavailable: other workers kept writing the record, or an object of this key is there again.
@@ -204,7 +215,7 @@ class FileService:
             if record.state is not FileState.REMOVED:
                 break
             try:
-                self.catalogue.save(record.next_revision(self.now()).as_deleted(), record)
+                self.catalogue.save(record.next_revision(self.now()).as_deleted(moved_to), record)
             except StaleWrite:
                 continue
             return

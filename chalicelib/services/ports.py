@@ -23,6 +23,7 @@ from chalicelib.domain.messages import (
     AccountDeletionStep,
     DeletionStep,
     FileDeletion,
+    FileMove,
     IndexBatch,
     PurgeStep,
     ReceivedMessage,
@@ -155,6 +156,13 @@ class QuotaLedger(Protocol):
 
     def refund_file(self, lock: FileLock) -> None:
         """Release the quota of a deleted file and unlock it; raises Unavailable if the lock is lost."""
+
+    def move_charge(self, source: FileLock, target: FileLock) -> None:
+        """Charge what the source's file is charged for to the target, in one step, and unlock the target.
+
+        Raises:
+            Unavailable: a lock is lost.
+        """
 
     def fix_usage(self, account: str, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
         """Replace an account's files and bytes by the counted ones; False if they are no longer the stated ones."""
@@ -452,6 +460,7 @@ class Queues(Protocol):
     def send_purge(self, step: PurgeStep, *, delay: int = 0) -> None: ...
     def send_upload_check(self, check: UploadCheck, *, delay: int = 0) -> None: ...
     def send_file_deletion(self, deletion: FileDeletion) -> None: ...
+    def send_file_move(self, move: FileMove, *, delay: int = 0) -> None: ...
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         """Redeliver a received message after so many seconds."""
 

@@ -87,10 +87,11 @@ class CatalogueContract:
         indexed = a_record(
             collection, "pictures/ä b+c.jpg", sequencer="0A1B2C3D4E5F6071", event_at=NOW, thumbnail="a/1"
         )
+        moved = a_record(collection, "pictures/moved", state=FileState.REMOVED).as_deleted(moved_to=str(uuid4()))
         failed = a_record(
             collection, "pictures/x", state=FileState.FAILED, embedding=None, reason="truncated_image", detail="half"
         )
-        for record in (indexed, failed):
+        for record in (indexed, failed, moved):
             catalogue.save(record, None)
             assert catalogue.get(collection.uuid, record.key) == record
             assert catalogue.find(record.uuid) == record

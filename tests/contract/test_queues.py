@@ -12,6 +12,7 @@ from chalicelib.domain.messages import (
     AccountDeletionStep,
     DeletionStep,
     FileDeletion,
+    FileMove,
     IndexBatch,
     ObjectHint,
     PurgeStep,
@@ -19,6 +20,7 @@ from chalicelib.domain.messages import (
     ReceivedMessage,
     SyncStep,
     deletion_from_json,
+    file_work_from_json,
 )
 from chalicelib.domain.uploads import UploadCheck, UploadRef, checks_in_message
 from chalicelib.services.ports import Queues
@@ -64,7 +66,9 @@ class QueuesContract:
         subject.queues.send_purge(purge)
         subject.queues.send_upload_check(check)
         file_deletion = FileDeletion(collection.account, collection.uuid, AWKWARD_KEYS, NOW.isoformat())
+        file_move = FileMove(collection.account, collection.uuid, *AWKWARD_KEYS[-2:], str(uuid4()))
         subject.queues.send_file_deletion(file_deletion)
+        subject.queues.send_file_move(file_move)
         assert list(map(SyncStep.from_json, subject.sent(Queue.SYNC))) == [step]
         batches = map(IndexBatch.from_json, subject.sent(Queue.INDEX))
         assert sorted(batches, key=lambda batch: len(batch.hints)) == [without, with_sync]
@@ -72,8 +76,8 @@ class QueuesContract:
         assert list(map(DeletionStep.from_json, subject.sent(Queue.DELETIONS))) == [deletion]
         assert list(map(PurgeStep.from_json, subject.sent(Queue.PURGES))) == [purge]
         bodies = subject.sent(Queue.UPLOADS)
-        assert [sent for sent in map(FileDeletion.from_json, bodies) if sent is not None] == [file_deletion]
-        (checks,) = (list(checks_in_message(body)) for body in bodies if FileDeletion.from_json(body) is None)
+        assert {work for work in map(file_work_from_json, bodies) if work is not None} == {file_deletion, file_move}
+        (checks,) = (list(checks_in_message(body)) for body in bodies if file_work_from_json(body) is None)
         assert checks == [check]
 
     def test_the_deletion_of_an_account_arrives_unchanged_beside_those_of_collections(self, subject: Subject):
@@ -131,7 +135,7 @@ class TestFake(QueuesContract):
                 Queue.PURGES: [step.to_json() for step, _ in queues.purges],
                 Queue.UPLOADS: [
                     *(check.to_json() for check, _ in queues.uploads),
-                    *(deletion.to_json() for deletion in queues.file_deletions),
+                    *(work.to_json() for work in queues.file_work),
                 ],
             }[queue]
 

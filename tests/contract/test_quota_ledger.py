@@ -152,6 +152,43 @@ class QuotaLedgerContract:
         with pytest.raises(Unavailable):
             store.refund_file(lock)
 
+    def test_a_charge_moves_to_another_name_in_one_step_and_counts_once(self, store: QuotaLedger):
+        upload = an_upload()
+        store.reserve(upload, PLENTY)
+        self.complete(store, upload)
+        source = store.lock(upload.ref, upload.key, "me", NOW, LOCK_EXPIRY)
+        target = store.lock(upload.ref, f"{upload.key} 2", "me too", NOW, LOCK_EXPIRY)
+        assert source is not None and target is not None
+        store.move_charge(source, target)
+        assert store.usage(upload.account, upload.month) == Usage(0, 1, 100, 1, 1, 100)
+        with pytest.raises(Unavailable):
+            store.move_charge(source, target)
+        assert store.lock(upload.ref, upload.key, "another", NOW, LOCK_EXPIRY) is None, "the source stays locked"
+        store.unlock(replace(source, charged=None))
+        free = store.lock(upload.ref, source.key, "another", NOW, LOCK_EXPIRY)
+        charged = store.lock(upload.ref, target.key, "another", NOW, LOCK_EXPIRY)
+        assert free is not None and charged is not None
+        assert (free.charged, charged.charged) == (None, 100)
+        store.refund_file(charged)
+        assert store.usage(upload.account, upload.month) == Usage(0, 0, 0, 1)
+
+    @pytest.mark.parametrize("lost", ["source", "target"])
+    def test_a_charge_stays_where_it_is_if_a_lock_is_lost(self, store: QuotaLedger, lost: str):
+        upload = an_upload()
+        store.reserve(upload, PLENTY)
+        self.complete(store, upload)
+        keys = {"source": upload.key, "target": f"{upload.key} 2"}
+        locks = {name: store.lock(upload.ref, key, "me", NOW, LOCK_EXPIRY) for name, key in keys.items()}
+        later = LOCK_EXPIRY + timedelta(seconds=1)
+        assert store.lock(upload.ref, keys[lost], "another", later, later + timedelta(minutes=3)) is not None
+        source, target = locks["source"], locks["target"]
+        assert source is not None and target is not None
+        with pytest.raises(Unavailable):
+            store.move_charge(source, target)
+        much_later = later + timedelta(hours=1)
+        charged = [store.lock(upload.ref, key, "a third", much_later, much_later) for key in keys.values()]
+        assert [lock.charged if lock else lock for lock in charged] == [100, None]
+
     def test_the_usage_of_an_account_is_fixed_unless_it_has_changed(self, store: QuotaLedger):
         upload = an_upload()
         assert store.fix_usage(upload.account, (0, 0), (5, 500))

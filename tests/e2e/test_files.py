@@ -133,6 +133,32 @@ def test_a_deleted_managed_file_is_gone_at_once_and_frees_its_quota(
     assert managed.exact_matches(picture("owl.jpg")) == ["a.jpg"]
 
 
+def test_a_file_is_changed_moved_and_deleted_with_others_by_their_owner(managed: ManagedCollection) -> None:
+    caller, body = managed.caller, picture("owl.jpg")
+    for name, content in (("owl.jpg", body), ("cow.jpg", picture("cow.jpg"))):
+        assert managed.upload(name, content).status_code == 201
+    old = managed.files()["owl.jpg"]["uuid"]
+    change = {"path": "birds/night/owl.jpg", "metadata": {"product_id": "A1", "tag": ["bird"]}}
+    moved = caller.result("PATCH", f"/api/files/{old}/", json=change)["file"]
+    assert (moved["path"], moved["metadata"]) == (change["path"], change["metadata"])
+    assert caller("GET", f"/api/files/{old}/").status_code == 404
+    assert caller("GET", f"/media/{managed.uuid}/{moved['uuid']}.jpg").status_code == 200
+    params = {"collection": managed.uuid, "include": "path,metadata,format"}
+    (hit, *_) = caller.result("POST", "/api/search/", files={"file": body}, params=params)["files"]
+    assert (hit["uuid"], hit["distance"], hit["path"]) == (moved["uuid"], 0.0, change["path"])
+    assert (hit["metadata"], hit["format"]) == (change["metadata"], "jpeg")
+
+    folder = {"filter": {"collection": managed.uuid, "path": "birds/"}}
+    report = caller.result("POST", "/api/files/delete/", json={**folder, "dry_run": True})
+    assert (report["count"], [file["outcome"] for file in report["files"]]) == (1, ["matched"])
+    assert caller.result("POST", "/api/files/delete/", json=folder)["count"] == 1
+    eventually(lambda: list(managed.files()) == ["cow.jpg"])
+    named = {"files": [managed.files()["cow.jpg"]["uuid"], moved["uuid"]]}
+    report = caller.result("POST", "/api/files/delete/", json=named)
+    assert [file["outcome"] for file in report["files"]] == ["deleted", "not_found"]
+    assert managed.exact_matches(body) == []
+
+
 def test_a_file_of_a_customers_bucket_cannot_be_deleted(api: Caller, owl: dict[str, Any]) -> None:
     error_info(api("DELETE", f"/api/files/{owl['uuid']}/"), 400)
     assert api("GET", f"/api/files/{owl['uuid']}/").status_code == 200

@@ -52,12 +52,12 @@ class InMemorySQS:
             self.send("purges", purge.to_json())
         for check, _ in self._queues.uploads:
             self.send("uploads", check.to_json())
-        for file_deletion in self._queues.file_deletions:
-            self.send("uploads", file_deletion.to_json())
+        for work in self._queues.file_work:
+            self.send("uploads", work.to_json())
         sent = self._queues
         for queue in (sent.steps, sent.batches, sent.changes, sent.deletions, sent.purges, sent.uploads):
             queue.clear()
-        sent.file_deletions.clear()
+        sent.file_work.clear()
 
     def send(self, queue: str, body: str) -> None:
         self._sent += 1

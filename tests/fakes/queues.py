@@ -7,12 +7,14 @@ from chalicelib.domain.messages import (
     AccountDeletionStep,
     DeletionStep,
     FileDeletion,
+    FileMove,
     IndexBatch,
     PurgeStep,
     Queue,
     ReceivedMessage,
     SyncStep,
     deletion_from_json,
+    file_work_from_json,
 )
 from chalicelib.domain.uploads import UploadCheck, checks_in_message
 
@@ -22,7 +24,7 @@ MAX_SQS_INVISIBLE_SECONDS = 43_200
 
 class FakeQueues:
     """Keeps what was sent: ``batches`` and ``changes``; ``steps``, ``deletions``, ``purges`` and ``uploads`` with their
-    delays; and ``file_deletions``.
+    delays; and ``file_work``, deletions and moves of files.
 
     ``groups`` are the queues and the groups of all messages that were sent.
     ``delayed`` are the received messages that were delayed, with the seconds. While a test sets ``down``, each send
@@ -37,7 +39,7 @@ class FakeQueues:
         self.deletions: list[tuple[Any, int]] = []
         self.purges: list[tuple[PurgeStep, int]] = []
         self.uploads: list[tuple[UploadCheck, int]] = []
-        self.file_deletions: list[FileDeletion] = []
+        self.file_work: list[Any] = []
         self.delayed: list[tuple[ReceivedMessage, int]] = []
         self.down = False
 
@@ -69,9 +71,11 @@ class FakeQueues:
 
     def send_file_deletion(self, deletion: FileDeletion) -> None:
         self._check_send(Queue.UPLOADS, deletion.account)
-        sent = FileDeletion.from_json(deletion.to_json())
-        assert sent is not None
-        self.file_deletions.append(sent)
+        self.file_work.append(file_work_from_json(deletion.to_json()))
+
+    def send_file_move(self, move: FileMove, *, delay: int = 0) -> None:
+        self._check_send(Queue.UPLOADS, move.account, delay)
+        self.file_work.append(file_work_from_json(move.to_json()))
 
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         assert 0 <= seconds <= MAX_SQS_INVISIBLE_SECONDS, "SQS hides a message for twelve hours at most"

@@ -105,6 +105,13 @@ class FakeQuotaLedger:
         self.charged.pop((lock.account, lock.collection, lock.key), None)
         self.unlock(lock)
 
+    def move_charge(self, source: FileLock, target: FileLock) -> None:
+        if not self._holds(source) or not self._holds(target):
+            raise Unavailable("The file is being changed by another request.")
+        size = self.charged.pop((source.account, source.collection, source.key))
+        self.charged[target.account, target.collection, target.key] = size
+        self.unlock(target)
+
     def fix_usage(self, account: str, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
         counts = self._of(account)
         if (counts.all_files, counts.all_bytes) != stated:

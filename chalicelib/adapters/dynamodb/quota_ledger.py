@@ -120,6 +120,14 @@ class DynamoDBQuotaLedger:
     def refund_file(self, lock: FileLock) -> None:
         self._write_locked([{"Delete": self._locked(lock)}, *self._file_refund(lock)])
 
+    def move_charge(self, source: FileLock, target: FileLock) -> None:
+        freed = self._locked(source)
+        freed["UpdateExpression"] = "REMOVE charged"
+        charged = self._locked(target)
+        charged["UpdateExpression"] = "SET charged = :size REMOVE locked_by, locked_until"
+        charged["ExpressionAttributeValues"] |= to_item({":size": source.charged})
+        self._write_locked([{"Update": freed}, {"Update": charged}])
+
     def fix_usage(self, account: str, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
         names = (":stated_files", ":stated_bytes", ":files", ":bytes")
         condition = "#files = :stated_files AND #bytes = :stated_bytes"

@@ -52,6 +52,7 @@ def record_to_item(record: FileRecord) -> dict[str, Any]:
             "retry_at": record.retry_at,
             "modified": record.modified,
             "metadata": metadata_to_json(record.metadata) if record.metadata else None,
+            "moved_to": record.moved_to,
             "model": record.model,
             "content": record_content_key(record) if embedding else None,
             "removed_on": removal_key(record) if record.state is FileState.REMOVED else None,
@@ -104,6 +105,7 @@ def record_from_item(item: Any) -> FileRecord:
         failed_since=optional_time(values.get("failed_since")),
         modified=optional_time(values.get("modified")),
         metadata=metadata_from_json(values.get("metadata")),
+        moved_to=values.get("moved_to"),
     )
 
 

@@ -12,6 +12,7 @@ from chalicelib.domain.messages import (
     AccountDeletionStep,
     DeletionStep,
     FileDeletion,
+    FileMove,
     IndexBatch,
     PurgeStep,
     Queue,
@@ -23,7 +24,7 @@ from chalicelib.domain.uploads import UploadCheck
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
-Message = SyncStep | IndexBatch | DeletionStep | AccountDeletionStep | UploadCheck | FileDeletion
+Message = SyncStep | IndexBatch | DeletionStep | AccountDeletionStep | UploadCheck | FileDeletion | FileMove
 
 
 class SQSQueues:
@@ -63,6 +64,9 @@ class SQSQueues:
 
     def send_file_deletion(self, deletion: FileDeletion) -> None:
         self._send(Queue.UPLOADS, deletion)
+
+    def send_file_move(self, move: FileMove, *, delay: int = 0) -> None:
+        self._send(Queue.UPLOADS, move, delay)
 
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         self._client.change_message_visibility(

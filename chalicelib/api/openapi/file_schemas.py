@@ -14,6 +14,7 @@ from chalicelib.api.openapi.builders import (
     text,
 )
 from chalicelib.domain.file_deletions import DELETED_AT_ONCE_MAX, DeletionOutcome
+from chalicelib.domain.file_paths import PATH_LIMIT
 from chalicelib.domain.metadata import METADATA_BYTES, METADATA_LIST_LIMIT, METADATA_NAME
 
 _METADATA_PATCH: Schema = {
@@ -30,7 +31,15 @@ _METADATA_PATCH: Schema = {
 
 FILE_REQUEST_SCHEMAS: dict[str, Schema] = {
     "FileChange": {
-        **obj({"metadata": _METADATA_PATCH}, optional=("metadata",)),
+        **obj(
+            {
+                "metadata": _METADATA_PATCH,
+                "path": text(
+                    "Where to move the file: folders, and its name", "2024/owl.jpg", minLength=1, maxLength=PATH_LIMIT
+                ),
+            },
+            optional=("metadata", "path"),
+        ),
         "minProperties": 1,
     },
     "FileDeletion": {

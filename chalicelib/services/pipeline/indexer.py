@@ -21,6 +21,7 @@ from chalicelib.domain.index_plan import (
     plan_batch,
 )
 from chalicelib.domain.messages import IndexBatch, ObjectHint
+from chalicelib.domain.metadata import Metadata
 from chalicelib.domain.syncs import Outcome, Tally
 from chalicelib.services.pipeline.embeddings import EmbeddingService
 from chalicelib.services.pipeline.quota import QuotaAllocator, QuotaService
@@ -29,6 +30,7 @@ from chalicelib.services.ports import Catalogue, Clock, Collections, Source, Sou
 
 MAX_ROUNDS = 4  # of one message, if its objects are changed or written by others while it is handled
 NOTHING_EMBEDDED: Mapping[str, EmbeddedImage] = {}
+NO_METADATA: Mapping[str, Metadata] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Indexer:
         *,
         redelivered: bool = False,
         embedded: Mapping[str, EmbeddedImage] = NOTHING_EMBEDDED,
+        metadata: Mapping[str, Metadata] = NO_METADATA,
     ) -> Tally:
         """Make the index equal to the bucket for each object of the batch; returns what became of the objects.
 
@@ -54,6 +57,7 @@ class Indexer:
             redelivered: the message was handled before, perhaps in part. The vector store is then written even if the
                 hints are stale or their sync has ended: the earlier worker may have died between its two writes.
             embedded: images that were just embedded, by key; one is ignored if its object's bytes have changed since.
+            metadata: of managed files, by key, where it changes.
 
         Raises:
             Unavailable: the bucket, the embedder or the store is unavailable, or objects kept changing; nothing is
@@ -65,7 +69,7 @@ class Indexer:
         hints = [hint for hint in batch.hints if collection.holds(hint.key)]
         try:
             if not _is_abandoned(batch, collection):
-                return self._index(collection, hints, embedded, redelivered=redelivered)
+                return self._index(collection, hints, embedded, metadata, redelivered=redelivered)
             if redelivered:  # the earlier worker may have died between its two writes
                 self._projection.repair(collection, [hint.key for hint in hints])
         except NotFound:
@@ -78,6 +82,7 @@ class Indexer:
         collection: Collection,
         hints: Sequence[ObjectHint],
         embedded: Mapping[str, EmbeddedImage],
+        metadata: Mapping[str, Metadata],
         *,
         redelivered: bool,
     ) -> Tally:
@@ -85,7 +90,7 @@ class Indexer:
         for _ in range(MAX_ROUNDS):
             if not hints:
                 break
-            round_outcomes, recheck = self._round(collection, hints, embedded, redelivered=redelivered)
+            round_outcomes, recheck = self._round(collection, hints, embedded, metadata, redelivered=redelivered)
             outcomes |= round_outcomes
             hints = [hint for hint in hints if hint.key in recheck]
             # A refused write is in the store already, as after a crash, and the thumbnail of its image is deleted.
@@ -99,6 +104,7 @@ class Indexer:
         collection: Collection,
         hints: Sequence[ObjectHint],
         embedded: Mapping[str, EmbeddedImage],
+        metadata: Mapping[str, Metadata],
         *,
         redelivered: bool,
     ) -> tuple[Mapping[str, Outcome], frozenset[str]]:
@@ -109,7 +115,7 @@ class Indexer:
         source, model = self.sources.of(collection), self.embeddings.model_version()
         current = current_hints(hints, records)
         objects = source.head_objects([hint.key for hint in current if collection.selects(hint.key)])
-        plan = plan_batch(collection, current, records, objects, model, self.now(), embedded)
+        plan = plan_batch(collection, current, records, objects, model, self.now(), embedded, metadata)
         allocator = self.quota.allocator(collection)
         plan = replace(plan, writes=tuple(allocator.reserve(plan.writes, model)))
         plan = self._embed(collection, source, model, plan, allocator, redelivered=redelivered)

@@ -1,0 +1,160 @@
+"""Moves files of managed collections to other paths: a copy, one step of the quota ledger, and a deletion.
+
+A file is where its quota is charged. A move copies the object and indexes the copy with the embedding that is known;
+then the charge passes from one name to the other in one transaction; then what is left of the first name is deleted.
+The message of a move is sent before all that, and is delivered after its request has ended: the worker deletes the
+name that is not charged, whichever of the two it is. Both names are locked meanwhile, so no upload takes one of them.
+"""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from chalicelib.domain.collections import Collection, CollectionType
+from chalicelib.domain.embeddings import EmbeddedImage
+from chalicelib.domain.errors import Conflict, FileExists, InvalidRequest, NotFound, Unavailable
+from chalicelib.domain.files import FileRecord, FileState, file_uuid, new_thumbnail_key
+from chalicelib.domain.image_files import mime_type
+from chalicelib.domain.messages import FileMove, IndexBatch, ObjectHint
+from chalicelib.domain.uploads import EXISTS, FileLock, ManagedArea, UploadRef
+from chalicelib.services.files import CHANGED_IN_BUCKET, REQUEST_LOCK_TIME, FileService
+from chalicelib.services.pipeline.indexer import Indexer
+from chalicelib.services.ports import Catalogue, Clock, Collections, ManagedStorage, Queues, QuotaLedger
+
+SETTLEMENT_SECONDS = 120  # until a worker looks at a move: its request has ended, and its locks have expired
+LOCKED = "The file is being changed by another request. Try again in a moment."
+
+
+@dataclass(frozen=True, slots=True)
+class FileMoveService:
+    files: FileService
+    collections: Collections
+    catalogue: Catalogue
+    storage: ManagedStorage
+    quota_ledger: QuotaLedger
+    indexer: Indexer
+    queues: Queues
+    now: Clock
+
+    def move(self, account: str, file_id: str, path: str) -> FileRecord:
+        """Move a file within its collection; returns its record there. Its uuid follows from its path, and changes.
+
+        A request that is repeated after its response was lost returns the same record.
+
+        Args:
+            path: as ``file_paths.parse_path`` returns it.
+
+        Raises:
+            NotFound: there is no such file.
+            InvalidRequest: the collection is on a customer's bucket.
+            Conflict: the file is not indexed.
+            FileExists: another file has this path, or an upload to it is under way.
+            Unavailable: one of the two names is being changed by another request.
+        """
+        record = self.files.get_also_moved(account, file_id)
+        collection = self.collections.get(account, record.collection)
+        if collection is None:
+            raise NotFound("There is no such file.")
+        if collection.type is not CollectionType.MANAGED:
+            raise InvalidRequest(CHANGED_IN_BUCKET, field="path")
+        target = collection.prefix + path
+        if record.state is FileState.REMOVED:
+            return self._moved_before(record, target)
+        if target == record.key:
+            return record
+        if record.state is not FileState.INDEXED:
+            raise Conflict(f"Only an indexed file can be moved; this one is {record.state}.")
+        move = FileMove(account, collection.uuid, record.key, target, str(uuid.uuid4()))
+        # Before anything else: whenever this process ends, a worker deletes the name that is left.
+        self.queues.send_file_move(move, delay=SETTLEMENT_SECONDS)
+        with self._locks(move) as locks:
+            source_lock, target_lock = locks
+            moved = self._copy(collection, move, source_lock, target_lock)
+            self.quota_ledger.move_charge(source_lock, target_lock)
+            locks[:] = [replace(source_lock, charged=None)]
+            self._clear(collection, move.source, moved_to=moved.uuid)
+        return moved
+
+    def settle(self, move: FileMove) -> None:
+        """Delete what a move that was interrupted has left; does nothing after one that was not.
+
+        Raises:
+            Unavailable: one of the two names is being changed; nothing is lost, try again.
+        """
+        collection = self.collections.get(move.account, move.collection)
+        if collection is None:
+            return
+        with self._locks(move) as (source_lock, target_lock):
+            area, moved = ManagedArea(move.account, move.collection), file_uuid(collection.uuid, move.target)
+            is_copied = self.storage.stored_by(area, move.target) == move.id
+            if target_lock.charged is None:
+                if is_copied:
+                    self._clear(collection, move.target)
+            elif source_lock.charged is None:
+                left = self.catalogue.get(collection.uuid, move.source)
+                # A pending record is of an upload that came after the move.
+                is_indexed = left is not None and left.state is FileState.INDEXED
+                is_unfinished = left is not None and left.state is FileState.REMOVED and left.moved_to is None
+                if is_indexed or (is_unfinished and is_copied):
+                    self._clear(collection, move.source, moved_to=moved)
+
+    def _copy(self, collection: Collection, move: FileMove, source_lock: FileLock, target_lock: FileLock) -> FileRecord:
+        """Copy the object to the target and index it; returns the target's record."""
+        records = self.catalogue.get_many(collection.uuid, [move.source, move.target])
+        record, occupant = records.get(move.source), records.get(move.target)
+        if record is None or record.state is not FileState.INDEXED or source_lock.charged is None:
+            raise NotFound("There is no such file.")
+        if target_lock.charged is not None or (occupant is not None and occupant.state is FileState.PENDING):
+            raise FileExists(EXISTS.detail, field="path")
+        assert record.embedding is not None
+        area = ManagedArea(move.account, move.collection)
+        content_type = mime_type(record.embedding.format)
+        self.storage.copy(area, move.source, move.target, content_type, md5=record.etag, upload=move.id)
+        thumbnail = new_thumbnail_key(file_uuid(collection.uuid, move.target))
+        embedded: dict[str, EmbeddedImage] = {}
+        if record.thumbnail is not None and self.storage.copy_thumbnail(
+            collection.uuid, record.thumbnail, collection.uuid, thumbnail
+        ):
+            embedded[move.target] = EmbeddedImage(record.embedding, thumbnail)
+        batch = IndexBatch(move.account, move.collection, (ObjectHint(move.target, retry=True),))
+        self.indexer.apply(batch, embedded=embedded, metadata={move.target: record.metadata})
+        moved = self.catalogue.get(collection.uuid, move.target)
+        if moved is None or moved.state is not FileState.INDEXED:
+            raise Unavailable("The file cannot be read just now. Try again in a moment.")
+        return moved
+
+    def _clear(self, collection: Collection, key: str, moved_to: str | None = None) -> None:
+        """Delete the object of a name that nothing is charged for, its thumbnail, and what its record has."""
+        record = self.catalogue.get(collection.uuid, key)
+        self.storage.delete(ManagedArea(collection.account, collection.uuid), key)
+        self.indexer.apply(IndexBatch(collection.account, collection.uuid, (ObjectHint(key),)))
+        if record is not None and record.thumbnail is not None:
+            self.storage.delete_thumbnail(collection.uuid, record.thumbnail)
+        self.files.clear_tombstone(collection, key, moved_to)
+
+    def _moved_before(self, tombstone: FileRecord, target: str) -> FileRecord:
+        moved = self.catalogue.get(tombstone.collection, target)
+        if moved is None or moved.uuid != tombstone.moved_to or moved.state is not FileState.INDEXED:
+            raise NotFound("There is no such file.")
+        return moved
+
+    @contextmanager
+    def _locks(self, move: FileMove) -> Iterator[list[FileLock]]:
+        """Lock both names of a move; what is in the list at the end is unlocked.
+
+        Raises:
+            Unavailable: another has locked one of them.
+        """
+        locks: list[FileLock] = []
+        now, ref = self.now(), UploadRef(move.account, move.collection, "")
+        try:
+            for key in (move.source, move.target):
+                lock = self.quota_ledger.lock(ref, key, str(uuid.uuid4()), now, now + REQUEST_LOCK_TIME)
+                if lock is None:
+                    raise Unavailable(LOCKED)
+                locks.append(lock)
+            yield locks
+        finally:
+            for lock in locks:
+                self.quota_ledger.unlock(lock)
