@@ -1,14 +1,17 @@
 """The embedder's handler as an archive, for the emulator, where a container would need Docker."""
 
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from embedder_container.models import ModelDescription, is_folder, load_description
 from infra.archive import write_archive
 from infra.package import ROOT
+from infra.process_lock import process_lock
 
 PACKAGE = "embedder_container"
+UNUSED_SECONDS = 3600  # before an archive is deleted: another process may be about to read it
 
 
 class ModelError(Exception):
@@ -59,13 +62,16 @@ def zip_embedder(model: str, root: Path = ROOT, out: Path | None = None) -> Path
         digest.update(f"\0{file.relative_to(root)}\0".encode())
         digest.update(file.read_bytes())
     archive = (out or root / "build" / "embedder") / f"{digest.hexdigest()[:16]}.zip"
-    if not archive.exists():
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        for older in archive.parent.glob("*.zip"):
-            older.unlink()
-        # Uncompressed: a model's weights do not compress, and the archive is unpacked on the same disk.
-        contents = {str(file.relative_to(root)): file.read_bytes() for file in files}
-        write_archive(archive, contents, compressed=False)
+    with process_lock(archive.with_name("lock")):
+        if archive.exists():
+            archive.touch()
+        else:
+            # Uncompressed: a model's weights do not compress, and the archive is unpacked on the same disk.
+            contents = {str(file.relative_to(root)): file.read_bytes() for file in files}
+            write_archive(archive, contents, compressed=False)
+        for other in archive.parent.glob("*.zip"):
+            if time.time() - other.stat().st_mtime > UNUSED_SECONDS:
+                other.unlink()
     return archive
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from infra import archive, dependencies
 from infra.archive import read_archive, write_archive
 from infra.dependencies import Dependency, Installation, InstallationError, install
+from infra.process_lock import process_lock
 from infra.template import read_template
 from infra.template.edits import Template
 
@@ -73,14 +74,15 @@ def package(root: Path = ROOT, out: Path | None = None, *, thin: bool = False) -
     digest_file = out / "inputs.sha256"
     own_part = json.dumps(read_template(), sort_keys=True)
     digest = _digest(root, own_part, thin=thin)
-    is_built = all(file.exists() for file in (template, code, parts, digest_file))
-    if not (is_built and digest_file.read_text() == digest):
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir(parents=True)
-        _build(root, own_part, out, thin=thin)
-        digest_file.write_text(digest)
-    taken = tuple(Dependency(**part) for part in json.loads(parts.read_text()))
-    return Package(json.loads(template.read_text()), code, taken)
+    with process_lock(out.with_name(f"{out.name}.lock")):
+        is_built = all(file.exists() for file in (template, code, parts, digest_file))
+        if not (is_built and digest_file.read_text() == digest):
+            shutil.rmtree(out, ignore_errors=True)
+            out.mkdir(parents=True)
+            _build(root, own_part, out, thin=thin)
+            digest_file.write_text(digest)
+        taken = tuple(Dependency(**part) for part in json.loads(parts.read_text()))
+        return Package(json.loads(template.read_text()), code, taken)
 
 
 def _build(root: Path, own_part: str, out: Path, *, thin: bool) -> None:

@@ -4,17 +4,14 @@ The parts and their checksums are locked in ``lock.json``. k-NN's native library
 published: an index of that engine ends the node. The local system uses Lucene's engine, which needs none.
 """
 
-import fcntl
 import hashlib
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZipFile
 
 from infra.maven import Locked, cache_folder, fetch, link_or_copy, read_lock
+from infra.process_lock import process_lock
 
 VERSION = "3.6.0"  # the newest whose k-NN plugin is published
 LOCK = Path(__file__).with_name("lock.json")
@@ -47,7 +44,7 @@ def distribution(cache: Path | None = None) -> Path:
     if home.exists():
         return home
     folder.mkdir(parents=True, exist_ok=True)
-    with _one_process(folder / "assembling.lock"):
+    with process_lock(folder / "assembling.lock"):
         if not home.exists():  # another process may have assembled it meanwhile
             unfinished = Path(tempfile.mkdtemp(dir=folder, prefix="assembling-"))
             try:
@@ -76,17 +73,6 @@ def _place(folder: Path, locked: Locked, file: Path) -> None:
             archive.extractall(folder)
     else:
         link_or_copy(file, folder / locked.file_name)
-
-
-@contextmanager
-def _one_process(path: Path) -> Iterator[None]:
-    """One process at a time. The operating system releases the lock of a process that dies."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _digest() -> str:

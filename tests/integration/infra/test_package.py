@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -14,7 +16,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from embedder_container.models import load_description
 from infra.bill_of_materials import api_bill, embedder_bill
 from infra.dependencies import InstallationError, choose
-from infra.embedder import zip_embedder
+from infra.embedder import UNUSED_SECONDS, zip_embedder
 from infra.package import ROOT, Package, PackagingError, package
 
 TYPES = ("library", "container", "machine-learning-model")
@@ -127,6 +129,15 @@ def test_the_package_has_the_applications_python_files_alone(packaged):
     assert all(name.endswith(".py") for name in names)
 
 
+def test_those_who_package_at_once_share_one_package(project, tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        packages = list(pool.map(lambda _: package(project, out=tmp_path / "out", thin=True), range(2)))
+
+    assert packages[0] == packages[1]
+    with ZipFile(packages[0].code) as archive:
+        assert archive.testzip() is None
+
+
 def test_an_unchanged_application_is_packaged_once(project):
     modified = package(project, thin=True).code.stat().st_mtime_ns
     assert package(project, thin=True).code.stat().st_mtime_ns == modified
@@ -163,6 +174,18 @@ def test_the_embedders_archive_has_the_chosen_model(tmp_path):
         "embedder_container/models/lite/vision.onnx",
     } <= names
     assert not any("__pycache__" in name or "Dockerfile" in name for name in names)
+
+
+def test_archives_of_other_models_stay_for_an_hour_for_those_who_are_about_to_read_them(tmp_path):
+    lite, other = zip_embedder("lite", out=tmp_path), zip_embedder("fetched", out=tmp_path)
+    assert lite != other
+    assert lite.exists()
+    an_hour_ago = time.time() - UNUSED_SECONDS - 1
+    for archive in (lite, other):
+        os.utime(archive, (an_hour_ago, an_hour_ago))
+
+    assert zip_embedder("fetched", out=tmp_path) == other
+    assert list(tmp_path.glob("*.zip")) == [other]
 
 
 def test_a_fetched_model_stays_out_of_the_archive(tmp_path):
