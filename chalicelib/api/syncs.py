@@ -24,7 +24,7 @@ START_SYNC = Operation(
         "do, in `preview`."
     ),
     parameters=(COLLECTION_PARAMETER,),
-    body=json_body(ref("SyncOptions"), required=False),
+    body=json_body(ref("SyncOptions"), example={"dry_run": True}, required=False),
     status=202,
     has_location=True,
     answer="Sync",

@@ -34,8 +34,11 @@ def boolean(description: str | None = None) -> Schema:
 
 
 def nullable(schema: Schema) -> Schema:
-    enum = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
-    return {**schema, **enum, "type": [schema["type"], "null"]}
+    """The schema, or null. Generators make one type of an enumeration beside null, and three of one that has null."""
+    if "enum" not in schema:
+        return {**schema, "type": [schema["type"], "null"]}
+    values = {name: schema[name] for name in ("type", "enum")}
+    return {**{name: schema[name] for name in schema if name not in values}, "anyOf": [values, {"type": "null"}]}
 
 
 def choice(description: str, values: Iterable[object], example: str) -> Schema:

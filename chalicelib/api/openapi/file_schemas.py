@@ -21,10 +21,15 @@ _METADATA_PATCH: Schema = {
     "type": ["object", "null"],
     "description": "A merge patch (RFC 7396): null removes a name, or all of them; names that it leaves out stay",
     "propertyNames": {"pattern": f"^{METADATA_NAME.pattern}$"},
+    # Several types in one schema are more than some generators take.
     "additionalProperties": {
-        "type": ["string", "number", "boolean", "array", "null"],
-        "items": {"type": "string"},
-        "maxItems": METADATA_LIST_LIMIT,
+        "anyOf": [
+            {"type": "string"},
+            {"type": "number", "format": "double"},
+            {"type": "boolean"},
+            {**array({"type": "string"}), "maxItems": METADATA_LIST_LIMIT},
+            {"type": "null"},
+        ]
     },
     "examples": [{"product_id": "A1", "tag": ["sea", "summer"], "draft": None}],
 }
@@ -72,11 +77,7 @@ FILE_SCHEMAS: dict[str, Schema] = {
             "user metadata of its object"
         ),
         "propertyNames": {"pattern": f"^{METADATA_NAME.pattern}$"},
-        "additionalProperties": {
-            "type": ["string", "number", "boolean", "array"],
-            "items": {"type": "string"},
-            "maxItems": METADATA_LIST_LIMIT,
-        },
+        "additionalProperties": {"description": "A string, a number, a boolean or a list of strings"},
         "examples": [{"product_id": "A1", "price": 12.5, "sold": False, "tag": ["sea", "summer"]}],
     },
     "DeletionReport": obj(

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
+from chalicelib.api.openapi.code_samples import PREPARATIONS, code_samples
+
 STYLE = """
 :root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--line:#dde3ea;--paper:#fff;--code:#f4f6f9;--accent:#0b6bcb}
 @media(prefers-color-scheme:dark){:root{--ink:#e4e9f0;--soft:#9aa7b8;--line:#2c3644;--paper:#12171f;--code:#1b222d;--accent:#6cb2ff}}
@@ -32,6 +34,9 @@ def render_page(document: dict[str, Any]) -> str:
             f"</nav><main><h1>{escape(document['info']['title'])} API</h1>",
             *(f"<p>{_prose(part)}</p>" for part in document["info"]["description"].strip().split("\n\n")),
             f'<p class=soft>Version {document["info"]["version"]}. For machines: <a href="../openapi.json">openapi.json</a>.</p>',
+            "<section id=samples><h3>Samples</h3><p>Those of the operations follow on these lines.</p>",
+            *_samples(PREPARATIONS),
+            "</section>",
             *(part for path, method, operation in _operations(document) for part in _section(path, method, operation)),
             *_errors(document),
             "</main></div></html>",
@@ -51,7 +56,7 @@ def _contents(document: dict[str, Any]) -> Iterator[str]:
         for _, _, operation in _operations(document):
             if operation["tags"] == [tag["name"]]:
                 yield f'<a href="#{operation["operationId"]}">{escape(operation["summary"])}</a>'
-    yield '<h2>All operations</h2><a href="#errors">Errors</a>'
+    yield '<h2>All operations</h2><a href="#samples">Samples</a><a href="#errors">Errors</a>'
 
 
 def _section(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
@@ -68,6 +73,7 @@ def _section(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]
             yield f"<p class=soft>Body, {kind}</p>{_json(content['example'])}"
         else:
             yield from _table(f"Body, {kind}", [(name, "", part["description"]) for name, part in properties.items()])
+    yield from _samples(code_samples(path, method, operation))
     for status, response in operation["responses"].items():
         content = response.get("content", {}).get("application/json", {})
         if "example" in content:
@@ -85,6 +91,12 @@ def _errors(document: dict[str, Any]) -> Iterator[str]:
         rows.append((name.removeprefix("Refusal"), codes.replace("`", ""), meaning))
     yield from _table("Status, codes and meaning", rows)
     yield f"{_json(content['example'])}</section>"
+
+
+def _samples(by_language: dict[str, str]) -> Iterator[str]:
+    for number, (language, code) in enumerate(by_language.items()):
+        shown = " open" if number == 0 else ""
+        yield f"<details{shown}><summary>{language}</summary><pre><code>{escape(code)}</code></pre></details>"
 
 
 def _table(title: str, rows: list[tuple[str, str, str]]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The OpenAPI document agrees with the routes, with the errors, and with itself."""
 
 import re
+from html import escape
 from typing import Any
 
 import jsonschema
@@ -9,8 +10,10 @@ from chalice.app import Chalice
 
 from chalicelib.api.dispatch import Dispatcher
 from chalicelib.api.openapi.builders import obj, text
+from chalicelib.api.openapi.code_samples import code_samples
 from chalicelib.api.openapi.components import NamedSchemas
 from chalicelib.api.openapi.document import REFUSALS, build_document
+from chalicelib.api.openapi.page import render_page
 from chalicelib.api.requests.bodies import parse_bucket_description, parse_new_token
 from chalicelib.api.routes import FALLBACK_PATHS, METHODS, blueprints, register_routes
 from chalicelib.domain import errors
@@ -242,6 +245,14 @@ def test_everything_that_is_referenced_exists() -> None:
     components = DOCUMENT["components"]
     known = {f"#/components/{kind}/{name}" for kind, entries in components.items() for name in entries}
     assert references(DOCUMENT) <= known
+
+
+def test_the_page_has_every_operation_in_three_languages() -> None:
+    page = render_page(DOCUMENT)
+    for (method, path), operation in operations().items():
+        samples = code_samples(path, method, operation)
+        assert list(samples) == ["curl", "Python", "JavaScript"]
+        assert all(escape(code) in page for code in samples.values())
 
 
 def test_two_schemas_of_one_name_are_refused() -> None:
