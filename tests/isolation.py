@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from chalicelib.api.dispatch import Dispatcher
 from chalicelib.api.openapi.examples import example
+from chalicelib.api.openapi.filters import FILTER_NAMES
 from chalicelib.api.openapi.operation import DocumentedRoute
 from chalicelib.api.openapi.schemas import SCHEMAS
 from chalicelib.api.routes import blueprints
@@ -109,7 +110,7 @@ def _kind(path: str, place: str, name: str) -> Kind | None:
         kinds = [kind for (parameter, start), kind in by_path.items() if parameter == name and path.startswith(start)]
         if len(kinds) == 1:
             return kinds[0]
-    elif name in NO_IDENTIFIERS:
+    elif name in NO_IDENTIFIERS or name in (*FILTER_NAMES, "filter"):
         return None
     elif name == "upload":
         return Kind.SEARCH_UPLOAD

@@ -10,6 +10,7 @@ from chalice.app import Blueprint
 from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.api.found_files import found_files
+from chalicelib.api.openapi.filters import FILTER_NAMES
 from chalicelib.api.openapi.searches import (
     OPTION_NAMES,
     SEARCH_BY_FILE,
@@ -18,6 +19,7 @@ from chalicelib.api.openapi.searches import (
     SEARCH_BY_TEXT,
 )
 from chalicelib.api.requests.bodies import json_object
+from chalicelib.api.requests.filters import stated_filter
 from chalicelib.api.requests.forms import Form, parse_form
 from chalicelib.api.requests.headers import has_json_body
 from chalicelib.api.requests.names import single_value
@@ -68,7 +70,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
             for name in context.request.query_params or ():
                 raise InvalidRequest(f"Put {name} into the body.", field=name)
             return _search(context, *parse_search(json_object(context.request)))
-        form = parse_form(context.request, (*TERM_NAMES, *OPTION_NAMES), instead=(UPLOAD,))
+        form = parse_form(context.request, (*TERM_NAMES, *OPTION_NAMES, *FILTER_NAMES), instead=(UPLOAD,))
         terms = parse_terms(lambda name: _values(context, form, name), form.body if form.has_file else None)
         return _search(context, terms, _stated_options(context, form))
 
@@ -98,6 +100,7 @@ def _search(
         limit=stated.limit,
         collections=_collections(context, stated.collections),
         max_distance=stated.max_distance,
+        filter=stated.filter,
     )
     scope = (context.account, *subject, *options.narrowing(), *(["cutoff"] if stated.cutoff else []))
     begin = _decode_position(stated.cursor, scope)
@@ -161,6 +164,8 @@ def _values(context: RequestContext, form: Form | None, name: str) -> list[str]:
 def _stated_options(context: RequestContext, form: Form | None) -> StatedOptions:
     values = {name: _values(context, form, name) for name in OPTION_NAMES}
     single = {name: single_value(values[name], name) for name in ("limit", "max_distance", "cursor", "cutoff")}
+    names = [*(context.request.query_params or ()), *(name for name, _ in (form.fields if form else ()))]
+    wanted = stated_filter(names, lambda name: _values(context, form, name))
     return StatedOptions(
         limit=parse_limit(single["limit"]),
         collections=tuple(values["collection"]),
@@ -168,7 +173,8 @@ def _stated_options(context: RequestContext, form: Form | None) -> StatedOptions
         cursor=single["cursor"],
         cutoff=parse_cutoff(single["cutoff"]),
         include=parse_include(values["include"], INCLUDED_BY_SEARCHES),
-        given=any(values.values()),
+        filter=wanted,
+        given=any(values.values()) or bool(wanted),
     )
 
 

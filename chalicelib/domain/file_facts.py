@@ -1,8 +1,10 @@
 """What filters and sorted lists compare of a file, in the units that every vector store keeps it in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+
+from chalicelib.domain.metadata import Metadata
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -33,6 +35,7 @@ class FileFacts:
     height: int
     modified: int | None
     taken: int | None
+    metadata: Metadata = field(default_factory=dict, hash=False)
 
     @property
     def orientation(self) -> Orientation:

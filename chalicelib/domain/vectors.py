@@ -3,7 +3,7 @@
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Self
 
@@ -11,6 +11,8 @@ from chalicelib.domain.collections import Collection
 from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.file_facts import FileFacts, milliseconds
 from chalicelib.domain.files import FileRecord
+from chalicelib.domain.filters import Filter
+from chalicelib.domain.metadata import Metadata
 
 # Late writes come from queues, and SQS keeps a message for 14 days at most: an older tombstone has nothing to fend off.
 TOMBSTONE_SECONDS = 15 * 24 * 3600
@@ -24,6 +26,7 @@ DISTANCE_DECIMALS = 6  # of a distance; the order of hits, `after` and `max_dist
 MAX_DISTANCE = 2.0  # of two vectors that point in opposite directions
 UNIT_TOLERANCE = 1e-4  # of a vector's squared length around 1
 
+NO_FILTER = Filter()
 # Where a hit stands in the results: its rounded distance, then its uuid.
 Position = tuple[float, str]
 
@@ -55,6 +58,7 @@ class FileSummary:
     format: str | None = None
     modified: datetime | None = None
     taken: datetime | None = None
+    metadata: Metadata = field(default_factory=dict, hash=False)
 
     @property
     def facts(self) -> FileFacts:
@@ -67,6 +71,7 @@ class FileSummary:
             height=self.height or 0,
             modified=None if self.modified is None else milliseconds(self.modified),
             taken=None if self.taken is None else milliseconds(self.taken),
+            metadata=self.metadata,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -79,10 +84,12 @@ class FileSummary:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """Reads what ``to_json`` of this or another version returned: unknown fields are ignored, missing defaulted."""
-        names = {field.name for field in fields(cls)}
+        names = {each.name for each in fields(cls)}
         known = {name: value for name, value in stored.items() if name in names}
         times = {name: datetime.fromisoformat(known[name]) for name in ("modified", "taken") if known.get(name)}
-        return cls(**(known | times))
+        metadata = known.get("metadata", {})
+        lists = {name: tuple(value) if isinstance(value, list) else value for name, value in metadata.items()}
+        return cls(**(known | times | {"metadata": lists}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +136,7 @@ def vector_document(record: FileRecord, embedding: ImageEmbedding, collection: C
             format=embedding.format,
             modified=record.modified,
             taken=embedding.taken,
+            metadata=record.metadata,
         ),
     )
 
@@ -149,6 +157,7 @@ class SearchOptions:
         limit: how many hits at most, at least 1.
         collections: only files of these collections; ``None`` means all of the account.
         max_distance: only hits whose cosine distance is not above it.
+        filter: only files that it admits.
         after: the position of the last hit of the previous page.
     """
 
@@ -156,6 +165,7 @@ class SearchOptions:
     collections: tuple[str, ...] | None = None
     max_distance: float | None = None
     after: Position | None = None
+    filter: Filter = NO_FILTER
 
     def narrowing(self) -> tuple[Any, ...]:
         """The values of all options but those of the page: two searches with equal ones have the same hits."""

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from chalicelib.adapters.opensearch.mappings import LAYOUT, Json
 from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
 from chalicelib.adapters.sqlite.schema import DOCUMENTS
 from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
+from chalicelib.domain.errors import StoreUnavailable
+from chalicelib.domain.filter_syntax import parse_filter
+from chalicelib.domain.vectors import SearchOptions
 from infra.opensearch.node import Node
-from tests.contract.test_rebuild import World, store_with_indexes
+from tests.contract.test_rebuild import World, query_of, store_with_indexes, vector
 from tests.contract.test_vector_store import set_schema_version
 
 PICTURES = 20
@@ -85,6 +89,15 @@ def test_pictures_of_the_version_before_are_found_and_workers_write_beside_them(
     world.write(world.record(PICTURES))
     world.store.remove([])
     world.assert_equal()
+
+
+def test_a_filter_is_refused_with_what_to_do_until_the_store_is_rebuilt(world: World):
+    options = SearchOptions(limit=PICTURES, filter=parse_filter({"path": "photos/"}))
+    query = replace(query_of(world.collection.account, vector(0), "rebuilt-1+d1", limit=PICTURES), options=options)
+    with pytest.raises(StoreUnavailable, match="reindex"):
+        world.store.search(query)
+    world.rebuild()
+    assert len(world.store.search(query)) == PICTURES
 
 
 def test_a_rebuild_brings_the_store_up_to_date_while_workers_write(world: World):

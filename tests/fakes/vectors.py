@@ -64,6 +64,7 @@ class FakeVectorStore:
             for document in self.documents.values()
             if (document.account, document.model) == (query.account, query.model)
             and (options.collections is None or document.collection in options.collections)
+            and options.filter.admits(document.file.facts)
         ]
 
     def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:

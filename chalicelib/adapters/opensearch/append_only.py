@@ -29,7 +29,7 @@ from chalicelib.adapters.opensearch.indexes import Index
 from chalicelib.adapters.opensearch.mappings import Json
 from chalicelib.adapters.opensearch.queries import Candidate, Revision
 from chalicelib.domain.errors import StoreUnavailable
-from chalicelib.domain.vectors import Hit, rounded_distance
+from chalicelib.domain.vectors import Hit, VectorQuery, rounded_distance, unit_vector
 
 RECENT_WRITES = 1_000  # writes of an index that a process remembers, to wait for them: enough to be on every shard
 VISIBILITY_TIMEOUT_SECONDS = 180.0  # three times the longest refresh interval, that of Classic collections
@@ -98,7 +98,7 @@ class AppendOnlyDocuments:
             raise StoreUnavailable(f"{index.name} does not show what was written to it.")
 
     def current_hits(
-        self, target: str, candidates: Sequence[Candidate], vector: Sequence[float], complete_up_to: float
+        self, target: str, candidates: Sequence[Candidate], query: VectorQuery, complete_up_to: float
     ) -> list[Hit]:
         stored = self._stored_documents(target, {candidate.hit.uuid for candidate in candidates})
         # Another replica may answer this lookup, which does not see yet what the search has seen.
@@ -114,7 +114,9 @@ class AppendOnlyDocuments:
         }
         # The search did not return a document that became visible after it, and its predecessor is left out here.
         unseen = [document for document in superseding.values() if document.removed_at is None]
-        hits |= {hit.uuid: hit for hit in self._compare(target, unseen, vector) if hit.distance <= complete_up_to}
+        for hit in self._compare(target, unseen, unit_vector(query.vector)):
+            if hit.distance <= complete_up_to and query.options.filter.admits(hit.file.facts):
+                hits[hit.uuid] = hit
         return sorted(hits.values(), key=lambda hit: hit.position)
 
     def count(self, index: str, condition: Json) -> int:

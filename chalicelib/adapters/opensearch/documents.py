@@ -14,7 +14,7 @@ from chalicelib.adapters.opensearch.client import OpenSearchClient
 from chalicelib.adapters.opensearch.indexes import Index, Indexes
 from chalicelib.adapters.opensearch.mappings import Json
 from chalicelib.adapters.opensearch.queries import Candidate
-from chalicelib.domain.vectors import Hit
+from chalicelib.domain.vectors import Hit, VectorQuery
 
 SCAN_PAGE_SIZE = 1_000  # documents read by one request
 SCAN_TIMEOUT_SECONDS = 60.0
@@ -39,9 +39,9 @@ class Documents(Protocol):
         """Wait until searches see everything that this process has written, awaited or not."""
 
     def current_hits(
-        self, target: str, candidates: Sequence[Candidate], vector: Sequence[float], complete_up_to: float
+        self, target: str, candidates: Sequence[Candidate], query: VectorQuery, complete_up_to: float
     ) -> list[Hit]:
-        """Returns the hits that are current, in order, out of what a search for a vector returned.
+        """Returns the hits that are current, in order, out of what a search returned.
 
         Args:
             target: the index or alias that was searched.
@@ -91,7 +91,7 @@ class VersionedDocuments:
         self,
         target: str,  # noqa: ARG002  # each picture has one document, which is current
         candidates: Sequence[Candidate],
-        vector: Sequence[float],  # noqa: ARG002
+        query: VectorQuery,  # noqa: ARG002
         complete_up_to: float,  # noqa: ARG002
     ) -> list[Hit]:
         return [candidate.hit for candidate in candidates]

@@ -1,11 +1,13 @@
 """How documents keep what filters compare of a file, and its words: their fields and mappings, pure functions.
 
-A path has its account before it, so that a pattern looks through the paths of one account and not through those of all.
+Paths and metadata have their account before them, so that patterns and ranges look through the terms of one account and
+not through those of all.
 """
 
 from typing import Any
 
 from chalicelib.domain.file_facts import folders_of
+from chalicelib.domain.filters import metadata_terms
 from chalicelib.domain.name_words import file_words
 from chalicelib.domain.vectors import VectorDocument
 
@@ -31,8 +33,8 @@ MAPPINGS: Json = {
     "format": _KEYWORD,
     "orientation": _KEYWORD,
     "size": {"type": "long"},
-    "width": {"type": "integer"},
-    "height": {"type": "integer"},
+    "width": {"type": "long"},
+    "height": {"type": "long"},
     "modified": _TIME,
     "taken": _TIME,
     "metadata": _KEYWORD,
@@ -44,6 +46,11 @@ MAPPINGS: Json = {
 def path_term(account: str, path: str) -> str:
     """Returns how a path, or the beginning of one, is written in a document's ``path``."""
     return f"{account}/{path}"
+
+
+def metadata_term(account: str, term: str) -> str:
+    """Returns how a term of metadata is written in a document's ``metadata``."""
+    return f"{account}/{term}"
 
 
 def fields(document: VectorDocument) -> Json:
@@ -60,6 +67,7 @@ def fields(document: VectorDocument) -> Json:
         "height": facts.height,
         "modified": facts.modified,
         "taken": facts.taken,
+        "metadata": [metadata_term(document.account, term) for term in metadata_terms(facts.metadata)],
         "name_words": " ".join(file_words(name)),
         "folder_words": " ".join(file_words(folder)),
     }

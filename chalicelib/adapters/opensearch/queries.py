@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from chalicelib.adapters.opensearch import facts
+from chalicelib.adapters.opensearch import facts, filters
 from chalicelib.adapters.opensearch.mappings import LAYOUT, Json
 from chalicelib.domain.vectors import (
     DISTANCE_DECIMALS,
@@ -97,7 +97,8 @@ def next_owner(after: Sequence[str] | None) -> Json:
 
 def query_filter(query: VectorQuery) -> Json:
     """Returns the filter of a query. All that narrows a query down before distances are compared belongs here."""
-    return owned_by(query.account, query.options.collections)
+    owned = owned_by(query.account, query.options.collections)
+    return {"bool": {"filter": [*owned["bool"]["filter"], *filters.conditions(query.account, query.options.filter)]}}
 
 
 def approximate_search(query: VectorQuery, vector: Sequence[float], *, size: int, k: int, ef: int | None) -> Json:

@@ -87,7 +87,7 @@ class Searcher:
             response, counted = self._send(target, query, self._body(query, vector, size, k))
             candidates, total = queries.candidates(response), total if counted is None else counted
             complete_up_to = candidates[-1].hit.distance if len(candidates) == size else MAX_DISTANCE
-            hits = self._documents.current_hits(target, candidates, vector, complete_up_to) if candidates else []
+            hits = self._documents.current_hits(target, candidates, query, complete_up_to) if candidates else []
             hits = [hit for hit in hits if options.admits(hit.position)][: options.limit]
             self._remember_filter(query, narrow=len(candidates) < size)
             if len(candidates) == size:

@@ -14,13 +14,21 @@ from chalicelib.adapters.opensearch.bulk import Write
 from chalicelib.adapters.opensearch.client import OpenSearchClient
 from chalicelib.adapters.opensearch.documents import Documents
 from chalicelib.adapters.opensearch.errors import DocumentsRejected
+from chalicelib.adapters.opensearch.facts import FACTS_LAYOUT
 from chalicelib.adapters.opensearch.health import check_health
 from chalicelib.adapters.opensearch.indexes import Index, Indexes
 from chalicelib.adapters.opensearch.mappings import LAYOUT
 from chalicelib.adapters.opensearch.rebuild import OpenSearchRebuild
 from chalicelib.adapters.opensearch.search import EF_SEARCH, Searcher
 from chalicelib.domain.errors import StoreUnavailable
-from chalicelib.domain.vectors import TOMBSTONE_SECONDS, Hit, VectorDocument, VectorQuery, VectorRemoval
+from chalicelib.domain.vectors import (
+    FILTERS_UNAVAILABLE,
+    TOMBSTONE_SECONDS,
+    Hit,
+    VectorDocument,
+    VectorQuery,
+    VectorRemoval,
+)
 
 ALIAS_READ_ATTEMPTS = 3  # of one write, while the aliases change
 
@@ -112,12 +120,15 @@ class OpenSearchVectorStore:
                 self._remove_collection(index, account, collection)
 
     def search(self, query: VectorQuery) -> list[Hit]:
+        self._check_layout(query)
         return self._searcher.search(self.indexes.read_alias(query.model), query)
 
     def search_exactly(self, query: VectorQuery) -> list[Hit]:
+        self._check_layout(query)
         return self._searcher.search(self.indexes.read_alias(query.model), query, exactly=True)
 
     def count_searched(self, query: VectorQuery) -> int:
+        self._check_layout(query)
         return self._searcher.count(self.indexes.read_alias(query.model), query)
 
     def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
@@ -162,6 +173,14 @@ class OpenSearchVectorStore:
     def purge(self) -> int:
         before = self._now() - TOMBSTONE_SECONDS
         return sum(self.documents.purge(index.name, before) for index in self.indexes.all(fresh=True))
+
+    def _check_layout(self, query: VectorQuery) -> None:
+        """Raises StoreUnavailable if the query has a filter, and the searched index lacks what it compares."""
+        if not query.options.filter:
+            return  # needs no look at the aliases
+        if any(index.has_read_alias and index.layout < FACTS_LAYOUT for index in self.indexes.of(query.model)):
+            self.indexes.invalidate()  # a reindex may just have ended
+            raise StoreUnavailable(FILTERS_UNAVAILABLE)
 
     def _remove_collection(self, index: Index, account: str, collection: str) -> None:
         now = self._now()

@@ -3,8 +3,13 @@
 import sqlite3
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.adapters.sqlite.filters import condition
+from chalicelib.domain.filters import metadata_terms
 from chalicelib.domain.name_words import file_words
-from chalicelib.domain.vectors import VectorDocument
+from chalicelib.domain.vectors import SearchOptions, VectorDocument
 
 # Only of the write that the store has kept: of two writes in one batch, the document with the higher version.
 _IS_KEPT = "SELECT 1 FROM documents WHERE uuid = :uuid AND version = :version AND seq = :seq AND vector IS NOT NULL"
@@ -43,6 +48,19 @@ def put(connection: sqlite3.Connection, documents: Sequence[VectorDocument], seq
             "INSERT INTO words (rowid, name, folder) VALUES (?, ?, ?)",
             (number, " ".join(file_words(name)), " ".join(file_words(folder))),
         )
+        connection.execute("DELETE FROM metadata WHERE number = ?", (number,))
+        connection.executemany(
+            "INSERT INTO metadata (term, number) VALUES (?, ?)",
+            ((term, number) for term in metadata_terms(facts.metadata)),
+        )
+
+
+def passing(connection: sqlite3.Connection, account: str, options: SearchOptions) -> NDArray[np.int64]:
+    """Returns the numbers of the account's facts that are in the collections and pass the filter, in no order."""
+    sql, values = condition(account, options.collections, options.filter)
+    # One text of all numbers: a row of Python's for each would take several times as long.
+    (numbers,) = connection.execute(f"SELECT group_concat(number) FROM facts WHERE {sql}", values).fetchone()  # noqa: S608
+    return np.fromstring(numbers or "", np.int64, sep=",")
 
 
 def remove_buried(connection: sqlite3.Connection, uuids: Sequence[str]) -> None:

@@ -15,10 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from chalicelib.adapters.sqlite import facts
 from chalicelib.adapters.sqlite.matrix import Matrix
 from chalicelib.adapters.sqlite.rebuild import SQLiteRebuild
-from chalicelib.adapters.sqlite.schema import check_complete, prepare
+from chalicelib.adapters.sqlite.schema import check_complete, check_facts, prepare
 from chalicelib.domain.errors import StoreUnavailable
 from chalicelib.domain.vectors import (
     TOMBSTONE_SECONDS,
@@ -211,7 +214,8 @@ class SQLiteVectorStore:
             check_complete(connection)
             if not _check_dimension(connection, query.model, dimension):
                 return 0
-            return self._current_matrix(connection, query.model, dimension).count(query)
+            passing = _passing(connection, query)
+            return self._current_matrix(connection, query.model, dimension).count(query, passing)
 
     def _search(self, query: VectorQuery, *, unfinished: bool) -> list[Hit]:
         dimension = len(unit_vector(query.vector))
@@ -220,7 +224,8 @@ class SQLiteVectorStore:
                 check_complete(connection)
             if not _check_dimension(connection, query.model, dimension):
                 return []
-            positions = self._current_matrix(connection, query.model, dimension).nearest(query)
+            passing = _passing(connection, query)
+            positions = self._current_matrix(connection, query.model, dimension).nearest(query, passing)
             return [
                 Hit(uuid=uuid, file=_file_summary(connection, uuid), distance=distance) for distance, uuid in positions
             ]
@@ -288,6 +293,14 @@ class SQLiteVectorStore:
         connection = self._connections.pop(os.getpid(), None)
         if connection is not None:
             connection.close()
+
+
+def _passing(connection: sqlite3.Connection, query: VectorQuery) -> NDArray[np.int64] | None:
+    """Returns the numbers of the facts that pass the query's filter; None where it has none."""
+    if not query.options.filter:
+        return None
+    check_facts(connection)
+    return facts.passing(connection, query.account, query.options)
 
 
 def _file_summary(connection: sqlite3.Connection, uuid: str) -> FileSummary:

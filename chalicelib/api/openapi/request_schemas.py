@@ -22,6 +22,7 @@ from chalicelib.api.openapi.builders import (
     timestamp,
 )
 from chalicelib.api.openapi.file_schemas import FILE_REQUEST_SCHEMAS
+from chalicelib.api.openapi.filters import FILTER_SCHEMAS
 from chalicelib.api.openapi.searches import COLLECTIONS, CUTOFF, DISTANCE, INCLUDE, QUERY_TEXT
 from chalicelib.api.requests.queries import LIMIT_MAX
 from chalicelib.domain.accounts import TOKEN_NAME_LIMIT, Scope
@@ -119,6 +120,7 @@ _WEIGHT = number(
 
 REQUEST_SCHEMAS: dict[str, Schema] = {
     **FILE_REQUEST_SCHEMAS,
+    **FILTER_SCHEMAS,
     "ComposedQuery": obj(
         {
             "query": array({"oneOf": [ref("TextTerm"), ref("FileTerm"), ref("UploadTerm")]})
@@ -129,8 +131,9 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
             "cutoff": nullable(CUTOFF | {"description": "End the answer where chance begins"}),
             "include": nullable(INCLUDE | {"description": "Fields to show beside the usual ones"}),
             "cursor": nullable(text("`next_cursor` of the page before; all other fields must be the same")),
+            "filter": {"oneOf": [ref("Filter"), {"type": "null"}]},
         },
-        optional=("limit", "collection", "max_distance", "cutoff", "include", "cursor"),
+        optional=("limit", "collection", "max_distance", "cutoff", "include", "cursor", "filter"),
     ),
     "TextTerm": obj({"text": QUERY_TEXT | {"examples": ["a beach"]}, "weight": _WEIGHT}, optional=("weight",)),
     "FileTerm": obj(

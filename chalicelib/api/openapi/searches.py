@@ -13,6 +13,7 @@ from chalicelib.api.openapi.builders import (
     ref,
     text,
 )
+from chalicelib.api.openapi.filters import FILTER_PARAMETERS
 from chalicelib.api.openapi.operation import (
     CURSOR_PARAMETER,
     FILE_PARAMETER,
@@ -77,7 +78,7 @@ _INFO = obj(
         "next_cursor": {
             **NEXT_CURSOR,
             "description": (
-                f"Only if the request has one of {', '.join(f'`{name}`' for name in OPTION_NAMES)}, or several terms"
+                f"Only if the request has one of {', '.join(f'`{name}`' for name in OPTION_NAMES)}, a filter, or several terms"
             ),
         },
         "calibrated": boolean(
@@ -102,6 +103,7 @@ SEARCH_BY_TEXT = Operation(
         query_parameter("query", QUERY_TEXT, "The text query to search for", "an owl"),
         *_FURTHER_TERM_PARAMETERS,
         *_OPTION_PARAMETERS,
+        *FILTER_PARAMETERS,
     ),
     answer="Search",
     result=_FOUND,
@@ -120,6 +122,7 @@ SEARCH_BY_PICTURE = Operation(
         query_parameter("query", QUERY_TEXT, "A text beside the picture", "in the snow"),
         *_FURTHER_TERM_PARAMETERS,
         *_OPTION_PARAMETERS,
+        *FILTER_PARAMETERS,
     ),
     body=picture_form(),
     answer="Search",
@@ -146,7 +149,7 @@ SEARCH_BY_FILE = Operation(
     tag="Search",
     summary="Search by a file",
     description="The pictures nearest to an indexed file, without the file itself.",
-    parameters=(FILE_PARAMETER, *_OPTION_PARAMETERS),
+    parameters=(FILE_PARAMETER, *_OPTION_PARAMETERS, *FILTER_PARAMETERS),
     answer="Search",
     result=_FOUND,
     identifiers=_IDENTIFIERS,

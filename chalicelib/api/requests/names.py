@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from chalicelib.domain.errors import InvalidRequest, UnknownParameter
+from chalicelib.domain.filter_syntax import METADATA_PARAMETER, is_filter_parameter
 from chalicelib.domain.texts import excerpt
 
 _INDEX = re.compile(r"\[[0-9]{0,3}\]\Z")
@@ -17,14 +18,14 @@ def check_name(name: str, known: Names[str], kind: str) -> None:
     Args:
         kind: what the name stands for, as ``parameter`` or ``field``.
     """
-    if name in known:
-        return
+    if name in known or (METADATA_PARAMETER in known and is_filter_parameter(name)):
+        return  # what is wrong about a filter, its parser says
     shown = excerpt(name)
     nearest = get_close_matches(shown, known, n=1)
     if nearest:
         advice = f"Did you mean '{nearest[0]}'?"
     elif known:
-        advice = f"It takes {', '.join(known)}."
+        advice = f"It takes {', '.join(each for each in known if '.' not in each)}."
     else:
         advice = "It takes none."
     raise UnknownParameter(f"There is no {kind} '{shown}' here. {advice}", field=shown)

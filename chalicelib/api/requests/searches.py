@@ -26,7 +26,10 @@ from chalicelib.domain.composition import (
     check_weight,
 )
 from chalicelib.domain.errors import InvalidRequest, NotFound, UnknownParameter
+from chalicelib.domain.filter_syntax import parse_filter
+from chalicelib.domain.filters import Filter
 from chalicelib.domain.search_uploads import NO_SEARCH_UPLOAD
+from chalicelib.domain.vectors import NO_FILTER
 
 QUERY, WITHOUT, LIKE, UNLIKE, UPLOAD = "query", "without", "like", "unlike", "upload"
 TERM_NAMES = (QUERY, WITHOUT, LIKE, UNLIKE, UPLOAD)
@@ -34,7 +37,7 @@ TERM_NAMES = (QUERY, WITHOUT, LIKE, UNLIKE, UPLOAD)
 # Introduction to Information Retrieval, section 9.1.1, https://nlp.stanford.edu/IR-book/
 UNWANTED_WEIGHT = -0.5
 _TERM_SUBJECTS = ("text", "file", UPLOAD)
-_BODY_FIELDS = ("query", "collection", "limit", "cursor", "max_distance", "cutoff", "include")
+_BODY_FIELDS = ("query", "collection", "limit", "cursor", "max_distance", "cutoff", "filter", "include")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class StatedOptions:
     cursor: str | None = None
     cutoff: bool = False
     include: tuple[str, ...] = ()
+    filter: Filter = NO_FILTER
     given: bool = False
 
 
@@ -165,6 +169,7 @@ def _options(body: Body) -> StatedOptions:
         cursor=cursor,
         cutoff=parse_cutoff(stated.get("cutoff")),
         include=parse_include(include, INCLUDED_BY_SEARCHES),
+        filter=parse_filter(stated["filter"]) if "filter" in stated else NO_FILTER,
         given=bool(stated),
     )
 

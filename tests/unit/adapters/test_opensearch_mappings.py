@@ -49,8 +49,7 @@ WORDS = {
 }
 FACT_MAPPINGS = {
     **{name: {"type": "keyword"} for name in ("path", "folders", "format", "orientation", "metadata")},
-    "size": {"type": "long"},
-    **{name: {"type": "integer"} for name in ("width", "height")},
+    **{name: {"type": "long"} for name in ("size", "width", "height")},
     **{name: {"type": "date", "format": "epoch_millis"} for name in ("modified", "taken")},
     **dict.fromkeys(("name_words", "folder_words"), WORDS),
 }
