@@ -10,6 +10,7 @@ import re
 from hashlib import sha256
 from typing import Any
 
+from chalicelib.domain.collections import KEY_LIMIT, Collection
 from chalicelib.domain.errors import InvalidRequest
 
 CURSOR_LENGTH_LIMIT = 4096  # characters; no key of S3 needs 3,000
@@ -44,6 +45,16 @@ def decode_cursor(text: str | None, scope: object) -> Any:
     except (ValueError, TypeError, RecursionError):
         raise invalid_cursor() from None
     return position
+
+
+def is_key(value: object, collection: Collection) -> bool:
+    """Whether a cursor's position can be a key of the collection."""
+    if not isinstance(value, str) or not collection.holds(value):
+        return False
+    try:
+        return len(value.encode()) <= KEY_LIMIT
+    except UnicodeEncodeError:
+        return False
 
 
 def invalid_cursor() -> InvalidRequest:

@@ -6,17 +6,19 @@ from functools import partial
 from chalice.app import Blueprint
 
 from chalicelib.api import serializers
+from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor, is_key
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.api.openapi.builders import obj, ref
-from chalicelib.api.openapi.operation import FILE_PARAMETER, Operation, json_body
+from chalicelib.api.openapi.operation import FILE_PARAMETER, NEXT_CURSOR, Operation, json_body
 from chalicelib.api.requests.bodies import json_object, reject_unknown_fields
-from chalicelib.api.requests.names import check_name
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import InvalidRequest, NotFound
 from chalicelib.domain.file_changes import FileChange
 from chalicelib.domain.file_deletions import DELETED_AT_ONCE_MAX, EXAMPLES, MATCHED_MAX
 from chalicelib.domain.file_paths import parse_path
+from chalicelib.domain.filter_syntax import parse_filter
+from chalicelib.domain.filters import Filter
 from chalicelib.services.ports import Clock
 
 _FIELDS = ("metadata", "path")
@@ -44,11 +46,12 @@ DELETE_FILES = Operation(
     description=(
         "Deletes files of managed collections for good: those that `files` names, or all that `filter` matches. In the "
         f"response, `files` has what became of each named file, or {EXAMPLES} that match. `pending` ones are deleted a "
-        f"moment later. A filter deletes up to {MATCHED_MAX:,} files; if `complete` is false, the same request deletes "
-        "the next ones. `dry_run` only says what would be deleted."
+        f"moment later. A filter deletes up to {MATCHED_MAX:,} files of a collection; `next_cursor`, sent as `cursor`, "
+        "goes on behind them. `dry_run` only says what would be deleted."
     ),
     body=json_body(ref("FileDeletion")),
     result=ref("DeletionReport"),
+    info=obj({"next_cursor": NEXT_CURSOR}),
     errors=(404,),
 )
 
@@ -72,35 +75,22 @@ def parse_named_files(value: object) -> list[str]:
     return list(dict.fromkeys(value))
 
 
-def _is_folder_or_file(path: str) -> bool:
-    """Whether a ``*`` at the end stands for a whole folder: ``2024/o*`` would be a pattern."""
-    return not path.endswith("*") or path == "*" or path.endswith("/*")
+def parse_deletion_filter(value: object) -> Filter:
+    """The filter of the files to delete; raises InvalidRequest for one that is malformed, or admits every file."""
+    admitted = parse_filter(value)
+    if not admitted:
+        # An empty filter would delete everything: whoever wants that says so.
+        raise InvalidRequest('Say which files to delete, or {"path": "*"} for all of the collection.', field="filter")
+    return admitted
 
 
-def parse_folder_filter(context: RequestContext, value: object) -> tuple[Collection, str]:
-    """The collection and the path of a filter.
-
-    Raises:
-        InvalidRequest: it has another form.
-        NotFound: there is no such collection.
-    """
-    if not isinstance(value, dict):
-        raise InvalidRequest("filter is an object with 'collection' and 'path'.", field="filter")
-    for name in value:
-        check_name(name, ("collection", "path"), "field in filter")
-    collection, path = value.get("collection"), value.get("path")
-    if not isinstance(collection, str):
-        raise InvalidRequest("filter.collection is the UUID of a collection.", field="filter.collection")
-    # An empty path would delete everything: whoever wants that says so by '*'.
-    if not isinstance(path, str) or not path or "*" in path.removesuffix("*") or not _is_folder_or_file(path):
-        raise InvalidRequest(
-            "filter.path is a folder, such as '2024/', a file, such as '2024/owl.jpg', or '*' for all files.",
-            field="filter.path",
-        )
+def _collection(context: RequestContext, value: object) -> Collection:
+    if not isinstance(value, str):
+        raise InvalidRequest("Name the collection whose files the filter is for, by its UUID.", field="collection")
     try:
-        return context.services.collections.get(context.account, collection), path.removesuffix("*")
+        return context.services.collections.get(context.account, value)
     except NotFound as error:
-        raise NotFound(error.message, field="filter.collection") from error
+        raise NotFound(error.message, field="collection") from error
 
 
 def blueprint(dispatcher: Dispatcher) -> Blueprint:
@@ -117,21 +107,30 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     @route("POST", "/api/files/delete", scope=Scope.WRITE, any_plan=True, operation=DELETE_FILES)
     def delete_files(context: RequestContext) -> Result:
         body, service = json_object(context.request), context.services.file_deletion
-        reject_unknown_fields(body, ("files", "filter", "dry_run"))
+        reject_unknown_fields(body, ("files", "collection", "filter", "cursor", "dry_run"))
         dry_run = body.get("dry_run", False)
         if not isinstance(dry_run, bool):
             raise InvalidRequest("dry_run is true or false.", field="dry_run")
-        if ("files" in body) == ("filter" in body):
+        until = context.services.now() + REQUEST_TIME
+        left = partial(_seconds_until, until, context.services.now)
+        if "filter" not in body:
+            for name in ("collection", "cursor"):
+                if name in body:
+                    raise InvalidRequest(f"{name} belongs to a filter.", field=name)
+            report = service.delete_named(context.account, parse_named_files(body.get("files")), left, dry_run=dry_run)
+            return Result(serializers.deletion_report(report), info={"next_cursor": None})
+        if "files" in body:
             raise InvalidRequest("Send either 'files' or 'filter'.", field="files")
-        if "filter" in body:
-            collection, path = parse_folder_filter(context, body["filter"])
-            report = service.delete_matching(collection, path, dry_run=dry_run)
-        else:
-            files = parse_named_files(body["files"])
-            until = context.services.now() + REQUEST_TIME
-            left = partial(_seconds_until, until, context.services.now)
-            report = service.delete_named(context.account, files, left, dry_run=dry_run)
-        return Result(serializers.deletion_report(report))
+        admitted, collection = parse_deletion_filter(body["filter"]), _collection(context, body.get("collection"))
+        scope = (collection.uuid, "deletion", repr(admitted))
+        cursor = body.get("cursor")
+        if cursor is not None and not isinstance(cursor, str):
+            raise InvalidRequest("cursor is a string.", field="cursor")
+        after = decode_cursor(cursor, scope)
+        if after is not None and not is_key(after, collection):
+            raise invalid_cursor()
+        report = service.delete_matching(collection, admitted, after, left, dry_run=dry_run)
+        return Result(serializers.deletion_report(report), info={"next_cursor": encode_cursor(scope, report.after)})
 
     return changes
 

@@ -7,7 +7,7 @@ from typing import Any
 from chalice.app import Blueprint, Response
 
 from chalicelib.api import serializers
-from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor
+from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor, is_key
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.api.links import download_path, thumbnail_path
 from chalicelib.api.openapi.builders import COLLECTION_ID, FILE_ID, array, obj, ref
@@ -40,7 +40,6 @@ from chalicelib.api.requests.queries import (
     parse_whole_number,
 )
 from chalicelib.domain.accounts import Scope
-from chalicelib.domain.collections import KEY_LIMIT, Collection
 from chalicelib.domain.errors import InvalidRequest, LinkExpired, NotFound
 from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.links import Link
@@ -192,16 +191,6 @@ SHOW_THUMBNAIL = Operation(
 )
 
 
-def _is_key(value: object, collection: Collection) -> bool:
-    """Whether a cursor's position can be a key of the collection."""
-    if not isinstance(value, str) or not collection.holds(value):
-        return False
-    try:
-        return len(value.encode()) <= KEY_LIMIT
-    except UnicodeEncodeError:
-        return False
-
-
 class JpegResponse(Response):
     """A picture that API Gateway sends as bytes, whatever types the caller's Accept header names.
 
@@ -262,7 +251,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         path = parse_path_filter(parameter(request, "path"))
         scope = (collection.uuid, "files", state, reason, path)
         after = decode_cursor(parameter(request, "cursor"), scope)
-        if after is not None and not _is_key(after, collection):
+        if after is not None and not is_key(after, collection):
             raise invalid_cursor()
         files = context.services.files
         if path is not None:

@@ -76,7 +76,6 @@ def metadata(metadata: Metadata) -> dict[str, Any]:
 def deletion_report(report: DeletionReport) -> dict[str, Any]:
     return {
         "count": report.count,
-        "complete": report.complete,
         "files": [
             {"uuid": file.uuid, "path": file.path, "outcome": file.outcome.value, "message": file.message}
             for file in report.files

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 DELETED_AT_ONCE_MAX = 1000  # files that a request may name
-MATCHED_MAX = 10_000  # files of a folder that one request deletes or counts
-EXAMPLES = 10  # files of a folder that a response names
+MATCHED_MAX = 10_000  # files that match a filter and that one request deletes or counts
+PAGE_LIMIT = 200  # files that are read at once
+EXAMPLES = 10  # files that match and that a response names
 KEYS_PER_MESSAGE = 100  # of at most 1,024 bytes each; a message of SQS has 256 KiB
 
 
@@ -40,10 +41,10 @@ class DeletionReport:
 
     Args:
         count: the files that are deleted, or would be.
-        complete: whether there are no more that match; else the same request deletes the next ones.
+        after: the key up to which files were looked through; None if there are no more that match.
         files: every file that the request named, or some of those that match.
     """
 
     count: int
-    complete: bool
+    after: str | None
     files: Sequence[FileOutcome]

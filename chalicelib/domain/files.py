@@ -303,6 +303,13 @@ def file_uuid(collection: str, key: str) -> str:
     return str(uuid.uuid5(uuid.UUID(collection), key))
 
 
+def just_before(prefix: str) -> str:
+    """A text that comes before every key with this prefix, and after nearly every key that comes before those."""
+    last = ord(prefix[-1])
+    below = 0xD7FF if last == 0xE000 else last - 1  # no key has a surrogate
+    return f"{prefix[:-1]}{chr(below)}\U0010ffff" if last else prefix[:-1]
+
+
 def removal_shard(file: str) -> int:
     """The shard in which a file's removal is listed, by its uuid."""
     return uuid.UUID(file).int % REMOVAL_SHARDS

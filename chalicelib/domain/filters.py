@@ -155,6 +155,12 @@ class Filter:
     def __bool__(self) -> bool:
         return bool(self.clauses)
 
+    @property
+    def path_prefix(self) -> str:
+        """What every path that is admitted begins with; empty if nothing is known of it."""
+        starts = [c.patterns[0].parts[0] for c in self.clauses if isinstance(c, PathMatches) and len(c.patterns) == 1]
+        return max(starts, key=len, default="")
+
     def admits(self, facts: FileFacts) -> bool:
         return all(clause.admits(facts) for clause in self.clauses)
 

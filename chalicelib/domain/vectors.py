@@ -141,6 +141,22 @@ def vector_document(record: FileRecord, embedding: ImageEmbedding, collection: C
     )
 
 
+def record_facts(record: FileRecord, collection: Collection) -> FileFacts:
+    """Returns what filters compare of a file of the collection, whether it is indexed or not."""
+    if record.embedding is not None:
+        return vector_document(record, record.embedding, collection).file.facts
+    return FileFacts(
+        path=collection.path_of(record.key),
+        format="",
+        size=record.size,
+        width=0,
+        height=0,
+        modified=None if record.modified is None else milliseconds(record.modified),
+        taken=None,
+        metadata=record.metadata,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class VectorRemoval:
     """Removes a document, unless the store already has a higher version of it."""

@@ -1,9 +1,9 @@
-"""Deletes many files of managed collections: those that a request names, or all in a folder.
+"""Deletes many files of managed collections: those that a request names, or all that a filter admits.
 
 A request deletes what it can in its time; the rest is deleted by workers, which get the keys in messages.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,12 +13,15 @@ from chalicelib.domain.file_deletions import (
     EXAMPLES,
     KEYS_PER_MESSAGE,
     MATCHED_MAX,
+    PAGE_LIMIT,
     DeletionOutcome,
     DeletionReport,
     FileOutcome,
 )
-from chalicelib.domain.files import FileRecord, FileState, file_uuid
+from chalicelib.domain.files import FileRecord, FileState, file_uuid, just_before
+from chalicelib.domain.filters import Filter
 from chalicelib.domain.messages import FileDeletion
+from chalicelib.domain.vectors import record_facts
 from chalicelib.services.files import NOT_MANAGED, FileService
 from chalicelib.services.ports import Catalogue, Clock, Collections, Queues
 
@@ -66,33 +69,35 @@ class FileDeletionService:
             keys = [record.key for record in pending if record.collection == collection_id]
             self._send(account, collection_id, keys)
         files = [outcomes[uuid] for uuid in uuids]
-        return DeletionReport(sum(file.outcome in _GONE for file in files), complete=True, files=files)
+        return DeletionReport(sum(file.outcome in _GONE for file in files), None, files)
 
-    def delete_matching(self, collection: Collection, path: str, *, dry_run: bool) -> DeletionReport:
-        """Have all files of a folder deleted by workers, ``MATCHED_MAX`` at most.
+    def delete_matching(
+        self,
+        collection: Collection,
+        admitted: Filter,
+        after: str | None,
+        seconds_left: Callable[[], float],
+        *,
+        dry_run: bool,
+    ) -> DeletionReport:
+        """Have the files that a filter admits deleted by workers, ``MATCHED_MAX`` at most.
 
         Args:
-            path: within the collection: a folder, with a slash at its end; one file; or empty, for all files.
+            after: the key up to which the request before has come.
 
         Raises:
             InvalidRequest: the collection is on a customer's bucket.
         """
         if not _is_managed(collection):
-            raise InvalidRequest(NOT_MANAGED, field="filter.collection")
-        keys: list[str] = []
-        complete = True
-        for key in self._matching(collection, path):
-            if len(keys) == MATCHED_MAX:
-                complete = False
-                break
-            keys.append(key)
+            raise InvalidRequest(NOT_MANAGED, field="collection")
+        keys, next_after = self._matching(collection, admitted, after, seconds_left)
         if not dry_run:
             self._send(collection.account, collection.uuid, keys)
         outcome = DeletionOutcome.MATCHED if dry_run else DeletionOutcome.PENDING
         examples = [
             FileOutcome(file_uuid(collection.uuid, key), outcome, collection.path_of(key)) for key in keys[:EXAMPLES]
         ]
-        return DeletionReport(len(keys), complete, examples)
+        return DeletionReport(len(keys), next_after, examples)
 
     def run(self, deletion: FileDeletion, seconds_left: Callable[[], float]) -> None:
         """Delete the files of a message, except those that were uploaded or changed since it was asked for.
@@ -141,19 +146,27 @@ class FileDeletionService:
             return DeletionOutcome.PENDING, None
         return DeletionOutcome.DELETED, None
 
-    def _matching(self, collection: Collection, path: str) -> Iterator[str]:
-        """The keys of the files in a folder, or of one file."""
-        start = collection.prefix + path
-        if path and not path.endswith("/"):
-            record = self.catalogue.get(collection.uuid, start)
-            if record is not None and record.state in DELETED_STATES:
-                yield record.key
-            return
-        for entry in self.catalogue.entries(collection.uuid, start):
-            if not entry.key.startswith(start):
-                return
-            if entry.state in DELETED_STATES:
-                yield entry.key
+    def _matching(
+        self, collection: Collection, admitted: Filter, after: str | None, seconds_left: Callable[[], float]
+    ) -> tuple[list[str], str | None]:
+        """The keys of files that a filter admits, and where to go on; None if there are no more."""
+        start = collection.prefix + admitted.path_prefix
+        keys: list[str] = []
+        after = just_before(start) if after is None else after
+        while True:
+            page = self.catalogue.page(collection.uuid, None, after=after, limit=PAGE_LIMIT)
+            for record in page.records:
+                if not record.key.startswith(start) and record.key > start:
+                    return keys, None
+                if record.state in DELETED_STATES and admitted.admits(record_facts(record, collection)):
+                    keys.append(record.key)
+                if len(keys) == MATCHED_MAX:
+                    return keys, record.key
+            after = page.after
+            if after is None or (after > start and not after.startswith(start)):
+                return keys, None
+            if seconds_left() <= 0:
+                return keys, after
 
     def _send(self, account: str, collection: str, keys: Sequence[str]) -> None:
         asked_at = self.now().isoformat()

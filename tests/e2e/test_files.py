@@ -148,7 +148,7 @@ def test_a_file_is_changed_moved_and_deleted_with_others_by_their_owner(managed:
     assert (hit["uuid"], hit["distance"], hit["path"]) == (moved["uuid"], 0.0, change["path"])
     assert (hit["metadata"], hit["format"]) == (change["metadata"], "jpeg")
 
-    folder = {"filter": {"collection": managed.uuid, "path": "birds/"}}
+    folder = {"collection": managed.uuid, "filter": {"path": "birds/", "metadata": {"product_id": "A1"}}}
     report = caller.result("POST", "/api/files/delete/", json={**folder, "dry_run": True})
     assert (report["count"], [file["outcome"] for file in report["files"]]) == (1, ["matched"])
     assert caller.result("POST", "/api/files/delete/", json=folder)["count"] == 1

@@ -11,6 +11,7 @@ from chalicelib.api.openapi.builders import (
     known_values,
     nullable,
     obj,
+    ref,
     text,
 )
 from chalicelib.domain.file_deletions import DELETED_AT_ONCE_MAX, DeletionOutcome
@@ -55,16 +56,12 @@ FILE_REQUEST_SCHEMAS: dict[str, Schema] = {
                     "minItems": 1,
                     "maxItems": DELETED_AT_ONCE_MAX,
                 },
-                "filter": obj(
-                    {
-                        "collection": identifier("A managed collection", COLLECTION_ID),
-                        "path": text("A folder, with a slash at its end; a file; or `*` for all files", "2024/"),
-                    },
-                    title="FileFilter",
-                ),
+                "collection": identifier("The managed collection whose files the filter is for", COLLECTION_ID),
+                "filter": ref("Filter"),
+                "cursor": nullable(text("`next_cursor` of the request before; `filter` must be the same")),
                 "dry_run": boolean("Only say what would be deleted"),
             },
-            optional=("files", "filter", "dry_run"),
+            optional=("files", "collection", "filter", "cursor", "dry_run"),
         ),
         "examples": [{"files": [FILE_ID], "dry_run": False}],
     },
@@ -83,7 +80,6 @@ FILE_SCHEMAS: dict[str, Schema] = {
     "DeletionReport": obj(
         {
             "count": integer("Number of files that are deleted, or would be", 1),
-            "complete": boolean("Whether no more files match"),
             "files": array(
                 obj(
                     {

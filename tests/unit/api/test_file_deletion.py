@@ -29,9 +29,9 @@ def test_a_filter_names_no_collection_of_another_account(parties: tuple[Party, P
     before = victim.snapshot()
     messages = []
     for collection in (victim.ids[Kind.COLLECTION], FILE, "nope"):
-        body = {"filter": {"collection": collection, "path": "*"}, "dry_run": dry_run}
+        body = {"collection": collection, "filter": {"path": "*"}, "dry_run": dry_run}
         status, answer = thief.api(thief.token, "POST", PATH, json=body)
-        assert (status, answer["info"]["field"]) == (404, "filter.collection")
+        assert (status, answer["info"]["field"]) == (404, "collection")
         messages.append(answer["info"]["message"])
     assert messages[0] == messages[1]
     assert victim.snapshot() == before
@@ -39,9 +39,9 @@ def test_a_filter_names_no_collection_of_another_account(parties: tuple[Party, P
 
 def test_a_dry_run_counts_and_shows_what_a_filter_matches(parties: tuple[Party, Party]) -> None:
     victim, _ = parties
-    body: dict[str, Any] = {"filter": {"collection": victim.ids[Kind.COLLECTION], "path": "*"}, "dry_run": True}
+    body: dict[str, Any] = {"collection": victim.ids[Kind.COLLECTION], "filter": {"path": "*"}, "dry_run": True}
     status, answer = victim.api(victim.token, "POST", PATH, json=body)
-    assert (status, answer["result"]["count"], answer["result"]["complete"]) == (200, 2, True)
+    assert (status, answer["result"]["count"], answer["info"]["next_cursor"]) == (200, 2, None)
     assert {file["outcome"] for file in answer["result"]["files"]} == {"matched"}
 
 
@@ -57,13 +57,14 @@ def test_a_dry_run_counts_and_shows_what_a_filter_matches(parties: tuple[Party, 
         ({"files": [FILE], "dry_run": "yes"}, "dry_run"),
         ({"file": [FILE]}, "file"),
         ({"filter": []}, "filter"),
-        ({"filter": {"path": "*"}}, "filter.collection"),
-        ({"filter": {"collection": FILE}}, "filter.path"),
-        ({"filter": {"collection": FILE, "path": ""}}, "filter.path"),
-        ({"filter": {"collection": FILE, "path": "2024/o*"}}, "filter.path"),
-        ({"filter": {"collection": FILE, "path": "*/owl.jpg"}}, "filter.path"),
-        ({"filter": {"collection": FILE, "path": "**"}}, "filter.path"),
-        ({"filter": {"collection": FILE, "pathh": "2024/"}}, "pathh"),
+        ({"filter": {}, "collection": FILE}, "filter"),
+        ({"filter": {"path": "*"}}, "collection"),
+        ({"filter": {"path": "*"}, "collection": 1}, "collection"),
+        ({"filter": {"path": ""}, "collection": FILE}, "filter.path"),
+        ({"filter": {"width": {"gte": "wide"}}, "collection": FILE}, "filter.width.gte"),
+        ({"filter": {"pathh": "2024/"}, "collection": FILE}, "filter.pathh"),
+        ({"files": [FILE], "collection": FILE}, "collection"),
+        ({"files": [FILE], "cursor": "x"}, "cursor"),
     ],
 )
 def test_a_request_of_another_form_is_refused_and_names_the_field(
@@ -71,3 +72,11 @@ def test_a_request_of_another_form_is_refused_and_names_the_field(
 ) -> None:
     status, answer = api(token, "POST", PATH, json=body)
     assert (status, answer["info"]["field"]) == (400, field)
+
+
+def test_a_cursor_belongs_to_its_filter_and_collection(parties: tuple[Party, Party]) -> None:
+    victim, _ = parties
+    body: dict[str, Any] = {"collection": victim.ids[Kind.COLLECTION], "filter": {"path": "*"}, "dry_run": True}
+    for cursor in (victim.ids[Kind.CURSOR], "bm8tY3Vyc29y", 7):
+        status, answer = victim.api(victim.token, "POST", PATH, json={**body, "cursor": cursor})
+        assert (status, answer["info"]["field"]) == (400, "cursor")

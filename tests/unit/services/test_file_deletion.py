@@ -3,12 +3,19 @@
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import InvalidRequest
-from chalicelib.domain.file_deletions import EXAMPLES, KEYS_PER_MESSAGE, DeletionOutcome
+from chalicelib.domain.file_changes import FileChange
+from chalicelib.domain.file_deletions import EXAMPLES, KEYS_PER_MESSAGE, DeletionOutcome, DeletionReport
 from chalicelib.domain.files import FileState, file_uuid
+from chalicelib.domain.filter_syntax import parse_filter
+from chalicelib.domain.filters import Filter, PathMatches, PathPattern
+from chalicelib.domain.vectors import record_facts
 from chalicelib.services import file_deletion
+from tests.factories import a_record
 from tests.fakes.messages import Context
 from tests.unit.services.harness import Harness, WorkerKilled, die, no_time, plenty
 
@@ -33,6 +40,13 @@ def delete(world: Harness, *uuids: str, dry_run: bool = False, account: str | No
     owner = account or world.caller.account
     report = world.app.file_deletion.delete_named(owner, uuids, plenty, dry_run=dry_run)
     return {file.uuid: file.outcome.value for file in report.files}
+
+
+def matching(
+    world: Harness, collection: Collection, path: str, *, after: str | None = None, dry_run: bool = False
+) -> DeletionReport:
+    admitted = parse_filter({"path": path})
+    return world.app.file_deletion.delete_matching(collection, admitted, after, plenty, dry_run=dry_run)
 
 
 def names(world: Harness, collection: Collection) -> list[str]:
@@ -60,7 +74,7 @@ def test_each_named_file_is_answered_in_the_order_of_the_request(world: Harness,
         (theirs, DeletionOutcome.REFUSED, "theirs.jpg"),
         (a, DeletionOutcome.DELETED, "a.jpg"),
     ]
-    assert (report.count, report.complete) == (2, True)
+    assert (report.count, report.after) == (2, None)
     assert names(world, managed) == ["b.jpg"] and world.searchable() == {"theirs.jpg"}
     assert delete(world, a, b) == {a: "not_found", b: "deleted"}
     assert names(world, managed) == []
@@ -71,7 +85,7 @@ def test_a_dry_run_deletes_nothing(world: Harness, managed: Collection) -> None:
     delete(world, b)
     before = world.everything()
     assert delete(world, a, b, MISSING, dry_run=True) == {a: "matched", b: "not_found", MISSING: "not_found"}
-    assert world.app.file_deletion.delete_matching(managed, "", dry_run=True).count == 1
+    assert matching(world, managed, "*", dry_run=True).count == 1
     assert world.everything() == before
 
 
@@ -143,38 +157,93 @@ def test_a_folder_is_deleted_by_workers_and_its_neighbours_stay(
     monkeypatch.setattr(file_deletion, "KEYS_PER_MESSAGE", 5)
     inside = [f"{number:02}.jpg" for number in range(EXAMPLES + 2)]
     upload(world, managed, *inside, "x.jpg")
-    report = world.app.file_deletion.delete_matching(managed, "", dry_run=True)
-    assert (report.count, report.complete) == (len(inside) + 1, True)
+    report = matching(world, managed, "*", dry_run=True)
+    assert (report.count, report.after) == (len(inside) + 1, None)
     assert [file.path for file in report.files] == inside[:EXAMPLES]
     assert {file.outcome for file in report.files} == {DeletionOutcome.MATCHED}
-    one = world.app.file_deletion.delete_matching(managed, "x.jpg", dry_run=False)
+    one = matching(world, managed, "x.jpg")
     assert [(file.path, file.outcome) for file in one.files] == [("x.jpg", DeletionOutcome.PENDING)]
     assert world.work() == []
     assert names(world, managed) == inside
-    assert world.app.file_deletion.delete_matching(managed, "x.jpg", dry_run=False).count == 0
-    assert world.app.file_deletion.delete_matching(managed, "0", dry_run=False).count == 0, "a name is no prefix"
-    assert world.app.file_deletion.delete_matching(managed, "", dry_run=False).count == len(inside)
+    assert matching(world, managed, "x.jpg").count == 0
+    assert matching(world, managed, "0").count == 0, "a name is no prefix"
+    assert matching(world, managed, "*").count == len(inside)
     assert world.work() == []
     assert names(world, managed) == []
 
 
-def test_a_large_folder_is_deleted_by_the_same_request_repeated(
+def test_what_is_too_much_for_one_request_is_deleted_by_those_that_go_on_behind_it(
     world: Harness, managed: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_deletion, "MATCHED_MAX", 2)
-    upload(world, managed, "a.jpg", "b.jpg", "c.jpg")
-    counts = []
-    for _ in range(3):
-        report = world.app.file_deletion.delete_matching(managed, "", dry_run=False)
-        counts.append((report.count, report.complete))
-        assert world.work() == []
-    assert counts == [(2, False), (1, True), (0, True)]
+    upload(world, managed, "a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg")
+    counts, after = [], None
+    while True:
+        report = matching(world, managed, "*", after=after)
+        counts.append(report.count)
+        if (after := report.after) is None:
+            break
+    assert counts == [2, 2, 1]
+    assert world.work() == []
     assert names(world, managed) == []
+
+
+def test_a_request_without_time_left_says_where_to_go_on(
+    world: Harness, managed: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_deletion, "PAGE_LIMIT", 2)
+    upload(world, managed, *(f"{number}.jpg" for number in range(5)))
+    found, after = [], None
+    while True:
+        admitted = parse_filter({"path": "*"})
+        report = world.app.file_deletion.delete_matching(managed, admitted, after, no_time, dry_run=True)
+        found += [file.path for file in report.files]
+        if (after := report.after) is None:
+            break
+    assert found == [f"{number}.jpg" for number in range(5)]
+
+
+def test_a_filter_deletes_what_it_admits_and_nothing_else(world: Harness, managed: Collection) -> None:
+    upload(world, managed, "2024/a.jpg", "2024/b.jpg", "2024.jpg", "2025/c.jpg")
+    uuid = file_uuid(managed.uuid, f"{managed.prefix}2024/b.jpg")
+    patch = FileChange(has_metadata=True, metadata={"product_id": "A1", "price": 12})
+    world.app.file_changes.change(managed.account, uuid, patch)
+    world.work()
+    world.clock.pass_by(timedelta(seconds=1))
+    for admitted, count in (
+        ({"path": "2024/", "metadata": {"product_id": "B2"}}, 0),
+        ({"path": "2024/", "metadata": {"product_id": "A1"}, "format": "jpeg", "width": {"gte": 640}}, 1),
+        ({"path": "202*", "size": {"gt": 10_000}}, 0),
+        ({"path": ["2024/", "2025/"], "metadata": {"product_id": {"exists": False}}}, 2),
+    ):
+        for dry_run in (True, False):
+            report = world.app.file_deletion.delete_matching(
+                managed, parse_filter(admitted), None, plenty, dry_run=dry_run
+            )
+            assert report.count == count, admitted
+        assert world.work() == []
+    assert names(world, managed) == ["2024.jpg"]
+
+
+@given(
+    paths=st.sets(st.text("aZ~é\U0001f600/.0", min_size=1, max_size=6), max_size=8),
+    pattern=st.text("aZ~é\U0001f600/.0*", min_size=1, max_size=4),
+)
+def test_a_path_is_looked_for_where_it_can_be_and_found_wherever_it_is(paths: set[str], pattern: str) -> None:
+    admitted = Filter((PathMatches((PathPattern.of(pattern),)),))
+    world = Harness()
+    managed = world.add_managed()
+    records = {path: a_record(managed, managed.prefix + path) for path in paths}
+    for record in records.values():
+        world.ports.catalogue.records[managed.uuid, record.key] = record
+    expected = {path for path, record in records.items() if admitted.admits(record_facts(record, managed))}
+    report = world.app.file_deletion.delete_matching(managed, admitted, None, plenty, dry_run=True)
+    assert {file.path for file in report.files} == expected
 
 
 def test_what_was_uploaded_after_the_request_stays(world: Harness, managed: Collection) -> None:
     upload(world, managed, "a.jpg", "b.jpg")
-    world.app.file_deletion.delete_matching(managed, "", dry_run=False)
+    matching(world, managed, "*")
     world.sqs.collect()
     (message,) = world.sqs.waiting
     world.clock.pass_by(timedelta(seconds=1))
@@ -190,7 +259,7 @@ def test_a_connected_bucket_is_never_deleted_from(world: Harness) -> None:
     world.put("a.jpg")
     world.sync()
     with pytest.raises(InvalidRequest, match="in the bucket"):
-        world.app.file_deletion.delete_matching(world.current(), "", dry_run=False)
+        matching(world, world.current(), "*")
     assert world.searchable() == {"a.jpg"} and "a.jpg" in world.bucket.objects
 
 
