@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
     from chalicelib.adapters.dynamodb.embedding_stash import DynamoDBEmbeddingStash
     from chalicelib.adapters.dynamodb.failure_log import DynamoDBFailureLog
+    from chalicelib.adapters.dynamodb.idempotent_answers import DynamoDBIdempotentAnswers
     from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
     from chalicelib.adapters.dynamodb.registry import DynamoDBRegistry
     from chalicelib.adapters.dynamodb.search_uploads import DynamoDBSearchUploads
@@ -122,6 +123,13 @@ class AWSAdapters:
         from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
 
         return DynamoDBQuotaLedger(self._dynamodb, self.config.tables.accounts)
+
+    @cached_property
+    def idempotent_answers(self) -> DynamoDBIdempotentAnswers:
+        # It imports what requests without a key do not need.
+        from chalicelib.adapters.dynamodb.idempotent_answers import DynamoDBIdempotentAnswers
+
+        return DynamoDBIdempotentAnswers(self._dynamodb, self.config.tables.accounts)
 
     @cached_property
     def search_uploads(self) -> DynamoDBSearchUploads:

@@ -143,7 +143,9 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         check_origins_allowed(context.services.config.allowed_origins, new.origins or ())
         secret, token = service.issue_token(context.account, new, context.caller.token)
         info = {"message": "Keep the secret: it is shown only once."}
-        return Result({"token": serializers.token(token), "secret": secret}, status=201, info=info)
+        return Result(
+            {"token": serializers.token(token), "secret": secret}, status=201, info=info, masked_field="secret"
+        )
 
     @route("DELETE", "/api/tokens/{id}", scope=Scope.ADMIN, any_plan=True, operation=REVOKE_TOKEN)
     def revoke_token(context: RequestContext) -> Result:

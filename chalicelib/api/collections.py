@@ -120,7 +120,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         path = f"/api/collections/{collection.uuid}/"
         return Result({"collection": _serialized(collection, context)}, status=201, info=info, location=path)
 
-    @route("POST", "/api/collections/check", scope=Scope.WRITE, operation=CHECK_BUCKET)
+    @route("POST", "/api/collections/check", scope=Scope.WRITE, safe=True, operation=CHECK_BUCKET)
     def check_bucket(context: RequestContext) -> Result:
         source = parse_bucket_description(json_object(context.request))
         report = context.services.collections.check(context.account, source)

@@ -12,7 +12,16 @@ from chalicelib.domain.origins import is_origin_of
 ANY_ORIGIN = "*"
 PREFLIGHT_SECONDS = 7200  # the longest that Chromium remembers a preflight
 # What a page may read of a response beside its body and the headers that the standard lists.
-EXPOSED_HEADERS = ("Location", "Retry-After", "ETag", "X-Request-Id", "RateLimit", "RateLimit-Policy", "Thumbnail-Size")
+EXPOSED_HEADERS = (
+    "Location",
+    "Retry-After",
+    "ETag",
+    "X-Request-Id",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Thumbnail-Size",
+    "Idempotent-Replayed",
+)
 
 
 def cross_origin_headers(allowed_origins: Collection[str], origin: str | None) -> Mapping[str, str]:

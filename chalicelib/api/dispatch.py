@@ -16,12 +16,13 @@ from chalice.app import Blueprint, Request, Response
 
 from chalicelib.adapters.call_log import CallLog
 from chalicelib.api.cross_origin import cross_origin_headers
+from chalicelib.api.idempotency import REPLAYED_HEADER, given_answer, kept_answer, keyed_request
 from chalicelib.api.links import FileLinks
 from chalicelib.api.openapi.operation import DocumentedRoute, Operation
 from chalicelib.api.requests.queries import check_parameters
 from chalicelib.api.response_headers import challenge_headers, rate_headers, retry_headers
 from chalicelib.bootstrap import Services
-from chalicelib.domain.accounts import Caller, Scope
+from chalicelib.domain.accounts import Caller, Scope, token_from_header
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import Forbidden, NotFound, QuotaExceeded, RateLimited, ScopeForbids, SimilarixError
 from chalicelib.domain.files import FileRecord
@@ -106,13 +107,15 @@ class RequestContext:
 class Result:
     """The ``result`` and ``info`` that a view returns in the envelope.
 
-    ``location`` is the path where what was made, or begun, can be looked at.
+    ``location`` is the path where what was made, or begun, can be looked at. ``masked_field`` names the field of
+    ``result`` that is stored nowhere in clear.
     """
 
     result: Mapping[str, Any]
     status: int = 200
     info: Mapping[str, Any] = field(default_factory=dict)
     location: str | None = None
+    masked_field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ class RouteOptions:
         any_plan: whether it is open to accounts whose plan does not include the API.
         parameters: the names of the query parameters that it takes; None for any.
         rate: the limit that its requests count for, if any.
+        takes_key: whether it may be sent again with an idempotency key.
         takes_links: whether a signed link stands for a token: a request with a ``signature`` has no caller.
     """
 
@@ -132,6 +136,7 @@ class RouteOptions:
     parameters: tuple[str, ...] | None = None
     rate: Rate | None = None
     takes_links: bool = False
+    takes_key: bool = False
 
     def needs_token(self, request: Request) -> bool:
         return self.scope is not None and not (self.takes_links and "signature" in (request.query_params or ()))
@@ -163,17 +168,22 @@ class Dispatcher:
             any_plan: bool = False,
             takes_links: bool = False,
             rate: Rate | None = None,
+            safe: bool = False,
             operation: Operation | None = None,
         ) -> Callable[[View], View]:
             parameters = operation.query_names() if operation is not None else None
-            options = RouteOptions(scope, any_plan, parameters, rate, takes_links)
+            # https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1: ``safe`` is a POST that changes nothing
+            takes_key = method == "POST" and scope is not None and not safe
+            options = RouteOptions(scope, any_plan, parameters, rate, takes_links, takes_key)
             # https://www.rfc-editor.org/rfc/rfc9110#section-9.1: a server supports HEAD wherever it supports GET
             methods = ["GET", "HEAD"] if method == "GET" else [method]
             self.options.update({(each, path): options for each in methods})
 
             def decorate(view: View) -> View:
                 if operation is not None:
-                    documented = DocumentedRoute(method, path, operation, rate is not None, takes_links, view.__name__)
+                    documented = DocumentedRoute(
+                        method, path, operation, rate is not None, takes_links, view.__name__, takes_key
+                    )
                     self.documented_routes.append(documented)
 
                 @wraps(view)
@@ -231,7 +241,7 @@ class Dispatcher:
             if options.parameters is not None:
                 check_parameters(request, options.parameters)
             context = RequestContext(request, services, path, known)
-            result = view(context)
+            result, replayed = _answer_once(context, view) if options.takes_key else (view(context), False)
         except SimilarixError as error:
             if error.status >= 500:
                 logger.exception("unavailable", request_id=_request_id(request))
@@ -243,6 +253,7 @@ class Dispatcher:
         if isinstance(result, Response):
             return result
         headers = {"Location": f"{context.base_url}{result.location}"} if result.location else {}
+        headers |= {REPLAYED_HEADER: "true"} if replayed else {}
         return _envelope(result.status, success=True, info=result.info, result=result.result, headers=headers)
 
 
@@ -261,6 +272,28 @@ def _authenticate(request: Request, services: Services, options: RouteOptions, k
             f"Try again in {status.seconds} seconds.",
             status.seconds,
         )
+
+
+def _answer_once(context: RequestContext, view: View) -> tuple[Result | Response, bool]:
+    """What the view returns, and whether it was returned before to a request with the same idempotency key."""
+    request, token = context.request, context.caller.token
+    keyed = keyed_request(request, context.path, token)
+    if keyed is None:
+        return view(context), False
+    bearer = token_from_header(request.headers.get("authorization"))
+    assert bearer is not None
+
+    def respond() -> str:
+        result = view(context)
+        assert isinstance(result, Result)
+        answer = {"result": result.result, "status": result.status, "info": result.info, "location": result.location}
+        return kept_answer(answer, result.masked_field, bearer)
+
+    context_of_function = request.lambda_context
+    seconds = context.services.config.function_timeout
+    milliseconds = context_of_function.get_remaining_time_in_millis() if context_of_function else seconds * 1000
+    text, replayed = context.services.adapters.idempotent_answers.answer(keyed, milliseconds, respond)
+    return Result(**given_answer(text, bearer)), replayed
 
 
 def _challenge(request: Request, error: SimilarixError, options: RouteOptions, known: Known) -> Mapping[str, str]:

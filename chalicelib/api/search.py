@@ -64,7 +64,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         terms = parse_terms(lambda name: parameters(context.request, name))
         return _search(context, terms, _stated_options(context, None))
 
-    @route("POST", "/api/search", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_PICTURE)
+    @route("POST", "/api/search", scope=Scope.SEARCH, rate=Rate.SEARCH, safe=True, operation=SEARCH_BY_PICTURE)
     def search_by_picture(context: RequestContext) -> Result:
         if has_json_body(context.request):
             for name in context.request.query_params or ():
@@ -74,7 +74,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         terms = parse_terms(lambda name: _values(context, form, name), form.body if form.has_file else None)
         return _search(context, terms, _stated_options(context, form))
 
-    @route("POST", "/api/search/terms", scope=Scope.SEARCH, rate=Rate.SEARCH, operation=SEARCH_BY_TERMS)
+    @route("POST", "/api/search/terms", scope=Scope.SEARCH, rate=Rate.SEARCH, safe=True, operation=SEARCH_BY_TERMS)
     def search_by_terms(context: RequestContext) -> Result:
         return _search(context, *parse_search(json_object(context.request)))
 

@@ -78,7 +78,7 @@ class AccountItem:
     """What is stored with an account beside the account itself and its tokens.
 
     Its usage, its uploads, those to search by, the external ids of folders, the bytes that are charged for stored
-    files, and the rates of its tokens; ``key`` begins with the kind.
+    files, the rates of its tokens, and the answers to requests with a key; ``key`` begins with the kind.
     """
 
     key: str

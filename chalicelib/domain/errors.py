@@ -22,9 +22,11 @@
     │   ├── UploadIncomplete          409  the bytes have not arrived
     │   ├── AmbiguousNotifications    409  a bucket sends the same events to another destination
     │   ├── NotRetriable              409  only a failed file can be tried again
-    │   └── NotDownloadable           409  the original cannot be had by a URL, or not now
+    │   ├── NotDownloadable           409  the original cannot be had by a URL, or not now
+    │   └── IdempotencyKeyInUse       409  a request with the same idempotency key is in progress
     ├── PayloadTooLarge               413
     ├── UnsupportedMediaType          415
+    ├── IdempotencyKeyReused          422  the same idempotency key came with another request
     ├── RateLimited                   429  the token's requests come too fast
     └── Unavailable                   503  try again later
         ├── Contention                503  other workers or requests keep changing the same objects
@@ -166,6 +168,10 @@ class NotDownloadable(Conflict):
     code = "not_downloadable"
 
 
+class IdempotencyKeyInUse(Conflict):
+    code = "idempotency_key_in_use"
+
+
 class PayloadTooLarge(SimilarixError):
     status = 413
     code = "payload_too_large"
@@ -174,6 +180,11 @@ class PayloadTooLarge(SimilarixError):
 class UnsupportedMediaType(SimilarixError):
     status = 415
     code = "unsupported_media_type"
+
+
+class IdempotencyKeyReused(SimilarixError):
+    status = 422
+    code = "idempotency_key_reused"
 
 
 class RateLimited(SimilarixError):

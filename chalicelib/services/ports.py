@@ -1,6 +1,6 @@
 """The ports: what the services need of the systems outside, no wider than they use them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from chalicelib.domain.files import (
     ObjectInfo,
     PendingWrite,
 )
+from chalicelib.domain.idempotency import KeyedRequest
 from chalicelib.domain.links import SigningKeys
 from chalicelib.domain.messages import (
     AccountDeletionStep,
@@ -169,6 +170,24 @@ class QuotaLedger(Protocol):
 
     def delete_page(self, account: str, collection: str, now: datetime) -> bool:
         """Delete some uploads of a deleted collection and release their quota; False if none were left."""
+
+
+class IdempotentAnswers(Protocol):
+    """The answers to requests with an idempotency key, for ``idempotency.ANSWERS_KEPT``."""
+
+    def answer(self, request: KeyedRequest, milliseconds_left: int, respond: Callable[[], str]) -> tuple[str, bool]:
+        """Return the answer of ``respond``, or the one kept of an earlier request, and whether it was kept.
+
+        Errors that ``respond`` raises rise, and nothing is kept of them.
+
+        Args:
+            milliseconds_left: until this process is ended: the key is free again then, whatever has happened to it.
+
+        Raises:
+            IdempotencyKeyInUse: a request with this key is in progress.
+            IdempotencyKeyReused: the earlier request had another payload.
+            Unavailable: the database refused it; what ``respond`` has made is made.
+        """
 
 
 class SearchUploads(Protocol):
@@ -584,6 +603,8 @@ class Adapters(Protocol):
     def accounts(self) -> Accounts: ...
     @property
     def quota_ledger(self) -> QuotaLedger: ...
+    @property
+    def idempotent_answers(self) -> IdempotentAnswers: ...
     @property
     def search_uploads(self) -> SearchUploads: ...
     @property

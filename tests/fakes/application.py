@@ -18,6 +18,7 @@ from tests.fakes.collections import FakeCollections
 from tests.fakes.embedder import FakeEmbedder
 from tests.fakes.embedding_stash import FakeEmbeddingStash
 from tests.fakes.failure_log import FakeFailureLog
+from tests.fakes.idempotent_answers import FakeIdempotentAnswers
 from tests.fakes.queues import FakeQueues
 from tests.fakes.quota_ledger import FakeQuotaLedger
 from tests.fakes.rate_buckets import FakeRateBuckets
@@ -59,6 +60,7 @@ class FakeAdapters:
     quota_ledger: Any
     rate_buckets: Any
     search_uploads: Any
+    idempotent_answers: Any
     registry: Any
     access_checker: Any
     signing_keys: Any
@@ -86,6 +88,7 @@ class FakeAdapters:
             quota_ledger=quota_ledger,
             rate_buckets=FakeRateBuckets(),
             search_uploads=FakeSearchUploads(),
+            idempotent_answers=FakeIdempotentAnswers(clock),
             registry=FakeRegistry(collections, quota_ledger),
             access_checker=FakeAccessChecker(sources),
             signing_keys=FakeSigningKeys(),

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chalicelib.api.dispatch import API_VERSION
+from chalicelib.api.idempotency import REPLAYED_HEADER
 from chalicelib.api.openapi.builders import REQUEST_ID, TIMESTAMP, Schema, boolean, known_values, obj, ref, text
 from chalicelib.api.openapi.components import NamedSchemas, open_schema
 from chalicelib.api.openapi.examples import example
 from chalicelib.api.openapi.operation import DocumentedRoute
 from chalicelib.api.openapi.request_schemas import REQUEST_SCHEMAS
 from chalicelib.api.openapi.schemas import RESPONSE_SCHEMAS
+from chalicelib.domain.idempotency import IDEMPOTENCY_HEADER, KEY_LIMIT
 
 INTRODUCTION = """\
 Semantic image search for S3 buckets: connect a bucket, or upload pictures, and find them by text or by picture.
@@ -57,10 +59,12 @@ REFUSALS = {
             "upload_incomplete",
             "not_retriable",
             "not_downloadable",
+            "idempotency_key_in_use",
         ],
     ),
     413: ("The file is larger than this operation accepts", ["payload_too_large"]),
     415: ("The file has a type that is not accepted", ["unsupported_media_type"]),
+    422: ("The idempotency key was used for another request", ["idempotency_key_reused"]),
     429: ("Too many requests; try again after `Retry-After` seconds", ["rate_limited", "too_many_requests"]),
     500: ("Something went wrong on our side", ["internal_error"]),
     503: (
@@ -101,6 +105,19 @@ _HEADERS: dict[str, Schema] = {
         "schema": {"type": "string"},
         "example": REQUEST_ID,
     },
+    REPLAYED_HEADER: {
+        "description": "`true` if the answer is that of an earlier request with the same `Idempotency-Key`",
+        "schema": {"type": "string"},
+        "example": "true",
+    },
+}
+_IDEMPOTENCY_KEY: Schema = {
+    "name": IDEMPOTENCY_HEADER,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_LIMIT, "pattern": r"^[!#-\[\]-~]+$"},
+    "description": "Makes the request safe to send again: for a day, the same key has the same answer",
+    "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
 }
 _SECURITY_SCHEMES: dict[str, Schema] = {
     "token": {
@@ -154,7 +171,7 @@ def _path(route: DocumentedRoute) -> str:
 
 def _operation(route: DocumentedRoute, routes: Sequence[DocumentedRoute], schemas: NamedSchemas) -> dict[str, Any]:
     operation = route.operation
-    errors = sorted({*COMMON_ERRORS, *operation.errors})
+    errors = sorted({*COMMON_ERRORS, *operation.errors, *((409, 422) if route.takes_key else ())})
     entry: dict[str, Any] = {
         "operationId": route.operation_id,
         "tags": [operation.tag],
@@ -167,8 +184,8 @@ def _operation(route: DocumentedRoute, routes: Sequence[DocumentedRoute], schema
     }
     if route.takes_links:
         entry["security"] = [*_EITHER_SCHEME, {}]
-    if operation.parameters:
-        entry["parameters"] = list(operation.parameters)
+    if parameters := [*operation.parameters, *([_IDEMPOTENCY_KEY] if route.takes_key else [])]:
+        entry["parameters"] = parameters
     if operation.body is not None:
         entry["requestBody"] = {**operation.body, "content": dict(_with_examples(operation.body["content"]))}
     return entry
@@ -187,6 +204,7 @@ def _successes(
     if operation.raw_response is None:
         with_envelope.insert(0, operation.status)
     names = [*(RATE_HEADERS if route.rate_limited else ()), *(["Location"] if operation.has_location else ())]
+    names += [REPLAYED_HEADER] if route.takes_key else []
     extras: dict[str, Any] = {"headers": _header_references(*names)}
     if links := dict(_links(route, routes)):
         extras["links"] = links

@@ -62,6 +62,7 @@ class DocumentedRoute(NamedTuple):
         rate_limited: whether a token's rate is limited there.
         takes_links: whether a signed link stands for a token.
         view: the name of the view, a verb and its object; the operation has it in camel case.
+        takes_key: whether it may be sent again with an idempotency key.
     """
 
     method: str
@@ -70,6 +71,7 @@ class DocumentedRoute(NamedTuple):
     rate_limited: bool = False
     takes_links: bool = False
     view: str = "call"
+    takes_key: bool = False
 
     @property
     def operation_id(self) -> str:
