@@ -51,7 +51,7 @@ class Embedder:
         self._decoders.close()
 
     def embed_texts(self, texts: Sequence[str], timings: Timings) -> list[Result]:
-        """Return one result `{"vector"}` per text."""
+        """Return one result `{"vector"}` per text, or its error EMPTY."""
         # If the model cannot be loaded, no item is at fault: the invocation fails.
         with timings.phase("load"):
             self.model.load_text()
@@ -129,6 +129,8 @@ class Embedder:
                     uploads.submit(task.run_step, partial(self._upload, task, timings))
 
     def _embed_text(self, text: str, timings: Timings) -> Result:
+        if not self.model.reads(text):
+            raise ItemError(Code.EMPTY, "it has no word that the model reads")
         with timings.phase("inference"):
             return {"vector": _encode(self.model.embed_text(text))}
 

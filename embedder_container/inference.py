@@ -80,6 +80,14 @@ class Model:
         ids: list[int] = self.load_text()[1].encode(clean(text, self.description.text_cleaning)).ids
         return ids
 
+    def reads(self, text: str) -> bool:
+        """Whether anything of a text is known to the model: all others have one vector, which means nothing."""
+        _, tokenizer = self.load_text()
+        encoding = tokenizer.encode(clean(text, self.description.text_cleaning))
+        unknown = tokenizer.token_to_id(getattr(tokenizer.model, "unk_token", None) or "")
+        tokens = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
+        return any(not is_special and token != unknown for token, is_special in tokens)
+
     def embed_text(self, text: str) -> Vector:
         """Return the unit vector [D] of one text."""
         session, tokenizer = self.load_text()

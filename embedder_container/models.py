@@ -31,7 +31,7 @@ REQUIRED_KEYS = (
 
 RESIZE_METHODS = ("shortest_edge", "squash")
 RESAMPLE_METHODS = ("bicubic", "bilinear", "lanczos")
-TEXT_CLEANINGS = ("none", "repair", "canonical")
+TEXT_CLEANINGS = ("none", "words", "repair", "canonical")
 PADDINGS = ("longest", "context_length")
 _UNPINNED_FILES: Mapping[str, Mapping[str, Any]] = {name: {} for name in MODEL_FILES}
 

@@ -3,16 +3,21 @@
 import html
 import re
 import string
+import unicodedata
 
 # Far beyond any context length: a longer text would be cleaned and tokenized only to be truncated.
 MAX_TEXT_CHARACTERS = 10_000
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
+_NO_WORD = re.compile(r"[^\w\s'-]|_|(?<!\w)['-]+|['-]+(?!\w)")
+_LONG_NUMBER = re.compile(r"\d{3,}")
 
 
 def clean(text: str, cleaning: str) -> str:
     """Return a text as the model was trained to read it; `cleaning` is the description's, see models.toml.
 
+    'words' keeps words, hyphens and apostrophes within them, and short numbers: a small model takes what is left, such
+    as quotes, emoji and the number of a file, for a meaning. Longer numbers stay where there is nothing else.
     'repair' is open_clip's `basic_clean`, 'canonical' its `canonicalize_text` after that:
     https://github.com/mlfoundations/open_clip/blob/main/src/open_clip/tokenizer.py
     """
@@ -20,6 +25,9 @@ def clean(text: str, cleaning: str) -> str:
     text = text[:MAX_TEXT_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
     if cleaning == "none":
         return text
+    if cleaning == "words":
+        words = _NO_WORD.sub(" ", unicodedata.normalize("NFKC", text).replace("’", "'")).split()
+        return " ".join([word for word in words if not _LONG_NUMBER.fullmatch(word)] or words)
     text = _repair(text)
     if cleaning == "canonical":
         return re.sub(r"\s+", " ", text.replace("_", " ").translate(_PUNCTUATION).lower()).strip()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.domain.errors import EmbedderUnavailable, UnreadablePicture
+from chalicelib.domain.errors import EmbedderUnavailable, InvalidRequest, UnreadablePicture
 
 EMBEDDER_URL_SECONDS = 900  # validity of a presigned URL for the embedder: longer than its function may run
 # The codes of an object that does not exist, and of a bucket that cannot be read now; the embedder's are the same.
@@ -82,3 +82,10 @@ def unreadable_picture(failure: ReadFailure, field: str = "file") -> Exception:
     if failure.transient:
         return EmbedderUnavailable("The picture could not be processed just now. Try again in a moment.")
     return UnreadablePicture(f"The file could not be read as a picture: {failure.message}", field=field)
+
+
+def unreadable_text(failure: ReadFailure, field: str) -> Exception:
+    """The error for a caller whose text the model could not read."""
+    if failure.transient:
+        return EmbedderUnavailable("The text could not be processed just now. Try again in a moment.")
+    return InvalidRequest(f"The text cannot be searched for: {failure.message}.", field=field)

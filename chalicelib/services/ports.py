@@ -354,8 +354,8 @@ class EmbeddingStash(Protocol):
 class Embedder(Protocol):
     """Raises EmbedderUnavailable when the model cannot be reached or fails."""
 
-    def embed_texts(self, texts: Sequence[str]) -> list[QueryVector]:
-        """Return the vector of each text, in order, all of one model version."""
+    def embed_texts(self, texts: Sequence[str]) -> list[QueryVector | ReadFailure]:
+        """Return the vector of each text, in order, all of one model version; or why the model does not read it."""
 
     def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure: ...
     def embed_objects(self, objects: Sequence[ObjectToEmbed]) -> list[ImageEmbedding | ReadFailure]: ...
@@ -372,7 +372,7 @@ class Embedder(Protocol):
 class QueryEmbedder(Protocol):
     """Embeds what an account searches for; raises as ``Embedder`` does."""
 
-    def embed_texts(self, account: str, texts: Sequence[str]) -> list[QueryVector]: ...
+    def embed_texts(self, account: str, texts: Sequence[str]) -> list[QueryVector | ReadFailure]: ...
     def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure: ...
     def embed_objects(self, urls: Sequence[str]) -> list[ImageEmbedding | ReadFailure]:
         """Embed the objects that presigned URLs serve, without thumbnails."""

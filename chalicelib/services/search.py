@@ -16,7 +16,14 @@ from chalicelib.domain.composition import (
     compose,
     scales,
 )
-from chalicelib.domain.embeddings import SOURCE_NOT_FOUND, ImageEmbedding, QueryVector, ReadFailure, unreadable_picture
+from chalicelib.domain.embeddings import (
+    SOURCE_NOT_FOUND,
+    ImageEmbedding,
+    QueryVector,
+    ReadFailure,
+    unreadable_picture,
+    unreadable_text,
+)
 from chalicelib.domain.errors import Conflict, UploadIncomplete
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.image_files import check_inline_size
@@ -82,7 +89,8 @@ class SearchService:
             InvalidRequest: the text is missing, blank, or longer than 1,000 characters.
         """
         text = check_query_text(query, "query")
-        return self._nearest(_vector_query(account, self.embedder.embed_texts(account, [text])[0], options))
+        (vector,) = self._embed_texts(account, [TextTerm(text=text, field="query")])
+        return self._nearest(_vector_query(account, vector, options))
 
     def by_image(self, account: str, image: bytes, options: SearchOptions) -> SearchPage:
         """The account's pictures nearest to a picture.
@@ -156,8 +164,7 @@ class SearchService:
         self, account: str, terms: Sequence[Term], records: Mapping[str, FileRecord]
     ) -> Sequence[QueryVector]:
         """The vector of each term; all texts are embedded in one call, and all uploaded pictures in another."""
-        texts = [check_query_text(term.text, term.field) for term in terms if isinstance(term, TextTerm)]
-        embedded = iter(self.embedder.embed_texts(account, texts) if texts else ())
+        embedded = iter(self._embed_texts(account, [term for term in terms if isinstance(term, TextTerm)]))
         urls = [term.url for term in terms if isinstance(term, UploadTerm)]
         uploaded = iter(self.embedder.embed_objects(urls) if urls else ())
         vectors = []
@@ -171,6 +178,16 @@ class SearchService:
                     vectors.append(self._embed_picture(term.picture))
                 case UploadTerm():
                     vectors.append(_picture_vector(next(uploaded), term.field))
+        return vectors
+
+    def _embed_texts(self, account: str, terms: Sequence[TextTerm]) -> Sequence[QueryVector]:
+        """The vectors of texts; raises InvalidRequest for one that is blank, too long, or not read by the model."""
+        texts = [check_query_text(term.text, term.field) for term in terms]
+        vectors = []
+        for term, result in zip(terms, self.embedder.embed_texts(account, texts) if texts else (), strict=True):
+            if isinstance(result, ReadFailure):
+                raise unreadable_text(result, term.field)
+            vectors.append(result)
         return vectors
 
     def _embed_picture(self, image: bytes) -> QueryVector:

@@ -31,7 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
         files = sorted(path for path in options.pictures.iterdir() if path.is_file())
         results = [embedder.embed_image(path.read_bytes(), Timings()) for path in files]
         pictures = np.stack([_vector(result) for result in results if "vector" in result])
-        texts = np.stack([_vector(result) for result in embedder.embed_texts(UNRELATED_TEXTS, Timings())])
+        texts = np.stack(
+            [_vector(result) for result in embedder.embed_texts(UNRELATED_TEXTS, Timings()) if "vector" in result]
+        )
     finally:
         embedder.close()
     calibration = compute_calibration(description.model_version, pictures, texts)

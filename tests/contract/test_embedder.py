@@ -13,7 +13,7 @@ import pytest
 from chalicelib.adapters.embedder.client import LambdaEmbedder
 from chalicelib.adapters.factory import S3_CLIENT
 from chalicelib.adapters.s3.storage import S3Storage
-from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, ReadFailure
+from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure
 from chalicelib.domain.errors import EmbedderUnavailable
 from chalicelib.domain.thumbnails import ThumbnailSize, ThumbnailToMake
 from chalicelib.services.ports import Embedder, ManagedStorage
@@ -52,6 +52,7 @@ class EmbedderContract:
 
     def test_a_vector_has_length_one_and_names_its_model_version(self, subject: Subject):
         (text,) = subject.embedder.embed_texts(["an owl"])
+        assert isinstance(text, QueryVector)
         picture = subject.embedder.embed_image(OWL)
         assert isinstance(picture, ImageEmbedding)
         assert picture.model == text.model == subject.embedder.model_version()
@@ -69,7 +70,16 @@ class EmbedderContract:
         calibration = subject.embedder.model_calibration()
         assert calibration is not None
         assert calibration.model == subject.embedder.model_version()
-        assert len(calibration.mean) * 4 == len(subject.embedder.embed_texts(["an owl"])[0].vector)
+        picture = subject.embedder.embed_image(OWL)
+        assert isinstance(picture, ImageEmbedding)
+        assert len(calibration.mean) * 4 == len(picture.vector)
+
+    @pytest.mark.parametrize("text", ["", " \n", "🦉", "“…”", "?!"])
+    def test_a_text_without_a_word_is_not_read_and_its_neighbours_are(self, subject: Subject, text: str):
+        before, failure, after = subject.embedder.embed_texts(["an owl", text, "an owl"])
+        assert isinstance(failure, ReadFailure)
+        assert (failure.code, failure.transient) == ("empty", False)
+        assert before == after == subject.embedder.embed_texts(["an owl"])[0]
 
     def test_a_picture_has_the_same_embedding_whether_it_is_sent_or_fetched(self, subject: Subject):
         (fetched,) = subject.embedder.embed_objects([subject.object_to_embed(OWL)])

@@ -75,7 +75,7 @@ def test_a_text_search_needs_a_query_of_at_most_a_thousand_characters(api: Calle
 
 
 def test_a_query_of_exactly_a_thousand_characters_is_accepted(api: Caller) -> None:
-    assert api("GET", "/api/search/", params={"query": "é" * 1000}).status_code == 200
+    assert api("GET", "/api/search/", params={"query": "é " * 500}).status_code == 200
 
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "ten", "1.5", "", "1e2", "٣", "9" * 400])
@@ -252,7 +252,7 @@ PATHS = [
     (f"/api/collections/{MISSING_ID}/", "DELETE, GET, PATCH"),
     (f"/api/collections/{MISSING_ID}/files/", "GET"),
     (f"/api/collections/{MISSING_ID}/uploads/{MISSING_ID}/complete/", "POST"),
-    (f"/api/files/{MISSING_ID}/", "DELETE, GET"),
+    (f"/api/files/{MISSING_ID}/", "DELETE, GET, PATCH"),
     (f"/api/files/{MISSING_ID}/similar/", "GET"),
     (f"/api/files/{MISSING_ID}/retry/", "POST"),
     ("/api/account/", "DELETE, GET"),

@@ -45,10 +45,10 @@ class FakeEmbedder:
         self._check_up()
         return self.model
 
-    def embed_texts(self, texts: Sequence[str]) -> list[QueryVector]:
+    def embed_texts(self, texts: Sequence[str]) -> list[QueryVector | ReadFailure]:
         self._check_up()
         self.texts.append(list(texts))
-        return [QueryVector(self.model, vector(text.encode())) for text in texts]
+        return [self._embed_text(text) for text in texts]
 
     def model_calibration(self) -> Calibration | None:
         self._check_up()
@@ -77,6 +77,11 @@ class FakeEmbedder:
             return ReadFailure("source_not_found", "the source does not exist", transient=False)
         self._storage.receive(thumbnail.upload_url, b"%d pixels of " % thumbnail.size + body)
         return None
+
+    def _embed_text(self, text: str) -> QueryVector | ReadFailure:
+        if not any(character.isalnum() for character in text):
+            return ReadFailure("empty", "it has no word that the model reads", transient=False)
+        return QueryVector(self.model, vector(text.encode()))
 
     def _embed_object(self, item: ObjectToEmbed) -> ImageEmbedding | ReadFailure:
         body = self._sources.fetch(item.url)

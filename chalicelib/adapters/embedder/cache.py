@@ -36,17 +36,17 @@ class CachedEmbedder:
         self._entries: OrderedDict[tuple[str, str], tuple[float, QueryVector]] = OrderedDict()
         self._model: str | None = None
 
-    def embed_texts(self, account: str, texts: Sequence[str]) -> list[QueryVector]:
+    def embed_texts(self, account: str, texts: Sequence[str]) -> list[QueryVector | ReadFailure]:
         """The vector of each text; those that are not cached are embedded in one call."""
-        known = {text: vector for text in texts if (vector := self._cached(account, text)) is not None}
-        missing = [text for text in dict.fromkeys(texts) if text not in known]
-        if missing:
-            embedded = self._embed(account, missing)
-            if known and next(iter(known.values())).model != next(iter(embedded.values())).model:
-                # The model was replaced since the others were embedded, and vectors of two models do not compare.
-                embedded |= self._embed(account, list(known))
-            known |= embedded
-        return [known[text] for text in texts]
+        cached = {text: vector for text in texts if (vector := self._cached(account, text)) is not None}
+        missing = [text for text in dict.fromkeys(texts) if text not in cached]
+        embedded = self._embed(account, missing) if missing else {}
+        models = {result.model for result in embedded.values() if isinstance(result, QueryVector)}
+        if models and any(vector.model not in models for vector in cached.values()):
+            # The model was replaced since the others were embedded, and vectors of two models do not compare.
+            embedded |= self._embed(account, list(cached))
+        results = {**cached, **embedded}
+        return [results[text] for text in texts]
 
     def _cached(self, account: str, text: str) -> QueryVector | None:
         with self._lock:
@@ -56,17 +56,18 @@ class CachedEmbedder:
             self._entries.move_to_end((account, text))
             return entry[1]
 
-    def _embed(self, account: str, texts: Sequence[str]) -> dict[str, QueryVector]:
+    def _embed(self, account: str, texts: Sequence[str]) -> dict[str, QueryVector | ReadFailure]:
         requested_at = self._clock()
-        vectors = dict(zip(texts, self._embedder.embed_texts(texts), strict=True))
+        results = dict(zip(texts, self._embedder.embed_texts(texts), strict=True))
         with self._lock:
-            for text, vector in vectors.items():
-                self._clear_if_replaced(vector.model)
-                self._entries[account, text] = requested_at, vector
-                self._entries.move_to_end((account, text))
+            for text, result in results.items():
+                if isinstance(result, QueryVector):
+                    self._clear_if_replaced(result.model)
+                    self._entries[account, text] = requested_at, result
+                    self._entries.move_to_end((account, text))
             while len(self._entries) > self._max_entries:
                 self._entries.popitem(last=False)
-        return vectors
+        return results
 
     def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure:
         return self._noted(self._embedder.embed_image(image))

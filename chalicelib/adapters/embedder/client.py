@@ -33,9 +33,13 @@ class LambdaEmbedder:
         self._function = function
         self._model: tuple[float, str] | None = None  # when it was read, and the model version
 
-    def embed_texts(self, texts: Sequence[str]) -> list[QueryVector]:
+    def embed_texts(self, texts: Sequence[str]) -> list[QueryVector | ReadFailure]:
         response = self._invoke({"op": "embed_texts", "texts": list(texts)})
-        return [QueryVector(response["model"], base64.b64decode(result["vector"])) for result in response["results"]]
+        model = response["model"]
+        return [
+            _failure(result["error"]) if "error" in result else QueryVector(model, base64.b64decode(result["vector"]))
+            for result in response["results"]
+        ]
 
     def embed_image(self, image: bytes) -> ImageEmbedding | ReadFailure:
         response = self._invoke({"op": "embed_image", "image": base64.b64encode(image).decode()})

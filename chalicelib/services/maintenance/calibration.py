@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chalicelib.domain.calibration import Calibration
+from chalicelib.domain.embeddings import QueryVector
 from chalicelib.services.maintenance.recall import Sample
 from chalicelib.services.maintenance.records import is_searchable, record_chunks
 from chalicelib.services.ports import Calibrations, Catalogue, Clock, Collections, Embedder
@@ -26,8 +27,8 @@ class CalibrationService:
     now: Clock
 
     def embed_texts(self, texts: Sequence[str]) -> tuple[str, list[bytes]]:
-        """The present model version, and the vectors of unrelated texts, which serve all accounts."""
-        vectors = self.embedder.embed_texts(texts)
+        """The present model version, and the vectors of unrelated texts that it reads, which serve all accounts."""
+        vectors = [result for result in self.embedder.embed_texts(texts) if isinstance(result, QueryVector)]
         return vectors[0].model, [vector.vector for vector in vectors]
 
     def calibrate(self, account: str, model: str, texts: Sequence[bytes], compute: Compute) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 
 from chalicelib.adapters.embedder.cache import CachedEmbedder
-from chalicelib.domain.embeddings import QueryVector
+from chalicelib.domain.embeddings import QueryVector, ReadFailure
 from embedder_container.decoder_pool import DecoderPool
 from embedder_container.embedder import Embedder
 from embedder_container.images import decode
@@ -117,7 +117,7 @@ def measure_cached_texts(embedder: Embedder) -> None:
     """Print the time of a text that was embedded before, in the function behind the API."""
 
     class InProcessEmbedder:
-        def embed_texts(self, texts: Sequence[str]) -> list[QueryVector]:
+        def embed_texts(self, texts: Sequence[str]) -> list[QueryVector | ReadFailure]:
             return [QueryVector("bench", each["vector"].encode()) for each in embedder.embed_texts(texts, Timings())]
 
     cached = CachedEmbedder(InProcessEmbedder())  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ MODELS = {"lite": "lite", "random": "./tests/models/tiny-clip"}
 # Texts of which none fits any sample, and none is among the unrelated texts of a calibration.
 ABSENT = (Path(__file__).parent / "absent.txt").read_text("utf-8").splitlines()
 PROMPTS = ("a photo of {}", "a picture of {}", "a close-up photo of {}", "a photo of {} outdoors", "{}")
+DECORATIONS = {"quoted": "“{}” 🐾", "exclaimed": "{}!!!", "numbered": "IMG_2024 {}", "dated": "{}, 2019"}
 LEVELS = (5.0, 2.0, 1.0, 0.5, 0.1)
 JUDGED, LISTED = 3, 10  # pictures of each kind that feedback names, and those that are then looked at
 BIRDS = ("chickens", "kingfisher-bird", "macaw-parrot", "owl", "white-duck")
@@ -48,7 +49,7 @@ def main() -> None:
         with TemporaryDirectory() as folder:
             samples = SampleSearch.of(model, Path(folder))
             try:
-                for measure in (captions, prompts, composed, without, cut, expectations, feedback):
+                for measure in (captions, prompts, decorated, composed, without, cut, expectations, feedback):
                     measure(name, samples)
             finally:
                 samples.embedder.close()
@@ -66,6 +67,13 @@ def prompts(model: str, samples: SampleSearch) -> None:
         for name, title in samples.titles.items()
     ]
     _recall(f"{model}_prompted", ranks, (1, 5))
+
+
+def decorated(model: str, samples: SampleSearch) -> None:
+    """The captions as people write and copy texts."""
+    for name, pattern in DECORATIONS.items():
+        ranks = [samples.names([text(pattern.format(title))]).index(sample) for sample, title in samples.titles.items()]
+        _recall(f"{model}_{name}", ranks, (1,))
 
 
 def composed(model: str, samples: SampleSearch) -> None:

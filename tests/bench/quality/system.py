@@ -13,7 +13,7 @@ from chalicelib.adapters.embedder.cache import CachedEmbedder
 from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
 from chalicelib.domain.calibration import Calibration
 from chalicelib.domain.composition import FileTerm, Term, TextTerm
-from chalicelib.domain.embeddings import QueryVector
+from chalicelib.domain.embeddings import QueryVector, ReadFailure
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.vectors import FileSummary, SearchOptions, VectorDocument
 from chalicelib.services.calibrations import CalibrationReader
@@ -43,7 +43,7 @@ class InProcessEmbedder:
     def close(self) -> None:
         self._embedder.close()
 
-    def embed_texts(self, texts: Sequence[str]) -> list[QueryVector]:
+    def embed_texts(self, texts: Sequence[str]) -> list[QueryVector | ReadFailure]:
         results = self._embedder.embed_texts(list(texts), Timings())
         return [QueryVector(self.model, b64decode(result["vector"])) for result in results]
 
@@ -82,7 +82,7 @@ class SampleSearch:
         store = SQLiteVectorStore(str(folder / f"{embedder.model}.sqlite"))
         store.upsert([_document(record) for record in records.values()])
         pictures = [record.embedding.vector for record in records.values() if record.embedding is not None]
-        texts = [vector.vector for vector in embedder.embed_texts(UNRELATED_TEXTS)]
+        texts = [each.vector for each in embedder.embed_texts(UNRELATED_TEXTS) if isinstance(each, QueryVector)]
         calibration = compute_calibration(embedder.model, _matrix(pictures), _matrix(texts))
         calibrations: Any = FakeCalibrations(FakeAccounts())
         own: Any = _Stored(calibration)

@@ -44,10 +44,24 @@ def test_a_photograph_has_its_golden_vector(embedder: Embedder) -> None:
 
 
 def test_the_vectors_of_texts_and_images_have_length_one(embedder: Embedder) -> None:
-    texts = handle_event({"op": "embed_texts", "texts": ["", "an owl", "é 猫 🦉", "x" * 50_000]}, embedder)["results"]
+    texts = handle_event({"op": "embed_texts", "texts": ["an owl", "é 猫 🦉", "owl " * 12_000]}, embedder)["results"]
     images = handle_event(image_event(photo()), embedder)["results"]
     for result in texts + images:
         assert np.linalg.norm(decode_vector(result)) == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("text", ["", " \n", "🦉", "“…”", "?!", "猫", "\u200b"])
+def test_a_text_without_a_word_that_the_model_reads_has_an_error_and_no_vector(embedder: Embedder, text: str) -> None:
+    (result,) = handle_event({"op": "embed_texts", "texts": [text]}, embedder)["results"]
+    assert (result["error"]["code"], result["error"]["transient"]) == ("empty", False)
+
+
+@pytest.mark.parametrize(
+    "decorated",
+    ["“an owl” 🦉", "an owl!!!", "an owl (2024)", "an owl, 2019", "\uff41\uff4e \uff4f\uff57\uff4c", "'an owl'"],
+)
+def test_what_people_write_around_words_changes_nothing(lite: Model, decorated: str) -> None:
+    np.testing.assert_array_equal(lite.embed_text(decorated), lite.embed_text("an owl"))
 
 
 def test_a_text_is_truncated_at_the_context_length(lite: Model) -> None:

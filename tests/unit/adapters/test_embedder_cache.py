@@ -1,12 +1,14 @@
 """The cache of text embeddings: a repeated text is embedded once per model, within the cache's size and age."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.adapters.embedder.cache import CachedEmbedder
+from chalicelib.domain.embeddings import QueryVector, ReadFailure
 from chalicelib.domain.errors import EmbedderUnavailable
 from tests.fakes.buckets import FakeSources
 from tests.fakes.embedder import FakeEmbedder
@@ -25,6 +27,11 @@ class RecordingEmbedder(FakeEmbedder):
     @property
     def embedded_texts(self) -> list[str]:
         return [text for texts in self.texts for text in texts]
+
+
+def models(results: Sequence[QueryVector | ReadFailure]) -> set[str]:
+    assert all(isinstance(result, QueryVector) for result in results)
+    return {result.model for result in results if isinstance(result, QueryVector)}
 
 
 class ManualClock:
@@ -85,7 +92,7 @@ def test_an_embedding_of_another_model_empties_the_cache(embedded: str):
         cached.embed_texts(ALICE, ["a pig"])
     else:
         cached.embed_image(b"a picture")
-    assert cached.embed_texts(ALICE, ["an owl"])[0].model == "fake-2+d1"
+    assert models(cached.embed_texts(ALICE, ["an owl"])) == {"fake-2+d1"}
 
 
 def test_a_failure_is_not_cached():
@@ -95,7 +102,7 @@ def test_a_failure_is_not_cached():
     with pytest.raises(EmbedderUnavailable):
         cached.embed_texts(ALICE, ["an owl"])
     embedder.down = False
-    assert cached.embed_texts(ALICE, ["an owl"])[0].model == "fake-1+d1"
+    assert models(cached.embed_texts(ALICE, ["an owl"])) == {"fake-1+d1"}
 
 
 @given(st.lists(st.sampled_from("abcdef"), max_size=60), st.integers(1, 5))
@@ -129,4 +136,14 @@ def test_texts_of_one_call_have_vectors_of_one_model_also_after_a_replacement():
     cached = CachedEmbedder(embedder)
     cached.embed_texts(ALICE, ["an owl"])
     embedder.model = "fake-2+d1"
-    assert {vector.model for vector in cached.embed_texts(ALICE, ["an owl", "a pig"])} == {"fake-2+d1"}
+    assert models(cached.embed_texts(ALICE, ["an owl", "a pig"])) == {"fake-2+d1"}
+
+
+def test_a_text_that_the_model_does_not_read_is_not_cached_and_its_neighbour_is():
+    embedder = RecordingEmbedder()
+    cached = CachedEmbedder(embedder)
+    for _ in range(2):
+        failure, vector = cached.embed_texts(ALICE, ["?", "an owl"])
+        assert isinstance(failure, ReadFailure)
+        assert isinstance(vector, QueryVector)
+    assert embedder.texts == [["?", "an owl"], ["?"]]

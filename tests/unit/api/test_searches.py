@@ -117,6 +117,7 @@ def test_an_option_that_is_null_is_left_out(shop: Party) -> None:
         ({"query": [{}]}, "query[0]"),
         ({"query": [{"text": "an owl"}, {"text": "a", "file": MISSING_ID}]}, "query[1]"),
         ({"query": [{"text": " "}]}, "query[0].text"),
+        ({"query": [{"text": "an owl"}, {"text": "🦉", "weight": -1}]}, "query[1].text"),
         ({"query": [{"text": "x" * (QUERY_LIMIT + 1)}]}, "query[0].text"),
         ({"query": [{"text": 5}]}, "query[0].text"),
         ({"query": [{"file": None}]}, "query[0].file"),
@@ -163,6 +164,8 @@ def test_an_unknown_field_is_refused_by_its_path(shop: Party, body: Any, field: 
         ({"without": ["snow"]}, "query"),
         ({"query": ["a", "b"]}, "query"),
         ({"query": ["an owl"], "without": [" "]}, "without"),
+        ({"query": ["🦉"]}, "query"),
+        ({"query": ["an owl"], "without": ["“?”"]}, "without"),
         ({"query": ["an owl"], "without": [f"{n}" for n in range(16)]}, "query"),
     ],
 )

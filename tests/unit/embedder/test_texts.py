@@ -33,6 +33,29 @@ def test_a_canonical_text_has_no_punctuation_and_no_capitals(text: str, expected
     assert clean(text, "canonical") == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A Dog, in the_snow!", "A Dog in the snow"),
+        ("“Curly” 'quotes' 🐶", "Curly quotes"),
+        ("a dog’s well-known bone - two", "a dog's well-known bone two"),
+        ("IMG_1234 3 dogs", "IMG 3 dogs"),
+        ("1984", "1984"),
+        ("#1984!", "1984"),
+        ("ｄｏｇ", "dog"),
+        ("?! 🐶", ""),
+    ],
+)
+def test_words_are_what_is_left_of_a_text(text: str, expected: str) -> None:
+    assert clean(text, "words") == expected
+
+
+@given(st.text(max_size=60))
+def test_cleaning_to_words_changes_nothing_the_second_time(text: str) -> None:
+    words = clean(text, "words")
+    assert clean(words, "words") == words
+
+
 def test_the_cleaning_none_leaves_a_text_unchanged() -> None:
     assert clean(" “A” &amp; B ", "none") == " “A” &amp; B "
 

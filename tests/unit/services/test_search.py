@@ -40,6 +40,12 @@ def test_blank_or_overlong_text_is_refused(synced: Harness, query: str | None) -
     assert refused.value.field == "query"
 
 
+def test_a_text_that_the_model_does_not_read_is_refused_with_its_reason(synced: Harness) -> None:
+    with pytest.raises(InvalidRequest, match="it has no word that the model reads") as refused:
+        synced.app.search.by_text(synced.collection.account, "🦉", ALL)
+    assert refused.value.field == "query"
+
+
 def test_identical_picture_is_the_nearest(synced: Harness) -> None:
     page = synced.app.search.by_image(synced.collection.account, b"picture of b.jpg", ALL)
     assert (page.hits[0].file.key, page.hits[0].distance, len(page.hits), page.has_more) == ("b.jpg", 0.0, 3, False)
