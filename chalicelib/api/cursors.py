@@ -28,12 +28,14 @@ def encode_cursor(scope: object, position: Any) -> str | None:
 
 
 def decode_cursor(text: str | None, scope: object) -> Any:
-    """The position that a cursor holds, which may be any JSON value; None without a cursor.
+    """The position that a cursor holds, which may be any JSON value; None without a cursor, or with an empty one.
+
+    A form for any page sends an empty cursor for the first one.
 
     Raises:
         InvalidRequest: it is malformed, or belongs to another scope.
     """
-    if text is None:
+    if not text:
         return None
     try:
         if len(text) > CURSOR_LENGTH_LIMIT:

@@ -183,6 +183,8 @@ def _collections(context: RequestContext, collection_ids: Sequence[str]) -> tupl
     caller = context.caller
     if not collection_ids:
         return caller.collections
+    if "" in collection_ids:
+        raise InvalidRequest("A collection has no uuid here. Leave it out to search all of them.", field="collection")
     if len(collection_ids) > COLLECTIONS_MAX:
         raise InvalidRequest(f"A search names at most {COLLECTIONS_MAX} collections.", field="collection")
     try:

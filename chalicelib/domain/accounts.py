@@ -13,7 +13,7 @@ from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.errors import Forbidden, InvalidRequest, NotFound
 from chalicelib.domain.origins import is_origin_of
 from chalicelib.domain.plans import PLANS, Plan
-from chalicelib.domain.texts import check_storable
+from chalicelib.domain.texts import check_line
 from chalicelib.domain.vectors import COLLECTIONS_MAX
 
 TOKEN_PREFIX = "smx_"  # noqa: S105  # lets people and secret scanners recognise a token
@@ -195,7 +195,7 @@ def parse_token_name(value: object) -> str:
         raise InvalidRequest("Give the token a name, such as where it will be used.", field="name")
     if len(value.strip()) > TOKEN_NAME_LIMIT:
         raise InvalidRequest(f"The name has at most {TOKEN_NAME_LIMIT} characters.", field="name")
-    return check_storable(value.strip(), "name")
+    return check_line(value.strip(), "name")
 
 
 def parse_scope(value: object) -> Scope:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from chalicelib.domain.errors import InvalidRequest, NotFound
 from chalicelib.domain.selection import DEFAULT_EXCLUDE, DEFAULT_SELECTION, Omission, Selection
 from chalicelib.domain.syncs import Progress
-from chalicelib.domain.texts import check_storable
+from chalicelib.domain.texts import check_line, check_storable
 
 # Patterns are in what Python's regular expressions and JavaScript's have in common: the OpenAPI document has them too.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -263,7 +263,7 @@ def parse_name(value: object) -> str:
         raise InvalidRequest("Give the collection a name.", field="name")
     if len(value.strip()) > COLLECTION_NAME_LIMIT:
         raise InvalidRequest(f"The name has at most {COLLECTION_NAME_LIMIT} characters.", field="name")
-    return check_storable(value.strip(), "name")
+    return check_line(value.strip(), "name")
 
 
 def parse_type(value: object) -> CollectionType:

@@ -1,5 +1,7 @@
 """Texts that callers send: which can be stored, and how a message shows one."""
 
+import unicodedata
+
 from chalicelib.domain.errors import InvalidRequest
 
 EXCERPT_LIMIT = 100  # characters of a caller's text that a message repeats
@@ -28,6 +30,13 @@ def check_storable(text: str, field: str | None) -> str:
             f"{name} has a character that cannot be stored: NUL, or half of a surrogate pair.",
             field=excerpt(field) if field else None,
         )
+    return text
+
+
+def check_line(text: str, field: str) -> str:
+    """A text that is shown in one line, as names are; raises InvalidRequest for one with control characters."""
+    if any(unicodedata.category(character) == "Cc" for character in check_storable(text, field)):
+        raise InvalidRequest(f"'{excerpt(field)}' has a control character, such as a line break.", field=field)
     return text
 
 

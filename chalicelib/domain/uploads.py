@@ -234,6 +234,8 @@ def checks_in_message(text: str) -> Iterator[UploadCheck]:
 
 
 def parse_upload_size(value: object) -> int:
+    if isinstance(value, float) and value.is_integer():  # JSON has one kind of number: 5.0 is a whole one
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidRequest("size is the number of bytes of the file, a whole number above 0.", field="size")
     if value > UPLOAD_LIMIT:
@@ -244,11 +246,14 @@ def parse_upload_size(value: object) -> int:
 def parse_mime_type(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidRequest("mime_type is the picture's media type, such as 'image/jpeg'.", field="mime_type")
-    if value not in ACCEPTED_TYPES:
+    # Media types are case-insensitive: https://www.rfc-editor.org/rfc/rfc9110#section-8.3.1
+    lowered = value.lower()
+    mime_type = "image/jpeg" if lowered == "image/jpg" else lowered  # a common mistake, with one meaning
+    if mime_type not in ACCEPTED_TYPES:
         raise UnsupportedMediaType(
             f"Only these picture types are accepted: {', '.join(ACCEPTED_TYPES)}.", field="mime_type"
         )
-    return value
+    return mime_type
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ REFUSALS = {
         ],
     ),
     413: ("The file is larger than this operation accepts", ["payload_too_large"]),
-    415: ("The file has a type that is not accepted", ["unsupported_media_type"]),
+    415: ("The body, or the file in it, has a type that is not accepted", ["unsupported_media_type"]),
     422: ("The idempotency key was used for another request", ["idempotency_key_reused"]),
     429: ("Too many requests; try again after `Retry-After` seconds", ["rate_limited", "too_many_requests"]),
     500: ("Something went wrong on our side", ["internal_error"]),
@@ -171,7 +171,9 @@ def _path(route: DocumentedRoute) -> str:
 
 def _operation(route: DocumentedRoute, routes: Sequence[DocumentedRoute], schemas: NamedSchemas) -> dict[str, Any]:
     operation = route.operation
-    errors = sorted({*COMMON_ERRORS, *operation.errors, *((409, 422) if route.takes_key else ())})
+    takes_json = operation.body is not None and "application/json" in operation.body["content"]
+    of_body, of_key = (415,) if takes_json else (), (409, 422) if route.takes_key else ()
+    errors = sorted({*COMMON_ERRORS, *operation.errors, *of_body, *of_key})
     entry: dict[str, Any] = {
         "operationId": route.operation_id,
         "tags": [operation.tag],

@@ -8,6 +8,7 @@ from typing import Any
 
 from chalice.app import Request
 
+from chalicelib.api.requests.headers import has_json_body
 from chalicelib.api.requests.names import check_name
 from chalicelib.domain.accounts import (
     NewToken,
@@ -36,12 +37,12 @@ from chalicelib.domain.collections import (
     parse_role,
     parse_type,
 )
-from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.errors import InvalidRequest, UnsupportedMediaType
 from chalicelib.domain.file_paths import parse_path
 from chalicelib.domain.origins import parse_origins
 from chalicelib.domain.search_uploads import NewSearchUpload
 from chalicelib.domain.selection import DEFAULT_EXCLUDE, Selection, parse_patterns
-from chalicelib.domain.texts import check_storable
+from chalicelib.domain.texts import check_storable, excerpt
 from chalicelib.domain.uploads import NewUpload, parse_mime_type, parse_upload_size
 
 Body = Mapping[str, object]
@@ -54,11 +55,15 @@ def json_object(request: Request) -> dict[str, Any]:
     """The body, a JSON object in UTF-8.
 
     Raises:
+        UnsupportedMediaType: the content type is another than JSON's.
         InvalidRequest: it is something else, or one of its strings cannot be stored; named after the outermost field.
     """
+    if request.headers.get("content-type") and not has_json_body(request):
+        raise UnsupportedMediaType("Send JSON with the header 'Content-Type: application/json'.")
     raw = request.raw_body
+    text = raw if isinstance(raw, str) else _decoded(raw)
     try:
-        body = json.loads(raw if isinstance(raw, str) else raw.decode("utf-8-sig"))
+        body = json.loads(text, object_pairs_hook=_members)
     except (ValueError, RecursionError):
         raise InvalidRequest("Send a JSON object as the body, in UTF-8.") from None
     if not isinstance(body, dict):
@@ -68,6 +73,23 @@ def json_object(request: Request) -> dict[str, Any]:
         for text in _texts(value):
             check_storable(text, name)
     return body
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidRequest("Send the JSON object in UTF-8.") from None
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The members of an object; raises InvalidRequest for a name that it has twice, of which one would be ignored."""
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise InvalidRequest(f"The body has '{excerpt(name)}' more than once.", field=excerpt(name))
+        members[name] = value
+    return members
 
 
 def _texts(value: object) -> Iterator[str]:

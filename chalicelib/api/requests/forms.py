@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from chalice.app import Request
-from multipart import MultipartError, MultipartParser, MultipartPart, parse_options_header
+from multipart import MultipartError, MultipartParser, MultipartPart, ParserLimitReached, parse_options_header
 
 from chalicelib.api.requests.file_names import file_name
 from chalicelib.api.requests.names import check_name, without_index
@@ -48,8 +48,13 @@ def parse_form(request: Request, known: Names[str] = (), *, instead: Names[str] 
     """
     content_type, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get("boundary", "")
-    if content_type != "multipart/form-data" or not boundary or not boundary.isascii():
+    if content_type != "multipart/form-data":
         raise InvalidRequest(_INSTRUCTION, field="file")
+    if not boundary or not boundary.isascii():
+        raise InvalidRequest(
+            "The header Content-Type has no boundary. Leave the header out: the client that writes the form adds it.",
+            field="file",
+        )
     body = request.raw_body
     assert isinstance(body, bytes)  # every body arrives as base64, and Chalice has decoded it
     try:
@@ -61,8 +66,14 @@ def parse_form(request: Request, known: Names[str] = (), *, instead: Names[str] 
             spool_limit=len(body),
             memory_limit=len(body) + 1,
         ).parts()
-    except MultipartError:
-        raise InvalidRequest(f"The form could not be read. {_INSTRUCTION}", field="file") from None
+    except ParserLimitReached:
+        raise InvalidRequest(f"A form has at most {FORM_PARTS_LIMIT} parts, and short headers.", field="file") from None
+    except MultipartError as error:
+        if isinstance(error.__context__, UnicodeDecodeError):
+            message = "Send the names in a form in UTF-8."
+        else:
+            message = "The form could not be read: it has another boundary than Content-Type names, or is cut off."
+        raise InvalidRequest(message, field="file") from None
     file_names = [file_name(part) for part in parts]
     for part, part_file_name in zip(parts, file_names, strict=True):
         name = check_storable(part.name or "", part.name)

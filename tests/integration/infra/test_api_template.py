@@ -103,6 +103,8 @@ def test_each_error_of_api_gateway_has_the_status_of_its_kind(responses):
         "DEFAULT_5XX": None,
         "MISSING_AUTHENTICATION_TOKEN": "404",
         "REQUEST_TOO_LARGE": "413",
+        "WAF_FILTERED": "403",
+        "ACCESS_DENIED": "403",
         "UNSUPPORTED_MEDIA_TYPE": "415",
         "THROTTLED": "429",
         "QUOTA_EXCEEDED": "429",

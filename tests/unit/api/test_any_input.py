@@ -255,7 +255,7 @@ class TestCursors:
         response = self.page("/api/search", of_files, query="owl")
         assert (response["statusCode"], check(response)["field"]) == (400, "cursor")
 
-    @pytest.mark.parametrize("cursor", ["", "=", "é", "bm8", "x" * 4097, "W10"])
+    @pytest.mark.parametrize("cursor", ["=", "é", "bm8", "x" * 4097, "W10"])
     def test_malformed_cursor_is_refused(self, cursor: str) -> None:
         response = self.page("/api/search", cursor, query="owl")
         assert (response["statusCode"], check(response)["field"]) == (400, "cursor")

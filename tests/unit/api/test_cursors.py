@@ -39,3 +39,7 @@ def test_a_cursor_of_another_scope_is_refused(scope: str, other: str) -> None:
     if scope != other:
         with pytest.raises(InvalidRequest):
             decode_cursor(cursor, other)
+
+
+def test_an_empty_cursor_is_that_of_the_first_page() -> None:
+    assert decode_cursor("", "a scope") is decode_cursor(None, "a scope") is None

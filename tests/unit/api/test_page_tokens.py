@@ -117,6 +117,14 @@ def test_a_refused_page_uses_nothing_of_the_tokens_rate(shop: Shop) -> None:
     assert "RateLimit" in shop.search(shop.page, PAGE)["headers"]
 
 
+@pytest.mark.parametrize(("collection", "status"), [("", 400), ("nope", 404), (isolation.MISSING_ID, 404)])
+def test_a_search_in_a_collection_that_there_is_not_names_the_parameter(
+    shop: Shop, collection: str, status: int
+) -> None:
+    response = shop.search(shop.owner, None, collection=collection)
+    assert (response["statusCode"], info(response)["field"]) == (status, "collection")
+
+
 class TestCreation:
     def create(self, shop: Shop, **fields: Any) -> tuple[int, Any]:
         body = {"name": "page", "scope": "search", **fields}

@@ -64,6 +64,10 @@ def sent(body: bytes, content_type: str = f"multipart/form-data; boundary={BOUND
     )
 
 
+def sent_json(body: bytes) -> Request:
+    return sent(body, "application/json")
+
+
 def part(name: str, body: bytes, file_name: str | None = None) -> bytes:
     disposition = f'; filename="{file_name}"' if file_name is not None else ""
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{disposition}\r\n\r\n'
@@ -118,28 +122,41 @@ class TestNumber:
 class TestJsonObject:
     @given(st.dictionaries(STORABLE, st.none() | st.booleans() | st.integers() | STORABLE))
     def test_every_json_object_is_read(self, values: dict[str, Any]) -> None:
-        assert json_object(sent(json.dumps(values).encode())) == values
-        assert json_object(sent(json.dumps(values, ensure_ascii=False).encode("utf-8-sig"))) == values
+        assert json_object(sent_json(json.dumps(values).encode())) == values
+        assert json_object(sent_json(json.dumps(values, ensure_ascii=False).encode("utf-8-sig"))) == values
 
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le", "latin-1"])
     def test_json_in_another_encoding_than_utf8_is_refused(self, encoding: str) -> None:
         with pytest.raises(InvalidRequest):
-            json_object(sent('{"name": "ü"}'.encode(encoding)))
+            json_object(sent_json('{"name": "ü"}'.encode(encoding)))
 
     @pytest.mark.parametrize("text", ["\0", "\ud800"])
     @pytest.mark.parametrize("value", ["{}", ["{}"], {"a": {"{}": 1}}, [[{"a": ["{}"]}]]])
     def test_text_that_cannot_be_stored_is_refused_with_the_outermost_field(self, value: Any, text: str) -> None:
         body = json.dumps({"name": value}).replace("{}", json.dumps(text)[1:-1])
-        assert refused_field(lambda: json_object(sent(body.encode()))) == "name"
+        assert refused_field(lambda: json_object(sent_json(body.encode()))) == "name"
 
     @given(st.binary())
     def test_every_other_body_is_refused_and_none_raises_another_error(self, body: bytes) -> None:
         with suppress(InvalidRequest):
-            assert isinstance(json_object(sent(body)), dict)
+            assert isinstance(json_object(sent_json(body)), dict)
 
     def test_deeply_nested_body_is_refused(self) -> None:
         with pytest.raises(InvalidRequest):
-            json_object(sent(b"[" * 200_000))
+            json_object(sent_json(b"[" * 200_000))
+
+    @pytest.mark.parametrize("content_type", ["", "application/json", "Application/JSON; charset=utf-8"])
+    def test_a_body_without_a_type_or_with_that_of_json_is_read(self, content_type: str) -> None:
+        assert json_object(sent(b"{}", content_type)) == {}
+
+    @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
+    def test_a_body_of_another_type_is_refused(self, content_type: str) -> None:
+        with pytest.raises(UnsupportedMediaType, match="application/json"):
+            json_object(sent(b"{}", content_type))
+
+    @pytest.mark.parametrize("body", [b'{"a": 1, "a": 1}', b'{"b": [{"a": 1, "c": 2, "a": 3}]}'])
+    def test_a_name_that_is_given_twice_is_refused(self, body: bytes) -> None:
+        assert refused_field(lambda: json_object(sent_json(body))) == "a"
 
 
 class TestForm:
@@ -201,6 +218,23 @@ class TestForm:
             body = head.encode() + b"x\r\n" + f"--{BOUNDARY}--\r\n".encode()
             assert parse_form(sent(body)).file_name == name
 
+    def test_each_fault_of_a_form_has_words_of_its_own(self) -> None:
+        whole, end = part("file", b"x", "a.jpg"), f"--{BOUNDARY}--\r\n".encode()
+        latin1 = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="na\u00efve.jpg"\r\n\r\nx\r\n'
+        faults = {
+            "multipart/form-data": sent_json(b"{}"),
+            "boundary": sent(whole + end, "multipart/form-data"),
+            "cut off": sent(whole + end, "multipart/form-data; boundary=another"),
+            "at most 32 parts": form_of(*[part("limit", b"5")] * 33, whole),
+            "UTF-8": sent(latin1.encode("latin-1") + end),
+            "no part": form_of(part("limit", b"5")),
+            "more than one part": form_of(whole, whole),
+        }
+        for words, request in faults.items():
+            with pytest.raises(InvalidRequest, match=words) as refused:
+                parse_form(request, ("limit",))
+            assert refused.value.field == "file"
+
     @given(
         written=st.lists(
             st.sampled_from(
@@ -250,9 +284,7 @@ class TestForm:
         with pytest.raises(InvalidRequest):
             parse_form(sent(b"--" + BOUNDARY.encode() + body))
 
-    @pytest.mark.parametrize(
-        "content_type", ["", "application/json", "multipart/form-data", "multipart/mixed; boundary=x"]
-    )
+    @pytest.mark.parametrize("content_type", ["", "application/json", "multipart/mixed; boundary=x"])
     def test_body_of_another_content_type_is_refused(self, content_type: str) -> None:
         with pytest.raises(InvalidRequest, match="multipart/form-data"):
             parse_form(sent(part("file", b"x"), content_type=content_type))
@@ -304,6 +336,7 @@ class TestNewCollection:
         ("field", "value"),
         [
             ("name", " "),
+            ("name", "a\x1b[31mb"),
             ("auto_sync_interval", "hourly"),
             ("auto_sync_at", 24),
             ("auto_sync_at", True),
@@ -400,16 +433,16 @@ class TestCollectionChange:
 class TestSyncOptions:
     @pytest.mark.parametrize("body", [b"", b"{}", b"null", b" null\n"])
     def test_options_are_off_by_default(self, body: bytes) -> None:
-        assert parse_sync_options(sent(body)) == SyncOptions()
+        assert parse_sync_options(sent_json(body)) == SyncOptions()
 
     def test_each_option_can_be_set(self) -> None:
         body = b'{"dry_run": true, "confirm_removals": true, "retry_failed": true}'
-        options = parse_sync_options(sent(body))
+        options = parse_sync_options(sent_json(body))
         assert options == SyncOptions(dry_run=True, confirm_removals=True, retry_failed=True)
 
     @pytest.mark.parametrize(("body", "field"), [(b'{"fast": true}', "fast"), (b'{"dry_run": 1}', "dry_run")])
     def test_unknown_or_malformed_option_is_refused(self, body: bytes, field: str) -> None:
-        assert refused_field(lambda: parse_sync_options(sent(body))) == field
+        assert refused_field(lambda: parse_sync_options(sent_json(body))) == field
 
 
 class TestNewUpload:
@@ -424,6 +457,15 @@ class TestNewUpload:
     )
     def test_malformed_or_unknown_field_of_an_upload_is_refused(self, field: str, value: object) -> None:
         assert refused_field(lambda: parse_new_upload({**UPLOAD, field: value}, self.managed)) == field
+
+    @pytest.mark.parametrize("mime_type", ["image/jpg", "IMAGE/JPEG", "image/jpeg"])
+    def test_type_is_read_whatever_its_case_and_its_common_misspelling(self, mime_type: str) -> None:
+        assert parse_new_upload({**UPLOAD, "mime_type": mime_type}, self.managed).mime_type == "image/jpeg"
+
+    def test_size_is_a_whole_number_however_json_writes_it(self) -> None:
+        assert parse_new_upload({**UPLOAD, "size": 5.0}, self.managed).size == 5
+        for size in (5.5, float("nan"), float("inf"), -1.0):
+            assert refused_field(lambda size=size: parse_new_upload({**UPLOAD, "size": size}, self.managed)) == "size"
 
     def test_type_that_is_not_accepted_is_refused(self) -> None:
         with pytest.raises(UnsupportedMediaType):
@@ -440,7 +482,8 @@ class TestNewToken:
         assert parse_new_token({"name": "n", "scope": "write"}, NOW) == NewToken("n", Scope.WRITE)
 
     @pytest.mark.parametrize(
-        ("field", "value"), [("name", " "), ("scope", "all"), ("expires_at", NOW.isoformat()), ("admin", True)]
+        ("field", "value"),
+        [("name", " "), ("name", "a\nb"), ("scope", "all"), ("expires_at", NOW.isoformat()), ("admin", True)],
     )
     def test_malformed_or_unknown_field_of_a_token_is_refused(self, field: str, value: object) -> None:
         assert refused_field(lambda: parse_new_token({"name": "n", "scope": "read", field: value}, NOW)) == field
