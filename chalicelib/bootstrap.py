@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from chalicelib.services.syncs import SyncService
     from chalicelib.services.thumbnails import ThumbnailService
     from chalicelib.services.uploads import UploadService
+    from chalicelib.services.url_uploads import UrlUploadService
 
 
 def utc_now() -> datetime:
@@ -232,6 +233,12 @@ class Services:
             completion=self.upload_completion,
             now=self.now,
         )
+
+    @cached_property
+    def url_uploads(self) -> UrlUploadService:
+        from chalicelib.services.url_uploads import UrlUploadService
+
+        return UrlUploadService(self.adapters.web_pictures, self.uploads)
 
     @cached_property
     def explanations(self) -> ExplanationService:

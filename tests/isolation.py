@@ -39,7 +39,7 @@ NO_IDENTIFIERS = {
     *("include", "exclude", "reason"),
     *("path", "metadata"),  # within a collection or file that is identified apart
     "filter",  # its collection is tried in tests/unit/api/test_file_deletion.py
-    *("expires", "signature", "inline"),
+    *("expires", "signature", "inline", "url"),
     *("file", "path", "size", "mime_type", "scope", "expires_at", "origins"),
     *("dry_run", "confirm_removals", "retry_failed", "confirm"),
 }

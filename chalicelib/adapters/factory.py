@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from chalicelib.adapters.s3.sources import Credentials, S3Sources
     from chalicelib.adapters.s3.storage import S3Storage
     from chalicelib.adapters.sqs.queues import SQSQueues
+    from chalicelib.adapters.web.pictures import HTTPSPictures
 
 # S3's older signature does not work for presigned URLs in every region. The virtual style makes URLs name the bucket's
 # region: the global name redirects to a new bucket in another region, which breaks signatures and forms.
@@ -130,6 +131,12 @@ class AWSAdapters:
         from chalicelib.adapters.dynamodb.idempotent_answers import DynamoDBIdempotentAnswers
 
         return DynamoDBIdempotentAnswers(self._dynamodb, self.config.tables.accounts)
+
+    @cached_property
+    def web_pictures(self) -> HTTPSPictures:
+        from chalicelib.adapters.web.pictures import HTTPSPictures
+
+        return HTTPSPictures()
 
     @cached_property
     def search_uploads(self) -> DynamoDBSearchUploads:

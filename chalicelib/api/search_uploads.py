@@ -4,13 +4,13 @@ from chalice.app import Blueprint
 
 from chalicelib.api import serializers
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
-from chalicelib.api.openapi.builders import UPLOAD_ID, obj, ref
+from chalicelib.api.openapi.builders import SEARCH_UPLOAD_ID, obj, ref
 from chalicelib.api.openapi.operation import MESSAGE, Operation, json_body, path_parameter
 from chalicelib.api.requests.bodies import json_object, parse_new_search_upload
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.rates import Rate
 
-_ID_PARAMETER = path_parameter("id", "The id of the upload", UPLOAD_ID, identifies="search upload")
+_ID_PARAMETER = path_parameter("id", "The id of the upload", SEARCH_UPLOAD_ID, identifies="search upload")
 PREPARE_SEARCH_UPLOAD = Operation(
     tag="Search",
     summary="Prepare a picture to search by",

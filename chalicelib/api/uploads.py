@@ -17,7 +17,7 @@ from chalicelib.api.openapi.operation import (
     path_parameter,
     picture_form,
 )
-from chalicelib.api.requests.bodies import json_object, parse_new_upload
+from chalicelib.api.requests.bodies import Body, json_object, parse_new_upload, parse_new_url_upload
 from chalicelib.api.requests.forms import Form, parse_form
 from chalicelib.api.requests.headers import has_json_body, only_new
 from chalicelib.api.requests.names import single_value
@@ -76,6 +76,21 @@ PREPARE_UPLOAD = Operation(
     has_location=True,
     result=ref("PreparedUpload"),
     identifiers=(("upload", "/result/upload/id"), ("collection", "/result/upload/collection")),
+    errors=(404, 409, 413, 415),
+)
+FETCH_PICTURE = Operation(
+    tag="Uploads",
+    summary="Upload a picture by its URL",
+    description=(
+        "Fetches a picture of up to 20 MiB into a managed collection, by HTTPS from a public address, within eight "
+        "seconds and after three redirects at most. Searches find it when this returns."
+    ),
+    parameters=(COLLECTION_PARAMETER, _IF_NONE_MATCH),
+    body=json_body(ref("FetchDefinition")),
+    status=201,
+    has_location=True,
+    result=ref("UploadedPicture"),
+    identifiers=(("file", "/result/uuid"),),
     errors=(404, 409, 413, 415),
 )
 LIST_UPLOADS = Operation(
@@ -170,10 +185,24 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     @route("POST", "/api/collections/{uuid}/uploads", scope=Scope.WRITE, rate=Rate.UPLOAD, operation=PREPARE_UPLOAD)
     def prepare_upload(context: RequestContext) -> Result:
         collection, new_file_only = context.collection(), only_new(context.request)
-        new = parse_new_upload(json_object(context.request), collection)
+        body = json_object(context.request)
+        if "url" in body:
+            return fetch(context, collection, body)
+        new = parse_new_upload(body, collection)
         prepared = context.services.uploads.prepare(context.caller, collection, new, only_new=new_file_only)
         location = f"/api/collections/{collection.uuid}/uploads/{prepared.upload.id}/"
         return Result(serializers.prepared_upload(prepared), status=201, location=location)
+
+    @route(
+        "POST", "/api/collections/{uuid}/uploads/fetch", scope=Scope.WRITE, rate=Rate.UPLOAD, operation=FETCH_PICTURE
+    )
+    def fetch_picture(context: RequestContext) -> Result:
+        return fetch(context, context.collection(), json_object(context.request))
+
+    def fetch(context: RequestContext, collection: Collection, body: Body) -> Result:
+        new, new_file_only = parse_new_url_upload(body, collection), only_new(context.request)
+        upload = context.services.url_uploads.upload(context.caller, collection, new, only_new=new_file_only)
+        return _completed(collection, upload)
 
     @route("GET", "/api/collections/{uuid}/uploads", scope=Scope.READ, any_plan=True, operation=LIST_UPLOADS)
     def list_uploads(context: RequestContext) -> Result:

@@ -4,6 +4,7 @@
     ├── InvalidRequest                400  the caller can correct it
     │   ├── UnknownParameter          400  no parameter or field has this name
     │   ├── UnreadablePicture         400  the bytes are not a picture that we can decode
+    │   ├── UnreadableUrl             400  a URL gives no picture, or is none that is fetched
     │   └── SourceUnreadable          400  a bucket cannot be read as the caller described it
     ├── Forbidden                     403  no token, an unknown one, or one that may not do this
     │   ├── ScopeForbids              403  the token's scope does not include it
@@ -80,6 +81,10 @@ class UnknownParameter(InvalidRequest):
 
 class UnreadablePicture(InvalidRequest):
     code = "unreadable_picture"
+
+
+class UnreadableUrl(InvalidRequest):
+    code = "unreadable_url"
 
 
 class SourceUnreadable(InvalidRequest):

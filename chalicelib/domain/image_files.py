@@ -40,6 +40,19 @@ ALL_EXTENSIONS = frozenset(extension for extensions in EXTENSIONS.values() for e
 ACCEPTED_TYPES = (*MIME_TYPES.values(), "image/heic")
 
 
+# How the files of these formats begin; 4 bytes of length precede the name of the first box of the last two.
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000 without a container
+_FIRST_BOXES = (b"ftyp", b"jP  ")
+
+
+def has_picture_signature(head: bytes) -> bool:
+    """Whether a file that begins so, with 12 bytes at least, may be a picture; the embedder reads the whole of it."""
+    if head.startswith((*_SIGNATURES, _CODESTREAM)):
+        return True
+    return head[4:8] in _FIRST_BOXES or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
 def mime_type(format_name: str) -> str:
     """The media type of a format under the embedder's name for it, which is Pillow's."""
     return MIME_TYPES.get(format_name, "application/octet-stream")

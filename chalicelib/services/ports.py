@@ -45,6 +45,7 @@ from chalicelib.domain.uploads import (
     Usage,
 )
 from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval
+from chalicelib.domain.web_pictures import PictureUrl, WebPicture
 
 
 class Clock(Protocol):
@@ -492,6 +493,19 @@ class FailureLog(Protocol):
         """Return the last recorded reason of the message with this id."""
 
 
+class WebPictures(Protocol):
+    """Pictures of the Web."""
+
+    def fetch(self, url: PictureUrl) -> WebPicture:
+        """Return the picture of a URL, from an address of the Internet alone, after a few redirects at most.
+
+        Raises:
+            UnreadableUrl: it leads to another address, or its server does not give a whole picture in time.
+            UnsupportedMediaType: what it gives is no picture.
+            PayloadTooLarge: that has more than ``UPLOAD_LIMIT`` bytes.
+        """
+
+
 class RateBuckets(Protocol):
     """A bucket of requests for each token and limit, which all processes share."""
 
@@ -605,6 +619,8 @@ class Adapters(Protocol):
     def quota_ledger(self) -> QuotaLedger: ...
     @property
     def idempotent_answers(self) -> IdempotentAnswers: ...
+    @property
+    def web_pictures(self) -> WebPictures: ...
     @property
     def search_uploads(self) -> SearchUploads: ...
     @property

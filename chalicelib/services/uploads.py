@@ -72,6 +72,12 @@ class UploadService:
         """
         check_takes_uploads(collection)
         check_inline_size(body, LARGER_UPLOAD)
+        return self.store(caller, collection, path, body, only_new=only_new)
+
+    def store(
+        self, caller: Caller, collection: Collection, path: str, body: bytes, *, only_new: bool
+    ) -> CompletedUpload:
+        """As ``upload``, for bytes of whatever origin, up to ``UPLOAD_LIMIT``."""
         upload = self._reserve(caller.plan, collection, path, len(body), INLINE_STAGING, only_new=only_new)
         try:
             self.storage.put(upload.area, upload.staged_key, body, "application/octet-stream")

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import requests
 
-from chalicelib.api.openapi.builders import COLLECTION_ID, FILE_ID, TOKEN_ID, UPLOAD_ID
+from chalicelib.api.openapi.builders import COLLECTION_ID, FILE_ID, SEARCH_UPLOAD_ID, TOKEN_ID, UPLOAD_ID
 from chalicelib.api.openapi.code_samples import PREPARATIONS, code_samples
 from tests.conftest import SAMPLES
 from tests.e2e.harness import Caller, ManagedCollection, picture
 
-# What the present state refuses: there is no sync in a managed collection, and nothing has failed.
-REFUSED = {"cancelSync": 409, "retryFile": 409, "cancelUpload": 409}
+# What the present state refuses: there is no sync in a managed collection, nothing has failed, and the server of the
+# example is nowhere.
+REFUSED = {"fetchPicture": 400, "cancelSync": 409, "retryFile": 409, "cancelUpload": 409}
 DELETIONS = ("deleteFile", "deleteFiles", "revokeToken", "deleteCollection", "deleteAccount")  # in this order, last
 
 
@@ -30,11 +31,14 @@ def account_of_samples(caller: Caller) -> dict[str, str]:
     prepared = managed.prepare("cow.jpg", len(body)).json()["result"]
     form = prepared["form"]
     assert requests.post(form["url"], data=form["fields"], files={"file": body}, timeout=60).ok
+    announced = {"size": len(body), "mime_type": "image/jpeg"}
+    to_search_by = caller.result("POST", "/api/search/uploads/", json=announced)
     token = caller.result("POST", "/api/tokens/", json={"name": "n", "scope": "search"})["token"]
     return {
         COLLECTION_ID: managed.uuid,
         FILE_ID: uploaded["uuid"],
         UPLOAD_ID: prepared["upload"]["id"],
+        SEARCH_UPLOAD_ID: to_search_by["upload"]["id"],
         TOKEN_ID: token["id"],
     }
 

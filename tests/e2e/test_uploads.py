@@ -381,3 +381,11 @@ def test_exactly_sixty_of_a_hundred_concurrent_uploads_fit_into_a_limit_of_sixty
     assert statuses == [201] * 60 + [403] * 40
     assert len(managed.files("indexed")) == 60
     assert usage(managed) == (60, 60 * len(out.getvalue()), 60)
+
+
+@pytest.mark.parametrize("url", ["https://localhost/owl.jpg", "https://169.254.169.254/latest/", "https://[::1]/"])
+def test_a_url_of_this_machine_or_of_its_credentials_is_not_fetched(managed: ManagedCollection, url: str) -> None:
+    info = error_info(managed.caller("POST", f"{managed.path}/uploads/fetch/", json={"url": url}), 400, field="url")
+    assert info["error"] == "unreadable_url"
+    assert "no public address" in info["message"]
+    assert managed.files() == {}

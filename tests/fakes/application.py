@@ -28,6 +28,7 @@ from tests.fakes.signing_keys import FakeSigningKeys
 from tests.fakes.storage import FakeStorage
 from tests.fakes.syncs import FakeSyncs
 from tests.fakes.vectors import FakeVectorStore
+from tests.fakes.web_pictures import FakeWebPictures
 
 CONFIG = Config(
     aws_region="eu-west-1",
@@ -60,6 +61,7 @@ class FakeAdapters:
     quota_ledger: Any
     rate_buckets: Any
     search_uploads: Any
+    web_pictures: Any
     idempotent_answers: Any
     registry: Any
     access_checker: Any
@@ -88,6 +90,7 @@ class FakeAdapters:
             quota_ledger=quota_ledger,
             rate_buckets=FakeRateBuckets(),
             search_uploads=FakeSearchUploads(),
+            web_pictures=FakeWebPictures(),
             idempotent_answers=FakeIdempotentAnswers(clock),
             registry=FakeRegistry(collections, quota_ledger),
             access_checker=FakeAccessChecker(sources),

@@ -33,7 +33,7 @@ TAGS = {
 REFUSALS = {
     400: (
         "The request must be corrected",
-        ["invalid_request", "unknown_parameter", "unreadable_picture", "source_unreadable"],
+        ["invalid_request", "unknown_parameter", "unreadable_picture", "unreadable_url", "source_unreadable"],
     ),
     403: (
         "The token, or the link, is missing, unknown or expired, or may not do this, or a limit of the plan is reached",

@@ -7,7 +7,7 @@ from chalicelib.api.openapi.builders import (
     COLLECTION_ID,
     FILE_ID,
     ROLE_ARN,
-    UPLOAD_ID,
+    SEARCH_UPLOAD_ID,
     Schema,
     array,
     boolean,
@@ -44,6 +44,7 @@ from chalicelib.domain.origins import ORIGINS_MAX
 from chalicelib.domain.selection import MAX_PATTERNS, PATTERN_LIMIT
 from chalicelib.domain.uploads import UPLOAD_LIMIT
 from chalicelib.domain.vectors import COLLECTIONS_MAX
+from chalicelib.domain.web_pictures import URL_LIMIT
 
 # Regular expressions in what Python's dialect and JavaScript's have in common.
 _STORABLE = r"^[^\u0000]*$"
@@ -140,7 +141,7 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
         {"file": identifier("An indexed file of the account", FILE_ID), "weight": _WEIGHT}, optional=("weight",)
     ),
     "UploadTerm": obj(
-        {"upload": identifier("A picture that was uploaded to search by", UPLOAD_ID), "weight": _WEIGHT},
+        {"upload": identifier("A picture that was uploaded to search by", SEARCH_UPLOAD_ID), "weight": _WEIGHT},
         optional=("weight",),
     ),
     "CollectionDefinition": {
@@ -190,6 +191,27 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
             "retry_failed": boolean("Try every failed file again, also those that are no pictures"),
         },
         optional=("dry_run", "confirm_removals", "retry_failed"),
+    ),
+    "FetchDefinition": obj(
+        {
+            "url": text(
+                "Where the picture is, by HTTPS on port 443 and without credentials",
+                "https://pictures.example/2024/owl.jpg",
+                format="uri",
+                pattern=r"^[Hh][Tt][Tt][Pp][Ss]://[^\u0000- \u007f]+$",
+                maxLength=URL_LIMIT,
+            ),
+            "path": nullable(
+                text(
+                    "Where to store the file; by default under the last part of the URL's path",
+                    "2024/summer/owl.jpg",
+                    pattern=_NOT_BLANK,
+                    minLength=1,
+                    maxLength=PATH_LIMIT,
+                )
+            ),
+        },
+        optional=("path",),
     ),
     "SearchUploadDefinition": obj(
         {

@@ -3,7 +3,7 @@
 from chalicelib.api.openapi.builders import (
     COLLECTION_ID,
     FILE_ID,
-    UPLOAD_ID,
+    SEARCH_UPLOAD_ID,
     Schema,
     array,
     boolean,
@@ -67,7 +67,7 @@ _FURTHER_TERM_PARAMETERS = (
     ),
     query_parameter("like", _FILES, "Files that pictures should be like; repeat it", [FILE_ID]),
     query_parameter("unlike", _FILES, "Files that pictures should not be like; repeat it", [FILE_ID]),
-    query_parameter("upload", _FILES, "Pictures that were uploaded to search by; repeat it", [UPLOAD_ID]),
+    query_parameter("upload", _FILES, "Pictures that were uploaded to search by; repeat it", [SEARCH_UPLOAD_ID]),
 )
 _FOUND = obj({"files": array(ref("FoundFile"))})
 _INFO = obj(

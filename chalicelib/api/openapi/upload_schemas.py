@@ -3,6 +3,7 @@
 from chalicelib.api.openapi.builders import (
     COLLECTION_ID,
     FILE_ID,
+    SEARCH_UPLOAD_ID,
     UPLOAD_ID,
     Schema,
     boolean,
@@ -45,7 +46,7 @@ UPLOAD_SCHEMAS: dict[str, Schema] = {
     ),
     "SearchUpload": obj(
         {
-            "id": identifier("What searches take as `upload`", UPLOAD_ID),
+            "id": identifier("What searches take as `upload`", SEARCH_UPLOAD_ID),
             "size": integer("Its exact size in bytes", 15000000),
             "mime_type": text("The media type that the form requires", "image/jpeg"),
             "arrived": boolean("Whether its picture was sent"),

@@ -44,6 +44,7 @@ from chalicelib.domain.search_uploads import NewSearchUpload
 from chalicelib.domain.selection import DEFAULT_EXCLUDE, Selection, parse_patterns
 from chalicelib.domain.texts import check_storable, excerpt
 from chalicelib.domain.uploads import NewUpload, parse_mime_type, parse_upload_size
+from chalicelib.domain.web_pictures import NewUrlUpload, parse_picture_url
 
 Body = Mapping[str, object]
 _BUCKET_FIELDS = ("bucket", "folder", "region", "role_arn")
@@ -174,6 +175,13 @@ def parse_new_upload(body: Body, collection: Collection) -> NewUpload:
         size=parse_upload_size(body.get("size")),
         mime_type=parse_mime_type(body.get("mime_type")),
     )
+
+
+def parse_new_url_upload(body: Body, collection: Collection) -> NewUrlUpload:
+    check_takes_uploads(collection)
+    reject_unknown_fields(body, ("url", "path"))
+    path = body.get("path")
+    return NewUrlUpload(parse_picture_url(body.get("url")), None if path is None else parse_path(path))
 
 
 def parse_new_search_upload(body: Body) -> NewSearchUpload:

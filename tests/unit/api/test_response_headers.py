@@ -177,6 +177,7 @@ def test_searches_and_uploads_are_limited_and_nothing_else() -> None:
         ("GET", "/api/files/{uuid}/similar"),
         ("POST", UPLOAD),
         ("POST", UPLOADS),
+        ("POST", f"{UPLOADS}/fetch"),
     }
 
 

@@ -41,6 +41,7 @@ TABLE = {
     ("DELETE", "/api/collections/{uuid}/sync"): (Scope.WRITE, False),
     ("POST", "/api/collections/{uuid}/upload"): (Scope.WRITE, False),
     ("POST", "/api/collections/{uuid}/uploads"): (Scope.WRITE, False),
+    ("POST", "/api/collections/{uuid}/uploads/fetch"): (Scope.WRITE, False),
     ("GET", "/api/collections/{uuid}/uploads"): (Scope.READ, True),
     ("GET", "/api/collections/{uuid}/uploads/{id}"): (Scope.READ, True),
     ("DELETE", "/api/collections/{uuid}/uploads/{id}"): (Scope.WRITE, True),
