@@ -157,6 +157,6 @@ INCLUDE_PARAMETER = query_parameter(
     "Fields to show beside the usual ones; repeat the parameter, or put commas between",
     ["collection", "width"],
 )
-FILES_COUNT = integer("Total number of files returned", 16)
+FILES_COUNT = integer("Number of files in this response; further pages are not counted", 16)
 NEXT_CURSOR = nullable(text("Where the next page begins; null on the last page", _EXAMPLE_CURSOR))
 MESSAGE = ref("Confirmation")
