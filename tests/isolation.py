@@ -40,7 +40,7 @@ NO_IDENTIFIERS = {
     *("path", "metadata"),  # within a collection or file that is identified apart
     "filter",  # its collection is tried in tests/unit/api/test_file_deletion.py
     *("expires", "signature", "inline", "url"),
-    *("file", "path", "size", "mime_type", "scope", "expires_at", "origins"),
+    *("file", "path", "replace", "size", "mime_type", "scope", "expires_at", "origins"),
     *("dry_run", "confirm_removals", "retry_failed", "confirm"),
 }
 WIDEST_SCOPE = list(Scope)[-1]

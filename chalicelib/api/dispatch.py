@@ -24,7 +24,15 @@ from chalicelib.api.response_headers import challenge_headers, rate_headers, ret
 from chalicelib.bootstrap import Services
 from chalicelib.domain.accounts import Caller, Scope, token_from_header
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import Forbidden, NotFound, QuotaExceeded, RateLimited, ScopeForbids, SimilarixError
+from chalicelib.domain.errors import (
+    FileExists,
+    Forbidden,
+    NotFound,
+    QuotaExceeded,
+    RateLimited,
+    ScopeForbids,
+    SimilarixError,
+)
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.rates import Rate, RateStatus
 from chalicelib.domain.texts import is_storable
@@ -315,6 +323,8 @@ def error_response(request: Request, error: SimilarixError, headers: Mapping[str
     info = {"error": error.code, "message": error.message, "request_id": _request_id(request)}
     if error.field is not None:
         info["field"] = error.field
+    if isinstance(error, FileExists) and error.uuid is not None:
+        info |= {"uuid": error.uuid} | ({"md5": error.md5} if error.md5 is not None else {})
     if isinstance(error, QuotaExceeded) and error.resets_at is not None:
         info["resets_at"] = error.resets_at.isoformat()
     all_headers = {**(headers or {}), **retry_headers(error)}

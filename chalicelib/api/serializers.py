@@ -137,6 +137,7 @@ def completed_upload(collection: Collection, upload: "CompletedUpload") -> dict[
         "mime_type": upload.mime_type,
         "uuid": upload.uuid,
         "path": upload.path,
+        "replaced": upload.replaced,
     }
 
 

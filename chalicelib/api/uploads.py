@@ -21,21 +21,21 @@ from chalicelib.api.requests.bodies import Body, json_object, parse_new_upload, 
 from chalicelib.api.requests.forms import Form, parse_form
 from chalicelib.api.requests.headers import has_json_body, only_new
 from chalicelib.api.requests.names import single_value
-from chalicelib.api.requests.queries import parameter, parse_limit
+from chalicelib.api.requests.queries import parameter, parse_boolean, parse_limit
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import Collection, check_takes_uploads, parse_uuid
 from chalicelib.domain.errors import NotFound, UnsupportedMediaType
 from chalicelib.domain.file_paths import PATH_LIMIT, parse_path
 from chalicelib.domain.image_files import parse_file_name
 from chalicelib.domain.rates import Rate
-from chalicelib.domain.uploads import CompletedUpload
+from chalicelib.domain.uploads import CompletedUpload, parse_name_rule
 
 _IF_NONE_MATCH: Schema = {
     "name": "If-None-Match",
     "in": "header",
     "required": False,
     "schema": {"type": "string", "enum": ["*"]},
-    "description": "`*`: refuse the upload (409) if a file of its name exists, instead of replacing that file",
+    "description": "`*`: refuse the upload (409) if a file has its path; the response has that file's `uuid` and `md5`",
     "example": "*",
 }
 _PATH: Schema = {
@@ -43,6 +43,12 @@ _PATH: Schema = {
     "schema": {"type": "string", "minLength": 1, "maxLength": PATH_LIMIT},
     "description": "Where to store the file, with folders, as `2024/summer/a.jpg`; by default under its name",
     "example": "2024/summer/owl.jpg",
+}
+_REPLACE: Schema = {
+    "name": "replace",
+    "schema": {"type": "string", "enum": ["true", "false"], "default": "false"},
+    "description": "Whether to replace another picture of this path, instead of storing this one beside it",
+    "example": "false",
 }
 _UPLOAD_PARAMETERS = (
     COLLECTION_PARAMETER,
@@ -53,10 +59,11 @@ UPLOAD_PICTURE = Operation(
     summary="Upload a picture",
     description=(
         "Into a managed collection. Send a picture of up to 4,500,000 bytes as a form: searches find it when this "
-        "returns. A picture of up to 20 MiB is uploaded in two steps: prepare an upload."
+        "returns. A picture of up to 20 MiB is uploaded in two steps: prepare an upload. The same picture under the "
+        "same path is the same file, so a request may be repeated; another picture is stored beside it as `a (1).jpg`."
     ),
     parameters=(COLLECTION_PARAMETER, _IF_NONE_MATCH),
-    body=picture_form(_PATH),
+    body=picture_form(_PATH, _REPLACE),
     status=201,
     has_location=True,
     result=ref("UploadedPicture"),
@@ -170,26 +177,26 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
 
     @route("POST", "/api/collections/{uuid}/upload", scope=Scope.WRITE, rate=Rate.UPLOAD, operation=UPLOAD_PICTURE)
     def upload_picture(context: RequestContext) -> Result:
-        collection, new_file_only = context.collection(), only_new(context.request)
+        collection = context.collection()
         if has_json_body(context.request):
             raise UnsupportedMediaType(
                 "Send the picture as multipart/form-data. To send it to S3 instead, prepare an upload: "
                 f"POST /api/collections/{collection.uuid}/uploads/."
             )
-        form = parse_form(context.request, ("path",))
+        form = parse_form(context.request, ("path", "replace"))
         check_takes_uploads(collection)
-        path, service = _path(form), context.services.uploads
-        upload = service.upload(context.caller, collection, path, form.body, only_new=new_file_only)
+        replaces = parse_boolean(single_value(form.values("replace"), "replace"), "replace")
+        rule, service = parse_name_rule(only_new=only_new(context.request), replaces=replaces), context.services.uploads
+        upload = service.upload(context.caller, collection, _path(form), form.body, rule)
         return _completed(collection, upload)
 
     @route("POST", "/api/collections/{uuid}/uploads", scope=Scope.WRITE, rate=Rate.UPLOAD, operation=PREPARE_UPLOAD)
     def prepare_upload(context: RequestContext) -> Result:
-        collection, new_file_only = context.collection(), only_new(context.request)
-        body = json_object(context.request)
+        collection, body = context.collection(), json_object(context.request)
         if "url" in body:
             return fetch(context, collection, body)
-        new = parse_new_upload(body, collection)
-        prepared = context.services.uploads.prepare(context.caller, collection, new, only_new=new_file_only)
+        new = parse_new_upload(body, collection, only_new=only_new(context.request))
+        prepared = context.services.uploads.prepare(context.caller, collection, new)
         location = f"/api/collections/{collection.uuid}/uploads/{prepared.upload.id}/"
         return Result(serializers.prepared_upload(prepared), status=201, location=location)
 
@@ -200,8 +207,8 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         return fetch(context, context.collection(), json_object(context.request))
 
     def fetch(context: RequestContext, collection: Collection, body: Body) -> Result:
-        new, new_file_only = parse_new_url_upload(body, collection), only_new(context.request)
-        upload = context.services.url_uploads.upload(context.caller, collection, new, only_new=new_file_only)
+        new = parse_new_url_upload(body, collection, only_new=only_new(context.request))
+        upload = context.services.url_uploads.upload(context.caller, collection, new)
         return _completed(collection, upload)
 
     @route("GET", "/api/collections/{uuid}/uploads", scope=Scope.READ, any_plan=True, operation=LIST_UPLOADS)

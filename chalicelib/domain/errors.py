@@ -154,7 +154,16 @@ class DuplicateCollection(Conflict):
 
 
 class FileExists(Conflict):
+    """``uuid`` and ``md5`` are of the file that is there."""
+
     code = "file_exists"
+
+    def __init__(
+        self, message: str, *, field: str | None = None, uuid: str | None = None, md5: str | None = None
+    ) -> None:
+        super().__init__(message, field=field)
+        self.uuid = uuid
+        self.md5 = md5
 
 
 class UploadIncomplete(Conflict):

@@ -1,6 +1,11 @@
-"""Paths of files in managed storage: folders, and the name of the file, as ``2024/summer/a.jpg``."""
+"""Paths of files in managed storage: folders, and the name of the file, as ``2024/summer/a.jpg``.
+
+A picture whose path another one has is stored beside it, under a name with a number, as in Windows and in the web
+interfaces of Google Drive and Dropbox: ``a (1).jpg`` (docs/decisions/0064).
+"""
 
 import unicodedata
+from collections.abc import Iterator, Sequence
 
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.image_files import FILE_NAME_LIMIT, stored_name
@@ -8,6 +13,9 @@ from chalicelib.domain.image_files import FILE_NAME_LIMIT, stored_name
 # Bytes: S3's keys have 1,024, of which the folder of a managed collection takes 82 and a number in the name some.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 PATH_LIMIT = 900
+# Names with a number of one digit, then of two, then with the picture's MD5, which needs no search: so few requests
+# find a name however many pictures have asked for it.
+_NUMBERS = (range(1, 10), range(10, 100))
 _INSTRUCTION = "path has folders and the file's name, with '/' between them, such as '2024/summer/a.jpg'"
 
 
@@ -32,3 +40,25 @@ def parse_path(value: object) -> str:
     if len(path.encode()) > PATH_LIMIT:
         raise InvalidRequest(f"path has at most {PATH_LIMIT} bytes.", field="path")
     return path
+
+
+def other_paths(path: str, md5: str) -> Iterator[Sequence[str]]:
+    """Paths for a picture whose own path another one has, in groups: the next one if all of a group are taken."""
+    for numbers in _NUMBERS:
+        yield [_with_suffix(path, str(number)) for number in numbers]
+    yield [_with_suffix(path, md5)]
+
+
+def _with_suffix(path: str, suffix: str) -> str:
+    folder, slash, name = path.rpartition("/")
+    stem, dot, extension = name.rpartition(".")
+    if not stem:  # no extension, or nothing else
+        stem, dot, extension = name, "", ""
+    ending = f" ({suffix}){dot}{extension}"
+    room = FILE_NAME_LIMIT - len(ending.encode())
+    if room > 0:
+        stem = stem.encode()[:room].decode(errors="ignore")
+    else:  # what follows the last dot is no extension, but most of the name
+        ending = f" ({suffix})"
+        stem = name.encode()[: FILE_NAME_LIMIT - len(ending)].decode(errors="ignore")
+    return f"{folder}{slash}{stem}{ending}"

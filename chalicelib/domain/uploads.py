@@ -69,6 +69,18 @@ ABANDONED = UploadFailure("given_up", "The upload failed on our side.")
 CANCELLED = UploadFailure("cancelled", "The upload was cancelled.")
 
 
+class NameRule(StrEnum):
+    """What becomes of an upload where another picture has its path; the same picture is the same file.
+
+    ``NUMBER``: it is stored beside that one, under a name with a number. ``REPLACE``: it takes its place. ``REFUSE``:
+    the upload fails, also where the same picture is there.
+    """
+
+    NUMBER = "number"
+    REPLACE = "replace"
+    REFUSE = "refuse"
+
+
 class UploadState(StrEnum):
     PENDING = "pending"
     DONE = "done"
@@ -80,11 +92,15 @@ class Upload:
     """One upload.
 
     Args:
-        key: where the file is stored once the upload is done.
+        key: where the file is to be stored.
         folder: the staging folder in which its bytes arrive.
         month: the month whose uploads it counts among, as ``2026-11``.
-        only_new: fail rather than replace a file of the same name.
+        rule: what to do where another picture is stored.
+        md5: of the bytes, if they are known before they are staged.
+        moved_to: where the file is stored instead, from before it is copied there.
         mime_type: of the file, once the upload is done.
+        replaced: whether it took the place of another picture.
+        is_duplicate: whether the same picture was stored already: then the upload counts for nothing.
         reason: why it failed, as a stable code.
         detail: why it failed, as a sentence.
     """
@@ -98,9 +114,13 @@ class Upload:
     month: str
     created_at: datetime
     expires_at: datetime
-    only_new: bool = False
+    rule: NameRule = NameRule.NUMBER
+    md5: str | None = None
+    moved_to: str | None = None
     state: UploadState = UploadState.PENDING
     mime_type: str | None = None
+    replaced: bool = False
+    is_duplicate: bool = False
     reason: str | None = None
     detail: str | None = None
 
@@ -117,13 +137,18 @@ class Upload:
         return ManagedArea(self.account, self.collection)
 
     @property
+    def target(self) -> str:
+        """The key under which the file is, or is to be, stored."""
+        return self.moved_to or self.key
+
+    @property
     def path(self) -> str:
-        return self.area.path(self.key)
+        return self.area.path(self.target)
 
     @property
     def file(self) -> str | None:
         """The uuid of the stored file; None while there is none."""
-        return file_uuid(self.collection, self.key) if self.state is UploadState.DONE else None
+        return file_uuid(self.collection, self.target) if self.state is UploadState.DONE else None
 
 
 class UploadPage(NamedTuple):
@@ -143,6 +168,7 @@ class NewUpload:
     path: str
     size: int
     mime_type: str
+    rule: NameRule = NameRule.NUMBER
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +215,8 @@ class Usage:
 class FileLock:
     """The exclusive right of ``holder`` to change one file of a managed collection, for a limited time.
 
-    ``charged`` is the size that the quota counts for the file stored under this key, None if there is no file.
+    ``charged`` is the size that the quota counts for the file stored under this key, None if there is no file; ``md5``
+    is of its bytes.
     """
 
     account: str
@@ -197,6 +224,37 @@ class FileLock:
     key: str
     holder: str
     charged: int | None
+    md5: str | None = None
+
+
+class FileClaim(NamedTuple):
+    """What the quota ledger knows of a key: the file that is charged, and the lock.
+
+    Args:
+        md5: of the charged file; None if there is none.
+        is_locked: whether a worker is changing the file.
+        locked_md5: of the picture that this worker is storing; None if it does something else.
+    """
+
+    charged: int | None
+    md5: str | None
+    is_locked: bool
+    locked_md5: str | None
+
+    @property
+    def is_free(self) -> bool:
+        return self.charged is None and not self.is_locked
+
+    def may_become(self, md5: str) -> bool:
+        """Whether this picture is stored here, or will be, or nobody can tell."""
+        return md5 in (self.md5, self.locked_md5) or (self.is_locked and self.locked_md5 is None)
+
+
+class StoredObject(NamedTuple):
+    """An object of managed storage: the id of the upload that stored it, empty if it has none, and its bytes' MD5."""
+
+    upload: str
+    md5: str
 
 
 def staged_key(folder: str, upload: UploadRef) -> str:
@@ -243,6 +301,15 @@ def parse_upload_size(value: object) -> int:
     return value
 
 
+def parse_name_rule(*, only_new: bool, replaces: bool) -> NameRule:
+    """Raises InvalidRequest for a caller who wants both."""
+    if only_new and replaces:
+        raise InvalidRequest("Either replace a file, or refuse to with If-None-Match: *.", field="replace")
+    if only_new:
+        return NameRule.REFUSE
+    return NameRule.REPLACE if replaces else NameRule.NUMBER
+
+
 def parse_mime_type(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidRequest("mime_type is the picture's media type, such as 'image/jpeg'.", field="mime_type")
@@ -266,11 +333,15 @@ class UploadForm:
 
 @dataclass(frozen=True, slots=True)
 class CompletedUpload:
-    """A stored and indexed file; ``uuid`` is what other requests name it by."""
+    """A stored and indexed file.
+
+    ``uuid`` is what other requests name it by; ``replaced`` says whether another picture was there before.
+    """
 
     uuid: str
     path: str
     mime_type: str
+    replaced: bool = False
 
     @property
     def file_name(self) -> str:

@@ -6,6 +6,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from urllib.parse import quote, unquote, urlsplit
 
 from chalicelib.domain.errors import InvalidRequest, UnreadableUrl
+from chalicelib.domain.uploads import NameRule
 
 URL_LIMIT = 2048  # characters
 HTTPS_PORT = 443
@@ -58,6 +59,7 @@ class NewUrlUpload:
 
     url: PictureUrl
     path: str | None = None
+    rule: NameRule = NameRule.NUMBER
 
 
 def parse_picture_url(value: object) -> PictureUrl:

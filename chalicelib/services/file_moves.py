@@ -87,7 +87,8 @@ class FileMoveService:
             return
         with self._locks(move) as (source_lock, target_lock):
             area, moved = ManagedArea(move.account, move.collection), file_uuid(collection.uuid, move.target)
-            is_copied = self.storage.stored_by(area, move.target) == move.id
+            stored = self.storage.stored(area, move.target)
+            is_copied = stored is not None and stored.upload == move.id
             if target_lock.charged is None:
                 if is_copied:
                     self._clear(collection, move.target)

@@ -36,7 +36,9 @@ from chalicelib.domain.search_uploads import SearchUpload
 from chalicelib.domain.syncs import BatchRecord, KeyRange, PendingBatch, Progress, Tally
 from chalicelib.domain.thumbnails import ThumbnailSize, ThumbnailToMake
 from chalicelib.domain.uploads import (
+    FileClaim,
     FileLock,
+    StoredObject,
     Upload,
     UploadCheck,
     UploadForm,
@@ -145,12 +147,37 @@ class QuotaLedger(Protocol):
     def refund(self, upload: Upload, reason: str, detail: str, now: datetime) -> bool:
         """End an upload as failed and release its quota; False if it has ended already."""
 
-    def lock(self, upload: UploadRef, key: str, owner: str, now: datetime, expires_at: datetime) -> FileLock | None:
-        """Lock a file for changes; None while another owner has it locked."""
+    def claims(self, account: str, collection: str, keys: Sequence[str], now: datetime) -> Mapping[str, FileClaim]:
+        """Return what is charged for, or locked of, the files under these keys, 100 at most."""
+
+    def lock(
+        self,
+        upload: UploadRef,
+        key: str,
+        owner: str,
+        now: datetime,
+        expires_at: datetime,
+        md5: str | None = None,
+    ) -> FileLock | None:
+        """Lock a file for changes; None while another owner has it locked.
+
+        Args:
+            md5: of the picture that is to be stored, for other uploads to see.
+        """
 
     def unlock(self, lock: FileLock) -> None: ...
-    def complete(self, upload: Upload, lock: FileLock, mime_type: str, now: datetime) -> None:
-        """End an upload as done, charge its quota to the file, and unlock the file.
+    def set_target(self, upload: Upload) -> None:
+        """Write the upload's ``moved_to``; raises Unavailable if it has ended."""
+
+    def complete(self, upload: Upload, lock: FileLock, md5: str, now: datetime) -> None:
+        """End an upload as done, as it is given, charge its quota to the file, and unlock the file.
+
+        Raises:
+            Unavailable: the lock is lost, or the upload has ended.
+        """
+
+    def complete_duplicate(self, upload: Upload, lock: FileLock, now: datetime) -> None:
+        """End an upload as done, as it is given, release its quota, and unlock the file, which is its picture.
 
         Raises:
             Unavailable: the lock is lost, or the upload has ended.
@@ -433,8 +460,7 @@ class ManagedStorage(Protocol):
             Contention: it has other bytes by now.
         """
 
-    def stored_by(self, area: Area, key: str) -> str | None:
-        """Return the id of the upload that stored an object, empty if it has none; None if there is no object."""
+    def stored(self, area: Area, key: str) -> StoredObject | None: ...
 
     def delete(self, area: Area, key: str) -> None: ...
     def presigned_get(self, area: Area, key: str, *, seconds: int) -> str: ...

@@ -57,7 +57,7 @@ class SearchUploadService:
 
     def has_arrived(self, upload: SearchUpload) -> bool:
         """Whether the client has sent its bytes."""
-        return self.storage.stored_by(upload.area, upload.key) is not None
+        return self.storage.stored(upload.area, upload.key) is not None
 
     def picture_url(self, upload: SearchUpload) -> str:
         """A presigned URL of its bytes, for the embedder."""

@@ -4,6 +4,7 @@ A client sends the file with its request, or to S3 with a presigned form. ``serv
 the rest.
 """
 
+import hashlib
 import uuid
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from chalicelib.domain.accounts import Caller
 from chalicelib.domain.collections import Collection, check_takes_uploads, parse_uuid
 from chalicelib.domain.errors import FileExists, NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.files import FileRecord, FileState
-from chalicelib.domain.image_files import check_inline_size
+from chalicelib.domain.image_files import check_inline_size, mime_type
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.uploads import (
     ABANDONED,
@@ -21,6 +22,8 @@ from chalicelib.domain.uploads import (
     PRESIGNED_STAGING,
     UPLOAD_WINDOW,
     CompletedUpload,
+    ManagedArea,
+    NameRule,
     NewUpload,
     Upload,
     UploadCheck,
@@ -55,30 +58,45 @@ class UploadService:
     now: Clock
 
     def upload(
-        self, caller: Caller, collection: Collection, path: str, body: bytes, *, only_new: bool
+        self,
+        caller: Caller,
+        collection: Collection,
+        path: str,
+        body: bytes,
+        rule: NameRule = NameRule.NUMBER,
     ) -> CompletedUpload:
-        """Store a picture and index it, replacing a file of the same path; a failure leaves that file unchanged.
+        """Store a picture and index it; a failure leaves every file unchanged.
+
+        Where the same picture has the path, or a number of it, that file is the result, and nothing is charged.
 
         Args:
             path: as ``parse_path`` or ``parse_file_name`` returns it.
-            only_new: fail rather than replace a file.
+            rule: what to do where another picture has the path.
 
         Raises:
             InvalidRequest: the collection is not managed.
             UnreadablePicture: the bytes are not a picture.
             PayloadTooLarge: they exceed what the API takes in one request.
-            FileExists: a file has this name, and ``only_new`` is set.
+            FileExists: a file has this path, and the rule is ``REFUSE``.
             QuotaExceeded: the plan allows no more.
         """
         check_takes_uploads(collection)
         check_inline_size(body, LARGER_UPLOAD)
-        return self.store(caller, collection, path, body, only_new=only_new)
+        return self.store(caller, collection, path, body, rule)
 
     def store(
-        self, caller: Caller, collection: Collection, path: str, body: bytes, *, only_new: bool
+        self, caller: Caller, collection: Collection, path: str, body: bytes, rule: NameRule = NameRule.NUMBER
     ) -> CompletedUpload:
         """As ``upload``, for bytes of whatever origin, up to ``UPLOAD_LIMIT``."""
-        upload = self._reserve(caller.plan, collection, path, len(body), INLINE_STAGING, only_new=only_new)
+        area, key = ManagedArea(collection.account, collection.uuid), collection.prefix + path
+        md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
+        present = self.completion.names.find(area, key, md5, rule)
+        if present is not None and present.embedding is not None:
+            if rule is NameRule.REFUSE:
+                raise FileExists(EXISTS.detail, field="file", uuid=present.uuid, md5=present.embedding.md5)
+            if self.completion.renew(present):  # otherwise it is found, or not, under its lock
+                return CompletedUpload(present.uuid, area.path(present.key), mime_type(present.embedding.format))
+        upload = self._reserve(caller.plan, collection, key, len(body), INLINE_STAGING, rule, md5)
         try:
             self.storage.put(upload.area, upload.staged_key, body, "application/octet-stream")
         except Exception:
@@ -86,19 +104,21 @@ class UploadService:
             raise
         return self.completion.complete(upload)
 
-    def prepare(self, caller: Caller, collection: Collection, new: NewUpload, *, only_new: bool) -> PreparedUpload:
+    def prepare(self, caller: Caller, collection: Collection, new: NewUpload) -> PreparedUpload:
         """Start an upload whose bytes the client sends to S3 within ten minutes.
 
         Raises:
             InvalidRequest: the collection is not managed.
-            FileExists: a file has this name, and ``only_new`` is set.
+            FileExists: a file has this path, and the rule is ``REFUSE``.
             QuotaExceeded: the plan allows no more.
         """
         check_takes_uploads(collection)
-        record = self.catalogue.get(collection.uuid, collection.prefix + new.path)
-        if only_new and record is not None and record.state is FileState.INDEXED:
-            raise FileExists(EXISTS.detail, field="path")
-        upload = self._reserve(caller.plan, collection, new.path, new.size, PRESIGNED_STAGING, only_new=only_new)
+        key = collection.prefix + new.path
+        record = self.catalogue.get(collection.uuid, key)
+        if new.rule is NameRule.REFUSE and record is not None and record.state is FileState.INDEXED:
+            assert record.embedding is not None
+            raise FileExists(EXISTS.detail, field="path", uuid=record.uuid, md5=record.embedding.md5)
+        upload = self._reserve(caller.plan, collection, key, new.size, PRESIGNED_STAGING, new.rule)
         self._list_as_pending(upload, record)
         seconds = int(UPLOAD_WINDOW.total_seconds())
         form = self.storage.presigned_form(
@@ -147,20 +167,28 @@ class UploadService:
             self.completion.cancel(upload)
 
     def _reserve(
-        self, plan: Plan, collection: Collection, path: str, size: int, folder: str, *, only_new: bool
+        self,
+        plan: Plan,
+        collection: Collection,
+        key: str,
+        size: int,
+        folder: str,
+        rule: NameRule,
+        md5: str | None = None,
     ) -> Upload:
         now = self.now()
         upload = Upload(
             id=str(uuid.uuid4()),
             account=collection.account,
             collection=collection.uuid,
-            key=collection.prefix + path,
+            key=key,
             size=size,
             folder=folder,
             month=month_of(now),
             created_at=now,
             expires_at=now + UPLOAD_WINDOW,
-            only_new=only_new,
+            rule=rule,
+            md5=md5,
         )
         self._check_quota(upload, plan)
         # Before the reservation: whenever this process crashes, a worker finds the upload and ends it. No request has

@@ -19,7 +19,7 @@ class UrlUploadService:
     web: WebPictures
     uploads: UploadService
 
-    def upload(self, caller: Caller, collection: Collection, new: NewUrlUpload, *, only_new: bool) -> CompletedUpload:
+    def upload(self, caller: Caller, collection: Collection, new: NewUrlUpload) -> CompletedUpload:
         """Fetch a picture, store it and index it; the URL's last part names the file unless ``new`` has a path.
 
         Raises:
@@ -32,7 +32,7 @@ class UrlUploadService:
         check_takes_uploads(collection)
         picture = self.web.fetch(new.url)
         path = new.path if new.path is not None else _file_name(picture.url)
-        return self.uploads.store(caller, collection, path, picture.body, only_new=only_new)
+        return self.uploads.store(caller, collection, path, picture.body, new.rule)
 
 
 def _file_name(url: PictureUrl) -> str:

@@ -118,7 +118,7 @@ def measure_uploads(services: Services, clients: CountingClients, caller: Caller
     owl = (PICTURES / "owl.jpg").read_bytes()
 
     def upload(name: str) -> object:
-        return services.uploads.upload(caller, collection, name, owl, only_new=False)
+        return services.uploads.upload(caller, collection, name, owl)
 
     upload("first.jpg")
     with clients.counting() as counts:
@@ -132,7 +132,7 @@ def measure_uploads(services: Services, clients: CountingClients, caller: Caller
     completion = replace(services.upload_completion, quota_ledger=quota_ledger)
     measured_uploads = replace(services.uploads, quota_ledger=quota_ledger, completion=completion)
     for number in range(REPETITIONS):
-        measured_uploads.upload(caller, collection, f"measured-{number}.jpg", owl, only_new=False)
+        measured_uploads.upload(caller, collection, f"measured-{number}.jpg", owl)
     figure("allowance_ms", statistics.median(ledger_time.per_upload(REPETITIONS)), "ms")
 
 

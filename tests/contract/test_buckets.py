@@ -19,7 +19,7 @@ from chalicelib.domain.errors import Contention, NotFound, OutsideFolder, Source
 from chalicelib.domain.files import MODIFIED_TOLERANCE, ObjectInfo
 from chalicelib.domain.search_uploads import SearchUploadArea
 from chalicelib.domain.thumbnails import ThumbnailSize
-from chalicelib.domain.uploads import ManagedArea
+from chalicelib.domain.uploads import ManagedArea, StoredObject
 from chalicelib.services.ports import ManagedStorage, Source, Sources
 from tests.factories import AWKWARD_KEYS, a_collection
 from tests.fakes.buckets import MODIFIED, FakeSources
@@ -196,7 +196,7 @@ class BucketsContract:
             lambda: storage.put(area, key, b"mine", "image/jpeg"),
             lambda: storage.copy(area, own, key, "image/jpeg", md5=digest, upload="u"),
             lambda: storage.copy(area, key, own, "image/jpeg", md5=digest, upload="u"),
-            lambda: storage.stored_by(area, key),
+            lambda: storage.stored(area, key),
             lambda: storage.delete(area, key),
             lambda: storage.presigned_get(area, key, seconds=60),
             lambda: storage.presigned_form(area, key, size=1, content_type="image/jpeg", seconds=60),
@@ -214,7 +214,7 @@ class BucketsContract:
         storage, area = subject.storage, SearchUploadArea(str(uuid4()))
         key = key.format(own=area.prefixes[0][:-1], id=uuid4())
         calls: list[Callable[[], object]] = [
-            lambda: storage.stored_by(area, key),
+            lambda: storage.stored(area, key),
             lambda: storage.delete(area, key),
             lambda: storage.presigned_get(area, key, seconds=60),
             lambda: storage.presigned_form(area, key, size=1, content_type="image/jpeg", seconds=60),
@@ -230,7 +230,7 @@ class BucketsContract:
         storage.put(area, staged, b"no picture any more", "image/jpeg")
         with pytest.raises(Contention):
             storage.copy(area, staged, stored, "image/jpeg", md5=opened.etag, upload="an-upload")
-        assert storage.stored_by(area, stored) is None
+        assert storage.stored(area, stored) is None
         storage.put(area, staged, b"a picture", "image/jpeg")
         storage.copy(area, staged, stored, "image/jpeg", md5=opened.etag, upload="an-upload")
         assert subject.source(objects, storage.bucket).head_objects([stored]) == {stored: replace(opened, key=stored)}
@@ -239,18 +239,19 @@ class BucketsContract:
         storage, (objects, uploads, _) = subject.storage, area.prefixes
         staged, stored = f"{uploads}staged ü", f"{objects}stored ü.jpg"
         md5 = storage.put(area, staged, b"a picture", "application/octet-stream").etag
-        assert storage.stored_by(area, stored) is None
+        assert storage.stored(area, stored) is None
         for upload in ("an-upload", "another-upload"):
             storage.copy(area, staged, stored, "image/jpeg", md5=md5, upload=upload)
-            assert (storage.stored_by(area, stored), storage.stored_by(area, staged)) == (upload, "")
+            assert storage.stored(area, stored) == StoredObject(upload, md5)
+            assert storage.stored(area, staged) == StoredObject("", md5)
         storage.delete(area, stored)
-        assert storage.stored_by(area, stored) is None
+        assert storage.stored(area, stored) is None
 
     def test_an_object_that_does_not_exist_cannot_be_copied(self, subject: Subject, area: ManagedArea):
         missing, stored = f"{area.prefixes[1]}missing", f"{area.prefixes[0]}stored"
         with pytest.raises(NotFound):
             subject.storage.copy(area, missing, stored, "image/jpeg", md5="0" * 32, upload="an-upload")
-        assert subject.storage.stored_by(area, stored) is None
+        assert subject.storage.stored(area, stored) is None
 
     def test_the_pages_of_an_area_are_deleted_and_no_other_areas(self, subject: Subject, area: ManagedArea):
         beside = replace(area, collection=f"{area.collection}x")

@@ -12,13 +12,14 @@ import pytest
 from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.plans import PLANS
-from chalicelib.domain.uploads import INLINE_STAGING, PRESIGNED_STAGING, Upload, UploadState, Usage
+from chalicelib.domain.uploads import INLINE_STAGING, PRESIGNED_STAGING, FileClaim, NameRule, Upload, UploadState, Usage
 from chalicelib.services.ports import QuotaLedger
 from tests.contract.tables import make_table
 from tests.factories import NOW
 from tests.fakes.quota_ledger import FakeQuotaLedger
 
 LOCK_EXPIRY = NOW + timedelta(minutes=3)
+MD5, OTHER_MD5 = "653b6e02f13241e943e0889f0165d627", "46f899a580163352cd361dd2aa7bcc37"
 PLENTY = PLANS["pro"].with_limits({"files": 1000, "bytes": 10**9, "managed_bytes": 10**9, "uploads_a_month": 1000})
 
 
@@ -37,6 +38,10 @@ def an_upload(**fields: Any) -> Upload:
     return Upload(**(defaults | fields))
 
 
+def done(upload: Upload, **fields: Any) -> Upload:
+    return replace(upload, state=UploadState.DONE, mime_type="image/jpeg", **fields)
+
+
 class QuotaLedgerContract:
     @pytest.fixture
     def store(self) -> QuotaLedger:
@@ -45,10 +50,10 @@ class QuotaLedgerContract:
     def complete(self, store: QuotaLedger, upload: Upload) -> None:
         lock = store.lock(upload.ref, upload.key, "me", NOW, LOCK_EXPIRY)
         assert lock is not None
-        store.complete(upload, lock, "image/jpeg", NOW)
+        store.complete(done(upload), lock, MD5, NOW)
 
     def test_a_reserved_upload_is_returned_unchanged(self, store: QuotaLedger):
-        upload = an_upload(only_new=True)
+        upload = an_upload(rule=NameRule.REFUSE)
         assert store.reserve(upload, PLENTY)
         assert store.upload(upload.ref) == upload
         assert store.upload(replace(upload.ref, account=str(uuid4()))) is None
@@ -102,9 +107,7 @@ class QuotaLedgerContract:
         store.reserve(upload, PLENTY)
         self.complete(store, upload)
         assert store.usage(upload.account, upload.month) == Usage(0, 1, 100, 1, 1, 100)
-        done = store.upload(upload.ref)
-        assert done is not None
-        assert (done.state, done.mime_type) == (UploadState.DONE, "image/jpeg")
+        assert store.upload(upload.ref) == done(upload, moved_to=upload.key)
         assert not store.refund(upload, "late", "Too late.", NOW)
 
     def test_a_new_version_of_a_file_counts_instead_of_the_old_one(self, store: QuotaLedger):
@@ -126,9 +129,9 @@ class QuotaLedgerContract:
         theirs = store.lock(upload.ref, upload.key, "another", NOW, LOCK_EXPIRY)
         assert theirs is not None
         with pytest.raises(Unavailable):
-            store.complete(upload, mine, "image/jpeg", NOW)
+            store.complete(done(upload), mine, MD5, NOW)
         store.unlock(mine)
-        store.complete(upload, theirs, "image/jpeg", NOW)
+        store.complete(done(upload), theirs, MD5, NOW)
 
     def test_an_expired_lock_is_lost_to_the_next_owner(self, store: QuotaLedger):
         upload = an_upload()
@@ -138,7 +141,61 @@ class QuotaLedgerContract:
         later = LOCK_EXPIRY + timedelta(seconds=1)
         assert store.lock(upload.ref, upload.key, "another", later, later + timedelta(minutes=3)) is not None
         with pytest.raises(Unavailable):
-            store.complete(upload, mine, "image/jpeg", later)
+            store.complete(done(upload), mine, MD5, later)
+
+    def test_claims_tell_what_is_charged_and_which_picture_is_being_stored(self, store: QuotaLedger):
+        upload = an_upload(md5=MD5)
+        other, third = f"{upload.key} other", f"{upload.key} third"
+        assert store.reserve(upload, PLENTY)
+        self.complete(store, upload)
+        store.lock(upload.ref, upload.key, "me", NOW, LOCK_EXPIRY, OTHER_MD5)
+        store.lock(upload.ref, other, "me", NOW, LOCK_EXPIRY)
+        keys = [upload.key, other, third]
+        assert store.claims(upload.account, upload.collection, keys, NOW) == {
+            upload.key: FileClaim(100, MD5, True, OTHER_MD5),
+            other: FileClaim(None, None, True, None),
+        }
+        later = LOCK_EXPIRY + timedelta(seconds=1)
+        claims = store.claims(upload.account, upload.collection, keys, later)
+        assert claims[upload.key] == FileClaim(100, MD5, False, None)
+        assert claims[other].is_free
+        again = store.lock(upload.ref, upload.key, "another", later, later + timedelta(minutes=3))
+        assert again is not None
+        assert (again.charged, again.md5) == (100, MD5)
+        assert store.claims(upload.account, upload.collection, keys, later)[upload.key].locked_md5 is None
+
+    def test_claims_are_read_of_as_many_keys_as_a_name_has(self, store: QuotaLedger):
+        upload = an_upload()
+        keys = [f"{upload.key} {number}" for number in range(100)]
+        store.lock(upload.ref, keys[57], "me", NOW, LOCK_EXPIRY, MD5)
+        assert list(store.claims(upload.account, upload.collection, keys, NOW)) == [keys[57]]
+
+    def test_the_target_of_a_pending_upload_is_set(self, store: QuotaLedger):
+        upload = an_upload()
+        assert store.reserve(upload, PLENTY)
+        moved = replace(upload, moved_to="objects/a/b/picture ü (1).jpg")
+        store.set_target(moved)
+        assert store.upload(upload.ref) == moved
+        store.refund(upload, "expired", "Too late.", NOW)
+        with pytest.raises(Unavailable):
+            store.set_target(replace(upload, moved_to="elsewhere"))
+
+    def test_a_duplicate_is_done_and_counts_for_nothing(self, store: QuotaLedger):
+        first = an_upload()
+        second = replace(an_upload(size=30), account=first.account, collection=first.collection)
+        assert store.reserve(first, PLENTY)
+        assert store.reserve(second, PLENTY)
+        self.complete(store, first)
+        lock = store.lock(second.ref, first.key, "me", NOW, LOCK_EXPIRY, MD5)
+        assert lock is not None
+        duplicate = done(second, moved_to=first.key, is_duplicate=True)
+        store.complete_duplicate(duplicate, lock, NOW)
+        assert store.upload(second.ref) == duplicate
+        assert store.usage(first.account, first.month) == Usage(0, 1, 100, 1, 1, 100)
+        assert not store.refund(second, "late", "Too late.", NOW)
+        with pytest.raises(Unavailable):
+            store.complete_duplicate(duplicate, lock, NOW)
+        assert store.lock(second.ref, first.key, "another", NOW, LOCK_EXPIRY) is not None
 
     def test_a_deleted_file_is_refunded_once(self, store: QuotaLedger):
         upload = an_upload()
@@ -168,7 +225,8 @@ class QuotaLedgerContract:
         free = store.lock(upload.ref, source.key, "another", NOW, LOCK_EXPIRY)
         charged = store.lock(upload.ref, target.key, "another", NOW, LOCK_EXPIRY)
         assert free is not None and charged is not None
-        assert (free.charged, charged.charged) == (None, 100)
+        assert (free.charged, free.md5) == (None, None)
+        assert (charged.charged, charged.md5) == (100, MD5)
         store.refund_file(charged)
         assert store.usage(upload.account, upload.month) == Usage(0, 0, 0, 1)
 

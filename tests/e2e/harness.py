@@ -89,9 +89,10 @@ class ManagedCollection:
         self.uuid = caller.create_managed_collection()
         self.path = f"/api/collections/{self.uuid}"
 
-    def upload(self, name: str, body: bytes, **headers: str) -> requests.Response:
+    def upload(self, name: str, body: bytes, fields: dict[str, str] | None = None, **headers: str) -> requests.Response:
         """Sends the bytes along with the request."""
-        return self.caller("POST", f"{self.path}/upload/", files={"file": (name, body)}, headers=headers)
+        files = {"file": (name, body)}
+        return self.caller("POST", f"{self.path}/upload/", files=files, data=fields, headers=headers)
 
     def prepare(self, name: str, size: int, mime_type: str = "image/jpeg", **headers: str) -> requests.Response:
         """Starts an upload whose bytes go to S3 by a presigned POST."""

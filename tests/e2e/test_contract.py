@@ -93,6 +93,7 @@ def test_an_upload_is_answered_with_its_name_and_type(api: Caller, stack: LocalS
         "mime_type": "image/jpeg",
         "uuid": uuid,
         "path": "example_image.jpg",
+        "replaced": False,
     }
     assert api.result("GET", f"/api/files/{uuid}/")["file"]["file_name"] == "example_image.jpg"
 

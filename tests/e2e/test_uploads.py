@@ -1,5 +1,6 @@
 """Managed collections over HTTP: pictures sent along or by presigned POST, each counted once, none over quota."""
 
+import hashlib
 import io
 import json
 import random
@@ -61,10 +62,18 @@ def large_picture(size: int) -> bytes:
     return out.getvalue() + b"\0" * (size - out.tell())
 
 
-def test_an_upload_under_an_existing_name_replaces_that_file(managed: ManagedCollection) -> None:
-    assert managed.upload("a.jpg", picture("owl.jpg")).status_code == 201
+def small_picture(number: int) -> bytes:
+    """A PNG of its own for each number."""
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8), (number, 2 * number, 255 - number)).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_an_upload_under_an_existing_name_replaces_that_file_if_it_is_asked_to(managed: ManagedCollection) -> None:
+    replacing = {"replace": "true"}
+    assert managed.upload("a.jpg", picture("owl.jpg"), replacing).json()["result"]["replaced"] is False
     before = managed.files()["a.jpg"]
-    assert managed.upload("a.jpg", picture("pig.jpg")).status_code == 201
+    assert managed.upload("a.jpg", picture("pig.jpg"), replacing).json()["result"]["replaced"] is True
     after = managed.files()["a.jpg"]
     assert (after["uuid"], after["file_size"]) == (before["uuid"], len(picture("pig.jpg")))
     assert managed.exact_matches(picture("pig.jpg")) == ["a.jpg"]
@@ -75,7 +84,8 @@ def test_an_upload_under_an_existing_name_replaces_that_file(managed: ManagedCol
 def test_an_upload_with_if_none_match_under_an_existing_name_is_a_conflict(managed: ManagedCollection) -> None:
     assert managed.upload("a.jpg", picture("owl.jpg"), **{"If-None-Match": "*"}).status_code == 201
     second = managed.upload("a.jpg", picture("pig.jpg"), **{"If-None-Match": "*"})
-    assert error_info(second, 409, field="file")["error"] == "file_exists"
+    info, file = error_info(second, 409, field="file"), managed.files()["a.jpg"]
+    assert (info["error"], info["uuid"], info["md5"]) == ("file_exists", file["uuid"], file["md5"])
     assert managed.exact_matches(picture("owl.jpg")) == ["a.jpg"]
     assert managed.caller.usage()["uploads_a_month"] == 1
     error_info(managed.upload("a.jpg", picture("pig.jpg"), **{"If-None-Match": '"etag"'}), 400)
@@ -134,6 +144,7 @@ def test_a_presigned_upload_of_twenty_mebibytes_is_indexed(managed: ManagedColle
         "mime_type": "image/jpeg",
         "uuid": managed.files()["large.jpg"]["uuid"],
         "path": "large.jpg",
+        "replaced": False,
     }
     file = managed.files()["large.jpg"]
     assert (file["state"], file["file_size"], file["width"]) == ("indexed", 20 * MIB, 2048)
@@ -361,6 +372,26 @@ def six_api_functions(aws: Any, stack: LocalSystem) -> Iterator[None]:
     functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=6)
     yield
     functions.delete_function_concurrency(FunctionName=name)
+
+
+@pytest.mark.usefixtures("six_api_functions")
+def test_of_concurrent_uploads_under_one_name_each_picture_becomes_one_file(managed: ManagedCollection) -> None:
+    different = [small_picture(number) for number in range(20)]
+    bodies = [body for pair in zip(different, [different[0]] * 20, strict=True) for body in pair]
+
+    def upload(body: bytes) -> Any:
+        while (answer := managed.upload("a.png", body)).status_code in (429, 503):
+            time.sleep(random.uniform(0.1, 0.5))
+        assert answer.status_code == 201, answer.text
+        return answer.json()["result"]
+
+    with ThreadPoolExecutor(40) as pool:
+        results = list(pool.map(upload, bodies))
+    assert {result["path"] for result in results} == {"a.png", *(f"a ({number}).png" for number in range(1, 20))}
+    assert len({result["uuid"] for result, body in zip(results, bodies, strict=True) if body == different[0]}) == 1
+    files = managed.files("indexed")
+    assert {file["md5"] for file in files.values()} == {hashlib.md5(body).hexdigest() for body in different}
+    assert usage(managed) == (20, sum(map(len, different)), 20)
 
 
 @pytest.mark.usefixtures("six_api_functions")

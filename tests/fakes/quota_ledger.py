@@ -1,12 +1,13 @@
 """The quota ledger in memory: uploads, and the usage of accounts that they reserve."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.plans import Plan
-from chalicelib.domain.uploads import FileLock, Upload, UploadPage, UploadRef, UploadState, Usage
+from chalicelib.domain.uploads import FileClaim, FileLock, Upload, UploadPage, UploadRef, UploadState, Usage
 
 
 @dataclass
@@ -28,7 +29,8 @@ class FakeQuotaLedger:
         self.counts: dict[str, Counts] = {}
         self.uploads: dict[UploadRef, Upload] = {}
         self.charged: dict[tuple[str, str, str], int] = {}
-        self.locks: dict[tuple[str, str, str], tuple[str, datetime]] = {}
+        self.md5s: dict[tuple[str, str, str], str] = {}
+        self.locks: dict[tuple[str, str, str], tuple[str, datetime, str | None]] = {}
 
     def usage(self, account: str, month: str) -> Usage:
         counts = self._of(account)
@@ -78,31 +80,59 @@ class FakeQuotaLedger:
         self._count(stored, -1)
         return True
 
-    def lock(self, upload: UploadRef, key: str, holder: str, now: datetime, until: datetime) -> FileLock | None:
+    def claims(self, account: str, collection: str, keys: Sequence[str], now: datetime) -> Mapping[str, FileClaim]:
+        claims = {}
+        for key in keys:
+            file = (account, collection, key)
+            _, until, md5 = self.locks.get(file, ("", now - timedelta(1), None))
+            if file in self.charged or file in self.locks:
+                locked_md5 = md5 if until >= now else None
+                claims[key] = FileClaim(self.charged.get(file), self.md5s.get(file), until >= now, locked_md5)
+        return claims
+
+    def lock(
+        self, upload: UploadRef, key: str, holder: str, now: datetime, until: datetime, md5: str | None = None
+    ) -> FileLock | None:
         file = (upload.account, upload.collection, key)
         if file in self.locks and self.locks[file][1] >= now:
             return None
-        self.locks[file] = holder, until
-        return FileLock(*file, holder, self.charged.get(file))
+        self.locks[file] = holder, until, md5
+        return FileLock(*file, holder, self.charged.get(file), self.md5s.get(file))
 
     def unlock(self, lock: FileLock) -> None:
         if self._holds(lock):
             del self.locks[lock.account, lock.collection, lock.key]
 
-    def complete(self, upload: Upload, lock: FileLock, mime_type: str, now: datetime) -> None:
+    def set_target(self, upload: Upload) -> None:
+        stored = self.uploads.get(upload.ref)
+        if stored is None or stored.state is not UploadState.PENDING:
+            raise Unavailable("The file is being changed by another request.")
+        self.uploads[upload.ref] = replace(stored, moved_to=upload.target)
+
+    def complete(self, upload: Upload, lock: FileLock, md5: str, now: datetime) -> None:
+        self._end(upload, lock)
+        self._refund(lock)
+        self.charged[lock.account, lock.collection, lock.key] = upload.size
+        self.md5s[lock.account, lock.collection, lock.key] = md5
+        self.unlock(lock)
+
+    def complete_duplicate(self, upload: Upload, lock: FileLock, now: datetime) -> None:
+        self._end(upload, lock)
+        self._count(upload, -1)
+        self.unlock(lock)
+
+    def _end(self, upload: Upload, lock: FileLock) -> None:
         stored = self.uploads.get(upload.ref)
         if stored is None or stored.state is not UploadState.PENDING or not self._holds(lock):
             raise Unavailable("The file is being changed by another request.")
-        self.uploads[upload.ref] = replace(stored, state=UploadState.DONE, mime_type=mime_type)
-        self._refund(lock)
-        self.charged[lock.account, lock.collection, lock.key] = upload.size
-        self.unlock(lock)
+        self.uploads[upload.ref] = replace(upload, state=UploadState.DONE, moved_to=upload.target)
 
     def refund_file(self, lock: FileLock) -> None:
         if not self._holds(lock):
             raise Unavailable("The file is being changed by another request.")
         self._refund(lock)
         self.charged.pop((lock.account, lock.collection, lock.key), None)
+        self.md5s.pop((lock.account, lock.collection, lock.key), None)
         self.unlock(lock)
 
     def move_charge(self, source: FileLock, target: FileLock) -> None:
@@ -110,6 +140,8 @@ class FakeQuotaLedger:
             raise Unavailable("The file is being changed by another request.")
         size = self.charged.pop((source.account, source.collection, source.key))
         self.charged[target.account, target.collection, target.key] = size
+        md5 = self.md5s.pop((source.account, source.collection, source.key), "")
+        self.md5s[target.account, target.collection, target.key] = md5
         self.unlock(target)
 
     def fix_usage(self, account: str, stated: tuple[int, int], counted: tuple[int, int]) -> bool:

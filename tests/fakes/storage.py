@@ -7,7 +7,7 @@ from urllib.parse import quote
 from chalicelib.domain.errors import Contention, NotFound
 from chalicelib.domain.files import ObjectInfo
 from chalicelib.domain.thumbnails import ThumbnailSize
-from chalicelib.domain.uploads import UploadForm
+from chalicelib.domain.uploads import StoredObject, UploadForm
 from chalicelib.services.ports import Area, Clock
 from tests.fakes.buckets import SCHEME, FakeSources, etag
 from tests.fakes.clock import FakeClock
@@ -48,9 +48,11 @@ class FakeStorage:
             raise Contention("The file was sent again while it was read.")
         managed.put(area.check(target), managed.objects[key], upload=upload)
 
-    def stored_by(self, area: Area, key: str) -> str | None:
+    def stored(self, area: Area, key: str) -> StoredObject | None:
         managed = self._sources.bucket(self._bucket)
-        return managed.uploads.get(key, "") if area.check(key) in managed.objects else None
+        if area.check(key) not in managed.objects:
+            return None
+        return StoredObject(managed.uploads.get(key, ""), etag(managed.objects[key]))
 
     def delete(self, area: Area, key: str) -> None:
         self._sources.bucket(self._bucket).delete(area.check(key))

@@ -7,16 +7,18 @@ its lock. What changes together is written in one conditional transaction, so th
 drift, even after crashes.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.adapters.dynamodb import batches
 from chalicelib.adapters.dynamodb.items import from_item, to_item
 from chalicelib.adapters.dynamodb.transactions import transact
 from chalicelib.adapters.dynamodb.usage import ADD_TOTALS, TOTAL_NAMES, usage_key
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.plans import Plan
-from chalicelib.domain.uploads import FileLock, Upload, UploadPage, UploadRef, UploadState, Usage
+from chalicelib.domain.uploads import FileClaim, FileLock, NameRule, Upload, UploadPage, UploadRef, UploadState, Usage
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 # How long an ended upload is kept, so that repeated requests to complete it return the same outcome.
 UPLOAD_RECORD_RETENTION = timedelta(days=1)
 ITEMS_PER_DELETED_PAGE = 25
+_UNLOCK = "REMOVE locked_by, locked_until, locked_md5"
+_CHANGED = "The file is being changed by another request. Try again in a moment."
 ITEMS_PER_LISTED_PAGE = 250  # that are read for a page of pending uploads; those that have ended are left out
 
 
@@ -83,20 +87,37 @@ class DynamoDBQuotaLedger:
         end = self._end(upload, "reason = :reason, detail = :detail", values, now)
         return not transact(self._client, [{"Update": end}, {"Update": self._upload_usage(upload, -1)}])
 
-    def lock(self, upload: UploadRef, key: str, owner: str, now: datetime, expires_at: datetime) -> FileLock | None:
+    def claims(self, account: str, collection: str, keys: Sequence[str], now: datetime) -> Mapping[str, FileClaim]:
+        item_keys = {key: _object_key(account, collection, key) for key in keys}
+        by_sort_key = {item_key["sk"]["S"]: key for key, item_key in item_keys.items()}
+        items = batches.read(self._client, self._table, list(item_keys.values()))
+        return {by_sort_key[item["sk"]["S"]]: _claim(from_item(item), now) for item in items}
+
+    def lock(
+        self,
+        upload: UploadRef,
+        key: str,
+        owner: str,
+        now: datetime,
+        expires_at: datetime,
+        md5: str | None = None,
+    ) -> FileLock | None:
+        values = {":owner": owner, ":expires_at": expires_at, ":now": now, ":md5": md5}
+        changes = "SET locked_by = :owner, locked_until = :expires_at"
+        changes += " REMOVE locked_md5" if md5 is None else ", locked_md5 = :md5"
         try:
             response = self._client.update_item(
                 TableName=self._table,
                 Key=_object_key(upload.account, upload.collection, key),
-                UpdateExpression="SET locked_by = :owner, locked_until = :expires_at",
+                UpdateExpression=changes,
                 ConditionExpression="attribute_not_exists(locked_until) OR locked_until < :now",
-                ExpressionAttributeValues=to_item({":owner": owner, ":expires_at": expires_at, ":now": now}),
+                ExpressionAttributeValues=to_item(values),
                 ReturnValues="ALL_NEW",
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return None
-        charged = from_item(response["Attributes"]).get("charged")
-        return FileLock(upload.account, upload.collection, key, owner, charged)
+        item = from_item(response["Attributes"])
+        return FileLock(upload.account, upload.collection, key, owner, item.get("charged"), item.get("md5"))
 
     def unlock(self, lock: FileLock) -> None:
         locked = self._locked(lock)
@@ -104,28 +125,55 @@ class DynamoDBQuotaLedger:
             if lock.charged is None:  # no file is stored: without its lock, the item has nothing to say
                 self._client.delete_item(**locked)
             else:
-                self._client.update_item(**locked, UpdateExpression="REMOVE locked_by, locked_until")
+                self._client.update_item(**locked, UpdateExpression=_UNLOCK)
         except self._client.exceptions.ConditionalCheckFailedException:
             return  # the lock has expired, and another worker has it
 
-    def complete(self, upload: Upload, lock: FileLock, mime_type: str, now: datetime) -> None:
-        values = {":state": UploadState.DONE, ":mime_type": mime_type}
-        end = self._end(upload, "mime_type = :mime_type", values, now)
+    def set_target(self, upload: Upload) -> None:
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=_upload_key(upload),
+                UpdateExpression="SET moved_to = :key",
+                ConditionExpression="#state = :pending",
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues=to_item({":key": upload.target, ":pending": UploadState.PENDING}),
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            raise Unavailable(_CHANGED) from None
+
+    def complete(self, upload: Upload, lock: FileLock, md5: str, now: datetime) -> None:
         stored = self._locked(lock)
-        stored["UpdateExpression"] = "SET charged = :size REMOVE locked_by, locked_until"
-        stored["ExpressionAttributeValues"] |= to_item({":size": upload.size})
+        stored["UpdateExpression"] = f"SET charged = :size, md5 = :md5 {_UNLOCK}"
+        stored["ExpressionAttributeValues"] |= to_item({":size": upload.size, ":md5": md5})
         # The upload's own quota now counts for the file, so that of the version it replaces is released.
-        self._write_locked([{"Update": end}, {"Update": stored}, *self._file_refund(lock)])
+        self._write_locked([{"Update": self._done(upload, now)}, {"Update": stored}, *self._file_refund(lock)])
+
+    def complete_duplicate(self, upload: Upload, lock: FileLock, now: datetime) -> None:
+        unlock = self._locked(lock) | {"UpdateExpression": _UNLOCK}
+        refund = self._upload_usage(upload, -1)
+        self._write_locked([{"Update": self._done(upload, now)}, {"Update": unlock}, {"Update": refund}])
+
+    def _done(self, upload: Upload, now: datetime) -> dict[str, Any]:
+        values = {
+            ":state": UploadState.DONE,
+            ":mime_type": upload.mime_type,
+            ":target": upload.target,
+            ":replaced": upload.replaced,
+            ":is_duplicate": upload.is_duplicate,
+        }
+        assignments = "mime_type = :mime_type, moved_to = :target, replaced = :replaced, is_duplicate = :is_duplicate"
+        return self._end(upload, assignments, values, now)
 
     def refund_file(self, lock: FileLock) -> None:
         self._write_locked([{"Delete": self._locked(lock)}, *self._file_refund(lock)])
 
     def move_charge(self, source: FileLock, target: FileLock) -> None:
         freed = self._locked(source)
-        freed["UpdateExpression"] = "REMOVE charged"
+        freed["UpdateExpression"] = "REMOVE charged, md5"
         charged = self._locked(target)
-        charged["UpdateExpression"] = "SET charged = :size REMOVE locked_by, locked_until"
-        charged["ExpressionAttributeValues"] |= to_item({":size": source.charged})
+        charged["UpdateExpression"] = f"SET charged = :size, md5 = :md5 {_UNLOCK}"
+        charged["ExpressionAttributeValues"] |= to_item({":size": source.charged, ":md5": source.md5 or ""})
         self._write_locked([{"Update": freed}, {"Update": charged}])
 
     def fix_usage(self, account: str, stated: tuple[int, int], counted: tuple[int, int]) -> bool:
@@ -194,7 +242,7 @@ class DynamoDBQuotaLedger:
         purge_at = int((now + UPLOAD_RECORD_RETENTION).timestamp())
         return {
             "TableName": self._table,
-            "Key": _key(upload.account, f"upload#{upload.collection}#{upload.id}"),
+            "Key": _upload_key(upload),
             "UpdateExpression": f"SET #state = :state, purge_at = :purge_at, {assignments}",
             "ConditionExpression": "#state = :pending",
             "ExpressionAttributeNames": {"#state": "state"},
@@ -212,7 +260,7 @@ class DynamoDBQuotaLedger:
 
     def _write_locked(self, parts: list[Any]) -> None:
         if transact(self._client, parts):
-            raise Unavailable("The file is being changed by another request. Try again in a moment.")
+            raise Unavailable(_CHANGED)
 
     def _get(self, account: str, sort_key: str) -> dict[str, Any] | None:
         key = _key(account, sort_key)
@@ -236,6 +284,16 @@ def _key(account: str, sort_key: str) -> dict[str, Any]:
     return to_item({"pk": f"account#{account}", "sk": sort_key})
 
 
+def _upload_key(upload: Upload) -> dict[str, Any]:
+    return _key(upload.account, f"upload#{upload.collection}#{upload.id}")
+
+
+def _claim(values: dict[str, Any], now: datetime) -> FileClaim:
+    is_locked = "locked_until" in values and datetime.fromisoformat(values["locked_until"]) >= now
+    locked_md5 = values.get("locked_md5") if is_locked else None
+    return FileClaim(values.get("charged"), values.get("md5"), is_locked, locked_md5)
+
+
 def _object_key(account: str, collection: str, key: str) -> dict[str, Any]:
     # Hashed: a sort key has 1,024 bytes at most, which an object's key may need for itself.
     return _key(account, f"object#{collection}#{sha256(key.encode()).hexdigest()}")
@@ -247,7 +305,7 @@ def _month_counter(month: str) -> str:
 
 def _upload_to_item(upload: Upload) -> dict[str, Any]:
     return {
-        **_key(upload.account, f"upload#{upload.collection}#{upload.id}"),
+        **_upload_key(upload),
         **to_item(
             {
                 "id": upload.id,
@@ -259,7 +317,9 @@ def _upload_to_item(upload: Upload) -> dict[str, Any]:
                 "month": upload.month,
                 "created_at": upload.created_at,
                 "expires_at": upload.expires_at,
-                "only_new": upload.only_new,
+                "rule": upload.rule,
+                "md5": upload.md5,
+                "moved_to": upload.moved_to,
                 "state": upload.state,
             }
         ),
@@ -277,9 +337,13 @@ def _upload(values: dict[str, Any]) -> Upload:
         month=values["month"],
         created_at=datetime.fromisoformat(values["created_at"]),
         expires_at=datetime.fromisoformat(values["expires_at"]),
-        only_new=values["only_new"],
+        rule=NameRule(values["rule"]),
+        md5=values.get("md5"),
+        moved_to=values.get("moved_to"),
         state=UploadState(values["state"]),
         mime_type=values.get("mime_type"),
+        replaced=values.get("replaced", False),
+        is_duplicate=values.get("is_duplicate", False),
         reason=values.get("reason"),
         detail=values.get("detail"),
     )

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from chalicelib.domain.errors import Contention, NotFound, Unavailable
 from chalicelib.domain.files import ObjectInfo
 from chalicelib.domain.thumbnails import ThumbnailSize
-from chalicelib.domain.uploads import UploadForm
+from chalicelib.domain.uploads import StoredObject, UploadForm
 from chalicelib.services.ports import Area
 
 if TYPE_CHECKING:
@@ -64,14 +64,14 @@ class S3Storage:
                 raise Contention("The file was sent again while it was read. Try again in a moment.") from error
             raise
 
-    def stored_by(self, area: Area, key: str) -> str | None:
+    def stored(self, area: Area, key: str) -> StoredObject | None:
         try:
             head = self._client.head_object(Bucket=self._managed, Key=area.check(key))
         except ClientError as error:
             if error.response["Error"]["Code"] in _NOT_FOUND_CODES:
                 return None
             raise
-        return head["Metadata"].get(_UPLOAD, "")
+        return StoredObject(head["Metadata"].get(_UPLOAD, ""), head["ETag"].strip('"'))  # see ``copy``
 
     def delete(self, area: Area, key: str) -> None:
         self._client.delete_object(Bucket=self._managed, Key=area.check(key))

@@ -5,7 +5,18 @@ from typing import Any
 
 from chalicelib.api.dispatch import API_VERSION
 from chalicelib.api.idempotency import REPLAYED_HEADER
-from chalicelib.api.openapi.builders import REQUEST_ID, TIMESTAMP, Schema, boolean, known_values, obj, ref, text
+from chalicelib.api.openapi.builders import (
+    FILE_ID,
+    REQUEST_ID,
+    TIMESTAMP,
+    Schema,
+    boolean,
+    identifier,
+    known_values,
+    obj,
+    ref,
+    text,
+)
 from chalicelib.api.openapi.components import NamedSchemas, open_schema
 from chalicelib.api.openapi.examples import example
 from chalicelib.api.openapi.operation import DocumentedRoute
@@ -270,9 +281,11 @@ _REFUSAL_INFO = obj(
         "message": text("What to do", "limit is a whole number from 1 to 100."),
         "request_id": text("Quote it when you ask us about this response", REQUEST_ID),
         "field": text("The parameter at fault", "limit"),
+        "uuid": identifier("Of `file_exists`: the file that is there", FILE_ID),
+        "md5": text("Of `file_exists`: the MD5 hash of that file", "653b6e02f13241e943e0889f0165d627"),
         "resets_at": text("Of `quota_exceeded`: when a limit of the month counts anew", TIMESTAMP, format="date-time"),
     },
-    optional=("field", "resets_at"),
+    optional=("field", "uuid", "md5", "resets_at"),
     title="RefusalInfo",
 )
 

@@ -210,8 +210,9 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
                     maxLength=PATH_LIMIT,
                 )
             ),
+            "replace": boolean("Whether to replace another picture of this path; else this one is stored beside it"),
         },
-        optional=("path",),
+        optional=("path", "replace"),
     ),
     "SearchUploadDefinition": obj(
         {
@@ -230,7 +231,9 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
             ),
             "size": integer("Its exact size in bytes", 15000000, minimum=1, maximum=UPLOAD_LIMIT),
             "mime_type": choice("Its media type", ACCEPTED_TYPES, "image/jpeg"),
-        }
+            "replace": boolean("Whether to replace another picture of this path; else this one is stored beside it"),
+        },
+        optional=("replace",),
     ),
     "TokenDefinition": obj(
         {

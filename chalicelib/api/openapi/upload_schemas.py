@@ -28,6 +28,7 @@ UPLOAD_SCHEMAS: dict[str, Schema] = {
             "mime_type": text("Media type of its bytes", "image/jpeg"),
             "uuid": identifier("What other requests name the file by", FILE_ID),
             "path": _PATH,
+            "replaced": boolean("Whether it replaced another picture"),
         }
     ),
     "PreparedUpload": obj(

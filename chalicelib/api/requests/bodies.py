@@ -43,7 +43,7 @@ from chalicelib.domain.origins import parse_origins
 from chalicelib.domain.search_uploads import NewSearchUpload
 from chalicelib.domain.selection import DEFAULT_EXCLUDE, Selection, parse_patterns
 from chalicelib.domain.texts import check_storable, excerpt
-from chalicelib.domain.uploads import NewUpload, parse_mime_type, parse_upload_size
+from chalicelib.domain.uploads import NewUpload, parse_mime_type, parse_name_rule, parse_upload_size
 from chalicelib.domain.web_pictures import NewUrlUpload, parse_picture_url
 
 Body = Mapping[str, object]
@@ -166,22 +166,27 @@ def parse_sync_options(request: Request) -> SyncOptions:
     return SyncOptions(**body)
 
 
-def parse_new_upload(body: Body, collection: Collection) -> NewUpload:
+def parse_new_upload(body: Body, collection: Collection, *, only_new: bool = False) -> NewUpload:
     # Before the fields: a caller with the wrong collection has no use for a correct body.
     check_takes_uploads(collection)
-    reject_unknown_fields(body, ("path", "size", "mime_type"))
+    reject_unknown_fields(body, ("path", "size", "mime_type", "replace"))
     return NewUpload(
         path=parse_path(body.get("path")),
         size=parse_upload_size(body.get("size")),
         mime_type=parse_mime_type(body.get("mime_type")),
+        rule=parse_name_rule(only_new=only_new, replaces=_parse_replace(body)),
     )
 
 
-def parse_new_url_upload(body: Body, collection: Collection) -> NewUrlUpload:
+def parse_new_url_upload(body: Body, collection: Collection, *, only_new: bool = False) -> NewUrlUpload:
     check_takes_uploads(collection)
-    reject_unknown_fields(body, ("url", "path"))
+    reject_unknown_fields(body, ("url", "path", "replace"))
     path = body.get("path")
-    return NewUrlUpload(parse_picture_url(body.get("url")), None if path is None else parse_path(path))
+    return NewUrlUpload(
+        parse_picture_url(body.get("url")),
+        None if path is None else parse_path(path),
+        parse_name_rule(only_new=only_new, replaces=_parse_replace(body)),
+    )
 
 
 def parse_new_search_upload(body: Body) -> NewSearchUpload:
@@ -198,6 +203,13 @@ def parse_new_token(body: Body, now: datetime) -> NewToken:
         collections=parse_token_collections(body.get("collections")),
         origins=parse_origins(body.get("origins")),
     )
+
+
+def _parse_replace(body: Body) -> bool:
+    replaces = body.get("replace", False)
+    if not isinstance(replaces, bool):
+        raise InvalidRequest("replace is true or false.", field="replace")
+    return replaces
 
 
 def _parse_include(body: Body) -> tuple[str, ...]:

@@ -13,14 +13,14 @@ def has_json_body(request: Request) -> bool:
 
 
 def only_new(request: Request) -> bool:
-    """Whether the caller wants no file replaced: ``If-None-Match: *``.
+    """Whether the caller wants the upload refused where a file has its path: ``If-None-Match: *``.
 
     Raises:
         InvalidRequest: the header has another value.
     """
     condition = request.headers.get("if-none-match")
     if condition is not None and condition.strip() != "*":
-        raise InvalidRequest("If-None-Match takes only '*' here: store the file if no file has its name.")
+        raise InvalidRequest("If-None-Match takes only '*' here: store the file if no file has its path.")
     return condition is not None
 
 

@@ -136,6 +136,13 @@ def parse_thumbnail_size(text: str | None) -> ThumbnailSize:
     return ThumbnailSize.MEDIUM if text is None else sizes[text]
 
 
+def parse_boolean(text: str | None, name: str) -> bool:
+    """Whether a field of a form is ``true``; False if it is missing, InvalidRequest unless it is ``false``."""
+    if text not in (None, "true", "false"):
+        raise InvalidRequest(f"{name} is true or false.", field=name)
+    return text == "true"
+
+
 def parse_file_state(text: str | None) -> FileState | None:
     """The state of the files to list, None for files in any state.
 

@@ -21,10 +21,8 @@ stored.
 """
 
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from enum import StrEnum
 
 from chalicelib.domain.embeddings import (
@@ -38,6 +36,7 @@ from chalicelib.domain.embeddings import (
 )
 from chalicelib.domain.errors import (
     Conflict,
+    Contention,
     FileExists,
     NotFound,
     StaleWrite,
@@ -45,7 +44,7 @@ from chalicelib.domain.errors import (
     UnreadablePicture,
     UploadIncomplete,
 )
-from chalicelib.domain.files import FileState, file_uuid, new_thumbnail_key
+from chalicelib.domain.files import FileRecord, FileState, file_uuid, new_thumbnail_key
 from chalicelib.domain.image_files import mime_type
 from chalicelib.domain.messages import IndexBatch, ObjectHint, next_continuation
 from chalicelib.domain.syncs import Tally
@@ -59,6 +58,8 @@ from chalicelib.domain.uploads import (
     PRESIGNED_STAGING,
     CompletedUpload,
     FileLock,
+    ManagedArea,
+    NameRule,
     Upload,
     UploadCheck,
     UploadFailure,
@@ -67,14 +68,15 @@ from chalicelib.domain.uploads import (
 )
 from chalicelib.services.pipeline.embedding_batches import embed_batch
 from chalicelib.services.pipeline.indexer import Indexer
+from chalicelib.services.pipeline.name_resolution import NameResolver, Occupant, Place
 from chalicelib.services.ports import Catalogue, Clock, Embedder, ManagedStorage, Queues, QuotaLedger
 
 RETRY_DELAY_SECONDS = 60  # until a locked upload is tried again
-WORKER_LOCK_TIME = timedelta(seconds=200)  # longer than a worker runs
 # That a request waits for a file that is locked; what remains of its 29 seconds is enough for the embedder
 # (``adapters.factory.embedder_client``).
 LOCK_WAIT_SECONDS = 8.0
 LOCK_POLL_SECONDS = 0.2
+RECORD_WRITE_ATTEMPTS = 5  # for a record that workers write at the same time
 
 
 class _Aim(StrEnum):
@@ -147,8 +149,8 @@ class UploadCompletion:
         upload = self.quota_ledger.upload(ref)
         if upload is None or upload.state is not UploadState.PENDING:
             self.storage.delete(ref.area, upload.staged_key if upload else staged_key(PRESIGNED_STAGING, ref))
-            if upload is not None and upload.state is UploadState.FAILED:
-                self._unlist(upload)  # the worker that failed the upload may have crashed before this
+            if upload is not None and (upload.state is UploadState.FAILED or upload.target != upload.key):
+                self._unlist(upload)  # the worker that ended the upload may have crashed before this
             return
         try:
             if self._end_unless_locked(upload, _Aim.POLL) is None:
@@ -180,13 +182,30 @@ class UploadCompletion:
             if completed is not None:
                 return completed
             self.wait(LOCK_POLL_SECONDS)
+            upload = self.quota_ledger.upload(upload.ref) or upload  # another worker may have moved it
         return None
+
+    def renew(self, record: FileRecord) -> bool:
+        """Date a file anew that was uploaded again, so that an earlier request to delete many files passes it over.
+
+        False if another worker has written the record meanwhile.
+        """
+        # Before the record is saved: a worker then brings the vector store to the record, whenever this process ends.
+        self.queues.send_changes([IndexBatch(record.account, record.collection, (ObjectHint(record.key),))])
+        try:
+            self.catalogue.save(record.next_revision(self.now()), record)
+        except StaleWrite:
+            return False
+        return True
+
+    @property
+    def names(self) -> NameResolver:
+        return NameResolver(self.catalogue, self.quota_ledger, self.storage, self.now)
 
     def _end_unless_locked(self, upload: Upload, aim: _Aim) -> CompletedUpload | None:
         """Lock the file and end the upload; returns None if it must be tried again later."""
-        now = self.now()
-        lock = self.quota_ledger.lock(upload.ref, upload.key, str(uuid.uuid4()), now, now + WORKER_LOCK_TIME)
-        if lock is None:
+        place = self.names.lock(upload, self._staged_md5(upload, aim))
+        if place is None:
             return None
         unlocked = False
         try:
@@ -194,37 +213,75 @@ class UploadCompletion:
             if current is None:
                 raise NotFound("There is no such upload.")
             if current.state is UploadState.FAILED:
-                raise _error_of_failed(current)
+                raise self._error_of_failed(current)
             if current.state is UploadState.PENDING:
-                done = self._end_locked(current, lock, aim)
+                if current.target != upload.target:
+                    return None  # another worker has moved it meanwhile
+                done = self._end_locked(current, place, aim)
                 unlocked = True  # by the ledger, in the transaction that completed the upload or released the file
                 if done is None:
                     return None
                 current = done
         finally:
             if not unlocked:
-                self.quota_ledger.unlock(lock)
+                self.quota_ledger.unlock(place.lock)
         self.storage.delete(current.area, current.staged_key)
-        assert current.mime_type is not None
-        return CompletedUpload(file_uuid(current.collection, current.key), current.path, current.mime_type)
+        if current.target != current.key:
+            self._unlist(current)
+        assert current.file is not None and current.mime_type is not None
+        return CompletedUpload(current.file, current.path, current.mime_type, current.replaced)
 
-    def _end_locked(self, upload: Upload, lock: FileLock, aim: _Aim) -> Upload | None:
+    def _staged_md5(self, upload: Upload, aim: _Aim) -> str | None:
+        """The MD5 of the staged bytes; None if they have not arrived, or are not to be stored."""
+        if aim is _Aim.CANCEL or (upload.folder == INLINE_STAGING and aim is _Aim.POLL):
+            return None
+        if upload.md5 is not None:
+            return upload.md5
+        staged = self.storage.stored(upload.area, upload.staged_key)
+        return staged.md5 if staged is not None else None
+
+    def _end_locked(self, upload: Upload, place: Place, aim: _Aim) -> Upload | None:
         """The upload as done; None if the stored file could not be read and was deleted."""
-        staged = self._read_staged(upload, lock, aim)
+        lock = place.lock
+        if place.occupant is Occupant.SAME and upload.rule is not NameRule.REFUSE:
+            duplicate = self._end_as_duplicate(upload, place)
+            if duplicate is not None:
+                return duplicate
+        staged = self._read_staged(upload, place, aim)
         if isinstance(staged, EmbeddedImage):
             return self._store(upload, lock, staged)
         if staged.failure is None:
             raise staged.error
-        stored_by = self.storage.stored_by(upload.area, upload.key)
-        if stored_by == upload.id:
+        stored = self.storage.stored(upload.area, lock.key)
+        if stored is not None and stored.upload == upload.id:
             return self._store(upload, lock, None)
-        if stored_by is None and lock.charged is not None:
-            self._delete_stored(upload, lock)  # a worker died after it had deleted the file
+        if stored is None and lock.charged is not None:
+            self._delete_stored(lock)  # a worker died after it had deleted the file
             return None
         self.fail(upload, staged.failure)
         raise staged.error
 
-    def _read_staged(self, upload: Upload, lock: FileLock, aim: _Aim) -> EmbeddedImage | _Obstacle:
+    def _end_as_duplicate(self, upload: Upload, place: Place) -> Upload | None:
+        """The upload as done by the file that is stored; None if that is not indexed."""
+        for _ in range(RECORD_WRITE_ATTEMPTS):
+            record = self.catalogue.get(upload.collection, place.lock.key)
+            if record is None or record.state is not FileState.INDEXED or record.embedding is None:
+                return None
+            if self.renew(record):
+                break
+        else:
+            raise Contention("The file is being changed by another request. Try again in a moment.")
+        done = replace(
+            upload,
+            state=UploadState.DONE,
+            moved_to=place.lock.key,
+            mime_type=mime_type(record.embedding.format),
+            is_duplicate=True,
+        )
+        self.quota_ledger.complete_duplicate(done, place.lock, self.now())
+        return done
+
+    def _read_staged(self, upload: Upload, place: Place, aim: _Aim) -> EmbeddedImage | _Obstacle:
         """Embed the staged file, unless the upload may not be completed with it."""
         if aim is _Aim.CANCEL:
             return _Obstacle(_error_of_cancelled(), CANCELLED)
@@ -232,13 +289,15 @@ class UploadCompletion:
         at_an_error = ABANDONED if is_inline else None
         if is_inline and aim is _Aim.POLL:
             return _Obstacle(_error_of_abandoned(), ABANDONED)  # its request got an error, and may have been repeated
-        if upload.only_new and lock.charged is not None:
-            return _Obstacle(FileExists(EXISTS.detail, field="file"), EXISTS)
+        if upload.rule is NameRule.REFUSE and place.occupant is not Occupant.NOTHING:
+            return _Obstacle(_error_of_existing(file_uuid(upload.collection, place.lock.key), place.md5), EXISTS)
         try:
-            result, thumbnail = self._embed_staged(upload)
+            result, thumbnail = self._embed_staged(upload, place.lock.key)
         except Exception as error:
             return _Obstacle(error, at_an_error)
         if isinstance(result, ImageEmbedding):
+            if result.md5 != place.staged_md5:
+                return _Obstacle(Contention("The file was sent again while it was read. Try again in a moment."), None)
             return EmbeddedImage(result, thumbnail)
         if result.code == SOURCE_NOT_FOUND:
             expired = aim is _Aim.POLL and upload.expires_at < self.now()
@@ -246,9 +305,9 @@ class UploadCompletion:
         failure = at_an_error if result.transient else UploadFailure(result.code, result.message)
         return _Obstacle(unreadable_picture(result), failure)
 
-    def _embed_staged(self, upload: Upload) -> tuple[ImageEmbedding | ReadFailure, str]:
+    def _embed_staged(self, upload: Upload, key: str) -> tuple[ImageEmbedding | ReadFailure, str]:
         """Embed the staged file and store its thumbnail; returns the thumbnail's key, too."""
-        thumbnail = new_thumbnail_key(file_uuid(upload.collection, upload.key))
+        thumbnail = new_thumbnail_key(file_uuid(upload.collection, key))
         thumbnail_url = self.storage.thumbnail_upload_url(upload.collection, thumbnail, seconds=EMBEDDER_URL_SECONDS)
         source_url = self.storage.presigned_get(upload.area, upload.staged_key, seconds=EMBEDDER_URL_SECONDS)
         (result,) = embed_batch(self.embedder, [ObjectToEmbed(source_url, thumbnail_url)])
@@ -260,28 +319,37 @@ class UploadCompletion:
         None if the stored file cannot be read. It is deleted then. After an error the file may be stored: its quota
         stays reserved, and the upload's message tries it again.
         """
+        if lock.key != upload.target:
+            upload = replace(upload, moved_to=lock.key)
+            self.quota_ledger.set_target(upload)  # before the copy: whoever ends the upload looks for its file there
         if image is not None:
             self._copy_staged(upload, image.embedding)
         if not self._index_stored(upload, image):
-            self._delete_stored(upload, lock)
+            self._delete_stored(lock)
             return None
-        content_type = mime_type(self._format(upload, image))
-        self.quota_ledger.complete(upload, lock, content_type, self.now())
-        return replace(upload, state=UploadState.DONE, mime_type=content_type)
+        embedding = image.embedding if image is not None else self._stored_embedding(upload)
+        done = replace(
+            upload,
+            state=UploadState.DONE,
+            mime_type=mime_type(embedding.format),
+            replaced=upload.rule is NameRule.REPLACE and lock.md5 not in (None, embedding.md5),
+        )
+        self.quota_ledger.complete(done, lock, embedding.md5, self.now())
+        return done
 
     def _copy_staged(self, upload: Upload, embedding: ImageEmbedding) -> None:
         area, content_type = upload.area, mime_type(embedding.format)
         try:
             # Only the bytes that the embedder has opened: the client may have sent others since.
-            self.storage.copy(area, upload.staged_key, upload.key, content_type, md5=embedding.md5, upload=upload.id)
+            self.storage.copy(area, upload.staged_key, upload.target, content_type, md5=embedding.md5, upload=upload.id)
         except NotFound:  # the staged file has expired since it was embedded
             raise _error_of_incomplete() from None
 
     def _index_stored(self, upload: Upload, image: EmbeddedImage | None) -> bool:
         """Index the stored file; False if it cannot be read."""
         # An S3 event may have come first and recorded a failure, so the file is to be tried again.
-        hint = ObjectHint(upload.key, retry=True)
-        embedded = {upload.key: image} if image is not None else {}
+        hint = ObjectHint(upload.target, retry=True)
+        embedded = {upload.target: image} if image is not None else {}
         tally = self.indexer.apply(IndexBatch(upload.account, upload.collection, (hint,)), embedded=embedded)
         if tally == Tally():
             raise NotFound("There is no such collection.")
@@ -289,51 +357,54 @@ class UploadCompletion:
             raise Unavailable("The stored file cannot be read just now. Try again in a moment.")
         return tally.done == 1
 
-    def _format(self, upload: Upload, image: EmbeddedImage | None) -> str:
-        """The picture's format, from the catalogue if this worker has not embedded it."""
-        if image is not None:
-            return image.embedding.format
-        record = self.catalogue.get(upload.collection, upload.key)
+    def _stored_embedding(self, upload: Upload) -> ImageEmbedding:
+        """The embedding of the stored file, which this worker has not embedded."""
+        record = self.catalogue.get(upload.collection, upload.target)
         assert record is not None and record.embedding is not None
-        return record.embedding.format
+        return record.embedding
 
-    def _delete_stored(self, upload: Upload, lock: FileLock) -> None:
+    def _delete_stored(self, lock: FileLock) -> None:
         """Delete the stored file with its record, release what is charged for it, and unlock it.
 
         The upload stays pending. When it is tried next, its file is not stored, so it may fail.
         """
-        self.storage.delete(upload.area, upload.key)
-        self.indexer.apply(IndexBatch(upload.account, upload.collection, (ObjectHint(upload.key),)))
+        self.storage.delete(ManagedArea(lock.account, lock.collection), lock.key)
+        self.indexer.apply(IndexBatch(lock.account, lock.collection, (ObjectHint(lock.key),)))
         self.quota_ledger.refund_file(lock)
 
     def _unlist(self, upload: Upload) -> None:
-        """End the pending record of a failed upload: as removed if its client has not sent it, otherwise as failed."""
+        """End the pending record of an upload that has failed, or is stored elsewhere: as removed, or as failed."""
         record = self.catalogue.get(upload.collection, upload.key)
         if record is None or record.state is not FileState.PENDING:
             return
         revision = record.next_revision(self.now())
         reason, detail = upload.reason or "", upload.detail or ""
-        is_unfinished = reason in (EXPIRED.reason, CANCELLED.reason)
-        ended = revision.as_removed(reason, detail) if is_unfinished else revision.as_failed("", reason, detail)
+        is_dropped = reason in ("", EXPIRED.reason, CANCELLED.reason)
+        ended = revision.as_removed(reason, detail) if is_dropped else revision.as_failed("", reason, detail)
         try:
             self.catalogue.save(ended, record)
         except StaleWrite:
             return  # another worker has written what is there now
 
+    def _error_of_failed(self, upload: Upload) -> Exception:
+        """The error that tells a caller why the upload has failed."""
+        if upload.reason == EXISTS.reason:
+            record = self.catalogue.get(upload.collection, upload.key)
+            md5 = record.embedding.md5 if record is not None and record.embedding is not None else None
+            return _error_of_existing(file_uuid(upload.collection, upload.key), md5)
+        if upload.reason == EXPIRED.reason:
+            return NotFound("This upload has expired. Begin a new one.")
+        if upload.reason == ABANDONED.reason:
+            return _error_of_abandoned()
+        if upload.reason == CANCELLED.reason:
+            return _error_of_cancelled()
+        return unreadable_picture(
+            ReadFailure(upload.reason or "unknown", upload.detail or "no reason is recorded", transient=False)
+        )
 
-def _error_of_failed(upload: Upload) -> Exception:
-    """The error that tells a caller why the upload has failed."""
-    if upload.reason == EXISTS.reason:
-        return FileExists(EXISTS.detail, field="file")
-    if upload.reason == EXPIRED.reason:
-        return NotFound("This upload has expired. Begin a new one.")
-    if upload.reason == ABANDONED.reason:
-        return _error_of_abandoned()
-    if upload.reason == CANCELLED.reason:
-        return _error_of_cancelled()
-    return unreadable_picture(
-        ReadFailure(upload.reason or "unknown", upload.detail or "no reason is recorded", transient=False)
-    )
+
+def _error_of_existing(file: str, md5: str | None) -> FileExists:
+    return FileExists(EXISTS.detail, field="file", uuid=file, md5=md5)
 
 
 def _error_of_abandoned() -> NotFound:

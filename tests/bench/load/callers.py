@@ -75,7 +75,8 @@ def search(connection: Connection) -> tuple[int, bytes]:
 
 def upload(connection: Connection, collection: str, name: str, picture: bytes) -> tuple[int, bytes]:
     boundary = "a-boundary-of-the-bench"
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+    part = f"--{boundary}\r\nContent-Disposition: form-data; name="
+    head = f'{part}"replace"\r\n\r\ntrue\r\n{part}"file"; filename="{name}"\r\n\r\n'
     body = head.encode() + picture + f"\r\n--{boundary}--\r\n".encode()
     content_type = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
     return connection.send("POST", f"/collections/{collection}/upload/", body, **content_type)

@@ -32,7 +32,9 @@ class Shop:
 
     def upload(self, body: bytes) -> None:
         route = "/api/collections/{uuid}/upload"
-        status, answer = self.api(self.token, "POST", route, path={"uuid": self.collection}, picture=body)
+        status, answer = self.api(
+            self.token, "POST", route, path={"uuid": self.collection}, picture=body, form={"replace": "true"}
+        )
         assert status == 201, answer
 
     def file(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ READS = {
     *("quota_ledger.upload", "quota_ledger.pending_uploads"),
     *("catalogue.get", "catalogue.find", "catalogue.page", "storage.thumbnail"),
     *("embedder.embed_texts", "embedder.model_version", "embedder.model_calibration", "vectors.search"),
-    *("search_uploads.get", "storage.stored_by"),
+    *("search_uploads.get", "storage.stored"),
     *("vectors.count_searched", "calibrations.read"),
     "accounts.touch_token",  # when the token was last used: at most once a minute
     "rate_buckets.take",  # searches count: once in 25 at most

@@ -36,7 +36,7 @@ from chalicelib.domain.collections import (
 from chalicelib.domain.errors import InvalidRequest, SimilarixError, UnknownParameter, UnsupportedMediaType
 from chalicelib.domain.files import FileState
 from chalicelib.domain.selection import DEFAULT_EXCLUDE, Selection
-from chalicelib.domain.uploads import NewUpload
+from chalicelib.domain.uploads import NameRule, NewUpload
 from tests.factories import a_collection
 
 BOUNDARY = "frontier"
@@ -453,7 +453,8 @@ class TestNewUpload:
         assert new == NewUpload("2024/ä.jpg", 5, "image/jpeg")
 
     @pytest.mark.parametrize(
-        ("field", "value"), [("path", None), ("path", "a\\b"), ("size", 0), ("mime_type", 7), ("colour", "red")]
+        ("field", "value"),
+        [("path", None), ("path", "a\\b"), ("size", 0), ("mime_type", 7), ("replace", 1), ("colour", "red")],
     )
     def test_malformed_or_unknown_field_of_an_upload_is_refused(self, field: str, value: object) -> None:
         assert refused_field(lambda: parse_new_upload({**UPLOAD, field: value}, self.managed)) == field
@@ -466,6 +467,19 @@ class TestNewUpload:
         assert parse_new_upload({**UPLOAD, "size": 5.0}, self.managed).size == 5
         for size in (5.5, float("nan"), float("inf"), -1.0):
             assert refused_field(lambda size=size: parse_new_upload({**UPLOAD, "size": size}, self.managed)) == "size"
+
+    @pytest.mark.parametrize(
+        ("only_new", "replace", "rule"),
+        [(False, None, NameRule.NUMBER), (False, True, NameRule.REPLACE), (True, False, NameRule.REFUSE)],
+    )
+    def test_upload_has_the_callers_rule_for_names(self, only_new: bool, replace: bool | None, rule: NameRule) -> None:
+        body = UPLOAD if replace is None else {**UPLOAD, "replace": replace}
+        assert parse_new_upload(body, self.managed, only_new=only_new).rule is rule
+
+    def test_upload_that_is_to_replace_and_to_be_refused_is_neither(self) -> None:
+        assert refused_field(lambda: parse_new_upload({**UPLOAD, "replace": True}, self.managed, only_new=True)) == (
+            "replace"
+        )
 
     def test_type_that_is_not_accepted_is_refused(self) -> None:
         with pytest.raises(UnsupportedMediaType):
@@ -494,7 +508,7 @@ class TestNewToken:
         st.sampled_from(
             [
                 *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval", "auto_sync_at"),
-                *("file", "size", "mime_type", "scope", "expires_at", "collections", "origins", "other"),
+                *("path", "replace", "size", "mime_type", "scope", "expires_at", "collections", "origins", "other"),
             ]
         ),
         st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=[])) | st.lists(st.text()),

@@ -1,5 +1,6 @@
 """Two-step uploads are a resource: prepared, listed, shown, cancelled and completed."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -114,6 +115,30 @@ def test_files_of_one_name_in_two_folders_are_two_files(shop: Shop) -> None:
 def test_a_path_that_is_no_path_is_refused_and_never_changed_into_another(shop: Shop, path: str) -> None:
     refused = shop.upload(part("path", path.encode()), part("file", b"a picture", "a.jpg"), status=400)
     assert refused["info"]["field"] == "path"
+
+
+def test_another_picture_of_a_path_is_stored_beside_it_or_replaces_it(shop: Shop) -> None:
+    results = [shop.upload(part("file", body, "a.jpg"))["result"] for body in (b"one", b"two", b"one")]
+    assert [(result["file"], result["replaced"]) for result in results] == [
+        ("a.jpg", False),
+        ("a (1).jpg", False),
+        ("a.jpg", False),
+    ]
+    replaced = shop.upload(part("replace", b"true"), part("file", b"three", "a.jpg"))["result"]
+    assert (replaced["uuid"], replaced["replaced"]) == (results[0]["uuid"], True)
+
+
+def test_a_refused_upload_is_told_which_file_is_there(shop: Shop) -> None:
+    first = shop.upload(part("file", b"one", "a.jpg"))["result"]
+    refused = shop.upload(part("file", b"one", "a.jpg"), status=409, **{"if-none-match": "*"})["info"]
+    assert (refused["error"], refused["uuid"]) == ("file_exists", first["uuid"])
+    assert refused["md5"] == hashlib.md5(b"one").hexdigest()
+
+
+@pytest.mark.parametrize(("value", "headers"), [("yes", {}), ("1", {}), ("", {}), ("true", {"if-none-match": "*"})])
+def test_a_wish_to_replace_that_is_none_is_refused(shop: Shop, value: str, headers: dict[str, str]) -> None:
+    parts = part("replace", value.encode()), part("file", b"a picture", "a.jpg")
+    assert shop.upload(*parts, status=400, **headers)["info"]["field"] == "replace"
 
 
 def test_two_paths_of_one_file_are_refused(shop: Shop) -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.collections import KEY_LIMIT, managed_prefix
 from chalicelib.domain.errors import InvalidRequest
-from chalicelib.domain.file_paths import PATH_LIMIT, parse_path
+from chalicelib.domain.file_paths import PATH_LIMIT, other_paths, parse_path
+from chalicelib.domain.image_files import FILE_NAME_LIMIT
 from chalicelib.domain.uploads import ManagedArea
 
 AREA = ManagedArea("4f6c5d1e-3c55-4f3b-8f0a-0d8a4f5b7c9e", "8ff9ef69-fd22-4308-ad1e-22c59500d944")
@@ -63,3 +64,40 @@ def test_a_path_of_the_greatest_length_is_taken() -> None:
 def test_a_key_that_is_no_file_of_the_area_is_never_asked_for(path: str) -> None:
     with pytest.raises(Exception, match="no such file"):
         AREA.check(PREFIX + path)
+
+
+MD5 = "653b6e02f13241e943e0889f0165d627"
+
+
+@pytest.mark.parametrize(
+    ("path", "first"),
+    [
+        ("a.jpg", "a (1).jpg"),
+        ("2024/a.b.jpg", "2024/a.b (1).jpg"),
+        ("blob", "blob (1)"),
+        (".jpg", ".jpg (1)"),
+        ("a.d/blob", "a.d/blob (1)"),
+        ("x" * 251 + ".jpg", "x" * 247 + " (1).jpg"),
+        ("a." + "x" * 250, "a." + "x" * 249 + " (1)"),
+    ],
+)
+def test_another_picture_of_a_path_gets_a_number_before_the_extension(path: str, first: str) -> None:
+    ones, tens, (last,) = other_paths(path, MD5)
+    assert ones[0] == first
+    assert (len(ones), len(tens)) == (9, 90)
+    assert f"({MD5})" in last
+
+
+@given(texts.filter(bool), st.sampled_from(["", ".jpg", "." + "x" * 253]), st.integers(0, 255))
+def test_other_paths_are_paths_in_the_same_folder_and_no_two_are_the_same(text: str, ending: str, stem: int) -> None:
+    try:
+        path = parse_path(text + "ä" * (stem // 2) + ending)
+    except InvalidRequest:
+        return
+    others = [other for group in other_paths(path, MD5) for other in group]
+    assert len({path, *others}) == 101
+    for other in others:
+        folder, _, name = other.rpartition("/")
+        assert folder == path.rpartition("/")[0]
+        assert len(name.encode()) <= FILE_NAME_LIMIT
+        assert len(AREA.check(PREFIX + other).encode()) <= KEY_LIMIT

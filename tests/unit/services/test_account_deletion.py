@@ -24,7 +24,7 @@ def account(world: Harness) -> str:
     world.put("a.jpg")
     world.sync(connected)
     managed = world.add_managed(opened.uuid)
-    world.app.uploads.upload(world.caller_of(opened.uuid), managed, "b.jpg", b"a picture", only_new=False)
+    world.app.uploads.upload(world.caller_of(opened.uuid), managed, "b.jpg", b"a picture")
     world.ports.accounts.others[opened.uuid] = {f"source#bucket/{number}": {} for number in range(5)}
     upload, _ = world.app.search_uploads.prepare(world.caller_of(opened.uuid), NewSearchUpload(9, "image/jpeg"))
     world.ports.storage.put(upload.area, upload.key, b"a picture", "image/jpeg")
@@ -74,7 +74,7 @@ def test_tokens_are_gone_when_the_deletion_begins_and_none_can_be_issued(world: 
 def test_everything_of_the_account_is_removed_and_nothing_of_another(world: Harness, account: str) -> None:
     other = world.app.accounts.open("another", Subscription("pro")).uuid
     kept = world.add_managed(other)
-    world.app.uploads.upload(world.caller_of(other), kept, "b.jpg", b"a picture", only_new=False)
+    world.app.uploads.upload(world.caller_of(other), kept, "b.jpg", b"a picture")
     assert len(traces(world, account)) > 6
     before = traces(world, other)
     world.app.account_deletion.begin(account)

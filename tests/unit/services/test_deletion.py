@@ -130,9 +130,9 @@ def test_an_outage_of_the_vector_store_leaves_all_data_to_the_next_delivery(begu
 def test_deleting_a_managed_collection_removes_its_pictures_and_refunds_their_quota(world: Harness) -> None:
     collection, other = world.add_managed(), world.add_managed()
     for owner in (collection, other):
-        world.app.uploads.upload(world.caller, owner, "a.jpg", b"a picture", only_new=False)
+        world.app.uploads.upload(world.caller, owner, "a.jpg", b"a picture")
     new = NewUpload("b.jpg", 9, "image/jpeg")
-    upload = world.app.uploads.prepare(world.caller, collection, new, only_new=False).upload
+    upload = world.app.uploads.prepare(world.caller, collection, new).upload
     world.ports.sources.bucket(world.ports.storage.bucket).put(upload.staged_key, b"123456789")
     world.app.deletion.begin(collection)
     world.app.deletion.run(DeletionStep(collection.account, collection.uuid), plenty)

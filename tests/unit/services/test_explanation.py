@@ -292,7 +292,7 @@ def test_bucket_that_is_gone_is_told_from_an_object_that_is(world: Harness) -> N
 @pytest.mark.parametrize("name", ["owl.jpg", "Mäuse.jpg", "2024/summer/owl.jpg"])
 def test_managed_file_is_explained_by_its_path_and_by_its_key_alike(world: Harness, name: str) -> None:
     managed = world.add_managed()
-    world.app.uploads.upload(world.caller, managed, name, b"a picture", only_new=False)
+    world.app.uploads.upload(world.caller, managed, name, b"a picture")
     by_name = world.app.explanations.explain(managed, name)
     assert by_name == world.app.explanations.explain(managed, managed.prefix + name)
     assert by_name == world.app.explanations.explain(managed, unicodedata.normalize("NFD", name))
@@ -312,7 +312,7 @@ def test_path_in_a_managed_collection_is_corrected_to_the_file_name(world: Harne
 def test_upload_that_was_refused_at_once_is_explained_by_its_response(world: Harness) -> None:
     managed = world.add_managed()
     with pytest.raises(UnreadablePicture):
-        world.app.uploads.upload(world.caller, managed, "owl.jpg", UNREADABLE, only_new=False)
+        world.app.uploads.upload(world.caller, managed, "owl.jpg", UNREADABLE)
     assert world.app.explanations.explain(managed, "owl.jpg").conclusion == (
         "The collection has no file of this name. If an upload of it was refused, the response to that upload has the "
         "reason."
@@ -323,7 +323,7 @@ def test_upload_that_was_prepared_and_refused_is_explained_with_its_reason(world
     managed = world.add_managed()
     bucket = world.ports.sources.bucket(managed.bucket)
     new = NewUpload("owl.jpg", len(UNREADABLE), "image/jpeg")
-    upload = world.app.uploads.prepare(world.caller, managed, new, only_new=False).upload
+    upload = world.app.uploads.prepare(world.caller, managed, new).upload
     pending = world.app.explanations.explain(managed, "owl.jpg").conclusion
     assert pending == "The file is pending, by an upload or a retry; its bytes have not arrived yet."
     bucket.put(upload.staged_key, UNREADABLE)

@@ -8,6 +8,7 @@ import pytest
 from chalicelib.domain.errors import InvalidRequest, NotFound, Unavailable
 from chalicelib.domain.file_changes import FileChange
 from chalicelib.domain.files import FileRecord
+from chalicelib.domain.uploads import NameRule
 from chalicelib.services.files import RECORD_WRITE_ATTEMPTS
 from tests.unit.services.harness import Harness
 
@@ -16,7 +17,7 @@ from tests.unit.services.harness import Harness
 def uploaded(world: Harness) -> FileRecord:
     """A file of a managed collection, with metadata."""
     collection = world.add_managed()
-    world.app.uploads.upload(world.caller, collection, "a.jpg", b"a picture", only_new=False)
+    world.app.uploads.upload(world.caller, collection, "a.jpg", b"a picture")
     record = world.ports.catalogue.get(collection.uuid, f"{collection.prefix}a.jpg")
     assert record is not None
     return change(world, record, {"product_id": "A1", "draft": True})
@@ -96,7 +97,7 @@ def test_a_record_that_others_keep_writing_is_unavailable(world: Harness, upload
 def test_a_replaced_picture_keeps_the_metadata_of_its_file(world: Harness, uploaded: FileRecord) -> None:
     collection = world.ports.collections.get(uploaded.account, uploaded.collection)
     assert collection is not None
-    world.app.uploads.upload(world.caller, collection, "a.jpg", b"another picture", only_new=False)
+    world.app.uploads.upload(world.caller, collection, "a.jpg", b"another picture", NameRule.REPLACE)
     replaced = stored(world, uploaded)
     assert replaced.etag != uploaded.etag and replaced.metadata == uploaded.metadata
 

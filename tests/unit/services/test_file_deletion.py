@@ -13,6 +13,7 @@ from chalicelib.domain.file_deletions import EXAMPLES, KEYS_PER_MESSAGE, Deletio
 from chalicelib.domain.files import FileState, file_uuid
 from chalicelib.domain.filter_syntax import parse_filter
 from chalicelib.domain.filters import Filter, PathMatches, PathPattern
+from chalicelib.domain.uploads import NameRule
 from chalicelib.domain.vectors import record_facts
 from chalicelib.services import file_deletion
 from tests.factories import a_record
@@ -30,7 +31,7 @@ def managed(world: Harness) -> Collection:
 def upload(world: Harness, collection: Collection, *names: str) -> list[str]:
     """Upload pictures; returns their uuids."""
     for name in names:
-        world.app.uploads.upload(world.caller, collection, name, f"picture {name}".encode(), only_new=False)
+        world.app.uploads.upload(world.caller, collection, name, f"picture {name}".encode())
     world.work()
     return [file_uuid(collection.uuid, collection.prefix + name) for name in names]
 
@@ -242,17 +243,18 @@ def test_a_path_is_looked_for_where_it_can_be_and_found_wherever_it_is(paths: se
 
 
 def test_what_was_uploaded_after_the_request_stays(world: Harness, managed: Collection) -> None:
-    upload(world, managed, "a.jpg", "b.jpg")
+    upload(world, managed, "a.jpg", "b.jpg", "same.jpg")
     matching(world, managed, "*")
     world.sqs.collect()
     (message,) = world.sqs.waiting
     world.clock.pass_by(timedelta(seconds=1))
-    world.app.uploads.upload(world.caller, managed, "b.jpg", b"another picture", only_new=False)
-    world.app.uploads.upload(world.caller, managed, "c.jpg", b"a third", only_new=False)
+    world.app.uploads.upload(world.caller, managed, "same.jpg", b"picture same.jpg")
+    world.app.uploads.upload(world.caller, managed, "b.jpg", b"another picture", NameRule.REPLACE)
+    world.app.uploads.upload(world.caller, managed, "c.jpg", b"a third")
     assert world.deliver(message)
-    assert names(world, managed) == ["b.jpg", "c.jpg"]
+    assert names(world, managed) == ["b.jpg", "c.jpg", "same.jpg"]
     assert world.deliver(message), "a message that comes twice changes nothing"
-    assert names(world, managed) == ["b.jpg", "c.jpg"]
+    assert names(world, managed) == ["b.jpg", "c.jpg", "same.jpg"]
 
 
 def test_a_connected_bucket_is_never_deleted_from(world: Harness) -> None:

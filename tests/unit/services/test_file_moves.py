@@ -35,7 +35,7 @@ def managed(world: Harness) -> Collection:
 
 
 def upload(world: Harness, collection: Collection, path: str, body: bytes = PICTURE) -> str:
-    return world.app.uploads.upload(world.caller, collection, path, body, only_new=False).uuid
+    return world.app.uploads.upload(world.caller, collection, path, body).uuid
 
 
 def move(world: Harness, uuid: str, path: str, **metadata: object) -> FileRecord:

@@ -15,6 +15,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.messages import IndexBatch, ObjectHint
+from chalicelib.domain.uploads import NameRule
 from chalicelib.services.files import REQUEST_LOCK_TIME
 from tests.fakes.embedder import UNREADABLE
 from tests.unit.services.harness import Harness
@@ -42,7 +43,7 @@ def synced(world: Harness) -> Harness:
 def uploaded(world: Harness) -> FileRecord:
     """A file of a managed collection."""
     collection = world.add_managed()
-    world.app.uploads.upload(world.caller, collection, "a.jpg", b"a picture", only_new=False)
+    world.app.uploads.upload(world.caller, collection, "a.jpg", b"a picture")
     return record_of(world, f"{collection.prefix}a.jpg", collection)
 
 
@@ -208,7 +209,7 @@ class TestDelete:
     ) -> None:
         world.app.files.delete(uploaded.account, uploaded.uuid)
         collection = world.ports.collections.get(uploaded.account, uploaded.collection)
-        world.app.uploads.upload(world.caller, collection, "a.jpg", b"another picture", only_new=True)
+        world.app.uploads.upload(world.caller, collection, "a.jpg", b"another picture", NameRule.REFUSE)
         assert world.searchable(collection) == {uploaded.key}
 
     def test_file_that_a_sync_finds_removed_keeps_its_embedding(self, synced: Harness) -> None:

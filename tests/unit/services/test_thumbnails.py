@@ -143,7 +143,7 @@ class TestDeletion:
         self, world: Harness, size: ThumbnailSize
     ) -> None:
         collection = world.add_managed()
-        world.app.uploads.upload(world.caller, collection, "a.jpg", b"a picture", only_new=False)
+        world.app.uploads.upload(world.caller, collection, "a.jpg", b"a picture")
         record = world.record(f"{collection.prefix}a.jpg", collection)
         assert record is not None
         a = world.ports

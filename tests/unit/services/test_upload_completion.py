@@ -19,7 +19,15 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.files import FileState
 from chalicelib.domain.messages import MAX_CONTINUATIONS
-from chalicelib.domain.uploads import EXPIRY_CHECK_SECONDS, UPLOAD_WINDOW, NewUpload, Upload, UploadCheck, UploadState
+from chalicelib.domain.uploads import (
+    EXPIRY_CHECK_SECONDS,
+    UPLOAD_WINDOW,
+    NameRule,
+    NewUpload,
+    Upload,
+    UploadCheck,
+    UploadState,
+)
 from chalicelib.services.pipeline.upload_completion import RETRY_DELAY_SECONDS
 from tests.fakes.embedder import UNREADABLE
 from tests.unit.services.harness import Harness
@@ -32,10 +40,12 @@ def managed(world: Harness) -> Collection:
     return world.add_managed()
 
 
-def prepared(world: Harness, managed: Collection, *, only_new: bool = False, body: bytes | None = None) -> Upload:
+def prepared(
+    world: Harness, managed: Collection, rule: NameRule = NameRule.NUMBER, *, body: bytes | None = None
+) -> Upload:
     """An upload that waits for its bytes, or has them; the message that checks its expiry is taken off the queue."""
-    new = NewUpload("a.jpg", len(body or BODY), "image/jpeg")
-    upload = world.app.uploads.prepare(world.caller, managed, new, only_new=only_new).upload
+    new = NewUpload("a.jpg", len(body or BODY), "image/jpeg", rule)
+    upload = world.app.uploads.prepare(world.caller, managed, new).upload
     world.ports.queues.uploads.clear()
     if body is not None:
         world.ports.sources.bucket(managed.bucket).put(upload.staged_key, body)
@@ -74,8 +84,8 @@ def test_the_first_poll_completes_an_upload_and_later_polls_do_nothing(world: Ha
 def test_bytes_that_were_swapped_after_they_were_opened_never_reach_the_file(
     world: Harness, managed: Collection
 ) -> None:
-    world.app.uploads.upload(world.caller, managed, "a.jpg", b"the stored picture", only_new=False)
-    upload = prepared(world, managed, body=BODY)
+    world.app.uploads.upload(world.caller, managed, "a.jpg", b"the stored picture")
+    upload = prepared(world, managed, NameRule.REPLACE, body=BODY)
     bucket = world.ports.sources.bucket(managed.bucket)
     world.interleave("storage", "copy", lambda: bucket.put(upload.staged_key, UNREADABLE))
     with pytest.raises(Contention):
@@ -159,8 +169,8 @@ def test_an_unreadable_file_is_listed_as_failed_with_its_reason_and_refunds_its_
 
 
 def test_an_unreadable_replacement_leaves_the_stored_file_as_it_was(world: Harness, managed: Collection) -> None:
-    world.app.uploads.upload(world.caller, managed, "a.jpg", BODY, only_new=False)
-    upload = prepared(world, managed, body=UNREADABLE)
+    world.app.uploads.upload(world.caller, managed, "a.jpg", BODY)
+    upload = prepared(world, managed, NameRule.REPLACE, body=UNREADABLE)
     world.app.upload_completion.poll(UploadCheck(upload.ref))
     assert objects(world, managed) == {f"{managed.prefix}a.jpg": BODY}
     assert (listed_as(world, managed), files_used(world, managed)) == (FileState.INDEXED, 1)
@@ -169,8 +179,8 @@ def test_an_unreadable_replacement_leaves_the_stored_file_as_it_was(world: Harne
 def test_an_upload_of_a_new_file_fails_when_a_file_of_that_name_was_stored_meanwhile(
     world: Harness, managed: Collection
 ) -> None:
-    upload = prepared(world, managed, only_new=True, body=b"mine")
-    world.app.uploads.upload(world.caller, managed, "a.jpg", BODY, only_new=False)
+    upload = prepared(world, managed, NameRule.REFUSE, body=b"mine")
+    world.app.uploads.upload(world.caller, managed, "a.jpg", BODY)
     with pytest.raises(FileExists):
         world.app.uploads.complete(managed, upload.id)
     assert state(world, upload) == (UploadState.FAILED, "file_exists")
@@ -247,7 +257,7 @@ def test_an_upload_whose_file_was_stored_when_its_request_failed_is_completed_by
 ) -> None:
     world.vectors.down = True
     with pytest.raises(StoreUnavailable):
-        world.app.uploads.upload(world.caller, managed, "a.jpg", BODY, only_new=False)
+        world.app.uploads.upload(world.caller, managed, "a.jpg", BODY)
     ((check, delay),) = world.ports.queues.uploads
     assert delay == EXPIRY_CHECK_SECONDS
     world.vectors.down = False
@@ -303,7 +313,7 @@ def test_an_upload_in_one_request_fails_at_the_next_poll_if_its_file_was_not_sto
 
     world.interleave("storage", "copy", fail)
     with pytest.raises(ConnectionError):
-        world.app.uploads.upload(world.caller, managed, "a.jpg", BODY, only_new=False)
+        world.app.uploads.upload(world.caller, managed, "a.jpg", BODY)
     ((check, _),) = world.ports.queues.uploads
     assert files_used(world, managed) == 1
     world.app.upload_completion.poll(check)
@@ -313,8 +323,8 @@ def test_an_upload_in_one_request_fails_at_the_next_poll_if_its_file_was_not_sto
 
 
 def test_an_upload_whose_stored_file_may_not_be_read_stays_pending(world: Harness, managed: Collection) -> None:
-    world.app.uploads.upload(world.caller, managed, "a.jpg", BODY, only_new=False)
-    upload = prepared(world, managed, body=b"another")
+    world.app.uploads.upload(world.caller, managed, "a.jpg", BODY)
+    upload = prepared(world, managed, NameRule.REPLACE, body=b"another")
     denied = world.ports.sources.bucket(managed.bucket).denied
     denied.add(upload.key)
     with pytest.raises(Unavailable):

@@ -9,11 +9,12 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from chalicelib.domain.errors import NotFound, QuotaExceeded, UploadIncomplete
 from chalicelib.domain.files import FileState
-from chalicelib.domain.uploads import EXPIRY_CHECK_SECONDS, UploadState
+from chalicelib.domain.uploads import EXPIRY_CHECK_SECONDS, NameRule, UploadState
 from tests.fakes.embedder import UNREADABLE
 from tests.unit.services.upload_harness import ACCOUNT, Fault, FaultKind, UploadHarness
 
 MOST_MOMENTS = 80  # for faults; no action of the model has more
+rules = st.sampled_from(NameRule)
 names = st.sampled_from(("a.jpg", "b.jpg", "c.jpg"))
 numbers = st.integers(0, 9)
 bodies = st.one_of(
@@ -35,13 +36,13 @@ class Uploads(RuleBasedStateMachine):
         super().__init__()
         self.harness = UploadHarness()
 
-    @rule(name=names, body=bodies, only_new=st.booleans(), fault=faults)
-    def upload(self, name: str, body: bytes, *, only_new: bool, fault: Fault | None) -> None:
-        self.harness.upload(name, body, only_new=only_new, fault=fault)
+    @rule(name=names, body=bodies, rule=rules, fault=faults)
+    def upload(self, name: str, body: bytes, rule: NameRule, fault: Fault | None) -> None:
+        self.harness.upload(name, body, rule, fault=fault)
 
-    @rule(name=names, body=bodies, only_new=st.booleans(), fault=faults)
-    def prepare(self, name: str, body: bytes, *, only_new: bool, fault: Fault | None) -> None:
-        self.harness.prepare(name, body, only_new=only_new, fault=fault)
+    @rule(name=names, body=bodies, rule=rules, fault=faults)
+    def prepare(self, name: str, body: bytes, rule: NameRule, fault: Fault | None) -> None:
+        self.harness.prepare(name, body, rule, fault=fault)
 
     @rule(number=numbers)
     def send(self, number: int) -> None:
@@ -115,8 +116,8 @@ def moment_of_storing() -> int:
 def test_upload_whose_worker_died_is_counted_if_its_file_is_stored_though_it_is_polled_in_an_outage(
     harness: UploadHarness, moment: int
 ) -> None:
-    for _ in range(4):
-        assert harness.upload("a.jpg", b"\0")
+    for number in range(4):
+        assert harness.upload("a.jpg", bytes([number]), NameRule.REPLACE)
     harness.queues.uploads.clear()
     harness.upload("b.jpg", b"\0", fault=Fault(FaultKind.KILLED, moment))
     of_b = list(harness.queues.uploads)
@@ -138,7 +139,9 @@ def test_stored_file_that_cannot_be_read_is_deleted_and_quota_is_refunded_though
 ) -> None:
     assert harness.upload("a.jpg", b"replaced")
     harness.queues.uploads.clear()
-    assert not harness.upload("a.jpg", b"a replacement", fault=Fault(FaultKind.KILLED, moment_of_storing()))
+    assert not harness.upload(
+        "a.jpg", b"a replacement", NameRule.REPLACE, fault=Fault(FaultKind.KILLED, moment_of_storing())
+    )
     assert harness.stored == {"a.jpg": len(b"a replacement")}
     harness.embedder.refuses = True
     harness.deliver(fault=Fault(FaultKind.KILLED, moment))
@@ -199,7 +202,7 @@ def test_stored_file_is_counted_though_its_staged_one_has_expired(harness: Uploa
 def test_interrupted_upload_that_was_repeated_does_not_replace_the_newer_file(harness: UploadHarness) -> None:
     harness.upload("a.jpg", b"first", fault=Fault(FaultKind.KILLED, moment_of_storing() - 1))
     harness.clock.pass_by(timedelta(minutes=11))
-    assert harness.upload("a.jpg", b"the second")
+    assert harness.upload("a.jpg", b"the second", NameRule.REPLACE)
     harness.finish_everything()
     harness.check_consistency()
     assert harness.bucket.objects == {harness.collection.prefix + "a.jpg": b"the second"}
@@ -234,7 +237,7 @@ def test_every_moment_of_an_upload_has_met_a_fault(harness: UploadHarness) -> No
 def test_quota_of_an_interrupted_upload_is_refunded_by_the_uploads_own_message(harness: UploadHarness) -> None:
     assert not harness.upload("a.jpg", b"x" * 90, fault=Fault(FaultKind.KILLED, 9))
     with pytest.raises(QuotaExceeded):
-        harness.uploads.upload(harness.caller, harness.collection, "b.jpg", b"y" * 90, only_new=False)
+        harness.uploads.upload(harness.caller, harness.collection, "b.jpg", b"y" * 90)
     harness.deliver()
     assert harness.upload("b.jpg", b"y" * 90)
     harness.finish_everything()

@@ -1,7 +1,7 @@
 """The upload services on fakes, faults at any call of a port, and the actions of clients, of S3 and of workers."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -17,6 +17,8 @@ from chalicelib.domain.s3_events import ObjectEvent
 from chalicelib.domain.uploads import (
     INLINE_STAGING,
     PRESIGNED_STAGING,
+    CompletedUpload,
+    NameRule,
     NewUpload,
     Upload,
     UploadCheck,
@@ -148,12 +150,13 @@ class Sent:
 class UploadHarness:
     """The services on fakes, and the actions of a client, of S3 and of the workers."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Mapping[str, int] = LIMITS) -> None:
+        self.limits = limits
         self.ports = FakeAdapters.fresh()
         self.trap = Trap(self._overtake)
         self.clock, self.catalogue, self.vectors = self.ports.clock, self.ports.catalogue, self.ports.vectors
         self.embedder, self.quota_ledger, self.queues = self.ports.embedder, self.ports.quota_ledger, self.ports.queues
-        self.caller = Caller(ACCOUNT, PLANS["pro"].with_limits(LIMITS))
+        self.caller = Caller(ACCOUNT, PLANS["pro"].with_limits(limits))
         collection = a_collection(account=ACCOUNT, type=CollectionType.MANAGED, bucket="managed")
         self.collection: Collection = replace(collection, prefix=managed_prefix(ACCOUNT, collection.uuid))
         self.ports.collections.add(self.collection)
@@ -161,6 +164,9 @@ class UploadHarness:
         self.events: list[EventMessage] = []
         self.sent: list[Sent] = []
         self.interrupted: list[str] = []
+        # What clients were told is stored, by path; without those paths that somebody wanted to replace or delete.
+        self.kept: dict[str, bytes] = {}
+        self.dropped: set[str] = set()
         # Messages that an upload may have: its own, one for each of S3's events, and one for each worker that was
         # killed between sending a message on and deleting it.
         self.most_messages: Counter[UploadRef] = Counter()
@@ -175,18 +181,21 @@ class UploadHarness:
 
     # What clients do. Each returns whether it succeeded.
 
-    def upload(self, name: str, body: bytes, *, only_new: bool = False, fault: Fault | None = None) -> bool:
-        return self.attempt(
-            lambda: self.uploads.upload(self.caller, self.collection, name, body, only_new=only_new), fault
-        )
-
-    def prepare(self, name: str, body: bytes, *, only_new: bool = False, fault: Fault | None = None) -> bool:
+    def upload(self, name: str, body: bytes, rule: NameRule = NameRule.NUMBER, *, fault: Fault | None = None) -> bool:
         def act() -> None:
-            new = NewUpload(name, len(body), "image/jpeg")
-            self.sent.append(
-                Sent(self.uploads.prepare(self.caller, self.collection, new, only_new=only_new).upload, body)
-            )
+            self._keep(self.uploads.upload(self.caller, self.collection, name, body, rule), body)
 
+        if rule is NameRule.REPLACE:
+            self._drop(name)
+        return self.attempt(act, fault)
+
+    def prepare(self, name: str, body: bytes, rule: NameRule = NameRule.NUMBER, *, fault: Fault | None = None) -> bool:
+        def act() -> None:
+            new = NewUpload(name, len(body), "image/jpeg", rule)
+            self.sent.append(Sent(self.uploads.prepare(self.caller, self.collection, new).upload, body))
+
+        if rule is NameRule.REPLACE:
+            self._drop(name)
         return self.attempt(act, fault)
 
     def send(self, number: int) -> bool:
@@ -206,8 +215,10 @@ class UploadHarness:
     def complete(self, number: int, fault: Fault | None = None) -> bool:
         if not self.sent:
             return False
-        upload = self.sent[number % len(self.sent)].upload
-        return self.attempt(lambda: self.uploads.complete(self.collection, upload.id), fault)
+        sent = self.sent[number % len(self.sent)]
+        return self.attempt(
+            lambda: self._keep(self.uploads.complete(self.collection, sent.upload.id), sent.body), fault
+        )
 
     def cancel(self, number: int, fault: Fault | None = None) -> bool:
         if not self.sent:
@@ -219,6 +230,7 @@ class UploadHarness:
         record = self.catalogue.get(self.collection.uuid, self.collection.prefix + name)
         if record is None:
             return False
+        self._drop(name)
         deleted = self.attempt(lambda: self.files.delete(ACCOUNT, record.uuid), fault)
         if not deleted:
             self.interrupted.append(record.uuid)
@@ -284,6 +296,7 @@ class UploadHarness:
         finally:
             self.trap.fault = None
         self._check_limits()
+        self._check_kept()
         return succeeded
 
     def _poll(self, check: UploadCheck, fault: Fault | None = None) -> None:
@@ -324,15 +337,27 @@ class UploadHarness:
         prefix = self.collection.prefix
         return {key.removeprefix(prefix): len(b) for key, b in self.bucket.objects.items() if key.startswith(prefix)}
 
+    def _keep(self, completed: CompletedUpload, body: bytes) -> None:
+        if completed.path not in self.dropped:
+            assert self.kept.setdefault(completed.path, body) == body, "another picture was there"
+
+    def _drop(self, name: str) -> None:
+        self.dropped.add(name)
+        self.kept.pop(name, None)
+
+    def _check_kept(self) -> None:
+        for path, body in self.kept.items():
+            assert self.bucket.objects.get(self.collection.prefix + path) == body, f"{path} is another picture"
+
     def _check_limits(self) -> None:
         counts = self.quota_ledger.counts.get(ACCOUNT)
         if counts is not None:
             for count, limit in (
-                (counts.files, LIMITS["files"]),
-                (counts.bytes, LIMITS["managed_bytes"]),
-                *((uploads, LIMITS["uploads_a_month"]) for uploads in counts.uploads.values()),
+                (counts.files, self.limits["files"]),
+                (counts.bytes, self.limits["managed_bytes"]),
+                *((uploads, self.limits["uploads_a_month"]) for uploads in counts.uploads.values()),
             ):
-                assert 0 <= count <= limit, f"{counts} exceeds {LIMITS}"
+                assert 0 <= count <= limit, f"{counts} exceeds {self.limits}"
         for upload, messages in Counter(check.upload for check, _ in self.queues.uploads).items():
             assert messages <= 1 + self.most_messages[upload], f"{messages} messages of {upload}"
 
@@ -341,7 +366,11 @@ class UploadHarness:
         prefix, usage = self.collection.prefix, self.quota_ledger.usage(ACCOUNT, "")
         records = {record.uuid: record for record in self.catalogue.records.values()}
         indexed = {uuid: record for uuid, record in records.items() if record.state is FileState.INDEXED}
-        done = [upload for upload in self.quota_ledger.uploads.values() if upload.state is UploadState.DONE]
+        done = [
+            upload
+            for upload in self.quota_ledger.uploads.values()
+            if upload.state is UploadState.DONE and not upload.is_duplicate
+        ]
         stored, files, size = self.stored, len(self.stored), sum(self.stored.values())
         found = {
             "files in the catalogue": {record.key.removeprefix(prefix): record.size for record in indexed.values()},
