@@ -18,6 +18,8 @@ from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
+from infra.emulator_compression import compressing
+
 HEALTH_PATH = "/_ministack/health"
 LOCAL_NAMES = ("127.0.0.1", "localhost")  # and below localhost: RFC 6761, section 6.3, has them mean loopback
 MAX_TEXT = 100  # of what a refusal repeats
@@ -204,7 +206,7 @@ def attach_door() -> None:
         return app._s3_cors_target(host, path) is not None
 
     door = Door(is_deployed_api, is_in_bucket)
-    app.app = guarded(app.app, door)
+    app.app = guarded(compressing(app.app, is_deployed_api), door)
     # The host below which S3 looks for a bucket's name.
     app._MINISTACK_HOST = "localhost"
 

@@ -19,6 +19,7 @@ from chalicelib.api.cross_origin import cross_origin_headers
 from chalicelib.api.idempotency import REPLAYED_HEADER, given_answer, kept_answer, keyed_request
 from chalicelib.api.links import FileLinks
 from chalicelib.api.openapi.operation import DocumentedRoute, Operation
+from chalicelib.api.requests.headers import check_coding
 from chalicelib.api.requests.queries import check_parameters
 from chalicelib.api.response_headers import challenge_headers, rate_headers, retry_headers
 from chalicelib.bootstrap import Services
@@ -248,6 +249,7 @@ class Dispatcher:
             _check_identifiers(path)
             if options.parameters is not None:
                 check_parameters(request, options.parameters)
+            check_coding(request)
             context = RequestContext(request, services, path, known)
             result, replayed = _answer_once(context, view) if options.takes_key else (view(context), False)
         except SimilarixError as error:

@@ -16,8 +16,10 @@ from infra.template.versions import with_versions
 from infra.workers import API, EMBEDDER, SCHEDULED, WORKERS
 
 FOLDER = Path(__file__).parent
+MINIMUM_COMPRESSION_BYTES = 1024  # of a response: less is one packet either way
 # Values that the code decides; the files name them with the tag ``!Constant``.
-CONSTANTS = {
+CONSTANTS: dict[str, str | int] = {
+    "MINIMUM_COMPRESSION_BYTES": MINIMUM_COMPRESSION_BYTES,
     "MANAGED_PREFIX": f"{MANAGED_PREFIX}/",
     "PRESIGNED_STAGING": f"{PRESIGNED_STAGING}/",
     "SEARCH_STAGING": f"{SEARCH_STAGING}/",

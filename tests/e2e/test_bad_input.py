@@ -1,6 +1,7 @@
 """Requests with errors: each is answered in the contract's envelope, with what to do about it."""
 
 import base64
+import gzip
 import json
 from collections.abc import Callable
 from typing import Any
@@ -314,3 +315,15 @@ def test_an_invalid_request_for_a_collection_names_the_field(api: Caller, field:
     payload = {name: valid for name, valid in NEW_COLLECTION.items() if name != field}
     payload |= {} if value is None else {field: value}
     error_info(api("POST", "/api/collections/", json=payload), 400, field=field)
+
+
+def test_responses_have_gzip_and_requests_must_not(api: Caller) -> None:
+    plain = api("GET", "/api/openapi.json", headers={"Accept-Encoding": "identity"})
+    compressed = api("GET", "/api/openapi.json", headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in plain.headers
+    assert compressed.headers["Content-Encoding"] == "gzip"
+    assert compressed.content == plain.content
+    assert int(compressed.headers["Content-Length"]) < len(plain.content) / 4
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    refused = api("POST", "/api/collections/", data=gzip.compress(b'{"type": "managed"}'), headers=headers)
+    assert error_info(refused, 415, field="Content-Encoding")["error"] == "unsupported_media_type"

@@ -182,8 +182,7 @@ def _path(route: DocumentedRoute) -> str:
 
 def _operation(route: DocumentedRoute, routes: Sequence[DocumentedRoute], schemas: NamedSchemas) -> dict[str, Any]:
     operation = route.operation
-    takes_json = operation.body is not None and "application/json" in operation.body["content"]
-    of_body, of_key = (415,) if takes_json else (), (409, 422) if route.takes_key else ()
+    of_body, of_key = (415,) if operation.body is not None else (), (409, 422) if route.takes_key else ()
     errors = sorted({*COMMON_ERRORS, *operation.errors, *of_body, *of_key})
     entry: dict[str, Any] = {
         "operationId": route.operation_id,

@@ -3,7 +3,12 @@
 from chalice.app import Request
 from multipart import parse_options_header
 
-from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.errors import InvalidRequest, UnsupportedMediaType
+from chalicelib.domain.texts import excerpt
+
+# How a body begins that is still compressed: on AWS, API Gateway decompresses these two before it invokes the function.
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-gzip-compression-decompression.html
+_COMPRESSED = {"gzip": b"\x1f\x8b", "deflate": b"\x78"}
 
 
 def has_json_body(request: Request) -> bool:
@@ -34,3 +39,17 @@ def is_unchanged(request: Request, etag: str) -> bool:
     """Whether the caller has this version already: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2"""
     known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     return etag in known or "*" in known
+
+
+def check_coding(request: Request) -> None:
+    """Raises UnsupportedMediaType for a body that is compressed, in a way that API Gateway does not undo."""
+    coding: str = request.headers.get("content-encoding", "").strip().lower()
+    if coding in ("", "identity"):
+        return
+    begin = _COMPRESSED.get(coding)
+    body = request.raw_body
+    if begin is None or (body if isinstance(body, bytes) else body.encode()).startswith(begin):
+        raise UnsupportedMediaType(
+            f"Bodies with the Content-Encoding '{excerpt(coding)}' are not taken. Send it as it is.",
+            field="Content-Encoding",
+        )
