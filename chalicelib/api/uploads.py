@@ -18,7 +18,7 @@ from chalicelib.api.openapi.operation import (
     picture_form,
 )
 from chalicelib.api.requests.bodies import Body, json_object, parse_new_upload, parse_new_url_upload
-from chalicelib.api.requests.forms import Form, parse_form
+from chalicelib.api.requests.forms import FIELD_LIMIT, Form, parse_form
 from chalicelib.api.requests.headers import has_json_body, only_new
 from chalicelib.api.requests.names import single_value
 from chalicelib.api.requests.queries import parameter, parse_boolean, parse_limit
@@ -27,6 +27,7 @@ from chalicelib.domain.collections import Collection, check_takes_uploads, parse
 from chalicelib.domain.errors import NotFound, UnsupportedMediaType
 from chalicelib.domain.file_paths import PATH_LIMIT, parse_path
 from chalicelib.domain.image_files import parse_file_name
+from chalicelib.domain.metadata import parse_metadata_text
 from chalicelib.domain.rates import Rate
 from chalicelib.domain.uploads import CompletedUpload, parse_name_rule
 
@@ -50,6 +51,12 @@ _REPLACE: Schema = {
     "description": "Whether to replace another picture of this path, instead of storing this one beside it",
     "example": "false",
 }
+_METADATA: Schema = {
+    "name": "metadata",
+    "schema": {"type": "string", "contentMediaType": "application/json", "maxLength": FIELD_LIMIT},
+    "description": "A JSON object with names and values of your own; without it, a file that is there keeps its own",
+    "example": '{"product_id": "A1"}',
+}
 _UPLOAD_PARAMETERS = (
     COLLECTION_PARAMETER,
     path_parameter("id", "The id of the upload", UPLOAD_ID, identifies="upload"),
@@ -63,7 +70,7 @@ UPLOAD_PICTURE = Operation(
         "same path is the same file, so a request may be repeated; another picture is stored beside it as `a (1).jpg`."
     ),
     parameters=(COLLECTION_PARAMETER, _IF_NONE_MATCH),
-    body=picture_form(_PATH, _REPLACE),
+    body=picture_form(_PATH, _REPLACE, _METADATA),
     status=201,
     has_location=True,
     result=ref("UploadedPicture"),
@@ -183,11 +190,13 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
                 "Send the picture as multipart/form-data. To send it to S3 instead, prepare an upload: "
                 f"POST /api/collections/{collection.uuid}/uploads/."
             )
-        form = parse_form(context.request, ("path", "replace"))
+        form = parse_form(context.request, ("path", "replace", "metadata"))
         check_takes_uploads(collection)
         replaces = parse_boolean(single_value(form.values("replace"), "replace"), "replace")
         rule, service = parse_name_rule(only_new=only_new(context.request), replaces=replaces), context.services.uploads
-        upload = service.upload(context.caller, collection, _path(form), form.body, rule)
+        written = single_value(form.values("metadata"), "metadata")
+        metadata = None if written is None else parse_metadata_text(written)
+        upload = service.upload(context.caller, collection, _path(form), form.body, rule, metadata)
         return _completed(collection, upload)
 
     @route("POST", "/api/collections/{uuid}/uploads", scope=Scope.WRITE, rate=Rate.UPLOAD, operation=PREPARE_UPLOAD)

@@ -6,7 +6,7 @@ When it is done, the stored file takes over the reservation; when it has failed,
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from chalicelib.domain.collections import MANAGED_PREFIX
 from chalicelib.domain.errors import InvalidRequest, OutsideFolder, PayloadTooLarge, UnsupportedMediaType
 from chalicelib.domain.files import file_uuid
 from chalicelib.domain.image_files import ACCEPTED_TYPES
+from chalicelib.domain.metadata import Metadata
 from chalicelib.domain.s3_events import parse_s3_events
 
 # The contract's '20 MB', read so that a file of that size in either unit goes in: docs/decisions/0010.
@@ -97,6 +98,7 @@ class Upload:
         month: the month whose uploads it counts among, as ``2026-11``.
         rule: what to do where another picture is stored.
         md5: of the bytes, if they are known before they are staged.
+        metadata: of the file; None to leave that of a file that is there as it is.
         moved_to: where the file is stored instead, from before it is copied there.
         mime_type: of the file, once the upload is done.
         replaced: whether it took the place of another picture.
@@ -117,6 +119,7 @@ class Upload:
     rule: NameRule = NameRule.NUMBER
     md5: str | None = None
     moved_to: str | None = None
+    metadata: Metadata | None = field(default=None, hash=False)
     state: UploadState = UploadState.PENDING
     mime_type: str | None = None
     replaced: bool = False
@@ -169,6 +172,7 @@ class NewUpload:
     size: int
     mime_type: str
     rule: NameRule = NameRule.NUMBER
+    metadata: Metadata | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

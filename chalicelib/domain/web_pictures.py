@@ -1,11 +1,12 @@
 """Pictures of the Web that a caller names by their URL: which URLs and which addresses are fetched, and how much."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address, ip_network
 from urllib.parse import quote, unquote, urlsplit
 
 from chalicelib.domain.errors import InvalidRequest, UnreadableUrl
+from chalicelib.domain.metadata import Metadata
 from chalicelib.domain.uploads import NameRule
 
 URL_LIMIT = 2048  # characters
@@ -60,6 +61,7 @@ class NewUrlUpload:
     url: PictureUrl
     path: str | None = None
     rule: NameRule = NameRule.NUMBER
+    metadata: Metadata | None = field(default=None, hash=False)
 
 
 def parse_picture_url(value: object) -> PictureUrl:

@@ -13,6 +13,7 @@ from chalicelib.domain.collections import Collection, check_takes_uploads, parse
 from chalicelib.domain.errors import FileExists, NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.image_files import check_inline_size, mime_type
+from chalicelib.domain.metadata import Metadata
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.uploads import (
     ABANDONED,
@@ -64,6 +65,7 @@ class UploadService:
         path: str,
         body: bytes,
         rule: NameRule = NameRule.NUMBER,
+        metadata: Metadata | None = None,
     ) -> CompletedUpload:
         """Store a picture and index it; a failure leaves every file unchanged.
 
@@ -72,6 +74,7 @@ class UploadService:
         Args:
             path: as ``parse_path`` or ``parse_file_name`` returns it.
             rule: what to do where another picture has the path.
+            metadata: of the file, in place of what it has; None leaves that as it is.
 
         Raises:
             InvalidRequest: the collection is not managed.
@@ -82,10 +85,16 @@ class UploadService:
         """
         check_takes_uploads(collection)
         check_inline_size(body, LARGER_UPLOAD)
-        return self.store(caller, collection, path, body, rule)
+        return self.store(caller, collection, path, body, rule, metadata)
 
     def store(
-        self, caller: Caller, collection: Collection, path: str, body: bytes, rule: NameRule = NameRule.NUMBER
+        self,
+        caller: Caller,
+        collection: Collection,
+        path: str,
+        body: bytes,
+        rule: NameRule = NameRule.NUMBER,
+        metadata: Metadata | None = None,
     ) -> CompletedUpload:
         """As ``upload``, for bytes of whatever origin, up to ``UPLOAD_LIMIT``."""
         area, key = ManagedArea(collection.account, collection.uuid), collection.prefix + path
@@ -94,9 +103,9 @@ class UploadService:
         if present is not None and present.embedding is not None:
             if rule is NameRule.REFUSE:
                 raise FileExists(EXISTS.detail, field="file", uuid=present.uuid, md5=present.embedding.md5)
-            if self.completion.renew(present):  # otherwise it is found, or not, under its lock
+            if self.completion.renew(present, metadata):  # otherwise it is found, or not, under its lock
                 return CompletedUpload(present.uuid, area.path(present.key), mime_type(present.embedding.format))
-        upload = self._reserve(caller.plan, collection, key, len(body), INLINE_STAGING, rule, md5)
+        upload = self._reserve(caller.plan, collection, key, len(body), INLINE_STAGING, rule, md5, metadata)
         try:
             self.storage.put(upload.area, upload.staged_key, body, "application/octet-stream")
         except Exception:
@@ -118,7 +127,9 @@ class UploadService:
         if new.rule is NameRule.REFUSE and record is not None and record.state is FileState.INDEXED:
             assert record.embedding is not None
             raise FileExists(EXISTS.detail, field="path", uuid=record.uuid, md5=record.embedding.md5)
-        upload = self._reserve(caller.plan, collection, key, new.size, PRESIGNED_STAGING, new.rule)
+        upload = self._reserve(
+            caller.plan, collection, key, new.size, PRESIGNED_STAGING, new.rule, metadata=new.metadata
+        )
         self._list_as_pending(upload, record)
         seconds = int(UPLOAD_WINDOW.total_seconds())
         form = self.storage.presigned_form(
@@ -175,6 +186,7 @@ class UploadService:
         folder: str,
         rule: NameRule,
         md5: str | None = None,
+        metadata: Metadata | None = None,
     ) -> Upload:
         now = self.now()
         upload = Upload(
@@ -189,6 +201,7 @@ class UploadService:
             expires_at=now + UPLOAD_WINDOW,
             rule=rule,
             md5=md5,
+            metadata=metadata,
         )
         self._check_quota(upload, plan)
         # Before the reservation: whenever this process crashes, a worker finds the upload and ends it. No request has

@@ -32,7 +32,7 @@ class UrlUploadService:
         check_takes_uploads(collection)
         picture = self.web.fetch(new.url)
         path = new.path if new.path is not None else _file_name(picture.url)
-        return self.uploads.store(caller, collection, path, picture.body, new.rule)
+        return self.uploads.store(caller, collection, path, picture.body, new.rule, new.metadata)
 
 
 def _file_name(url: PictureUrl) -> str:

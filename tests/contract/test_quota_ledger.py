@@ -34,6 +34,7 @@ def an_upload(**fields: Any) -> Upload:
         "month": "2026-03",
         "created_at": NOW,
         "expires_at": NOW + timedelta(minutes=10),
+        "metadata": {"product_id": "A1", "price": 12.5, "tag": ("x", "ÿ")},
     }
     return Upload(**(defaults | fields))
 

@@ -17,6 +17,7 @@ from chalicelib.adapters.dynamodb.items import from_item, to_item
 from chalicelib.adapters.dynamodb.transactions import transact
 from chalicelib.adapters.dynamodb.usage import ADD_TOTALS, TOTAL_NAMES, usage_key
 from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.metadata import metadata_from_json, metadata_to_json
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.uploads import FileClaim, FileLock, NameRule, Upload, UploadPage, UploadRef, UploadState, Usage
 
@@ -319,6 +320,7 @@ def _upload_to_item(upload: Upload) -> dict[str, Any]:
                 "expires_at": upload.expires_at,
                 "rule": upload.rule,
                 "md5": upload.md5,
+                "metadata": None if upload.metadata is None else metadata_to_json(upload.metadata),
                 "moved_to": upload.moved_to,
                 "state": upload.state,
             }
@@ -339,6 +341,7 @@ def _upload(values: dict[str, Any]) -> Upload:
         expires_at=datetime.fromisoformat(values["expires_at"]),
         rule=NameRule(values["rule"]),
         md5=values.get("md5"),
+        metadata=metadata_from_json(values["metadata"]) if "metadata" in values else None,
         moved_to=values.get("moved_to"),
         state=UploadState(values["state"]),
         mime_type=values.get("mime_type"),

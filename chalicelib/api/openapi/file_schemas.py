@@ -35,6 +35,17 @@ _METADATA_PATCH: Schema = {
     "examples": [{"product_id": "A1", "tag": ["sea", "summer"], "draft": None}],
 }
 
+METADATA: Schema = {
+    "type": "object",
+    "description": (
+        f"Names and values of your own, {METADATA_BYTES:,} bytes of UTF-8 together; of a file in your bucket, the "
+        "user metadata of its object"
+    ),
+    "propertyNames": {"pattern": f"^{METADATA_NAME.pattern}$"},
+    "additionalProperties": {"description": "A string, a number, a boolean or a list of strings"},
+    "examples": [{"product_id": "A1", "price": 12.5, "sold": False, "tag": ["sea", "summer"]}],
+}
+
 FILE_REQUEST_SCHEMAS: dict[str, Schema] = {
     "FileChange": {
         **obj(
@@ -67,16 +78,7 @@ FILE_REQUEST_SCHEMAS: dict[str, Schema] = {
     },
 }
 FILE_SCHEMAS: dict[str, Schema] = {
-    "Metadata": {
-        "type": "object",
-        "description": (
-            f"Names and values of your own, {METADATA_BYTES:,} bytes of UTF-8 together; of a file in your bucket, the "
-            "user metadata of its object"
-        ),
-        "propertyNames": {"pattern": f"^{METADATA_NAME.pattern}$"},
-        "additionalProperties": {"description": "A string, a number, a boolean or a list of strings"},
-        "examples": [{"product_id": "A1", "price": 12.5, "sold": False, "tag": ["sea", "summer"]}],
-    },
+    "Metadata": METADATA,
     "DeletionReport": obj(
         {
             "count": integer("Number of files that are deleted, or would be", 1),

@@ -21,7 +21,7 @@ from chalicelib.api.openapi.builders import (
     text,
     timestamp,
 )
-from chalicelib.api.openapi.file_schemas import FILE_REQUEST_SCHEMAS
+from chalicelib.api.openapi.file_schemas import FILE_REQUEST_SCHEMAS, METADATA
 from chalicelib.api.openapi.filters import FILTER_SCHEMAS
 from chalicelib.api.openapi.searches import COLLECTIONS, CUTOFF, DISTANCE, INCLUDE, QUERY_TEXT
 from chalicelib.api.requests.queries import LIMIT_MAX
@@ -211,8 +211,9 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
                 )
             ),
             "replace": boolean("Whether to replace another picture of this path; else this one is stored beside it"),
+            "metadata": METADATA,
         },
-        optional=("path", "replace"),
+        optional=("path", "replace", "metadata"),
     ),
     "SearchUploadDefinition": obj(
         {
@@ -232,8 +233,9 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
             "size": integer("Its exact size in bytes", 15000000, minimum=1, maximum=UPLOAD_LIMIT),
             "mime_type": choice("Its media type", ACCEPTED_TYPES, "image/jpeg"),
             "replace": boolean("Whether to replace another picture of this path; else this one is stored beside it"),
+            "metadata": METADATA,
         },
-        optional=("replace",),
+        optional=("replace", "metadata"),
     ),
     "TokenDefinition": obj(
         {

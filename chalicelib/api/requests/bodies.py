@@ -39,6 +39,7 @@ from chalicelib.domain.collections import (
 )
 from chalicelib.domain.errors import InvalidRequest, UnsupportedMediaType
 from chalicelib.domain.file_paths import parse_path
+from chalicelib.domain.metadata import Metadata, parse_metadata
 from chalicelib.domain.origins import parse_origins
 from chalicelib.domain.search_uploads import NewSearchUpload
 from chalicelib.domain.selection import DEFAULT_EXCLUDE, Selection, parse_patterns
@@ -169,24 +170,30 @@ def parse_sync_options(request: Request) -> SyncOptions:
 def parse_new_upload(body: Body, collection: Collection, *, only_new: bool = False) -> NewUpload:
     # Before the fields: a caller with the wrong collection has no use for a correct body.
     check_takes_uploads(collection)
-    reject_unknown_fields(body, ("path", "size", "mime_type", "replace"))
+    reject_unknown_fields(body, ("path", "size", "mime_type", "replace", "metadata"))
     return NewUpload(
         path=parse_path(body.get("path")),
         size=parse_upload_size(body.get("size")),
         mime_type=parse_mime_type(body.get("mime_type")),
         rule=parse_name_rule(only_new=only_new, replaces=_parse_replace(body)),
+        metadata=_parse_metadata(body),
     )
 
 
 def parse_new_url_upload(body: Body, collection: Collection, *, only_new: bool = False) -> NewUrlUpload:
     check_takes_uploads(collection)
-    reject_unknown_fields(body, ("url", "path", "replace"))
+    reject_unknown_fields(body, ("url", "path", "replace", "metadata"))
     path = body.get("path")
     return NewUrlUpload(
         parse_picture_url(body.get("url")),
         None if path is None else parse_path(path),
         parse_name_rule(only_new=only_new, replaces=_parse_replace(body)),
+        _parse_metadata(body),
     )
+
+
+def _parse_metadata(body: Body) -> Metadata | None:
+    return parse_metadata(body["metadata"]) if "metadata" in body else None
 
 
 def parse_new_search_upload(body: Body) -> NewSearchUpload:

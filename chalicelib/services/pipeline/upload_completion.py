@@ -47,6 +47,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.files import FileRecord, FileState, file_uuid, new_thumbnail_key
 from chalicelib.domain.image_files import mime_type
 from chalicelib.domain.messages import IndexBatch, ObjectHint, next_continuation
+from chalicelib.domain.metadata import Metadata
 from chalicelib.domain.syncs import Tally
 from chalicelib.domain.uploads import (
     ABANDONED,
@@ -185,15 +186,20 @@ class UploadCompletion:
             upload = self.quota_ledger.upload(upload.ref) or upload  # another worker may have moved it
         return None
 
-    def renew(self, record: FileRecord) -> bool:
+    def renew(self, record: FileRecord, metadata: Metadata | None) -> bool:
         """Date a file anew that was uploaded again, so that an earlier request to delete many files passes it over.
 
-        False if another worker has written the record meanwhile.
+        Args:
+            metadata: that replaces the file's; None leaves that as it is.
+
+        Returns:
+            False if another worker has written the record meanwhile.
         """
         # Before the record is saved: a worker then brings the vector store to the record, whenever this process ends.
         self.queues.send_changes([IndexBatch(record.account, record.collection, (ObjectHint(record.key),))])
         try:
-            self.catalogue.save(record.next_revision(self.now()), record)
+            revision = record.next_revision(self.now())
+            self.catalogue.save(revision if metadata is None else replace(revision, metadata=metadata), record)
         except StaleWrite:
             return False
         return True
@@ -267,7 +273,7 @@ class UploadCompletion:
             record = self.catalogue.get(upload.collection, place.lock.key)
             if record is None or record.state is not FileState.INDEXED or record.embedding is None:
                 return None
-            if self.renew(record):
+            if self.renew(record, upload.metadata):
                 break
         else:
             raise Contention("The file is being changed by another request. Try again in a moment.")
@@ -350,7 +356,9 @@ class UploadCompletion:
         # An S3 event may have come first and recorded a failure, so the file is to be tried again.
         hint = ObjectHint(upload.target, retry=True)
         embedded = {upload.target: image} if image is not None else {}
-        tally = self.indexer.apply(IndexBatch(upload.account, upload.collection, (hint,)), embedded=embedded)
+        metadata = {upload.target: upload.metadata} if upload.metadata is not None else {}
+        batch = IndexBatch(upload.account, upload.collection, (hint,))
+        tally = self.indexer.apply(batch, embedded=embedded, metadata=metadata)
         if tally == Tally():
             raise NotFound("There is no such collection.")
         if tally.done == tally.failed == 0:

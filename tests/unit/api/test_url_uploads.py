@@ -98,3 +98,12 @@ def test_a_repeated_request_with_a_key_fetches_once(shop: Shop) -> None:
     for _ in range(2):
         assert shop.api.send("POST", ROUTE, path=shop.collection, headers=headers, body=body)["statusCode"] == 201
     assert len(shop.web.asked) == 1
+
+
+def test_metadata_comes_with_the_url(shop: Shop) -> None:
+    metadata = {"product_id": "A1", "tag": ["x", "y"]}
+    uuid = shop.fetch(url="https://pictures.example/", metadata=metadata)[1]["result"]["uuid"]
+    shown = shop.api(shop.token, "GET", "/api/files/{uuid}", path={"uuid": uuid})[1]["result"]["file"]
+    assert shown["metadata"] == metadata
+    status, answer = shop.fetch(url="https://pictures.example/", metadata={"tag": ["x", 1]})
+    assert (status, answer["info"]["field"]) == (400, "metadata.tag[1]")

@@ -7,10 +7,10 @@ import pytest
 
 from chalicelib.domain.errors import InvalidRequest, NotFound, Unavailable
 from chalicelib.domain.file_changes import FileChange
-from chalicelib.domain.files import FileRecord
+from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.uploads import NameRule
 from chalicelib.services.files import RECORD_WRITE_ATTEMPTS
-from tests.unit.services.harness import Harness
+from tests.unit.services.harness import Harness, WorkerKilled, die
 
 
 @pytest.fixture
@@ -100,6 +100,18 @@ def test_a_replaced_picture_keeps_the_metadata_of_its_file(world: Harness, uploa
     world.app.uploads.upload(world.caller, collection, "a.jpg", b"another picture", NameRule.REPLACE)
     replaced = stored(world, uploaded)
     assert replaced.etag != uploaded.etag and replaced.metadata == uploaded.metadata
+
+
+@pytest.mark.parametrize(("port", "method"), [("catalogue", "save_all"), ("quota_ledger", "complete")])
+def test_metadata_of_an_upload_survives_the_death_of_its_request(world: Harness, port: str, method: str) -> None:
+    collection = world.add_managed()
+    world.interleave(port, method, die)
+    with pytest.raises(WorkerKilled):
+        world.app.uploads.upload(world.caller, collection, "b.jpg", b"a picture", metadata={"product_id": "A1"})
+    world.clock.pass_by(timedelta(minutes=16))
+    assert world.work() == []
+    record = world.record(f"{collection.prefix}b.jpg", collection)
+    assert record is not None and (record.state, record.metadata) == (FileState.INDEXED, {"product_id": "A1"})
 
 
 def test_a_deleted_file_leaves_no_metadata(world: Harness, uploaded: FileRecord) -> None:
