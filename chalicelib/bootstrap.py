@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from chalicelib.services.export import ExportService
     from chalicelib.services.file_changes import FileChangeService
     from chalicelib.services.file_deletion import FileDeletionService
+    from chalicelib.services.file_finder import FileFinder
     from chalicelib.services.file_moves import FileMoveService
     from chalicelib.services.files import FileService
     from chalicelib.services.maintenance.calibration import CalibrationService
@@ -180,6 +181,12 @@ class Services:
             queues=self.adapters.queues,
             now=self.now,
         )
+
+    @cached_property
+    def file_finder(self) -> FileFinder:
+        from chalicelib.services.file_finder import FileFinder
+
+        return FileFinder(self.adapters.vectors, self.adapters.catalogue, self.model_version)
 
     @cached_property
     def file_changes(self) -> FileChangeService:

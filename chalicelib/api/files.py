@@ -11,6 +11,7 @@ from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor,
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.api.links import download_path, thumbnail_path
 from chalicelib.api.openapi.builders import COLLECTION_ID, FILE_ID, array, obj, ref
+from chalicelib.api.openapi.filters import FILTER_PARAMETERS
 from chalicelib.api.openapi.operation import (
     COLLECTION_PARAMETER,
     CURSOR_PARAMETER,
@@ -39,6 +40,7 @@ from chalicelib.api.requests.queries import (
     parse_thumbnail_size,
     parse_whole_number,
 )
+from chalicelib.api.sorted_files import SORT_PARAMETER, is_sorted_or_filtered, list_sorted_files
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.errors import InvalidRequest, LinkExpired, NotFound
 from chalicelib.domain.files import FileRecord, FileState
@@ -64,8 +66,9 @@ LIST_FILES = Operation(
     tag="Files",
     summary="List files",
     description=(
-        "In the order of their keys. A page may be short although another one follows: continue until `next_cursor` is "
-        "null."
+        "In the order of their keys. With `sort` or a filter, which `path` is with `*` or a slash at its end, the "
+        "indexed files that it admits. A page may be short although another one follows: continue until `next_cursor` "
+        "is null."
     ),
     parameters=(
         COLLECTION_PARAMETER,
@@ -81,7 +84,9 @@ LIST_FILES = Operation(
             "Only files that failed for this reason, such as `access_denied`",
             "access_denied",
         ),
+        SORT_PARAMETER,
         PATH_PARAMETER,
+        *(each for each in FILTER_PARAMETERS if each["name"] != "path"),
         INCLUDE_PARAMETER,
         LIMIT_PARAMETER,
         CURSOR_PARAMETER,
@@ -248,6 +253,8 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         if reason is not None:
             state = FileState.FAILED
         parse_include(parameters(request, "include"))  # a listed file has all of these fields
+        if is_sorted_or_filtered(context):
+            return list_sorted_files(context, collection, state, limit)
         path = parse_path_filter(parameter(request, "path"))
         scope = (collection.uuid, "files", state, reason, path)
         after = decode_cursor(parameter(request, "cursor"), scope)

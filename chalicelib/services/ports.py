@@ -9,6 +9,7 @@ from chalicelib.domain.bucket_access import AccessFindings
 from chalicelib.domain.calibration import Calibration
 from chalicelib.domain.collections import AutoSync, Collection, SyncState, SyncStatus
 from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure, StashedImage
+from chalicelib.domain.file_queries import FileQuery, FoundFile
 from chalicelib.domain.files import (
     CatalogueEntry,
     FileCounts,
@@ -566,6 +567,9 @@ class VectorStore(Protocol):
     def remove_collection(self, account: str, collection: str) -> None: ...
 
     def search(self, query: VectorQuery) -> list[Hit]: ...
+
+    def find_files(self, query: FileQuery) -> list[FoundFile]:
+        """Returns the page of files that a query finds by their facts or names, in its order."""
 
     def count_searched(self, query: VectorQuery) -> int:
         """Returns among how many documents a query searches, whatever its distance and its page.

@@ -26,6 +26,7 @@ from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
 from chalicelib.adapters.sqlite.schema import MAX_LOG_BYTES, SCHEMA_VERSION, remove_log
 from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
 from chalicelib.domain.errors import StoreUnavailable
+from chalicelib.domain.file_queries import FileQuery, FoundFile
 from chalicelib.domain.vectors import (
     TOMBSTONE_SECONDS,
     FileSummary,
@@ -646,6 +647,9 @@ class WrittenByOneReadByAnother:
 
     def search(self, query: VectorQuery) -> list[Hit]:
         return self.reader.search(query)
+
+    def find_files(self, query: FileQuery) -> list[FoundFile]:
+        return self.reader.find_files(query)
 
     def count_searched(self, query: VectorQuery) -> int:
         return self.reader.count_searched(query)

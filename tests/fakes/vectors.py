@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from chalicelib.domain.errors import StoreUnavailable
+from chalicelib.domain.file_queries import FileQuery, FoundFile, Order
 from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval, rounded_distance, unit_vector
 
 
@@ -48,6 +49,21 @@ class FakeVectorStore:
         ]
         hits = [hit for hit in hits if options.admits(hit.position)]
         return sorted(hits, key=lambda hit: hit.position)[: options.limit]
+
+    def find_files(self, query: FileQuery) -> list[FoundFile]:
+        self._check_available()
+        found = []
+        for document in self.documents.values():
+            position = query.position(document.uuid, document.file.facts)
+            if (
+                (document.account, document.model) == (query.account, query.model)
+                and (query.collections is None or document.collection in query.collections)
+                and query.filter.admits(document.file.facts)
+                and (query.order is not Order.MATCH or position[0])
+                and query.follows(position)
+            ):
+                found.append(FoundFile(document.uuid, document.file, position))
+        return query.in_order(found)[: query.limit]
 
     def count_searched(self, query: VectorQuery) -> int:
         return len(self._searched(query))

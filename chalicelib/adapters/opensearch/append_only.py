@@ -119,6 +119,11 @@ class AppendOnlyDocuments:
                 hits[hit.uuid] = hit
         return sorted(hits.values(), key=lambda hit: hit.position)
 
+    def current_uuids(self, target: str, revisions: Mapping[str, Revision]) -> set[str]:
+        stored = self._stored_documents(target, revisions)
+        # A picture that is replaced at this moment is left out for it.
+        return {uuid for uuid, found in revisions.items() if uuid not in stored or stored[uuid][0].revision <= found}
+
     def count(self, index: str, condition: Json) -> int:
         return sum(map(len, self.scan(index, condition)))
 

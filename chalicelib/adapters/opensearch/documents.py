@@ -5,7 +5,7 @@ one document.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from chalicelib.adapters.opensearch import queries
@@ -13,7 +13,7 @@ from chalicelib.adapters.opensearch.bulk import Outcome, Write, bulk_write
 from chalicelib.adapters.opensearch.client import OpenSearchClient
 from chalicelib.adapters.opensearch.indexes import Index, Indexes
 from chalicelib.adapters.opensearch.mappings import Json
-from chalicelib.adapters.opensearch.queries import Candidate
+from chalicelib.adapters.opensearch.queries import Candidate, Revision
 from chalicelib.domain.vectors import Hit, VectorQuery
 
 SCAN_PAGE_SIZE = 1_000  # documents read by one request
@@ -47,6 +47,9 @@ class Documents(Protocol):
             target: the index or alias that was searched.
             complete_up_to: the distance up to which the search returned every candidate.
         """
+
+    def current_uuids(self, target: str, revisions: Mapping[str, Revision]) -> set[str]:
+        """Returns the pictures whose current documents have these revisions, out of what a search returned."""
 
     def count(self, index: str, condition: Json) -> int:
         """Returns how many pictures pass a filter."""
@@ -95,6 +98,13 @@ class VersionedDocuments:
         complete_up_to: float,  # noqa: ARG002
     ) -> list[Hit]:
         return [candidate.hit for candidate in candidates]
+
+    def current_uuids(
+        self,
+        target: str,  # noqa: ARG002  # each picture has one document, which is current
+        revisions: Mapping[str, Revision],
+    ) -> set[str]:
+        return set(revisions)
 
     def count(self, index: str, condition: Json) -> int:
         return int(self._client.request("POST", f"/{index}/_count", {"query": condition})["count"])

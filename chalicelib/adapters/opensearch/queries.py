@@ -168,6 +168,9 @@ def _distance(score: float) -> float:
     return rounded_distance(2 - 2 * score)
 
 
+def revision(source: Json) -> Revision:
+    return Revision(source.get("version", 0), source.get("written_at", 0))
+
+
 def _candidate(source: Json, distance: float) -> Candidate:
-    revision = Revision(source.get("version", 0), source.get("written_at", 0))
-    return Candidate(hit(source, distance), revision)
+    return Candidate(hit(source, distance), revision(source))

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from chalicelib.adapters.opensearch import queries
+from chalicelib.adapters.opensearch import files, queries
 from chalicelib.adapters.opensearch.bulk import Write
 from chalicelib.adapters.opensearch.client import OpenSearchClient
 from chalicelib.adapters.opensearch.documents import Documents
-from chalicelib.adapters.opensearch.errors import DocumentsRejected
+from chalicelib.adapters.opensearch.errors import DocumentsRejected, RequestRejected
 from chalicelib.adapters.opensearch.facts import FACTS_LAYOUT
 from chalicelib.adapters.opensearch.health import check_health
 from chalicelib.adapters.opensearch.indexes import Index, Indexes
@@ -21,6 +21,7 @@ from chalicelib.adapters.opensearch.mappings import LAYOUT
 from chalicelib.adapters.opensearch.rebuild import OpenSearchRebuild
 from chalicelib.adapters.opensearch.search import EF_SEARCH, Searcher
 from chalicelib.domain.errors import StoreUnavailable
+from chalicelib.domain.file_queries import FileQuery, FoundFile
 from chalicelib.domain.vectors import (
     FILTERS_UNAVAILABLE,
     TOMBSTONE_SECONDS,
@@ -120,16 +121,31 @@ class OpenSearchVectorStore:
                 self._remove_collection(index, account, collection)
 
     def search(self, query: VectorQuery) -> list[Hit]:
-        self._check_layout(query)
+        if query.options.filter:
+            self._check_layout(query.model)
         return self._searcher.search(self.indexes.read_alias(query.model), query)
 
     def search_exactly(self, query: VectorQuery) -> list[Hit]:
-        self._check_layout(query)
+        if query.options.filter:
+            self._check_layout(query.model)
         return self._searcher.search(self.indexes.read_alias(query.model), query, exactly=True)
 
     def count_searched(self, query: VectorQuery) -> int:
-        self._check_layout(query)
+        if query.options.filter:
+            self._check_layout(query.model)
         return self._searcher.count(self.indexes.read_alias(query.model), query)
+
+    def find_files(self, query: FileQuery) -> list[FoundFile]:
+        self._check_layout(query.model)
+        if query.collections == ():
+            return []
+        try:
+            return files.find(self._client, self.documents, self.indexes.read_alias(query.model), query)
+        except RequestRejected as error:
+            if error.status == 404:
+                self.indexes.check_files()
+                return []
+            raise
 
     def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
         condition = queries.owned_by(account, None if collection is None else [collection])
@@ -174,11 +190,9 @@ class OpenSearchVectorStore:
         before = self._now() - TOMBSTONE_SECONDS
         return sum(self.documents.purge(index.name, before) for index in self.indexes.all(fresh=True))
 
-    def _check_layout(self, query: VectorQuery) -> None:
-        """Raises StoreUnavailable if the query has a filter, and the searched index lacks what it compares."""
-        if not query.options.filter:
-            return  # needs no look at the aliases
-        if any(index.has_read_alias and index.layout < FACTS_LAYOUT for index in self.indexes.of(query.model)):
+    def _check_layout(self, model: str) -> None:
+        """Raises StoreUnavailable if the searched index lacks what filters compare."""
+        if any(index.has_read_alias and index.layout < FACTS_LAYOUT for index in self.indexes.of(model)):
             self.indexes.invalidate()  # a reindex may just have ended
             raise StoreUnavailable(FILTERS_UNAVAILABLE)
 

@@ -18,11 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.adapters.sqlite import facts
+from chalicelib.adapters.sqlite import facts, files
 from chalicelib.adapters.sqlite.matrix import Matrix
 from chalicelib.adapters.sqlite.rebuild import SQLiteRebuild
 from chalicelib.adapters.sqlite.schema import check_complete, check_facts, prepare
 from chalicelib.domain.errors import StoreUnavailable
+from chalicelib.domain.file_queries import FileQuery, FoundFile
 from chalicelib.domain.vectors import (
     TOMBSTONE_SECONDS,
     FileSummary,
@@ -207,6 +208,12 @@ class SQLiteVectorStore:
             untouched = "SELECT uuid, version FROM documents WHERE seq <= ? AND model = ? AND vector IS NOT NULL"
             self._bury(connection, number, connection.execute(untouched, (number, model)).fetchall())
             connection.execute("UPDATE state SET rebuild_required = 0, facts_missing = 0")
+
+    def find_files(self, query: FileQuery) -> list[FoundFile]:
+        with self._transaction("BEGIN") as connection:
+            check_complete(connection)
+            check_facts(connection)
+            return files.find(connection, query)
 
     def count_searched(self, query: VectorQuery) -> int:
         dimension = len(unit_vector(query.vector))
