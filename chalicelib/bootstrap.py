@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from chalicelib.services.maintenance.rebuild import EmbedRecords, RebuildService
     from chalicelib.services.maintenance.reconciliation import Reconciliation
     from chalicelib.services.maintenance.statistics_audit import StatisticsAudit
+    from chalicelib.services.name_search import NameSearchService
     from chalicelib.services.pipeline.account_deletion import AccountDeletion
     from chalicelib.services.pipeline.deletion import Deletion
     from chalicelib.services.pipeline.event_router import EventRouter
@@ -181,6 +182,12 @@ class Services:
             queues=self.adapters.queues,
             now=self.now,
         )
+
+    @cached_property
+    def name_search(self) -> NameSearchService:
+        from chalicelib.services.name_search import NameSearchService
+
+        return NameSearchService(CachedEmbedder(self.adapters.embedder), self.adapters.vectors)
 
     @cached_property
     def file_finder(self) -> FileFinder:

@@ -10,6 +10,7 @@ from chalice.app import Blueprint
 from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.api.found_files import found_files
+from chalicelib.api.name_search import search_by_name
 from chalicelib.api.openapi.filters import FILTER_NAMES
 from chalicelib.api.openapi.searches import (
     OPTION_NAMES,
@@ -32,11 +33,20 @@ from chalicelib.api.requests.queries import (
     parse_limit,
     parse_number,
 )
-from chalicelib.api.requests.searches import TERM_NAMES, UPLOAD, StatedOptions, parse_cutoff, parse_search, parse_terms
+from chalicelib.api.requests.searches import (
+    TERM_NAMES,
+    UPLOAD,
+    StatedOptions,
+    parse_cutoff,
+    parse_match,
+    parse_search,
+    parse_terms,
+)
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.composition import TERMS_MAX, FileTerm, PictureTerm, Term, TextTerm, UploadTerm
 from chalicelib.domain.errors import InvalidRequest, NotFound
+from chalicelib.domain.file_queries import MatchBy
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.rates import Rate
 from chalicelib.domain.relevance import rounded_expectation
@@ -102,6 +112,8 @@ def _search(
         max_distance=stated.max_distance,
         filter=stated.filter,
     )
+    if stated.match is not MatchBy.CONTENT:
+        return search_by_name(context, terms, stated, options)
     scope = (context.account, *subject, *options.narrowing(), *(["cutoff"] if stated.cutoff else []))
     begin = _decode_position(stated.cursor, scope)
     options = replace(options, after=begin.after)
@@ -163,7 +175,7 @@ def _values(context: RequestContext, form: Form | None, name: str) -> list[str]:
 
 def _stated_options(context: RequestContext, form: Form | None) -> StatedOptions:
     values = {name: _values(context, form, name) for name in OPTION_NAMES}
-    single = {name: single_value(values[name], name) for name in ("limit", "max_distance", "cursor", "cutoff")}
+    single = {name: single_value(values[name], name) for name in ("limit", "max_distance", "cursor", "cutoff", "match")}
     names = [*(context.request.query_params or ()), *(name for name, _ in (form.fields if form else ()))]
     wanted = stated_filter(names, lambda name: _values(context, form, name))
     return StatedOptions(
@@ -173,6 +185,7 @@ def _stated_options(context: RequestContext, form: Form | None) -> StatedOptions
         cursor=single["cursor"],
         cutoff=parse_cutoff(single["cutoff"]),
         include=parse_include(values["include"], INCLUDED_BY_SEARCHES),
+        match=parse_match(single["match"]),
         filter=wanted,
         given=any(values.values()) or bool(wanted),
     )

@@ -18,6 +18,14 @@ MAX_WORDS = 16  # of a query; further ones are left out
 FilePosition = tuple[int | str | None, str]
 
 
+class MatchBy(StrEnum):
+    """What a text is compared with: pictures, names of files, or both."""
+
+    CONTENT = "content"
+    NAME = "name"
+    BOTH = "both"
+
+
 class Order(StrEnum):
     """By what files are sorted; ``MATCH`` is how well their names match."""
 

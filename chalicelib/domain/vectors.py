@@ -238,6 +238,12 @@ def unit_vector(vector: bytes) -> tuple[float, ...]:
     return values
 
 
+def cosine_distance(one: bytes, other: bytes) -> float:
+    """Returns the distance of two vectors of length one, as hits have it."""
+    cosine = math.fsum(a * b for a, b in zip(unit_vector(one), unit_vector(other), strict=True))
+    return rounded_distance(1 - cosine)
+
+
 def rounded_distance(distance: float) -> float:
     """Returns a cosine distance as hits have it: float32 may compute one slightly below 0 or above 2."""
     return round(min(max(distance, 0.0), MAX_DISTANCE), DISTANCE_DECIMALS)

@@ -568,6 +568,9 @@ class VectorStore(Protocol):
 
     def search(self, query: VectorQuery) -> list[Hit]: ...
 
+    def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+        """Returns versions and vectors of those files that have a vector of this model version."""
+
     def find_files(self, query: FileQuery) -> list[FoundFile]:
         """Returns the page of files that a query finds by their facts or names, in its order."""
 
@@ -620,9 +623,6 @@ class MaintainedVectorStore(VectorStore, Protocol):
 
     def dimension(self, model: str) -> int | None:
         """The dimension of a model's vectors; None if the store has never had any."""
-
-    def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
-        """Returns versions and vectors of those files that have a vector of this model version."""
 
     def retire_others(self, model: str) -> None:
         """Stop searching and writing the vectors of other model versions; ``drop_old`` deletes them."""

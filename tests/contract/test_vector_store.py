@@ -648,6 +648,9 @@ class WrittenByOneReadByAnother:
     def search(self, query: VectorQuery) -> list[Hit]:
         return self.reader.search(query)
 
+    def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+        return self.reader.vectors(model, uuids)
+
     def find_files(self, query: FileQuery) -> list[FoundFile]:
         return self.reader.find_files(query)
 

@@ -50,6 +50,11 @@ class FakeVectorStore:
         hits = [hit for hit in hits if options.admits(hit.position)]
         return sorted(hits, key=lambda hit: hit.position)[: options.limit]
 
+    def vectors(self, model: str, uuids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+        self._check_available()
+        found = [self.documents[uuid] for uuid in uuids if uuid in self.documents]
+        return {each.uuid: (each.version, each.vector) for each in found if each.model == model}
+
     def find_files(self, query: FileQuery) -> list[FoundFile]:
         self._check_available()
         found = []

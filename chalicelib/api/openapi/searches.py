@@ -27,11 +27,13 @@ from chalicelib.api.openapi.operation import (
 )
 from chalicelib.api.requests.queries import DISTANCE_MAX, EXPECTED_BY_CHANCE, INCLUDED_BY_SEARCHES
 from chalicelib.domain.composition import QUERY_LIMIT, TERMS_MAX
+from chalicelib.domain.file_queries import MatchBy
 from chalicelib.domain.vectors import COLLECTIONS_MAX
 
 COLLECTIONS = array({"type": "string", "format": "uuid"}) | {"maxItems": COLLECTIONS_MAX}
 DISTANCE: Schema = {"type": "number", "format": "double", "minimum": 0, "maximum": DISTANCE_MAX}
 CUTOFF: Schema = {"type": "string", "enum": ["auto"]}
+MATCH: Schema = {"type": "string", "enum": [each.value for each in MatchBy], "default": MatchBy.CONTENT.value}
 INCLUDE: Schema = array({"type": "string", "enum": list(INCLUDED_BY_SEARCHES)}) | {
     "maxItems": len(INCLUDED_BY_SEARCHES)
 }
@@ -50,6 +52,12 @@ _OPTION_PARAMETERS = (
         CUTOFF,
         "End the answer where chance begins: of what is listed, chance explains three in ten at most",
         "auto",
+    ),
+    query_parameter(
+        "match",
+        MATCH,
+        "What the text is compared with: what pictures show, the words of names and folders, or both",
+        "both",
     ),
     query_parameter(
         "include",
@@ -149,7 +157,11 @@ SEARCH_BY_FILE = Operation(
     tag="Search",
     summary="Search by a file",
     description="The pictures nearest to an indexed file, without the file itself.",
-    parameters=(FILE_PARAMETER, *_OPTION_PARAMETERS, *FILTER_PARAMETERS),
+    parameters=(
+        FILE_PARAMETER,
+        *(option for option in _OPTION_PARAMETERS if option["name"] != "match"),
+        *FILTER_PARAMETERS,
+    ),
     answer="Search",
     result=_FOUND,
     identifiers=_IDENTIFIERS,

@@ -26,6 +26,7 @@ from chalicelib.domain.composition import (
     check_weight,
 )
 from chalicelib.domain.errors import InvalidRequest, NotFound, UnknownParameter
+from chalicelib.domain.file_queries import MatchBy
 from chalicelib.domain.filter_syntax import parse_filter
 from chalicelib.domain.filters import Filter
 from chalicelib.domain.search_uploads import NO_SEARCH_UPLOAD
@@ -37,7 +38,7 @@ TERM_NAMES = (QUERY, WITHOUT, LIKE, UNLIKE, UPLOAD)
 # Introduction to Information Retrieval, section 9.1.1, https://nlp.stanford.edu/IR-book/
 UNWANTED_WEIGHT = -0.5
 _TERM_SUBJECTS = ("text", "file", UPLOAD)
-_BODY_FIELDS = ("query", "collection", "limit", "cursor", "max_distance", "cutoff", "filter", "include")
+_BODY_FIELDS = ("query", "collection", "limit", "cursor", "max_distance", "cutoff", "match", "filter", "include")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class StatedOptions:
     cutoff: bool = False
     include: tuple[str, ...] = ()
     filter: Filter = NO_FILTER
+    match: MatchBy = MatchBy.CONTENT
     given: bool = False
 
 
@@ -169,6 +171,7 @@ def _options(body: Body) -> StatedOptions:
         cursor=cursor,
         cutoff=parse_cutoff(stated.get("cutoff")),
         include=parse_include(include, INCLUDED_BY_SEARCHES),
+        match=parse_match(stated.get("match")),
         filter=parse_filter(stated["filter"]) if "filter" in stated else NO_FILTER,
         given=bool(stated),
     )
@@ -179,6 +182,15 @@ def parse_cutoff(value: object) -> bool:
     if value not in (None, "auto"):
         raise InvalidRequest("cutoff is auto, or is left out.", field="cutoff")
     return value is not None
+
+
+def parse_match(value: object) -> MatchBy:
+    """What a text is compared with; raises InvalidRequest for anything else."""
+    if value is None:
+        return MatchBy.CONTENT
+    if not isinstance(value, str) or value not in set(MatchBy):
+        raise InvalidRequest(f"match is one of {', '.join(MatchBy)}.", field="match")
+    return MatchBy(value)
 
 
 def _check_fields(fields: Mapping[str, object], known: Names[str], path: str) -> None:

@@ -18,8 +18,8 @@ from tests.isolation import MISSING_ID, documented_routes
         ("max_distence", "Did you mean 'max_distance'?"),
         (
             "top_k",
-            "It takes query, without, like, unlike, upload, limit, collection, max_distance, cutoff, include, cursor, "
-            "path, format, orientation, size, width, height, modified, taken.",
+            "It takes query, without, like, unlike, upload, limit, collection, max_distance, cutoff, match, include, "
+            "cursor, path, format, orientation, size, width, height, modified, taken.",
         ),
     ],
 )

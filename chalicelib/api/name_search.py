@@ -1,0 +1,80 @@
+"""Searches by name, and by name and content together: the part of ``/api/search`` that ``match`` chooses."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor
+from chalicelib.api.dispatch import RequestContext, Result
+from chalicelib.api.found_files import found_files
+from chalicelib.api.requests.queries import EXPECTED_BY_CHANCE
+from chalicelib.api.requests.searches import StatedOptions
+from chalicelib.domain.collections import parse_uuid
+from chalicelib.domain.composition import Term, TextTerm
+from chalicelib.domain.errors import InvalidRequest, NotFound
+from chalicelib.domain.file_queries import MAX_WORDS, NAME_SCORES, FilePosition, MatchBy
+from chalicelib.domain.vectors import SearchOptions
+from chalicelib.services.name_search import FUSION_DEPTH
+
+
+def search_by_name(
+    context: RequestContext, terms: Sequence[Term], stated: StatedOptions, options: SearchOptions
+) -> Result:
+    """The files whose names match a text; with ``match=both`` those that it finds by their pictures, too.
+
+    Raises:
+        InvalidRequest: the query is not one text, or an option belongs to searches by content.
+    """
+    text = _text(terms)
+    unfit = {
+        "max_distance": stated.max_distance is not None,
+        "cutoff": stated.cutoff,
+        "include": EXPECTED_BY_CHANCE in stated.include,
+    }
+    for name, given in unfit.items():
+        if given:
+            raise InvalidRequest("This belongs to searches by content alone: leave it out, or match.", field=name)
+    scope = (context.account, "match", stated.match, text, *options.narrowing())
+    decoded = decode_cursor(stated.cursor, scope)
+    service, position = context.services.name_search, None
+    if stated.match is MatchBy.NAME:
+        named = service.by_name(context.account, text, options, _name_position(decoded))
+        hits, position = named.hits, list(named.after) if named.after else None
+    else:
+        start = _start(decoded)
+        fused = service.by_both(context.account, text, options, start)
+        hits, position = fused.hits, [start + options.limit] if fused.has_more else None
+    info: dict[str, Any] = {"files_count": len(hits), "search_type": "text", "query": text}
+    info["next_cursor"] = encode_cursor(scope, position)
+    return Result({"files": found_files(context, hits, stated.include)}, info=info)
+
+
+def _text(terms: Sequence[Term]) -> str:
+    match terms:
+        case [TextTerm(text=text)]:
+            return text
+    raise InvalidRequest("A search by name has one text, in 'query', and nothing else.", field="match")
+
+
+def _name_position(decoded: Any) -> FilePosition | None:
+    match decoded:
+        case None:
+            return None
+        case [int() as score, str() as uuid] if 0 < score <= NAME_SCORES[0] * MAX_WORDS and _is_uuid(uuid):
+            return score, uuid
+    raise invalid_cursor()
+
+
+def _start(decoded: Any) -> int:
+    match decoded:
+        case None:
+            return 0
+        case [int() as start] if 0 <= start <= 2 * FUSION_DEPTH:
+            return start
+    raise invalid_cursor()
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return parse_uuid(text) == text
+    except NotFound:
+        return False
