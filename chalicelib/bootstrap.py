@@ -187,7 +187,8 @@ class Services:
     def name_search(self) -> NameSearchService:
         from chalicelib.services.name_search import NameSearchService
 
-        return NameSearchService(CachedEmbedder(self.adapters.embedder), self.adapters.vectors)
+        a = self.adapters
+        return NameSearchService(CachedEmbedder(a.embedder), a.vectors, self.model_version)
 
     @cached_property
     def file_finder(self) -> FileFinder:

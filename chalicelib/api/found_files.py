@@ -5,10 +5,13 @@ from typing import Any
 
 from chalicelib.api import serializers
 from chalicelib.api.dispatch import RequestContext
+from chalicelib.domain.file_queries import FoundFile
 from chalicelib.domain.vectors import Hit
 
 
-def found_files(context: RequestContext, hits: Sequence[Hit], include: Sequence[str]) -> list[dict[str, Any]]:
+def found_files(
+    context: RequestContext, hits: Sequence[Hit | FoundFile], include: Sequence[str]
+) -> list[dict[str, Any]]:
     """The hits as a response shows them, each with the fields to include; those that are not known are null."""
     shown = [serializers.hit(hit, context.links) for hit in hits]
     if not include:

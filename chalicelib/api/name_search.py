@@ -11,8 +11,8 @@ from chalicelib.api.requests.searches import StatedOptions
 from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.composition import Term, TextTerm
 from chalicelib.domain.errors import InvalidRequest, NotFound
-from chalicelib.domain.file_queries import MAX_WORDS, NAME_SCORES, FilePosition, MatchBy
-from chalicelib.domain.vectors import SearchOptions
+from chalicelib.domain.file_queries import MAX_WORDS, NAME_SCORES, FilePosition, FoundFile, MatchBy
+from chalicelib.domain.vectors import Hit, SearchOptions
 from chalicelib.services.name_search import FUSION_DEPTH
 
 
@@ -35,14 +35,16 @@ def search_by_name(
             raise InvalidRequest("This belongs to searches by content alone: leave it out, or match.", field=name)
     scope = (context.account, "match", stated.match, text, *options.narrowing())
     decoded = decode_cursor(stated.cursor, scope)
-    service, position = context.services.name_search, None
+    service, hits, position = context.services.name_search, list[Hit | FoundFile](), None
     if stated.match is MatchBy.NAME:
         named = service.by_name(context.account, text, options, _name_position(decoded))
-        hits, position = named.hits, list(named.after) if named.after else None
+        hits += named.files
+        position = list(named.after) if named.after else None
     else:
         start = _start(decoded)
         fused = service.by_both(context.account, text, options, start)
-        hits, position = fused.hits, [start + options.limit] if fused.has_more else None
+        hits += fused.hits
+        position = [start + options.limit] if fused.has_more else None
     info: dict[str, Any] = {"files_count": len(hits), "search_type": "text", "query": text}
     info["next_cursor"] = encode_cursor(scope, position)
     return Result({"files": found_files(context, hits, stated.include)}, info=info)

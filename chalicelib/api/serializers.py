@@ -10,6 +10,7 @@ from chalicelib.domain.bucket_access import AccessReport, AccessWarning, permiss
 from chalicelib.domain.collections import Collection, CollectionType, SyncStatus
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.file_deletions import DeletionReport
+from chalicelib.domain.file_queries import FoundFile
 from chalicelib.domain.files import OVER_PLAN, PENDING, WAITING_REASONS, FileRecord, ObjectInfo
 from chalicelib.domain.image_files import mime_type
 from chalicelib.domain.metadata import Metadata
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 DISTANCE_DIGITS = 6  # float32 has no more, and an identical picture gets exactly 0.0
 
 
-def hit(hit: Hit, links: FileLinks) -> dict[str, Any]:
+def hit(hit: Hit | FoundFile, links: FileLinks) -> dict[str, Any]:
+    """A file that a search has found; one that its name alone has found has no distance."""
     file = hit.file
     return {
         "uuid": hit.uuid,
@@ -39,7 +41,7 @@ def hit(hit: Hit, links: FileLinks) -> dict[str, Any]:
         "thumbnail": links.thumbnail(file.collection, hit.uuid, file.md5),
         "s3_uri": f"s3://{file.bucket}/{file.key}",
         "download_url": links.download(hit.uuid, file.md5),
-        "distance": abs(round(hit.distance, DISTANCE_DIGITS)),
+        "distance": abs(round(hit.distance, DISTANCE_DIGITS)) if isinstance(hit, Hit) else None,
     }
 
 

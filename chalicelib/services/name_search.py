@@ -1,9 +1,10 @@
 """Searches an account's files by the words of their names, alone or together with what their pictures show."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.domain.composition import check_query_text
-from chalicelib.domain.embeddings import QueryVector
+from chalicelib.domain.embeddings import QueryVector, ReadFailure, unreadable_text
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.file_queries import MAX_WORDS, FilePosition, FileQuery, FoundFile, Order
 from chalicelib.domain.fusion import fuse
@@ -16,40 +17,43 @@ FUSION_DEPTH = 200  # files of each ranking that are fused: all that a fused sea
 
 @dataclass(frozen=True, slots=True)
 class NamePage:
-    """A page of hits, and where the next one begins; None says there is none."""
+    """A page of files, and where the next one begins; None says there is none."""
 
-    hits: list[Hit]
+    files: Sequence[FoundFile]
     after: FilePosition | None
 
 
 @dataclass(frozen=True, slots=True)
 class FusedPage:
-    """A page of hits, and whether another page follows."""
+    """A page, and whether another one follows. A file has no distance where the model does not read the text."""
 
-    hits: list[Hit]
+    hits: Sequence[Hit | FoundFile]
     has_more: bool
 
 
 @dataclass(frozen=True, slots=True)
 class NameSearchService:
-    """Each hit has the distance of its picture from the text, whatever it was found by."""
+    """Args:
+    model_version: of the vectors that are searched; a file without one is not found.
+    """
 
     embedder: QueryEmbedder
     vectors: VectorStore
+    model_version: Callable[[], str]
 
     def by_name(self, account: str, text: str, options: SearchOptions, after: FilePosition | None) -> NamePage:
-        """The files whose names match every word of a text, the best first.
+        """The files whose names match every word of a text, the best first. The model does not read the text.
 
         Raises:
             InvalidRequest: the text is blank, too long, or has no word.
         """
-        embedded = self._embed(account, text)
-        query = replace(_name_query(account, embedded, text, options), limit=options.limit + 1, after=after)
-        if not query.words:
+        words = _words(check_query_text(text, "query"))
+        if not words:
             raise InvalidRequest("query has no letter and no digit to find in a name.", field="query")
-        found = self.vectors.find_files(query)
+        query = _name_query(account, self.model_version(), words, options)
+        found = self.vectors.find_files(replace(query, limit=options.limit + 1, after=after))
         page = found[: options.limit]
-        return NamePage(self._hits(embedded, page, {}), page[-1].position if len(found) > options.limit else None)
+        return NamePage(page, page[-1].position if len(found) > options.limit else None)
 
     def by_both(self, account: str, text: str, options: SearchOptions, start: int) -> FusedPage:
         """The files that a text finds by their pictures and by their names: ``fusion.fuse`` of both rankings.
@@ -58,45 +62,58 @@ class NameSearchService:
             start: the rank of the page's first file, from 0.
 
         Raises:
-            InvalidRequest: the text is blank or too long.
+            InvalidRequest: the text is blank or too long, or has no word and is not read by the model.
         """
-        embedded = self._embed(account, text)
+        words = _words(check_query_text(text, "query"))
+        embedded = self._embed(account, text, needed=not words)
         deep = replace(options, limit=FUSION_DEPTH)
-        by_content = self.vectors.search(
-            VectorQuery(account=account, vector=embedded.vector, model=embedded.model, options=deep)
-        )
-        query = _name_query(account, embedded, text, deep)
-        by_name = self.vectors.find_files(query) if query.words else []
+        by_content: list[Hit] = []
+        if embedded is not None:
+            vector_query = VectorQuery(account=account, vector=embedded.vector, model=embedded.model, options=deep)
+            by_content = self.vectors.search(vector_query)
+        model = embedded.model if embedded is not None else self.model_version()
+        by_name = self.vectors.find_files(_name_query(account, model, words, deep)) if words else []
         fused = fuse([[hit.uuid for hit in by_content], [found.uuid for found in by_name]])
         page = fused[start : start + options.limit]
-        known = {hit.uuid: hit for hit in by_content}
-        named = {found.uuid: found for found in by_name}
-        missing = self._hits(embedded, [named[uuid] for uuid in page if uuid not in known], known)
-        hits = known | {hit.uuid: hit for hit in missing}
-        return FusedPage([hits[uuid] for uuid in page if uuid in hits], len(fused) > start + options.limit)
+        hits: dict[str, Hit | FoundFile] = {found.uuid: found for found in by_name}
+        hits |= {hit.uuid: hit for hit in by_content}
+        if embedded is not None:
+            hits |= self._compared(embedded, [hit for hit in map(hits.get, page) if isinstance(hit, FoundFile)])
+        return FusedPage([hits[uuid] for uuid in page], len(fused) > start + options.limit)
 
-    def _embed(self, account: str, text: str) -> QueryVector:
-        return self.embedder.embed_texts(account, [check_query_text(text, "query")])[0]
+    def _embed(self, account: str, text: str, *, needed: bool) -> QueryVector | None:
+        """The text's vector; None if the model does not read it and it is not needed."""
+        (result,) = self.embedder.embed_texts(account, [text])
+        if not isinstance(result, ReadFailure):
+            return result
+        if needed or result.transient:
+            raise unreadable_text(result, "query")
+        return None
 
-    def _hits(self, embedded: QueryVector, found: list[FoundFile], known: dict[str, Hit]) -> list[Hit]:
-        """The files as hits; one whose vector is gone by now is left out."""
-        wanted = [file.uuid for file in found if file.uuid not in known]
-        vectors = self.vectors.vectors(embedded.model, wanted) if wanted else {}
-        return [
-            Hit(uuid=file.uuid, file=file.file, distance=cosine_distance(embedded.vector, vectors[file.uuid][1]))
+    def _compared(self, embedded: QueryVector, found: Sequence[FoundFile]) -> Mapping[str, Hit]:
+        """Files that their names found, with the distances of their pictures from the text."""
+        vectors = self.vectors.vectors(embedded.model, [file.uuid for file in found]) if found else {}
+        return {
+            file.uuid: Hit(
+                uuid=file.uuid, file=file.file, distance=cosine_distance(embedded.vector, vectors[file.uuid][1])
+            )
             for file in found
             if file.uuid in vectors
-        ]
+        }
 
 
-def _name_query(account: str, embedded: QueryVector, text: str, options: SearchOptions) -> FileQuery:
+def _words(text: str) -> tuple[str, ...]:
+    return query_words(text)[:MAX_WORDS]
+
+
+def _name_query(account: str, model: str, words: tuple[str, ...], options: SearchOptions) -> FileQuery:
     return FileQuery(
         account=account,
-        model=embedded.model,
+        model=model,
         limit=options.limit,
         order=Order.MATCH,
         descending=True,
         collections=options.collections,
         filter=options.filter,
-        words=query_words(text)[:MAX_WORDS],
+        words=words,
     )

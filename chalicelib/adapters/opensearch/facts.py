@@ -19,7 +19,8 @@ FACTS_LAYOUT = 3
 # https://docs.opensearch.org/latest/mappings/mapping-parameters/index-prefixes/
 PREFIX_CHARACTERS = {"min_chars": 2, "max_chars": 12}
 _KEYWORD: Json = {"type": "keyword"}
-_TIME: Json = {"type": "date", "format": "epoch_millis"}
+# Milliseconds, and no date: ranges of OpenSearch's dates go wrong before 1970, where scanned photographs are.
+_TIME: Json = {"type": "long"}
 _WORDS: Json = {
     "type": "text",
     "analyzer": "whitespace",

@@ -104,7 +104,9 @@ RESPONSE_SCHEMAS: dict[str, Schema] = {
     "FoundFile": obj(
         {
             **_FOUND,
-            "distance": number("Cosine distance: lower is more similar, 0 is the same picture", 0.79),
+            "distance": nullable(
+                number("Cosine distance: lower is more similar, 0 is the same picture; null for `match=name`", 0.79)
+            ),
             **_INCLUDED,
             EXPECTED_BY_CHANCE: nullable(
                 number("How many pictures as near as this an unrelated query would find among as many", 0.02)

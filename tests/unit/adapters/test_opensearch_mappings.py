@@ -49,8 +49,7 @@ WORDS = {
 }
 FACT_MAPPINGS = {
     **{name: {"type": "keyword"} for name in ("path", "folders", "format", "orientation", "metadata")},
-    **{name: {"type": "long"} for name in ("size", "width", "height")},
-    **{name: {"type": "date", "format": "epoch_millis"} for name in ("modified", "taken")},
+    **{name: {"type": "long"} for name in ("size", "width", "height", "modified", "taken")},
     **dict.fromkeys(("name_words", "folder_words"), WORDS),
 }
 REVISION_MAPPINGS = {"version": {"type": "long"}, "written_at": {"type": "long"}}

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.adapters.embedder.cache import CachedEmbedder
 from chalicelib.domain.errors import InvalidRequest
-from chalicelib.domain.file_queries import FilePosition
+from chalicelib.domain.file_queries import FilePosition, FoundFile
 from chalicelib.domain.filter_syntax import parse_filter
 from chalicelib.domain.vectors import Hit, SearchOptions, cosine_distance, vector_document
 from chalicelib.services.name_search import FUSION_DEPTH, NameSearchService
@@ -19,6 +19,7 @@ from tests.fakes.vectors import FakeVectorStore
 COLLECTION = a_collection(prefix="")
 NAMES = ("owls/snow.jpg", "owl.jpg", "IMG_1234.jpg", "invoice 2024.png", "2024/owl 12.jpg", "other.jpg")
 OPTIONS = SearchOptions(limit=10)
+MODEL = "fake-1+d1"
 
 
 @pytest.fixture
@@ -33,11 +34,11 @@ def vectors() -> FakeVectorStore:
 @pytest.fixture
 def service(vectors: FakeVectorStore) -> NameSearchService:
     sources = FakeSources()
-    return NameSearchService(CachedEmbedder(FakeEmbedder(sources, FakeStorage(sources))), vectors)
+    return NameSearchService(CachedEmbedder(FakeEmbedder(sources, FakeStorage(sources))), vectors, lambda: MODEL)
 
 
 def named(service: NameSearchService, text: str, options: SearchOptions = OPTIONS) -> list[str]:
-    return [hit.file.key for hit in service.by_name(COLLECTION.account, text, options, None).hits]
+    return [hit.file.key for hit in service.by_name(COLLECTION.account, text, options, None).files]
 
 
 def test_files_are_found_by_words_parts_and_numbers_of_their_names(service: NameSearchService) -> None:
@@ -51,9 +52,12 @@ def test_a_filter_narrows_a_search_by_name(service: NameSearchService) -> None:
     assert named(service, "owl", replace(OPTIONS, filter=parse_filter({"path": "2024/"}))) == ["2024/owl 12.jpg"]
 
 
-def test_each_hit_has_the_distance_of_its_picture_from_the_text(service: NameSearchService) -> None:
-    (hit,) = service.by_name(COLLECTION.account, "IMG_1234", OPTIONS, None).hits
-    assert hit.distance == cosine_distance(vector(b"IMG_1234"), vector(b"IMG_1234.jpg"))
+def test_a_search_by_name_alone_asks_the_model_nothing(vectors: FakeVectorStore) -> None:
+    sources = FakeSources()
+    embedder = FakeEmbedder(sources, FakeStorage(sources))
+    embedder.down = True
+    service = NameSearchService(CachedEmbedder(embedder), vectors, lambda: MODEL)
+    assert named(service, "IMG_1234") == ["IMG_1234.jpg"]
 
 
 def test_pages_of_a_search_by_name_have_each_file_once(service: NameSearchService) -> None:
@@ -61,7 +65,7 @@ def test_pages_of_a_search_by_name_have_each_file_once(service: NameSearchServic
     after: FilePosition | None = None
     while True:
         page = service.by_name(COLLECTION.account, "owl", replace(OPTIONS, limit=1), after)
-        found += [hit.file.key for hit in page.hits]
+        found += [found.file.key for found in page.files]
         if page.after is None:
             break
         after = page.after
@@ -72,7 +76,8 @@ def test_pages_of_a_search_by_name_have_each_file_once(service: NameSearchServic
 def test_a_text_without_words_has_no_names_to_find(service: NameSearchService) -> None:
     with pytest.raises(InvalidRequest):
         service.by_name(COLLECTION.account, "?!", OPTIONS, None)
-    assert len(service.by_both(COLLECTION.account, "?!", OPTIONS, 0).hits) == len(NAMES)
+    with pytest.raises(InvalidRequest):
+        service.by_both(COLLECTION.account, "?!", OPTIONS, 0)
 
 
 def test_both_has_every_file_of_either_ranking_and_what_its_name_says_comes_first(service: NameSearchService) -> None:
@@ -88,12 +93,13 @@ def test_a_file_that_only_its_name_finds_is_shown_with_its_distance(
     for number in range(FUSION_DEPTH):
         record = a_record(COLLECTION, f"near/{number}", embedding=an_embedding(vector=near))
         vectors.upsert([vector_document(record, an_embedding(vector=near), COLLECTION)])
-    hits: list[Hit] = []
+    hits: list[Hit | FoundFile] = []
     start, has_more = 0, True
     while has_more:
         page = service.by_both(COLLECTION.account, "IMG_1234", OPTIONS, start)
-        hits, start, has_more = hits + page.hits, start + OPTIONS.limit, page.has_more
+        hits, start, has_more = [*hits, *page.hits], start + OPTIONS.limit, page.has_more
     keys = [hit.file.key for hit in hits]
     assert len(keys) == len(set(keys)) == FUSION_DEPTH + 1
     (hit,) = (hit for hit in hits if hit.file.key == "IMG_1234.jpg")
+    assert isinstance(hit, Hit)
     assert hit.distance == cosine_distance(near, vector(b"IMG_1234.jpg"))
