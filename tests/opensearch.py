@@ -12,9 +12,7 @@ from chalicelib.adapters.opensearch.mappings import Sizing
 from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
 from infra.localhost import free_port
 from infra.opensearch.node import Node, NodeError
-
-# A node of some minutes spends more on its second compiler than it gains by it.
-JAVA_OPTIONS = ("-XX:TieredStopAtLevel=1",)
+from tests.java import JAVA_OPTIONS
 
 
 @pytest.fixture(scope="session")

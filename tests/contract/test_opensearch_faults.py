@@ -24,7 +24,8 @@ from chalicelib.domain.vectors import FileSummary, Hit, SearchOptions, VectorDoc
 from infra.localhost import free_port
 from infra.opensearch.node import Node
 from tests.fault_proxy import Proxy, proxy_before
-from tests.opensearch import JAVA_OPTIONS, store_on
+from tests.java import JAVA_OPTIONS
+from tests.opensearch import store_on
 
 MODEL = "faulty-1+d1"
 NORTH = struct.pack("<4f", 1, 0, 0, 0)

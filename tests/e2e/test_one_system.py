@@ -1,6 +1,7 @@
 """``make run`` as a process: one folder, another model and another store."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from infra.maven import MavenError
 from infra.opensearch.distribution import distribution
 from tests.conftest import ROOT
 from tests.embedder.tiny_clip import TINY_CLIP
+from tests.java import JAVA_ENVIRONMENT
 
 START_SECONDS = 240
 
@@ -32,7 +34,13 @@ class Folder:
     def run(self, *options: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "infra.run", "--once", "--port", str(free_port()), "--folder", str(self.path)]
         return subprocess.run(
-            [*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=START_SECONDS, check=False
+            [*command, *options],
+            cwd=ROOT,
+            env=os.environ | JAVA_ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+            check=False,
         )
 
     def run_successfully(self, *options: str) -> str:
