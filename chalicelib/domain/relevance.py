@@ -16,7 +16,7 @@ from chalicelib.domain.vectors import unit_vector
 # https://doi.org/10.1111/j.2517-6161.1995.tb02031.x, choose the last rank likewise. docs/decisions/0090 has the choice.
 MAX_CHANCE_FRACTION = 0.3
 # Hits that are looked at from a page's beginning on: one that chance does not explain keeps all that are before it.
-CUT_WINDOW = 100
+CUT_WINDOW = 50
 
 
 @dataclass(frozen=True, slots=True)

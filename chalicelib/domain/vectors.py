@@ -3,7 +3,7 @@
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
@@ -84,7 +84,7 @@ class FileSummary:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """Reads what ``to_json`` of this or another version returned: unknown fields are ignored, missing defaulted."""
-        names = {each.name for each in fields(cls)}
+        names = cls.__dataclass_fields__
         known = {name: value for name, value in stored.items() if name in names}
         times = {name: datetime.fromisoformat(known[name]) for name in ("modified", "taken") if known.get(name)}
         metadata = known.get("metadata", {})

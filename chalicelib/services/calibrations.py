@@ -9,7 +9,7 @@ from chalicelib.domain.calibration import Calibration
 from chalicelib.services.ports import Calibrations, Embedder
 
 CACHE_SECONDS = 300.0  # a search with an older calibration is only a little less well scaled
-MAX_CACHE_ENTRIES = 100  # of 70 KB
+MAX_CACHE_ENTRIES = 32  # of a quarter of a megabyte
 
 
 class CalibrationReader:

@@ -43,6 +43,7 @@ _REMOVE_COLLECTION = """REPLACE INTO documents (uuid, version, seq, removed_at)
     SELECT uuid, version, :seq, :removed_at FROM documents WHERE account = :account AND collection = :collection"""
 _COUNT = """SELECT count(*) FROM documents WHERE account = :account
     AND (:collection IS NULL OR collection = :collection) AND (:model IS NULL OR model = :model)"""
+_READ_AT_ONCE = 500  # rows of one statement; SQLite takes 32,766 parameters, older versions 999
 _REPORTED_DAMAGES = 5
 
 
@@ -233,9 +234,8 @@ class SQLiteVectorStore:
                 return []
             passing = _passing(connection, query)
             positions = self._current_matrix(connection, query.model, dimension).nearest(query, passing)
-            return [
-                Hit(uuid=uuid, file=_file_summary(connection, uuid), distance=distance) for distance, uuid in positions
-            ]
+            files = _file_summaries(connection, [uuid for _, uuid in positions])
+            return [Hit(uuid=uuid, file=files[uuid], distance=distance) for distance, uuid in positions]
 
     def _current_matrix(self, connection: sqlite3.Connection, model: str, dimension: int) -> Matrix:
         """Returns the vectors of the model as the connection's transaction sees them."""
@@ -310,9 +310,15 @@ def _passing(connection: sqlite3.Connection, query: VectorQuery) -> NDArray[np.i
     return facts.passing(connection, query.account, query.options)
 
 
-def _file_summary(connection: sqlite3.Connection, uuid: str) -> FileSummary:
-    (stored,) = connection.execute("SELECT file FROM documents WHERE uuid = ?", (uuid,)).fetchone()
-    return FileSummary.from_json(json.loads(stored))
+def _file_summaries(connection: sqlite3.Connection, uuids: Sequence[str]) -> dict[str, FileSummary]:
+    """Returns what results show of files, by uuid."""
+    summaries = {}
+    for first in range(0, len(uuids), _READ_AT_ONCE):
+        some = uuids[first : first + _READ_AT_ONCE]
+        select = f"SELECT uuid, file FROM documents WHERE uuid IN ({_placeholders(some)})"  # noqa: S608  # placeholders
+        for uuid, stored in connection.execute(select, tuple(some)):
+            summaries[uuid] = FileSummary.from_json(json.loads(stored))
+    return summaries
 
 
 def _check_dimension(connection: sqlite3.Connection, model: str, dimension: int) -> bool:
