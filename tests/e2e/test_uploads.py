@@ -171,6 +171,18 @@ def test_a_presigned_upload_is_completed_by_s3s_event_alone(managed: ManagedColl
     assert usage(managed) == (1, len(picture("owl.jpg")), 1)
 
 
+def test_a_picture_that_is_sent_again_is_the_same_file_though_nobody_completes_the_upload(
+    managed: ManagedCollection,
+) -> None:
+    stored = managed.upload("a.jpg", picture("owl.jpg")).json()["result"]
+    upload = PresignedUpload(managed, "a.jpg", len(picture("owl.jpg")))
+    assert upload.post(picture("owl.jpg"))
+    path = f"{managed.path}/uploads/{upload.id}/"
+    eventually(lambda: managed.caller.result("GET", path)["upload"]["state"] == "done")
+    assert managed.caller.result("GET", path)["upload"]["uuid"] == stored["uuid"]
+    assert usage(managed) == (1, len(picture("owl.jpg")), 1)
+
+
 def test_concurrent_completions_of_one_upload_count_it_once(managed: ManagedCollection) -> None:
     upload = PresignedUpload(managed, "a.jpg", len(picture("owl.jpg")))
     assert upload.post(picture("owl.jpg"))

@@ -70,6 +70,13 @@ from chalicelib.domain.uploads import (
 from chalicelib.services.pipeline.embedding_batches import embed_batch
 from chalicelib.services.pipeline.indexer import Indexer
 from chalicelib.services.pipeline.name_resolution import NameResolver, Occupant, Place
+from chalicelib.services.pipeline.upload_errors import (
+    error_of_abandoned,
+    error_of_cancelled,
+    error_of_existing,
+    error_of_incomplete,
+    error_of_locked,
+)
 from chalicelib.services.ports import Catalogue, Clock, Embedder, ManagedStorage, Queues, QuotaLedger
 
 RETRY_DELAY_SECONDS = 60  # until a locked upload is tried again
@@ -122,7 +129,7 @@ class UploadCompletion:
             return completed
         if upload.folder == INLINE_STAGING:
             self.fail(upload, ABANDONED)  # without a lock: no worker polls it before it expires
-        raise _error_of_locked()
+        raise error_of_locked()
 
     def cancel(self, upload: Upload) -> None:
         """End an upload for a request that does not want it any more, unless its file is stored.
@@ -136,7 +143,7 @@ class UploadCompletion:
         except (FileExists, NotFound, UnreadablePicture):
             return  # it has failed, now or before
         if completed is None:
-            raise _error_of_locked()
+            raise error_of_locked()
         raise Conflict("The upload is complete. Delete its file instead.")
 
     def poll(self, check: UploadCheck) -> None:
@@ -170,6 +177,11 @@ class UploadCompletion:
             return
         self.storage.delete(upload.area, upload.staged_key)
         self._unlist(replace(upload, reason=failure.reason, detail=failure.detail))
+
+    def _fail_inline(self, upload: Upload, aim: _Aim) -> None:
+        """Refund the quota of an upload in one request at once after an error before its file was stored."""
+        if upload.folder == INLINE_STAGING and aim is _Aim.COMPLETE:
+            self.fail(upload, ABANDONED)
 
     def _check_again(self, check: UploadCheck, delay: int) -> None:
         """Send the message of this check again, in its place."""
@@ -210,7 +222,11 @@ class UploadCompletion:
 
     def _end_unless_locked(self, upload: Upload, aim: _Aim) -> CompletedUpload | None:
         """Lock the file and end the upload; returns None if it must be tried again later."""
-        place = self.names.lock(upload, self._staged_md5(upload, aim))
+        try:
+            place = self.names.lock(upload, self._staged_md5(upload, aim))
+        except Exception:
+            self._fail_inline(upload, aim)
+            raise
         if place is None:
             return None
         unlocked = False
@@ -250,7 +266,11 @@ class UploadCompletion:
         """The upload as done; None if the stored file could not be read and was deleted."""
         lock = place.lock
         if place.occupant is Occupant.SAME and upload.rule is not NameRule.REFUSE:
-            duplicate = self._end_as_duplicate(upload, place)
+            try:
+                duplicate = self._end_as_duplicate(upload, place)
+            except Exception:
+                self._fail_inline(upload, aim)
+                raise
             if duplicate is not None:
                 return duplicate
         staged = self._read_staged(upload, place, aim)
@@ -290,13 +310,13 @@ class UploadCompletion:
     def _read_staged(self, upload: Upload, place: Place, aim: _Aim) -> EmbeddedImage | _Obstacle:
         """Embed the staged file, unless the upload may not be completed with it."""
         if aim is _Aim.CANCEL:
-            return _Obstacle(_error_of_cancelled(), CANCELLED)
+            return _Obstacle(error_of_cancelled(), CANCELLED)
         is_inline = upload.folder == INLINE_STAGING
         at_an_error = ABANDONED if is_inline else None
         if is_inline and aim is _Aim.POLL:
-            return _Obstacle(_error_of_abandoned(), ABANDONED)  # its request got an error, and may have been repeated
+            return _Obstacle(error_of_abandoned(), ABANDONED)  # its request got an error, and may have been repeated
         if upload.rule is NameRule.REFUSE and place.occupant is not Occupant.NOTHING:
-            return _Obstacle(_error_of_existing(file_uuid(upload.collection, place.lock.key), place.md5), EXISTS)
+            return _Obstacle(error_of_existing(file_uuid(upload.collection, place.lock.key), place.md5), EXISTS)
         try:
             result, thumbnail = self._embed_staged(upload, place.lock.key)
         except Exception as error:
@@ -307,7 +327,7 @@ class UploadCompletion:
             return EmbeddedImage(result, thumbnail)
         if result.code == SOURCE_NOT_FOUND:
             expired = aim is _Aim.POLL and upload.expires_at < self.now()
-            return _Obstacle(_error_of_incomplete(), EXPIRED if expired else None)
+            return _Obstacle(error_of_incomplete(), EXPIRED if expired else None)
         failure = at_an_error if result.transient else UploadFailure(result.code, result.message)
         return _Obstacle(unreadable_picture(result), failure)
 
@@ -349,7 +369,7 @@ class UploadCompletion:
             # Only the bytes that the embedder has opened: the client may have sent others since.
             self.storage.copy(area, upload.staged_key, upload.target, content_type, md5=embedding.md5, upload=upload.id)
         except NotFound:  # the staged file has expired since it was embedded
-            raise _error_of_incomplete() from None
+            raise error_of_incomplete() from None
 
     def _index_stored(self, upload: Upload, image: EmbeddedImage | None) -> bool:
         """Index the stored file; False if it cannot be read."""
@@ -399,33 +419,13 @@ class UploadCompletion:
         if upload.reason == EXISTS.reason:
             record = self.catalogue.get(upload.collection, upload.key)
             md5 = record.embedding.md5 if record is not None and record.embedding is not None else None
-            return _error_of_existing(file_uuid(upload.collection, upload.key), md5)
+            return error_of_existing(file_uuid(upload.collection, upload.key), md5)
         if upload.reason == EXPIRED.reason:
             return NotFound("This upload has expired. Begin a new one.")
         if upload.reason == ABANDONED.reason:
-            return _error_of_abandoned()
+            return error_of_abandoned()
         if upload.reason == CANCELLED.reason:
-            return _error_of_cancelled()
+            return error_of_cancelled()
         return unreadable_picture(
             ReadFailure(upload.reason or "unknown", upload.detail or "no reason is recorded", transient=False)
         )
-
-
-def _error_of_existing(file: str, md5: str | None) -> FileExists:
-    return FileExists(EXISTS.detail, field="file", uuid=file, md5=md5)
-
-
-def _error_of_abandoned() -> NotFound:
-    return NotFound("This upload has failed. Begin a new one.")
-
-
-def _error_of_locked() -> Unavailable:
-    return Unavailable("A file of that name is being processed. Try again in a moment.")
-
-
-def _error_of_cancelled() -> NotFound:
-    return NotFound("This upload was cancelled. Begin a new one.")
-
-
-def _error_of_incomplete() -> UploadIncomplete:
-    return UploadIncomplete("The file has not arrived yet. Send it to the upload's URL, then complete it.")
