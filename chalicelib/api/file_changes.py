@@ -34,7 +34,7 @@ CHANGE_FILE = Operation(
         "have changed metadata a moment later."
     ),
     parameters=(FILE_PARAMETER,),
-    body=json_body(ref("FileChange")),
+    body=json_body(ref("FileChange"), example={"metadata": {"product": "A1"}}),
     answer="File",
     result=obj({"file": ref("ListedFile")}),
     identifiers=(("collection", "/result/file/collection"),),
