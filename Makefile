@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo index variables doctor accept test test-unit browser check format bench stress package audit deploy lock clean
+.PHONY: help run demo index variables doctor accept test test-unit browser clients check format bench stress package audit deploy lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -68,6 +68,9 @@ browser: $(VENV)/.dev-ready  ## install Chromium, in which tests/browser opens a
 	@if [ -n "$(CHROMIUM)" ]; then echo "Chromium is there: $(CHROMIUM)"; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get install --yes --no-install-recommends chromium; \
 	else $(BIN)/playwright install chromium; fi
+
+clients: $(VENV)/.dev-ready .venv-clients/.ready  ## generate API clients, and run them (LANGUAGES="python typescript go java")
+	@$(BIN)/python -m tests.clients $(LANGUAGES) $(if $(REQUIRED),--required)
 
 check: $(VENV)/.dev-ready  ## check lint, formatting, types and import rules
 	$(BIN)/ruff check .
@@ -150,15 +153,23 @@ lock: $(VENV)/.dev-ready  ## pin the requirements in the .in files, with hashes 
 	$(LOCK_ANYWHERE) requirements-java.in -o requirements-java.txt
 	$(LOCK_ANYWHERE) requirements-dev.in -o requirements-dev.txt
 	$(LOCK_ANYWHERE) requirements-bench.in -o requirements-bench.txt
+	$(LOCK_ANYWHERE) requirements-clients.in -o requirements-clients.txt
 
 clean:  ## delete the virtual environments, builds, caches and .local
-	rm -rf $(VENV) .venv-bench build .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-clients build .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The peers that the embedder is measured against: some gigabytes, for SUITE=embed alone.
 .venv-bench/.ready: requirements-bench.txt | $(VENV)/bin/python
 	@echo "Installing the peers (PyTorch among them: several minutes, 6 GB)"
 	@$(BIN)/python -m venv .venv-bench
 	@.venv-bench/bin/python $(INSTALL) -r requirements-bench.txt
+	@touch $@
+
+# Apart, because a generator of clients is no part of the tests.
+.venv-clients/.ready: requirements-clients.txt | $(VENV)/bin/python
+	@echo "Installing what generates clients in Python"
+	@$(BIN)/python -m venv .venv-clients
+	@.venv-clients/bin/python $(INSTALL) -r requirements-clients.txt
 	@touch $@
 
 # The first Python that runs and is new enough; PYTHON=… chooses another.

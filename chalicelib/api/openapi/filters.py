@@ -83,30 +83,21 @@ def _bounds(bound: Schema, *, exists: bool) -> Schema:
     return obj(properties, optional=tuple(properties)) | {"minProperties": 1}
 
 
-def _one_or_more(schema: Schema, limit: int = MAX_VALUES) -> list[Schema]:
-    return [schema, _any_of(schema, limit)]
-
-
-_VALUE: Schema = {"oneOf": [_TEXT, _DOUBLE, boolean()]}
+# One shape for each field, of those that the code takes: where a list stands here, it also takes a single value, and
+# where bounds do, values. Clients of most generators do not compile with alternatives.
 FILTER_SCHEMAS: dict[str, Schema] = {
     "Filter": obj(
         {
-            "path": {"oneOf": _one_or_more(_PATH, MAX_PATTERNS)},
-            "format": {"oneOf": _one_or_more(_FORMAT)},
-            "orientation": {"oneOf": _one_or_more(_ORIENTATION)},
-            **{
-                name: {
-                    "oneOf": [*_one_or_more(schema), ref("TimeBounds" if name in _TIMES else "NumberBounds")],
-                    "description": description,
-                }
-                for name, (schema, description) in _RANGED.items()
-            },
+            "path": _any_of(_PATH, MAX_PATTERNS),
+            "format": _any_of(_FORMAT),
+            "orientation": _any_of(_ORIENTATION),
+            **{name: ref("TimeBounds" if name in _TIMES else "NumberBounds") for name in _RANGED},
             "metadata": {
                 "type": "object",
                 "description": "By the names of the file's own metadata",
                 "maxProperties": MAX_METADATA_NAMES,
-                "additionalProperties": {"oneOf": [*_one_or_more(_VALUE), ref("MetadataBounds")]},
-                "examples": [{"product_id": "A1", "tag": ["x", "y"]}],
+                "additionalProperties": {"description": "A value, a list of values, or bounds with `exists`"},
+                "examples": [{"product_id": "A1", "tag": ["x", "y"], "price": {"lt": 20}}],
             },
         },
         optional=("path", "format", "orientation", *_RANGED, "metadata"),
@@ -114,5 +105,4 @@ FILTER_SCHEMAS: dict[str, Schema] = {
     | {"description": "What a file must meet to be found"},
     "NumberBounds": _bounds(_NUMBER, exists=False),
     "TimeBounds": _bounds(_TIME, exists=True),
-    "MetadataBounds": _bounds({"oneOf": [_TEXT, _DOUBLE]}, exists=True),
 }

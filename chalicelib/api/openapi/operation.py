@@ -141,7 +141,7 @@ LIMIT_PARAMETER = query_parameter(
 )
 CURSOR_PARAMETER = query_parameter(
     "cursor",
-    {"type": "string", "minLength": 1, "maxLength": CURSOR_LENGTH_LIMIT},
+    {"type": "string", "maxLength": CURSOR_LENGTH_LIMIT},
     "`next_cursor` of the page before; all other parameters must be the same",
     _EXAMPLE_CURSOR,
 )
