@@ -75,9 +75,11 @@ def nearest(world: World, vectors: Vectors, passing: NDArray[np.bool_]) -> list[
     ]
 
 
-def measure(stores: Mapping[str, VectorStore], world: World, vectors: Vectors, size: str) -> None:
+def measure(stores: Mapping[str, VectorStore], world: World, vectors: Vectors, size: str, only: str | None) -> None:
     """Print recall and milliseconds of each filter, and the ratio to the plain searches of the same turns."""
     for name, (written, rows) in filters(len(world.vectors)).items():
+        if only is not None and only not in name:
+            continue
         wanted = parse_filter(written)
         expected = nearest(world, vectors, rows(world))
         for store_name, store in stores.items():
@@ -106,7 +108,9 @@ def _timed(store: VectorStore, query: VectorQuery) -> tuple[float, set[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.filters", description=__doc__)
     parser.add_argument("--vectors", type=int, default=30_000, help="how many (default: %(default)s)")
-    count = parser.parse_args().vectors
+    parser.add_argument("--only", help="measure the filters alone whose names have this in them")
+    options = parser.parse_args()
+    count = options.vectors
     size = f"{count // 1000}k"
     drawn = draw(count)
     world, vectors = World.of(drawn), drawn.queries[:QUERIES]
@@ -126,7 +130,7 @@ def main() -> None:
         for store in stores.values():
             for vector in vectors[:WARM_UP_QUERIES]:
                 store.search(query_of(OWN, vector))
-        measure(stores, world, vectors, size)
+        measure(stores, world, vectors, size, options.only)
 
 
 if __name__ == "__main__":
