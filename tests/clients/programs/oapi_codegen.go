@@ -72,7 +72,7 @@ func pictureSearch() error {
 		return err
 	}
 	files := answer.JSON200.Result.Files
-	return calls.Check(len(files) == 3 && files[0].Distance == 0, files)
+	return calls.Check(len(files) == 3 && *files[0].Distance == 0, files)
 }
 
 func upload() error {

@@ -53,7 +53,7 @@ func pictureSearch() error {
 	if err != nil {
 		return err
 	}
-	return calls.Check(len(answer.Result.Files) == 3 && answer.Result.Files[0].Distance == 0, answer)
+	return calls.Check(len(answer.Result.Files) == 3 && *answer.Result.Files[0].Distance.Get() == 0, answer)
 }
 
 func upload() error {
