@@ -32,11 +32,12 @@ examples.extra-data-sources.responses = false
 coverage.extra-data-sources.responses = false
 fuzzing.extra-data-sources.responses = false
 """
-# Paths where a generated identifier would always return 404; deletions keep to generated ones.
+# Paths where a generated identifier would always return 404. Deletions keep to generated ones, and so do changes of a
+# file: one of its path gives it another identifier.
 EXISTING_RESOURCES = """
 [[operations]]
 include-path-regex = "^{path}"
-exclude-method = "DELETE"
+exclude-method = {excluded}
 parameters = {{ {parameters} }}
 """
 
@@ -84,16 +85,21 @@ def test_every_response_to_a_token_with_all_rights_conforms_to_the_document(
         ("/(api/files|collections/download)/", f'"path.uuid" = "{file}"'),
         ("/media/", f'"path.collection" = "{managed.uuid}", "path.file" = "{file}.jpg", {signed}'),
     ]
-    settings = SETTINGS + "".join(EXISTING_RESOURCES.format(path=path, parameters=named) for path, named in resources)
+    settings = SETTINGS + "".join(
+        EXISTING_RESOURCES.format(
+            path=path, parameters=named, excluded=["DELETE", *(["PATCH"] if "files" in path else [])]
+        )
+        for path, named in resources
+    )
     header = f"--header=Authorization: Token {managed.caller.token}"
     output = schemathesis(header, "--phases=examples,coverage,fuzzing", "--max-examples=8", settings=settings)
-    missed = output.partition("Missing test data")[2]
+    missed = output.partition("Missing test data")[2].partition("Schema validation mismatch")[0]
     for operation in (
         "GET /api/collections/{uuid}/files/",
         "GET /api/files/{uuid}/similar/",
         "GET /media/{collection}/{file}",
     ):
-        assert operation not in missed, "it was called with existing resources"
+        assert operation not in missed, f"it was not called with existing resources:{missed}"
     assert managed.caller("GET", "/api/account/").status_code == 200
 
 
