@@ -121,7 +121,7 @@ class FileDeletionService:
                 left += 1
                 continue
             try:
-                self.files.delete_record(record)
+                self.files.delete_record(record, asked_at=asked_at)
             except NotFound:
                 continue
             except Unavailable:

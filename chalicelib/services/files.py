@@ -19,7 +19,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.files import FilePage, FileRecord, FileState, has_dot_segment
 from chalicelib.domain.image_files import mime_type, name_to_save, stored_name
 from chalicelib.domain.messages import IndexBatch, ObjectHint
-from chalicelib.domain.uploads import UploadRef
+from chalicelib.domain.uploads import FileLock, UploadRef
 from chalicelib.services.pipeline.indexer import Indexer
 from chalicelib.services.ports import Catalogue, Clock, Collections, ManagedStorage, Queues, QuotaLedger, Sources
 
@@ -177,8 +177,12 @@ class FileService:
         """
         self.delete_record(self._record(account, file_id))
 
-    def delete_record(self, record: FileRecord) -> None:
-        """Delete the file of a record; raises as ``delete``."""
+    def delete_record(self, record: FileRecord, *, asked_at: datetime | None = None) -> None:
+        """Delete the file of a record; raises as ``delete``.
+
+        Args:
+            asked_at: when the deletion was asked for; a file that was uploaded or changed later stays.
+        """
         account, collection = record.account, self._collection_of(record)
         if collection.type is not CollectionType.MANAGED:
             raise InvalidRequest(NOT_MANAGED)
@@ -188,19 +192,48 @@ class FileService:
             raise Unavailable("The file is being changed by another request. Try again in a moment.")
         deleted = False
         try:
-            # A deletion that was interrupted leaves the record removed and the quota charged: finish it.
-            if record.state is FileState.REMOVED and lock.charged is None:
-                raise NotFound("There is no such file.")
+            tombstone = self._remove(lock, asked_at)
+            if tombstone is None:
+                return
             self.storage.delete(ref.area, record.key)
             self.indexer.apply(IndexBatch(account, collection.uuid, (ObjectHint(record.key),)))
-            if record.thumbnail is not None:
-                self.storage.delete_thumbnail(collection.uuid, record.thumbnail)
+            if tombstone.thumbnail is not None:
+                self.storage.delete_thumbnail(collection.uuid, tombstone.thumbnail)
             self.clear_tombstone(collection, record.key)
             self.quota_ledger.refund_file(lock)
             deleted = True
         finally:
             if not deleted:
                 self.quota_ledger.unlock(lock)
+
+    def _remove(self, lock: FileLock, asked_at: datetime | None) -> FileRecord | None:
+        """Save the tombstone of a locked file; None if the file was uploaded or changed after ``asked_at``.
+
+        To be called before the object is deleted: an upload of the same picture dates the record anew without a lock
+        (``UploadCompletion.renew``). It does that before this, and is seen here, or it is refused.
+
+        Raises:
+            NotFound: there is no such file.
+            Unavailable: other workers kept writing the record.
+        """
+        for _ in range(RECORD_WRITE_ATTEMPTS):
+            record = self.catalogue.get(lock.collection, lock.key)
+            if record is None or record.moved_to is not None:
+                raise NotFound("There is no such file.")
+            if record.state is FileState.REMOVED:
+                # A deletion that was interrupted leaves the record removed and the quota charged: finish it.
+                if lock.charged is None:
+                    raise NotFound("There is no such file.")
+                return record
+            if asked_at is not None and (record.state is FileState.PENDING or record.updated_at > asked_at):
+                return None
+            tombstone = record.next_revision(self.now()).as_removed()
+            try:
+                self.catalogue.save(tombstone, record)
+            except StaleWrite:
+                continue
+            return tombstone
+        raise Unavailable("The file is being changed by another request. Try again in a moment.")
 
     def clear_tombstone(self, collection: Collection, key: str, moved_to: str | None = None) -> None:
         """Leave nothing of the picture in its tombstone; ``moved_to`` is the uuid that a moved file has since.

@@ -54,18 +54,23 @@ class NameResolver:
     now: Clock
 
     def find(self, area: ManagedArea, key: str, md5: str, rule: NameRule) -> FileRecord | None:
-        """The file that an upload of this picture would find or, with ``REFUSE``, meet; None if it is to be stored."""
+        """The file that an upload of this picture would find or, with ``REFUSE``, meet; None if it is to be stored.
+
+        A file that is being changed is not found: it may be about to be deleted, so the upload waits for its lock.
+        """
         claims = self._claims(area, [key])
         if key not in claims or claims[key].charged is None:
             return None
-        if rule is NameRule.REFUSE or claims[key].md5 == md5:
-            return self._indexed(area, key, None if rule is NameRule.REFUSE else md5)
+        if rule is NameRule.REFUSE:
+            return self._indexed(area, key, None)
+        if claims[key].md5 == md5:
+            return self._indexed(area, key, md5) if not claims[key].is_locked else None
         if rule is NameRule.NUMBER:
             for keys in self._other_keys(area, key, md5):
                 claims = self._claims(area, keys)
                 for other, claim in claims.items():
                     if claim.md5 == md5:
-                        return self._indexed(area, other, md5)
+                        return self._indexed(area, other, md5) if not claim.is_locked else None
                 if len(claims) < len(keys):
                     return None
         return None

@@ -1,5 +1,6 @@
 """Deletions of many files: by name and by folder, at once and by workers, interrupted and repeated."""
 
+import contextlib
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.errors import InvalidRequest, Unavailable
 from chalicelib.domain.file_changes import FileChange
 from chalicelib.domain.file_deletions import EXAMPLES, KEYS_PER_MESSAGE, DeletionOutcome, DeletionReport
 from chalicelib.domain.files import FileState, file_uuid
@@ -255,6 +256,80 @@ def test_what_was_uploaded_after_the_request_stays(world: Harness, managed: Coll
     assert names(world, managed) == ["b.jpg", "c.jpg", "same.jpg"]
     assert world.deliver(message), "a message that comes twice changes nothing"
     assert names(world, managed) == ["b.jpg", "c.jpg", "same.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("port", "method", "is_answered"),
+    [
+        ("quota_ledger", "lock", True),
+        ("catalogue", "save", False),
+        ("storage", "delete", False),
+        ("catalogue", "save_all", False),
+    ],
+)
+def test_the_same_picture_uploaded_at_any_moment_of_a_deletion_stays_if_the_upload_was_answered(
+    world: Harness, managed: Collection, port: str, method: str, is_answered: bool
+) -> None:
+    upload(world, managed, "a.jpg")
+    matching(world, managed, "*")
+    world.sqs.collect()
+    (message,) = world.sqs.waiting
+    world.clock.pass_by(timedelta(seconds=1))
+    answered: list[bool] = []
+
+    def upload_again() -> None:
+        with contextlib.suppress(Unavailable):
+            world.app.uploads.upload(world.caller, managed, "a.jpg", b"picture a.jpg")
+            answered.append(True)
+
+    world.interleave(port, method, upload_again)
+    assert world.deliver(message)
+    world.work()
+    assert any(answered) is is_answered
+    assert names(world, managed) == (["a.jpg"] if answered else [])
+
+
+@pytest.mark.parametrize(("port", "method"), [("catalogue", "save"), ("storage", "delete")])
+def test_an_upload_that_has_found_its_file_before_the_deletion_keeps_it_or_is_refused(
+    world: Harness, managed: Collection, port: str, method: str
+) -> None:
+    upload(world, managed, "a.jpg")
+    matching(world, managed, "*")
+    world.sqs.collect()
+    (message,) = world.sqs.waiting
+    world.clock.pass_by(timedelta(seconds=1))
+    found = world.record(f"{managed.prefix}a.jpg", managed)
+    assert found is not None
+    renewed: list[bool] = []
+    world.interleave(port, method, lambda: renewed.append(world.app.uploads.completion.renew(found, None)))
+    assert world.deliver(message)
+    world.work()
+    assert renewed == [method == "save"]
+    assert names(world, managed) == (["a.jpg"] if renewed[0] else [])
+
+
+def test_a_file_that_is_moved_while_others_are_deleted_lives_on_and_is_not_reported_as_deleted(
+    world: Harness, managed: Collection
+) -> None:
+    a, b = upload(world, managed, "a.jpg", "b.jpg")
+    to_c = FileChange(has_metadata=False, metadata=None, path="c.jpg")
+    world.interleave("quota_ledger", "lock", lambda: world.app.file_changes.change(managed.account, b, to_c))
+    assert delete(world, b, a) == {b: "not_found", a: "deleted"}
+    assert names(world, managed) == ["c.jpg"]
+    assert world.app.file_changes.change(managed.account, b, to_c).key == f"{managed.prefix}c.jpg"
+
+
+def test_a_file_that_is_replaced_just_before_it_is_deleted_leaves_no_thumbnail(
+    world: Harness, managed: Collection
+) -> None:
+    (a,) = upload(world, managed, "a.jpg")
+    world.interleave(
+        "quota_ledger",
+        "lock",
+        lambda: world.app.uploads.upload(world.caller, managed, "a.jpg", b"another picture", NameRule.REPLACE),
+    )
+    assert delete(world, a) == {a: "deleted"}
+    assert world.ports.storage.thumbnails == {}
 
 
 def test_a_connected_bucket_is_never_deleted_from(world: Harness) -> None:
