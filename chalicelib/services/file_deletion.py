@@ -45,6 +45,7 @@ class FileDeletionService:
         Args:
             uuids: as the caller wrote them, none twice; what is no uuid is not found.
         """
+        asked_at = self.now()  # before the first read: what is uploaded or changed after that stays
         found = {
             uuid: record
             for uuid, record in self.catalogue.find_many(list(filter(is_uuid, uuids))).items()
@@ -67,7 +68,7 @@ class FileDeletionService:
             outcomes[uuid] = FileOutcome(uuid, outcome, path, message)
         for collection_id in dict.fromkeys(record.collection for record in pending):
             keys = [record.key for record in pending if record.collection == collection_id]
-            self._send(account, collection_id, keys)
+            self._send(account, collection_id, keys, asked_at)
         files = [outcomes[uuid] for uuid in uuids]
         return DeletionReport(sum(file.outcome in _GONE for file in files), None, files)
 
@@ -90,9 +91,10 @@ class FileDeletionService:
         """
         if not _is_managed(collection):
             raise InvalidRequest(NOT_MANAGED, field="collection")
+        asked_at = self.now()  # before the first read: what is uploaded or changed after that stays
         keys, next_after = self._matching(collection, admitted, after, seconds_left)
         if not dry_run:
-            self._send(collection.account, collection.uuid, keys)
+            self._send(collection.account, collection.uuid, keys, asked_at)
         outcome = DeletionOutcome.MATCHED if dry_run else DeletionOutcome.PENDING
         examples = [
             FileOutcome(file_uuid(collection.uuid, key), outcome, collection.path_of(key)) for key in keys[:EXAMPLES]
@@ -168,11 +170,10 @@ class FileDeletionService:
             if seconds_left() <= 0:
                 return keys, after
 
-    def _send(self, account: str, collection: str, keys: Sequence[str]) -> None:
-        asked_at = self.now().isoformat()
+    def _send(self, account: str, collection: str, keys: Sequence[str], asked_at: datetime) -> None:
         for first in range(0, len(keys), KEYS_PER_MESSAGE):
             part = tuple(keys[first : first + KEYS_PER_MESSAGE])
-            self.queues.send_file_deletion(FileDeletion(account, collection, part, asked_at))
+            self.queues.send_file_deletion(FileDeletion(account, collection, part, asked_at.isoformat()))
 
 
 def _is_managed(collection: Collection) -> bool:

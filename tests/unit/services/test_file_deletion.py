@@ -332,6 +332,45 @@ def test_a_file_that_is_replaced_just_before_it_is_deleted_leaves_no_thumbnail(
     assert world.ports.storage.thumbnails == {}
 
 
+def test_what_was_replaced_while_the_request_read_the_list_stays(
+    world: Harness, managed: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_deletion, "PAGE_LIMIT", 1)
+    upload(world, managed, "a.jpg", "b.jpg")
+    pages = 0
+
+    def replace_before_the_second_page() -> None:
+        nonlocal pages
+        pages += 1
+        world.clock.pass_by(timedelta(seconds=1))
+        if pages == 2:
+            world.app.uploads.upload(world.caller, managed, "a.jpg", b"another picture", NameRule.REPLACE)
+            world.clock.pass_by(timedelta(seconds=1))
+
+    world.interleave("catalogue", "page", replace_before_the_second_page, times=2)
+    assert matching(world, managed, "*").count == 2
+    assert world.work() == []
+    assert names(world, managed) == ["a.jpg"]
+
+
+def test_a_pending_file_that_was_replaced_while_its_request_was_handled_stays(
+    world: Harness, managed: Collection
+) -> None:
+    a, b = upload(world, managed, "a.jpg", "b.jpg")
+
+    def replace_b() -> None:
+        world.clock.pass_by(timedelta(seconds=1))
+        world.app.uploads.upload(world.caller, managed, "b.jpg", b"another picture", NameRule.REPLACE)
+        world.clock.pass_by(timedelta(seconds=1))
+
+    world.interleave("quota_ledger", "lock", replace_b)
+    seconds = iter([100.0, 0.0])
+    report = world.app.file_deletion.delete_named(managed.account, [a, b], lambda: next(seconds), dry_run=False)
+    assert [file.outcome for file in report.files] == [DeletionOutcome.DELETED, DeletionOutcome.PENDING]
+    assert world.work() == []
+    assert names(world, managed) == ["b.jpg"]
+
+
 def test_a_connected_bucket_is_never_deleted_from(world: Harness) -> None:
     world.put("a.jpg")
     world.sync()
