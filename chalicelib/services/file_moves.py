@@ -10,15 +10,16 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.embeddings import EmbeddedImage
-from chalicelib.domain.errors import Conflict, FileExists, InvalidRequest, NotFound, Unavailable
+from chalicelib.domain.errors import Conflict, FileExists, InvalidRequest, NotFound, StaleWrite, Unavailable
 from chalicelib.domain.files import FileRecord, FileState, file_uuid, new_thumbnail_key
 from chalicelib.domain.image_files import mime_type
 from chalicelib.domain.messages import FileMove, IndexBatch, ObjectHint
 from chalicelib.domain.uploads import EXISTS, FileLock, ManagedArea, UploadRef
-from chalicelib.services.files import CHANGED_IN_BUCKET, REQUEST_LOCK_TIME, FileService
+from chalicelib.services.files import CHANGED_IN_BUCKET, RECORD_WRITE_ATTEMPTS, REQUEST_LOCK_TIME, FileService
 from chalicelib.services.pipeline.indexer import Indexer
 from chalicelib.services.ports import Catalogue, Clock, Collections, ManagedStorage, Queues, QuotaLedger
 
@@ -70,11 +71,11 @@ class FileMoveService:
         self.queues.send_file_move(move, delay=SETTLEMENT_SECONDS)
         with self._locks(move) as locks:
             source_lock, target_lock = locks
-            moved = self._copy(collection, move, source_lock, target_lock)
+            copied = self._copy(collection, move, source_lock, target_lock)
             self.quota_ledger.move_charge(source_lock, target_lock)
             locks[:] = [replace(source_lock, charged=None)]
-            self._clear(collection, move.source, moved_to=moved.uuid)
-        return moved
+            self._clear_source(collection, move, copied.updated_at)
+        return self._indexed(collection.uuid, target)
 
     def settle(self, move: FileMove) -> None:
         """Delete what a move that was interrupted has left; does nothing after one that was not.
@@ -86,22 +87,24 @@ class FileMoveService:
         if collection is None:
             return
         with self._locks(move) as (source_lock, target_lock):
-            area, moved = ManagedArea(move.account, move.collection), file_uuid(collection.uuid, move.target)
-            stored = self.storage.stored(area, move.target)
+            stored = self.storage.stored(ManagedArea(move.account, move.collection), move.target)
             is_copied = stored is not None and stored.upload == move.id
             if target_lock.charged is None:
                 if is_copied:
                     self._clear(collection, move.target)
             elif source_lock.charged is None:
-                left = self.catalogue.get(collection.uuid, move.source)
+                records = self.catalogue.get_many(collection.uuid, [move.source, move.target])
+                left, moved = records.get(move.source), records.get(move.target)
                 # A pending record is of an upload that came after the move.
                 is_indexed = left is not None and left.state is FileState.INDEXED
                 is_unfinished = left is not None and left.state is FileState.REMOVED and left.moved_to is None
-                if is_indexed or (is_unfinished and is_copied):
-                    self._clear(collection, move.source, moved_to=moved)
+                # The embedding goes last, with all that the file has left.
+                has_more = left is not None and left.embedding is not None
+                if is_indexed or (is_unfinished and (is_copied or has_more)):
+                    self._clear_source(collection, move, moved.updated_at if moved is not None and is_copied else None)
 
     def _copy(self, collection: Collection, move: FileMove, source_lock: FileLock, target_lock: FileLock) -> FileRecord:
-        """Copy the object to the target and index it; returns the target's record."""
+        """Copy the object to the target and index it; returns the source's record as it was copied."""
         records = self.catalogue.get_many(collection.uuid, [move.source, move.target])
         record, occupant = records.get(move.source), records.get(move.target)
         if record is None or record.state is not FileState.INDEXED or source_lock.charged is None:
@@ -123,7 +126,41 @@ class FileMoveService:
         moved = self.catalogue.get(collection.uuid, move.target)
         if moved is None or moved.state is not FileState.INDEXED:
             raise Unavailable("The file cannot be read just now. Try again in a moment.")
-        return moved
+        return record
+
+    def _clear_source(self, collection: Collection, move: FileMove, known_at: datetime | None) -> None:
+        """Give the target the metadata that the source got since ``known_at``, and delete the source.
+
+        A change of metadata takes no lock. It is saved before the source's tombstone, and is seen here, or is refused.
+
+        Args:
+            known_at: up to when the target has what the source had; None if it is not the source's copy any more.
+
+        Raises:
+            Unavailable: other workers kept writing one of the records.
+        """
+        for _ in range(RECORD_WRITE_ATTEMPTS):
+            records = self.catalogue.get_many(collection.uuid, [move.source, move.target])
+            source, moved = records.get(move.source), records.get(move.target)
+            if source is None or source.state is FileState.REMOVED:
+                break
+            try:
+                if moved is not None and known_at is not None and source.updated_at > known_at:
+                    self._carry_metadata(source, moved)
+                self.catalogue.save(source.next_revision(self.now()).as_removed(), source)
+            except StaleWrite:
+                continue
+            break
+        else:
+            raise Unavailable(LOCKED)
+        self._clear(collection, move.source, moved_to=file_uuid(collection.uuid, move.target))
+
+    def _carry_metadata(self, source: FileRecord, moved: FileRecord) -> None:
+        if moved.state is not FileState.INDEXED or moved.metadata == source.metadata:
+            return
+        # Before the record is saved: whenever this process ends, a worker brings the vector store to the record.
+        self.queues.send_changes([IndexBatch(moved.account, moved.collection, (ObjectHint(moved.key),))])
+        self.catalogue.save(replace(moved.next_revision(self.now()), metadata=source.metadata), moved)
 
     def _clear(self, collection: Collection, key: str, moved_to: str | None = None) -> None:
         """Delete the object of a name that nothing is charged for, its thumbnail, and what its record has."""
@@ -135,10 +172,15 @@ class FileMoveService:
         self.files.clear_tombstone(collection, key, moved_to)
 
     def _moved_before(self, tombstone: FileRecord, target: str) -> FileRecord:
-        moved = self.catalogue.get(tombstone.collection, target)
-        if moved is None or moved.uuid != tombstone.moved_to or moved.state is not FileState.INDEXED:
+        if tombstone.moved_to != file_uuid(tombstone.collection, target):
             raise NotFound("There is no such file.")
-        return moved
+        return self._indexed(tombstone.collection, target)
+
+    def _indexed(self, collection: str, key: str) -> FileRecord:
+        record = self.catalogue.get(collection, key)
+        if record is None or record.state is not FileState.INDEXED:
+            raise NotFound("There is no such file.")
+        return record
 
     @contextmanager
     def _locks(self, move: FileMove) -> Iterator[list[FileLock]]:

@@ -10,6 +10,7 @@ from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import Conflict, FileExists, InvalidRequest, NotFound, Unavailable
 from chalicelib.domain.file_changes import FileChange
 from chalicelib.domain.files import FileRecord, FileState, file_uuid
+from chalicelib.domain.uploads import NameRule
 from chalicelib.services.file_moves import SETTLEMENT_SECONDS
 from tests.unit.services.harness import Harness, WorkerKilled, die
 
@@ -21,10 +22,11 @@ WRITES = [
     ("storage", "copy_thumbnail", 1),
     ("catalogue", "save_all", 1),
     ("quota_ledger", "move_charge", 1),
+    ("catalogue", "save", 1),
     ("storage", "delete", 1),
     ("catalogue", "save_all", 2),
     ("storage", "delete_thumbnail", 1),
-    ("catalogue", "save", 1),
+    ("catalogue", "save", 2),
     ("quota_ledger", "unlock", 1),
 ]
 
@@ -166,6 +168,62 @@ def test_a_request_that_dies_within_a_move_leaves_one_whole_file(
     after_the_locks(world)
     moved_on = (port, method) not in WRITES_BEFORE_THE_CHARGE or call > 1
     check_paths(world, managed, "b.jpg" if moved_on else "a.jpg", "stays.jpg")
+
+
+CALLS_WITH_THE_SOURCE = WRITES[1:6]
+
+
+@pytest.mark.parametrize(("port", "method", "call"), CALLS_WITH_THE_SOURCE)
+def test_metadata_that_is_changed_while_the_file_is_moved_moves_with_it(
+    world: Harness, managed: Collection, port: str, method: str, call: int
+) -> None:
+    uuid = upload(world, managed, "a.jpg")
+    world.work()
+
+    def change_metadata() -> None:
+        world.clock.pass_by(timedelta(seconds=1))
+        world.app.file_changes.change(managed.account, uuid, FileChange(True, {"product_id": "A1"}, None))
+
+    world.interleave(port, method, change_metadata)
+    moved = move(world, uuid, "b.jpg")
+    assert moved.metadata == {"product_id": "A1"}
+    after_the_locks(world)
+    assert world.app.files.get(managed.account, moved.uuid).metadata == {"product_id": "A1"}
+    check_paths(world, managed, "b.jpg")
+
+
+def test_metadata_that_is_changed_after_a_move_died_moves_with_the_file_unless_it_has_newer_there(
+    world: Harness, managed: Collection
+) -> None:
+    changes: list[tuple[str, dict[str, str]]] = [("b.jpg", {}), ("c.jpg", {"product_id": "B2"})]
+    for target, changed_there in changes:
+        uuid = upload(world, managed, "a.jpg", target.encode())
+        _die_at(world, "catalogue", "save", 1)
+        with pytest.raises(WorkerKilled):
+            move(world, uuid, target)
+        _live_on(world)
+        moved = file_uuid(managed.uuid, managed.prefix + target)
+        for changed, metadata in ((uuid, {"product_id": "A1"}), (moved, changed_there)):
+            world.clock.pass_by(timedelta(seconds=1))
+            world.app.file_changes.change(managed.account, changed, FileChange(True, metadata, None))
+        after_the_locks(world)
+        expected = {"product_id": "A1"} | changed_there
+        assert world.app.files.get(managed.account, moved).metadata == expected
+    check_paths(world, managed, "b.jpg", "c.jpg")
+
+
+def test_what_a_dead_move_has_left_is_cleared_though_another_picture_has_taken_the_place_of_its_file(
+    world: Harness, managed: Collection
+) -> None:
+    uuid = upload(world, managed, "a.jpg")
+    _die_at(world, "storage", "delete", 1)
+    with pytest.raises(WorkerKilled):
+        move(world, uuid, "b.jpg")
+    _live_on(world)
+    world.clock.pass_by(timedelta(seconds=61))
+    world.app.uploads.upload(world.caller, managed, "b.jpg", b"another picture", NameRule.REPLACE)
+    after_the_locks(world)
+    check_paths(world, managed, "b.jpg")
 
 
 @given(writes=st.lists(st.sampled_from(WRITES), max_size=3), repeat=st.booleans())
