@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from chalicelib.domain.collections import CollectionType
 from chalicelib.domain.errors import InvalidRequest, StaleWrite, Unavailable
 from chalicelib.domain.file_changes import FileChange
-from chalicelib.domain.files import FileRecord
+from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.domain.metadata import merge_metadata
 from chalicelib.services.file_moves import FileMoveService
@@ -37,8 +37,10 @@ class FileChangeService:
             return self._change_metadata(account, file_id, change.metadata)
         if change.has_metadata:
             record = self.files.get_also_moved(account, file_id)
-            # Of a file that was moved by the same request before, whose response was lost.
-            file_id = self._change_metadata(account, record.moved_to or record.uuid, change.metadata).uuid
+            if record.state is FileState.REMOVED:  # moved by the same request before, whose response was lost
+                moved = self.moves.move(account, file_id, change.path)
+                return self._change_metadata(account, moved.uuid, change.metadata)
+            self._change_metadata(account, file_id, change.metadata)
         return self.moves.move(account, file_id, change.path)
 
     def _change_metadata(self, account: str, file_id: str, patch: object) -> FileRecord:

@@ -60,21 +60,23 @@ class FileMoveService:
         if collection.type is not CollectionType.MANAGED:
             raise InvalidRequest(CHANGED_IN_BUCKET, field="path")
         target = collection.prefix + path
-        if record.state is FileState.REMOVED:
+        if record.moved_to is not None:
             return self._moved_before(record, target)
         if target == record.key:
-            return record
-        if record.state is not FileState.INDEXED:
+            return self._indexed(collection.uuid, target) if record.state is FileState.REMOVED else record
+        if record.state not in (FileState.INDEXED, FileState.REMOVED):
             raise Conflict(f"Only an indexed file can be moved; this one is {record.state}.")
         move = FileMove(account, collection.uuid, record.key, target, str(uuid.uuid4()))
         # Before anything else: whenever this process ends, a worker deletes the name that is left.
         self.queues.send_file_move(move, delay=SETTLEMENT_SECONDS)
         with self._locks(move) as locks:
             source_lock, target_lock = locks
-            copied = self._copy(collection, move, source_lock, target_lock)
-            self.quota_ledger.move_charge(source_lock, target_lock)
-            locks[:] = [replace(source_lock, charged=None)]
-            self._clear_source(collection, move, copied.updated_at)
+            known_at = self._begun_before(collection, move, source_lock, target_lock)
+            if known_at is None:
+                known_at = self._copy(collection, move, source_lock, target_lock).updated_at
+                self.quota_ledger.move_charge(source_lock, target_lock)
+                locks[:] = [replace(source_lock, charged=None)]
+            self._clear_source(collection, move, known_at)
         return self._indexed(collection.uuid, target)
 
     def settle(self, move: FileMove) -> None:
@@ -102,6 +104,18 @@ class FileMoveService:
                 has_more = left is not None and left.embedding is not None
                 if is_indexed or (is_unfinished and (is_copied or has_more)):
                     self._clear_source(collection, move, moved.updated_at if moved is not None and is_copied else None)
+
+    def _begun_before(
+        self, collection: Collection, move: FileMove, source_lock: FileLock, target_lock: FileLock
+    ) -> datetime | None:
+        """When the target was last written, if an earlier request has moved the charge there and then failed."""
+        if source_lock.charged is not None or target_lock.charged is None:
+            return None
+        records = self.catalogue.get_many(collection.uuid, [move.source, move.target])
+        source, moved = records.get(move.source), records.get(move.target)
+        if source is None or source.embedding is None or source.embedding.md5 != target_lock.md5:
+            return None
+        return moved.updated_at if moved is not None and moved.state is FileState.INDEXED else None
 
     def _copy(self, collection: Collection, move: FileMove, source_lock: FileLock, target_lock: FileLock) -> FileRecord:
         """Copy the object to the target and index it; returns the source's record as it was copied."""

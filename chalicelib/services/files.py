@@ -92,9 +92,12 @@ class FileService:
         return record
 
     def get_also_moved(self, account: str, file_id: str) -> FileRecord:
-        """A file, or the tombstone of one that was moved."""
+        """A file, or the tombstone of one that was moved, or whose move may have failed before it was complete."""
         record = self._record(account, file_id)
-        return record if record.moved_to is not None else self.get(account, file_id)
+        # The embedding is cleared last, in the write that sets ``moved_to``.
+        is_managed = self._collection_of(record).type is CollectionType.MANAGED
+        has_left = record.state is FileState.REMOVED and record.embedding is not None and is_managed
+        return record if record.moved_to is not None or has_left else self.get(account, file_id)
 
     def get_indexed(self, account: str, file_id: str) -> FileRecord:
         """A file that searches can find; raises NotFound for one in another state."""

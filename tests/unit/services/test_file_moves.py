@@ -170,6 +170,44 @@ def test_a_request_that_dies_within_a_move_leaves_one_whole_file(
     check_paths(world, managed, "b.jpg" if moved_on else "a.jpg", "stays.jpg")
 
 
+@pytest.mark.parametrize(("port", "method", "call"), WRITES)
+@pytest.mark.parametrize("metadata", [{}, {"product_id": "A1"}])
+def test_a_move_that_died_is_ended_by_the_request_that_repeats_it(
+    world: Harness, managed: Collection, port: str, method: str, call: int, metadata: dict[str, object]
+) -> None:
+    uuid = upload(world, managed, "a.jpg")
+    move(world, uuid, "a.jpg", **metadata)
+    _die_at(world, port, method, call)
+    with pytest.raises(WorkerKilled):
+        move(world, uuid, "b.jpg", **metadata)
+    _live_on(world)
+    world.clock.pass_by(timedelta(seconds=61))
+    moved = move(world, uuid, "b.jpg", **metadata)
+    assert (moved.uuid, moved.metadata) == (file_uuid(managed.uuid, f"{managed.prefix}b.jpg"), metadata)
+    check_paths(world, managed, "b.jpg")
+    after_the_locks(world)
+    check_paths(world, managed, "b.jpg")
+    with pytest.raises(NotFound, match=moved.uuid):
+        world.app.files.get(managed.account, uuid)
+
+
+def test_a_move_that_failed_after_the_file_was_moved_is_ended_by_no_request_to_another_place(
+    world: Harness, managed: Collection
+) -> None:
+    uuid = upload(world, managed, "a.jpg")
+    upload(world, managed, "another.jpg", b"another picture")
+    _die_at(world, "storage", "delete", 1)
+    with pytest.raises(WorkerKilled):
+        move(world, uuid, "b.jpg")
+    _live_on(world)
+    world.clock.pass_by(timedelta(seconds=61))
+    for elsewhere in ("c.jpg", "another.jpg", "a.jpg"):
+        with pytest.raises(NotFound):
+            move(world, uuid, elsewhere)
+    after_the_locks(world)
+    check_paths(world, managed, "another.jpg", "b.jpg")
+
+
 CALLS_WITH_THE_SOURCE = WRITES[1:6]
 
 
