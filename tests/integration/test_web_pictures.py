@@ -273,6 +273,37 @@ def test_no_more_is_read_than_a_file_may_have_whatever_the_server_says(web: Call
     assert sum(sent) < 2 * UPLOAD_LIMIT
 
 
+@pytest.mark.parametrize("size", [b"-1", b"-5", b"-10000"])
+def test_a_chunk_of_a_negative_size_is_refused_before_anything_of_it_is_read(
+    web: Callable[[Answer], Web], size: bytes
+) -> None:
+    sent: list[int] = []
+
+    def endless(connected: ssl.SSLSocket, _: bytes) -> None:
+        connected.sendall(OK + b"Transfer-Encoding: chunked\r\n\r\n" + size + b"\r\n" + PICTURE)
+        while True:
+            connected.sendall(b"x" * 2**20)
+            sent.append(2**20)
+
+    with refused(words="HTTPS"):
+        web(endless).fetch(seconds=60)
+    assert sum(sent) < UPLOAD_LIMIT
+
+
+def test_a_body_in_chunks_is_counted_while_it_is_read(web: Callable[[Answer], Web]) -> None:
+    head = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+    chunks = b"5\r\n" + PICTURE[:5] + b"\r\n%x\r\n" % len(PICTURE[5:]) + PICTURE[5:] + b"\r\n0\r\n\r\n"
+    assert web(lambda c, _: c.sendall(head + chunks)).fetch() == PICTURE
+
+    def endless(connected: ssl.SSLSocket, _: bytes) -> None:
+        connected.sendall(head + b"ffffffffff\r\n" + PICTURE)
+        while True:
+            connected.sendall(b"x" * 2**20)
+
+    with refused(PayloadTooLarge, "20 MiB"):
+        web(endless).fetch(seconds=60)
+
+
 def test_a_body_without_a_length_ends_with_its_connection(web: Callable[[Answer], Web]) -> None:
     assert web(lambda c, _: c.sendall(OK + b"\r\n" + PICTURE)).fetch() == PICTURE
 

@@ -7,12 +7,14 @@ a second: a timer closes its connection.
 """
 
 import http.client
+import io
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Timer
+from typing import Any
 from urllib.parse import urljoin
 
 import certifi
@@ -37,6 +39,25 @@ REDIRECTS = (301, 302, 303, 307, 308)
 _HEADERS = {"User-Agent": USER_AGENT, "Accept": "image/*", "Accept-Encoding": "identity", "Connection": "close"}
 
 Resolve = Callable[[str, int], Sequence[str]]
+
+
+class _Reader(io.BufferedReader):
+    """Refuses to read an unstated number of bytes.
+
+    ``http.client`` takes a negative size of a chunk from the server and asks for so many bytes; ``read(-1)`` would read
+    to the end, past every limit.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            raise http.client.HTTPException("a chunk has a negative size")
+        return super().read(size)
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp = _Reader(self.fp.detach())
 
 
 def addresses(host: str, port: int) -> list[str]:
@@ -74,7 +95,7 @@ class HTTPSPictures:
                     if response.status not in REDIRECTS:
                         return WebPicture(_picture(response, deadline), url)
                     url = _redirected(url, response.getheader("Location"))
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             if time.monotonic() >= deadline:
                 raise unreadable_url(f"it took longer than {self._seconds:g} seconds") from error
             if isinstance(error, ssl.SSLCertVerificationError):
@@ -93,6 +114,7 @@ class HTTPSPictures:
             try:
                 connected.do_handshake()
                 connection = http.client.HTTPSConnection(url.host, url.port)
+                connection.response_class = _Response
                 connection.sock = connected  # so it opens none of its own, by the name
                 connection.request("GET", url.target, headers=_HEADERS)
                 with connection.getresponse() as response:
