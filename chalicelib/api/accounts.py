@@ -6,7 +6,7 @@ from chalice.app import Blueprint
 
 from chalicelib.api import serializers
 from chalicelib.api.cross_origin import check_origins_allowed
-from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor
+from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor, is_key_text
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.api.openapi.builders import COLLECTION_ID, TOKEN_ID, array, obj, ref, text
 from chalicelib.api.openapi.operation import (
@@ -160,6 +160,14 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
 def _export_position(position: Any) -> list[str] | None:
     """Where a page of the export begins, as a cursor says."""
     match position:
-        case None | ["items"] | ["items" | "files", str()] | ["files", str(), str()]:
-            return position
+        case None:
+            return None
+        case ["items"]:
+            return ["items"]
+        case ["items", key] if is_key_text(key):
+            return ["items", key]
+        case ["files", str() as collection]:
+            return ["files", collection]
+        case ["files", str() as collection, key] if is_key_text(key):
+            return ["files", collection, key]
     raise invalid_cursor()

@@ -8,10 +8,11 @@ import base64
 import json
 import re
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeGuard
 
 from chalicelib.domain.collections import KEY_LIMIT, Collection
 from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.texts import is_storable
 
 CURSOR_LENGTH_LIMIT = 4096  # characters; no key of S3 needs 3,000
 # JSON has six characters for a control character, which S3 allows in keys: they are left as they are.
@@ -51,12 +52,12 @@ def decode_cursor(text: str | None, scope: object) -> Any:
 
 def is_key(value: object, collection: Collection) -> bool:
     """Whether a cursor's position can be a key of the collection."""
-    if not isinstance(value, str) or not collection.holds(value):
-        return False
-    try:
-        return len(value.encode()) <= KEY_LIMIT
-    except UnicodeEncodeError:
-        return False
+    return is_key_text(value) and collection.holds(value)
+
+
+def is_key_text(value: object) -> TypeGuard[str]:
+    """Whether a part of a cursor's position can be a key, or a path, which is the end of one."""
+    return isinstance(value, str) and value != "" and is_storable(value) and len(value.encode()) <= KEY_LIMIT
 
 
 def invalid_cursor() -> InvalidRequest:

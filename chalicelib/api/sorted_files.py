@@ -3,7 +3,7 @@
 from typing import Any
 
 from chalicelib.api import serializers
-from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor
+from chalicelib.api.cursors import decode_cursor, encode_cursor, invalid_cursor, is_key_text
 from chalicelib.api.dispatch import RequestContext, Result
 from chalicelib.api.openapi.operation import query_parameter
 from chalicelib.api.requests.filters import stated_filter
@@ -62,7 +62,7 @@ def _position(decoded: Any, order: Order) -> FilePosition | None:
     match decoded:
         case None:
             return None
-        case [str() as value, str() as uuid] if order is Order.PATH and _is_uuid(uuid):
+        case [value, str() as uuid] if order is Order.PATH and is_key_text(value) and _is_uuid(uuid):
             return value, uuid
         case [bool(), _]:
             pass

@@ -1,5 +1,6 @@
 """Sorted and filtered lists of a collection's files over the API."""
 
+import base64
 import json
 from typing import Any
 
@@ -85,3 +86,12 @@ def test_a_cursor_belongs_to_its_order_and_filter(shop: Party) -> None:
     for other in ({"sort": ["-path"]}, {"sort": ["size"]}, {"sort": ["path"], "format": ["jpeg"]}, {}):
         status, body = get(shop, **other, cursor=[cursor])
         assert (status, body["info"]["field"]) == (400, "cursor")
+
+
+@pytest.mark.parametrize("value", ["\ud800", "\0", "", "x" * 1025, "\u4e2d" * 342, 1, None, ["a"]])
+def test_a_cursor_with_a_path_that_no_file_can_have_is_refused(shop: Party, value: object) -> None:
+    cursor = get(shop, sort=["path"], limit=["1"])[1]["info"]["next_cursor"]
+    digest, (_, uuid) = json.loads(base64.urlsafe_b64decode(cursor + "=="))
+    forged = base64.urlsafe_b64encode(json.dumps([digest, [value, uuid]]).encode()).decode().rstrip("=")
+    status, body = get(shop, sort=["path"], cursor=[forged])
+    assert (status, body["info"]["field"]) == (400, "cursor")
