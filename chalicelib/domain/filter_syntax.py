@@ -39,6 +39,10 @@ METADATA_PARAMETER = "metadata.NAME"  # as documents write a parameter whose nam
 MAX_VALUES = 50  # alternatives of one field
 MAX_PATTERNS = 10
 MAX_WILDCARDS = 8  # of one pattern
+# Of characters behind the first star. The automaton of a pattern has sets of states whose sizes add up to the square of
+# this at most, and Lucene refuses to build one beyond 100,000: Operations.DEFAULT_DETERMINIZE_WORK_LIMIT, ten times.
+# https://lucene.apache.org/core/9_12_0/core/org/apache/lucene/util/automaton/Operations.html
+MAX_PATTERN_TEXT = 256
 MAX_METADATA_NAMES = 20
 LARGEST_NUMBER = 2**53
 _BOUNDS, _EXISTS = ("gte", "gt", "lte", "lt"), "exists"
@@ -133,6 +137,8 @@ def _pattern(value: object, place: str) -> PathPattern:
     pattern = PathPattern.of(value)
     if len(pattern.parts) > MAX_WILDCARDS + 1:
         _refuse(place, f"A path has at most {MAX_WILDCARDS} '{WILDCARD}'.")
+    if sum(map(len, pattern.parts[1:])) > MAX_PATTERN_TEXT:
+        _refuse(place, f"A path has at most {MAX_PATTERN_TEXT} characters behind its first '{WILDCARD}'.")
     if pattern.parts == ("",):
         _refuse(place, "A path has more than slashes. Leave it out for all files.")
     return pattern

@@ -122,6 +122,8 @@ def _text(value: object) -> str:
         ({"width": {"exists": True}}, "filter.width.exists", "gte"),
         ({"path": "*a" * 9}, "filter.path", "8"),
         ({"path": "x" * 1025}, "filter.path", "1,024"),
+        ({"path": "*" + "a" * 257}, "filter.path", "256"),
+        ({"path": "x*" + "a" * 128 + "*" + "\u4e2d" * 129}, "filter.path", "256"),
         ({"path": ["a"] * 11}, "filter.path", "10"),
         ({"path": ""}, "filter.path", "text"),
         ({"path": "///"}, "filter.path", "slashes"),
