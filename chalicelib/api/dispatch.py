@@ -35,6 +35,7 @@ from chalicelib.domain.errors import (
     SimilarixError,
 )
 from chalicelib.domain.files import FileRecord
+from chalicelib.domain.idempotency import ANSWER_LIMIT
 from chalicelib.domain.rates import Rate, RateStatus
 from chalicelib.domain.texts import is_storable
 from chalicelib.services.authentication import authorize
@@ -117,7 +118,8 @@ class Result:
     """The ``result`` and ``info`` that a view returns in the envelope.
 
     ``location`` is the path where what was made, or begun, can be looked at. ``masked_field`` names the field of
-    ``result`` that is stored nowhere in clear.
+    ``result`` that is stored nowhere in clear. ``brief`` is what an idempotency key's repetition gets in place of a
+    ``result`` that is too large to be kept.
     """
 
     result: Mapping[str, Any]
@@ -125,6 +127,7 @@ class Result:
     info: Mapping[str, Any] = field(default_factory=dict)
     location: str | None = None
     masked_field: str | None = None
+    brief: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,17 +296,24 @@ def _answer_once(context: RequestContext, view: View) -> tuple[Result | Response
     bearer = token_from_header(request.headers.get("authorization"))
     assert bearer is not None
 
+    made: Result | None = None
+
     def respond() -> str:
+        nonlocal made
         result = view(context)
         assert isinstance(result, Result)
+        made = result
         answer = {"result": result.result, "status": result.status, "info": result.info, "location": result.location}
-        return kept_answer(answer, result.masked_field, bearer)
+        text = kept_answer(answer, result.masked_field, bearer)
+        if len(text.encode()) > ANSWER_LIMIT and result.brief is not None:
+            return kept_answer({**answer, "result": result.brief}, None, bearer)
+        return text
 
     context_of_function = request.lambda_context
     seconds = context.services.config.function_timeout
     milliseconds = context_of_function.get_remaining_time_in_millis() if context_of_function else seconds * 1000
     text, replayed = context.services.adapters.idempotent_answers.answer(keyed, milliseconds, respond)
-    return Result(**given_answer(text, bearer)), replayed
+    return made or Result(**given_answer(text, bearer)), replayed
 
 
 def _challenge(request: Request, error: SimilarixError, options: RouteOptions, known: Known) -> Mapping[str, str]:

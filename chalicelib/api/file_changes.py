@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from chalice.app import Blueprint
 
@@ -22,6 +23,9 @@ from chalicelib.domain.filters import Filter
 from chalicelib.services.ports import Clock
 
 _FIELDS = ("metadata", "path")
+# Characters of a file's name in a request to delete it, which the answer repeats: more than any UUID has, and a
+# thousand of them are within ``idempotency.ANSWER_LIMIT``.
+NAME_LIMIT = 64
 REQUEST_TIME = timedelta(seconds=15)  # for deletions; API Gateway waits 29, and the last of them takes a while
 
 CHANGE_FILE = Operation(
@@ -70,9 +74,14 @@ def parse_named_files(value: object) -> list[str]:
     if not isinstance(value, list) or not 1 <= len(value) <= DELETED_AT_ONCE_MAX:
         raise InvalidRequest(f"files is a list of 1 to {DELETED_AT_ONCE_MAX:,} UUIDs.", field="files")
     for number, item in enumerate(value):
-        if not isinstance(item, str):
+        if not isinstance(item, str) or len(item) > NAME_LIMIT or not (item.isascii() and item.isprintable()):
             raise InvalidRequest("A file is named by its UUID.", field=f"files[{number}]")
     return list(dict.fromkeys(value))
+
+
+def _without_texts(report: dict[str, Any]) -> dict[str, Any]:
+    """A deletion's report without what may be long: the paths, and why files were refused."""
+    return {**report, "files": [{**file, "path": None, "message": None} for file in report["files"]]}
 
 
 def parse_deletion_filter(value: object) -> Filter:
@@ -118,7 +127,8 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
                 if name in body:
                     raise InvalidRequest(f"{name} belongs to a filter.", field=name)
             report = service.delete_named(context.account, parse_named_files(body.get("files")), left, dry_run=dry_run)
-            return Result(serializers.deletion_report(report), info={"next_cursor": None})
+            result = serializers.deletion_report(report)
+            return Result(result, info={"next_cursor": None}, brief=_without_texts(result))
         if "files" in body:
             raise InvalidRequest("Send either 'files' or 'filter'.", field="files")
         admitted, collection = parse_deletion_filter(body["filter"]), _collection(context, body.get("collection"))

@@ -41,7 +41,7 @@ def kept_answer(answer: Mapping[str, Any], secret_field: str | None, bearer: str
     which only the SHA-256 is stored: who reads the table alone cannot read it.
     """
     if secret_field is None:
-        return json.dumps(answer)
+        return json.dumps(answer, ensure_ascii=False)
     nonce = secrets.token_bytes(NONCE_BYTES)
     masked = _masked(answer["result"][secret_field].encode(), nonce, bearer)
     others = {name: value if name != secret_field else None for name, value in answer["result"].items()}

@@ -12,6 +12,7 @@ from chalicelib.domain.errors import IdempotencyKeyInUse, IdempotencyKeyReused, 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 ANSWERS_KEPT = timedelta(hours=24)
 KEY_LIMIT = 255  # characters
+ANSWER_LIMIT = 256 * 1024  # bytes of an answer in UTF-8, of whatever contents, that is kept
 _KEY = re.compile(rf'"?([!#-\[\]-~]{{1,{KEY_LIMIT}}})"?', re.ASCII)
 
 

@@ -210,6 +210,7 @@ class IdempotentAnswers(Protocol):
         Errors that ``respond`` raises rise, and nothing is kept of them.
 
         Args:
+            respond: makes an answer of at most ``idempotency.ANSWER_LIMIT`` bytes.
             milliseconds_left: until this process is ended: the key is free again then, whatever has happened to it.
 
         Raises:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ import pytest
 
 from chalicelib.adapters.dynamodb.idempotent_answers import DynamoDBIdempotentAnswers
 from chalicelib.domain.errors import IdempotencyKeyInUse, IdempotencyKeyReused, NotFound, Unavailable
-from chalicelib.domain.idempotency import ANSWERS_KEPT, KeyedRequest
+from chalicelib.domain.idempotency import ANSWER_LIMIT, ANSWERS_KEPT, KeyedRequest
 from chalicelib.services.ports import IdempotentAnswers
 from tests.contract.tables import make_table
 from tests.fakes.clock import FakeClock
@@ -41,6 +42,14 @@ class IdempotentAnswersContract:
         assert answers.answer(request, LONG, lambda: ANSWER) == (ANSWER, False)
         for _ in range(2):
             assert answers.answer(request, LONG, no_response) == (ANSWER, True)
+
+    @pytest.mark.parametrize("characters", ["a", "\u4e2d", '"\\\n', "".join(map(chr, range(0x4E00, 0x9FFF)))])
+    def test_the_largest_answer_of_any_characters_is_kept(self, answers: IdempotentAnswers, characters: str):
+        bytes_each = len(characters.encode()) // len(characters)
+        largest = "".join(Random(1).choices(characters, k=ANSWER_LIMIT // bytes_each))
+        request = a_request()
+        assert answers.answer(request, LONG, lambda: largest) == (largest, False)
+        assert answers.answer(request, LONG, no_response) == (largest, True)
 
     def test_another_key_or_account_is_another_request(self, answers: IdempotentAnswers):
         request = a_request()

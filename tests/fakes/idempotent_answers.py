@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.domain.idempotency import ANSWERS_KEPT, KeyedRequest, key_in_use, key_reused
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.idempotency import ANSWER_LIMIT, ANSWERS_KEPT, KeyedRequest, key_in_use, key_reused
 from chalicelib.services.ports import Clock
 
 
@@ -37,5 +38,7 @@ class FakeIdempotentAnswers:
         except Exception:
             del self.kept[place]
             raise
+        if len(answer.encode()) > ANSWER_LIMIT:
+            raise Unavailable("The answer is too large to be kept.")
         self.kept[place] = _Kept(request.payload, self._now() + ANSWERS_KEPT, answer)
         return answer, False

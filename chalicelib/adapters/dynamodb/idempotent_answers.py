@@ -2,9 +2,15 @@
 
 AWS Lambda Powertools keeps them: https://docs.aws.amazon.com/powertools/python/latest/utilities/idempotency/
 A request in progress holds its key until its function's time is over, and then it counts as ended.
+
+An item has at most 400 KB: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+Powertools writes an answer as JSON, in which a character beyond ASCII takes six bytes and more. So it gets the answer
+compressed, in base64: one of ``ANSWER_LIMIT`` then has 350 KB at most, also if nothing of it can be compressed.
 """
 
+import base64
 import copy
+import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -57,19 +63,27 @@ class DynamoDBIdempotentAnswers:
         )
 
         def once(*, request: dict[str, str]) -> str:  # noqa: ARG001  # the decorator reads it by its name
-            return respond()
+            return _packed(respond())
 
         answer_once: Callable[..., str] = idempotent_function(
             once, data_keyword_argument="request", config=config, persistence_store=layer, key_prefix=PREFIX
         )
         try:
-            return answer_once(request={"key": request.key, "payload": request.payload}), replayed
+            return _unpacked(answer_once(request={"key": request.key, "payload": request.payload})), replayed
         except IdempotencyAlreadyInProgressError as error:
             raise key_in_use() from error
         except IdempotencyValidationError as error:
             raise key_reused() from error
         except (IdempotencyPersistenceLayerError, IdempotencyInconsistentStateError) as error:
             raise Unavailable(DATABASE_BUSY) from error
+
+
+def _packed(answer: str) -> str:
+    return base64.b64encode(zlib.compress(answer.encode())).decode()
+
+
+def _unpacked(packed: str) -> str:
+    return zlib.decompress(base64.b64decode(packed)).decode()
 
 
 class _TimeLeft:

@@ -166,6 +166,24 @@ def test_an_answer_is_kept_for_a_day(shop: Shop) -> None:
     assert not replayed(shop.create())
 
 
+def test_a_deletion_whose_answer_is_too_large_to_be_kept_is_answered_and_repeated_without_its_paths(shop: Shop) -> None:
+    own = {"uuid": json.loads(shop.create()["body"])["result"]["collection"]["uuid"]}
+    folders = "/".join(["\u4e2d" * 80] * 3)
+    files = []
+    for number in range(320):
+        form = form_body([part("file", b"a picture", "a.jpg"), part("path", f"{folders}/{number}.jpg".encode())])
+        content_type = f"multipart/form-data; boundary={BOUNDARY}"
+        made = shop.send("POST", "/api/collections/{uuid}/upload", form, None, path=own, content_type=content_type)
+        files.append(json.loads(made["body"])["result"]["uuid"])
+    body = json.dumps({"files": [*files, "none"]}).encode()
+    first, again = (shop.send("POST", "/api/files/delete", body) for _ in range(2))
+    assert (first["statusCode"], again["statusCode"], replayed(again)) == (200, 200, True)
+    told, repeated = (json.loads(response["body"])["result"] for response in (first, again))
+    assert all(file["path"].startswith(folders) for file in told["files"][:-1])
+    assert repeated == {**told, "files": [{**file, "path": None} for file in told["files"]]}
+    assert [file["outcome"] for file in repeated["files"]] == ["deleted"] * 320 + ["not_found"]
+
+
 def test_requests_that_change_nothing_take_no_key(shop: Shop) -> None:
     shop.create("another")
     for _ in range(2):
