@@ -253,7 +253,7 @@ class Services:
     def url_uploads(self) -> UrlUploadService:
         from chalicelib.services.url_uploads import UrlUploadService
 
-        return UrlUploadService(self.adapters.web_pictures, self.uploads)
+        return UrlUploadService(self.adapters.web_pictures, self.uploads, self.now)
 
     @cached_property
     def explanations(self) -> ExplanationService:

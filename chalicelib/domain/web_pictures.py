@@ -12,7 +12,8 @@ from chalicelib.domain.uploads import NameRule
 URL_LIMIT = 2048  # characters
 HTTPS_PORT = 443
 REDIRECTS_MAX = 3
-# A request has 29 s (API Gateway's limit), of which the embedder may take 18 (``adapters.factory.embedder_client``).
+# A request has 29 s (API Gateway's limit), of which the embedder may take 18 (``adapters.factory.embedder_client``). It
+# waits the shorter for a locked file, the longer the fetch has taken.
 FETCH_SECONDS = 8.0
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+", re.ASCII)  # a name, or an address of IPv6
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")

@@ -35,7 +35,7 @@ from chalicelib.domain.uploads import (
     month_of,
     next_month,
 )
-from chalicelib.services.pipeline.upload_completion import UploadCompletion
+from chalicelib.services.pipeline.upload_completion import LOCK_WAIT_SECONDS, UploadCompletion
 from chalicelib.services.ports import Catalogue, Clock, ManagedStorage, Queues, QuotaLedger
 
 LARGER_UPLOAD = "Send one of up to 20 MiB in two steps: POST /api/collections/{uuid}/uploads/ prepares the upload."
@@ -95,8 +95,13 @@ class UploadService:
         body: bytes,
         rule: NameRule = NameRule.NUMBER,
         metadata: Metadata | None = None,
+        patience: float = LOCK_WAIT_SECONDS,
     ) -> CompletedUpload:
-        """As ``upload``, for bytes of whatever origin, up to ``UPLOAD_LIMIT``."""
+        """As ``upload``, for bytes of whatever origin, up to ``UPLOAD_LIMIT``.
+
+        Args:
+            patience: seconds that the request waits while the file is locked.
+        """
         area, key = ManagedArea(collection.account, collection.uuid), collection.prefix + path
         md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
         present = self.completion.names.find(area, key, md5, rule)
@@ -111,7 +116,7 @@ class UploadService:
         except Exception:
             self.completion.fail(upload, ABANDONED)
             raise
-        return self.completion.complete(upload)
+        return self.completion.complete(upload, patience)
 
     def prepare(self, caller: Caller, collection: Collection, new: NewUpload) -> PreparedUpload:
         """Start an upload whose bytes the client sends to S3 within ten minutes.

@@ -8,7 +8,8 @@ from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.image_files import parse_file_name
 from chalicelib.domain.uploads import CompletedUpload
 from chalicelib.domain.web_pictures import NewUrlUpload, PictureUrl
-from chalicelib.services.ports import WebPictures
+from chalicelib.services.pipeline.upload_completion import LOCK_WAIT_SECONDS
+from chalicelib.services.ports import Clock, WebPictures
 from chalicelib.services.uploads import UploadService
 
 NAMELESS = "picture"  # the name of a file whose URL has none
@@ -18,6 +19,7 @@ NAMELESS = "picture"  # the name of a file whose URL has none
 class UrlUploadService:
     web: WebPictures
     uploads: UploadService
+    now: Clock
 
     def upload(self, caller: Caller, collection: Collection, new: NewUrlUpload) -> CompletedUpload:
         """Fetch a picture, store it and index it; the URL's last part names the file unless ``new`` has a path.
@@ -30,9 +32,12 @@ class UrlUploadService:
         And what ``UploadService.store`` raises.
         """
         check_takes_uploads(collection)
+        asked_at = self.now()
         picture = self.web.fetch(new.url)
         path = new.path if new.path is not None else _file_name(picture.url)
-        return self.uploads.store(caller, collection, path, picture.body, new.rule, new.metadata)
+        # The embedder needs what the request has left after the longest wait, for whatever it has waited.
+        patience = max(0.0, LOCK_WAIT_SECONDS - (self.now() - asked_at).total_seconds())
+        return self.uploads.store(caller, collection, path, picture.body, new.rule, new.metadata, patience)
 
 
 def _file_name(url: PictureUrl) -> str:

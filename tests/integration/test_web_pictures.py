@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from cryptography import x509
@@ -340,6 +340,20 @@ def test_a_server_that_does_not_shake_hands_is_left_when_the_time_is_over(certif
         )
         with refused(words="took longer"):
             pictures.fetch(PictureUrl(NAME, 443, "/"))
+
+
+def test_a_name_that_is_not_resolved_in_time_is_left() -> None:
+    released, resolved = Event(), Event()
+
+    def resolve(host: str, port: int) -> list[str]:
+        released.wait(10)
+        resolved.set()
+        return [SERVER]
+
+    with refused(words="took longer than 0.2 seconds"):
+        HTTPSPictures(is_allowed=lambda address: True, resolve=resolve, seconds=0.2).fetch(PictureUrl(NAME, 443, "/"))
+    assert not resolved.is_set()
+    released.set()
 
 
 def test_a_certificate_of_another_name_or_of_nobody_known_is_refused(

@@ -12,8 +12,8 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from threading import Timer
+from contextlib import contextmanager, suppress
+from threading import Thread, Timer
 from typing import Any
 from urllib.parse import urljoin
 
@@ -96,7 +96,7 @@ class HTTPSPictures:
                         return WebPicture(_picture(response, deadline), url)
                     url = _redirected(url, response.getheader("Location"))
         except (OSError, ValueError, http.client.HTTPException) as error:
-            if time.monotonic() >= deadline:
+            if isinstance(error, TimeoutError) or time.monotonic() >= deadline:
                 raise unreadable_url(f"it took longer than {self._seconds:g} seconds") from error
             if isinstance(error, ssl.SSLCertVerificationError):
                 raise unreadable_url("the certificate of its server is not valid") from error
@@ -105,7 +105,7 @@ class HTTPSPictures:
 
     @contextmanager
     def _response(self, url: PictureUrl, deadline: float) -> Iterator[http.client.HTTPResponse]:
-        address = self._checked_address(url)
+        address = self._checked_address(url, deadline)
         plain = socket.create_connection((address, self._connect_to(url)), timeout=_left(deadline))
         with self._context().wrap_socket(plain, server_hostname=url.host, do_handshake_on_connect=False) as connected:
             timer = Timer(_left(deadline), _end, [connected])
@@ -122,15 +122,33 @@ class HTTPSPictures:
             finally:
                 timer.cancel()
 
-    def _checked_address(self, url: PictureUrl) -> str:
-        try:
-            found = self._resolve(url.host, url.port)
-        except (OSError, UnicodeError):
-            found = []
+    def _checked_address(self, url: PictureUrl, deadline: float) -> str:
+        found = self._addresses(url, deadline)
         # One that is not public is enough: a server of the Internet has no other.
         if not found or not all(map(self._is_allowed, found)):
             raise unreadable_url("the name of its server has no public address")
         return found[0]
+
+    def _addresses(self, url: PictureUrl, deadline: float) -> list[str]:
+        """The addresses of the URL's server; none if it has no such name.
+
+        A resolver takes no limit of time, so it works in a thread, which is left behind when the time is over.
+
+        Raises:
+            TimeoutError: it is over.
+        """
+        found: list[str] = []
+
+        def resolve() -> None:
+            with suppress(OSError, UnicodeError):
+                found.extend(self._resolve(url.host, url.port))
+
+        thread = Thread(target=resolve, daemon=True)
+        thread.start()
+        thread.join(_left(deadline))
+        if thread.is_alive():
+            raise TimeoutError
+        return found
 
     def _context(self) -> ssl.SSLContext:
         self._tls = self._tls or ssl.create_default_context(cafile=certifi.where())

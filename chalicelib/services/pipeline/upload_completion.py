@@ -23,6 +23,7 @@ stored.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 
 from chalicelib.domain.embeddings import (
@@ -80,8 +81,8 @@ from chalicelib.services.pipeline.upload_errors import (
 from chalicelib.services.ports import Catalogue, Clock, Embedder, ManagedStorage, Queues, QuotaLedger
 
 RETRY_DELAY_SECONDS = 60  # until a locked upload is tried again
-# That a request waits for a file that is locked; what remains of its 29 seconds is enough for the embedder
-# (``adapters.factory.embedder_client``).
+# That a request waits for a file that is locked, or for a picture of the Web and then the file; what remains of its 29
+# seconds is enough for the embedder (``adapters.factory.embedder_client``).
 LOCK_WAIT_SECONDS = 8.0
 LOCK_POLL_SECONDS = 0.2
 RECORD_WRITE_ATTEMPTS = 5  # for a record that workers write at the same time
@@ -114,8 +115,11 @@ class UploadCompletion:
     now: Clock
     wait: Callable[[float], None] = time.sleep
 
-    def complete(self, upload: Upload) -> CompletedUpload:
+    def complete(self, upload: Upload, patience: float = LOCK_WAIT_SECONDS) -> CompletedUpload:
         """Complete an upload for a request, which waits while the file is locked.
+
+        Args:
+            patience: seconds that it waits.
 
         Raises:
             UploadIncomplete: the bytes have not arrived.
@@ -124,7 +128,7 @@ class UploadCompletion:
             NotFound: the upload has failed before, or its record has expired.
             Unavailable: the file stayed locked, or something did not respond; try again.
         """
-        completed = self._end(upload, _Aim.COMPLETE)
+        completed = self._end(upload, _Aim.COMPLETE, patience)
         if completed is not None:
             return completed
         if upload.folder == INLINE_STAGING:
@@ -139,7 +143,7 @@ class UploadCompletion:
             Unavailable: the file stayed locked, or something did not respond; try again.
         """
         try:
-            completed = self._end(upload, _Aim.CANCEL)
+            completed = self._end(upload, _Aim.CANCEL, LOCK_WAIT_SECONDS)
         except (FileExists, NotFound, UnreadablePicture):
             return  # it has failed, now or before
         if completed is None:
@@ -188,15 +192,15 @@ class UploadCompletion:
         again = replace(check, continuation=next_continuation(check.continuation))
         self.queues.send_upload_check(again, delay=delay)
 
-    def _end(self, upload: Upload, aim: _Aim) -> CompletedUpload | None:
+    def _end(self, upload: Upload, aim: _Aim, patience: float) -> CompletedUpload | None:
         """End the upload for a request, which waits while the file is locked; None if it stayed locked."""
-        for _ in range(int(LOCK_WAIT_SECONDS / LOCK_POLL_SECONDS)):
-            completed = self._end_unless_locked(upload, aim)
-            if completed is not None:
-                return completed
+        until = self.now() + timedelta(seconds=patience)
+        while (completed := self._end_unless_locked(upload, aim)) is None:
+            if self.now() >= until:
+                return None
             self.wait(LOCK_POLL_SECONDS)
             upload = self.quota_ledger.upload(upload.ref) or upload  # another worker may have moved it
-        return None
+        return completed
 
     def renew(self, record: FileRecord, metadata: Metadata | None) -> bool:
         """Date a file anew that was uploaded again, so that an earlier request to delete many files passes it over.
