@@ -208,22 +208,39 @@ class UploadService:
             md5=md5,
             metadata=metadata,
         )
-        self._check_quota(upload, plan)
+        self._check_quota(upload.account, plan, size)
         # Before the reservation: whenever this process crashes, a worker finds the upload and ends it. No request has
         # to search for uploads that were left pending.
         self.queues.send_upload_check(UploadCheck(upload.ref), delay=EXPIRY_CHECK_SECONDS)
         if not self.quota_ledger.reserve(upload, plan):
-            self._check_quota(upload, plan)
+            self._check_quota(upload.account, plan, size)
             raise QuotaExceeded("Other uploads have just used up what the plan allows. Try again in a moment.")
         return upload
 
-    def _check_quota(self, upload: Upload, plan: Plan) -> None:
-        """Raises QuotaExceeded where one read shows it, so that a refused upload writes and sends nothing."""
-        usage = self.quota_ledger.usage(upload.account, upload.month)
+    def check_quota(self, caller: Caller, collection: Collection, path: str) -> None:
+        """Check, before a picture is fetched for this path, that one could be stored.
+
+        A file that has the path may be the same picture, which takes no quota: that is seen when it is fetched.
+
+        Raises:
+            QuotaExceeded: the plan allows no more.
+        """
+        record = self.catalogue.get(collection.uuid, collection.prefix + path)
+        if record is None or record.state is not FileState.INDEXED:
+            self._check_quota(collection.account, caller.plan, None)
+
+    def _check_quota(self, account: str, plan: Plan, size: int | None) -> None:
+        """Raises QuotaExceeded where one read shows it, so that a refused upload writes and sends nothing.
+
+        Args:
+            size: in bytes; None if it is not known yet: then one byte must be free.
+        """
+        now = self.now()
+        usage = self.quota_ledger.usage(account, month_of(now))
         if usage.uploads >= plan.uploads_a_month:
             raise QuotaExceeded(
                 f"The plan allows {plan.uploads_a_month:,} uploads a month, and they are used up.",
-                resets_at=next_month(upload.created_at) if plan.uploads_a_month else None,
+                resets_at=next_month(now) if plan.uploads_a_month else None,
             )
         if usage.files >= plan.files:
             raise QuotaExceeded(f"The plan allows {plan.files:,} files, and there are as many. Delete some.")
@@ -231,9 +248,10 @@ class UploadService:
             ("managed storage", usage.managed_bytes, plan.managed_bytes),
             ("the plan", usage.bytes, plan.bytes),
         ):
-            if used + upload.size > allowed:
+            if used + (1 if size is None else size) > allowed:
+                begin = "Of" if size is None else f"The file has {size:,} bytes; of"
                 raise QuotaExceeded(
-                    f"The file has {upload.size:,} bytes; of {allowed:,} bytes of {limit_name}, "
+                    f"{begin} {allowed:,} bytes of {limit_name}, "
                     f"{max(0, allowed - used):,} are free. Delete some files."
                 )
 

@@ -33,6 +33,7 @@ class UrlUploadService:
         """
         check_takes_uploads(collection)
         asked_at = self.now()
+        self.uploads.check_quota(caller, collection, new.path if new.path is not None else _file_name(new.url))
         picture = self.web.fetch(new.url)
         path = new.path if new.path is not None else _file_name(picture.url)
         # The embedder needs what the request has left after the longest wait, for whatever it has waited.
