@@ -218,6 +218,12 @@ class TestWhatCannotBeStored:
                 assert response["statusCode"] == 404, route.path
 
 
+def forged(genuine: str, position: object) -> str:
+    """A cursor with the digest of a genuine one and another position."""
+    digest, _ = json.loads(base64.urlsafe_b64decode(genuine + "=" * (-len(genuine) % 4)))
+    return base64.urlsafe_b64encode(json.dumps([digest, position]).encode()).decode().rstrip("=")
+
+
 class TestCursors:
     """A cursor has a digest of its request, which is no secret: a caller can put another position beside it."""
 
@@ -241,14 +247,20 @@ class TestCursors:
     @example(position="x" * 2000)
     def test_position_of_another_form_is_refused(self, route: str, query: dict[str, str], position: Any) -> None:
         genuine = json.loads(self.page(route, None, **query)["body"])["info"]["next_cursor"]
-        digest, _ = json.loads(base64.urlsafe_b64decode(genuine + "=" * (-len(genuine) % 4)))
-        forged = base64.urlsafe_b64encode(json.dumps([digest, position]).encode()).decode().rstrip("=")
-        response = self.page(route, forged, **query)
+        response = self.page(route, forged(genuine, position), **query)
         if response["statusCode"] != 200:
             assert (response["statusCode"], check(response)["field"]) == (400, "cursor")
         elif position is not None:
             assert "search" in route
             assert isinstance(position, list | tuple)
+
+    @pytest.mark.parametrize("key", ["\ud800", "\0", "", "x" * 1025, 1, None])
+    def test_position_of_an_export_with_a_key_that_no_table_has_is_refused(self, key: object) -> None:
+        route = "/api/account/export"
+        genuine = json.loads(self.page(route, None)["body"])["info"]["next_cursor"]
+        for position in (["items", key], ["files", self.app.caller.party.ids[Kind.COLLECTION], key]):
+            response = self.page(route, forged(genuine, position))
+            assert (response["statusCode"], check(response)["field"]) == (400, "cursor")
 
     def test_cursor_of_another_endpoint_is_refused(self) -> None:
         of_files = self.app.caller.party.ids[Kind.CURSOR]
