@@ -89,7 +89,10 @@ def use(emulator: Emulator, functions: dict[str, str]) -> Use:
 
 @pytest.mark.after_all
 def test_no_call_of_a_function_lacked_a_right(use: Use) -> None:
-    assert sorted(use.refusals) == []
+    # A caller may name a role of another partition, which nobody could let this one assume.
+    foreign = (r".*", r"sts:AssumeRole", r"arn:(?!aws:).*")
+
+    assert [refusal for refusal in sorted(use.refusals) if not _covers(foreign, refusal)] == []
 
 
 @pytest.mark.after_all
@@ -100,10 +103,10 @@ def test_every_right_of_every_role_was_used(granted: set[Grant], use: Use) -> No
 
 
 @pytest.mark.after_all
-def test_a_right_that_is_listed_as_unused_exists_and_is_not_used(granted: set[Grant], use: Use) -> None:
+def test_rights_that_are_listed_as_unused_exist_and_not_all_of_them_are_used(granted: set[Grant], use: Use) -> None:
     listed = {row: {grant for grant in granted if _covers(row, grant)} for row in UNUSED_HERE}
 
-    assert [row for row, grants in listed.items() if not grants or grants & use.grants] == []
+    assert [row for row, grants in listed.items() if not grants - use.grants] == []
 
 
 def _is_explained(grant: Grant, used: frozenset[Grant]) -> bool:
