@@ -8,9 +8,9 @@ from chalicelib.api.dispatch import RequestContext, Result
 from chalicelib.api.found_files import found_files
 from chalicelib.api.requests.queries import EXPECTED_BY_CHANCE
 from chalicelib.api.requests.searches import StatedOptions
-from chalicelib.domain.collections import parse_uuid
+from chalicelib.domain.collections import is_uuid
 from chalicelib.domain.composition import Term, TextTerm
-from chalicelib.domain.errors import InvalidRequest, NotFound
+from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.file_queries import MAX_WORDS, NAME_SCORES, FilePosition, FoundFile, MatchBy
 from chalicelib.domain.vectors import Hit, SearchOptions
 from chalicelib.services.name_search import FUSION_DEPTH
@@ -61,7 +61,7 @@ def _name_position(decoded: Any) -> FilePosition | None:
     match decoded:
         case None:
             return None
-        case [int() as score, str() as uuid] if 0 < score <= NAME_SCORES[0] * MAX_WORDS and _is_uuid(uuid):
+        case [int() as score, str() as uuid] if 0 < score <= NAME_SCORES[0] * MAX_WORDS and is_uuid(uuid):
             return score, uuid
     raise invalid_cursor()
 
@@ -73,10 +73,3 @@ def _start(decoded: Any) -> int:
         case [int() as start] if 0 <= start <= 2 * FUSION_DEPTH:
             return start
     raise invalid_cursor()
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return parse_uuid(text) == text
-    except NotFound:
-        return False

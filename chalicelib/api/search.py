@@ -43,7 +43,7 @@ from chalicelib.api.requests.searches import (
     parse_terms,
 )
 from chalicelib.domain.accounts import Scope
-from chalicelib.domain.collections import parse_uuid
+from chalicelib.domain.collections import is_uuid
 from chalicelib.domain.composition import TERMS_MAX, FileTerm, PictureTerm, Term, TextTerm, UploadTerm
 from chalicelib.domain.errors import InvalidRequest, NotFound
 from chalicelib.domain.file_queries import MatchBy
@@ -214,7 +214,7 @@ def _decode_position(cursor: str | None, scope: CursorScope) -> PagePosition:
     match decode_cursor(cursor, scope):
         case None:
             return PagePosition()
-        case [float() | int() as distance, str() as uuid, *more] if 0 <= distance <= DISTANCE_MAX and _is_uuid(uuid):
+        case [float() | int() as distance, str() as uuid, *more] if 0 <= distance <= DISTANCE_MAX and is_uuid(uuid):
             return PagePosition((float(distance), uuid), _decode_continuation(more))
     raise invalid_cursor()
 
@@ -227,13 +227,6 @@ def _decode_continuation(more: Sequence[Any]) -> Continuation:
             if all(isinstance(scale, float | int) and 1e-6 <= scale <= 1e6 for scale in scales):
                 return Continuation(tuple(map(float, scales)), rank)
     raise invalid_cursor()
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return parse_uuid(text) == text
-    except NotFound:
-        return False
 
 
 def _files(context: RequestContext, page: SearchPage, include: Sequence[str]) -> list[dict[str, Any]]:

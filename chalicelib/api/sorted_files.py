@@ -9,8 +9,8 @@ from chalicelib.api.openapi.operation import query_parameter
 from chalicelib.api.requests.filters import stated_filter
 from chalicelib.api.requests.names import without_index
 from chalicelib.api.requests.queries import parameter, parameters
-from chalicelib.domain.collections import Collection, parse_uuid
-from chalicelib.domain.errors import InvalidRequest, NotFound
+from chalicelib.domain.collections import Collection, is_uuid
+from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.file_queries import FilePosition, Order
 from chalicelib.domain.files import FileState
 from chalicelib.domain.filter_syntax import is_filter_parameter
@@ -62,20 +62,13 @@ def _position(decoded: Any, order: Order) -> FilePosition | None:
     match decoded:
         case None:
             return None
-        case [value, str() as uuid] if order is Order.PATH and is_key_text(value) and _is_uuid(uuid):
+        case [value, str() as uuid] if order is Order.PATH and is_key_text(value) and is_uuid(uuid):
             return value, uuid
         case [bool(), _]:
             pass
         case [int() as number, str() as uuid] if order is not Order.PATH and abs(number) < LARGEST_VALUE:
-            if _is_uuid(uuid):
+            if is_uuid(uuid):
                 return number, uuid
-        case [None, str() as uuid] if order in (Order.MODIFIED, Order.TAKEN) and _is_uuid(uuid):
+        case [None, str() as uuid] if order in (Order.MODIFIED, Order.TAKEN) and is_uuid(uuid):
             return None, uuid
     raise invalid_cursor()
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return parse_uuid(text) == text
-    except NotFound:
-        return False

@@ -65,6 +65,7 @@ class UploadFailure(NamedTuple):
 
 
 EXPIRED = UploadFailure("expired", "The file was not sent in time.")
+LOCKED = "The file is being changed by another request. Try again in a moment."
 EXISTS = UploadFailure("file_exists", "A file of this name exists already.")
 ABANDONED = UploadFailure("given_up", "The upload failed on our side.")
 CANCELLED = UploadFailure("cancelled", "The upload was cancelled.")

@@ -18,13 +18,12 @@ from chalicelib.domain.errors import Conflict, FileExists, InvalidRequest, NotFo
 from chalicelib.domain.files import FileRecord, FileState, file_uuid, new_thumbnail_key
 from chalicelib.domain.image_files import mime_type
 from chalicelib.domain.messages import FileMove, IndexBatch, ObjectHint
-from chalicelib.domain.uploads import EXISTS, FileLock, ManagedArea, UploadRef
+from chalicelib.domain.uploads import EXISTS, LOCKED, FileLock, ManagedArea, UploadRef
 from chalicelib.services.files import CHANGED_IN_BUCKET, RECORD_WRITE_ATTEMPTS, REQUEST_LOCK_TIME, FileService
 from chalicelib.services.pipeline.indexer import Indexer
 from chalicelib.services.ports import Catalogue, Clock, Collections, ManagedStorage, Queues, QuotaLedger
 
 SETTLEMENT_SECONDS = 120  # until a worker looks at a move: its request has ended, and its locks have expired
-LOCKED = "The file is being changed by another request. Try again in a moment."
 
 
 @dataclass(frozen=True, slots=True)

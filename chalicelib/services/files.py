@@ -19,7 +19,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.files import FilePage, FileRecord, FileState, has_dot_segment
 from chalicelib.domain.image_files import mime_type, name_to_save, stored_name
 from chalicelib.domain.messages import IndexBatch, ObjectHint
-from chalicelib.domain.uploads import FileLock, UploadRef
+from chalicelib.domain.uploads import LOCKED, FileLock, UploadRef
 from chalicelib.services.pipeline.indexer import Indexer
 from chalicelib.services.ports import Catalogue, Clock, Collections, ManagedStorage, Queues, QuotaLedger, Sources
 
@@ -192,7 +192,7 @@ class FileService:
         now, ref = self.now(), UploadRef(account, collection.uuid, "")
         lock = self.quota_ledger.lock(ref, record.key, str(uuid.uuid4()), now, now + REQUEST_LOCK_TIME)
         if lock is None:
-            raise Unavailable("The file is being changed by another request. Try again in a moment.")
+            raise Unavailable(LOCKED)
         deleted = False
         try:
             tombstone = self._remove(lock, asked_at)
@@ -236,7 +236,7 @@ class FileService:
             except StaleWrite:
                 continue
             return tombstone
-        raise Unavailable("The file is being changed by another request. Try again in a moment.")
+        raise Unavailable(LOCKED)
 
     def clear_tombstone(self, collection: Collection, key: str, moved_to: str | None = None) -> None:
         """Leave nothing of the picture in its tombstone; ``moved_to`` is the uuid that a moved file has since.
@@ -255,7 +255,7 @@ class FileService:
             except StaleWrite:
                 continue
             return
-        raise Unavailable("The file is being changed by another request. Try again in a moment.")
+        raise Unavailable(LOCKED)
 
     def _record(self, account: str, file_id: str) -> FileRecord:
         record = self.catalogue.find(parse_uuid(file_id))

@@ -19,7 +19,17 @@ from chalicelib.adapters.dynamodb.usage import ADD_TOTALS, TOTAL_NAMES, usage_ke
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.metadata import metadata_from_json, metadata_to_json
 from chalicelib.domain.plans import Plan
-from chalicelib.domain.uploads import FileClaim, FileLock, NameRule, Upload, UploadPage, UploadRef, UploadState, Usage
+from chalicelib.domain.uploads import (
+    LOCKED,
+    FileClaim,
+    FileLock,
+    NameRule,
+    Upload,
+    UploadPage,
+    UploadRef,
+    UploadState,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
@@ -28,7 +38,6 @@ if TYPE_CHECKING:
 UPLOAD_RECORD_RETENTION = timedelta(days=1)
 ITEMS_PER_DELETED_PAGE = 25
 _UNLOCK = "REMOVE locked_by, locked_until, locked_md5"
-_CHANGED = "The file is being changed by another request. Try again in a moment."
 ITEMS_PER_LISTED_PAGE = 250  # that are read for a page of pending uploads; those that have ended are left out
 
 
@@ -141,7 +150,7 @@ class DynamoDBQuotaLedger:
                 ExpressionAttributeValues=to_item({":key": upload.target, ":pending": UploadState.PENDING}),
             )
         except self._client.exceptions.ConditionalCheckFailedException:
-            raise Unavailable(_CHANGED) from None
+            raise Unavailable(LOCKED) from None
 
     def complete(self, upload: Upload, lock: FileLock, md5: str, now: datetime) -> None:
         stored = self._locked(lock)
@@ -261,7 +270,7 @@ class DynamoDBQuotaLedger:
 
     def _write_locked(self, parts: list[Any]) -> None:
         if transact(self._client, parts):
-            raise Unavailable(_CHANGED)
+            raise Unavailable(LOCKED)
 
     def _get(self, account: str, sort_key: str) -> dict[str, Any] | None:
         key = _key(account, sort_key)

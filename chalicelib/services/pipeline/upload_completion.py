@@ -57,6 +57,7 @@ from chalicelib.domain.uploads import (
     EXPIRED,
     EXPIRY_CHECK_SECONDS,
     INLINE_STAGING,
+    LOCKED,
     PRESIGNED_STAGING,
     CompletedUpload,
     FileLock,
@@ -300,7 +301,7 @@ class UploadCompletion:
             if self.renew(record, upload.metadata):
                 break
         else:
-            raise Contention("The file is being changed by another request. Try again in a moment.")
+            raise Contention(LOCKED)
         done = replace(
             upload,
             state=UploadState.DONE,
