@@ -28,6 +28,7 @@ from chalicelib.services.search import SearchService
 
 if TYPE_CHECKING:
     from chalicelib.services.accounts import AccountService
+    from chalicelib.services.bucket_stacks import BucketStackService
     from chalicelib.services.collections import CollectionService
     from chalicelib.services.explanation import ExplanationService
     from chalicelib.services.export import ExportService
@@ -135,6 +136,12 @@ class Services:
             region=self.config.aws_region,
             now=self.now,
         )
+
+    @cached_property
+    def bucket_stacks(self) -> BucketStackService:
+        from chalicelib.services.bucket_stacks import BucketStackService
+
+        return BucketStackService(self.adapters.storage, self.config.events_queue_arn)
 
     @cached_property
     def search(self) -> SearchService:

@@ -240,13 +240,19 @@ def _read_statements(bucket: str, prefix: str, partition: str) -> list[dict[str,
     not exist, and a removed object could not be told from a forbidden one.
     """
     arn = f"arn:{partition}:s3:::{bucket}"
-    # A folder's name may have characters that a policy reads as wildcards or variables:
-    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
-    literal = _SPECIAL_IN_RESOURCES.sub(r"${\g<0>}", prefix)
     return [
         {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn},
-        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{arn}/{literal}*"},
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{arn}/{object_pattern(prefix)}"},
     ]
+
+
+def object_pattern(prefix: str) -> str:
+    """The keys below a prefix, as a policy names them.
+
+    A folder's name may have characters that a policy reads as wildcards or variables:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+    """
+    return _SPECIAL_IN_RESOURCES.sub(r"${\g<0>}", prefix) + "*"
 
 
 def _policy(statements: list[dict[str, Any]]) -> dict[str, Any]:

@@ -219,6 +219,15 @@ def test_its_health_is_shown_and_can_only_be_read():
     assert not enters("POST", "/_ministack/health")
 
 
+def test_a_custom_resources_function_tells_cloudformation_what_became_of_it_and_nothing_else():
+    answer_path = "/_ministack/cfn-response/0f8fad5b-d9cb-469f-a165-70867728950e"
+
+    assert enters("PUT", answer_path)
+    assert not enters("PUT", answer_path, **FOREIGN)
+    for method, path in (("GET", answer_path), ("PUT", f"{answer_path}/"), ("PUT", "/_ministack/cfn-response/x")):
+        assert not enters(method, path)
+
+
 @pytest.mark.parametrize(
     ("headers", "shown"),
     [
