@@ -16,6 +16,7 @@ from infra.admin.deployment import Deployment
 from infra.emulator import Emulator
 from infra.folder_lock import FolderLock
 from infra.local_system import STACK_FILE, LocalSystem
+from tests.conftest import SAMPLES
 from tests.e2e.harness import Caller, eventually, picture
 
 Admin = Callable[..., str]
@@ -160,6 +161,21 @@ def test_reindex_restores_searches_after_the_file_of_the_sqlite_store_was_delete
     admin("reindex", "--writer-timeout", "1")
     assert api.search_names("an owl") == before
     assert "All is well." in admin("doctor")
+
+
+def test_a_sheet_of_queries_is_evaluated_and_a_wrong_row_is_refused_with_its_number(
+    admin: Admin, stack: LocalSystem, tmp_path: Path
+) -> None:
+    printed = admin("evaluate", str(SAMPLES / "queries.csv"), "--collection", stack.collection, "--each")
+    assert "row 2: 1 expected, first at 1, " in printed
+    assert "11 queries with expected files, 10 of what is not there" in printed
+    assert float(printed.partition("MRR")[2].split()[0]) > 0.7
+    assert "of the queries of what is not there list nothing" in printed
+    sheet = tmp_path / "queries.csv"
+    sheet.write_text("query,expected\nan owl,owl.jpg\nan owl,no.jpg\n")
+    findings = admin("evaluate", str(sheet), "--collection", stack.collection, findings=True)
+    assert findings == "- Row 3: 'expected' has 'no.jpg', and no indexed file has this path."
+    assert "cannot be read" in admin("evaluate", str(tmp_path / "none.csv"), fails=True)
 
 
 def test_redrive_shows_a_dead_letter_with_its_reason_and_sends_it_back(
