@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from chalicelib.services.maintenance.rebuild import EmbedRecords, RebuildService
     from chalicelib.services.maintenance.reconciliation import Reconciliation
     from chalicelib.services.maintenance.statistics_audit import StatisticsAudit
+    from chalicelib.services.matches import MatchService
     from chalicelib.services.name_search import NameSearchService
     from chalicelib.services.pipeline.account_deletion import AccountDeletion
     from chalicelib.services.pipeline.deletion import Deletion
@@ -148,6 +149,12 @@ class Services:
         embedder = self.adapters.embedder
         calibrations = CalibrationReader(self.adapters.calibrations, embedder)
         return SearchService(CachedEmbedder(embedder), self.adapters.vectors, calibrations)
+
+    @cached_property
+    def matches(self) -> MatchService:
+        from chalicelib.services.matches import MatchService
+
+        return MatchService(self.search)
 
     @cached_property
     def thumbnails(self) -> ThumbnailService:

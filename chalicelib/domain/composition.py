@@ -22,6 +22,9 @@ from chalicelib.domain.vectors import unit_vector
 TERMS_MAX = 16
 QUERY_LIMIT = 1_000  # characters; every text model of the registry reads fewer
 WEIGHT_MAX = 1_000.0  # of a weight, either way
+# Of what is unwanted, beside 1 for what is wanted, as relevance feedback has it: Manning, Raghavan and Schütze 2008,
+# Introduction to Information Retrieval, section 9.1.1, https://nlp.stanford.edu/IR-book/
+UNWANTED_WEIGHT = -0.5
 # Terms that cancel each other leave rounding errors: of a sum of float32 vectors, what is shorter has no direction.
 _MIN_LENGTH = 1e-4
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.file_queries import FilePosition, FileQuery, Order
+from chalicelib.domain.file_queries import FilePosition, FileQuery, FoundFile, Order
 from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.filters import Filter
+from chalicelib.domain.vectors import NO_FILTER
 from chalicelib.services.ports import Catalogue, VectorStore
 
 
@@ -60,3 +61,29 @@ class FileFinder:
             [record for record in shown if record.state is FileState.INDEXED],
             page[-1].position if len(found) > limit else None,
         )
+
+    def newest(
+        self,
+        account: str,
+        limit: int,
+        *,
+        collections: tuple[str, ...] | None = None,
+        wanted: Filter = NO_FILTER,
+        after: FilePosition | None = None,
+    ) -> list[FoundFile]:
+        """The account's indexed files that a filter admits, the one that S3 stored last first.
+
+        Args:
+            collections: only files of these; None means all of the account.
+        """
+        query = FileQuery(
+            account=account,
+            model=self.model_version(),
+            limit=limit,
+            order=Order.MODIFIED,
+            descending=True,
+            collections=collections,
+            filter=wanted,
+            after=after,
+        )
+        return self.vectors.find_files(query)

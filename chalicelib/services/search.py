@@ -67,13 +67,15 @@ class SearchPage:
     """A page of hits, and whether another page follows.
 
     ``continuation`` is what the next page is searched with. ``expected_by_chance`` has a number for each hit where the
-    search has a cut or shows it and the model has statistics, and is None otherwise.
+    search has a cut or shows it and the model has statistics, and is None otherwise; ``searched`` is then how many
+    pictures were searched.
     """
 
     hits: Sequence[Hit]
     has_more: bool
     continuation: Continuation = FIRST_PAGE
     expected_by_chance: Sequence[float] | None = None
+    searched: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class SearchService:
         """
         check_terms(terms)
         terms = [term for term in terms if term.weight]
-        model, weighted = self._weigh(account, terms, records)
+        model, weighted = self.weigh(account, terms, records)
         composed = len(terms) > 1
         calibration = self.calibrations.read(account, model) if composed or relevance.asked else None
         term_scales = continuation.scales
@@ -146,7 +148,7 @@ class SearchService:
             page = _with_expectations(page, chance, options.limit, continuation.rank, cutoff=relevance.cutoff)
         return replace(page, continuation=Continuation(term_scales, continuation.rank + len(page.hits)))
 
-    def _weigh(
+    def weigh(
         self, account: str, terms: Sequence[Term], records: Mapping[str, FileRecord]
     ) -> tuple[str, list[WeightedVector]]:
         """The model version of the terms, and their vectors with their weights; raises Conflict for several models."""
@@ -213,6 +215,7 @@ def _with_expectations(page: SearchPage, chance: Expectation, limit: int, rank: 
         # A window that chance does not reach may go on.
         has_more=kept > shown or (kept == len(page.hits) and page.has_more),
         expected_by_chance=expected[:shown],
+        searched=chance.pictures,
     )
 
 

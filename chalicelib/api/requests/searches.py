@@ -16,6 +16,7 @@ from chalicelib.api.requests.queries import (
 )
 from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.composition import (
+    UNWANTED_WEIGHT,
     FileTerm,
     PictureTerm,
     Term,
@@ -34,9 +35,6 @@ from chalicelib.domain.vectors import NO_FILTER
 
 QUERY, WITHOUT, LIKE, UNLIKE, UPLOAD = "query", "without", "like", "unlike", "upload"
 TERM_NAMES = (QUERY, WITHOUT, LIKE, UNLIKE, UPLOAD)
-# Of what is unwanted, beside 1 for what is wanted, as relevance feedback has it: Manning, Raghavan and Schütze 2008,
-# Introduction to Information Retrieval, section 9.1.1, https://nlp.stanford.edu/IR-book/
-UNWANTED_WEIGHT = -0.5
 _TERM_SUBJECTS = ("text", "file", UPLOAD)
 _BODY_FIELDS = ("query", "collection", "limit", "cursor", "max_distance", "cutoff", "match", "filter", "include")
 

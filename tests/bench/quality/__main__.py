@@ -12,8 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from chalicelib.api.requests.searches import UNWANTED_WEIGHT
-from chalicelib.domain.composition import Term
+from chalicelib.domain.composition import UNWANTED_WEIGHT, Term
 from tests.bench.figures import figure
 from tests.bench.quality.system import SampleSearch, text
 

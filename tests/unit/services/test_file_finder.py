@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from chalicelib.domain.file_queries import FilePosition, Order
 from chalicelib.domain.files import FileRecord, FileState
+from chalicelib.domain.filter_syntax import parse_filter
 from chalicelib.domain.filters import Filter
 from chalicelib.domain.vectors import vector_document
 from chalicelib.services.file_finder import FileFinder, SortedPage
@@ -62,3 +63,18 @@ def test_a_file_that_is_no_longer_indexed_is_left_out_although_the_store_still_h
     removed = replace(world.records[1].next_revision(NOW), state=FileState.REMOVED)
     world.catalogue.save(removed, world.records[1])
     assert world.numbers(Order.PATH) == [0, 2, 3, 4]
+
+
+def test_the_newest_files_of_an_account_come_from_all_its_collections_latest_first_and_by_pages() -> None:
+    world = World()
+    other = a_collection(account=COLLECTION.account)
+    late, embedding = NOW + timedelta(days=1), an_embedding(vector=vector(b"late"))
+    record = a_record(other, f"{other.prefix}late.jpg", modified=late, embedding=embedding)
+    world.vectors.upsert([vector_document(record, embedding, other)])
+    found = world.finder.newest(COLLECTION.account, 3)
+    assert found[0].uuid == record.uuid
+    rest = world.finder.newest(COLLECTION.account, 9, after=found[-1].position)
+    assert {file.uuid for file in [*found, *rest]} == {record.uuid, *(each.uuid for each in world.records)}
+    of_one = world.finder.newest(COLLECTION.account, 9, collections=(other.uuid,))
+    assert [file.uuid for file in of_one] == [record.uuid]
+    assert world.finder.newest(COLLECTION.account, 9, wanted=parse_filter({"path": "nowhere"})) == []
