@@ -207,7 +207,7 @@ def parse_scope(value: object) -> Scope:
     return Scope(value)
 
 
-def parse_token_collections(value: object) -> tuple[str, ...] | None:
+def parse_chosen_collections(value: object) -> tuple[str, ...] | None:
     """None, or the identifiers of one to twenty collections, each once."""
     if value is None:
         return None

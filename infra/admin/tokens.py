@@ -4,7 +4,7 @@ import argparse
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib.domain.accounts import NewToken, Scope, parse_token_collections, parse_token_name
+from chalicelib.domain.accounts import NewToken, Scope, parse_chosen_collections, parse_token_name
 from chalicelib.domain.origins import parse_origins
 from infra.admin.command import ExitStatus, report
 from infra.admin.deployment import Deployment
@@ -61,7 +61,7 @@ def issue_token(deployment: Deployment, options: argparse.Namespace) -> ExitStat
         parse_token_name(options.name),
         options.scope,
         expires,
-        parse_token_collections(options.collection),
+        parse_chosen_collections(options.collection),
         parse_origins(options.origin),
     )
     secret, _ = deployment.services.accounts.issue_token(options.account, new)

@@ -3,93 +3,31 @@
 The check of addresses is the real one but for one address of loopback, ``SERVER``; ``127.0.0.1`` stays refused.
 """
 
-import datetime as dt
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from chalicelib.adapters.web.pictures import HTTPSPictures
 from chalicelib.domain.errors import PayloadTooLarge, SimilarixError, UnreadableUrl, UnsupportedMediaType
 from chalicelib.domain.uploads import UPLOAD_LIMIT
-from chalicelib.domain.web_pictures import PictureUrl, is_public
+from chalicelib.domain.web_pictures import PictureUrl
+from chalicelib.domain.web_urls import is_public
+from tests.https_server import SERVER, Answer, Certificate, Server, certificate_of, drips
 
-SERVER = "127.0.0.2"
 NAME = "pictures.example"
 PICTURE = b"\xff\xd8\xff\xe0" + b"the rest of a picture"
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n"
-Answer = Callable[[ssl.SSLSocket, bytes], None]
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A certificate of ``NAME``, signed by itself, with its key in the same file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("certificates")
-    public = certificate.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "ca.pem").write_bytes(public)
-    (folder / "server.pem").write_bytes(private + public)
-    return {"ca": folder / "ca.pem", "server": folder / "server.pem"}
-
-
-class Server:
-    """Answers each connection by the ``answer`` of a test; ``requests`` has what it was sent."""
-
-    def __init__(self, certificate: Path, answer: Answer) -> None:
-        self.requests: list[bytes] = []
-        self.names: list[str | None] = []
-        self._answer = answer
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._tls.load_cert_chain(certificate)
-        self._tls.sni_callback = lambda _, name, __: self.names.append(name)
-        self._listening = socket.create_server((SERVER, 0))
-        self.port: int = self._listening.getsockname()[1]
-        Thread(target=self._serve, daemon=True).start()
-
-    def close(self) -> None:
-        self._listening.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                plain, _ = self._listening.accept()
-            except OSError:
-                return
-            Thread(target=self._handle, args=[plain], daemon=True).start()
-
-    def _handle(self, plain: socket.socket) -> None:
-        try:
-            with self._tls.wrap_socket(plain, server_side=True) as connected:
-                request = connected.recv(65536)
-                self.requests.append(request)
-                self._answer(connected, request)
-        except OSError:
-            return  # the client has ended it
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return certificate_of(NAME, tmp_path_factory.mktemp("certificates"))
 
 
 class Web:
@@ -118,12 +56,12 @@ class Web:
 
 
 @pytest.fixture
-def web(certificates: dict[str, Path]) -> Iterator[Callable[[Answer], Web]]:
+def web(certificate: Certificate) -> Iterator[Callable[[Answer], Web]]:
     servers: list[Server] = []
 
     def serve(answer: Answer) -> Web:
-        servers.append(Server(certificates["server"], answer))
-        return Web(servers[-1], certificates["ca"])
+        servers.append(Server(certificate.server, answer))
+        return Web(servers[-1], certificate.ca)
 
     yield serve
     for server in servers:
@@ -145,18 +83,6 @@ def redirects(*locations: str) -> Answer:
             connected.sendall(head.encode())
         else:
             whole()(connected, request)
-
-    return answer
-
-
-def drips(response: bytes) -> Answer:
-    """Sends a byte at a time and never ends."""
-
-    def answer(connected: ssl.SSLSocket, _: bytes) -> None:
-        connected.sendall(response)
-        while True:
-            time.sleep(0.05)
-            connected.sendall(b"x")
 
     return answer
 
@@ -329,12 +255,12 @@ def test_a_server_that_never_ends_is_left_when_the_time_is_over(web: Callable[[A
         web(answer).fetch(seconds=0.5)
 
 
-def test_a_server_that_does_not_shake_hands_is_left_when_the_time_is_over(certificates: dict[str, Path]) -> None:
+def test_a_server_that_does_not_shake_hands_is_left_when_the_time_is_over(certificate: Certificate) -> None:
     with socket.create_server((SERVER, 0)) as silent:
         pictures = HTTPSPictures(
             is_allowed=lambda address: True,
             resolve=lambda host, port: [SERVER],
-            tls=ssl.create_default_context(cafile=str(certificates["ca"])),
+            tls=ssl.create_default_context(cafile=str(certificate.ca)),
             connect_to=lambda url: int(silent.getsockname()[1]),
             seconds=0.5,
         )
@@ -357,7 +283,7 @@ def test_a_name_that_is_not_resolved_in_time_is_left() -> None:
 
 
 def test_a_certificate_of_another_name_or_of_nobody_known_is_refused(
-    web: Callable[[Answer], Web], certificates: dict[str, Path]
+    web: Callable[[Answer], Web], certificate: Certificate
 ) -> None:
     from_web = web(whole())
     from_web.hosts["other.example"] = [[SERVER]]

@@ -44,7 +44,7 @@ from chalicelib.domain.origins import ORIGINS_MAX
 from chalicelib.domain.selection import MAX_PATTERNS, PATTERN_LIMIT
 from chalicelib.domain.uploads import UPLOAD_LIMIT
 from chalicelib.domain.vectors import COLLECTIONS_MAX
-from chalicelib.domain.web_pictures import URL_LIMIT
+from chalicelib.domain.web_urls import URL_LIMIT
 
 # Regular expressions in what Python's dialect and JavaScript's have in common.
 _STORABLE = r"^[^\u0000]*$"

@@ -12,9 +12,9 @@ from chalicelib.api.requests.headers import has_json_body
 from chalicelib.api.requests.names import check_name
 from chalicelib.domain.accounts import (
     NewToken,
+    parse_chosen_collections,
     parse_expiry,
     parse_scope,
-    parse_token_collections,
     parse_token_name,
 )
 from chalicelib.domain.collections import (
@@ -207,7 +207,7 @@ def parse_new_token(body: Body, now: datetime) -> NewToken:
         name=parse_token_name(body.get("name")),
         scope=parse_scope(body.get("scope")),
         expires_at=parse_expiry(body.get("expires_at"), now),
-        collections=parse_token_collections(body.get("collections")),
+        collections=parse_chosen_collections(body.get("collections")),
         origins=parse_origins(body.get("origins")),
     )
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.errors import InvalidRequest
-from chalicelib.domain.web_pictures import PictureUrl, is_public, parse_picture_url
+from chalicelib.domain.web_pictures import PictureUrl, parse_picture_url
+from chalicelib.domain.web_urls import is_public
 
 REFUSED = [
     *("127.0.0.1", "127.255.255.254", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1"),
