@@ -10,10 +10,19 @@ from chalicelib.domain.vectors import Hit
 
 
 def found_files(
-    context: RequestContext, hits: Sequence[Hit | FoundFile], include: Sequence[str]
+    context: RequestContext,
+    hits: Sequence[Hit | FoundFile],
+    include: Sequence[str],
+    duplicates: Sequence[Sequence[str]] | None = None,
 ) -> list[dict[str, Any]]:
-    """The hits as a response shows them, each with the fields to include; those that are not known are null."""
+    """The hits as a response shows them, each with the fields to include; those that are not known are null.
+
+    Args:
+        duplicates: the uuids of the files that are folded into each hit, where duplicates are folded.
+    """
     shown = [serializers.hit(hit, context.links) for hit in hits]
+    for fields, uuids in zip(shown, duplicates or (), strict=duplicates is not None):
+        fields["duplicates"] = {"count": len(uuids), "files": list(uuids)}
     if not include:
         return shown
     known = context.services.files.known_of(context.account, [(hit.file.collection, hit.file.key) for hit in hits])

@@ -33,21 +33,24 @@ def search_by_name(
     for name, given in unfit.items():
         if given:
             raise InvalidRequest("This belongs to searches by content alone: leave it out, or match.", field=name)
-    scope = (context.account, "match", stated.match, text, *options.narrowing())
+    fold = stated.fold_duplicates
+    scope = (context.account, "match", stated.match, text, *options.narrowing(), *(["fold_duplicates"] if fold else []))
     decoded = decode_cursor(stated.cursor, scope)
     service, hits, position = context.services.name_search, list[Hit | FoundFile](), None
     if stated.match is MatchBy.NAME:
-        named = service.by_name(context.account, text, options, _name_position(decoded))
+        behind = _name_position(decoded)
+        named = service.by_name(context.account, text, options, behind, fold_duplicates=fold)
         hits += named.files
+        duplicates = named.duplicates
         position = list(named.after) if named.after else None
     else:
-        start = _start(decoded)
-        fused = service.by_both(context.account, text, options, start)
+        fused = service.by_both(context.account, text, options, _start(decoded), fold_duplicates=fold)
         hits += fused.hits
-        position = [start + options.limit] if fused.has_more else None
+        duplicates = fused.duplicates
+        position = [fused.next_start] if fused.next_start is not None else None
     info: dict[str, Any] = {"files_count": len(hits), "search_type": "text", "query": text}
     info["next_cursor"] = encode_cursor(scope, position)
-    return Result({"files": found_files(context, hits, stated.include)}, info=info)
+    return Result({"files": found_files(context, hits, stated.include, duplicates)}, info=info)
 
 
 def _text(terms: Sequence[Term]) -> str:

@@ -29,6 +29,7 @@ from chalicelib.api.requests.queries import (
     EXPECTED_BY_CHANCE,
     INCLUDED_BY_SEARCHES,
     parameters,
+    parse_boolean,
     parse_include,
     parse_limit,
     parse_number,
@@ -114,13 +115,22 @@ def _search(
     )
     if stated.match is not MatchBy.CONTENT:
         return search_by_name(context, terms, stated, options)
-    scope = (context.account, *subject, *options.narrowing(), *(["cutoff"] if stated.cutoff else []))
+    modes = [name for name in ("cutoff", "fold_duplicates") if getattr(stated, name)]
+    scope = (context.account, *subject, *options.narrowing(), *modes)
     begin = _decode_position(stated.cursor, scope)
     options = replace(options, after=begin.after)
     records = _records(context, terms) if records is None else records
     terms = [_located(context, term) if isinstance(term, UploadTerm) else term for term in terms]
     relevance = RelevanceOptions(stated.cutoff, EXPECTED_BY_CHANCE in stated.include)
-    page = context.services.search.by_terms(context.account, terms, records, options, begin.continuation, relevance)
+    page = context.services.search.by_terms(
+        context.account,
+        terms,
+        records,
+        options,
+        begin.continuation,
+        relevance,
+        fold_duplicates=stated.fold_duplicates,
+    )
     info: dict[str, Any] = {"files_count": len(page.hits), "search_type": search_type, "query": query}
     if stated.given or composed:
         info["next_cursor"] = encode_cursor(scope, _position(page))
@@ -175,7 +185,7 @@ def _values(context: RequestContext, form: Form | None, name: str) -> list[str]:
 
 def _stated_options(context: RequestContext, form: Form | None) -> StatedOptions:
     values = {name: _values(context, form, name) for name in OPTION_NAMES}
-    single = {name: single_value(values[name], name) for name in ("limit", "max_distance", "cursor", "cutoff", "match")}
+    single = {name: single_value(values[name], name) for name in OPTION_NAMES if name not in ("collection", "include")}
     names = [*(context.request.query_params or ()), *(name for name, _ in (form.fields if form else ()))]
     wanted = stated_filter(names, lambda name: _values(context, form, name))
     return StatedOptions(
@@ -187,6 +197,7 @@ def _stated_options(context: RequestContext, form: Form | None) -> StatedOptions
         include=parse_include(values["include"], INCLUDED_BY_SEARCHES),
         match=parse_match(single["match"]),
         filter=wanted,
+        fold_duplicates=parse_boolean(single["fold_duplicates"], "fold_duplicates"),
         given=any(values.values()) or bool(wanted),
     )
 
@@ -230,7 +241,8 @@ def _decode_continuation(more: Sequence[Any]) -> Continuation:
 
 
 def _files(context: RequestContext, page: SearchPage, include: Sequence[str]) -> list[dict[str, Any]]:
-    files = found_files(context, page.hits, [name for name in include if name != EXPECTED_BY_CHANCE])
+    fields = [name for name in include if name != EXPECTED_BY_CHANCE]
+    files = found_files(context, page.hits, fields, page.duplicates)
     if EXPECTED_BY_CHANCE not in include:
         return files
     if page.expected_by_chance is None:
@@ -240,10 +252,9 @@ def _files(context: RequestContext, page: SearchPage, include: Sequence[str]) ->
 
 
 def _position(page: SearchPage) -> list[Any] | None:
-    if not page.hits or not page.has_more:
+    if page.end is None or not page.has_more:
         return None
-    last, continuation = page.hits[-1], page.continuation
-    position = [last.distance, last.uuid]
+    position, continuation = list(page.end), page.continuation
     if len(continuation.scales) == 1 and page.expected_by_chance is None:
         return position
     return [*position, list(continuation.scales), continuation.rank]

@@ -45,6 +45,7 @@ class FileSummary:
         format: the embedder's name for it.
         modified: when S3 stored the object.
         taken: when the picture was taken, by its EXIF; without a zone where EXIF has none.
+        perceptual_hash: 64 bits as 16 hexadecimal digits; see ``domain.duplicates``.
     """
 
     collection: str
@@ -58,6 +59,7 @@ class FileSummary:
     format: str | None = None
     modified: datetime | None = None
     taken: datetime | None = None
+    perceptual_hash: str | None = None
     metadata: Metadata = field(default_factory=dict, hash=False)
 
     @property
@@ -136,6 +138,7 @@ def vector_document(record: FileRecord, embedding: ImageEmbedding, collection: C
             format=embedding.format,
             modified=record.modified,
             taken=embedding.taken,
+            perceptual_hash=embedding.perceptual_hash,
             metadata=record.metadata,
         ),
     )

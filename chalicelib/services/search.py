@@ -1,6 +1,6 @@
 """Searches an account's pictures by texts, by pictures, by indexed files, and by several of these at once."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.domain.calibration import TermKind
@@ -28,8 +28,9 @@ from chalicelib.domain.errors import Conflict, UploadIncomplete
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.image_files import check_inline_size
 from chalicelib.domain.relevance import CUT_WINDOW, Expectation, count_before_chance, expectation
-from chalicelib.domain.vectors import Hit, SearchOptions, VectorQuery
+from chalicelib.domain.vectors import Hit, Position, SearchOptions, VectorQuery
 from chalicelib.services.calibrations import CalibrationReader
+from chalicelib.services.folds import MAX_READ, Batch, FoldReader
 from chalicelib.services.ports import QueryEmbedder, VectorStore
 
 LARGER_PICTURE = (
@@ -66,16 +67,34 @@ _NO_RELEVANCE = RelevanceOptions()
 class SearchPage:
     """A page of hits, and whether another page follows.
 
-    ``continuation`` is what the next page is searched with. ``expected_by_chance`` has a number for each hit where the
-    search has a cut or shows it and the model has statistics, and is None otherwise; ``searched`` is then how many
-    pictures were searched.
+    ``continuation`` is what the next page is searched with, behind the position ``end``. ``expected_by_chance`` has a
+    number for each hit where the search has a cut or shows it and the model has statistics, and is None otherwise;
+    ``searched`` is then how many pictures were searched.
+    ``duplicates`` has, where duplicates are folded, the uuids of the other files that show each hit's picture.
     """
 
     hits: Sequence[Hit]
     has_more: bool
     continuation: Continuation = FIRST_PAGE
+    end: Position | None = None
     expected_by_chance: Sequence[float] | None = None
     searched: int | None = None
+    duplicates: Sequence[Sequence[str]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What each page of a search asks the vector store.
+
+    Args:
+        without: files that the answer leaves out.
+        chance: what chance gives, if the answer is cut by it or shows it.
+    """
+
+    query: VectorQuery
+    without: frozenset[str] = frozenset()
+    chance: Expectation | None = None
+    cutoff: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +111,7 @@ class SearchService:
         """
         text = check_query_text(query, "query")
         (vector,) = self._embed_texts(account, [TextTerm(text=text, field="query")])
-        return self._nearest(_vector_query(account, vector, options))
+        return self._page(_Question(_vector_query(account, vector, options)), options)
 
     def by_image(self, account: str, image: bytes, options: SearchOptions) -> SearchPage:
         """The account's pictures nearest to a picture.
@@ -101,11 +120,12 @@ class SearchService:
             UnreadablePicture: the bytes are not a picture.
             PayloadTooLarge: they exceed what the API takes in one request.
         """
-        return self._nearest(_vector_query(account, self._embed_picture(image), options))
+        return self._page(_Question(_vector_query(account, self._embed_picture(image), options)), options)
 
     def by_file(self, record: FileRecord, options: SearchOptions) -> SearchPage:
         """The account's pictures nearest to an indexed file, without the file itself."""
-        return self._nearest(_vector_query(record.account, _stored_vector(record), options), without={record.uuid})
+        query = _vector_query(record.account, _stored_vector(record), options)
+        return self._page(_Question(query, without=frozenset({record.uuid})), options)
 
     def by_terms(
         self,
@@ -115,6 +135,8 @@ class SearchService:
         options: SearchOptions,
         continuation: Continuation = FIRST_PAGE,
         relevance: RelevanceOptions = _NO_RELEVANCE,
+        *,
+        fold_duplicates: bool = False,
     ) -> SearchPage:
         """The account's pictures with the highest score under a composed query, without the files that it names.
 
@@ -122,6 +144,7 @@ class SearchService:
 
         Args:
             records: the account's indexed files that the terms name, by uuid.
+            fold_duplicates: show each picture once, by the nearest of its files.
 
         Raises:
             InvalidRequest: a weight is not allowed, a text is blank, or the terms cancel each other.
@@ -137,16 +160,14 @@ class SearchService:
         if len(term_scales) != len(terms):
             term_scales = scales(weighted, calibration) if composed else (1.0,)
         query = _vector_query(account, QueryVector(model, compose(weighted, term_scales)), options)
-        without = {term.file for term in terms if isinstance(term, FileTerm)}
-        if calibration is None or not relevance.asked:
-            page = self._nearest(query, without)
-        else:
-            window = replace(options, limit=max(options.limit, CUT_WINDOW if relevance.cutoff else 0))
-            page = self._nearest(replace(query, options=window), without)
+        without = frozenset(term.file for term in terms if isinstance(term, FileTerm))
+        chance = None
+        if calibration is not None and relevance.asked:
             pictures = self.vectors.count_searched(query)
             chance = expectation(weighted, term_scales, query.vector, calibration, pictures)
-            page = _with_expectations(page, chance, options.limit, continuation.rank, cutoff=relevance.cutoff)
-        return replace(page, continuation=Continuation(term_scales, continuation.rank + len(page.hits)))
+        question = _Question(query, without, chance, relevance.cutoff)
+        begin = Continuation(term_scales, continuation.rank)
+        return (self._folded_page if fold_duplicates else self._page)(question, options, begin)
 
     def weigh(
         self, account: str, terms: Sequence[Term], records: Mapping[str, FileRecord]
@@ -196,12 +217,50 @@ class SearchService:
         check_inline_size(image, LARGER_PICTURE)
         return _picture_vector(self.embedder.embed_image(image), "file")
 
-    def _nearest(self, query: VectorQuery, without: Collection[str] = ()) -> SearchPage:
-        """The nearest pictures but those ``without``."""
-        limit = query.options.limit
+    def _page(self, question: _Question, options: SearchOptions, begin: Continuation = FIRST_PAGE) -> SearchPage:
+        chance, limit = question.chance, options.limit
+        window = max(limit, CUT_WINDOW) if chance is not None and question.cutoff else limit
+        page = self._nearest(question, replace(options, limit=window))
+        if chance is not None:
+            page = _with_expectations(page, chance, limit, begin.rank, cutoff=question.cutoff)
+        end = page.hits[-1].position if page.hits else None
+        return replace(page, continuation=replace(begin, rank=begin.rank + len(page.hits)), end=end)
+
+    def _folded_page(self, question: _Question, options: SearchOptions, begin: Continuation) -> SearchPage:
+        """A page of pictures; what it has folded counts as shown."""
+        hits: list[Hit] = []
+        expected: dict[str, float] = {}
+
+        def batches() -> Iterator[Batch[Hit]]:
+            wanted, reached = replace(options, limit=2 * options.limit + 1), begin
+            while True:
+                page = self._page(question, wanted, reached)
+                hits.extend(page.hits)
+                expected.update(zip((hit.uuid for hit in page.hits), page.expected_by_chance or (), strict=False))
+                yield Batch(page.hits, page.has_more)
+                wanted, reached = (
+                    replace(wanted, limit=min(2 * wanted.limit, MAX_READ), after=page.end),
+                    page.continuation,
+                )
+
+        folded = FoldReader(self.vectors).read(question.query.model, options.limit, batches())
+        shown = [each.first for each in folded.folds]
+        return SearchPage(
+            shown,
+            folded.has_more,
+            continuation=replace(begin, rank=begin.rank + folded.consumed),
+            end=hits[folded.consumed - 1].position if folded.consumed else None,
+            expected_by_chance=None if question.chance is None else [expected[hit.uuid] for hit in shown],
+            searched=None if question.chance is None else question.chance.pictures,
+            duplicates=[[copy.uuid for copy in each.copies] for each in folded.folds],
+        )
+
+    def _nearest(self, question: _Question, options: SearchOptions) -> SearchPage:
+        """The nearest pictures but those that the question leaves out."""
+        limit, without = options.limit, question.without
         # One more tells whether there is a next page, and each that is left out is made up for.
-        options = replace(query.options, limit=limit + 1 + len(without))
-        hits = [hit for hit in self.vectors.search(replace(query, options=options)) if hit.uuid not in without]
+        query = replace(question.query, options=replace(options, limit=limit + 1 + len(without)))
+        hits = [hit for hit in self.vectors.search(query) if hit.uuid not in without]
         return SearchPage(hits[:limit], has_more=len(hits) > limit)
 
 

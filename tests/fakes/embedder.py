@@ -14,6 +14,7 @@ from tests.fakes.storage import FakeStorage
 
 DIMENSION = 8
 UNREADABLE = b"not a picture"  # bytes that begin so cannot be read
+COPY = b" as copy "  # what follows it makes other bytes of the picture before it: its vector and hash are near
 
 
 class FakeEmbedder:
@@ -105,7 +106,9 @@ class FakeEmbedder:
             return ReadFailure("not_an_image", "the file is not an image", transient=False)
         self.embedded.append(body)
         md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
-        return ImageEmbedding(self.model, vector(body), len(body), md5, 640, 480, "JPEG")
+        return ImageEmbedding(
+            self.model, vector(body), len(body), md5, 640, 480, "JPEG", perceptual_hash=perceptual_hash(body)
+        )
 
     def _check_up(self) -> None:
         if self.down:
@@ -114,6 +117,18 @@ class FakeEmbedder:
 
 def vector(content: bytes) -> bytes:
     """A unit vector of little-endian float32, computed from the content."""
-    raw = [byte - 127.5 for byte in hashlib.sha256(content).digest()[:DIMENSION]]
+    original, is_copy, _ = content.partition(COPY)
+    raw = [byte - 127.5 for byte in hashlib.sha256(original).digest()[:DIMENSION]]
+    if is_copy:
+        noise = hashlib.sha256(content).digest()[:DIMENSION]
+        raw = [value + (byte - 127.5) / 10 for value, byte in zip(raw, noise, strict=True)]
     length = math.hypot(*raw)
     return struct.pack(f"<{DIMENSION}f", *(value / length for value in raw))
+
+
+def perceptual_hash(content: bytes) -> str:
+    """64 bits of which half are set; of a copy another one at most."""
+    original, _, copy = content.partition(COPY)
+    half = int.from_bytes(hashlib.sha256(original).digest()[-4:])
+    bits = half << 32 | half ^ 0xFFFFFFFF
+    return f"{bits ^ (1 << len(copy) % 64):016x}"

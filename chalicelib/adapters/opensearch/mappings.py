@@ -16,8 +16,8 @@ from chalicelib.adapters.opensearch import facts
 from chalicelib.config import OpenSearchProfile
 
 # Stored in each index. Raised when documents change so that an index must be filled again from the catalogue: until
-# then, `check_health` reports the index.
-LAYOUT = 3
+# then, `check_health` reports the index. Of 4, what is shown of a file includes its perceptual hash.
+LAYOUT = 4
 # Links of a vector in the graph, and candidates when they are chosen. A vector needs 1.1 * (4 * dimension + 8 * links)
 # bytes of memory: docs/opensearch.md, and
 # https://docs.opensearch.org/latest/vector-search/optimizing-storage/knn-vector-quantization/#hnsw-memory-estimation

@@ -23,7 +23,7 @@ from chalicelib.api.openapi.builders import (
 )
 from chalicelib.api.openapi.file_schemas import FILE_REQUEST_SCHEMAS, METADATA
 from chalicelib.api.openapi.filters import FILTER_SCHEMAS
-from chalicelib.api.openapi.searches import COLLECTIONS, CUTOFF, DISTANCE, INCLUDE, MATCH, QUERY_TEXT
+from chalicelib.api.openapi.searches import COLLECTIONS, CUTOFF, DISTANCE, FOLD_DUPLICATES, INCLUDE, MATCH, QUERY_TEXT
 from chalicelib.api.requests.queries import LIMIT_MAX
 from chalicelib.domain.accounts import TOKEN_NAME_LIMIT, Scope
 from chalicelib.domain.collections import (
@@ -132,10 +132,21 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
             "cutoff": nullable(CUTOFF | {"description": "End the answer where chance begins"}),
             "match": nullable(MATCH | {"description": "What the text is compared with"}),
             "include": nullable(INCLUDE | {"description": "Fields to show beside the usual ones"}),
+            "fold_duplicates": nullable(FOLD_DUPLICATES | {"description": "Show each picture once"}),
             "cursor": nullable(text("`next_cursor` of the page before; all other fields must be the same")),
             "filter": {"oneOf": [ref("Filter"), {"type": "null"}]},
         },
-        optional=("limit", "collection", "max_distance", "cutoff", "match", "include", "cursor", "filter"),
+        optional=(
+            "limit",
+            "collection",
+            "max_distance",
+            "cutoff",
+            "match",
+            "include",
+            "fold_duplicates",
+            "cursor",
+            "filter",
+        ),
     ),
     "TextTerm": obj({"text": QUERY_TEXT | {"examples": ["a beach"]}, "weight": _WEIGHT}, optional=("weight",)),
     "FileTerm": obj(

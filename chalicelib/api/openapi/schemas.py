@@ -107,12 +107,19 @@ RESPONSE_SCHEMAS: dict[str, Schema] = {
             "distance": nullable(
                 number("Cosine distance: lower is more similar, 0 is the same picture; null for `match=name`", 0.79)
             ),
+            "duplicates": obj(
+                {
+                    "count": integer("How many other files show the same picture, of those that this page has read", 1),
+                    "files": array({"type": "string", "format": "uuid"}) | {"description": "Their identifiers"},
+                },
+                title="FoldedDuplicates",
+            ),
             **_INCLUDED,
             EXPECTED_BY_CHANCE: nullable(
                 number("How many pictures as near as this an unrelated query would find among as many", 0.02)
             ),
         },
-        optional=(*_INCLUDED, EXPECTED_BY_CHANCE),
+        optional=("duplicates", *_INCLUDED, EXPECTED_BY_CHANCE),
     ),
     "ListedFile": obj(_LISTED),
     "PictureCollection": obj(

@@ -34,6 +34,7 @@ COLLECTIONS = array({"type": "string", "format": "uuid"}) | {"maxItems": COLLECT
 DISTANCE: Schema = {"type": "number", "format": "double", "minimum": 0, "maximum": DISTANCE_MAX}
 CUTOFF: Schema = {"type": "string", "enum": ["auto"]}
 MATCH: Schema = {"type": "string", "enum": [each.value for each in MatchBy], "default": MatchBy.CONTENT.value}
+FOLD_DUPLICATES: Schema = {"type": "boolean", "default": False}
 INCLUDE: Schema = array({"type": "string", "enum": list(INCLUDED_BY_SEARCHES)}) | {
     "maxItems": len(INCLUDED_BY_SEARCHES)
 }
@@ -64,6 +65,12 @@ _OPTION_PARAMETERS = (
         INCLUDE,
         "Fields to show beside the usual ones; repeat the parameter, or put commas between",
         ["collection", EXPECTED_BY_CHANCE],
+    ),
+    query_parameter(
+        "fold_duplicates",
+        FOLD_DUPLICATES,
+        "Show each picture once: the other files of the same picture stand in the `duplicates` of the first one",
+        True,
     ),
     CURSOR_PARAMETER,
 )

@@ -36,7 +36,18 @@ from chalicelib.domain.vectors import NO_FILTER
 QUERY, WITHOUT, LIKE, UNLIKE, UPLOAD = "query", "without", "like", "unlike", "upload"
 TERM_NAMES = (QUERY, WITHOUT, LIKE, UNLIKE, UPLOAD)
 _TERM_SUBJECTS = ("text", "file", UPLOAD)
-_BODY_FIELDS = ("query", "collection", "limit", "cursor", "max_distance", "cutoff", "match", "filter", "include")
+_BODY_FIELDS = (
+    "query",
+    "collection",
+    "limit",
+    "cursor",
+    "max_distance",
+    "cutoff",
+    "match",
+    "filter",
+    "include",
+    "fold_duplicates",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,7 @@ class StatedOptions:
     include: tuple[str, ...] = ()
     filter: Filter = NO_FILTER
     match: MatchBy = MatchBy.CONTENT
+    fold_duplicates: bool = False
     given: bool = False
 
 
@@ -162,6 +174,9 @@ def _options(body: Body) -> StatedOptions:
     include = stated.get("include", [])
     if not isinstance(include, list) or not all(isinstance(name, str) for name in include):
         raise InvalidRequest("include is a list of names of fields.", field="include")
+    fold_duplicates = stated.get("fold_duplicates", False)
+    if not isinstance(fold_duplicates, bool):
+        raise InvalidRequest("fold_duplicates is true or false.", field="fold_duplicates")
     return StatedOptions(
         limit=limit,
         collections=tuple(collections),
@@ -171,6 +186,7 @@ def _options(body: Body) -> StatedOptions:
         include=parse_include(include, INCLUDED_BY_SEARCHES),
         match=parse_match(stated.get("match")),
         filter=parse_filter(stated["filter"]) if "filter" in stated else NO_FILTER,
+        fold_duplicates=fold_duplicates,
         given=bool(stated),
     )
 

@@ -63,7 +63,7 @@ def test_an_index_of_each_profile_has_exactly_this_body(profile: OpenSearchProfi
         "settings": {"index": {"knn": True, **({} if serverless else DOMAIN_SETTINGS)}},
         "mappings": {
             "dynamic": "strict",
-            "_meta": {"model": "lite-1+d1", "dimension": 512, "layout": 3},
+            "_meta": {"model": "lite-1+d1", "dimension": 512, "layout": 4},
             "properties": {
                 "account": {"type": "keyword"},
                 "collection": {"type": "keyword"},

@@ -19,7 +19,7 @@ from tests.isolation import MISSING_ID, documented_routes
         (
             "top_k",
             "It takes query, without, like, unlike, upload, limit, collection, max_distance, cutoff, match, include, "
-            "cursor, path, format, orientation, size, width, height, modified, taken.",
+            "fold_duplicates, cursor, path, format, orientation, size, width, height, modified, taken.",
         ),
     ],
 )

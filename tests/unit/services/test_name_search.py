@@ -94,10 +94,10 @@ def test_a_file_that_only_its_name_finds_is_shown_with_its_distance(
         record = a_record(COLLECTION, f"near/{number}", embedding=an_embedding(vector=near))
         vectors.upsert([vector_document(record, an_embedding(vector=near), COLLECTION)])
     hits: list[Hit | FoundFile] = []
-    start, has_more = 0, True
-    while has_more:
+    start: int | None = 0
+    while start is not None:
         page = service.by_both(COLLECTION.account, "IMG_1234", OPTIONS, start)
-        hits, start, has_more = [*hits, *page.hits], start + OPTIONS.limit, page.has_more
+        hits, start = [*hits, *page.hits], page.next_start
     keys = [hit.file.key for hit in hits]
     assert len(keys) == len(set(keys)) == FUSION_DEPTH + 1
     (hit,) = (hit for hit in hits if hit.file.key == "IMG_1234.jpg")
