@@ -2,9 +2,10 @@
 
 The emulator answers whoever reaches its port, and functions are processes of this machine: a page of the Web, or
 another user's program, could run code here. So the door is in the emulator's process, around all that it serves, and
-admits by kind: the deployed API from anywhere, since it has tokens of its own; calls of AWS's APIs that are signed; and
-presigned URLs and forms; and what a custom resource's function tells CloudFormation, at a path that only it was told.
-The rest is refused, the emulator's paths of administration among it.
+admits by kind: the deployed API from anywhere, since it has tokens of its own; the sign-in pages of Cognito, which ask
+for a password, and its token endpoint, which asks for a code; calls of AWS's APIs that are signed; presigned URLs and
+forms; and what a custom resource's function tells CloudFormation, at a path that only it was told. The rest is refused,
+the emulator's paths of administration among it.
 
 The names with an underscore belong to the pinned version of the emulator; tests/integration/infra/test_emulator_door.py
 fails where another one differs.
@@ -25,6 +26,13 @@ HEALTH_PATH = "/_ministack/health"
 # Ends in a random UUID, as the URL ends in a signature on AWS:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html
 _RESOURCE_PATH = re.compile("/_ministack/cfn-response/[0-9a-f-]{36}")
+# Of a user pool's domain: https://docs.aws.amazon.com/cognito/latest/developerguide/managed-login-endpoints.html
+SIGN_IN_REQUESTS = (
+    ("GET", "/oauth2/authorize"),
+    ("POST", "/login"),
+    ("POST", "/oauth2/token"),
+    ("GET", "/logout"),
+)
 LOCAL_NAMES = ("127.0.0.1", "localhost")  # and below localhost: RFC 6761, section 6.3, has them mean loopback
 MAX_TEXT = 100  # of what a refusal repeats
 
@@ -122,6 +130,10 @@ class Visitor:
         return self.method == "PUT" and _RESOURCE_PATH.fullmatch(self.path) is not None
 
     @property
+    def is_sign_in(self) -> bool:
+        return (self.method, self.path) in SIGN_IN_REQUESTS
+
+    @property
     def is_health_check(self) -> bool:
         return self.method == "GET" and self.path == HEALTH_PATH
 
@@ -161,7 +173,7 @@ class Door:
         origin = visitor.header("origin")
         if origin and origin.lower() != f"http://{host}":
             return Refusal("AccessDenied", f"Pages of {origin[:MAX_TEXT]!r} may not call AWS's APIs here.")
-        if visitor.is_health_check or visitor.is_from_custom_resource:
+        if visitor.is_health_check or visitor.is_from_custom_resource or visitor.is_sign_in:
             return None
         if _is_administration(visitor.path):
             return _ADMINISTRATION

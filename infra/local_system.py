@@ -37,6 +37,7 @@ FIRST_MODEL_VERSION = "lite-1+d2"  # of systems whose stack.json does not name t
 RESPONSE_SECONDS = 30  # the first request to a system starts a function
 # Workers here take seconds, not minutes, and a laptop's user does not wait for an hour of retries.
 SHORT_WAITS = {"ScheduleSpread": "0", "DeletionGrace": "5", "RetryDelay": "1"}
+EVERYBODY_SIGNS_UP = {"SignUp": "open"}
 NO_PACE = {"CollectionWriteUnits": "0"}  # the emulator throttles nothing
 
 
@@ -96,7 +97,9 @@ def bring_up(
         opensearch: the URL of the node that vectors are searched on; None for the SQLite store.
         migration: the steps that remain until everything is searched by this model in this store.
     """
-    parameters = SHORT_WAITS | NO_PACE | {"EmbedderModel": model} | _vector_store(emulator, opensearch)
+    parameters = (
+        SHORT_WAITS | NO_PACE | EVERYBODY_SIGNS_UP | {"EmbedderModel": model} | _vector_store(emulator, opensearch)
+    )
     report("Deploying the template")
     outputs = deploy_locally(emulator, package(thin=True), parameters=parameters, report=_failures_only(report))
     system = LocalSystem.read(emulator.folder)

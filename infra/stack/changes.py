@@ -12,6 +12,7 @@ LOST = {
     "AWS::SQS::Queue": "messages that wait in it, and the events of buckets that send to it, would be lost",
     "AWS::OpenSearchService::Domain": "searches would find nothing until 'infra.admin reindex' has ended",
     "AWS::OpenSearchServerless::Collection": "searches would find nothing until 'infra.admin reindex' has ended",
+    "AWS::Cognito::UserPool": "nobody could sign in as the user who they are",
     "AWS::ApiGateway::RestApi": "the API would have another URL, unless it has a DomainName",
 }
 # CloudFormation's words for what becomes of the old resource; 'Retain' and the like keep it.
@@ -19,7 +20,7 @@ KEPT = "Retain"
 
 
 def review(allowed: Collection[str]) -> Review:
-    """A review that refuses the loss of a table, bucket, queue, domain or API, but for those that are named."""
+    """A review that refuses the loss of what ``LOST`` names, but for the resources that are named."""
 
     def refuse_losses(changes: Sequence[Change]) -> None:
         losses = [change for change in changes if _is_loss(change) and change["LogicalResourceId"] not in allowed]

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import boto3
@@ -14,6 +14,8 @@ from infra.template.edits import Template
 from infra.workers import API, EMBEDDER, SCHEDULED, WORKERS
 
 MAX_FUNCTION_NAME = 64  # https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html
+# https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-add-custom-domain.html
+COGNITO_CERTIFICATES = "us-east-1"
 ROLLBACK_ALARM = "ApiErrorsAlarm"
 _STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 
@@ -103,8 +105,16 @@ def _check_together(values: Mapping[str, str]) -> None:
         )
     if bool(values["DomainName"]) != bool(values["CertificateArn"]):
         raise DeploymentError("DomainName and CertificateArn belong together: set both, or none of them.")
-    if values["HostedZoneId"] and not values["DomainName"]:
-        raise DeploymentError("HostedZoneId is the zone of DomainName: set that as well.")
+    if bool(values["SignInDomainName"]) != bool(values["SignInCertificateArn"]):
+        raise DeploymentError("SignInDomainName and SignInCertificateArn belong together: set both, or none of them.")
+    if values["HostedZoneId"] and not (values["DomainName"] or values["SignInDomainName"]):
+        raise DeploymentError("HostedZoneId is the zone of DomainName and SignInDomainName: set one as well.")
+    if bool(values["SignInEmailArn"]) != bool(values["SignInEmailFrom"]):
+        raise DeploymentError("SignInEmailArn and SignInEmailFrom belong together: set both, or none of them.")
+    if values["SignUp"] != "none" and values["PublicUrl"].startswith("http:"):
+        raise DeploymentError(
+            "Cognito returns users to a URL with https alone. Give PublicUrl one, or set SignUp=none."
+        )
     reserved, ready = int(values["EmbedderReservedConcurrency"]), int(values["EmbedderProvisionedConcurrency"])
     if 0 < reserved < ready:
         raise DeploymentError(
@@ -112,23 +122,30 @@ def _check_together(values: Mapping[str, str]) -> None:
         )
 
 
-def check_domain_name(acm: Any, route53: Any, values: Mapping[str, str], region: str) -> None:
-    """Returns if the API's own name can be made, or if there is none.
+def check_domain_names(client: Callable[..., Any], values: Mapping[str, str], region: str) -> None:
+    """Returns if the names of the API and of the sign-in pages can be made, as far as there are any.
+
+    Args:
+        client: makes the client of a service, as that of a session does.
 
     Raises:
-        DeploymentError: the certificate is missing, elsewhere, not issued or another name's, or so is the zone.
+        DeploymentError: a certificate is missing, elsewhere, not issued or another name's, or so is the zone.
     """
-    if not values["DomainName"]:
-        return
-    _check_certificate(acm, values["CertificateArn"], values["DomainName"], region)
-    if values["HostedZoneId"]:
-        _check_zone(route53, values["HostedZoneId"], values["DomainName"])
+    zone = values["HostedZoneId"]
+    for name, certificate, where in (
+        (values["DomainName"], values["CertificateArn"], region),
+        (values["SignInDomainName"], values["SignInCertificateArn"], COGNITO_CERTIFICATES),
+    ):
+        if name:
+            _check_certificate(client("acm", region_name=where), certificate, name, where)
+            if zone:
+                _check_zone(client("route53"), zone, name)
 
 
 def _check_certificate(acm: Any, arn: str, name: str, region: str) -> None:
     if (where := arn.split(":")[3]) != region:
         raise DeploymentError(
-            f"The certificate is in {where}, and a regional API takes one of {region} alone. Ask for one there."
+            f"The certificate is in {where}, and {name} takes one of {region} alone. Ask for one there."
         )
     try:
         certificate = acm.describe_certificate(CertificateArn=arn)["Certificate"]

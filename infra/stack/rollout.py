@@ -71,7 +71,7 @@ class Rollout:
         current = self._stack.parameters()
         values = preconditions.effective_parameters(self._template, order.parameters, current)
         self._order = replace(order, parameters=dict(order.parameters) | self._image(values))
-        preconditions.check_domain_name(self._session.client("acm"), self._session.client("route53"), values, region)
+        preconditions.check_domain_names(self._session.client, values, region)
         self._monitoring = preconditions.monitoring(
             self._stack, self._session.client("cloudwatch"), order.monitor_minutes
         )

@@ -6,6 +6,7 @@
 - ``vector_store.yaml``: OpenSearch, as a domain or Serverless
 - ``embedder.yaml``: the container
 - ``api.yaml``: API Gateway
+- ``sign_in.yaml``: the user pool of the dashboard
 - ``environment.yaml``: the functions' variables
 - ``permissions.yaml``: the functions' roles
 

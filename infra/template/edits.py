@@ -12,6 +12,7 @@ Template = dict[str, Any]
 
 PACKAGED_CODE = "./deployment.zip"  # as Chalice names its archive
 EMBEDDER = "Embedder"
+SIGN_IN_SETTINGS = "SignInSettings"
 ONLY_TLS = "OnlyTLS"  # the statement of a policy that refuses requests without TLS
 NO_VARIABLES: Mapping[str, str] = {}
 
@@ -56,6 +57,18 @@ def without_alarms_that_calculate(template: Template) -> Template:
     changed = copy.deepcopy(template)
     for name, resource in template["Resources"].items():
         if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]:
+            del changed["Resources"][name]
+    return changed
+
+
+def with_sign_in_at(template: Template, url: str) -> Template:
+    """The template whose users sign in at a URL: the emulator's, which has no domains and no style of pages."""
+    changed = copy.deepcopy(template)
+    _, values = changed["Resources"][SIGN_IN_SETTINGS]["Properties"]["Value"]["Fn::Sub"]
+    values["Url"] = url
+    changed["Outputs"]["SignInUrl"]["Value"] = url
+    for name, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::Cognito::ManagedLoginBranding":
             del changed["Resources"][name]
     return changed
 

@@ -28,8 +28,11 @@ class FakeAccount:
     alarms: dict[str, str] = field(default_factory=dict)  # their states
     storage: "FakeStorage" = field(default_factory=lambda: FakeStorage())
     refused: bool = False
+    asked_elsewhere: list[tuple[str, str]] = field(default_factory=list)  # services of another region than its own
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, *, region_name: str | None = None) -> Any:
+        if region_name not in (None, self.region_name):
+            self.asked_elsewhere.append((service, str(region_name)))
         if service == "cloudformation":
             return self.cloudformation.client
         if service == "ecr":

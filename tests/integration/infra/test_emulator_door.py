@@ -28,6 +28,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "apigateway": lambda client: client.get_rest_apis(),
     "cloudformation": lambda client: client.list_stacks(),
     "cloudwatch": lambda client: client.list_metrics(),
+    "cognito-idp": lambda client: client.list_user_pools(MaxResults=1),
     "dynamodb": lambda client: client.list_tables(),
     "events": lambda client: client.list_rules(),
     "iam": lambda client: client.list_roles(),
@@ -36,6 +37,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "s3": lambda client: client.list_buckets(),
     "scheduler": lambda client: client.list_schedules(),
     "sqs": lambda client: client.list_queues(),
+    "ssm": lambda client: client.describe_parameters(),
     "sts": lambda client: client.get_caller_identity(),
 }
 
@@ -111,7 +113,8 @@ class TestWhoIsRefused:
             ("GET", "/2015-03-31/functions"),
             ("POST", "/"),
             ("POST", "/?Action=ListUsers&Version=2010-05-08"),
-            ("POST", "/oauth2/token"),
+            ("GET", "/oauth2/userInfo"),
+            ("POST", "/oauth2/idpresponse"),
             ("POST", "/graphql"),
         ],
     )

@@ -45,8 +45,11 @@ def put(dynamodb: Any, partition: str, sort: str, **attributes: str) -> None:
 
 
 def with_settings(emulator: Emulator) -> tuple[Any, Any, Any, str]:
-    """A table, a queue and a bucket, saved: settings are saved within two seconds."""
+    """A table, a queue, a bucket and a user, saved: settings are saved within two seconds."""
     dynamodb, sqs, s3 = (client(emulator, service) for service in ("dynamodb", "sqs", "s3"))
+    cognito = client(emulator, "cognito-idp")
+    pool = cognito.create_user_pool(PoolName="users")["UserPool"]["Id"]
+    cognito.admin_create_user(UserPoolId=pool, Username="ada", MessageAction="SUPPRESS")
     dynamodb.create_table(
         TableName="records", AttributeDefinitions=ATTRIBUTES, KeySchema=KEYS, BillingMode="PAY_PER_REQUEST"
     )
@@ -92,6 +95,9 @@ def test_every_change_that_was_answered_outlives_a_kill(emulator: Emulator):
     counts = {message["Body"]: int(message["Attributes"]["ApproximateReceiveCount"]) for message in waiting}
     assert counts[received["Body"]] == 2
     assert s3.get_object(Bucket="pictures", Key="photos/owl.jpg")["Body"].read() == b"an owl"
+    cognito = client(emulator, "cognito-idp")
+    (pool,) = cognito.list_user_pools(MaxResults=2)["UserPools"]
+    assert [user["Username"] for user in cognito.list_users(UserPoolId=pool["Id"])["Users"]] == ["ada"]
 
 
 def test_a_table_that_was_deleted_and_created_again_is_empty_after_a_kill(emulator: Emulator):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.emulator_door import Door, Visitor, answer, guarded, is_local
+from infra.emulator_door import SIGN_IN_REQUESTS, Door, Visitor, answer, guarded, is_local
 
 SIGNATURE = (
     "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20261126/us-east-1/sqs/aws4_request, "
@@ -56,6 +56,16 @@ def enters(*args: str, **options: str) -> bool:
 def test_every_name_of_this_machine_is_let_in(host):
     assert enters(path="/photos/owl.jpg", host=host, authorization=SIGNATURE)
     assert enters(path=API, host=host)
+
+
+@pytest.mark.parametrize(("method", "path"), SIGN_IN_REQUESTS)
+def test_users_sign_in_from_pages_of_this_machine_alone(method, path):
+    assert enters(method, path)
+    assert enters(method, path, origin="http://127.0.0.1:4566")
+    assert not enters(method, path, **FOREIGN)
+    assert not enters(method, path, host="evil.example")
+    assert not enters("PUT", path)
+    assert not enters(method, f"{path}/x")
 
 
 FOREIGN_HOSTS = [

@@ -10,7 +10,15 @@ from tests.fakes.aws_account import CERTIFICATE, REGION, ZONE, FakeAccount, issu
 from tests.fakes.registry_of_images import ACCOUNT
 
 TEMPLATE = read_template()
-NAMED = {"DomainName": "api.example.com", "CertificateArn": CERTIFICATE, "HostedZoneId": ""}
+SIGN_IN_CERTIFICATE = CERTIFICATE.replace(REGION, "us-east-1")
+NAMED = {
+    "DomainName": "api.example.com",
+    "CertificateArn": CERTIFICATE,
+    "SignInDomainName": "",
+    "SignInCertificateArn": "",
+    "HostedZoneId": "",
+}
+SIGN_IN_NAME = {"SignInDomainName": "login.example.com", "SignInCertificateArn": SIGN_IN_CERTIFICATE}
 
 
 @pytest.fixture
@@ -91,7 +99,12 @@ class TestParameters:
             ({"VectorStore": "endpoint"}, "--set OpenSearchEndpoint"),
             ({"DomainName": "api.example.com"}, "DomainName and CertificateArn belong together"),
             ({"CertificateArn": CERTIFICATE}, "DomainName and CertificateArn belong together"),
-            ({"HostedZoneId": ZONE}, "HostedZoneId is the zone of DomainName"),
+            ({"HostedZoneId": ZONE}, "HostedZoneId is the zone of DomainName and SignInDomainName"),
+            ({"SignInDomainName": "login.example.com"}, "SignInDomainName and SignInCertificateArn belong together"),
+            ({"SignInCertificateArn": CERTIFICATE}, "is not allowed: it does not match"),  # in another region
+            ({"SignInEmailFrom": "login@example.com"}, "SignInEmailArn and SignInEmailFrom belong together"),
+            ({"PublicUrl": "http://pictures.example.com"}, "https alone"),
+            ({"CognitoDomainPrefix": "my-amazon-pictures"}, "CognitoDomainPrefix=my-amazon-pictures is not allowed"),
             (
                 {"EmbedderReservedConcurrency": "2", "EmbedderProvisionedConcurrency": "3"},
                 "EmbedderProvisionedConcurrency=3 is more than",
@@ -112,8 +125,7 @@ class TestParameters:
 
 class TestDomainName:
     def check(self, account: FakeAccount, **values: str) -> None:
-        acm, route53 = account.client("acm"), account.client("route53")
-        preconditions.check_domain_name(acm, route53, NAMED | values, REGION)
+        preconditions.check_domain_names(account.client, NAMED | values, REGION)
 
     def test_an_issued_certificate_of_the_name_is_taken_and_so_is_a_zone_that_contains_it(self, account):
         self.check(account, HostedZoneId=ZONE)
@@ -124,6 +136,19 @@ class TestDomainName:
 
     def test_without_a_name_nothing_is_asked(self, account):
         self.check(account, DomainName="", CertificateArn="")
+
+    def test_the_certificate_of_the_sign_in_pages_is_looked_up_in_the_region_where_cognito_demands_it(self, account):
+        account.certificates[SIGN_IN_CERTIFICATE] = issued("login.example.com")
+        self.check(account, **SIGN_IN_NAME, HostedZoneId=ZONE)
+        self.check(account, **SIGN_IN_NAME, DomainName="", CertificateArn="")
+
+        assert set(account.asked_elsewhere) == {("acm", "us-east-1")}
+
+    def test_a_certificate_of_another_name_than_that_of_the_sign_in_pages_is_refused(self, account):
+        account.certificates[SIGN_IN_CERTIFICATE] = issued("api.example.com")
+
+        with pytest.raises(DeploymentError, match=r"not for login\.example\.com"):
+            self.check(account, **SIGN_IN_NAME)
 
     @pytest.mark.parametrize("covered", ["example.com", "*.com", "*.api.example.com", "other.example.com"])
     def test_a_certificate_of_another_name_is_refused(self, account, covered):
@@ -139,7 +164,7 @@ class TestDomainName:
             self.check(account)
 
     def test_a_certificate_of_another_region_or_none_is_refused(self, account):
-        with pytest.raises(DeploymentError, match="in us-east-1, and a regional API takes one of eu-central-1"):
+        with pytest.raises(DeploymentError, match=r"in us-east-1, and api\.example\.com takes one of eu-central-1"):
             self.check(account, CertificateArn=CERTIFICATE.replace(REGION, "us-east-1"))
         with pytest.raises(DeploymentError, match="There is no certificate"):
             self.check(account, CertificateArn=f"{CERTIFICATE}d")
