@@ -20,6 +20,7 @@ from infra.emulator import Emulator
 from infra.local_system import LocalSystem, export_line
 from tests.conftest import ROOT, SAMPLES
 from tests.e2e.harness import Caller
+from tests.wheel import install_wheel
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LANGUAGES = ("sh", "console", "python")
@@ -108,11 +109,13 @@ def checkout(emulator: Emulator, stack: LocalSystem, tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with pictures of one's own."""
+    """A home with pictures of one's own, and with an environment that has the Python client."""
     folder = tmp_path_factory.mktemp("home")
     (folder / "Pictures" / "beach").mkdir(parents=True)
     for name in ("horses.jpg", "cow.jpg"):
         shutil.copy(SAMPLES / "photos" / name, folder / "Pictures" / "beach")
+    # What the documents of the client have installed in their first block, which is not run.
+    (folder / "similarix").symlink_to(install_wheel(tmp_path_factory.mktemp("wheel")).parent)
     return folder
 
 

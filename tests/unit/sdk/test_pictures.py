@@ -1,0 +1,49 @@
+"""What kinds of pictures are known by their first bytes."""
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image, features
+
+from similarix_sdk.folders import is_picture
+from similarix_sdk.pictures import UPLOAD_LIMIT, mime_type_of, picture_of
+from tests.conftest import SAMPLES
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000"])
+def test_a_picture_is_known_by_its_first_bytes(kind: str) -> None:
+    if kind == "AVIF":
+        assert features.check("avif")
+    body = io.BytesIO()
+    Image.new("RGB", (9, 9), "red").save(body, kind)
+    expected = {"JPEG2000": "image/jp2"}.get(kind, f"image/{kind.lower()}")
+    assert mime_type_of(body.getvalue()[:64]) == expected
+
+
+def test_samples_are_pictures() -> None:
+    for path in sorted((SAMPLES / "photos").iterdir()):
+        assert picture_of(path).mime_type == "image/jpeg"
+        assert is_picture(path.name)
+
+
+def test_what_is_no_picture_is_left_to_the_api() -> None:
+    assert picture_of(b"words").mime_type == "application/octet-stream"
+    assert not is_picture(".hidden.jpg")
+    assert not is_picture("words.txt")
+
+
+def test_an_image_whose_png_is_too_large_for_a_request_becomes_a_jpeg() -> None:
+    image = Image.effect_noise((3000, 2000), 100)
+    picture = picture_of(image, "noise")
+    assert picture.mime_type == "image/jpeg"
+    assert picture.size < UPLOAD_LIMIT
+    with picture.open() as file, Image.open(file) as again:
+        assert again.size == image.size
+
+
+def test_a_file_that_is_not_there_and_what_is_no_source_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        picture_of(tmp_path / "no.jpg")
+    with pytest.raises(TypeError, match="a URL or a Pillow image, not int"):
+        picture_of(5)  # type: ignore[arg-type]
