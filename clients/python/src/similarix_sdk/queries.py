@@ -88,6 +88,7 @@ class SearchOptions:
     match: str | None = None
     include: Sequence[str] = ()
     filter: Filter | None = None
+    fold_duplicates: bool = False
 
     def parameters(self, cursor: str | None) -> Parameters:
         """For a query string or a form."""
@@ -99,6 +100,7 @@ class SearchOptions:
                 cutoff=self.cutoff,
                 match=self.match,
                 include=self.include,
+                fold_duplicates=self.fold_duplicates or None,
                 cursor=cursor,
             ),
             *filter_parameters(self.filter),
@@ -113,5 +115,6 @@ class SearchOptions:
             match=self.match,
             include=self.include,
             filter=self.filter,
+            fold_duplicates=self.fold_duplicates or None,
             cursor=cursor,
         )

@@ -18,7 +18,14 @@ from similarix_sdk.models.collections import (
     SyncProgress,
     SyncState,
 )
-from similarix_sdk.models.files import DeletionReport, DownloadLink, FileOutcome, FoundFile, ListedFile
+from similarix_sdk.models.files import (
+    DeletionReport,
+    DownloadLink,
+    FileOutcome,
+    FoldedDuplicates,
+    FoundFile,
+    ListedFile,
+)
 from similarix_sdk.models.pages import Page
 from similarix_sdk.models.uploads import (
     PreparedSearchUpload,
@@ -42,6 +49,7 @@ __all__ = [
     "DeletionReport",
     "DownloadLink",
     "FileOutcome",
+    "FoldedDuplicates",
     "FoundFile",
     "ListedFile",
     "Model",

@@ -9,6 +9,14 @@ from similarix_sdk.models.base import Model
 
 
 @dataclass(frozen=True, kw_only=True)
+class FoldedDuplicates(Model):
+    """How many other files show the same picture, of those that a page has read, and their uuids."""
+
+    count: int
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class FoundFile(Model):
     """A result of a search. ``file_size`` is in bytes, ``distance`` is smaller for what is more alike.
 
@@ -24,6 +32,7 @@ class FoundFile(Model):
     s3_uri: str
     download_url: str
     distance: float | None = None
+    duplicates: FoldedDuplicates | None = None
     collection: str | None = None
     path: str | None = None
     width: int | None = None

@@ -29,6 +29,7 @@ class FileOperations(Resource):
         reason: str | None = None,
         sort: str | None = None,
         filter: Filter | None = None,
+        include: Sequence[str] = (),
         limit: int = 100,
     ) -> Paging[ListedFile]:
         """All files of a collection, ``limit`` a request.
@@ -40,7 +41,7 @@ class FileOperations(Resource):
         """
 
         def page(cursor: str | None) -> Steps[Page[ListedFile]]:
-            options = parameters(state=state, reason=reason, sort=sort, limit=limit, cursor=cursor)
+            options = parameters(state=state, reason=reason, sort=sort, include=include, limit=limit, cursor=cursor)
             request = Request("GET", path(FILES, uuid=collection), [*options, *filter_parameters(filter)])
             envelope = yield from self._api.call(request)
             files = decode_all(ListedFile, envelope.result.get("files"))
@@ -56,9 +57,9 @@ class FileOperations(Resource):
         return files[0] if files else None
 
     @operation
-    def get(self, uuid: str) -> Steps[ListedFile]:
-        """One file."""
-        envelope = yield from self._api.call(Request("GET", path(FILE, uuid=uuid)))
+    def get(self, uuid: str, *, include: Sequence[str] = ()) -> Steps[ListedFile]:
+        """One file. It has all fields that ``include`` may name."""
+        envelope = yield from self._api.call(Request("GET", path(FILE, uuid=uuid), parameters(include=include)))
         return decode(ListedFile, envelope.result.get("file"))
 
     @operation

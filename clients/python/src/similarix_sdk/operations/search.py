@@ -64,6 +64,7 @@ class SearchOperations(Resource):
         match: str | None = None,
         include: Sequence[str] = (),
         filter: Filter | None = None,
+        fold_duplicates: bool = False,
         cursor: str | None = None,
     ) -> Steps[Page[FoundFile]]:
         """One page of pictures, nearest first.
@@ -77,9 +78,10 @@ class SearchOperations(Resource):
             terms: texts and files with weights, instead of all of the above.
             limit: files a page, 1 to 100. Without it, or another option, the answer has no next page.
             include: names of further fields of the results.
+            fold_duplicates: show each picture once, with the other files that show it.
         """
         query = _Query(text, picture, without, like, unlike, upload, terms)
-        options = SearchOptions(limit, collections, max_distance, cutoff, match, include, filter)
+        options = SearchOptions(limit, collections, max_distance, cutoff, match, include, filter, fold_duplicates)
         return _search(self._api, query, options, cursor)
 
     @listing
@@ -99,10 +101,11 @@ class SearchOperations(Resource):
         match: str | None = None,
         include: Sequence[str] = (),
         filter: Filter | None = None,
+        fold_duplicates: bool = False,
     ) -> Paging[FoundFile]:
         """All pictures, nearest first, ``limit`` a request. A picture is uploaded first: ``search_uploads.send``."""
         query = _Query(text, None, without, like, unlike, upload, terms)
-        options = SearchOptions(limit, collections, max_distance, cutoff, match, include, filter)
+        options = SearchOptions(limit, collections, max_distance, cutoff, match, include, filter, fold_duplicates)
         return partial(_search, self._api, query, options)
 
     @operation
@@ -116,10 +119,11 @@ class SearchOperations(Resource):
         cutoff: str | None = None,
         include: Sequence[str] = (),
         filter: Filter | None = None,
+        fold_duplicates: bool = False,
         cursor: str | None = None,
     ) -> Steps[Page[FoundFile]]:
         """One page of the pictures nearest to a file, which is named by its uuid and is not among them."""
-        options = SearchOptions(limit, collections, max_distance, cutoff, None, include, filter)
+        options = SearchOptions(limit, collections, max_distance, cutoff, None, include, filter, fold_duplicates)
         return _similar(self._api, file, options, cursor)
 
     @listing
@@ -133,9 +137,10 @@ class SearchOperations(Resource):
         cutoff: str | None = None,
         include: Sequence[str] = (),
         filter: Filter | None = None,
+        fold_duplicates: bool = False,
     ) -> Paging[FoundFile]:
         """All pictures, the nearest to a file first, ``limit`` a request."""
-        options = SearchOptions(limit, collections, max_distance, cutoff, None, include, filter)
+        options = SearchOptions(limit, collections, max_distance, cutoff, None, include, filter, fold_duplicates)
         return partial(_similar, self._api, file, options)
 
 
