@@ -9,11 +9,13 @@ from chalice.app import Chalice, CloudWatchEvent, Cron, SQSEvent
 from chalicelib import workers
 from chalicelib.api.routes import register_routes
 from chalicelib.bootstrap import Services
+from chalicelib.dashboard.routes import register_pages
 from chalicelib.domain.collections import AutoSync
 from chalicelib.domain.messages import Queue
 
 app = Chalice(app_name="similarix")
 services = cache(Services.from_environment)
+register_pages(app, services)
 register_routes(app, services)
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
     services()  # a missing or malformed setting fails when the function starts, not at its first request

@@ -58,10 +58,12 @@ if TYPE_CHECKING:
     from chalicelib.services.pipeline.upload_completion import UploadCompletion
     from chalicelib.services.ports import Adapters, Clock
     from chalicelib.services.search_uploads import SearchUploadService
+    from chalicelib.services.sessions import SessionService
     from chalicelib.services.syncs import SyncService
     from chalicelib.services.thumbnails import ThumbnailService
     from chalicelib.services.uploads import UploadService
     from chalicelib.services.url_uploads import UrlUploadService
+    from chalicelib.services.users import UserService
 
 
 def utc_now() -> datetime:
@@ -118,6 +120,19 @@ class Services:
         from chalicelib.services.accounts import AccountService
 
         return AccountService(self.adapters.accounts, self.adapters.quota_ledger, self.adapters.collections, self.now)
+
+    @cached_property
+    def users(self) -> UserService:
+        from chalicelib.services.users import UserService
+
+        a, config = self.adapters, self.config
+        return UserService(a.users, a.accounts, self.now, config.sign_up, config.default_plan)
+
+    @cached_property
+    def sessions(self) -> SessionService:
+        from chalicelib.services.sessions import SessionService
+
+        return SessionService(self.adapters.sessions, self.adapters.users, self.adapters.accounts, self.now)
 
     @cached_property
     def export(self) -> ExportService:
@@ -364,6 +379,7 @@ class Services:
 
         return AccountDeletion(
             accounts=self.adapters.accounts,
+            users=self.adapters.users,
             collections=self.adapters.collections,
             registry=self.adapters.registry,
             deletion=self.deletion,

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from chalicelib.domain.errors import ConfigurationError
 from chalicelib.domain.messages import Queue
+from chalicelib.domain.plans import PLANS
+from chalicelib.domain.users import SignUp
 
 Choice = TypeVar("Choice", bound=StrEnum)
 _ORIGIN = re.compile(r"\*|https?://[^\s,/?#@]+")
@@ -75,6 +77,8 @@ class Config:
         collection_write_units: write units a second that this process gives the records of one collection; 0 for any
             number.
         function_timeout: seconds, 1 to 900, that the function may run; what it waits for must end before.
+        sign_up: who gets an account at a first sign-in to the dashboard.
+        default_plan: the plan of an account that a sign-in makes.
     """
 
     aws_region: str
@@ -93,6 +97,8 @@ class Config:
     retry_delay: int = 30
     collection_write_units: int = 0
     function_timeout: int = 900
+    sign_up: SignUp = SignUp.OPEN
+    default_plan: str = "free"
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Config":
@@ -124,6 +130,8 @@ class Config:
             retry_delay=read.number("RETRY_DELAY", 1, 900, default=30),
             collection_write_units=read.number("COLLECTION_WRITE_UNITS", 0, 100_000, default=0),
             function_timeout=read.number("FUNCTION_TIMEOUT", 1, 900, default=900),
+            sign_up=read.choice("SIGN_UP", SignUp, default=SignUp.OPEN),
+            default_plan=read.plan("DEFAULT_PLAN", default="free"),
         )
 
 
@@ -165,6 +173,12 @@ class _Reader:
             return kind(value)
         except ValueError:
             raise ConfigurationError(f"{name} is {value!r}; it must be one of {', '.join(kind)}.") from None
+
+    def plan(self, name: str, *, default: str) -> str:
+        value = self.environ.get(name) or default
+        if value not in PLANS:
+            raise ConfigurationError(f"{name} is {value!r}; it must be one of {', '.join(PLANS)}.")
+        return value
 
     def vector_store(self) -> SQLiteConfig | OpenSearchConfig:
         if self.choice("VECTOR_STORE", VectorStoreKind) is VectorStoreKind.SQLITE:

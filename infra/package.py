@@ -129,6 +129,8 @@ def _chalice(project: Path, *arguments: str) -> None:
 def _sources(root: Path) -> Iterator[Path]:
     yield from (root / "app.py", root / ".chalice" / "config.json", root / "requirements.txt")
     yield from sorted((root / "chalicelib").rglob("*.py"))
+    for folder in ("templates", "static"):
+        yield from sorted(path for path in (root / "chalicelib" / "dashboard" / folder).rglob("*") if path.is_file())
 
 
 def _digest(root: Path, own_part: str, *, thin: bool) -> str:

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
     from chalicelib.adapters.dynamodb.registry import DynamoDBRegistry
     from chalicelib.adapters.dynamodb.search_uploads import DynamoDBSearchUploads
+    from chalicelib.adapters.dynamodb.sessions import DynamoDBSessions
     from chalicelib.adapters.dynamodb.syncs import DynamoDBSyncs
+    from chalicelib.adapters.dynamodb.users import DynamoDBUsers
     from chalicelib.adapters.s3.access_checker import S3AccessChecker
     from chalicelib.adapters.s3.sources import Credentials, S3Sources
     from chalicelib.adapters.s3.storage import S3Storage
@@ -104,6 +106,18 @@ class AWSAdapters:
     @cached_property
     def accounts(self) -> DynamoDBAccounts:
         return DynamoDBAccounts(self._dynamodb, self.config.tables.accounts)
+
+    @cached_property
+    def users(self) -> DynamoDBUsers:
+        from chalicelib.adapters.dynamodb.users import DynamoDBUsers
+
+        return DynamoDBUsers(self._dynamodb, self.config.tables.accounts)
+
+    @cached_property
+    def sessions(self) -> DynamoDBSessions:
+        from chalicelib.adapters.dynamodb.sessions import DynamoDBSessions
+
+        return DynamoDBSessions(self._dynamodb, self.config.tables.accounts)
 
     @cached_property
     def rate_buckets(self) -> DynamoDBRateBuckets:

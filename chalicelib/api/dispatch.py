@@ -23,6 +23,7 @@ from chalicelib.api.requests.headers import check_coding
 from chalicelib.api.requests.queries import check_parameters
 from chalicelib.api.response_headers import challenge_headers, rate_headers, retry_headers
 from chalicelib.bootstrap import Services
+from chalicelib.config import Config
 from chalicelib.domain.accounts import Caller, Scope, token_from_header
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import (
@@ -93,8 +94,7 @@ class RequestContext:
     @property
     def base_url(self) -> str:
         """The URL under which the caller reaches the API: the configured one, or else the one of this request."""
-        configured = self.services.config.public_url
-        return configured.rstrip("/") if configured else _base_url(self.request)
+        return base_url(self.request, self.services.config)
 
     @property
     def links(self) -> FileLinks:
@@ -219,7 +219,7 @@ class Dispatcher:
         cross_origin = cross_origin_headers(allowed_origins, request.headers.get("origin"))
         for name, value in {**_SECURITY_HEADERS, **cross_origin}.items():
             response.headers.setdefault(name, value)
-        response.headers["X-Request-Id"] = _request_id(request)
+        response.headers["X-Request-Id"] = request_id(request)
         if known.rate is not None:
             response.headers |= rate_headers(known.rate)
         if request.method == "HEAD":
@@ -230,7 +230,7 @@ class Dispatcher:
             method=request.method,
             route=request.context.get("resourcePath"),
             status=response.status_code,
-            request_id=_request_id(request),
+            request_id=request_id(request),
             # Never the token itself: who may read the log could use it.
             account=caller.account if caller else known.linked_account,
             token=caller.token.id if caller and caller.token else None,
@@ -257,10 +257,10 @@ class Dispatcher:
             result, replayed = _answer_once(context, view) if options.takes_key else (view(context), False)
         except SimilarixError as error:
             if error.status >= 500:
-                logger.exception("unavailable", request_id=_request_id(request))
+                logger.exception("unavailable", request_id=request_id(request))
             return error_response(request, error, _challenge(request, error, options, known))
         except Exception:
-            logger.exception("unexpected error", request_id=_request_id(request))
+            logger.exception("unexpected error", request_id=request_id(request))
             unexpected = SimilarixError("Something went wrong on our side. Try again in a moment.")
             return error_response(request, unexpected)
         if isinstance(result, Response):
@@ -332,7 +332,7 @@ def _check_identifiers(path: Mapping[str, str]) -> None:
 
 def error_response(request: Request, error: SimilarixError, headers: Mapping[str, str] | None = None) -> Response:
     """The envelope of an error."""
-    info = {"error": error.code, "message": error.message, "request_id": _request_id(request)}
+    info = {"error": error.code, "message": error.message, "request_id": request_id(request)}
     if error.field is not None:
         info["field"] = error.field
     if isinstance(error, FileExists) and error.uuid is not None:
@@ -357,16 +357,24 @@ def _envelope(
     return Response(text, {**_JSON, **(headers or {})}, status)
 
 
-def _request_id(request: Request) -> str:
+def request_id(request: Request) -> str:
+    """API Gateway's identifier of the request, which its log has too."""
     return str(request.context.get("requestId", ""))
 
 
-def _base_url(request: Request) -> str:
+def base_url(request: Request, config: Config) -> str:
+    """The URL under which the caller reaches us, without a slash at its end: the configured one, or this request's."""
+    if config.public_url:
+        return config.public_url.rstrip("/")
     context = request.context
     host = context.get("domainName") or request.headers.get("host", "")
     # A prefix precedes the route: the stage on API Gateway's own domain, or a custom domain's base path. The event's
     # path may have a base path as well, so the route says how long a path without a prefix is.
-    segments = str(context.get("path", "")).strip("/").split("/")
-    route_segments = str(context.get("resourcePath") or request.path).strip("/").split("/")
+    segments = _segments(str(context.get("path", "")))
+    route_segments = _segments(str(context.get("resourcePath") or request.path))
     prefix = segments[: max(0, len(segments) - len(route_segments))]
     return "/".join([f"https://{host}", *prefix])
+
+
+def _segments(path: str) -> list[str]:
+    return path.strip("/").split("/") if path.strip("/") else []

@@ -48,12 +48,16 @@ def _fallback_routes(dispatcher: Dispatcher, app: Chalice) -> Blueprint:
         return lambda _: Response("", dict(preflight_headers(methods)), 204)
 
     for path, views in list(app.routes.items()):
+        if set(METHODS) <= set(views):  # a page, which answers every method itself
+            continue
         allowed = sorted({*views, "OPTIONS"})
         route("OPTIONS", path, scope=None)(answer_preflight(allowed))
         for method in METHODS:
             if method not in allowed and method != "HEAD":  # HEAD comes with GET
                 route(method, path, scope=None)(refuse_method(", ".join(allowed)))
     for path in FALLBACK_PATHS:
+        if path in app.routes:
+            continue
         # A browser must be let through to learn that there is nothing.
         route("OPTIONS", path, scope=None)(answer_preflight(METHODS))
         for method in METHODS:

@@ -22,7 +22,20 @@ TOKEN_NAME_LIMIT = 100  # characters
 # What an account's export has records of: a source is a folder with its external id, an object the bytes that are
 # charged for a stored file, a rate what a token has used of its requests a minute, a calibration the statistics of the
 # account's pictures.
-EXPORT_KINDS = ("account", "token", "collection", "usage", "source", "upload", "object", "rate", "calibration", "file")
+EXPORT_KINDS = (
+    "account",
+    "token",
+    "member",
+    "invitation",
+    "collection",
+    "usage",
+    "source",
+    "upload",
+    "object",
+    "rate",
+    "calibration",
+    "file",
+)
 # The names of schemes are case-insensitive: https://www.rfc-editor.org/rfc/rfc9110#section-11.1
 _HEADER = re.compile(r"(?:token|bearer) +([A-Za-z0-9_\-]{20,128})", re.IGNORECASE)
 
@@ -77,8 +90,9 @@ class Account:
 class AccountItem:
     """What is stored with an account beside the account itself and its tokens.
 
-    Its usage, its uploads, those to search by, the external ids of folders, the bytes that are charged for stored
-    files, the rates of its tokens, and the answers to requests with a key; ``key`` begins with the kind.
+    Its members and invitations, its usage, its uploads, those to search by, the external ids of folders, the bytes that
+    are charged for stored files, the rates of its tokens, and the answers to requests with a key; ``key`` begins with
+    the kind.
     """
 
     key: str

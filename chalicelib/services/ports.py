@@ -34,6 +34,7 @@ from chalicelib.domain.messages import (
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.rates import RateLimit, Taking
 from chalicelib.domain.search_uploads import SearchUpload
+from chalicelib.domain.sessions import Session
 from chalicelib.domain.syncs import BatchRecord, KeyRange, PendingBatch, Progress, Tally
 from chalicelib.domain.thumbnails import ThumbnailSize, ThumbnailToMake
 from chalicelib.domain.uploads import (
@@ -47,6 +48,7 @@ from chalicelib.domain.uploads import (
     UploadRef,
     Usage,
 )
+from chalicelib.domain.users import Invitation, Membership, Role, User
 from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval
 from chalicelib.domain.web_pictures import PictureUrl, WebPicture
 
@@ -98,6 +100,61 @@ class Accounts(Protocol):
 
     def touch_token(self, digest: str, now: datetime, unless_used_since: datetime) -> None:
         """Record that the token is used now, unless a use at ``unless_used_since`` or later is recorded."""
+
+
+class Users(Protocol):
+    """Users, their memberships, and invitations.
+
+    A write raises StaleWrite when its ``user`` or ``account`` has changed since it was read, and changes the revision.
+    """
+
+    def add(self, user: User) -> None:
+        """Store a new user; raises StaleWrite if there is one."""
+
+    def user(self, user: str) -> User | None: ...
+    def all(self) -> Iterator[User]: ...
+    def change(self, user: User, **changes: Any) -> User:
+        """Write ``email``, ``name``, ``account`` or ``disabled_at``; returns the user as stored."""
+
+    def open_account(self, user: User, account: Account, membership: Membership) -> User:
+        """Store a new account and its first member in one transaction; returns the user, who works in it."""
+
+    def membership(self, account: str, user: str) -> Membership | None: ...
+    def members(self, account: str) -> list[Membership]: ...
+    def accounts_of(self, user: str) -> list[str]:
+        """Return the identifiers of accounts that the user belongs to; some may be deleted."""
+
+    def describe(self, membership: Membership) -> None:
+        """Write the ``email`` and ``name`` of a membership, if it exists."""
+
+    def change_role(self, membership: Membership, role: Role, account: Account) -> None: ...
+    def leave(self, membership: Membership, account: Account) -> None: ...
+    def invite(self, invitation: Invitation, account: Account) -> None:
+        """Store an invitation, in place of another one of this address to the account."""
+
+    def join(self, membership: Membership, invitation: Invitation, account: Account) -> None:
+        """Store a membership and remove the invitation, in one transaction."""
+
+    def withdraw(self, invitation: Invitation) -> None: ...
+    def invitations(self, account: str) -> list[Invitation]: ...
+    def invitations_to(self, email: str) -> list[Invitation]: ...
+    def clear_account(self, account: str) -> None:
+        """Remove all members and invitations of an account, and users who belong to no other, with their sessions."""
+
+
+class Sessions(Protocol):
+    """Sessions of the dashboard, by user and digest."""
+
+    def add(self, session: Session) -> None: ...
+    def get(self, user: str, digest: str) -> Session | None:
+        """Return a session; it may have expired."""
+
+    def of_user(self, user: str) -> list[Session]: ...
+    def touch(self, session: Session) -> None:
+        """Record the session's ``last_used``, unless it was removed."""
+
+    def switch(self, session: Session, account: str) -> None: ...
+    def remove(self, user: str, digests: Sequence[str]) -> None: ...
 
 
 class CollectionRegistry(Protocol):
@@ -646,6 +703,10 @@ class Adapters(Protocol):
 
     @property
     def accounts(self) -> Accounts: ...
+    @property
+    def users(self) -> Users: ...
+    @property
+    def sessions(self) -> Sessions: ...
     @property
     def quota_ledger(self) -> QuotaLedger: ...
     @property

@@ -89,8 +89,14 @@ class FakeAccounts:
         if token is not None and (token.last_used is None or token.last_used < unless_since):
             self.issued[digest] = replace(token, last_used=now)
 
+    def raise_revision(self, account: Account) -> None:
+        """Record that something of the account has changed; raises StaleWrite as every write does."""
+        current = self._unchanged(account)
+        self.stored[account.uuid] = replace(current, revision=current.revision + 1)
+
     def _unchanged(self, account: Account) -> Account:
-        current = self.stored[account.uuid]
+        current = self.account(account.uuid)
+        assert current is not None
         if current.revision != account.revision:
             raise StaleWrite
         return current

@@ -24,9 +24,11 @@ from tests.fakes.quota_ledger import FakeQuotaLedger
 from tests.fakes.rate_buckets import FakeRateBuckets
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.search_uploads import FakeSearchUploads
+from tests.fakes.sessions import FakeSessions
 from tests.fakes.signing_keys import FakeSigningKeys
 from tests.fakes.storage import FakeStorage
 from tests.fakes.syncs import FakeSyncs
+from tests.fakes.users import FakeUsers
 from tests.fakes.vectors import FakeVectorStore
 from tests.fakes.web_pictures import FakeWebPictures
 
@@ -58,6 +60,8 @@ class FakeAdapters:
     failure_log: Any
     embedding_stash: Any
     accounts: Any
+    users: Any
+    sessions: Any
     quota_ledger: Any
     rate_buckets: Any
     search_uploads: Any
@@ -73,7 +77,7 @@ class FakeAdapters:
         clock, sources, collections = FakeClock(), FakeSources(), FakeCollections()
         quota_ledger = FakeQuotaLedger()
         storage = FakeStorage(sources, now=clock)
-        accounts = FakeAccounts(Subscription("business"))
+        accounts, sessions = FakeAccounts(Subscription("business")), FakeSessions()
         return cls(
             clock=clock,
             sources=sources,
@@ -87,6 +91,8 @@ class FakeAdapters:
             failure_log=FakeFailureLog(),
             embedding_stash=FakeEmbeddingStash(),
             accounts=accounts,
+            users=FakeUsers(accounts, sessions),
+            sessions=sessions,
             quota_ledger=quota_ledger,
             rate_buckets=FakeRateBuckets(),
             search_uploads=FakeSearchUploads(),

@@ -35,7 +35,18 @@ class StrictPort:
 
 def strict(adapters: FakeAdapters) -> FakeAdapters:
     """The adapters, with the ports that stand for DynamoDB, S3 and the vector store made strict."""
-    names = ("accounts", "collections", "registry", "catalogue", "quota_ledger", "syncs", "storage", "embedder")
+    names = (
+        "accounts",
+        "users",
+        "sessions",
+        "collections",
+        "registry",
+        "catalogue",
+        "quota_ledger",
+        "syncs",
+        "storage",
+        "embedder",
+    )
     return replace(adapters, **{name: StrictPort(getattr(adapters, name)) for name in names})
 
 

@@ -26,16 +26,7 @@ class DynamoDBAccounts:
         self._table = table
 
     def add_account(self, account: Account) -> None:
-        values = {
-            **_account_key(account.uuid, "account"),
-            "uuid": account.uuid,
-            "name": account.name,
-            "created_at": account.created_at,
-            "tokens": account.tokens,
-            "revision": account.revision,
-            **_subscription_values(account.subscription),
-        }
-        self._client.put_item(TableName=self._table, Item=to_item(values))
+        self._client.put_item(TableName=self._table, Item=account_item(account))
 
     def account(self, uuid: str) -> Account | None:
         values = self._get(_account_key(uuid, "account"))
@@ -193,6 +184,20 @@ class DynamoDBAccounts:
     def _get(self, key: dict[str, str]) -> dict[str, Any] | None:
         item = self._client.get_item(TableName=self._table, Key=to_item(key), ConsistentRead=True).get("Item")
         return from_item(item) if item else None
+
+
+def account_item(account: Account) -> dict[str, Any]:
+    """The item of a new account."""
+    values = {
+        **_account_key(account.uuid, "account"),
+        "uuid": account.uuid,
+        "name": account.name,
+        "created_at": account.created_at,
+        "tokens": account.tokens,
+        "revision": account.revision,
+        **_subscription_values(account.subscription),
+    }
+    return to_item(values)
 
 
 def _account_key(account: str, sort_key: str) -> dict[str, str]:

@@ -1,0 +1,376 @@
+"""Dispatches requests for pages: finds the session, checks where a change comes from, and renders what a view returns.
+
+A page is HTML; its errors are pages too, or a banner where htmx asks for a part of a page.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from chalice.app import Blueprint, Request, Response
+
+from chalicelib.api.dispatch import base_url, logger, request_id
+from chalicelib.api.links import FileLinks
+from chalicelib.api.requests.headers import check_coding
+from chalicelib.api.response_headers import retry_headers
+from chalicelib.bootstrap import Services
+from chalicelib.dashboard.fields import Fields, form_fields, query_fields
+from chalicelib.dashboard.security import (
+    PAGE_HEADERS,
+    SAFE_METHODS,
+    check_same_site,
+    content_policy,
+    cookie_name,
+    cookies,
+    header_path,
+    local_path,
+    session_cookie,
+    set_cookie,
+)
+from chalicelib.domain.accounts import Account
+from chalicelib.domain.errors import Forbidden, MethodNotAllowed, NotFound, SimilarixError
+from chalicelib.domain.plans import Plan
+from chalicelib.domain.texts import is_storable
+from chalicelib.domain.users import User
+from chalicelib.services.sessions import SignedIn
+
+if TYPE_CHECKING:
+    from chalicelib.dashboard.rendering import Frame
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
+TOAST_SECONDS = 60  # that the note of what was done waits for the page that shows it
+RETRY_SECONDS = 20  # until the page of an error that passes asks again by itself
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a view returns to be rendered.
+
+    Args:
+        template: its file in ``templates``.
+        data: the template's variables.
+        fragment: the block of the template that htmx gets instead of the page; None: htmx gets the block ``main``.
+        origins: what the page reaches beside this site, by directive of its Content-Security-Policy.
+        toast: the key of the text that says what was just done, such as ``account.revoked``.
+    """
+
+    template: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    fragment: str | None = None
+    origins: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    toast: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Leads to a path of the dashboard, or with ``url`` to an address elsewhere, by GET.
+
+    Args:
+        path: without the stage or base path; its texts are escaped (``urllib.parse.quote``).
+        toast: the key of the text that the next page shows once.
+        cookies: further Set-Cookie headers.
+    """
+
+    path: str = "/"
+    toast: str | None = None
+    url: str | None = None
+    cookies: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """A request for a page, or a change that a page asks for."""
+
+    request: Request
+    services: Services
+    path: Mapping[str, str]
+    base_url: str
+    signed_in: SignedIn | None = None
+
+    @property
+    def session(self) -> SignedIn:
+        """The session of a page that needs one."""
+        assert self.signed_in is not None
+        return self.signed_in
+
+    @property
+    def user(self) -> User:
+        return self.session.user
+
+    @property
+    def account(self) -> Account:
+        return self.session.account
+
+    @property
+    def plan(self) -> Plan:
+        return self.session.plan
+
+    @property
+    def method(self) -> str:
+        return str(self.request.method)
+
+    @property
+    def is_fragment(self) -> bool:
+        """Whether htmx asks for a part of the page."""
+        headers = self.request.headers
+        is_whole = "true" in (headers.get("hx-boosted"), headers.get("hx-history-restore-request"))
+        return headers.get("hx-request") == "true" and not is_whole
+
+    @cached_property
+    def query(self) -> Fields:
+        return query_fields(self.request)
+
+    @cached_property
+    def form(self) -> Fields:
+        """The fields of the form that was sent, and its files; raises InvalidRequest for what is none."""
+        return form_fields(self.request)
+
+    @property
+    def links(self) -> FileLinks:
+        """Makes signed URLs of the account's files."""
+        return FileLinks(self.base_url, self.account.uuid, self.services.links)
+
+    @property
+    def address(self) -> str:
+        """The browser's address, as API Gateway saw it."""
+        identity = self.request.context.get("identity") or {}
+        return str(identity.get("sourceIp", ""))
+
+    @property
+    def prefix(self) -> str:
+        """The stage or base path before every path; empty where there is none."""
+        return urlsplit(self.base_url).path
+
+    def url(self, path: str) -> str:
+        return self.prefix + path
+
+    @property
+    def cookies(self) -> Mapping[str, str]:
+        return cookies(self.request.headers.get("cookie"))
+
+    def cookie(self, name: str) -> str | None:
+        """The value of one of our cookies."""
+        return self.cookies.get(cookie_name(name, self.base_url))
+
+
+View = Callable[[PageRequest], Page | Redirect | Response]
+
+
+@dataclass(frozen=True, slots=True)
+class PageOptions:
+    """What a page requires.
+
+    Args:
+        public: whether it is open to who has not signed in; ``signed_in`` may then be None.
+        checks_token: whether a change carries the session's CSRF token; only a public page may do without.
+        owners: whether only an owner of the account may have it.
+        reads_session: whether it depends on who has signed in; else it may be public and cached.
+    """
+
+    public: bool = False
+    checks_token: bool = True
+    owners: bool = False
+    reads_session: bool = True
+
+
+class PageDispatcher:
+    """Registers views on blueprints, and keeps what their pages require in ``options``, by method and path."""
+
+    def __init__(self, services: Callable[[], Services]) -> None:
+        self.options: dict[tuple[str, str], PageOptions] = {}
+        self._services = services
+
+    def pages(self, blueprint: Blueprint) -> Callable[..., Callable[[View], View]]:
+        """A decorator ``page(path, methods=("GET",), …)`` that registers a view on the blueprint."""
+
+        def page(
+            path: str,
+            methods: Sequence[str] = ("GET",),
+            *,
+            public: bool = False,
+            checks_token: bool = True,
+            owners: bool = False,
+            reads_session: bool = True,
+        ) -> Callable[[View], View]:
+            options = PageOptions(public, checks_token, owners, reads_session)
+            all_methods = [*methods, "HEAD"] if "GET" in methods else list(methods)
+            self.options.update({(method, path): options for method in all_methods})
+
+            def decorate(view: View) -> View:
+                @wraps(view)
+                def endpoint(**path_parameters: str) -> Response:
+                    return self._handle(blueprint.current_request, path_parameters, view, options)
+
+                register: Any = blueprint.route(path, methods=all_methods, content_types=["*/*"])
+                register(endpoint)
+                return view
+
+            return decorate
+
+        return page
+
+    def refuse_other_methods(self, blueprint: Blueprint) -> None:
+        """Answer the methods that the pages do not take, so that no other route has them."""
+        for path in sorted({path for _, path in self.options}):
+            taken = sorted(method for method, taken_path in self.options if taken_path == path)
+            others = [method for method in METHODS if method not in taken]
+            if others:
+                self._refuse(blueprint, path, others, ", ".join(taken))
+
+    def _refuse(self, blueprint: Blueprint, path: str, methods: Sequence[str], allowed: str) -> None:
+        def wrong_method(**path_parameters: str) -> Response:
+            def refuse(_: PageRequest) -> Page:
+                raise MethodNotAllowed(f"This page takes {allowed}.")
+
+            options = PageOptions(public=True, checks_token=False)
+            response = self._handle(blueprint.current_request, path_parameters, refuse, options)
+            response.headers["Allow"] = allowed
+            return response
+
+        wrong_method.__name__ += path.replace("/", "_")
+        register: Any = blueprint.route(path, methods=list(methods), content_types=["*/*"])
+        register(wrong_method)
+
+    def _handle(self, request: Request, path: Mapping[str, str], view: View, options: PageOptions) -> Response:
+        started = time.perf_counter()
+        services = self._services()
+        page_request = PageRequest(request, services, path, base_url(request, services.config))
+        try:
+            if options.reads_session:
+                page_request = replace(page_request, signed_in=services.sessions.find(page_request.cookie("session")))
+            response = self._respond(page_request, view, options)
+        except SimilarixError as error:
+            if error.status >= 500:
+                logger.exception("unavailable", request_id=request_id(request))
+            response = _error(page_request, error)
+        except Exception:
+            logger.exception("unexpected error", request_id=request_id(request))
+            response = _error(page_request, SimilarixError("Something went wrong on our side. Try again in a moment."))
+        for name, value in PAGE_HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers.setdefault("Content-Security-Policy", content_policy({}))
+        response.headers["X-Request-Id"] = request_id(request)
+        if request.method == "HEAD":
+            response.body = type(response.body)()
+        signed_in = page_request.signed_in
+        logger.info(
+            "page",
+            method=request.method,
+            route=request.context.get("resourcePath"),
+            status=response.status_code,
+            request_id=request_id(request),
+            account=signed_in.account.uuid if signed_in else None,
+            user=signed_in.user.id if signed_in else None,
+            milliseconds=round((time.perf_counter() - started) * 1000, 1),
+            calls=services.calls.take(),
+        )
+        return response
+
+    def _respond(self, request: PageRequest, view: View, options: PageOptions) -> Response:
+        if not all(map(is_storable, request.path.values())):
+            raise NotFound("There is nothing at this address.")
+        check_coding(request.request)
+        is_change = request.method not in SAFE_METHODS
+        if is_change:
+            check_same_site(request.request, request.base_url)
+        if request.signed_in is None and not options.public:
+            return _to_sign_in(request)
+        if is_change and options.checks_token and request.signed_in is not None:
+            _check_token(request)
+        if options.owners and not request.session.is_owner:
+            raise Forbidden("Only an owner of this account may do this. Ask one.")
+        answer = view(request)
+        if isinstance(answer, Redirect):
+            return _redirect(request, answer)
+        response = _render(request, answer) if isinstance(answer, Page) else answer
+        if request.signed_in is not None and "Set-Cookie" not in response.headers and not request.is_fragment:
+            # The browser forgets the session no sooner than we do.
+            response.headers["Set-Cookie"] = session_cookie(request.signed_in.key, request.base_url)
+        return response
+
+
+def _check_token(request: PageRequest) -> None:
+    token = request.request.headers.get(CSRF_HEADER)
+    if token is None:
+        token = request.form.get(CSRF_FIELD)
+    if token is None or not request.session.key.has_csrf_token(token):
+        raise Forbidden("This page was open in another session. Nothing was changed; load it anew and try again.")
+
+
+def _to_sign_in(request: PageRequest) -> Response:
+    """The way to sign in, and back to this page; after a change, to the page that asked for it."""
+    if request.is_fragment:
+        shown = urlsplit(request.request.headers.get("hx-current-url") or "")
+        here = (shown.path.removeprefix(request.prefix) or "/") + (f"?{shown.query}" if shown.query else "")
+    elif request.method in SAFE_METHODS:
+        names = {name: quote(value, safe="") for name, value in request.path.items()}
+        here = str(request.request.path).format(**names) + request.query.as_query()
+    else:
+        here = "/"
+    path = f"/sign-in?{urlencode({'next': local_path(here)})}"
+    if request.is_fragment:
+        return Response("", {"HX-Redirect": request.url(path), "Content-Type": "text/plain"}, 401)
+    return Response("", {"Location": request.url(path), "Content-Type": "text/plain"}, 303)
+
+
+def _redirect(request: PageRequest, redirect: Redirect) -> Response:
+    target = redirect.url if redirect.url is not None else request.url(header_path(local_path(redirect.path)))
+    set_cookies = list(redirect.cookies)
+    if redirect.toast is not None:
+        set_cookies.append(set_cookie("toast", redirect.toast, request.base_url, TOAST_SECONDS))
+    headers: dict[str, Any] = {"Content-Type": "text/plain"}
+    if set_cookies:
+        headers["Set-Cookie"] = set_cookies
+    if request.is_fragment:
+        return Response("", {**headers, "HX-Redirect": target}, 200)
+    return Response("", {**headers, "Location": target}, 303)
+
+
+def _render(request: PageRequest, page: Page) -> Response:
+    # Not at the top: the template engine is for pages alone, and every cold start of the API would pay for it.
+    from chalicelib.dashboard.rendering import render  # noqa: PLC0415
+
+    headers: dict[str, Any] = {"Content-Type": "text/html; charset=utf-8", **page.headers}
+    headers["Content-Security-Policy"] = content_policy(page.origins)
+    frame = _frame(request, page)
+    if frame.toast_is_stored and "Set-Cookie" not in headers:
+        headers["Set-Cookie"] = set_cookie("toast", "", request.base_url, 0)
+    block = (page.fragment or "main") if request.is_fragment else None
+    return Response(render(page.template, page.data, frame, block), headers, page.status)
+
+
+def _frame(request: PageRequest, page: Page) -> "Frame":
+    from chalicelib.dashboard.rendering import Frame  # noqa: PLC0415
+
+    # A part of a page leaves the note of what was done to the next whole page.
+    stored = None if request.is_fragment else request.cookie("toast")
+    return Frame(
+        prefix=request.prefix,
+        path=str(request.request.path),
+        now=request.services.now(),
+        signed_in=request.signed_in,
+        is_fragment=request.is_fragment,
+        toast=page.toast or stored or None,
+        toast_is_stored=bool(stored),
+    )
+
+
+def _error(request: PageRequest, error: SimilarixError) -> Response:
+    """The error as a page, or as a banner at the top of what htmx was to replace."""
+    passes = error.status in (429, 503)
+    headers = {**retry_headers(error)}
+    if request.is_fragment:
+        headers["HX-Reswap"] = "afterbegin"
+    data = {
+        "status": error.status,
+        "message": error.message,
+        "number": request_id(request.request),
+        "retry_seconds": RETRY_SECONDS if passes and request.method in SAFE_METHODS else None,
+    }
+    return _render(request, Page("error.html", data, error.status, headers, fragment="banner"))

@@ -1,0 +1,91 @@
+// What every page has: times in the reader's zone, copying, toasts, and the countdown of an error that passes.
+
+const TOAST_MILLISECONDS = 6000;
+
+/** Writes each time of a server in UTC as the reader's own clock and calendar have it. */
+export function localise(root) {
+  const now = new Date();
+  for (const element of root.querySelectorAll("time[datetime]")) {
+    const moment = new Date(element.dateTime);
+    if (Number.isNaN(moment.valueOf())) continue;
+    element.title = moment.toLocaleString(undefined, { dateStyle: "full", timeStyle: "short" });
+    if (!element.textContent.includes("UTC")) continue;
+    const clock = moment.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+    const days = Math.round((startOf(moment) - startOf(now)) / 86_400_000);
+    if (Math.abs(days) <= 1) {
+      const word = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" }).format(days, "day");
+      element.textContent = `${word[0].toUpperCase()}${word.slice(1)}, ${clock}`;
+    } else {
+      element.textContent = moment.toLocaleDateString(document.documentElement.lang, { day: "numeric", month: "long" });
+    }
+  }
+}
+
+function startOf(moment) {
+  return new Date(moment.getFullYear(), moment.getMonth(), moment.getDate());
+}
+
+/** Shows what was just done, for six seconds, longer while the reader is on it. */
+export function toast(text) {
+  const element = document.createElement("div");
+  element.className = "toast";
+  element.textContent = text;
+  document.getElementById("toasts").append(element);
+  letGo(element);
+}
+
+function letGo(element) {
+  const remove = () => {
+    if (element.matches(":hover, :focus-within")) setTimeout(remove, 1000);
+    else element.remove();
+  };
+  setTimeout(remove, TOAST_MILLISECONDS);
+}
+
+/** Copies what a button names in data-copy, or else the field or code beside it, in full. */
+async function copy(button) {
+  const beside = button.parentElement.querySelector("input, textarea, code, bdi");
+  const text = button.dataset.copy || beside?.value || beside?.textContent || "";
+  try {
+    await navigator.clipboard.writeText(text);
+    toast(document.body.dataset.copied);
+  } catch {
+    toast(document.body.dataset.notCopied);
+    if (beside?.select) beside.select();
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("[data-copy]");
+  if (button) copy(button);
+  for (const open of document.querySelectorAll("details.pop[open]")) {
+    if (!open.contains(event.target)) open.open = false;
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const open = document.querySelector("details.pop[open]");
+  if (!open) return;
+  open.open = false;
+  open.querySelector("summary").focus();
+});
+
+document.addEventListener("htmx:load", (event) => localise(event.detail.elt));
+document.addEventListener("htmx:sendError", () => toast(document.body.dataset.lost));
+document.addEventListener("htmx:oobAfterSwap", (event) => {
+  if (event.detail.target?.id === "toasts") for (const element of event.detail.target.children) letGo(element);
+});
+
+localise(document);
+for (const element of document.querySelectorAll("#toasts .toast")) letGo(element);
+
+const failed = document.querySelector("[data-retry]");
+if (failed) {
+  let left = Number(failed.dataset.retry);
+  setInterval(() => {
+    left -= 1;
+    if (left === 0) location.reload();
+    if (left >= 0) document.getElementById("again").textContent = String(left);
+  }, 1000);
+}

@@ -1,0 +1,23 @@
+"""All words of the dashboard, by section and key, so that another language needs no other place.
+
+Each section is a module of this folder with ``TEXTS``. A template writes ``t.section.key``, Python
+``text("section.key")``. A text may have places to fill, ``"{count} selected"``, which ``text(key, count=3)`` or
+``t.section.key.format(…)`` fills.
+"""
+
+from collections.abc import Mapping
+
+from chalicelib.dashboard.texts import errors, frame, search
+
+TEXTS: Mapping[str, Mapping[str, str]] = {
+    "errors": errors.TEXTS,
+    "frame": frame.TEXTS,
+    "search": search.TEXTS,
+}
+
+
+def text(key: str, **values: object) -> str:
+    """The text of a key such as ``account.revoked``; empty for a key that does not exist, as an old page may have."""
+    section, _, name = key.partition(".")
+    found = TEXTS.get(section, {}).get(name, "")
+    return found.format(**values) if values else found

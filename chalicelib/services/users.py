@@ -1,0 +1,222 @@
+"""Users: signed in, invited to accounts, and removed from them."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from chalicelib.domain.accounts import Account, Subscription
+from chalicelib.domain.errors import Conflict, Forbidden, NotFound, QuotaExceeded, StaleWrite
+from chalicelib.domain.users import (
+    MEMBERS_LIMIT,
+    MEMBERSHIPS_LIMIT,
+    Identity,
+    Invitation,
+    Membership,
+    Role,
+    SignUp,
+    User,
+    display_name,
+    parse_email,
+)
+from chalicelib.services.ports import Accounts, Clock, Users
+
+WRITE_ATTEMPTS = 5  # for a change of what others change at the same time
+
+Changed = TypeVar("Changed")
+
+
+@dataclass(frozen=True, slots=True)
+class UserService:
+    """Args:
+    sign_up: who gets an account at a first sign-in.
+    default_plan: the plan of an account that a sign-in makes.
+    """
+
+    users: Users
+    accounts: Accounts
+    now: Clock
+    sign_up: SignUp
+    default_plan: str
+
+    def sign_in(self, identity: Identity) -> tuple[User, Account]:
+        """The user of an identity, and the account to work in.
+
+        The first sign-in makes both, the user the account's owner; two at once make one. Invitations to the user's
+        verified address are joined. The account is the one that the user worked in last.
+
+        Raises:
+            Forbidden: the user is disabled, or belongs to no account where one is needed an invitation for.
+            Conflict: other requests kept changing the user.
+        """
+        return self._attempt(lambda: self._sign_in(identity))
+
+    def _sign_in(self, identity: Identity) -> tuple[User, Account]:
+        user = self._recorded(identity)
+        if user.disabled_at is not None:
+            raise Forbidden("This user is disabled. Ask the operator.")
+        if identity.email_verified:
+            for invitation in self.users.invitations_to(user.email):
+                self._join(user, invitation)
+        accounts = self.accounts_of(user.id)
+        if not accounts:
+            if self.sign_up is SignUp.INVITATION:
+                raise Forbidden("Signing up is by invitation. Ask an owner of an account to invite your address.")
+            return self._open_account(user)
+        account = next((account for account, _ in accounts if account.uuid == user.account), accounts[0][0])
+        return user, account
+
+    def _recorded(self, identity: Identity) -> User:
+        """The user as stored, after what the identity provider says now; raises StaleWrite."""
+        email, name = parse_email(identity.email), display_name(identity.name)
+        stored = self.users.user(identity.user_id)
+        if stored is None:
+            user = User(identity.user_id, identity.issuer, identity.subject, email, name, self.now())
+            self.users.add(user)
+            return user
+        if (stored.email, stored.name) == (email, name):
+            return stored
+        for account in self.users.accounts_of(stored.id):
+            membership = self.users.membership(account, stored.id)
+            if membership is not None:
+                self.users.describe(replace(membership, email=email, name=name))
+        return self.users.change(stored, email=email, name=name)
+
+    def _join(self, user: User, invitation: Invitation) -> None:
+        account = self.accounts.account(invitation.account)
+        if (
+            account is None
+            or account.deleted_at is not None
+            or invitation.expires_at <= self.now()
+            or self.users.membership(account.uuid, user.id) is not None
+        ):
+            self.users.withdraw(invitation)
+        elif len(self.users.accounts_of(user.id)) < MEMBERSHIPS_LIMIT:
+            membership = Membership(account.uuid, user.id, invitation.role, user.email, user.name, self.now())
+            self.users.join(membership, invitation, account)
+
+    def _open_account(self, user: User) -> tuple[User, Account]:
+        """Make an account of which the user is the owner; raises StaleWrite if another sign-in has made one."""
+        now = self.now()
+        account = Account(str(uuid.uuid4()), user.shown_name, Subscription(self.default_plan), now)
+        membership = Membership(account.uuid, user.id, Role.OWNER, user.email, user.name, now)
+        return self.users.open_account(user, account, membership), account
+
+    def get(self, user: str) -> User:
+        found = self.users.user(user)
+        if found is None:
+            raise NotFound("There is no such user.")
+        return found
+
+    def all(self) -> Iterator[User]:
+        return self.users.all()
+
+    def accounts_of(self, user: str) -> list[tuple[Account, Role]]:
+        """The accounts that the user belongs to, those that are being deleted left out, and the user's role in each.
+
+        The one joined first is the first.
+        """
+        found: list[tuple[Account, Membership]] = []
+        for uuid_ in self.users.accounts_of(user):
+            account, membership = self.accounts.account(uuid_), self.users.membership(uuid_, user)
+            if account is not None and account.deleted_at is None and membership is not None:
+                found.append((account, membership))
+        found.sort(key=lambda pair: (pair[1].joined_at, pair[0].uuid))
+        return [(account, membership.role) for account, membership in found]
+
+    def members(self, account: str) -> list[Membership]:
+        """Owners first, then by name."""
+        return sorted(
+            self.users.members(account),
+            key=lambda member: (member.role is not Role.OWNER, (member.name or member.email).casefold(), member.user),
+        )
+
+    def invitations(self, account: str) -> list[Invitation]:
+        """Those that are neither joined nor expired, the oldest first."""
+        now = self.now()
+        open_ones = [invitation for invitation in self.users.invitations(account) if invitation.expires_at > now]
+        return sorted(open_ones, key=lambda invitation: (invitation.created_at, invitation.email))
+
+    def invite(self, account: str, email: str, role: Role, by: User) -> Invitation:
+        """Invite an address, or renew its invitation.
+
+        Raises:
+            InvalidRequest: this is no address.
+            Conflict: a member has it.
+            QuotaExceeded: the account has 50 members, invitations included.
+        """
+        invitation = Invitation(account, parse_email(email), role, by.id, self.now())
+
+        def invite() -> Invitation:
+            current = self._account(account)
+            members, invited = self.users.members(account), self.invitations(account)
+            if any(member.email == invitation.email for member in members):
+                raise Conflict("This address is a member's already.")
+            others = [other for other in invited if other.email != invitation.email]
+            if len(members) + len(others) >= MEMBERS_LIMIT:
+                raise QuotaExceeded(f"An account has at most {MEMBERS_LIMIT} members, invitations included.")
+            self.users.invite(invitation, current)
+            return invitation
+
+        return self._attempt(invite)
+
+    def withdraw(self, account: str, email: str) -> None:
+        """Raises NotFound if the address is not invited."""
+        found = [invitation for invitation in self.users.invitations(account) if invitation.email == email]
+        if not found:
+            raise NotFound("There is no such invitation.")
+        self.users.withdraw(found[0])
+
+    def change_role(self, account: str, user: str, role: Role) -> None:
+        """Raises NotFound if the user is no member, Conflict if the account would have no owner."""
+
+        def change() -> None:
+            current = self._account(account)
+            self.users.change_role(self._replaceable(account, user, role), role, current)
+
+        self._attempt(change)
+
+    def remove_member(self, account: str, user: str) -> None:
+        """Raises NotFound if the user is no member, Conflict if the account would have no owner."""
+
+        def remove() -> None:
+            current = self._account(account)
+            self.users.leave(self._replaceable(account, user, None), current)
+
+        self._attempt(remove)
+
+    def _replaceable(self, account: str, user: str, role: Role | None) -> Membership:
+        """The membership, if the user may take this role, or none."""
+        members = self.users.members(account)
+        membership = next((member for member in members if member.user == user), None)
+        if membership is None:
+            raise NotFound("There is no such member.")
+        owners = [member for member in members if member.role is Role.OWNER]
+        if role is not Role.OWNER and owners == [membership]:
+            raise Conflict("An account has an owner. Make another member one first.")
+        return membership
+
+    def _account(self, account: str) -> Account:
+        found = self.accounts.account(account)
+        if found is None or found.deleted_at is not None:
+            raise NotFound("There is no such account.")
+        return found
+
+    def work_in(self, user: User, account: str) -> None:
+        """Remember in which account the user works, for the next sign-in."""
+        self._attempt(lambda: self.users.change(self.get(user.id), account=account))
+
+    def disable(self, user: str) -> None:
+        """Refuse the user's sessions and sign-ins from now on; raises NotFound if there is none."""
+        self._attempt(lambda: self.users.change(self.get(user), disabled_at=self.now()))
+
+    def enable(self, user: str) -> None:
+        self._attempt(lambda: self.users.change(self.get(user), disabled_at=None))
+
+    def _attempt(self, change: Callable[[], Changed]) -> Changed:
+        for _ in range(WRITE_ATTEMPTS):
+            try:
+                return change()
+            except StaleWrite:
+                continue
+        raise Conflict("This is being changed by another request. Try again in a moment.")

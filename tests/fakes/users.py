@@ -1,0 +1,105 @@
+"""Users, memberships and invitations in memory."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from chalicelib.domain.accounts import Account
+from chalicelib.domain.errors import StaleWrite
+from chalicelib.domain.users import Invitation, Membership, Role, User
+from tests.fakes.accounts import FakeAccounts
+from tests.fakes.sessions import FakeSessions
+
+
+class FakeUsers:
+    """Tests may inspect ``stored`` users by id, ``joined`` memberships and ``invited`` invitations.
+
+    Args:
+        accounts: whose revisions the memberships raise.
+        sessions: that go with a user.
+    """
+
+    def __init__(self, accounts: FakeAccounts, sessions: FakeSessions) -> None:
+        self._accounts = accounts
+        self._sessions = sessions
+        self.stored: dict[str, User] = {}
+        self.joined: dict[tuple[str, str], Membership] = {}
+        self.invited: dict[tuple[str, str], Invitation] = {}
+
+    def add(self, user: User) -> None:
+        if user.id in self.stored:
+            raise StaleWrite
+        self.stored[user.id] = user
+
+    def user(self, user: str) -> User | None:
+        return self.stored.get(user)
+
+    def all(self) -> Iterator[User]:
+        yield from list(self.stored.values())
+
+    def change(self, user: User, **changes: Any) -> User:
+        current = self.stored.get(user.id)
+        if current is None or current.revision != user.revision:
+            raise StaleWrite
+        self.stored[user.id] = replace(user, revision=user.revision + 1, **changes)
+        return self.stored[user.id]
+
+    def open_account(self, user: User, account: Account, membership: Membership) -> User:
+        changed = self.change(user, account=account.uuid)
+        self._accounts.add_account(account)
+        self.joined[account.uuid, user.id] = membership
+        return changed
+
+    def membership(self, account: str, user: str) -> Membership | None:
+        return self.joined.get((account, user))
+
+    def members(self, account: str) -> list[Membership]:
+        return [membership for membership in self.joined.values() if membership.account == account]
+
+    def accounts_of(self, user: str) -> list[str]:
+        return [membership.account for membership in self.joined.values() if membership.user == user]
+
+    def describe(self, membership: Membership) -> None:
+        current = self.joined.get((membership.account, membership.user))
+        if current is not None:
+            described = replace(current, email=membership.email, name=membership.name)
+            self.joined[membership.account, membership.user] = described
+
+    def change_role(self, membership: Membership, role: Role, account: Account) -> None:
+        if (membership.account, membership.user) not in self.joined:
+            raise StaleWrite
+        self._accounts.raise_revision(account)
+        self.joined[membership.account, membership.user] = replace(membership, role=role)
+
+    def leave(self, membership: Membership, account: Account) -> None:
+        self._accounts.raise_revision(account)
+        self.joined.pop((membership.account, membership.user), None)
+
+    def invite(self, invitation: Invitation, account: Account) -> None:
+        self._accounts.raise_revision(account)
+        self.invited[invitation.account, invitation.email] = invitation
+
+    def join(self, membership: Membership, invitation: Invitation, account: Account) -> None:
+        if (membership.account, membership.user) in self.joined:
+            raise StaleWrite
+        self._accounts.raise_revision(account)
+        self.joined[membership.account, membership.user] = membership
+        self.withdraw(invitation)
+
+    def withdraw(self, invitation: Invitation) -> None:
+        self.invited.pop((invitation.account, invitation.email), None)
+
+    def invitations(self, account: str) -> list[Invitation]:
+        return [invitation for invitation in self.invited.values() if invitation.account == account]
+
+    def invitations_to(self, email: str) -> list[Invitation]:
+        return [invitation for invitation in self.invited.values() if invitation.email == email]
+
+    def clear_account(self, account: str) -> None:
+        for membership in self.members(account):
+            if self.accounts_of(membership.user) == [account]:
+                self.stored.pop(membership.user, None)
+                self._sessions.remove(membership.user, [s.digest for s in self._sessions.of_user(membership.user)])
+            del self.joined[account, membership.user]
+        for invitation in self.invitations(account):
+            self.withdraw(invitation)

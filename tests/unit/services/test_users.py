@@ -1,0 +1,319 @@
+"""Signing in: accounts, invitations, members, and sessions."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.bootstrap import Services
+from chalicelib.domain.accounts import Account, Subscription
+from chalicelib.domain.errors import Conflict, Forbidden, InvalidRequest, NotFound, QuotaExceeded, StaleWrite
+from chalicelib.domain.sessions import SessionKey
+from chalicelib.domain.users import MEMBERS_LIMIT, Identity, Membership, Role, SignUp, User, parse_email
+from tests.fakes.application import CONFIG, FakeAdapters
+
+NORA = Identity("https://issuer.example", "nora", "Nora@Example.com", True, "Nora Keller")
+JO = Identity("https://issuer.example", "jo", "jo@example.com", True, "Jo")
+
+
+@pytest.fixture
+def adapters() -> FakeAdapters:
+    return FakeAdapters.fresh()
+
+
+@pytest.fixture
+def services(adapters: FakeAdapters) -> Services:
+    return Services(CONFIG, adapters, adapters.clock)
+
+
+def test_the_first_sign_in_makes_an_account_whose_owner_the_user_is(services: Services):
+    user, account = services.users.sign_in(NORA)
+    assert (user.email, user.name, account.name) == ("nora@example.com", "Nora Keller", "Nora Keller")
+    assert account.subscription == Subscription("free")
+    assert services.users.accounts_of(user.id) == [(account, Role.OWNER)]
+    assert services.users.sign_in(NORA) == (user, account)
+
+
+def test_the_plan_of_a_new_account_is_the_configured_one(adapters: FakeAdapters):
+    services = Services(replace(CONFIG, default_plan="pro"), adapters, adapters.clock)
+    assert services.users.sign_in(NORA)[1].subscription == Subscription("pro")
+
+
+class OtherSignIn:
+    """Users among whom another sign-in of the same user comes first, at one call."""
+
+    def __init__(self, adapters: FakeAdapters, at: str) -> None:
+        self._adapters = adapters
+        self._at: str | None = at
+        self.account: Account | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._adapters.users, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            if name == self._at:
+                self._at = None
+                services = Services(CONFIG, self._adapters, self._adapters.clock)
+                self.account = services.users.sign_in(NORA)[1]
+            return method(*arguments, **named)
+
+        return call
+
+
+@pytest.mark.parametrize("at", ["add", "invitations_to", "accounts_of", "open_account"])
+def test_two_first_sign_ins_at_once_make_one_account(adapters: FakeAdapters, at: str):
+    racing = OtherSignIn(adapters, at)
+    services = Services(CONFIG, replace(adapters, users=racing), adapters.clock)
+    _, account = services.users.sign_in(NORA)
+    assert account == racing.account
+    assert len(adapters.accounts.stored) == 1
+
+
+def test_an_address_and_a_name_follow_the_identity_provider(services: Services):
+    user, account = services.users.sign_in(NORA)
+    moved = services.users.sign_in(replace(NORA, email="n@new.example", name=" Nora\tMeier " + "x" * 200))[0]
+    assert moved.id == user.id
+    assert (moved.email, moved.name) == ("n@new.example", ("Nora Meier " + "x" * 200)[:100])
+    (membership,) = services.users.members(account.uuid)
+    assert (membership.email, membership.name) == (moved.email, moved.name)
+
+
+def test_an_invited_user_joins_at_sign_in_and_gets_no_account_besides(services: Services, adapters: FakeAdapters):
+    owner, account = services.users.sign_in(NORA)
+    services.users.invite(account.uuid, " JO@example.com ", Role.MEMBER, owner)
+    assert [invitation.email for invitation in services.users.invitations(account.uuid)] == ["jo@example.com"]
+    jo, joined = services.users.sign_in(JO)
+    assert (joined.uuid, services.users.invitations(account.uuid)) == (account.uuid, [])
+    assert [(member.user, member.role) for member in services.users.members(account.uuid)] == [
+        (owner.id, Role.OWNER),
+        (jo.id, Role.MEMBER),
+    ]
+    assert len(adapters.accounts.stored) == 1
+
+
+def test_an_address_that_is_not_verified_joins_nothing(services: Services):
+    owner, account = services.users.sign_in(NORA)
+    services.users.invite(account.uuid, JO.email, Role.OWNER, owner)
+    _, other = services.users.sign_in(replace(JO, email_verified=False))
+    assert other.uuid != account.uuid
+    assert len(services.users.members(account.uuid)) == 1
+
+
+def test_an_invitation_ends_after_two_weeks(services: Services, adapters: FakeAdapters):
+    owner, account = services.users.sign_in(NORA)
+    services.users.invite(account.uuid, JO.email, Role.OWNER, owner)
+    adapters.clock.pass_by(timedelta(days=14))
+    assert services.users.invitations(account.uuid) == []
+    assert services.users.sign_in(JO)[1].uuid != account.uuid
+    assert adapters.users.invited == {}
+
+
+def test_by_invitation_only_the_invited_sign_up(adapters: FakeAdapters):
+    services = Services(replace(CONFIG, sign_up=SignUp.INVITATION), adapters, adapters.clock)
+    with pytest.raises(Forbidden, match="by invitation"):
+        services.users.sign_in(JO)
+    founder, account = Services(CONFIG, adapters, adapters.clock).users.sign_in(NORA)
+    services.users.invite(account.uuid, JO.email, Role.MEMBER, founder)
+    assert services.users.sign_in(JO)[1].uuid == account.uuid
+
+
+def test_a_user_comes_back_to_the_account_last_worked_in(services: Services):
+    owner, account = services.users.sign_in(NORA)
+    jo, own = services.users.sign_in(JO)
+    services.users.invite(account.uuid, JO.email, Role.MEMBER, owner)
+    assert services.users.sign_in(JO)[1].uuid == own.uuid
+    services.users.work_in(jo, account.uuid)
+    assert services.users.sign_in(JO)[1].uuid == account.uuid
+    services.users.remove_member(account.uuid, jo.id)
+    assert services.users.sign_in(JO)[1].uuid == own.uuid
+
+
+def test_who_belongs_to_no_account_any_more_gets_a_new_one(services: Services):
+    owner, account = services.users.sign_in(NORA)
+    services.users.invite(account.uuid, JO.email, Role.MEMBER, owner)
+    jo, _ = services.users.sign_in(JO)
+    services.users.remove_member(account.uuid, jo.id)
+    assert services.users.sign_in(JO)[1].uuid != account.uuid
+
+
+def test_a_disabled_user_neither_signs_in_nor_goes_on(services: Services):
+    user, account = services.users.sign_in(NORA)
+    key = services.sessions.begin(user, account, address="192.0.2.1", agent="")
+    services.users.disable(user.id)
+    with pytest.raises(Forbidden, match="disabled"):
+        services.users.sign_in(NORA)
+    assert services.sessions.find(key.cookie) is None
+    services.users.enable(user.id)
+    assert services.sessions.find(key.cookie) is not None
+
+
+def test_an_account_keeps_an_owner(services: Services):
+    owner, account = services.users.sign_in(NORA)
+    services.users.invite(account.uuid, JO.email, Role.MEMBER, owner)
+    jo, _ = services.users.sign_in(JO)
+    for change in (
+        lambda: services.users.change_role(account.uuid, owner.id, Role.MEMBER),
+        lambda: services.users.remove_member(account.uuid, owner.id),
+    ):
+        with pytest.raises(Conflict, match="an owner"):
+            change()
+    services.users.change_role(account.uuid, owner.id, Role.OWNER)
+    services.users.change_role(account.uuid, jo.id, Role.OWNER)
+    services.users.remove_member(account.uuid, owner.id)
+    assert [member.user for member in services.users.members(account.uuid)] == [jo.id]
+    with pytest.raises(NotFound):
+        services.users.remove_member(account.uuid, owner.id)
+
+
+def test_an_account_has_at_most_fifty_members_and_invitations(services: Services):
+    owner, account = services.users.sign_in(NORA)
+    for number in range(MEMBERS_LIMIT - 1):
+        services.users.invite(account.uuid, f"{number}@example.com", Role.MEMBER, owner)
+    with pytest.raises(QuotaExceeded):
+        services.users.invite(account.uuid, "one-more@example.com", Role.MEMBER, owner)
+    assert services.users.invite(account.uuid, "0@example.com", Role.OWNER, owner).role is Role.OWNER
+    with pytest.raises(Conflict):
+        services.users.invite(account.uuid, NORA.email, Role.MEMBER, owner)
+    services.users.withdraw(account.uuid, "0@example.com")
+    with pytest.raises(NotFound):
+        services.users.withdraw(account.uuid, "0@example.com")
+
+
+@pytest.mark.parametrize("text", ["", "nora", "nora@", "@b.example", "a b@b.example", "a@b", None, "é@b.example"])
+def test_what_is_no_address_is_refused(text: object):
+    with pytest.raises(InvalidRequest) as refused:
+        parse_email(text)
+    assert refused.value.field == "email"
+
+
+class Stale:
+    """Users whose changes are always too late."""
+
+    def __init__(self, users: Any) -> None:
+        self._users = users
+
+    def change(self, user: User, **changes: Any) -> User:
+        raise StaleWrite
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._users, name)
+
+
+def test_a_change_gives_up_where_others_always_come_first(adapters: FakeAdapters, services: Services):
+    user, _ = services.users.sign_in(NORA)
+    stale = Services(CONFIG, replace(adapters, users=Stale(adapters.users)), adapters.clock)
+    with pytest.raises(Conflict, match="Try again"):
+        stale.users.disable(user.id)
+
+
+# Sessions.
+
+
+@pytest.fixture
+def signed_in(services: Services) -> tuple[User, Account, SessionKey]:
+    user, account = services.users.sign_in(NORA)
+    return user, account, services.sessions.begin(user, account, address="192.0.2.1", agent="Firefox")
+
+
+def test_a_cookie_finds_its_session_and_only_the_digest_is_stored(
+    services: Services, adapters: FakeAdapters, signed_in: tuple[User, Account, SessionKey]
+):
+    user, account, key = signed_in
+    found = services.sessions.find(key.cookie)
+    assert found is not None
+    assert (found.user, found.account, found.role, found.plan.name) == (user, account, Role.OWNER, "free")
+    assert key.secret not in repr(adapters.sessions.stored)
+    other = services.sessions.begin(user, account, address="192.0.2.1", agent="Firefox")
+    assert other.secret != key.secret
+
+
+def test_another_cookie_finds_nothing(services: Services, signed_in: tuple[User, Account, SessionKey]):
+    user, account, key = signed_in
+    other = services.sessions.begin(user, account, address="192.0.2.1", agent="")
+    wrong = SessionKey(key.user, SessionKey.new(key.user).secret), SessionKey("0" * 32, other.secret)
+    for cookie in (*(each.cookie for each in wrong), key.cookie[:-1], key.cookie + "A", key.secret, "", None):
+        assert services.sessions.find(cookie) is None
+
+
+def test_a_session_ends_two_weeks_after_its_last_use(
+    services: Services, adapters: FakeAdapters, signed_in: tuple[User, Account, SessionKey]
+):
+    _, _, key = signed_in
+    for _ in range(3):
+        adapters.clock.pass_by(timedelta(days=13, hours=23))
+        assert services.sessions.find(key.cookie) is not None
+    adapters.clock.pass_by(timedelta(days=14))
+    assert services.sessions.find(key.cookie) is None
+    assert services.sessions.of_user(key.user) == []
+
+
+def test_the_last_use_is_written_at_most_once_an_hour(
+    services: Services, adapters: FakeAdapters, signed_in: tuple[User, Account, SessionKey]
+):
+    before = adapters.sessions.writes
+    for _ in range(120):
+        adapters.clock.pass_by(timedelta(minutes=1))
+        services.sessions.find(signed_in[2].cookie)
+    assert adapters.sessions.writes - before == 2
+
+
+def test_a_session_works_in_the_account_that_its_user_switches_to(services: Services):
+    owner, account = services.users.sign_in(NORA)
+    jo, own = services.users.sign_in(JO)
+    services.users.invite(account.uuid, JO.email, Role.MEMBER, owner)
+    services.users.sign_in(JO)
+    key = services.sessions.begin(jo, own, address="192.0.2.1", agent="")
+    found = services.sessions.find(key.cookie)
+    assert found is not None
+    services.sessions.switch(found, account.uuid)
+    found = services.sessions.find(key.cookie)
+    assert found is not None
+    assert (found.account.uuid, found.is_owner) == (account.uuid, False)
+    services.users.remove_member(account.uuid, jo.id)
+    assert services.sessions.find(key.cookie) is None
+    with pytest.raises(NotFound):
+        services.sessions.switch(found, services.users.sign_in(replace(NORA, subject="third", email="t@b.cc"))[1].uuid)
+
+
+def test_sessions_are_listed_and_ended(services: Services, signed_in: tuple[User, Account, SessionKey]):
+    user, account, key = signed_in
+    others = [services.sessions.begin(user, account, address="", agent="x" * 999) for _ in range(3)]
+    listed = services.sessions.of_user(user.id)
+    assert {session.digest for session in listed} == {each.digest for each in (key, *others)}
+    assert max(len(session.agent) for session in listed) == 300
+    services.sessions.end_one(user.id, others[0].digest[:32])
+    assert services.sessions.find(others[0].cookie) is None
+    with pytest.raises(NotFound):
+        services.sessions.end_one(user.id, others[0].digest[:32])
+    found = services.sessions.find(key.cookie)
+    assert found is not None
+    assert services.sessions.end_others(found) == 2
+    assert [session.digest for session in services.sessions.of_user(user.id)] == [key.digest]
+
+
+def test_the_csrf_token_belongs_to_the_session():
+    one, two = SessionKey.new("0" * 32), SessionKey.new("0" * 32)
+    assert one.has_csrf_token(one.csrf_token)
+    assert not one.has_csrf_token(two.csrf_token)
+    assert one.secret not in one.csrf_token
+
+
+def test_an_account_that_is_deleted_takes_its_sessions_along(services: Services, adapters: FakeAdapters):
+    user, account = services.users.sign_in(NORA)
+    key = services.sessions.begin(user, account, address="", agent="")
+    services.account_deletion.begin(account.uuid)
+    assert services.sessions.find(key.cookie) is None
+    adapters.clock.pass_by(timedelta(hours=1))
+    ((step, _),) = adapters.queues.deletions
+    services.account_deletion.run(step, lambda: 60)
+    assert (adapters.users.stored, adapters.users.joined, adapters.sessions.stored) == ({}, {}, {})
+
+
+def test_members_are_listed_owners_first(services: Services, adapters: FakeAdapters):
+    user, account = services.users.sign_in(NORA)
+    for name in ("b", "A"):
+        adapters.users.joined[account.uuid, name] = Membership(
+            account.uuid, name, Role.MEMBER, f"{name}@example.com", name, user.created_at
+        )
+    assert [member.name for member in services.users.members(account.uuid)] == ["Nora Keller", "A", "b"]
