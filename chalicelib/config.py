@@ -97,7 +97,7 @@ class Config:
     retry_delay: int = 30
     collection_write_units: int = 0
     function_timeout: int = 900
-    sign_up: SignUp = SignUp.OPEN
+    sign_up: SignUp = SignUp.INVITATION
     default_plan: str = "free"
 
     @classmethod
@@ -130,7 +130,7 @@ class Config:
             retry_delay=read.number("RETRY_DELAY", 1, 900, default=30),
             collection_write_units=read.number("COLLECTION_WRITE_UNITS", 0, 100_000, default=0),
             function_timeout=read.number("FUNCTION_TIMEOUT", 1, 900, default=900),
-            sign_up=read.choice("SIGN_UP", SignUp, default=SignUp.OPEN),
+            sign_up=read.choice("SIGN_UP", SignUp, default=SignUp.INVITATION),
             default_plan=read.plan("DEFAULT_PLAN", default="free"),
         )
 

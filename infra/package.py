@@ -30,6 +30,7 @@ from infra.template.edits import Template
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGE = "live"
+PACKAGED = (".py", ".css", ".html", ".js", ".svg", ".yaml")  # of the files of chalicelib
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 
 # Chalice asks for a region and writes it nowhere into the template.
@@ -128,9 +129,7 @@ def _chalice(project: Path, *arguments: str) -> None:
 
 def _sources(root: Path) -> Iterator[Path]:
     yield from (root / "app.py", root / ".chalice" / "config.json", root / "requirements.txt")
-    yield from sorted((root / "chalicelib").rglob("*.py"))
-    for folder in ("templates", "static"):
-        yield from sorted(path for path in (root / "chalicelib" / "dashboard" / folder).rglob("*") if path.is_file())
+    yield from sorted(path for path in (root / "chalicelib").rglob("*") if path.suffix in PACKAGED)
 
 
 def _digest(root: Path, own_part: str, *, thin: bool) -> str:

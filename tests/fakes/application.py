@@ -8,6 +8,7 @@ from chalicelib.bootstrap import Services
 from chalicelib.config import Config, SQLiteConfig, Tables
 from chalicelib.domain.accounts import Subscription
 from chalicelib.domain.messages import Queue
+from chalicelib.domain.users import SignUp
 from tests.fakes.access_checker import FakeAccessChecker
 from tests.fakes.accounts import FakeAccounts
 from tests.fakes.buckets import FakeSources
@@ -41,6 +42,7 @@ CONFIG = Config(
     thumbnails_bucket="thumbnails",
     embedder_function="embedder",
     vector_store=SQLiteConfig("vectors.sqlite"),
+    sign_up=SignUp.OPEN,
 )
 
 
