@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from chalicelib.services.file_deletion import FileDeletionService
     from chalicelib.services.file_finder import FileFinder
     from chalicelib.services.file_moves import FileMoveService
+    from chalicelib.services.file_retries import FileRetryService
     from chalicelib.services.files import FileService
     from chalicelib.services.maintenance.calibration import CalibrationService
     from chalicelib.services.maintenance.consistency_check import ConsistencyCheck
@@ -252,6 +253,12 @@ class Services:
             queues=self.adapters.queues,
             now=self.now,
         )
+
+    @cached_property
+    def file_retries(self) -> FileRetryService:
+        from chalicelib.services.file_retries import FileRetryService
+
+        return FileRetryService(self.adapters.catalogue, self.adapters.queues, self.now)
 
     @cached_property
     def file_deletion(self) -> FileDeletionService:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from chalice.app import Blueprint, Chalice
 
 from chalicelib.bootstrap import Services
-from chalicelib.dashboard import assets, search
+from chalicelib.dashboard import assets, collection_settings, collections, connect, search, uploads
 from chalicelib.dashboard.pages import PageDispatcher
 
 
@@ -21,4 +21,5 @@ def register_pages(app: Chalice, services: Callable[[], Services]) -> PageDispat
 
 
 def blueprints(dispatcher: PageDispatcher) -> list[Blueprint]:
-    return [module.blueprint(dispatcher) for module in (search, assets)]
+    modules = (search, connect, collections, collection_settings, uploads, assets)
+    return [module.blueprint(dispatcher) for module in modules]

@@ -34,6 +34,7 @@ from chalicelib.domain.uploads import (
     UploadState,
     month_of,
     next_month,
+    staged_key,
 )
 from chalicelib.services.pipeline.upload_completion import LOCK_WAIT_SECONDS, UploadCompletion
 from chalicelib.services.ports import Catalogue, Clock, ManagedStorage, Queues, QuotaLedger
@@ -141,6 +142,12 @@ class UploadService:
             upload.area, upload.staged_key, size=new.size, content_type=new.mime_type, seconds=seconds
         )
         return PreparedUpload(upload, form)
+
+    def destination(self, collection: Collection) -> str:
+        """The URL to which clients send the forms of uploads."""
+        ref = UploadRef(collection.account, collection.uuid, str(uuid.UUID(int=0)))
+        key = staged_key(PRESIGNED_STAGING, ref)
+        return self.storage.presigned_form(ref.area, key, size=1, content_type="image/jpeg", seconds=1).url
 
     def complete(self, collection: Collection, upload_id: str) -> CompletedUpload:
         """Complete an upload whose bytes were sent; a repeated call returns the same result for a day.

@@ -7,12 +7,15 @@ Each section is a module of this folder with ``TEXTS``. A template writes ``t.se
 
 from collections.abc import Mapping
 
-from chalicelib.dashboard.texts import errors, frame, search
+from chalicelib.dashboard.texts import collections, connect, errors, frame, search, uploads
 
 TEXTS: Mapping[str, Mapping[str, str]] = {
+    "collections": collections.TEXTS,
+    "connect": connect.TEXTS,
     "errors": errors.TEXTS,
     "frame": frame.TEXTS,
     "search": search.TEXTS,
+    "uploads": uploads.TEXTS,
 }
 
 

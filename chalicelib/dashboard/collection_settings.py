@@ -1,0 +1,182 @@
+"""Of one collection: its syncs, what they would do and remove, its settings, and its deletion."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from chalice.app import Blueprint
+
+from chalicelib.dashboard.collections import caller, collection_of, countdown, frame_data, thumbnail
+from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.texts import text
+from chalicelib.domain.collections import (
+    HOURS_A_DAY,
+    AutoSync,
+    Collection,
+    CollectionChange,
+    CollectionType,
+    SyncStatus,
+    Trigger,
+    parse_auto_sync,
+    parse_name,
+    parse_role,
+)
+from chalicelib.domain.errors import InvalidRequest, PlanForbids
+from chalicelib.domain.files import FileRecord
+from chalicelib.domain.schedules import sync_hour
+from chalicelib.domain.selection import parse_patterns
+from chalicelib.domain.sync_diff import ChangeKind
+from chalicelib.domain.syncs import Preview
+
+PREVIEW_SECONDS = 18  # of the 29 that API Gateway waits
+SHOWN_REMOVALS = 8  # pictures
+_FIELDS = {"role_arn": "role", "auto_sync_interval": "auto", "auto_sync_at": "hour"}  # of errors, as the form has them
+
+
+def blueprint(dispatcher: PageDispatcher) -> Blueprint:
+    settings = Blueprint(__name__)
+    page = dispatcher.pages(settings)
+
+    @page("/collections/{uuid}/sync", methods=("GET", "POST"))
+    def sync(request: PageRequest) -> Page | Redirect:
+        collection = collection_of(request)
+        if request.method != "POST":
+            return _sync_page(request, collection)
+        what, syncs = request.form.text("do"), request.services.syncs
+        if what == "cancel":
+            syncs.cancel(collection)
+            return _after(request, collection, "collections.sync_cancelled")
+        if what == "preview":
+            preview = syncs.preview(collection, countdown(PREVIEW_SECONDS))
+            return _sync_page(request, collection, {"preview": preview})
+        syncs.start(collection, Trigger.MANUAL, confirm_removals=what == "remove", retry_failed=what == "retry")
+        return _after(request, collection, "collections.sync_started")
+
+    @page("/collections/{uuid}/removals")
+    def show_removals(request: PageRequest) -> Page:
+        collection = collection_of(request)
+        data = frame_data(request, collection, "files") | _removals(request, collection)
+        return Page("collection_removals.html", data, fragment="examples")
+
+    @page("/collections/{uuid}/settings", methods=("GET", "POST"))
+    def change_settings(request: PageRequest) -> Page | Redirect:
+        collection = collection_of(request)
+        if request.method != "POST":
+            return _settings_page(request, collection, _stored(collection))
+        form = {name: request.form.get(name) or "" for name in ("name", "auto", "hour", "include", "exclude", "role")}
+        try:
+            change = _change(form, collection)
+            if request.form.text("do") == "effect":
+                changed = replace(collection, include=change.include or (), exclude=change.exclude or ())
+                preview = request.services.syncs.preview(changed, countdown(PREVIEW_SECONDS))
+                return _settings_page(request, collection, form, effect=preview)
+            request.services.collections.change(caller(request), collection, change)
+        except (InvalidRequest, PlanForbids) as error:
+            wrong = {_FIELDS.get(error.field or "", error.field or "name"): error.message}
+            return _settings_page(request, collection, form, wrong=wrong, status=error.status)
+        return Redirect(f"/collections/{collection.uuid}/settings", toast="collections.saved")
+
+    @page("/collections/{uuid}/delete", methods=("POST",))
+    def delete(request: PageRequest) -> Page | Redirect:
+        collection = collection_of(request)
+        if request.form.text("typed") != collection.name:
+            wrong = {"typed": text("collections.type_name_wrong")}
+            return _settings_page(request, collection, _stored(collection), wrong=wrong, status=400)
+        request.services.deletion.begin(collection)
+        return Redirect("/collections", toast="collections.deleted")
+
+    return settings
+
+
+def _sync_page(request: PageRequest, collection: Collection, data: Mapping[str, Any] | None = None) -> Page:
+    shown = frame_data(request, collection, "files")
+    return Page("collection_sync.html", {"preview": None, **shown, **(data or {})}, fragment="sync")
+
+
+def _after(request: PageRequest, collection: Collection, toast: str) -> Page | Redirect:
+    """The collection's page, or its state alone where htmx asks."""
+    if not request.is_fragment:
+        return Redirect(f"/collections/{collection.uuid}", toast=toast)
+    current = request.services.collections.get(request.account.uuid, collection.uuid)
+    return replace(_sync_page(request, current), toast=toast)
+
+
+def _removals(request: PageRequest, collection: Collection) -> dict[str, Any]:
+    """Some of the pictures that the sync would remove, by a look at the bucket now."""
+    records: list[FileRecord] = []
+    keys: list[str] = []
+    if collection.sync.status_at(request.services.now()) is SyncStatus.NEEDS_CONFIRMATION:
+        preview = request.services.syncs.preview(collection, countdown(PREVIEW_SECONDS))
+        keys = list(preview.examples[ChangeKind.REMOVE.value])
+        known = request.services.files.known_of(
+            request.account.uuid, [(collection.uuid, key) for key in keys[:SHOWN_REMOVALS]]
+        )
+        records = [record for record, _ in known.values() if record is not None]
+    return {
+        "pictures": [(record, thumbnail(request, record)) for record in records],
+        "paths": [collection.path_of(key) for key in keys],
+    }
+
+
+def _settings_page(
+    request: PageRequest,
+    collection: Collection,
+    form: Mapping[str, str],
+    *,
+    wrong: Mapping[str, str] | None = None,
+    effect: Preview | None = None,
+    status: int = 200,
+) -> Page:
+    data = {
+        **frame_data(request, collection, "settings"),
+        "form": form,
+        "wrong": wrong or {},
+        "effect": effect,
+        "intervals": [(each.value, each in request.plan.auto_sync) for each in AutoSync],
+        "is_limited": not set(AutoSync) <= request.plan.auto_sync,
+        "hours": range(HOURS_A_DAY),
+        "hour": sync_hour(collection),
+    }
+    return Page("collection_settings.html", data, status, fragment="tab")
+
+
+def _stored(collection: Collection) -> dict[str, str]:
+    """The settings as the form has them."""
+    hour = collection.auto_sync_at
+    return {
+        "name": collection.name,
+        "auto": collection.auto_sync.value,
+        "hour": "" if hour is None else str(hour),
+        "include": "\n".join(collection.include),
+        "exclude": "\n".join(collection.exclude),
+        "role": collection.role_arn or "",
+    }
+
+
+def _change(form: Mapping[str, str], collection: Collection) -> CollectionChange:
+    """What the form changes; a role that is as it was is not checked again."""
+    name = parse_name(form["name"])
+    if collection.type is CollectionType.MANAGED:
+        return CollectionChange(name=name)
+    role = form["role"].strip()
+    return CollectionChange(
+        name=name,
+        auto_sync=parse_auto_sync(form["auto"] or None),
+        auto_sync_at=_hour(form["hour"]),
+        usual_hour=not form["hour"],
+        role_arn=parse_role(role) if role != collection.role_arn else None,
+        include=parse_patterns(_lines(form["include"]), "include", ()),
+        exclude=parse_patterns(_lines(form["exclude"]), "exclude", ()),
+    )
+
+
+def _hour(value: str) -> int | None:
+    if not value:
+        return None
+    if not (value.isascii() and value.isdigit() and int(value) < HOURS_A_DAY):
+        raise InvalidRequest("The hour is a number from 0 to 23.", field="hour")
+    return int(value)
+
+
+def _lines(value: str) -> list[str]:
+    return [line.strip() for line in value.splitlines() if line.strip()]
