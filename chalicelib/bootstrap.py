@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from chalicelib.services.pipeline.sync_worker import SyncWorker
     from chalicelib.services.pipeline.upload_completion import UploadCompletion
     from chalicelib.services.ports import Adapters, Clock
+    from chalicelib.services.samples import SampleService
     from chalicelib.services.search_uploads import SearchUploadService
     from chalicelib.services.sessions import SessionService
     from chalicelib.services.syncs import SyncService
@@ -284,6 +285,12 @@ class Services:
             completion=self.upload_completion,
             now=self.now,
         )
+
+    @cached_property
+    def samples(self) -> SampleService:
+        from chalicelib.services.samples import SampleService
+
+        return SampleService(self.collections, self.uploads, self.adapters.storage)
 
     @cached_property
     def url_uploads(self) -> UrlUploadService:

@@ -30,6 +30,7 @@ from infra.template.edits import Template
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGE = "live"
+SAMPLES = Path("samples", "photos")  # which an account without pictures may try
 PACKAGED = (".py", ".css", ".html", ".js", ".svg", ".yaml")  # of the files of chalicelib
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 
@@ -91,7 +92,7 @@ def _build(root: Path, own_part: str, out: Path, *, thin: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         for path in _sources(root):
-            target = copy / path.relative_to(root)
+            target = copy / _place(path.relative_to(root))
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
         # Chalice would install them without looking at their hashes.
@@ -127,9 +128,15 @@ def _chalice(project: Path, *arguments: str) -> None:
         raise PackagingError(f"Chalice could not package the application:\n{output}".rstrip())
 
 
+def _place(path: Path) -> Path:
+    """Where Chalice takes a file from: what lies in its folder ``vendor`` comes beside the application's files."""
+    return Path("vendor") / path if path.parts[0] == SAMPLES.parts[0] else path
+
+
 def _sources(root: Path) -> Iterator[Path]:
     yield from (root / "app.py", root / ".chalice" / "config.json", root / "requirements.txt")
     yield from sorted(path for path in (root / "chalicelib").rglob("*") if path.suffix in PACKAGED)
+    yield from sorted((root / SAMPLES).glob("*.jpg"))
 
 
 def _digest(root: Path, own_part: str, *, thin: bool) -> str:

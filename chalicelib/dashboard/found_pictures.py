@@ -19,9 +19,9 @@ from chalicelib.services.search import FIRST_PAGE, Continuation, RelevanceOption
 
 # As many as a search looks at to find where chance begins: a page then ends where its cut was decided.
 PAGE_SIZE = CUT_WINDOW
-RANK_MAX = 10**9
 _CURSOR = re.compile(
-    r"(?P<after>-?[0-9]{1,15}(?:\.[0-9]{1,9})?|none)_(?P<uuid>[0-9a-f-]{36})_(?P<rank>[0-9]{1,9})_(?P<past>[01])"
+    r"(?P<after>-?[0-9]{1,15}(?:\.[0-9]{1,9})?|none)_(?P<uuid>[0-9a-f-]{36})_(?P<rank>[0-9]{1,9})_(?P<shown>[0-9]{1,9})"
+    r"_(?P<past>[01])"
     rf"(?P<scales>(?:_[0-9]{{1,7}}(?:\.[0-9]{{1,6}})?){{0,{TERMS_MAX}}})",
     re.ASCII,
 )
@@ -36,13 +36,14 @@ class PagePosition:
 
     Args:
         after: the distance and uuid of the last hit before it; of a list without a query, its time and uuid.
-        rank: how many pictures are shown before it.
+        rank: how many files are before it, those that are folded included; ``shown`` is how many pictures.
         past: chance has begun before it.
         scales: of the terms of a composed query.
     """
 
     after: FilePosition | Position | tuple[float | None, str] | None = None
     rank: int = 0
+    shown: int = 0
     past: bool = False
     scales: tuple[float, ...] = ()
 
@@ -53,7 +54,7 @@ class PagePosition:
         value, uuid = self.after
         scales = "".join(f"_{scale:.6f}" for scale in self.scales)
         shown = "none" if value is None else f"{value:.9f}".rstrip("0").rstrip(".") if value else "0"
-        return f"{shown}_{uuid}_{self.rank}_{int(self.past)}{scales}"
+        return f"{shown}_{uuid}_{self.rank}_{self.shown}_{int(self.past)}{scales}"
 
 
 BEGINNING = PagePosition()
@@ -68,7 +69,8 @@ def read_cursor(text: str | None) -> PagePosition:
         raise InvalidRequest("This link is incomplete. Search again.", field="cursor")
     value = None if match["after"] == "none" else float(match["after"])
     scales = tuple(min(max(float(scale), 1e-6), 1e6) for scale in match["scales"].split("_")[1:])
-    return PagePosition((value, match["uuid"]), min(int(match["rank"]), RANK_MAX), match["past"] == "1", scales)
+    rank, shown = int(match["rank"]), int(match["shown"])
+    return PagePosition((value, match["uuid"]), rank, shown, match["past"] == "1", scales)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class FoundPage:
         past: where what is left out begins, if the search leaves out anything.
         searched: among how many pictures it was searched; None if that is not known.
         records: the files that the search names, by uuid.
+        copies: the other files of the same picture, by the uuid of the one that is shown.
         milliseconds: that the search took.
     """
 
@@ -92,12 +95,13 @@ class FoundPage:
     past: PagePosition | None = None
     searched: int | None = None
     records: Mapping[str, FileRecord] = field(default_factory=dict)
+    copies: Mapping[str, Sequence[str]] = field(default_factory=dict)
     milliseconds: int = 0
 
     @property
     def shown(self) -> int:
         """How many pictures are shown up to the end of this page."""
-        return self.begin.rank + len(self.files)
+        return self.begin.shown + len(self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,9 @@ class PictureSearch:
         continuation = Continuation(begin.scales, begin.rank) if begin.after else FIRST_PAGE
         # Past chance nothing is cut: somebody has asked for it.
         relevance = RelevanceOptions(cutoff=address.cutoff and not begin.past, shown=True)
-        page = self.services.search.by_terms(self.caller.account, terms, records, options, continuation, relevance)
+        page = self.services.search.by_terms(
+            self.caller.account, terms, records, options, continuation, relevance, fold_duplicates=address.fold
+        )
         return self._page(page, address, begin, records)
 
     def _page(
@@ -160,10 +166,13 @@ class PictureSearch:
             kept = 0
         elif page.expected_by_chance is not None and not address.cutoff:
             kept = count_before_chance(page.expected_by_chance, begin.rank)
-        end = replace(begin, rank=begin.rank + len(page.hits), scales=page.continuation.scales)
-        if page.hits:
-            end = replace(end, after=page.hits[-1].position)
-        end = replace(end, past=begin.past or kept < len(page.hits))
+        end = PagePosition(
+            page.end or begin.after,
+            page.continuation.rank,
+            begin.shown + len(page.hits),
+            begin.past or kept < len(page.hits),
+            page.continuation.scales,
+        )
         is_cut = address.cutoff and not begin.past and not page.has_more and end.after is not None
         left_out = is_cut and page.searched is not None and end.rank + len(records) < page.searched
         return FoundPage(
@@ -174,6 +183,7 @@ class PictureSearch:
             past=replace(end, past=True) if left_out else None,
             searched=page.searched,
             records=records,
+            copies={hit.uuid: copies for hit, copies in zip(page.hits, page.duplicates or (), strict=False) if copies},
         )
 
     def _list(self, address: SearchAddress, begin: PagePosition, limit: int) -> FoundPage:
@@ -186,7 +196,8 @@ class PictureSearch:
             after=None if after is None else (None if after[0] is None else int(after[0]), after[1]),
         )
         files = found[:limit]
-        end = PagePosition(files[-1].position, begin.rank + len(files)) if len(found) > limit else None
+        shown = begin.shown + len(files)
+        end = PagePosition(files[-1].position, shown, shown) if len(found) > limit else None
         return FoundPage(files=files, kept=len(files), begin=begin, next=end)
 
     def _collections(self, address: SearchAddress) -> tuple[str, ...] | None:

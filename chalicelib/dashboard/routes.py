@@ -5,7 +5,17 @@ from collections.abc import Callable
 from chalice.app import Blueprint, Chalice
 
 from chalicelib.bootstrap import Services
-from chalicelib.dashboard import assets, collection_settings, collections, connect, search, uploads
+from chalicelib.dashboard import (
+    assets,
+    collection_settings,
+    collections,
+    connect,
+    first_run,
+    pictures,
+    search,
+    selection,
+    uploads,
+)
 from chalicelib.dashboard.pages import PageDispatcher
 
 
@@ -21,5 +31,15 @@ def register_pages(app: Chalice, services: Callable[[], Services]) -> PageDispat
 
 
 def blueprints(dispatcher: PageDispatcher) -> list[Blueprint]:
-    modules = (search, connect, collections, collection_settings, uploads, assets)
+    modules = (
+        search,
+        pictures,
+        selection,
+        first_run,
+        connect,
+        collections,
+        collection_settings,
+        uploads,
+        assets,
+    )
     return [module.blueprint(dispatcher) for module in modules]

@@ -122,6 +122,12 @@ class SearchAddress:
     def without_filter(self, *names: str) -> "SearchAddress":
         return replace(self, filters={name: values for name, values in self.filters.items() if name not in names})
 
+    def with_filter(self, name: str, values: Sequence[str]) -> "SearchAddress":
+        return replace(self, filters={**self.filters, name: tuple(values)})
+
+    def without_collections(self) -> "SearchAddress":
+        return replace(self, collections=())
+
     def composed_terms(self) -> tuple[Term, ...]:
         """The terms with their weights, which are the API's: wanted ones of a kind share 1, unwanted pictures -0.5.
 

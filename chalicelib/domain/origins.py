@@ -7,6 +7,7 @@ host of other letters in its ASCII form, and without the port that the scheme ha
 
 import re
 from collections.abc import Collection
+from urllib.parse import urlsplit
 
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.texts import excerpt
@@ -40,6 +41,12 @@ def parse_origin(value: object) -> str:
         "'http://localhost:3000', or 'https://*.shop.example' for all hosts below one.",
         field="origins",
     )
+
+
+def origin_of(url: str) -> str:
+    """The origin of a URL that has no other port than it needs."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def is_origin_of(origin: str, patterns: Collection[str]) -> bool:

@@ -7,11 +7,13 @@ from chalicelib.domain.accounts import Caller
 from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.embeddings import EMBEDDER_URL_SECONDS
 from chalicelib.domain.errors import NotFound, QuotaExceeded
+from chalicelib.domain.origins import origin_of
 from chalicelib.domain.search_uploads import (
     NO_SEARCH_UPLOAD,
     SEARCH_UPLOADS_AN_HOUR,
     NewSearchUpload,
     SearchUpload,
+    SearchUploadArea,
     next_hour,
 )
 from chalicelib.domain.uploads import UPLOAD_WINDOW, UploadForm
@@ -43,6 +45,12 @@ class SearchUploadService:
             upload.area, upload.key, size=new.size, content_type=new.mime_type, seconds=seconds
         )
         return upload, form
+
+    def forms_origin(self, account: str) -> str:
+        """The origin of the URLs to which forms are sent, which a page's policy must allow."""
+        area = SearchUploadArea(account)
+        key = f"{area.prefixes[0]}origin"
+        return origin_of(self.storage.presigned_form(area, key, size=1, content_type="image/jpeg", seconds=1).url)
 
     def get(self, caller: Caller, upload_id: str) -> SearchUpload:
         """The account's upload; of a token that does not reach all of the account, one that it has prepared.

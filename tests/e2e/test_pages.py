@@ -38,7 +38,7 @@ def test_a_page_and_all_that_it_names_are_served(stack: LocalSystem, signed_in: 
     assert page.status_code == 200
     assert "Nora Keller" in page.text
     paths = set(re.findall(r'(?:src|href)="([^"#]*/assets/[^"#]+)', page.text))
-    assert len(paths) == 5
+    assert len(paths) == 6
     for path in paths:
         asset = requests.get(urljoin(stack.api_url, path), timeout=30)
         assert (asset.status_code, asset.headers["Cache-Control"]) == (200, "public, max-age=31536000, immutable")

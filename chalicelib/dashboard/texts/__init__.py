@@ -7,13 +7,24 @@ Each section is a module of this folder with ``TEXTS``. A template writes ``t.se
 
 from collections.abc import Mapping
 
-from chalicelib.dashboard.texts import collections, connect, errors, frame, search, uploads
+from chalicelib.dashboard.texts import (
+    collections,
+    connect,
+    errors,
+    first_run,
+    frame,
+    pictures,
+    search,
+    uploads,
+)
 
 TEXTS: Mapping[str, Mapping[str, str]] = {
     "collections": collections.TEXTS,
     "connect": connect.TEXTS,
     "errors": errors.TEXTS,
+    "first_run": first_run.TEXTS,
     "frame": frame.TEXTS,
+    "pictures": pictures.TEXTS,
     "search": search.TEXTS,
     "uploads": uploads.TEXTS,
 }

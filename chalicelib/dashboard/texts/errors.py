@@ -18,5 +18,5 @@ TEXTS = {
     "to_search": "Go to search",
     "to_collections": "Go to collections",
     "number": "If it stays, send us this number:",
-    "copy": "Copy",
+    "copy_number": "Copy",
 }

@@ -17,7 +17,8 @@ from embedder_container.models import load_description
 from infra.bill_of_materials import api_bill, embedder_bill
 from infra.dependencies import InstallationError, choose
 from infra.embedder import UNUSED_SECONDS, zip_embedder
-from infra.package import ROOT, Package, PackagingError, package
+from infra.package import PACKAGED, ROOT, Package, PackagingError, package
+from tests.conftest import SAMPLES
 
 TYPES = ("library", "container", "machine-learning-model")
 
@@ -28,7 +29,8 @@ def project(tmp_path):
     for name in ("app.py", ".chalice/config.json", "requirements.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(ROOT / name, tmp_path / name)
-    shutil.copytree(ROOT / "chalicelib", tmp_path / "chalicelib")
+    for folder in ("chalicelib", "samples"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     return tmp_path
 
 
@@ -121,12 +123,14 @@ def test_the_bill_of_the_embedder_lists_packages_base_image_and_model():
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
 
 
-def test_the_package_has_the_applications_python_files_alone(packaged):
+def test_the_package_has_the_applications_files_and_the_samples_alone(packaged):
     with ZipFile(packaged.code) as archive:
         names = archive.namelist()
 
-    assert {name.split("/")[0] for name in names} == {"app.py", "chalice", "chalicelib"}
-    assert all(name.endswith(".py") for name in names)
+    assert {name.split("/")[0] for name in names} == {"app.py", "chalice", "chalicelib", "samples"}
+    samples = {name for name in names if name.startswith("samples/")}
+    assert samples == {f"samples/photos/{picture.name}" for picture in (SAMPLES / "photos").glob("*.jpg")}
+    assert all(name.endswith(PACKAGED) for name in set(names) - samples)
 
 
 def test_those_who_package_at_once_share_one_package(project, tmp_path):

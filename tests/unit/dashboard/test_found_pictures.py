@@ -30,6 +30,7 @@ positions = st.builds(
     PagePosition,
     after=st.tuples(st.one_of(st.none(), distances, times), uuids),
     rank=st.integers(1, 10**6),
+    shown=st.integers(1, 10**6),
     past=st.booleans(),
     scales=st.lists(st.integers(1, 10**9).map(lambda millionths: millionths / 1_000_000), max_size=16).map(tuple),
 )

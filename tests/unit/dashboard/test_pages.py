@@ -63,7 +63,7 @@ def test_a_page_shows_the_user_and_where_one_is(browser: FakeBrowser):
 
 def test_a_fragment_is_the_main_part_alone(browser: FakeBrowser):
     part = browser.get("/", {"hx-request": "true"}).body
-    assert part.strip().startswith("<form")
+    assert part.strip().startswith("<div")
     assert "<html" not in part
     whole = browser.get("/", {"hx-request": "true", "hx-boosted": "true"}).body
     assert "<html" in whole
@@ -95,6 +95,11 @@ def test_pages_have_no_script_and_no_style_inline():
         assert " style=" not in source
         assert not [tag for tag in source.split("<script")[1:] if "src=" not in tag.partition(">")[0]]
         assert "onclick" not in source
+
+
+def test_no_text_is_hidden_by_a_method_of_its_section():
+    # A template's t.section.copy is the method of the dict, and prints itself.
+    assert [(name, key) for name, section in TEXTS.items() for key in section if hasattr(section, key)] == []
 
 
 def a_change(request: PageRequest) -> Redirect:

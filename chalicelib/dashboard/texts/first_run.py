@@ -1,0 +1,25 @@
+"""The first minutes of an account without pictures."""
+
+TEXTS = {
+    "title": "Welcome",
+    "nothing": "Nothing to search yet",
+    "three_ways": "Three ways to your first found picture. Each takes less than two minutes.",
+    "samples": "Try it with samples",
+    "samples_hint": "{count} photographs, free of rights, in a collection of their own. Delete it whenever you like.",
+    "add_samples": "Add the samples",
+    "adding": "Adding the samples",
+    "upload": "Upload pictures",
+    "upload_hint": "Files or whole folders, up to 20 MB each. Searchable as each one finishes.",
+    "choose": "Choose pictures",
+    "connect": "Connect a bucket",
+    "connect_hint": "We read your S3 bucket through a role that you control. Nothing in it is changed.",
+    "inside": "Among the samples",
+    "collection": "Sample photographs",
+    "waiting": "Your pictures are on their way",
+    "waiting_hint": "{count} files are being read. They can be searched as soon as each one is.",
+    "look": "Look at the collections",
+    "progress": "{done} of {count} can be searched.",
+    "progress_hint": "You are taken to a first search as soon as they are in.",
+    "first_query": "an owl in flight",
+    "search_now": "Search now",
+}

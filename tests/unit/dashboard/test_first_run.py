@@ -1,0 +1,61 @@
+"""The first minutes: an account without pictures is led to its first found one."""
+
+import pytest
+
+from chalicelib.dashboard.first_run import SHOWN, sample_names
+from chalicelib.dashboard.texts import text
+from chalicelib.domain.plans import PLANS
+from tests.fakes.application import FakeAdapters, services_on
+from tests.fakes.pages import FakeDashboard
+from tests.unit.dashboard.picture_world import HTMX, links, tags, words
+
+
+@pytest.fixture
+def dashboard() -> FakeDashboard:
+    return FakeDashboard(services_on(FakeAdapters.fresh()))
+
+
+def test_an_account_without_pictures_is_shown_three_ways_to_some(dashboard: FakeDashboard) -> None:
+    page = dashboard.signed_in().get("/").body
+    assert text("first_run.nothing") in words(page)
+    assert [each["action"] for each in tags(page, "form")].count("/live/samples") == 1
+    assert links(page, "/upload")
+    assert links(page, "/collections/connect")
+    assert f"{len(sample_names())} photographs" in words(page)
+
+
+@pytest.mark.parametrize("plan", sorted(PLANS))
+def test_the_samples_are_added_by_one_click_on_every_plan_and_then_found(plan: str) -> None:
+    adapters = FakeAdapters.fresh()
+    dashboard = FakeDashboard(services_on(adapters))
+    browser = dashboard.signed_in(plan=plan)
+    answer = browser.post("/samples")
+    progress = answer.location
+    assert browser.post("/samples").location == progress, "a second click adds nothing"
+    assert browser.account is not None
+    (collection,) = dashboard.services.collections.all(browser.account.uuid)
+    assert collection.name == text("first_run.collection")
+    page = browser.get(progress).body
+    assert "0 of 50 can be searched." in words(page)
+    assert 'hx-trigger="every 1s"' in page
+    for upload in adapters.quota_ledger.pending_uploads(
+        browser.account.uuid, collection.uuid, "uploads", after=None, limit=100
+    ).uploads:
+        dashboard.services.uploads.complete(collection, upload.id)
+    assert browser.get(progress).location == "/?query=an+owl+in+flight"
+    assert browser.get(progress, HTMX).headers["hx-redirect"] == "/live/?query=an+owl+in+flight"
+    assert len(links(browser.get("/?query=an+owl+in+flight&cutoff=off").body, "/pictures/")) == 50
+
+
+def test_a_picture_among_the_samples_is_shown_in_its_shape(dashboard: FakeDashboard) -> None:
+    browser = dashboard.signed_in()
+    assert {name for name, _, _ in SHOWN} <= set(sample_names())
+    answer = browser.get(f"/samples/photos/{SHOWN[0][0]}")
+    assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
+    for wrong in ("nothing.jpg", "..%2Fsamples.json", "samples.json"):
+        assert browser.get(f"/samples/photos/{wrong}").status == 404
+
+
+def test_another_accounts_samples_are_not_there(dashboard: FakeDashboard) -> None:
+    progress = dashboard.signed_in(plan="business").post("/samples").location
+    assert dashboard.signed_in("Jo").get(progress).status == 404
