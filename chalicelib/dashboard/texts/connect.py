@@ -35,7 +35,7 @@ TEXTS = {
     "notifications_lead": (
         "For changes within seconds. Merge this into what the bucket tells others: one call of S3's replaces all of it."
     ),
-    "copy": "Copy",
+    "copy_this": "Copy",
     "role": "The role’s ARN, or the number of your AWS account",
     "role_hint": "The 12 digits are enough if the role has the name above. The ARN is in the stack’s “Outputs”.",
     "check": "Check",
