@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from chalicelib.services.samples import SampleService
     from chalicelib.services.search_uploads import SearchUploadService
     from chalicelib.services.sessions import SessionService
+    from chalicelib.services.sign_in import SignInService
     from chalicelib.services.syncs import SyncService
     from chalicelib.services.thumbnails import ThumbnailService
     from chalicelib.services.uploads import UploadService
@@ -135,6 +136,12 @@ class Services:
         from chalicelib.services.sessions import SessionService
 
         return SessionService(self.adapters.sessions, self.adapters.users, self.adapters.accounts, self.now)
+
+    @cached_property
+    def sign_in(self) -> SignInService:
+        from chalicelib.services.sign_in import SignInService
+
+        return SignInService(self.adapters.identity_provider, self.users, self.sessions, self.rate_limiter, self.now)
 
     @cached_property
     def export(self) -> ExportService:

@@ -79,6 +79,7 @@ class Config:
         function_timeout: seconds, 1 to 900, that the function may run; what it waits for must end before.
         sign_up: who gets an account at a first sign-in to the dashboard.
         default_plan: the plan of an account that a sign-in makes.
+        sign_in_parameter: of Systems Manager, which says where users sign in; None: nobody can.
     """
 
     aws_region: str
@@ -99,6 +100,7 @@ class Config:
     function_timeout: int = 900
     sign_up: SignUp = SignUp.INVITATION
     default_plan: str = "free"
+    sign_in_parameter: str | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Config":
@@ -132,6 +134,7 @@ class Config:
             function_timeout=read.number("FUNCTION_TIMEOUT", 1, 900, default=900),
             sign_up=read.choice("SIGN_UP", SignUp, default=SignUp.INVITATION),
             default_plan=read.plan("DEFAULT_PLAN", default="free"),
+            sign_in_parameter=read.optional("SIGN_IN_PARAMETER"),
         )
 
 

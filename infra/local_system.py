@@ -17,6 +17,7 @@ from chalicelib.adapters.sqlite.schema import remove_log
 from infra import seed
 from infra.admin.deployment import Deployment
 from infra.cloudformation import Report
+from infra.demo_user import add_demo_user
 from infra.deploy import DEFAULT_MODEL, deploy_locally
 from infra.embedder import describe_model
 from infra.emulator import REGION, Emulator
@@ -63,6 +64,9 @@ class LocalSystem:
     model_version: str = FIRST_MODEL_VERSION
     store: str = DEFAULT_STORE
     migration: list[str] = field(default_factory=list)
+    dashboard_url: str = ""  # and these three, until the system is started again
+    demo_user: str = ""
+    demo_password: str = field(default="", repr=False)
 
     @classmethod
     def read(cls, folder: Path) -> "LocalSystem | None":
@@ -107,8 +111,12 @@ def bring_up(
         system = replace(system, api_url=outputs["ApiUrl"], aws_endpoint=emulator.endpoint, outputs=outputs)
     else:
         system = _seed(emulator, outputs, report)
+    if not system.demo_user:
+        user = add_demo_user(Deployment(emulator.session(), emulator.endpoint, outputs), system.token)
+        system = replace(system, demo_user=user.email, demo_password=user.password)
     system = replace(
         system,
+        dashboard_url=f"{outputs['ApiUrl']}/",
         aws_access_key_id=emulator.root_key.access_key_id,
         aws_secret_access_key=emulator.root_key.secret_access_key,
         model=model,

@@ -31,7 +31,7 @@ from infra.template.edits import Template
 ROOT = Path(__file__).resolve().parent.parent
 STAGE = "live"
 SAMPLES = Path("samples", "photos")  # which an account without pictures may try
-PACKAGED = (".py", ".css", ".html", ".js", ".svg", ".yaml")  # of the files of chalicelib
+PACKAGED = (".py", ".css", ".html", ".js", ".svg", ".webp", ".yaml")  # of the files of chalicelib
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 
 # Chalice asks for a region and writes it nowhere into the template.

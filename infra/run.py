@@ -202,6 +202,8 @@ def _introduce(system: LocalSystem, folder: Path, seconds: float, *, is_new: boo
         *results,
         "",
         f"Similarix is running, {seconds:.0f} s after the start. Ctrl-C stops it.",
+        f"In a browser: {system.dashboard_url}",
+        f"  sign in as {system.demo_user}, password {system.demo_password}",
         f"Every call with examples: {system.api_url}/api/docs/",
         "",
         "In another shell, to search, and to index pictures of yours:",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
     from types_boto3_s3.client import S3Client
 
+    from chalicelib.adapters.cognito.identity_provider import CognitoIdentityProvider
     from chalicelib.adapters.dynamodb.calibrations import DynamoDBCalibrations
     from chalicelib.adapters.dynamodb.catalogue import DynamoDBCatalogue
     from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
@@ -118,6 +119,14 @@ class AWSAdapters:
         from chalicelib.adapters.dynamodb.sessions import DynamoDBSessions
 
         return DynamoDBSessions(self._dynamodb, self.config.tables.accounts)
+
+    @cached_property
+    def identity_provider(self) -> CognitoIdentityProvider:
+        from chalicelib.adapters.cognito.identity_provider import CognitoIdentityProvider
+        from chalicelib.adapters.cognito.settings import SignInParameter
+
+        name = self.config.sign_in_parameter
+        return CognitoIdentityProvider(SignInParameter(lambda: self._client("ssm", config=STANDARD_CLIENT), name))
 
     @cached_property
     def rate_buckets(self) -> DynamoDBRateBuckets:

@@ -1,9 +1,10 @@
-"""Style sheet, icons and scripts: ``/assets/{digest}/{name}``, which a browser keeps for ever.
+"""Style sheet, icons, scripts and small pictures: ``/assets/{digest}/{name}``, which a browser keeps for ever.
 
 The digest is of all files together: scripts import one another by their names.
 """
 
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,21 +19,22 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml; charset=utf-8",
+    ".webp": "image/webp",
 }
 _CACHE = "public, max-age=31536000, immutable"
 
 
 @cache
-def assets() -> dict[str, str]:
-    """The text of each file by its name."""
-    return {path.name: path.read_text("utf-8") for path in sorted(STATIC.iterdir()) if path.suffix in TYPES}
+def assets() -> dict[str, bytes]:
+    """The content of each file by its name."""
+    return {path.name: path.read_bytes() for path in sorted(STATIC.iterdir()) if path.suffix in TYPES}
 
 
 @cache
 def digest() -> str:
     whole = hashlib.sha256()
-    for name, text in assets().items():
-        whole.update(f"{name}\0{text}\0".encode())
+    for name, content in assets().items():
+        whole.update(name.encode() + b"\0" + content + b"\0")
     return whole.hexdigest()[:16]
 
 
@@ -41,6 +43,17 @@ def asset_path(name: str) -> str:
     if name not in assets():
         raise KeyError(name)
     return f"/assets/{digest()}/{name}"
+
+
+class BinaryResponse(Response):
+    """A response whose body is sent as it is, whatever the request's ``Accept`` says.
+
+    Chalice would refuse a browser that does not name the type: https://aws.github.io/chalice/topics/views.html.
+    """
+
+    def to_dict(self, binary_types: Sequence[str] | None = None) -> dict[str, Any]:  # noqa: ARG002  # the application's
+        written: dict[str, Any] = super().to_dict([str(self.headers["Content-Type"])])
+        return written
 
 
 def blueprint(dispatcher: PageDispatcher) -> Blueprint:
@@ -57,6 +70,9 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
             "Cache-Control": _CACHE,
             "Vary": "Accept-Encoding",
         }
-        return Response(assets()[name], headers)
+        content = assets()[name]
+        if headers["Content-Type"].startswith("image/webp"):
+            return BinaryResponse(content, headers)
+        return Response(content.decode(), headers)
 
     return files

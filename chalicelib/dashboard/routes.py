@@ -14,6 +14,7 @@ from chalicelib.dashboard import (
     pictures,
     search,
     selection,
+    sign_in,
     uploads,
 )
 from chalicelib.dashboard.pages import PageDispatcher
@@ -40,6 +41,7 @@ def blueprints(dispatcher: PageDispatcher) -> list[Blueprint]:
         collections,
         collection_settings,
         uploads,
+        sign_in,
         assets,
     )
     return [module.blueprint(dispatcher) for module in modules]

@@ -5,6 +5,7 @@
     │   ├── UnknownParameter          400  no parameter or field has this name
     │   ├── UnreadablePicture         400  the bytes are not a picture that we can decode
     │   ├── UnreadableUrl             400  a URL gives no picture, or is none that is fetched
+    │   ├── SignInFailed              400  the identity provider's answer is refused, or says that nobody signed in
     │   └── SourceUnreadable          400  a bucket cannot be read as the caller described it
     ├── Forbidden                     403  no token, an unknown one, or one that may not do this
     │   ├── ScopeForbids              403  the token's scope does not include it
@@ -34,6 +35,7 @@
         ├── StoreUnavailable          503
         ├── EmbedderUnavailable       503
         │   └── EmbedderEnded         503  its function was ended while it worked: by its time, its memory or a crash
+        ├── IdentityProviderUnavailable 503
         └── SourceUnavailable         503  a bucket cannot be listed or read at the moment
             └── SourceDenied          503  its owner must change a permission first
 
@@ -86,6 +88,10 @@ class UnreadablePicture(InvalidRequest):
 
 class UnreadableUrl(InvalidRequest):
     code = "unreadable_url"
+
+
+class SignInFailed(InvalidRequest):
+    """Raised for a page of the dashboard: no route of the API signs anybody in."""
 
 
 class SourceUnreadable(InvalidRequest):
@@ -232,6 +238,10 @@ class EmbedderUnavailable(Unavailable):
 
 class EmbedderEnded(EmbedderUnavailable):
     """What it worked on may be the cause. ``services.pipeline.embedding_batches`` finds out; others let it rise."""
+
+
+class IdentityProviderUnavailable(Unavailable):
+    """Raised for a page of the dashboard, as ``SignInFailed`` is."""
 
 
 class SourceUnavailable(Unavailable):

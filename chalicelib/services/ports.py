@@ -35,6 +35,7 @@ from chalicelib.domain.plans import Plan
 from chalicelib.domain.rates import RateLimit, Taking
 from chalicelib.domain.search_uploads import SearchUpload
 from chalicelib.domain.sessions import Session
+from chalicelib.domain.sign_in import SignInAttempt
 from chalicelib.domain.syncs import BatchRecord, KeyRange, PendingBatch, Progress, Tally
 from chalicelib.domain.thumbnails import ThumbnailSize, ThumbnailToMake
 from chalicelib.domain.uploads import (
@@ -48,7 +49,7 @@ from chalicelib.domain.uploads import (
     UploadRef,
     Usage,
 )
-from chalicelib.domain.users import Invitation, Membership, Role, User
+from chalicelib.domain.users import Identity, Invitation, Membership, Role, User
 from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval
 from chalicelib.domain.web_pictures import PictureUrl, WebPicture
 
@@ -591,6 +592,24 @@ class WebPictures(Protocol):
         """
 
 
+class IdentityProvider(Protocol):
+    """Signs people in on pages of its own (OpenID Connect). Each method raises NotFound where there is no sign-in."""
+
+    def authorization_url(self, attempt: SignInAttempt, redirect_uri: str) -> str:
+        """Return the page that the browser is sent to, and that sends it back to ``redirect_uri``."""
+
+    def exchange(self, code: str, attempt: SignInAttempt, redirect_uri: str) -> Identity:
+        """Return who has signed in.
+
+        Raises:
+            SignInFailed: the code is not good, or belongs to another attempt.
+            IdentityProviderUnavailable: no answer, or not one to a request as it should be.
+        """
+
+    def sign_out_url(self, return_to: str) -> str:
+        """Return the page that ends the browser's session with the provider, and then sends it to ``return_to``."""
+
+
 class RateBuckets(Protocol):
     """A bucket of requests for each token and limit, which all processes share."""
 
@@ -715,6 +734,8 @@ class Adapters(Protocol):
     def web_pictures(self) -> WebPictures: ...
     @property
     def search_uploads(self) -> SearchUploads: ...
+    @property
+    def identity_provider(self) -> IdentityProvider: ...
     @property
     def rate_buckets(self) -> RateBuckets: ...
     @property

@@ -2,5 +2,6 @@
 
 - ``walk``: the steps
 - ``customer``: what a customer does on AWS: a bucket's folder, a role, events
+- ``dashboard``: what a user does in the dashboard
 - ``__main__``: the command
 """

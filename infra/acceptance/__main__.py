@@ -4,7 +4,8 @@
     TOKEN=… python -m infra.acceptance --url URL [--bucket BUCKET [--queue ARN]]
 
 creates a managed collection, uploads, searches, syncs, downloads and deletes; with a bucket, it also connects a new
-folder of it by a role that it creates with your AWS credentials, and with the queue it has that folder send events.
+folder of it by a role that it creates with your AWS credentials, and with the queue it has that folder send events. On
+the local system, the demo user also signs in to the dashboard, and out.
 Whatever it made is deleted at the end, after a failure and after Ctrl-C too. The token needs the scope ``write``. The
 exit status is 0 if all went well, 1 if a step failed or something was left behind, 130 after Ctrl-C.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 import boto3
 
 from infra.acceptance.customer import Customer
+from infra.acceptance.dashboard import Visitor
 from infra.acceptance.walk import ERRORS, Walk
 from infra.admin.command import report
 from infra.cloudformation import Report
@@ -40,7 +42,8 @@ def main(arguments: list[str] | None = None, say: Report = report) -> int:
     try:
         system = running_at(options.url, options.folder)
         if system is not None:
-            walk = Walk(system.api_url, system.token, local_customer(system, options.bucket), say)
+            visitor = Visitor(system.dashboard_url, system.demo_user, system.demo_password)
+            walk = Walk(system.api_url, system.token, local_customer(system, options.bucket), say, visitor)
         else:
             walk = Walk(options.url, token, customer_on_aws(options.bucket, options.queue), say)
     except (LocalSystemNotFound, *ERRORS) as error:

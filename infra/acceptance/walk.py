@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.errors import SimilarixError
 from infra.acceptance.customer import Customer
+from infra.acceptance.dashboard import Visitor
 from infra.cloudformation import Report
 from infra.seed import Api
 
@@ -33,11 +34,21 @@ class StepFailed(RuntimeError):
 class Walk:
     """Args:
     customer: whose bucket is connected; None leaves these steps out.
+    visitor: who signs in to the dashboard; None leaves these steps out.
     patience: seconds that the system may take until it has done what it accepted to do.
     """
 
-    def __init__(self, url: str, token: str, customer: Customer | None, report: Report, patience: float = 180) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        customer: Customer | None,
+        report: Report,
+        visitor: Visitor | None = None,
+        patience: float = 180,
+    ) -> None:
         self._url, self._token, self._customer, self._report = url.rstrip("/"), token, customer, report
+        self._visitor = visitor
         self._api = Api(self._url, token)
         self._patience = patience
         self._leftovers = ExitStack()
@@ -77,6 +88,9 @@ class Walk:
             if customer.sends_events:
                 yield "see an object that arrives", lambda: self._see_arrival(customer)
                 yield "see an object that goes", lambda: self._see_departure(customer)
+        if self._visitor is not None:
+            yield "sign in to the dashboard", self._visitor.sign_in
+            yield "sign out of the dashboard", self._visitor.sign_out
         yield "delete a file", self._delete_file
         yield "delete the collections", self._delete_collections
 

@@ -11,7 +11,6 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from infra.local_system import LocalSystem
-from tests.browser.chromium import NoBrowser, chromium
 from tests.conftest import SAMPLES
 from tests.e2e.harness import Caller
 
@@ -42,15 +41,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
     yield pages
     pages.server.shutdown()
     pages.server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    try:
-        with chromium() as running:
-            yield running
-    except NoBrowser as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture

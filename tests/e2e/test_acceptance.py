@@ -33,9 +33,9 @@ def lines(aws: Callable[[str], Any], stack: LocalSystem, api: Caller) -> Iterato
 def test_the_local_system_is_accepted(lines: list[str], emulator: Emulator, stack: LocalSystem) -> None:
     status = main(["--folder", str(emulator.folder)], lines.append)
 
-    assert (status, lines[-1]) == (0, "ok")
+    assert (status, lines[-1]) == (0, "ok"), lines[-2]
     steps = [line for line in lines[:-1] if line.startswith("ok ")]
-    assert len(steps) == len(lines) - 1 == 15
+    assert len(steps) == len(lines) - 1 == 17
 
 
 def test_a_bucket_that_does_not_exist_is_a_failed_step_and_the_collection_before_it_is_deleted(

@@ -20,6 +20,7 @@ from tests.fakes.embedder import FakeEmbedder
 from tests.fakes.embedding_stash import FakeEmbeddingStash
 from tests.fakes.failure_log import FakeFailureLog
 from tests.fakes.idempotent_answers import FakeIdempotentAnswers
+from tests.fakes.identity_provider import FakeIdentityProvider
 from tests.fakes.queues import FakeQueues
 from tests.fakes.quota_ledger import FakeQuotaLedger
 from tests.fakes.rate_buckets import FakeRateBuckets
@@ -64,6 +65,7 @@ class FakeAdapters:
     accounts: Any
     users: Any
     sessions: Any
+    identity_provider: Any
     quota_ledger: Any
     rate_buckets: Any
     search_uploads: Any
@@ -95,6 +97,7 @@ class FakeAdapters:
             accounts=accounts,
             users=FakeUsers(accounts, sessions),
             sessions=sessions,
+            identity_provider=FakeIdentityProvider(),
             quota_ledger=quota_ledger,
             rate_buckets=FakeRateBuckets(),
             search_uploads=FakeSearchUploads(),

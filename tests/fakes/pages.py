@@ -24,12 +24,13 @@ FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True)
 class Answer:
-    """A response; ``headers`` by lower-case names."""
+    """A response; ``headers`` by lower-case names, ``content`` as a browser gets it."""
 
     status: int
     headers: Mapping[str, str]
     cookies: Sequence[str]
     body: str
+    content: bytes
 
     @property
     def location(self) -> str:
@@ -148,7 +149,9 @@ def _answer(response: Mapping[str, Any]) -> Answer:
         for cookie in values
     ]
     cookies += [headers["set-cookie"]] if "set-cookie" in headers else []
-    return Answer(response["statusCode"], headers, cookies, response["body"])
+    body = response["body"]
+    content = base64.b64decode(body) if response.get("isBase64Encoded") else body.encode()
+    return Answer(response["statusCode"], headers, cookies, body, content)
 
 
 def _pattern(route: str) -> re.Pattern[str]:

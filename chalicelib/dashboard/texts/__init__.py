@@ -15,6 +15,7 @@ from chalicelib.dashboard.texts import (
     frame,
     pictures,
     search,
+    sign_in,
     uploads,
 )
 
@@ -26,6 +27,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
     "frame": frame.TEXTS,
     "pictures": pictures.TEXTS,
     "search": search.TEXTS,
+    "sign_in": sign_in.TEXTS,
     "uploads": uploads.TEXTS,
 }
 

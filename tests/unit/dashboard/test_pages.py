@@ -10,12 +10,13 @@ from chalice.app import Blueprint, Chalice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.dashboard.assets import STATIC, asset_path, assets
+from chalicelib.dashboard.assets import STATIC, TYPES, asset_path, assets
 from chalicelib.dashboard.pages import METHODS, Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.dashboard.rendering import environment
 from chalicelib.dashboard.security import cookie_name, header_path, local_path
 from chalicelib.dashboard.texts import TEXTS
 from chalicelib.domain.errors import StoreUnavailable
+from infra.package import PACKAGED
 from tests.fakes.application import FakeAdapters, services_on
 from tests.fakes.pages import HOST, FakeBrowser, FakeDashboard
 
@@ -225,9 +226,9 @@ def test_a_redirect_elsewhere_leads_to_the_first_page(path: object):
 
 def test_assets_are_kept_for_ever_under_their_digest_alone(dashboard: FakeDashboard):
     browser = dashboard.browser()
-    for name, text in assets().items():
-        answer = browser.get(asset_path(name))
-        assert (answer.status, answer.body) == (200, text)
+    for name, content in assets().items():
+        answer = browser.get(asset_path(name), {"accept": "text/html"})
+        assert (answer.status, answer.content) == (200, content)
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert answer.cookies == []
     assert browser.get("/assets/0000000000000000/styles.css").status == 404
@@ -258,3 +259,8 @@ def test_the_cookie_of_a_session_that_ended_opens_nothing(dashboard: FakeDashboa
 def test_a_page_sends_the_cookie_again_so_that_it_lasts_as_long_as_the_session(browser: FakeBrowser):
     (cookie,) = browser.get("/").cookies
     assert cookie.endswith("; Path=/; Max-Age=1209600; HttpOnly; SameSite=Lax; Secure")
+
+
+def test_every_file_that_pages_load_is_packaged():
+    assert TYPES.keys() <= set(PACKAGED)
+    assert {path.suffix for path in STATIC.iterdir()} <= TYPES.keys()
