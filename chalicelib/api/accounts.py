@@ -24,6 +24,7 @@ from chalicelib.api.requests.queries import parameter, parse_limit
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.errors import Forbidden, InvalidRequest
 
+EXPORT_SCOPE = "export"  # of its cursors
 SHOW_ACCOUNT = Operation(
     tag="Account",
     summary="Show the account",
@@ -126,8 +127,8 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
 
     @route("GET", "/api/account/export", scope=Scope.ADMIN, any_plan=True, operation=EXPORT_ACCOUNT)
     def export_account(context: RequestContext) -> Result:
-        limit, cursor_scope = parse_limit(parameter(context.request, "limit")), (context.account, "export")
-        position = _export_position(decode_cursor(parameter(context.request, "cursor"), cursor_scope))
+        limit, cursor_scope = parse_limit(parameter(context.request, "limit")), (context.account, EXPORT_SCOPE)
+        position = export_position(decode_cursor(parameter(context.request, "cursor"), cursor_scope))
         page = context.services.export.page(context.account, position, limit)
         return Result({"records": page.records}, info={"next_cursor": encode_cursor(cursor_scope, page.after)})
 
@@ -157,7 +158,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     return accounts
 
 
-def _export_position(position: Any) -> list[str] | None:
+def export_position(position: Any) -> list[str] | None:
     """Where a page of the export begins, as a cursor says."""
     match position:
         case None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from chalicelib.dashboard.figures import number, share, size
+
 # The classes of styles.css for shapes, 6 % apart at most: width / height, and the class's number.
 SHAPES = {
     0.5: 50, 0.52: 52, 0.541: 54, 0.5625: 56, 0.595: 60, 0.63: 63, 0.6667: 67, 0.693: 69, 0.721: 72, 0.75: 75,
@@ -17,24 +19,6 @@ SHAPES = {
 }  # fmt: skip
 KEPT_END = 12  # characters of a long name that are never cut
 LONG_NAME = 24  # characters from which a name's head is cut
-_UNITS = ("KB", "MB", "GB", "TB", "PB")
-
-
-def number(value: float) -> str:
-    """``1204`` as ``1,204``."""
-    return f"{value:,.0f}"
-
-
-def size(value: int) -> str:
-    """Bytes in decimal units, with two or three figures: ``8.4 MB``, ``458 GB``."""
-    if value < 1000:
-        return f"{value} bytes" if value != 1 else "1 byte"
-    amount = float(value)
-    for unit in _UNITS:
-        amount /= 1000
-        if amount < 999.5 or unit == _UNITS[-1]:
-            return f"{amount:.1f} {unit}" if amount < 9.95 else f"{amount:,.0f} {unit}"
-    raise AssertionError(value)
 
 
 def day(value: datetime) -> str:
@@ -89,13 +73,6 @@ def initials(name: str) -> str:
     words = [word for word in name.replace("@", " ").split() if word[0].isalnum()]
     letters = [words[0][0], words[-1][0]] if len(words) > 1 else [word[0] for word in words]
     return "".join(letters).upper() or "?"
-
-
-def share(part: float, whole: float) -> int:
-    """Per cent, 0 to 100; whatever is used shows as 1 at the least."""
-    if whole <= 0:
-        return 100 if part > 0 else 0
-    return 0 if part <= 0 else max(1, min(100, round(100 * part / whole)))
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {

@@ -30,7 +30,7 @@ from chalicelib.dashboard.security import (
     session_cookie,
     set_cookie,
 )
-from chalicelib.domain.accounts import Account
+from chalicelib.domain.accounts import Account, Caller
 from chalicelib.domain.errors import Forbidden, MethodNotAllowed, NotFound, SimilarixError
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.texts import is_storable
@@ -110,6 +110,11 @@ class PageRequest:
     @property
     def plan(self) -> Plan:
         return self.session.plan
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks, for services that the API has, too; without a token."""
+        return Caller(self.account.uuid, self.plan)
 
     @property
     def method(self) -> str:

@@ -1,9 +1,9 @@
 """Renders pages with Jinja2, which escapes every text that a template inserts.
 
 A page's template begins with ``{% extends layout %}``: the layout is the whole page, or only the block that htmx asks
-for. Templates know ``t`` (the texts, by section and key), ``url(path)``, ``asset(name)``, ``icon(name)``,
-``csrf_field()`` (which every form that changes something has), ``csrf`` (its value), ``signed_in``, ``path`` (of the
-route), ``is_fragment``, ``toast``, ``now`` and the filters of ``chalicelib.dashboard.filters``.
+for. Templates know ``t`` (the texts, by section and key), ``counted(key, number)``, ``url(path)``, ``asset(name)``,
+``icon(name)``, ``csrf_field()`` (which every form that changes something has), ``csrf`` (its value), ``signed_in``,
+``path`` (of the route), ``is_fragment``, ``toast``, ``now`` and the filters of ``chalicelib.dashboard.filters``.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from chalicelib.dashboard import filters
 from chalicelib.dashboard.assets import asset_path
-from chalicelib.dashboard.texts import TEXTS, text
+from chalicelib.dashboard.texts import TEXTS, counted, text
 from chalicelib.services.sessions import SignedIn
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -56,7 +56,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= filters.FILTERS
-    made.globals |= {"t": TEXTS}
+    made.globals |= {"t": TEXTS, "counted": counted}
     return made
 
 

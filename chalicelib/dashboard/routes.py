@@ -6,15 +6,18 @@ from chalice.app import Blueprint, Chalice
 
 from chalicelib.bootstrap import Services
 from chalicelib.dashboard import (
+    account,
     assets,
     collection_settings,
     collections,
     connect,
     first_run,
+    members,
     pictures,
     search,
     selection,
     sign_in,
+    tokens,
     uploads,
 )
 from chalicelib.dashboard.pages import PageDispatcher
@@ -42,6 +45,9 @@ def blueprints(dispatcher: PageDispatcher) -> list[Blueprint]:
         collection_settings,
         uploads,
         sign_in,
+        account,
+        tokens,
+        members,
         assets,
     )
     return [module.blueprint(dispatcher) for module in modules]

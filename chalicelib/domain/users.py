@@ -91,12 +91,12 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """``email`` as ``parse_email`` returns it; ``invited_by`` is the identifier of an owner."""
+    """``email`` as ``parse_email`` returns it; ``invited_by`` identifies an owner, or is None for administration."""
 
     account: str
     email: str
     role: Role
-    invited_by: str
+    invited_by: str | None
     created_at: datetime
 
     @property

@@ -137,15 +137,19 @@ class UserService:
         open_ones = [invitation for invitation in self.users.invitations(account) if invitation.expires_at > now]
         return sorted(open_ones, key=lambda invitation: (invitation.created_at, invitation.email))
 
-    def invite(self, account: str, email: str, role: Role, by: User) -> Invitation:
+    def invite(self, account: str, email: str, role: Role, by: User | None) -> Invitation:
         """Invite an address, or renew its invitation.
 
+        Args:
+            by: the owner who invites; None for administration.
+
         Raises:
+            NotFound: there is no such account.
             InvalidRequest: this is no address.
             Conflict: a member has it.
             QuotaExceeded: the account has 50 members, invitations included.
         """
-        invitation = Invitation(account, parse_email(email), role, by.id, self.now())
+        invitation = Invitation(account, parse_email(email), role, by.id if by else None, self.now())
 
         def invite() -> Invitation:
             current = self._account(account)

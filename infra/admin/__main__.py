@@ -21,6 +21,7 @@ from infra.admin import (
     thumbnails,
     tokens,
     usage,
+    users,
 )
 from infra.admin.command import ExitStatus, printable
 from infra.admin.deployment import Deployment
@@ -29,6 +30,7 @@ from infra.local_system import LocalSystemNotFound, find_running
 COMMANDS = (
     accounts,
     tokens,
+    users,
     usage,
     sync,
     calibrate,

@@ -14,7 +14,7 @@ from chalicelib.api.routes import register_routes
 from chalicelib.bootstrap import Services
 from chalicelib.dashboard.pages import PageDispatcher
 from chalicelib.dashboard.routes import register_pages
-from chalicelib.domain.accounts import Account
+from chalicelib.domain.accounts import Account, Subscription
 from chalicelib.domain.sessions import SessionKey
 from chalicelib.domain.users import Identity, User
 
@@ -58,11 +58,14 @@ class FakeDashboard:
         identity = Identity("https://issuer.example", subject, email or f"u{subject[:40]}@example.com", True, name)
         user, account = self.services.users.sign_in(identity)
         if plan is not None:
-            from chalicelib.domain.accounts import Subscription
-
             self.services.accounts.set_subscription(account.uuid, Subscription(plan))
         browser = FakeBrowser(self, user=user, account=account)
-        browser.key = self.services.sessions.begin(user, account, address="192.0.2.1", agent="Firefox")
+        browser.key = self.services.sessions.begin(
+            user,
+            account,
+            address="192.0.2.1",
+            agent="Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        )
         browser.cookies["__Host-session"] = browser.key.cookie
         return browser
 

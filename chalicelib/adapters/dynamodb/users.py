@@ -270,7 +270,7 @@ def _membership(values: dict[str, Any]) -> Membership:
 
 def _invitation(account: str, values: dict[str, Any]) -> Invitation:
     created_at = datetime.fromisoformat(values["created_at"])
-    return Invitation(account, values["email"], Role(values["role"]), values["invited_by"], created_at)
+    return Invitation(account, values["email"], Role(values["role"]), values.get("invited_by"), created_at)
 
 
 def _after_mark(key: str) -> str:

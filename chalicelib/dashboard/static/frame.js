@@ -89,3 +89,8 @@ if (failed) {
     if (left >= 0) document.getElementById("again").textContent = String(left);
   }, 1000);
 }
+
+// A region that is asked again shows only what is wrong now.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  for (const banner of event.detail.target.querySelectorAll(":scope > .banner[role=alert]")) banner.remove();
+});

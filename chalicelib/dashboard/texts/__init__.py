@@ -8,6 +8,7 @@ Each section is a module of this folder with ``TEXTS``. A template writes ``t.se
 from collections.abc import Mapping
 
 from chalicelib.dashboard.texts import (
+    account,
     collections,
     connect,
     errors,
@@ -20,6 +21,7 @@ from chalicelib.dashboard.texts import (
 )
 
 TEXTS: Mapping[str, Mapping[str, str]] = {
+    "account": account.TEXTS,
     "collections": collections.TEXTS,
     "connect": connect.TEXTS,
     "errors": errors.TEXTS,
@@ -30,6 +32,11 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
     "sign_in": sign_in.TEXTS,
     "uploads": uploads.TEXTS,
 }
+
+
+def counted(key: str, count: int, **values: object) -> str:
+    """The text of a number of things, which is its place ``count``; of one, it is that of ``key`` with ``_one``."""
+    return text(f"{key}_one" if count == 1 else key, count=f"{count:,}", **values)
 
 
 def text(key: str, **values: object) -> str:

@@ -1,0 +1,87 @@
+"""Members and invitations on the account's page, and the accounts that a user belongs to."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chalice.app import Blueprint
+
+from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.domain.users import Role, parse_role
+
+
+def member_section(request: PageRequest) -> Mapping[str, Any]:
+    """The variables of the section of members."""
+    users, account = request.services.users, request.account.uuid
+    members = users.members(account)
+    owners = [member.user for member in members if member.role is Role.OWNER]
+    return {
+        "members": members,
+        "invitations": users.invitations(account),
+        "roles": list(Role),
+        "can_leave": owners != [request.user.id],
+    }
+
+
+def blueprint(dispatcher: PageDispatcher) -> Blueprint:
+    members = Blueprint(__name__)
+    page = dispatcher.pages(members)
+
+    @page("/account/members/invite", methods=("POST",), owners=True)
+    def invite(request: PageRequest) -> Page | Redirect:
+        role = parse_role(request.form.text("role"))
+        request.services.users.invite(request.account.uuid, request.form.text("email"), role, request.user)
+        return _answer(request, "account.invited")
+
+    @page("/account/members/withdraw", methods=("POST",), owners=True)
+    def withdraw(request: PageRequest) -> Page | Redirect:
+        request.services.users.withdraw(request.account.uuid, request.form.text("email"))
+        return _answer(request, "account.withdrawn")
+
+    @page("/account/members/{user}/role", methods=("POST",), owners=True)
+    def change_role(request: PageRequest) -> Page | Redirect:
+        role = parse_role(request.form.text("role"))
+        request.services.users.change_role(request.account.uuid, request.path["user"], role)
+        if request.path["user"] == request.user.id:
+            return Redirect("/account#members", toast="account.role_changed")
+        return _answer(request, "account.role_changed")
+
+    @page("/account/members/{user}/remove", methods=("POST",), owners=True)
+    def remove(request: PageRequest) -> Page | Redirect:
+        request.services.users.remove_member(request.account.uuid, request.path["user"])
+        if request.path["user"] == request.user.id:
+            return elsewhere(request, "account.left_account")
+        return _answer(request, "account.removed")
+
+    @page("/account/leave", methods=("POST",))
+    def leave(request: PageRequest) -> Redirect:
+        request.services.users.remove_member(request.account.uuid, request.user.id)
+        return elsewhere(request, "account.left_account")
+
+    @page("/account/switch", methods=("POST",))
+    def switch(request: PageRequest) -> Redirect:
+        _work_in(request, request.form.text("account"))
+        return Redirect("/", toast="account.switched")
+
+    return members
+
+
+def elsewhere(request: PageRequest, toast: str) -> Redirect:
+    """The way on of a user who has lost the account: to another one, or else to a new sign-in."""
+    left = [account for account, _ in request.services.users.accounts_of(request.user.id)]
+    others = [account.uuid for account in left if account.uuid != request.account.uuid]
+    if others:
+        _work_in(request, others[0])
+        return Redirect("/", toast=toast)
+    request.services.sessions.end(request.session.key)
+    return Redirect("/sign-in", toast=toast)
+
+
+def _work_in(request: PageRequest, account: str) -> None:
+    request.services.sessions.switch(request.session, account)
+    request.services.users.work_in(request.user, account)
+
+
+def _answer(request: PageRequest, toast: str) -> Page | Redirect:
+    if not request.is_fragment:
+        return Redirect("/account#members", toast=toast)
+    return Page("account.html", member_section(request), fragment="member_section", toast=toast)

@@ -1,0 +1,174 @@
+"""Tokens on the account's page: listed, made and revoked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from chalice.app import Blueprint
+
+from chalicelib.api.cross_origin import check_origins_allowed
+from chalicelib.api.requests.bodies import parse_new_token
+from chalicelib.dashboard.fields import Fields
+from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.texts import text
+from chalicelib.domain.accounts import NewToken, Scope, Token
+from chalicelib.domain.collections import Collection
+from chalicelib.domain.errors import Forbidden, PlanForbids, SimilarixError
+
+_FIELDS = ("name", "scope", "collections", "origins", "expires_at")
+SHOWN_NAMES = 3  # of the collections that a token is bound to
+
+
+@dataclass(frozen=True, slots=True)
+class ShownToken:
+    """A token as the page shows it: what it may do, and where, in words."""
+
+    id: str
+    name: str
+    may: str
+    where: str
+    last_used: datetime | None
+    expires_at: datetime | None
+    is_expired: bool
+    can_revoke: bool
+
+
+def token_section(request: PageRequest) -> Mapping[str, Any]:
+    """The variables of the section of tokens."""
+    names = {collection.uuid: collection.name for collection in _collections(request)}
+    tokens = request.services.accounts.tokens(request.account.uuid)
+    return {"tokens": [_shown(token, names, request) for token in tokens], "has_api": request.plan.api_access}
+
+
+def blueprint(dispatcher: PageDispatcher) -> Blueprint:
+    tokens = Blueprint(__name__)
+    page = dispatcher.pages(tokens)
+
+    @page("/account/tokens/new")
+    def show_form(request: PageRequest) -> Page:
+        _check_plan(request)
+        return _form(request, Fields((("scope", Scope.SEARCH.value),)))
+
+    @page("/account/tokens", methods=("POST",))
+    def make_token(request: PageRequest) -> Page:
+        _check_plan(request)
+        try:
+            new = _new_token(request)
+            _check_scope(request, new.scope)
+            secret, token = request.services.accounts.issue_token(request.account.uuid, new)
+        except SimilarixError as error:
+            if error.field is None:
+                raise
+            return _form(request, request.form, error)
+        names = {collection.uuid: collection.name for collection in _collections(request)}
+        shown = _shown(token, names, request)
+        return Page(
+            "account_token.html", {"token": shown, "secret": secret, "command": _command(request, secret, token)}
+        )
+
+    @page("/account/tokens/{token}/revoke", methods=("POST",))
+    def revoke_token(request: PageRequest) -> Page | Redirect:
+        found = [
+            each for each in request.services.accounts.tokens(request.account.uuid) if each.id == request.path["token"]
+        ]
+        for token in found:
+            _check_scope(request, token.scope)
+        for digest in request.services.accounts.revoke_token(request.account.uuid, request.path["token"]):
+            request.services.authentication.forget(digest)
+        if not request.is_fragment:
+            return Redirect("/account#tokens", toast="account.revoked")
+        return Page("account.html", token_section(request), fragment="token_section", toast="account.revoked")
+
+    return tokens
+
+
+def _form(request: PageRequest, fields: Fields, error: SimilarixError | None = None) -> Page:
+    scopes = [scope for scope in Scope if _may_grant(request, scope)]
+    data = {
+        "scopes": [scope.value for scope in scopes],
+        "collections": _collections(request),
+        "fields": fields,
+        "chosen": fields.all("collections"),
+        "wrong": {field: error.message if error is not None and error.field == field else None for field in _FIELDS},
+        "first_day": (request.services.now() + timedelta(days=1)).date().isoformat(),
+    }
+    return Page("account_token_new.html", data, status=error.status if error is not None else 200)
+
+
+def _new_token(request: PageRequest) -> NewToken:
+    form = request.form
+    scope, collections, origins = form.text("scope"), form.all("collections"), form.text("origins")
+    body: dict[str, Any] = {
+        "name": form.text("name"),
+        "scope": scope,
+        "expires_at": _end_of_day(form.text("expires_at")),
+    }
+    if collections:
+        body["collections"] = collections
+    if origins:
+        body["origins"] = origins.replace(",", " ").split()
+    new = parse_new_token(body, request.services.now())
+    check_origins_allowed(request.services.config.allowed_origins, new.origins or ())
+    return new
+
+
+def _end_of_day(day: str) -> str | None:
+    """The last moment of a day, UTC, in ISO 8601; None for no day. What is no day is returned as it is, and refused."""
+    try:
+        following = date.fromisoformat(day) + timedelta(days=1)
+    except (ValueError, OverflowError):
+        return day or None
+    return datetime.combine(following, time.min, UTC).isoformat()
+
+
+def _check_plan(request: PageRequest) -> None:
+    if not request.plan.api_access:
+        raise PlanForbids(text("account.needs_pro_hint"))
+
+
+def _may_grant(request: PageRequest, scope: Scope) -> bool:
+    """A token that may do everything is an owner's: it makes tokens and ends the account."""
+    return request.session.is_owner or scope is not Scope.ADMIN
+
+
+def _check_scope(request: PageRequest, scope: Scope) -> None:
+    if not _may_grant(request, scope):
+        raise Forbidden("Only an owner of this account makes or revokes tokens that may do everything.")
+
+
+def _collections(request: PageRequest) -> Sequence[Collection]:
+    return request.services.collections.all(request.account.uuid)
+
+
+def _shown(token: Token, names: Mapping[str, str], request: PageRequest) -> ShownToken:
+    expires = token.expires_at
+    return ShownToken(
+        id=token.id,
+        name=token.name,
+        may=text(f"account.scope_{token.scope.value}"),
+        where=_where(token, names),
+        last_used=token.last_used,
+        expires_at=expires,
+        is_expired=expires is not None and expires <= request.services.now(),
+        can_revoke=_may_grant(request, token.scope),
+    )
+
+
+def _where(token: Token, names: Mapping[str, str]) -> str:
+    where = text("account.everything")
+    if token.collections is not None:
+        known = [names[uuid] for uuid in token.collections if uuid in names]
+        more = len(token.collections) - SHOWN_NAMES
+        where = ", ".join(known[:SHOWN_NAMES]) + (f" +{more}" if more > 0 else "") or "–"
+    if token.origins is None:
+        return where
+    hosts = ", ".join(origin.partition("://")[2] for origin in token.origins)
+    return text("account.from_pages", collections=where, origins=hosts)
+
+
+def _command(request: PageRequest, secret: str, token: Token) -> str:
+    """A line for a shell that searches with the token."""
+    origin = token.origins[0].replace("*", "www") if token.origins else None
+    header = f' \\\n  -H "Origin: {origin}"' if origin else ""
+    return f'curl -H "Authorization: Token {secret}"{header} \\\n  "{request.base_url}/api/search/?query=dog"'
