@@ -70,7 +70,7 @@ TEXTS = {
     "copy_now": "Copy it now.",
     "copy_now_hint": "It is shown this once; we keep only its fingerprint.",
     "secret": "Secret",
-    "copy": "Copy",
+    "copy_it": "Copy",
     "try_it": "Try it",
     "command": "Command to try it",
     "copied_it": "I have copied it",
