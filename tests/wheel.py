@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LOCK = ROOT / "requirements-dev.txt"
+LOCKS = ("requirements-local.txt", "requirements-dev.txt")
 
 
 def install_wheel(folder: Path, *extras: str) -> Path:
     """Build the wheel, install it with these extras into ``folder``, and return its ``bin``.
 
-    Its dependencies have the versions of the lock. Without a package index the test is skipped.
+    Its dependencies have the versions of the locks. Without a package index the test is skipped.
     """
     wheels = folder / "wheels"
     _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels), cwd=ROOT / "clients" / "python")
@@ -22,7 +22,9 @@ def install_wheel(folder: Path, *extras: str) -> Path:
     _run(sys.executable, "-m", "uv", "venv", "--quiet", "--python", sys.executable, str(environment))
     wanted = f"{wheel}[{','.join(extras)}]" if extras else str(wheel)
     python = str(environment / "bin" / "python")
-    options = ("--quiet", "--python", python, "--constraint", str(LOCK))
+    constraints = [f"--constraint={ROOT / lock}" for lock in LOCKS]
+    # The documents run the command often, and write no bytecode.
+    options = ("--quiet", "--compile-bytecode", "--python", python, *constraints)
     done = subprocess.run(
         [sys.executable, "-m", "uv", "pip", "install", *options, wanted], capture_output=True, text=True, check=False
     )

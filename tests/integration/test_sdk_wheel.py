@@ -84,6 +84,12 @@ def test_a_type_checker_knows_what_the_installed_clients_return(binaries: Path, 
     assert errors == ["arg-type", "attr-defined"], done.stdout
 
 
+def test_the_command_says_what_it_lacks(binaries: Path) -> None:
+    done = run(binaries / "similarix", "search", "owl")
+    assert done.returncode == 1
+    assert done.stderr == "The command needs more packages: pip install 'similarix-sdk[cli]'\n"
+
+
 def test_the_wheel_says_that_it_is_typed_and_has_the_projects_version(binaries: Path) -> None:
     (package,) = binaries.parent.glob("lib/python*/site-packages/similarix_sdk")
     assert (package / "py.typed").exists()

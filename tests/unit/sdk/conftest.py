@@ -34,9 +34,11 @@ def collection(client: Client) -> str:
     return client.collections.create_managed("n").collection.uuid
 
 
-def blocking_client(http_api: HttpApi, pauses: list[float], retries: RetryPolicy | None = None) -> Client:
+def blocking_client(
+    http_api: HttpApi, pauses: list[float], retries: RetryPolicy | None = None, token: str | None = None
+) -> Client:
     driver = BlockingDriver(httpx.Client(transport=http_api), pauses.append)
-    return Client(http_api.token, BASE_URL, retries=retries, driver=driver)
+    return Client(token or http_api.token, BASE_URL, retries=retries, driver=driver)
 
 
 def async_client(http_api: HttpApi, pauses: list[float], retries: RetryPolicy | None = None) -> AsyncClient:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,18 +36,20 @@ class FolderOutcome:
 
 @dataclass(frozen=True)
 class FolderUpload:
-    """Makes the operations that upload a folder's pictures."""
+    """Makes the operations that upload a folder's pictures, or ``only`` some of them."""
 
     folder: str | os.PathLike[str]
     prefix: str
     skip_stored: bool
+    only: Sequence[Path] | None = None
 
     def operations(self, store: Store, stored: Stored) -> Iterator[Steps[FolderOutcome]]:
         """An operation for each picture, in the order of their paths. Raises NotADirectoryError."""
         folder = Path(self.folder)
         if not folder.is_dir():
             raise NotADirectoryError(f"{folder} is no folder.")
-        return (self._operation(file, folder, store, stored) for file in pictures_below(folder))
+        files = pictures_below(folder) if self.only is None else self.only
+        return (self._operation(file, folder, store, stored) for file in files)
 
     def _operation(self, file: Path, folder: Path, store: Store, stored: Stored) -> Steps[FolderOutcome]:
         parts = [part for part in self.prefix.split("/") if part]

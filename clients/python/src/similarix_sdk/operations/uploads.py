@@ -1,10 +1,11 @@
 """Uploads into managed storage: one picture, a URL, or a folder."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from similarix_sdk.decoding import decode, decode_all
@@ -83,6 +84,7 @@ class UploadOperations(Resource):
         prefix: str = "",
         replace: bool = True,
         skip_stored: bool = True,
+        only: Sequence[Path] | None = None,
         width: int = 4,
     ) -> Batch[FolderOutcome]:
         """Upload the pictures below a folder under their own paths; returns what became of each, as it ends.
@@ -94,9 +96,10 @@ class UploadOperations(Resource):
             prefix: a folder of the collection to put them into.
             replace: put a picture in the place of another one of its path, instead of beside it.
             skip_stored: do not send what the collection has already, by path and MD5.
+            only: these files of the folder alone.
             width: how many are sent at once.
         """
-        upload = FolderUpload(folder, prefix, skip_stored)
+        upload = FolderUpload(folder, prefix, skip_stored, only)
 
         def store(picture: Picture, target: str) -> Steps[UploadedPicture]:
             return send(self._api, collection, picture, Wish(target, replace), None)

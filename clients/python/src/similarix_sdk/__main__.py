@@ -1,0 +1,5 @@
+"""``python -m similarix_sdk`` is the command ``similarix``."""
+
+from similarix_sdk.cli import main
+
+main()

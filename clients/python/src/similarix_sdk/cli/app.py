@@ -1,0 +1,56 @@
+"""The command ``similarix``: its parts, its options, and how it ends."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from similarix_sdk.cli.commands import account, collections, connection, failures, search, syncs, tokens, uploads
+from similarix_sdk.cli.credentials import CredentialError
+from similarix_sdk.cli.exits import Exit, exit_of
+from similarix_sdk.cli.session import Session, session_of
+from similarix_sdk.errors import SimilarixError
+
+app = typer.Typer(
+    name="similarix",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="""Find pictures in S3 buckets by what they show.
+
+    Sign in once with 'similarix login'; then 'similarix search "a red car"'.
+
+    In a pipe each result is one line, its cells separated by tabs; '--json' prints what the API answers.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 not found, 5 try again later, 6 done in part.
+    """,
+)
+for module in (account, search, collections, connection, uploads, syncs, failures, tokens):
+    module.register(app)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    url: Annotated[
+        str | None, typer.Option(help="Where the API is, instead of where you have signed in.", metavar="URL")
+    ] = None,
+) -> None:
+    session_of(context).url = url
+
+
+def run(arguments: list[str] | None = None, session: Session | None = None) -> None:
+    """Run the command and exit with its code."""
+    sys.exit(execute(arguments, session))
+
+
+def execute(arguments: list[str] | None = None, session: Session | None = None) -> int:
+    """Run the command; returns its exit code. Every error that is expected becomes a sentence."""
+    session = session or Session()
+    try:
+        app(args=arguments, obj=session)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else Exit.FAILED
+    except (SimilarixError, CredentialError, OSError, ValueError) as error:
+        session.output.complain(f"similarix: {error}")
+        return exit_of(error)
+    return Exit.DONE

@@ -1,0 +1,29 @@
+"""What the command's exit codes mean, and which error has which."""
+
+from enum import IntEnum
+
+from similarix_sdk.errors import ConnectionFailed, Forbidden, NotFound, RateLimited, Unavailable
+
+
+class Exit(IntEnum):
+    """Scripts may rely on these numbers; docs/command-line.md lists them."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    FORBIDDEN = 3
+    NOT_FOUND = 4
+    TRY_LATER = 5
+    INCOMPLETE = 6
+    INTERRUPTED = 130
+
+
+def exit_of(error: Exception) -> Exit:
+    """The exit code of an error that ends the command."""
+    if isinstance(error, Forbidden):
+        return Exit.FORBIDDEN
+    if isinstance(error, NotFound):
+        return Exit.NOT_FOUND
+    if isinstance(error, ConnectionFailed | RateLimited | Unavailable):
+        return Exit.TRY_LATER
+    return Exit.FAILED
