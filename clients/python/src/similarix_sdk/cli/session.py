@@ -40,9 +40,7 @@ def boto3_session(profile: str | None, region: str | None) -> Aws:
     try:
         import boto3  # noqa: PLC0415  # an extra, which one command needs
     except ImportError as error:
-        raise ValueError(
-            "This needs boto3: pip install 'similarix-sdk[aws]', or give --region and --role."
-        ) from error
+        raise ValueError("This needs boto3: pip install 'similarix-sdk[aws]', or give --region and --role.") from error
     session: Any = boto3.Session(profile_name=profile, region_name=region or "us-east-1")
     return session  # type: ignore[no-any-return]
 
