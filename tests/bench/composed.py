@@ -1,4 +1,4 @@
-"""Searches composed, filtered and cut beside a plain one, on both stores: ``python -m tests.bench.composed``.
+"""Searches composed, filtered, folded and cut beside a plain one, on both stores: ``python -m tests.bench.composed``.
 
 The application's own service searches, without HTTP, a token and the model: what stands around a search makes every
 ratio smaller. Texts have the vectors of the queries of ``tests.bench.pictures``. All kinds of searches take turns.
@@ -35,7 +35,7 @@ from tests.bench.pictures import Drawn, draw
 
 CACHE_SECONDS = 10  # of the aliases, as workers and the API have it
 SAMPLED_PICTURES = 500
-TURNS, WARM_UP_TURNS = 300, 30
+TURNS, WARM_UP_TURNS = 200, 30
 UNWANTED_WEIGHT = -0.5
 FILTER = {"path": "tenth/", "format": "jpeg", "size": {"gte": 10}}
 Search = Callable[[SearchService, int], object]
@@ -61,7 +61,9 @@ class Statistics:
         return self._calibration
 
 
-def search(terms: int, *, cutoff: bool = False, filtered: bool = False, shown: bool = False) -> Search:
+def search(
+    terms: int, *, cutoff: bool = False, filtered: bool = False, shown: bool = False, folded: bool = False
+) -> Search:
     """A search for so many texts, of which the first is wanted."""
     options = SearchOptions(limit=LIMIT)
     if filtered:
@@ -73,7 +75,7 @@ def search(terms: int, *, cutoff: bool = False, filtered: bool = False, shown: b
             TextTerm(text=str(turn + 7 * number), weight=UNWANTED_WEIGHT if number else 1.0, field="query")
             for number in range(terms)
         ]
-        return service.by_terms(OWN, query, {}, options, relevance=relevance)
+        return service.by_terms(OWN, query, {}, options, relevance=relevance, fold_duplicates=folded)
 
     return act
 
@@ -86,6 +88,8 @@ SEARCHES: Mapping[str, Search] = {
     "filtered": search(1, filtered=True),
     "filtered_cut": search(1, filtered=True, cutoff=True),
     "composed_filtered_cut": search(3, filtered=True, cutoff=True, shown=True),
+    "folded": search(1, folded=True),
+    "all": search(3, filtered=True, cutoff=True, shown=True, folded=True),
 }
 
 
