@@ -22,7 +22,7 @@ from infra.embedder import ModelError
 from infra.emulator import Emulator, EmulatorError
 from infra.emulator_durability import MIN_FREE_BYTES_FOR_OBJECTS
 from infra.folder_lock import LOCK_FILE, FolderError, FolderLock
-from infra.local_system import DEFAULT_FOLDER, OPENSEARCH_FOLDER, LocalSystem, bring_up, export_line, tidy
+from infra.local_system import DEFAULT_FOLDER, OPENSEARCH_FOLDER, STACK_FILE, LocalSystem, bring_up, export_line, tidy
 from infra.localhost import free_port
 from infra.migration import Step, choose_setup, continue_migration, discard_store, offer
 from infra.opensearch.node import Node, NodeError
@@ -195,7 +195,7 @@ def _report(line: str) -> None:
 
 
 def _introduce(system: LocalSystem, folder: Path, seconds: float, *, is_new: bool) -> None:
-    """Print the results of a first search, and how to go on; the token only of a new system, so once."""
+    """Print the results of a first search, and how to go on; secrets only of a new system, so once."""
     results = demo.search(Api(system.api_url, system.token), FIRST_QUERY, limit=3)
     lines = [
         "",
@@ -203,7 +203,7 @@ def _introduce(system: LocalSystem, folder: Path, seconds: float, *, is_new: boo
         "",
         f"Similarix is running, {seconds:.0f} s after the start. Ctrl-C stops it.",
         f"In a browser: {system.dashboard_url}",
-        f"  sign in as {system.demo_user}, password {system.demo_password}",
+        f"  sign in as {system.demo_user}, {_password(system, folder, is_new=is_new)}",
         f"Every call with examples: {system.api_url}/api/docs/",
         "",
         "In another shell, to search, and to index pictures of yours:",
@@ -214,6 +214,10 @@ def _introduce(system: LocalSystem, folder: Path, seconds: float, *, is_new: boo
         *(f"  {call}" for call in CALLS),
     ]
     print("\n".join(lines), flush=True)
+
+
+def _password(system: LocalSystem, folder: Path, *, is_new: bool) -> str:
+    return f"password {system.demo_password}" if is_new else f"with the demo_password of {folder / STACK_FILE}"
 
 
 if __name__ == "__main__":

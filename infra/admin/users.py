@@ -3,9 +3,10 @@
 import argparse
 from typing import Any
 
-from chalicelib.domain.users import Role
+from chalicelib.domain.users import Role, SignUp
 from infra.admin.command import ExitStatus, report
 from infra.admin.deployment import Deployment
+from infra.user_pool import UserPool
 
 
 def add(subparsers: Any) -> None:
@@ -42,6 +43,10 @@ def invite_user(deployment: Deployment, options: argparse.Namespace) -> ExitStat
     report(
         f"{invitation.email} joins as {invitation.role} at a sign-in before {invitation.expires_at:%Y-%m-%d %H:%M} UTC."
     )
+    # Where strangers sign up by themselves, an invited person does, too.
+    pool = UserPool.of(deployment) if deployment.services.config.sign_up is SignUp.INVITATION else None
+    if pool is not None and pool.invite(invitation.email):
+        report("Cognito sends a first password to this address. It is good for seven days.")
     return ExitStatus.OK
 
 

@@ -25,7 +25,6 @@ from chalicelib.domain.file_queries import FileQuery, FoundFile
 from chalicelib.domain.vectors import (
     FILTERS_UNAVAILABLE,
     TOMBSTONE_SECONDS,
-    CountedHits,
     Hit,
     VectorDocument,
     VectorQuery,
@@ -131,10 +130,10 @@ class OpenSearchVectorStore:
             self._check_layout(query.model)
         return self._searcher.search(self.indexes.read_alias(query.model), query, exactly=True)
 
-    def search_and_count(self, query: VectorQuery) -> CountedHits:
+    def count_searched(self, query: VectorQuery) -> int:
         if query.options.filter:
             self._check_layout(query.model)
-        return self._searcher.search_and_count(self.indexes.read_alias(query.model), query)
+        return self._searcher.count(self.indexes.read_alias(query.model), query)
 
     def find_files(self, query: FileQuery) -> list[FoundFile]:
         self._check_layout(query.model)
