@@ -15,8 +15,8 @@ from chalicelib.domain.messages import Queue
 
 app = Chalice(app_name="similarix")
 services = cache(Services.from_environment)
-register_pages(app, services)
-register_routes(app, services)
+pages = register_pages(app, services)
+register_routes(app, services, pages.unknown_page)
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
     services()  # a missing or malformed setting fails when the function starts, not at its first request
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 
-from chalice.app import Blueprint, Chalice, Response
+from chalice.app import Blueprint, Chalice, Request, Response
 
 from chalicelib.api import accounts, collections, docs, file_changes, files, search, search_uploads, syncs, uploads
 from chalicelib.api.cross_origin import preflight_headers
@@ -14,14 +14,22 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 FALLBACK_PATHS = ("/", "/{proxy+}")
 
 
-def register_routes(app: Chalice, services: Callable[[], Services]) -> None:
+UnknownPage = Callable[[Request], Response | None]
+
+
+def register_routes(app: Chalice, services: Callable[[], Services], unknown_page: UnknownPage = lambda _: None) -> None:
+    """Register the API, and answers to all paths that are left.
+
+    Args:
+        unknown_page: answers a browser that asks for a page at an unknown path; None for any other caller.
+    """
     # infra/template.yaml tells API Gateway which bodies are binary; Chalice's own list would refuse some callers.
     app.api.binary_types = []
     dispatcher = Dispatcher(services)
     for blueprint in blueprints(dispatcher):
         app.register_blueprint(blueprint)
     # API Gateway does not distinguish a wrong method from an unknown path, so both are routed to fallback views.
-    app.register_blueprint(_fallback_routes(dispatcher, app))
+    app.register_blueprint(_fallback_routes(dispatcher, app, unknown_page))
 
 
 def blueprints(dispatcher: Dispatcher) -> list[Blueprint]:
@@ -30,7 +38,7 @@ def blueprints(dispatcher: Dispatcher) -> list[Blueprint]:
     return [module.blueprint(dispatcher) for module in modules]
 
 
-def _fallback_routes(dispatcher: Dispatcher, app: Chalice) -> Blueprint:
+def _fallback_routes(dispatcher: Dispatcher, app: Chalice, unknown_page: UnknownPage) -> Blueprint:
     fallback = Blueprint(__name__)
     route = dispatcher.routes(fallback)
 
@@ -41,8 +49,11 @@ def _fallback_routes(dispatcher: Dispatcher, app: Chalice) -> Blueprint:
 
         return wrong_method
 
-    def unknown_path(_: RequestContext) -> Response:
-        raise NotFound("There is nothing at this path. Check it.")
+    def unknown_path(context: RequestContext) -> Response:
+        page = unknown_page(context.request)
+        if page is None:
+            raise NotFound("There is nothing at this path. Check it.")
+        return page
 
     def answer_preflight(methods: Collection[str]) -> Callable[[RequestContext], Response]:
         return lambda _: Response("", dict(preflight_headers(methods)), 204)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from chalicelib.dashboard.rendering import Frame
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+API_PATHS = ("api/", "media/", "collections/download/")  # whose answers are the API's, whoever asks
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 TOAST_SECONDS = 60  # that the note of what was done waits for the page that shows it
 RETRY_SECONDS = 20  # until the page of an error that passes asks again by itself
@@ -227,6 +228,19 @@ class PageDispatcher:
             others = [method for method in METHODS if method not in taken]
             if others:
                 self._refuse(blueprint, path, others, ", ".join(taken))
+
+    def unknown_page(self, request: Request) -> Response | None:
+        """The answer to a browser that asks for a page where there is none; None for a program, which gets JSON."""
+        path = str((request.uri_params or {}).get("proxy", ""))
+        if request.method not in SAFE_METHODS or path.startswith(API_PATHS):
+            return None
+        if "text/html" not in request.headers.get("accept", ""):
+            return None
+
+        def refuse(_: PageRequest) -> Page:
+            raise NotFound("There is no page at this address. Check it, or go on from here.")
+
+        return self._handle(request, {}, refuse, PageOptions(public=True))
 
     def _refuse(self, blueprint: Blueprint, path: str, methods: Sequence[str], allowed: str) -> None:
         def wrong_method(**path_parameters: str) -> Response:

@@ -45,7 +45,7 @@ class FakeDashboard:
         self.services = services
         self.app = Chalice("dashboard")
         self.dispatcher: PageDispatcher = register_pages(self.app, lambda: services)
-        register_routes(self.app, lambda: services)
+        register_routes(self.app, lambda: services, self.dispatcher.unknown_page)
         routes = sorted(self.app.routes, key=lambda route: ("+}" in route, route.count("{"), -len(route)))
         self._patterns = [(route, _pattern(route)) for route in routes]
 

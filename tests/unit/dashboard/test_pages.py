@@ -264,3 +264,14 @@ def test_a_page_sends_the_cookie_again_so_that_it_lasts_as_long_as_the_session(b
 def test_every_file_that_pages_load_is_packaged():
     assert TYPES.keys() <= set(PACKAGED)
     assert {path.suffix for path in STATIC.iterdir()} <= TYPES.keys()
+
+
+def test_a_browser_at_an_unknown_address_gets_a_page_and_a_program_json(browser: FakeBrowser):
+    page = browser.get("/nothing/here")
+    assert (page.status, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "There is no page at this address" in page.body
+    assert "Nora Keller" in page.body
+    for path, headers in (("/nothing/here", {"accept": "*/*"}), ("/api/nothing", {}), ("/media/nothing", {})):
+        answer = browser.get(path, headers)
+        assert (answer.status, answer.headers["content-type"]) == (404, "application/json")
+    assert browser.post("/nothing/here").headers["content-type"] == "application/json"
