@@ -93,8 +93,9 @@ bench.fairness = $(BIN)/python -m tests.bench.fairness
 bench.api = $(BIN)/python -m tests.bench.api
 ## bench SUITE=sync: speed and price of a sync, beside a bare listing; ten minutes
 bench.sync = $(BIN)/python -m tests.bench.sync
-## bench SUITE=store: OpenSearch beside the SQLite store: recall, latency, bulk, filters
-bench.store = $(BIN)/python -m tests.bench.opensearch && $(BIN)/python -m tests.bench.filters
+## bench SUITE=store: OpenSearch beside the SQLite store: recall, latency, bulk, filters, composed searches
+bench.store = $(BIN)/python -m tests.bench.opensearch && $(BIN)/python -m tests.bench.filters && \
+	$(BIN)/python -m tests.bench.composed
 ## bench SUITE=quality: how well searches find the samples: captions, composed, cut off, with feedback; half a minute
 bench.quality = $(BIN)/python -m tests.bench.quality
 ## bench SUITE=thumbnails: what further sizes of thumbnails cost at once, and when they are first asked for

@@ -157,7 +157,7 @@ def _progress(collection: Collection, now: datetime) -> SyncProgress:
         phase, done, total = "reading", sync.progress.finished, sync.progress.to_do
     else:
         done = sync.progress.listed
-        phase, total = "listing", max(collection.files, done) if collection.files else None
+        phase, total = "listing", collection.files if collection.files > done else None
     rate = done / elapsed if elapsed > 0 else 0.0
     left = (total - done) / rate if total is not None and rate > 0 else None
     end = sync.estimated_end(now)

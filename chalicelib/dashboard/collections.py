@@ -11,7 +11,7 @@ from chalicelib.dashboard.collection_views import CollectionView, failures_by_re
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.dashboard.texts.states import reason_words
 from chalicelib.domain.accounts import Caller
-from chalicelib.domain.collections import Collection, NewManagedCollection, parse_name
+from chalicelib.domain.collections import Collection, CollectionType, NewManagedCollection, parse_name
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.files import FileRecord, FileState, ObjectInfo
@@ -128,7 +128,7 @@ def _failure_groups(request: PageRequest, collection: Collection) -> list[Mappin
     groups: list[Mapping[str, Any]] = []
     for reason, count in failures_by_reason(collection.unindexed):
         page = request.services.files.page(collection, FileState.FAILED, after=None, limit=EXAMPLES, reason=reason)
-        title, advice = reason_words(reason)
+        title, advice = reason_words(reason, uploaded=collection.type is CollectionType.MANAGED)
         paths = [collection.path_of(record.key) for record in page.records]
         groups.append({"reason": reason, "count": count, "title": title, "advice": advice, "paths": paths})
     return groups

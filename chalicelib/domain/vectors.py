@@ -226,6 +226,14 @@ class Hit:
         return self.distance, self.uuid
 
 
+@dataclass(frozen=True, slots=True)
+class CountedHits:
+    """The hits of a search, and among how many documents it searched, whatever its distance and its page."""
+
+    hits: list[Hit]
+    searched: int
+
+
 def unit_vector(vector: bytes) -> tuple[float, ...]:
     """Returns the numbers of a vector.
 

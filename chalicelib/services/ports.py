@@ -50,7 +50,7 @@ from chalicelib.domain.uploads import (
     Usage,
 )
 from chalicelib.domain.users import Identity, Invitation, Membership, Role, User
-from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval
+from chalicelib.domain.vectors import CountedHits, Hit, VectorDocument, VectorQuery, VectorRemoval
 from chalicelib.domain.web_pictures import PictureUrl, WebPicture
 
 
@@ -651,8 +651,8 @@ class VectorStore(Protocol):
     def find_files(self, query: FileQuery) -> list[FoundFile]:
         """Returns the page of files that a query finds by their facts or names, in its order."""
 
-    def count_searched(self, query: VectorQuery) -> int:
-        """Returns among how many documents a query searches, whatever its distance and its page.
+    def search_and_count(self, query: VectorQuery) -> CountedHits:
+        """As ``search``, with the number of documents that are searched.
 
         A store that appends counts superseded documents too, until they are deleted.
         """

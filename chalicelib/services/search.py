@@ -88,13 +88,15 @@ class _Question:
 
     Args:
         without: files that the answer leaves out.
-        chance: what chance gives, if the answer is cut by it or shows it.
+        chance: what chance gives for each picture that is searched, if the answer is cut by it or shows it.
+        searched: how many these are, once a page has counted them.
     """
 
     query: VectorQuery
     without: frozenset[str] = frozenset()
     chance: Expectation | None = None
     cutoff: bool = False
+    searched: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +165,7 @@ class SearchService:
         without = frozenset(term.file for term in terms if isinstance(term, FileTerm))
         chance = None
         if calibration is not None and relevance.asked:
-            pictures = self.vectors.count_searched(query)
-            chance = expectation(weighted, term_scales, query.vector, calibration, pictures)
+            chance = expectation(weighted, term_scales, query.vector, calibration, 1)
         question = _Question(query, without, chance, relevance.cutoff)
         begin = Continuation(term_scales, continuation.rank)
         return (self._folded_page if fold_duplicates else self._page)(question, options, begin)
@@ -221,7 +222,8 @@ class SearchService:
         chance, limit = question.chance, options.limit
         window = max(limit, CUT_WINDOW) if chance is not None and question.cutoff else limit
         page = self._nearest(question, replace(options, limit=window))
-        if chance is not None:
+        if chance is not None and page.searched is not None:
+            chance = replace(chance, pictures=page.searched)
             page = _with_expectations(page, chance, limit, begin.rank, cutoff=question.cutoff)
         end = page.hits[-1].position if page.hits else None
         return replace(page, continuation=replace(begin, rank=begin.rank + len(page.hits)), end=end)
@@ -230,11 +232,14 @@ class SearchService:
         """A page of pictures; what it has folded counts as shown."""
         hits: list[Hit] = []
         expected: dict[str, float] = {}
+        searched: int | None = None
 
         def batches() -> Iterator[Batch[Hit]]:
+            nonlocal searched
             wanted, reached = replace(options, limit=2 * options.limit + 1), begin
             while True:
-                page = self._page(question, wanted, reached)
+                page = self._page(replace(question, searched=searched), wanted, reached)
+                searched = page.searched
                 hits.extend(page.hits)
                 expected.update(zip((hit.uuid for hit in page.hits), page.expected_by_chance or (), strict=False))
                 yield Batch(page.hits, page.has_more)
@@ -251,17 +256,22 @@ class SearchService:
             continuation=replace(begin, rank=begin.rank + folded.consumed),
             end=hits[folded.consumed - 1].position if folded.consumed else None,
             expected_by_chance=None if question.chance is None else [expected[hit.uuid] for hit in shown],
-            searched=None if question.chance is None else question.chance.pictures,
+            searched=searched,
             duplicates=[[copy.uuid for copy in each.copies] for each in folded.folds],
         )
 
     def _nearest(self, question: _Question, options: SearchOptions) -> SearchPage:
-        """The nearest pictures but those that the question leaves out."""
-        limit, without = options.limit, question.without
+        """The nearest pictures but those that the question leaves out; counted where chance needs it."""
+        limit, without, searched = options.limit, question.without, question.searched
         # One more tells whether there is a next page, and each that is left out is made up for.
         query = replace(question.query, options=replace(options, limit=limit + 1 + len(without)))
-        hits = [hit for hit in self.vectors.search(query) if hit.uuid not in without]
-        return SearchPage(hits[:limit], has_more=len(hits) > limit)
+        if question.chance is not None and searched is None:
+            counted = self.vectors.search_and_count(query)
+            found, searched = counted.hits, counted.searched
+        else:
+            found = self.vectors.search(query)
+        hits = [hit for hit in found if hit.uuid not in without]
+        return SearchPage(hits[:limit], has_more=len(hits) > limit, searched=searched)
 
 
 def _with_expectations(page: SearchPage, chance: Expectation, limit: int, rank: int, *, cutoff: bool) -> SearchPage:

@@ -16,6 +16,7 @@ from infra.local_system import find_running
 from tests.bench.figures import figure, milliseconds
 
 ROUNDS, SEARCHES = 10, 20  # of each kind in a round: what else the machine does meets all kinds alike
+FILTER = {"format": "jpeg", "width": {"gte": 100}}
 UNWANTED = [{"text": "snow", "weight": -0.5}, {"text": "water", "weight": -0.5}]
 
 
@@ -38,6 +39,7 @@ def measure_ratios(api_url: str, token: str) -> None:
         "text_cut": search([owl], cutoff="auto"),
         "texts": search([owl, *UNWANTED]),
         "texts_cut": search([owl, *UNWANTED], cutoff="auto", include=["expected_by_chance"]),
+        "texts_filtered_cut": search([owl, *UNWANTED], filter=FILTER, cutoff="auto", include=["expected_by_chance"]),
         "file": search([file]),
         "file_and_texts": search([owl, file, *UNWANTED]),
         "file_and_texts_cut": search([owl, file, *UNWANTED], cutoff="auto", include=["expected_by_chance"]),

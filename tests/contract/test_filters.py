@@ -61,7 +61,7 @@ class FilterContract:
                 continue
             admitted = [number for number, file in files.items() if wanted.admits(file.facts)]
             assert world.numbers(store.search(with_options(world.query(), filter=wanted))) == admitted
-            assert store.count_searched(with_options(world.query(limit=1), filter=wanted)) == len(admitted)
+            assert store.search_and_count(with_options(world.query(limit=1), filter=wanted)).searched == len(admitted)
             pets = with_options(world.query(limit=7), filter=wanted, collections=(world.collection("pets"),))
             assert world.numbers(all_pages(store, pets)) == [number for number in admitted if number % 3]
 

@@ -29,6 +29,7 @@ from chalicelib.domain.errors import StoreUnavailable
 from chalicelib.domain.file_queries import FileQuery, FoundFile
 from chalicelib.domain.vectors import (
     TOMBSTONE_SECONDS,
+    CountedHits,
     FileSummary,
     Hit,
     SearchOptions,
@@ -346,12 +347,19 @@ class VectorStoreContract:
 
     def test_a_query_tells_among_how_many_pictures_it_searches(self, store: VectorStore, world: World):
         query = world.query(limit=1)
-        assert store.count_searched(query) == 0
+        assert store.search_and_count(query) == CountedHits([], 0)
         store.upsert([world.picture(n, at(n / 10), collection="pets") for n in range(3)] + [world.picture(3, at(1.2))])
         store.upsert([World().picture(n) for n in range(5)])
-        assert store.count_searched(with_options(query, max_distance=0.15, after=(0.05, world.uuid(0)))) == 4
-        assert store.count_searched(with_options(query, collections=(world.collection("pets"),))) == 3
-        assert store.count_searched(with_options(query, collections=())) == 0
+        counts: list[tuple[dict[str, Any], int]] = [
+            ({"max_distance": 0.15}, 4),
+            ({"after": (0.05, world.uuid(0))}, 4),
+            ({"collections": (world.collection("pets"),)}, 3),
+            ({"collections": (world.collection("none"),)}, 0),
+            ({"collections": ()}, 0),
+        ]
+        for options, count in counts:
+            asked = with_options(query, **options)
+            assert store.search_and_count(asked) == CountedHits(store.search(asked), count)
 
     def test_a_collection_is_counted_alone_and_with_its_account(self, store: VectorStore, world: World):
         store.upsert([world.picture(n, collection="pets") for n in range(3)] + [world.picture(n) for n in range(3, 5)])
@@ -654,8 +662,8 @@ class WrittenByOneReadByAnother:
     def find_files(self, query: FileQuery) -> list[FoundFile]:
         return self.reader.find_files(query)
 
-    def count_searched(self, query: VectorQuery) -> int:
-        return self.reader.count_searched(query)
+    def search_and_count(self, query: VectorQuery) -> CountedHits:
+        return self.reader.search_and_count(query)
 
     def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
         return self.reader.count(account, collection, model)

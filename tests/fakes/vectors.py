@@ -5,7 +5,15 @@ from collections.abc import Sequence
 
 from chalicelib.domain.errors import StoreUnavailable
 from chalicelib.domain.file_queries import FileQuery, FoundFile, Order
-from chalicelib.domain.vectors import Hit, VectorDocument, VectorQuery, VectorRemoval, rounded_distance, unit_vector
+from chalicelib.domain.vectors import (
+    CountedHits,
+    Hit,
+    VectorDocument,
+    VectorQuery,
+    VectorRemoval,
+    rounded_distance,
+    unit_vector,
+)
 
 
 class FakeVectorStore:
@@ -70,8 +78,8 @@ class FakeVectorStore:
                 found.append(FoundFile(document.uuid, document.file, position))
         return query.in_order(found)[: query.limit]
 
-    def count_searched(self, query: VectorQuery) -> int:
-        return len(self._searched(query))
+    def search_and_count(self, query: VectorQuery) -> CountedHits:
+        return CountedHits(self.search(query), len(self._searched(query)))
 
     def _searched(self, query: VectorQuery) -> list[VectorDocument]:
         """The documents that pass the query's filter."""

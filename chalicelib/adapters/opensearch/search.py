@@ -10,7 +10,7 @@ from chalicelib.adapters.opensearch.documents import Documents
 from chalicelib.adapters.opensearch.errors import RequestRejected
 from chalicelib.adapters.opensearch.mappings import Json
 from chalicelib.adapters.opensearch.queries import Candidate
-from chalicelib.domain.vectors import MAX_DISTANCE, Hit, VectorQuery, unit_vector
+from chalicelib.domain.vectors import MAX_DISTANCE, CountedHits, Hit, VectorQuery, unit_vector
 
 EF_SEARCH = 256  # candidates that a search keeps on its way through the graph: docs/decisions/0036
 SPARE_HITS = 8  # hits beyond the limit, so that a tie at its end is seen whole
@@ -54,37 +54,40 @@ class Searcher:
             StoreUnavailable: it does not exist, although there are files.
             ValueError: the query's vector is not of length one, or not of the index's dimension.
         """
+        return self._answer(target, query, exactly=exactly, counting=False).hits
+
+    def search_and_count(self, target: str, query: VectorQuery) -> CountedHits:
+        """As ``search``, with how many documents pass the query's filter."""
+        return self._answer(target, query, exactly=False, counting=True)
+
+    def _answer(self, target: str, query: VectorQuery, *, exactly: bool, counting: bool) -> CountedHits:
+        """The hits, and the count or 0 if it is not asked for."""
         vector = unit_vector(query.vector)
         if query.options.collections == ():
-            return []
+            return CountedHits([], 0)
+        k = self._max_candidates if exactly else self._candidates(query)
         try:
-            return self._search(target, query, vector, self._max_candidates if exactly else self._candidates(query))
+            hits, total = self._search(target, query, vector, k, counting=counting)
+            return CountedHits(hits, (self._count(target, query) if total is None else total) if counting else 0)
         except RequestRejected as error:
             if error.status == 404:
                 self._check_files()
-                return []
+                return CountedHits([], 0)
             if "dimension" in error.reason:
                 raise ValueError(f"The query's dimension is not the model's: {error.reason}") from error
             raise
 
-    def count(self, target: str, query: VectorQuery) -> int:
-        """Returns how many documents pass the query's filter; raises StoreUnavailable as ``search`` does."""
-        if query.options.collections == ():
-            return 0
-        try:
-            return self._count(target, query)
-        except RequestRejected as error:
-            if error.status == 404:
-                self._check_files()
-                return 0
-            raise
-
-    def _search(self, target: str, query: VectorQuery, vector: Sequence[float], k: int) -> list[Hit]:
+    def _search(
+        self, target: str, query: VectorQuery, vector: Sequence[float], k: int, *, counting: bool
+    ) -> tuple[list[Hit], int | None]:
+        """Returns the hits, and how many documents pass the filter as far as that is known."""
         options = query.options
         size = min(options.limit + SPARE_HITS, MAX_CANDIDATES)
         total: int | None = None
         while True:
-            response, counted = self._send(target, query, self._body(query, vector, size, k))
+            response, counted = self._send(
+                target, query, self._body(query, vector, size, k), counting=counting and total is None
+            )
             candidates, total = queries.candidates(response), total if counted is None else counted
             complete_up_to = candidates[-1].hit.distance if len(candidates) == size else MAX_DISTANCE
             hits = self._documents.current_hits(target, candidates, query, complete_up_to) if candidates else []
@@ -92,21 +95,21 @@ class Searcher:
             self._remember_filter(query, narrow=len(candidates) < size)
             if len(candidates) == size:
                 if size == MAX_CANDIDATES or _is_stable(query, hits, candidates):
-                    return hits
+                    return hits, total
                 # A tie reaches beyond the candidates.
                 size = min(4 * size, MAX_CANDIDATES)
                 k = max(k, size)
                 continue
             if k > MAX_CANDIDATES or _exceeds_max_distance(query, candidates):
-                return hits
+                return hits, total
             # There are fewer candidates than requested: all there are, all behind the previous page, or all that the
             # graph found.
             if total is None:
                 total = self._count(target, query)
             if total <= k and (options.after is not None or len(candidates) >= min(total, size)):
-                return hits
+                return hits, total
             if k == self._max_candidates:
-                return hits
+                return hits, total
             k = MAX_CANDIDATES if k < MAX_CANDIDATES and total <= MAX_CANDIDATES else self._max_candidates
 
     def _candidates(self, query: VectorQuery) -> int:
@@ -119,14 +122,16 @@ class Searcher:
         ef = self._ef_search if self._documents.supports_ef_search else None
         return queries.approximate_search(query, vector, size=size, k=k, ef=ef)
 
-    def _send(self, target: str, query: VectorQuery, body: Json) -> tuple[Any, int | None]:
-        """Returns the response, and how many documents pass the filter where that is likely to be needed.
+    def _send(self, target: str, query: VectorQuery, body: Json, *, counting: bool) -> tuple[Any, int | None]:
+        """Returns the response, and how many documents pass the filter where that is asked for or likely to be needed.
 
-        It is when fewer passed than were requested the last time. Both are in one request then, of which OpenSearch may
-        reject one part: sent alone, the search says why. A wrong guess costs a request and changes no result.
+        It is likely when fewer passed than were requested the last time. Both are in one request then, of which
+        OpenSearch may reject one part: sent alone, the search says why. A wrong guess costs a request and changes no
+        result. Serverless has no such request.
         """
-        if self._documents.supports_ef_search and _filter_key(query) in self._narrow_filters:
-            count = {"query": queries.query_filter(query), "size": 0, "track_total_hits": MAX_CANDIDATES + 1}
+        if self._documents.supports_ef_search and (counting or _filter_key(query) in self._narrow_filters):
+            most = True if counting else MAX_CANDIDATES + 1
+            count = {"query": queries.query_filter(query), "size": 0, "track_total_hits": most}
             lines = "".join(f"{json.dumps(line)}\n" for line in ({}, body, {}, count))
             responses = self._client.request("POST", f"/{target}/_msearch", lines)["responses"]
             if not any("error" in response for response in responses):

@@ -25,6 +25,7 @@ from chalicelib.domain.file_queries import FileQuery, FoundFile
 from chalicelib.domain.vectors import (
     FILTERS_UNAVAILABLE,
     TOMBSTONE_SECONDS,
+    CountedHits,
     Hit,
     VectorDocument,
     VectorQuery,
@@ -130,10 +131,10 @@ class OpenSearchVectorStore:
             self._check_layout(query.model)
         return self._searcher.search(self.indexes.read_alias(query.model), query, exactly=True)
 
-    def count_searched(self, query: VectorQuery) -> int:
+    def search_and_count(self, query: VectorQuery) -> CountedHits:
         if query.options.filter:
             self._check_layout(query.model)
-        return self._searcher.count(self.indexes.read_alias(query.model), query)
+        return self._searcher.search_and_count(self.indexes.read_alias(query.model), query)
 
     def find_files(self, query: FileQuery) -> list[FoundFile]:
         self._check_layout(query.model)

@@ -52,21 +52,17 @@ class Matrix:
                 self._number(row, NO_FACTS if fact_number is None else fact_number)
         self.latest_seq = seq
 
-    def nearest(self, query: VectorQuery, passing: NDArray[np.int64] | None = None) -> list[Position]:
-        """Returns the positions of the query's hits, in order.
+    def nearest(self, query: VectorQuery, passing: NDArray[np.int64] | None = None) -> tuple[list[Position], int]:
+        """Returns the positions of the query's hits, in order, and how many vectors pass its filter.
 
         Args:
             passing: the numbers of the facts that pass the query's filter; None where it has none.
         """
         vector = np.frombuffer(query.vector, "<f4")
-        rows, estimates = self._estimate(query, vector, passing)
-        rows = rows[self._candidates(query, estimates)]
+        searched, estimates = self._estimate(query, vector, passing)
+        rows = searched[self._candidates(query, estimates)]
         positions = zip(_distances(self._vectors[rows], vector), (self._uuids[row] for row in rows), strict=True)
-        return sorted(filter(query.options.admits, positions))[: query.options.limit]
-
-    def count(self, query: VectorQuery, passing: NDArray[np.int64] | None = None) -> int:
-        """Returns how many vectors pass the query's filter; ``passing`` as in ``nearest``."""
-        return len(self._passing(query, passing))
+        return sorted(filter(query.options.admits, positions))[: query.options.limit], len(searched)
 
     def _put(self, uuid: str, account: str, collection: str, vector: bytes) -> int:
         """Write a row, and return which one it is."""

@@ -26,6 +26,7 @@ from chalicelib.domain.errors import StoreUnavailable
 from chalicelib.domain.file_queries import FileQuery, FoundFile
 from chalicelib.domain.vectors import (
     TOMBSTONE_SECONDS,
+    CountedHits,
     FileSummary,
     Hit,
     VectorDocument,
@@ -133,14 +134,17 @@ class SQLiteVectorStore:
             self._prune(connection)
 
     def search(self, query: VectorQuery) -> list[Hit]:
+        return self._search(query, unfinished=False).hits
+
+    def search_and_count(self, query: VectorQuery) -> CountedHits:
         return self._search(query, unfinished=False)
 
     def search_exactly(self, query: VectorQuery) -> list[Hit]:
-        return self._search(query, unfinished=False)
+        return self._search(query, unfinished=False).hits
 
     def search_unfinished(self, query: VectorQuery) -> list[Hit]:
         """As ``search``, also while a rebuild is required."""
-        return self._search(query, unfinished=True)
+        return self._search(query, unfinished=True).hits
 
     def count(self, account: str, collection: str | None = None, model: str | None = None) -> int:
         with self._transaction("BEGIN") as connection:
@@ -216,26 +220,18 @@ class SQLiteVectorStore:
             check_facts(connection)
             return files.find(connection, query)
 
-    def count_searched(self, query: VectorQuery) -> int:
-        dimension = len(unit_vector(query.vector))
-        with self._transaction("BEGIN") as connection:
-            check_complete(connection)
-            if not _check_dimension(connection, query.model, dimension):
-                return 0
-            passing = _passing(connection, query)
-            return self._current_matrix(connection, query.model, dimension).count(query, passing)
-
-    def _search(self, query: VectorQuery, *, unfinished: bool) -> list[Hit]:
+    def _search(self, query: VectorQuery, *, unfinished: bool) -> CountedHits:
         dimension = len(unit_vector(query.vector))
         with self._transaction("BEGIN") as connection:
             if not unfinished:
                 check_complete(connection)
             if not _check_dimension(connection, query.model, dimension):
-                return []
+                return CountedHits([], 0)
             passing = _passing(connection, query)
-            positions = self._current_matrix(connection, query.model, dimension).nearest(query, passing)
+            positions, searched = self._current_matrix(connection, query.model, dimension).nearest(query, passing)
             files = _file_summaries(connection, [uuid for _, uuid in positions])
-            return [Hit(uuid=uuid, file=files[uuid], distance=distance) for distance, uuid in positions]
+            hits = [Hit(uuid=uuid, file=files[uuid], distance=distance) for distance, uuid in positions]
+            return CountedHits(hits, searched)
 
     def _current_matrix(self, connection: sqlite3.Connection, model: str, dimension: int) -> Matrix:
         """Returns the vectors of the model as the connection's transaction sees them."""

@@ -38,13 +38,25 @@ REASONS = {
         "The bucket refused it",
         "Look again; if it stays, the object’s settings are at fault.",
     ),
+    "too_costly": ("Too much work to read", "Make it smaller, or save it anew with another program."),
+    "decoder_crashed": ("Damaged", "Reading it fails. Save it anew with another program."),
+    "source_not_found": ("Gone before it was read", "Nothing to do."),
+    "given_up": ("Failed on our side", "Upload it again."),
+    "file_exists": ("The name was taken", "Upload it under another name."),
     "vanished": ("Gone before it was read", "Nothing to do."),
     "unfinished": ("Gone before it was read", "Nothing to do."),
 }
 OTHER_REASON = ("Could not be read ({reason})", "Look again; if it stays, upload the file again.")
 
 
-def reason_words(reason: str) -> tuple[str, str]:
+# In place of those above, for what was uploaded: nothing lies in a bucket of the customer's.
+UPLOAD_ADVICE = {
+    "not_an_image": "The name says picture, the content does not. Upload the picture instead.",
+    "over_plan": "Make room or change the plan, then look again.",
+}
+
+
+def reason_words(reason: str, *, uploaded: bool = False) -> tuple[str, str]:
     """The title of a reason, and what to do about it; one that is not listed has its code in the title."""
     title, advice = REASONS.get(reason, OTHER_REASON)
-    return title.format(reason=reason), advice
+    return title.format(reason=reason), UPLOAD_ADVICE.get(reason, advice) if uploaded else advice

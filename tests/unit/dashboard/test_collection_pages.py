@@ -232,7 +232,7 @@ def test_failures_stand_by_reason_and_are_looked_at_again(
     browser: FakeBrowser, make: Make, adapters: FakeAdapters
 ) -> None:
     collection = make()
-    for number, reason in enumerate(["archived", "archived", "archived", "archived", "empty", "decoder_crashed"]):
+    for number, reason in enumerate(["archived", "archived", "archived", "archived", "empty", "unheard_of"]):
         key = f"pictures/{number}.jpg"
         adapters.catalogue.save(a_record(collection, key, embedding=None, state=FileState.FAILED, reason=reason), None)
     path = f"/collections/{collection.uuid}/failures"
@@ -243,7 +243,7 @@ def test_failures_stand_by_reason_and_are_looked_at_again(
     assert "Restore them in S3, then look again." in words
     assert "Show all 4" in words
     assert words.index("Archived") < words.index("Empty")
-    assert "Could not be read (decoder_crashed)" in words
+    assert "Could not be read (unheard_of)" in words
     assert browser.post(path, {"reason": "archived"}).location == path
     assert [len(batch.hints) for batch in adapters.queues.changes] == [4]
     assert "Archived" not in shown(browser.get(path).body)

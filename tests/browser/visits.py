@@ -1,0 +1,67 @@
+"""Visits of the dashboard in Chromium by users who have signed in, without the sign-in pages."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from playwright.sync_api import Browser, Page
+
+from chalicelib.domain.accounts import Account, Subscription
+from chalicelib.domain.users import Identity, Role
+from infra.local_system import LocalSystem
+
+COOKIE = "session"  # of the local system, which speaks HTTP
+# What a browser says of a response with an error's status, which some visits ask for.
+EXPECTED = "Failed to load resource"
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """A user with a session in one account."""
+
+    site: str
+    cookie: str
+    account: Account
+
+    @contextmanager
+    def visit(self, browser: Browser, path: str = "/", **context: Any) -> Iterator[Page]:
+        """A page of a fresh browser; what its console complains of fails the visit."""
+        opened = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context})
+        opened.add_cookies([{"name": COOKIE, "value": self.cookie, "url": self.site}])
+        page = opened.new_page()
+        page.set_default_timeout(10_000)
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(self.site + path)
+        try:
+            yield page
+        finally:
+            opened.close()
+        assert [complaint for complaint in complaints if not complaint.startswith(EXPECTED)] == []
+
+    def path(self, page: Page) -> str:
+        """The address that a page shows, below the stage."""
+        parts = urlsplit(page.url)
+        return parts.path.removeprefix(urlsplit(self.site).path) + (f"?{parts.query}" if parts.query else "")
+
+
+def visitor(stack: LocalSystem, account: str | None = None, plan: str = "business") -> Visitor:
+    """A new user: in an account of their own, or a member of one that exists."""
+    services = stack.deployment.services
+    name = uuid4().hex
+    identity = Identity("https://issuer.example", name, f"{name}@example.com", True, "Nora Keller")
+    user, own = services.users.sign_in(identity)
+    if account is None:
+        services.accounts.set_subscription(own.uuid, Subscription(plan))
+    else:
+        services.users.invite(account, identity.email, Role.OWNER, user)
+        user, _ = services.users.sign_in(identity)
+        found = services.adapters.accounts.account(account)
+        assert found is not None
+        own = found
+    key = services.sessions.begin(user, own, address="", agent="")
+    return Visitor(stack.api_url, key.cookie, own)
