@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from chalicelib.services.accounts import AccountService
     from chalicelib.services.bucket_stacks import BucketStackService
     from chalicelib.services.collections import CollectionService
+    from chalicelib.services.duplicates import DuplicatesService
     from chalicelib.services.explanation import ExplanationService
     from chalicelib.services.export import ExportService
     from chalicelib.services.file_changes import FileChangeService
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from chalicelib.services.name_search import NameSearchService
     from chalicelib.services.pipeline.account_deletion import AccountDeletion
     from chalicelib.services.pipeline.deletion import Deletion
+    from chalicelib.services.pipeline.duplicates_worker import DuplicatesWorker
     from chalicelib.services.pipeline.event_router import EventRouter
     from chalicelib.services.pipeline.index_worker import IndexWorker
     from chalicelib.services.pipeline.indexer import Indexer
@@ -147,7 +149,9 @@ class Services:
     def export(self) -> ExportService:
         from chalicelib.services.export import ExportService
 
-        return ExportService(self.adapters.accounts, self.adapters.collections, self.adapters.catalogue)
+        return ExportService(
+            self.adapters.accounts, self.adapters.collections, self.adapters.catalogue, self.adapters.duplicates
+        )
 
     @cached_property
     def collections(self) -> CollectionService:
@@ -179,6 +183,13 @@ class Services:
         from chalicelib.services.matches import MatchService
 
         return MatchService(self.search)
+
+    @cached_property
+    def duplicates(self) -> DuplicatesService:
+        from chalicelib.services.duplicates import DuplicatesService
+
+        a = self.adapters
+        return DuplicatesService(a.catalogue, a.duplicates, a.queues, self.now)
 
     @cached_property
     def thumbnails(self) -> ThumbnailService:
@@ -386,6 +397,7 @@ class Services:
             registry=self.adapters.registry,
             catalogue=self.adapters.catalogue,
             syncs=self.adapters.syncs,
+            duplicates=self.adapters.duplicates,
             storage=self.adapters.storage,
             quota_ledger=self.adapters.quota_ledger,
             vectors=self.adapters.vectors,
@@ -408,6 +420,20 @@ class Services:
             queues=self.adapters.queues,
             now=self.now,
             grace_seconds=self.config.deletion_grace,
+        )
+
+    @cached_property
+    def duplicates_worker(self) -> DuplicatesWorker:
+        from chalicelib.services.pipeline.duplicates_worker import DuplicatesWorker
+
+        return DuplicatesWorker(
+            collections=self.adapters.collections,
+            catalogue=self.adapters.catalogue,
+            vectors=self.adapters.vectors,
+            calibrations=CalibrationReader(self.adapters.calibrations, self.adapters.embedder),
+            duplicates=self.adapters.duplicates,
+            queues=self.adapters.queues,
+            now=self.now,
         )
 
     @cached_property

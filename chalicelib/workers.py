@@ -19,6 +19,7 @@ from chalicelib.domain.messages import (
     REDRIVEN_ATTRIBUTE,
     AccountDeletionStep,
     DeletionStep,
+    DuplicatesStep,
     FileDeletion,
     FileMove,
     IndexBatch,
@@ -126,6 +127,15 @@ def purge(event: Event, context: Any, services: Services) -> Event:
         outcome = services.purge.run(PurgeStep.from_json(record.body), _seconds_left(context))
         metrics.add_metric(name=PURGE_OVERDUE_DAYS, unit=MetricUnit.Count, value=outcome.overdue_days)
         logger.info("purge", purged=outcome.purged, overdue_days=outcome.overdue_days)
+
+    return _handle_each(event, context, services, handle)
+
+
+def find_duplicates(event: Event, context: Any, services: Services) -> Event:
+    """Look for the duplicates of collections."""
+
+    def handle(record: "SQSRecord") -> None:
+        services.duplicates_worker.run(DuplicatesStep.from_json(record.body), _seconds_left(context))
 
     return _handle_each(event, context, services, handle)
 

@@ -204,6 +204,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def duplicates_scan(pictures: int) -> float:
+    """Dollars of a scan for duplicates among so many pictures; the vector store is paid for anyway."""
+    gb_seconds = FIGURES["time"]["neighbours_seconds"] * FIGURES["memory"]["worker"] / MB_PER_GB
+    return pictures * dollars({**FIGURES["compared_picture"], "lambda_gb_seconds": gb_seconds})
+
+
 def _gb(usage: Usage, function: str) -> float:
     """The memory of a function in GB."""
     return usage.memory[function] / MB_PER_GB

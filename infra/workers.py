@@ -146,6 +146,16 @@ WORKERS = (
         backlog_seconds=86_400,  # of a backlog that takes longer than a day
         feeds_itself=True,
     ),
+    # Each scan is a chain of one message. Few at once, because each asks the vector store without a pause.
+    Worker(
+        queue=Queue.DUPLICATES,
+        messages="Scans for duplicates",
+        timeout=120,
+        batch_size=1,
+        max_concurrency=2,
+        backlog_seconds=7200,
+        feeds_itself=True,
+    ),
 )
 # A schedule starts the syncs of a quarter of an hour, a tenth of a second each, in one invocation.
 SCHEDULED = (

@@ -36,7 +36,7 @@ class Kind(StrEnum):
 NO_IDENTIFIERS = {
     *("query", "without", "cutoff", "limit", "max_distance", "state", "If-None-Match"),
     *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval", "auto_sync_at"),
-    *("include", "exclude", "reason", "sort", "match", "fold_duplicates"),
+    *("include", "exclude", "reason", "sort", "match", "fold_duplicates", "tier"),
     *("path", "metadata"),  # within a collection or file that is identified apart
     "filter",  # its collection is tried in tests/unit/api/test_file_deletion.py
     *("expires", "signature", "inline", "url"),

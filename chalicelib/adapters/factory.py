@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from chalicelib.adapters.dynamodb.calibrations import DynamoDBCalibrations
     from chalicelib.adapters.dynamodb.catalogue import DynamoDBCatalogue
     from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
+    from chalicelib.adapters.dynamodb.duplicates import DynamoDBDuplicates
     from chalicelib.adapters.dynamodb.embedding_stash import DynamoDBEmbeddingStash
     from chalicelib.adapters.dynamodb.failure_log import DynamoDBFailureLog
     from chalicelib.adapters.dynamodb.idempotent_answers import DynamoDBIdempotentAnswers
@@ -141,6 +142,12 @@ class AWSAdapters:
         from chalicelib.adapters.dynamodb.calibrations import DynamoDBCalibrations
 
         return DynamoDBCalibrations(self._dynamodb, self.config.tables.accounts)
+
+    @cached_property
+    def duplicates(self) -> DynamoDBDuplicates:
+        from chalicelib.adapters.dynamodb.duplicates import DynamoDBDuplicates
+
+        return DynamoDBDuplicates(self._dynamodb, self.config.tables.syncs)
 
     @cached_property
     def quota_ledger(self) -> DynamoDBQuotaLedger:

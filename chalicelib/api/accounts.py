@@ -171,4 +171,8 @@ def export_position(position: Any) -> list[str] | None:
             return ["files", collection]
         case ["files", str() as collection, key] if is_key_text(key):
             return ["files", collection, key]
+        case ["duplicates", str() as collection]:
+            return ["duplicates", collection]
+        case ["duplicates", str() as collection, key] if is_key_text(key):
+            return ["duplicates", collection, key]
     raise invalid_cursor()

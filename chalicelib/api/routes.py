@@ -4,7 +4,18 @@ from collections.abc import Callable, Collection
 
 from chalice.app import Blueprint, Chalice, Request, Response
 
-from chalicelib.api import accounts, collections, docs, file_changes, files, search, search_uploads, syncs, uploads
+from chalicelib.api import (
+    accounts,
+    collections,
+    docs,
+    duplicates,
+    file_changes,
+    files,
+    search,
+    search_uploads,
+    syncs,
+    uploads,
+)
 from chalicelib.api.cross_origin import preflight_headers
 from chalicelib.api.dispatch import Dispatcher, RequestContext, error_response
 from chalicelib.bootstrap import Services
@@ -34,7 +45,7 @@ def register_routes(app: Chalice, services: Callable[[], Services], unknown_page
 
 def blueprints(dispatcher: Dispatcher) -> list[Blueprint]:
     """The blueprints of all routes, in the order in which the OpenAPI document lists their operations."""
-    modules = (search, search_uploads, collections, syncs, uploads, files, file_changes, accounts, docs)
+    modules = (search, search_uploads, collections, syncs, uploads, files, file_changes, duplicates, accounts, docs)
     return [module.blueprint(dispatcher) for module in modules]
 
 

@@ -35,6 +35,7 @@ EXPORT_KINDS = (
     "rate",
     "calibration",
     "file",
+    "duplicates",
 )
 # The names of schemes are case-insensitive: https://www.rfc-editor.org/rfc/rfc9110#section-11.1
 _HEADER = re.compile(r"(?:token|bearer) +([A-Za-z0-9_\-]{20,128})", re.IGNORECASE)

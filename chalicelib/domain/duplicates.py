@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
-from chalicelib.domain.vectors import FileSummary
+from chalicelib.domain.calibration import Calibration
+from chalicelib.domain.vectors import FileSummary, unit_vector
 
 # Of the 64 bits of a perceptual hash. Zauner 2010 (``embedder_container.perceptual_hash``) reports that copies of one
 # picture differ in few of them and other pictures in about half. docs/duplicates.md has what was measured here.
@@ -16,6 +17,8 @@ MIN_SET_BITS = 24
 # Cosine distance of the vectors of copies. It is wide, because small copies are far under small models; it refuses
 # pictures of one layout, whose hashes are near by chance.
 MAX_SAME_DISTANCE = 0.2
+SIMILAR_FRACTION = 1 / 3  # of the distance of unrelated pictures
+SIMILAR_DISTANCE = 0.05  # of a model without statistics
 
 
 class Tier(StrEnum):
@@ -106,3 +109,21 @@ def fold(found: Sequence[F], are_near: AreNear) -> list[Fold[F]]:
         else:
             folds[place][2].append(each)
     return [Fold(first, tuple(copies)) for first, _, copies in folds]
+
+
+def similar_distance(calibration: Calibration | None, vector: bytes) -> float:
+    """The cosine distance up to which another picture is similar to one of this vector.
+
+    It is a third of the distance that two in a hundred unrelated pictures have at most: so far the model's statistics
+    reach (``domain.calibration``), beyond they are extrapolated. docs/duplicates.md has what it finds.
+
+    Args:
+        calibration: of the vector's model; None if there is none.
+    """
+    if calibration is None:
+        return SIMILAR_DISTANCE
+    unit, chance = unit_vector(vector), calibration.picture
+    location = min(calibration.location(unit), chance.location)
+    spread = min(calibration.spread(unit), chance.spread)
+    unrelated = 1 - location - chance.quantiles[-1] * spread
+    return max(0.0, unrelated * SIMILAR_FRACTION)

@@ -32,6 +32,7 @@ class Queue(StrEnum):
     UPLOADS = "uploads"
     DELETIONS = "deletions"
     PURGES = "purges"
+    DUPLICATES = "duplicates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +222,27 @@ class PurgeStep:
 
     @classmethod
     def from_json(cls, text: str) -> "PurgeStep":
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicatesStep:
+    """One step of a scan for a collection's duplicates; ``generation`` is the scan's.
+
+    Args:
+        continuation: how often the message was handed on.
+    """
+
+    account: str
+    collection: str
+    generation: str
+    continuation: int = 0
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "DuplicatesStep":
         return cls(**json.loads(text))
 
 

@@ -6,12 +6,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from chalicelib.domain.duplicates import Tier
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.files import FileRecord
-from chalicelib.services.ports import Accounts, Catalogue, Collections
+from chalicelib.services.ports import Accounts, Catalogue, Collections, Duplicates
 
 Record = Mapping[str, Any]  # its ``kind`` says what it is
-# Where a page begins: ``("items", key)``, or ``("files", collection, key)``; without the key, at the first one.
+# Where a page begins: ``("items", key)``, ``("files", collection, key)``, or ``("duplicates", collection, position)``;
+# without the key or the position, at the first one.
 Position = Sequence[str]
 _EXPORT_PAGE = 100  # records of a page where the caller names no number
 
@@ -29,6 +31,7 @@ class ExportService:
     accounts: Accounts
     collections: Collections
     catalogue: Catalogue
+    duplicates: Duplicates
 
     def records(self, account: str) -> Iterator[Record]:
         """All records of the account; raises NotFound if there is none."""
@@ -52,6 +55,8 @@ class ExportService:
                 items, after = self.accounts.items(account, key[0] if key else None, limit)
                 records = [_record(item.key.partition("#")[0], {"key": item.key, **item.values}) for item in items]
                 return ExportPage(records, ("items", after) if after is not None else ("files", ""))
+            case ["duplicates", first, *last]:
+                return self._groups(account, first, last[0] if last else None, limit)
             case _:
                 return self._files(account, position[1], position[2] if len(position) > 2 else None, limit)
 
@@ -67,9 +72,9 @@ class ExportService:
 
     def _files(self, account: str, first: str, after: str | None, limit: int) -> ExportPage:
         """The files of the first collection that is left, by identifier."""
-        left = sorted(c.uuid for c in self.collections.of_account(account) if c.uuid >= first)
+        left = self._collections(account, first)
         if not left:
-            return ExportPage([], None)
+            return ExportPage([], ("duplicates", ""))
         collection, *others = left
         entries = self.catalogue.entries(collection, after if collection == first else None, limit)
         keys = [entry.key for entry in entries]
@@ -77,7 +82,28 @@ class ExportService:
         files = [_file(records[key]) for key in keys if key in records]
         if len(keys) == limit:
             return ExportPage(files, ("files", collection, keys[-1]))
-        return ExportPage(files, ("files", others[0]) if others else None)
+        return ExportPage(files, ("files", others[0]) if others else ("duplicates", ""))
+
+    def _groups(self, account: str, first: str, after: str | None, limit: int) -> ExportPage:
+        """The groups of duplicates that the last scan has found in the first collection that is left."""
+        left = self._collections(account, first)
+        if not left:
+            return ExportPage([], None)
+        collection, *others = left
+        scan = self.duplicates.scan(collection)
+        groups = []
+        if scan is not None and scan.served is not None:
+            groups = self.duplicates.groups(
+                collection, scan.served, tuple(Tier), after if collection == first else None, limit
+            )
+        records = [_record("duplicates", {"collection": collection, **asdict(group)}) for group in groups]
+        if len(groups) == limit:
+            return ExportPage(records, ("duplicates", collection, groups[-1].position))
+        return ExportPage(records, ("duplicates", others[0]) if others else None)
+
+    def _collections(self, account: str, first: str) -> list[str]:
+        """The account's collections from an identifier on."""
+        return sorted(c.uuid for c in self.collections.of_account(account) if c.uuid >= first)
 
 
 def _file(record: FileRecord) -> Record:

@@ -8,6 +8,8 @@ from chalicelib.domain.accounts import Account, AccountItem, Subscription, Token
 from chalicelib.domain.bucket_access import AccessFindings
 from chalicelib.domain.calibration import Calibration
 from chalicelib.domain.collections import AutoSync, Collection, SyncState, SyncStatus
+from chalicelib.domain.duplicate_groups import DuplicateGroup, DuplicatesScan, GroupFile
+from chalicelib.domain.duplicates import Tier
 from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure, StashedImage
 from chalicelib.domain.file_queries import FileQuery, FoundFile
 from chalicelib.domain.files import (
@@ -24,6 +26,7 @@ from chalicelib.domain.links import SigningKeys
 from chalicelib.domain.messages import (
     AccountDeletionStep,
     DeletionStep,
+    DuplicatesStep,
     FileDeletion,
     FileMove,
     IndexBatch,
@@ -432,6 +435,62 @@ class Catalogue(Protocol):
         """
 
 
+class Duplicates(Protocol):
+    """The duplicates of collections, and the scans that look for them.
+
+    A write with a ``scan`` raises StaleWrite when another worker has acquired the scan, or another scan has begun.
+    """
+
+    def scan(self, collection: str) -> DuplicatesScan | None:
+        """Return the latest scan of the collection."""
+
+    def begin(self, collection: str, generation: str, now: datetime) -> bool:
+        """Begin a scan; False while another one has its lease."""
+
+    def stop(self, collection: str, generation: str, now: datetime) -> None:
+        """End the lease of a scan that nobody will go on with; does nothing if another scan has begun."""
+
+    def acquire(self, step: DuplicatesStep, now: datetime) -> DuplicatesScan | None:
+        """Return the step's scan with a new fencing token and lease.
+
+        None if another scan has begun, a later continuation has begun, or the scan has taken too long.
+        """
+
+    def save(self, collection: str, scan: DuplicatesScan, now: datetime) -> None:
+        """Write the scan's ``phase``, ``after`` and ``files``, and renew its lease."""
+
+    def add_files(self, collection: str, scan: DuplicatesScan, files: Sequence[GroupFile]) -> None:
+        """Store files that the scan has read; one that is stored already is overwritten."""
+
+    def files(self, collection: str, scan: DuplicatesScan, after: str | None) -> Iterator[GroupFile]:
+        """Return the scan's files in the order of their contents, those behind the content ``after``."""
+
+    def files_of(self, collection: str, scan: DuplicatesScan, content: str, limit: int) -> list[GroupFile]:
+        """Return the scan's files of one content, ``limit`` at most."""
+
+    def claimed(
+        self, collection: str, scan: DuplicatesScan, claims: Sequence[tuple[Tier, str]]
+    ) -> set[tuple[Tier, str]]:
+        """Return which of these tiers and contents have a group already."""
+
+    def add_group(self, collection: str, scan: DuplicatesScan, group: DuplicateGroup, contents: Sequence[str]) -> None:
+        """Store a group and claim its contents for its tier, in one transaction; ``GROUP_CONTENTS_MAX`` at most."""
+
+    def finish(self, collection: str, scan: DuplicatesScan, now: datetime) -> DuplicatesScan:
+        """End the scan: from now on its groups are shown, and no others; returns it as it is then."""
+
+    def groups(
+        self, collection: str, generation: str, tiers: Sequence[Tier], after: str | None, limit: int
+    ) -> list[DuplicateGroup]:
+        """Return groups of these tiers behind a position, in the order of their positions."""
+
+    def delete_replaced_page(self, collection: str, scan: DuplicatesScan) -> bool:
+        """Delete some groups of the generations that the scan has replaced; False if none were left."""
+
+    def delete_page(self, collection: str) -> bool:
+        """Delete some of what is stored of a collection; False if nothing was left."""
+
+
 class EmbeddingStash(Protocol):
     """Embeddings whose records could not be saved, by ``files.content_key``, for a day."""
 
@@ -564,6 +623,7 @@ class Queues(Protocol):
 
     def send_deletion(self, step: DeletionStep | AccountDeletionStep, *, delay: int = 0) -> None: ...
     def send_purge(self, step: PurgeStep, *, delay: int = 0) -> None: ...
+    def send_duplicates_step(self, step: DuplicatesStep) -> None: ...
     def send_upload_check(self, check: UploadCheck, *, delay: int = 0) -> None: ...
     def send_file_deletion(self, deletion: FileDeletion) -> None: ...
     def send_file_move(self, move: FileMove, *, delay: int = 0) -> None: ...
@@ -752,6 +812,8 @@ class Adapters(Protocol):
     def signing_keys(self) -> SigningKeyStore: ...
     @property
     def calibrations(self) -> Calibrations: ...
+    @property
+    def duplicates(self) -> Duplicates: ...
     @property
     def access_checker(self) -> BucketAccessChecker: ...
     @property

@@ -11,6 +11,7 @@ from chalicelib.adapters.sqs.queues import SQSQueues
 from chalicelib.domain.messages import (
     AccountDeletionStep,
     DeletionStep,
+    DuplicatesStep,
     FileDeletion,
     FileMove,
     IndexBatch,
@@ -64,6 +65,8 @@ class QueuesContract:
         subject.queues.send_deletion(deletion)
         purge = PurgeStep(7, "2026-11-26", continuation=3)
         subject.queues.send_purge(purge)
+        duplicates_step = DuplicatesStep(collection.account, collection.uuid, str(uuid4()), continuation=4)
+        subject.queues.send_duplicates_step(duplicates_step)
         subject.queues.send_upload_check(check)
         file_deletion = FileDeletion(collection.account, collection.uuid, AWKWARD_KEYS, NOW.isoformat())
         file_move = FileMove(collection.account, collection.uuid, *AWKWARD_KEYS[-2:], str(uuid4()))
@@ -75,6 +78,7 @@ class QueuesContract:
         assert list(map(IndexBatch.from_json, subject.sent(Queue.CHANGES))) == [without]
         assert list(map(DeletionStep.from_json, subject.sent(Queue.DELETIONS))) == [deletion]
         assert list(map(PurgeStep.from_json, subject.sent(Queue.PURGES))) == [purge]
+        assert list(map(DuplicatesStep.from_json, subject.sent(Queue.DUPLICATES))) == [duplicates_step]
         bodies = subject.sent(Queue.UPLOADS)
         assert {work for work in map(file_work_from_json, bodies) if work is not None} == {file_deletion, file_move}
         (checks,) = (list(checks_in_message(body)) for body in bodies if file_work_from_json(body) is None)
@@ -133,6 +137,7 @@ class TestFake(QueuesContract):
                 Queue.CHANGES: [batch.to_json() for batch in queues.changes],
                 Queue.DELETIONS: [step.to_json() for step, _ in queues.deletions],
                 Queue.PURGES: [step.to_json() for step, _ in queues.purges],
+                Queue.DUPLICATES: [step.to_json() for step in queues.duplicates],
                 Queue.UPLOADS: [
                     *(check.to_json() for check, _ in queues.uploads),
                     *(work.to_json() for work in queues.file_work),

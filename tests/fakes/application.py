@@ -16,6 +16,7 @@ from tests.fakes.calibrations import FakeCalibrations
 from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.clock import FakeClock
 from tests.fakes.collections import FakeCollections
+from tests.fakes.duplicates import FakeDuplicates
 from tests.fakes.embedder import FakeEmbedder
 from tests.fakes.embedding_stash import FakeEmbeddingStash
 from tests.fakes.failure_log import FakeFailureLog
@@ -75,6 +76,7 @@ class FakeAdapters:
     access_checker: Any
     signing_keys: Any
     calibrations: Any
+    duplicates: Any
 
     @classmethod
     def fresh(cls) -> "FakeAdapters":
@@ -107,6 +109,7 @@ class FakeAdapters:
             access_checker=FakeAccessChecker(sources),
             signing_keys=FakeSigningKeys(),
             calibrations=FakeCalibrations(accounts),
+            duplicates=FakeDuplicates(),
         )
 
 

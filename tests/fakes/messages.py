@@ -54,10 +54,13 @@ class InMemorySQS:
             self.send("uploads", check.to_json())
         for work in self._queues.file_work:
             self.send("uploads", work.to_json())
+        for duplicates_step in self._queues.duplicates:
+            self.send("duplicates", duplicates_step.to_json())
         sent = self._queues
         for queue in (sent.steps, sent.batches, sent.changes, sent.deletions, sent.purges, sent.uploads):
             queue.clear()
         sent.file_work.clear()
+        sent.duplicates.clear()
 
     def send(self, queue: str, body: str) -> None:
         self._sent += 1

@@ -6,6 +6,7 @@ from typing import Any
 from chalicelib.domain.messages import (
     AccountDeletionStep,
     DeletionStep,
+    DuplicatesStep,
     FileDeletion,
     FileMove,
     IndexBatch,
@@ -24,7 +25,7 @@ MAX_SQS_INVISIBLE_SECONDS = 43_200
 
 class FakeQueues:
     """Keeps what was sent: ``batches`` and ``changes``; ``steps``, ``deletions``, ``purges`` and ``uploads`` with their
-    delays; and ``file_work``, deletions and moves of files.
+    delays; ``file_work``, deletions and moves of files; and ``duplicates``, the steps of scans.
 
     ``groups`` are the queues and the groups of all messages that were sent.
     ``delayed`` are the received messages that were delayed, with the seconds. While a test sets ``down``, each send
@@ -40,6 +41,7 @@ class FakeQueues:
         self.purges: list[tuple[PurgeStep, int]] = []
         self.uploads: list[tuple[UploadCheck, int]] = []
         self.file_work: list[Any] = []
+        self.duplicates: list[DuplicatesStep] = []
         self.delayed: list[tuple[ReceivedMessage, int]] = []
         self.down = False
 
@@ -64,6 +66,10 @@ class FakeQueues:
     def send_purge(self, step: PurgeStep, *, delay: int = 0) -> None:
         self._check_send(Queue.PURGES, f"shard-{step.shard}", delay)
         self.purges.append((PurgeStep.from_json(step.to_json()), delay))
+
+    def send_duplicates_step(self, step: DuplicatesStep) -> None:
+        self._check_send(Queue.DUPLICATES, step.account)
+        self.duplicates.append(DuplicatesStep.from_json(step.to_json()))
 
     def send_upload_check(self, check: UploadCheck, *, delay: int = 0) -> None:
         self._check_send(Queue.UPLOADS, check.account, delay)

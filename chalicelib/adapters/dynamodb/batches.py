@@ -1,4 +1,4 @@
-"""Batch reads and deletions in DynamoDB, repeated until nothing is left unprocessed.
+"""Batch reads, writes and deletions in DynamoDB, repeated until nothing is left unprocessed.
 
 A response has 16 MB at most and names the keys that it left out, for their size or for want of capacity:
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
 MAX_KEYS_PER_READ = 100  # of a BatchGetItem
-MAX_DELETIONS_PER_WRITE = 25  # of a BatchWriteItem
+MAX_DELETIONS_PER_WRITE = MAX_PUTS_PER_WRITE = 25  # of a BatchWriteItem
 
 
 def read(client: "DynamoDBClient", table: str, keys: Sequence[Any], retries: Retries = OF_A_REQUEST) -> Iterator[Any]:
@@ -35,9 +35,19 @@ def read(client: "DynamoDBClient", table: str, keys: Sequence[Any], retries: Ret
             raise Unavailable(DATABASE_BUSY)
 
 
+def write(client: "DynamoDBClient", table: str, items: Sequence[Any], retries: Retries = OF_A_REQUEST) -> None:
+    """Write items whose keys are distinct; raises Unavailable as ``read`` does."""
+    for start in range(0, len(items), MAX_PUTS_PER_WRITE):
+        puts = [{"PutRequest": {"Item": item}} for item in items[start : start + MAX_PUTS_PER_WRITE]]
+        _write_requests(client, {table: puts}, retries)
+
+
 def delete(client: "DynamoDBClient", table: str, keys: Sequence[Any], retries: Retries = OF_A_REQUEST) -> None:
     """Delete the items with these keys, 25 at most; raises Unavailable as ``read`` does."""
-    request: Any = {table: [{"DeleteRequest": {"Key": key}} for key in keys]}
+    _write_requests(client, {table: [{"DeleteRequest": {"Key": key}} for key in keys]}, retries)
+
+
+def _write_requests(client: "DynamoDBClient", request: Any, retries: Retries) -> None:
     for _ in retries.attempts():
         request = client.batch_write_item(RequestItems=request).get("UnprocessedItems")
         if not request:

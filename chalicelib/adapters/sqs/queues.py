@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from chalicelib.domain.messages import (
     AccountDeletionStep,
     DeletionStep,
+    DuplicatesStep,
     FileDeletion,
     FileMove,
     IndexBatch,
@@ -24,7 +25,9 @@ from chalicelib.domain.uploads import UploadCheck
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
-Message = SyncStep | IndexBatch | DeletionStep | AccountDeletionStep | UploadCheck | FileDeletion | FileMove
+Message = (
+    SyncStep | IndexBatch | DeletionStep | AccountDeletionStep | UploadCheck | FileDeletion | FileMove | DuplicatesStep
+)
 
 
 class SQSQueues:
@@ -58,6 +61,9 @@ class SQSQueues:
     def send_purge(self, step: PurgeStep, *, delay: int = 0) -> None:
         # It is of all accounts: each shard is a group.
         self._send_body(Queue.PURGES, step.to_json(), f"shard-{step.shard}", delay)
+
+    def send_duplicates_step(self, step: DuplicatesStep) -> None:
+        self._send(Queue.DUPLICATES, step)
 
     def send_upload_check(self, check: UploadCheck, *, delay: int = 0) -> None:
         self._send(Queue.UPLOADS, check, delay)

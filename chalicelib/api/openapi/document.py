@@ -35,6 +35,7 @@ Another account's resources return 404, exactly as if they did not exist.
 TAGS = {
     "Search": "Finds pictures by a text, by a picture, or by an indexed file.",
     "Collections": "Each is on a bucket of yours, or in our storage.",
+    "Duplicates": "Files of a collection that show the same picture.",
     "Synchronization": "Brings a collection in line with its bucket.",
     "Uploads": "Puts pictures into collections in our storage.",
     "Files": "The pictures of collections, and what could not be indexed.",

@@ -15,6 +15,7 @@ from chalicelib.services.ports import (
     Catalogue,
     Clock,
     CollectionRegistry,
+    Duplicates,
     ManagedStorage,
     Queues,
     QuotaLedger,
@@ -36,6 +37,7 @@ class Deletion:
     registry: CollectionRegistry
     catalogue: Catalogue
     syncs: Syncs
+    duplicates: Duplicates
     storage: ManagedStorage
     quota_ledger: QuotaLedger
     vectors: VectorStore
@@ -83,6 +85,7 @@ class Deletion:
             lambda: self.catalogue.delete_page(uuid),
             lambda: self.storage.delete_thumbnails_page(uuid),
             lambda: self.syncs.delete_page(uuid, collection.sync.id),
+            lambda: self.duplicates.delete_page(uuid),
         ]
         if collection.type is CollectionType.MANAGED:
             removals.append(lambda: self.storage.delete_page(ManagedArea(account, uuid)))

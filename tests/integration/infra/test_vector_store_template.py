@@ -13,6 +13,7 @@ ROLES_THAT_SEARCH_OR_INDEX = [
     "ChangesWorkerRole",
     "UploadsWorkerRole",
     "DeletionsWorkerRole",
+    "DuplicatesWorkerRole",
 ]
 SERVERLESS_NAME = "similarix-1a2b3c4d"
 STACK_ID = {"Ref": "AWS::StackId"}

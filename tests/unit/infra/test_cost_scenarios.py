@@ -6,7 +6,7 @@ import pytest
 
 from infra import cost_scenarios
 from infra.cost_scenarios import LARGE, PICTURES, SEARCHES, SMALL, STORES, embedding, of, searching, tables, total
-from infra.costs import DAYS, FIGURES, Domain, domain_line, lines_without_store
+from infra.costs import DAYS, FIGURES, Domain, domain_line, duplicates_scan, lines_without_store
 from tests.conftest import ROOT
 
 DOCUMENT = (ROOT / "docs" / "costs.md").read_text("utf-8")
@@ -57,3 +57,8 @@ def test_the_document_has_the_tables_of_memory_as_they_are_printed():
     printed = "\n".join(tables())
 
     assert printed[printed.index("a million pictures: EmbedderMemory") :] in DOCUMENT
+
+
+def test_a_scan_for_duplicates_costs_what_the_document_says_and_in_proportion():
+    assert f"among 10,000 pictures costs {duplicates_scan(10_000):.3f} dollars" in DOCUMENT
+    assert duplicates_scan(1_000_000) == pytest.approx(100 * duplicates_scan(10_000))

@@ -36,6 +36,7 @@ HANDLERS = {
     "uploads": workers.complete_uploads,
     "deletions": workers.delete,
     "purges": workers.purge,
+    "duplicates": workers.find_duplicates,
 }
 
 
