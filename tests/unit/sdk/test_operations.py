@@ -89,6 +89,8 @@ CALLS: list[tuple[str, Callable[[Any], Any]]] = [
     ("cancelSync", lambda c: c.syncs.cancel(ID)),
     ("showSyncStatus", lambda c: c.syncs.status(ID)),
     ("showSyncStatus", lambda c: c.syncs.follow(ID)),
+    ("findDuplicates", lambda c: c.duplicates.find(ID, **KEY)),
+    ("listDuplicates", lambda c: c.duplicates.list(ID, tiers=["identical"], limit=3)),
     ("explainObject", lambda c: c.collections.explain(ID, key="f/a.jpg")),
     ("explainObject", lambda c: c.collections.explain(ID, path="a.jpg")),
     ("uploadPicture", lambda c: c.uploads.send(ID, JPEG, **UPLOAD)),

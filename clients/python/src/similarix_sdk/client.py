@@ -12,6 +12,7 @@ import httpx
 from similarix_sdk.drivers import AsyncDriver, BlockingDriver
 from similarix_sdk.operations.accounts import AccountOperations, TokenOperations
 from similarix_sdk.operations.collections import CollectionOperations
+from similarix_sdk.operations.duplicates import DuplicateOperations
 from similarix_sdk.operations.files import FileOperations
 from similarix_sdk.operations.search import SearchOperations
 from similarix_sdk.operations.search_uploads import SearchUploadOperations
@@ -58,6 +59,14 @@ class Files(FileOperations, Blocking):
 
 class AsyncFiles(FileOperations, Asynchronous):
     """Files of collections."""
+
+
+class Duplicates(DuplicateOperations, Blocking):
+    """Duplicates of a collection."""
+
+
+class AsyncDuplicates(DuplicateOperations, Asynchronous):
+    """Duplicates of a collection."""
 
 
 class Uploads(UploadOperations, Blocking):
@@ -131,6 +140,7 @@ class Client(SearchOperations, AnyOperation, Blocking):
         super().__init__(api, driver)
         self.collections = Collections(api, driver)
         self.files = Files(api, driver)
+        self.duplicates = Duplicates(api, driver)
         self.uploads = Uploads(api, driver)
         self.search_uploads = SearchUploads(api, driver)
         self.syncs = Syncs(api, driver)
@@ -175,6 +185,7 @@ class AsyncClient(SearchOperations, AnyOperation, Asynchronous):
         super().__init__(api, driver)
         self.collections = AsyncCollections(api, driver)
         self.files = AsyncFiles(api, driver)
+        self.duplicates = AsyncDuplicates(api, driver)
         self.uploads = AsyncUploads(api, driver)
         self.search_uploads = AsyncSearchUploads(api, driver)
         self.syncs = AsyncSyncs(api, driver)

@@ -21,6 +21,7 @@ from similarix_sdk.models.collections import (
 from similarix_sdk.models.files import (
     DeletionReport,
     DownloadLink,
+    DuplicateGroup,
     FileOutcome,
     FoldedDuplicates,
     FoundFile,
@@ -48,6 +49,7 @@ __all__ = [
     "CreatedToken",
     "DeletionReport",
     "DownloadLink",
+    "DuplicateGroup",
     "FileOutcome",
     "FoldedDuplicates",
     "FoundFile",

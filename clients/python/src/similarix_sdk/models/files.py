@@ -70,6 +70,19 @@ class ListedFile(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DuplicateGroup(Model):
+    """Files that are alike: ``identical``, the ``same`` picture, or ``similar``.
+
+    ``files`` has up to 100 of the ``count``, the one to keep first; ``waste`` are the bytes of all others.
+    """
+
+    tier: str
+    count: int
+    waste: int
+    files: tuple[ListedFile, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class FileOutcome(Model):
     """What became of one file of a deletion: ``deleted``, ``pending``, ``matched``, ``not_found`` or ``refused``."""
 
