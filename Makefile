@@ -96,7 +96,7 @@ bench.sync = $(BIN)/python -m tests.bench.sync
 ## bench SUITE=store: OpenSearch beside the SQLite store: recall, latency, bulk, filters, composed searches
 bench.store = $(BIN)/python -m tests.bench.opensearch && $(BIN)/python -m tests.bench.filters && \
 	$(BIN)/python -m tests.bench.composed
-## bench SUITE=quality: how well searches find the samples: captions, composed, cut off, with feedback; half a minute
+## bench SUITE=quality: how well searches find the samples on both stores: captions, composed, cut off; two minutes
 bench.quality = $(BIN)/python -m tests.bench.quality
 ## bench SUITE=thumbnails: what further sizes of thumbnails cost at once, and when they are first asked for
 bench.thumbnails = $(BIN)/python -m tests.bench.thumbnails

@@ -1,21 +1,31 @@
-"""How well searches find the samples: by captions, composed, without something, with a cut, and after feedback.
+"""How well searches find the samples: by captions and categories, composed, without something, cut, and after feedback.
 
-Each model at hand, on the SQLite store, which compares every vector; `SUITE=store` measures what OpenSearch's graph
-leaves out. `tests/models/tiny-clip` has random weights: it understands nothing, and shows what a cut does then.
+Each model at hand, on both stores; of 50 pictures OpenSearch's graph leaves out none, and `SUITE=store` measures what
+it does of many. `tests/models/tiny-clip` has random weights: it understands nothing, and shows what a cut does then.
+
+``python -m tests.bench.quality --model NAME`` measures another one, by its name in the registry or its folder.
 """
 
+import argparse
 import statistics
 from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
 from chalicelib.domain.composition import UNWANTED_WEIGHT, Term
+from infra.evaluation.measures import Outcome
+from infra.localhost import free_port
+from infra.opensearch.node import Node
 from tests.bench.figures import figure
-from tests.bench.quality.system import SampleSearch, text
+from tests.bench.opensearch import store_on
+from tests.bench.quality.system import InProcessEmbedder, SampleSearch, text
 
+STORES = ("sqlite", "opensearch")
 MODELS = {"lite": "lite", "random": "./tests/models/tiny-clip"}
 # Texts of which none fits any sample, and none is among the unrelated texts of a calibration.
 ABSENT = (Path(__file__).parent / "absent.txt").read_text("utf-8").splitlines()
@@ -44,19 +54,38 @@ SUBJECTS = {
 
 
 def main() -> None:
-    for name, model in MODELS.items():
-        with TemporaryDirectory() as folder:
-            samples = SampleSearch.of(model, Path(folder))
-            try:
-                for measure in (captions, prompts, decorated, composed, without, cut, expectations, feedback):
-                    measure(name, samples)
-            finally:
-                samples.embedder.close()
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.quality", description=__doc__)
+    parser.add_argument("--model", help="only this one, by its name in the registry or its folder, with a slash")
+    parser.add_argument("--store", choices=STORES, help="only this one (default: both)")
+    options = parser.parse_args()
+    models = {Path(options.model).name: options.model} if options.model else MODELS
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        for store in [options.store] if options.store else STORES:
+            if store == "opensearch":
+                node = stack.enter_context(Node(Path(folder), free_port(), heap_mb=512))
+            for name, model in models.items():
+                embedder = InProcessEmbedder(model)
+                stack.callback(embedder.close)
+                if store == "opensearch":
+                    samples = SampleSearch.of(embedder, store_on(node, f"quality-{name}"))
+                else:
+                    samples = SampleSearch.of(embedder, SQLiteVectorStore(str(Path(folder) / f"{name}.sqlite")))
+                for measure in MEASURES:
+                    measure(f"{store}_{name}", samples)
 
 
 def captions(model: str, samples: SampleSearch) -> None:
     ranks = [samples.names([text(title)]).index(name) for name, title in samples.titles.items()]
     _recall(f"{model}_caption", ranks, (1, 5, 10))
+
+
+def categories(model: str, samples: SampleSearch) -> None:
+    """Subjects, of which each has several pictures."""
+    outcomes = [Outcome(frozenset(right), samples.names([text(subject)]), None) for subject, right in SUBJECTS.items()]
+    as_many = [outcome.precision(len(outcome.expected)) for outcome in outcomes]
+    figure(f"{model}_category_r_precision", 100 * statistics.mean(as_many), "%")
+    figure(f"{model}_category_p5", 100 * statistics.mean(outcome.precision(5) for outcome in outcomes), "%")
+    figure(f"{model}_category_ndcg10", statistics.mean(outcome.ndcg(10) for outcome in outcomes), "of 1")
 
 
 def prompts(model: str, samples: SampleSearch) -> None:
@@ -168,6 +197,8 @@ def _recall(name: str, ranks: Sequence[int], at: Sequence[int]) -> None:
 def _precision(names: Sequence[str], right: Sequence[str], limit: int) -> float:
     return sum(name in right for name in names[:limit]) / limit
 
+
+MEASURES = (captions, categories, prompts, decorated, composed, without, cut, expectations, feedback)
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""The samples in a SQLite store, searched by the application's own service with a model in this process."""
+"""The samples in a vector store, searched by the application's own service with a model in this process."""
 
 import json
 from base64 import b64decode
@@ -10,13 +10,13 @@ from typing import Any, Self
 import numpy as np
 
 from chalicelib.adapters.embedder.cache import CachedEmbedder
-from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
 from chalicelib.domain.calibration import Calibration
 from chalicelib.domain.composition import FileTerm, Term, TextTerm
 from chalicelib.domain.embeddings import QueryVector, ReadFailure
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.vectors import FileSummary, SearchOptions, VectorDocument
 from chalicelib.services.calibrations import CalibrationReader
+from chalicelib.services.ports import VectorStore
 from chalicelib.services.search import RelevanceOptions, SearchPage, SearchService
 from embedder_container.handler import create_embedder
 from embedder_container.models import load_description
@@ -62,7 +62,6 @@ class SampleSearch:
     ``titles`` are the captions by file; ``calibrated`` searches with the statistics of the samples, ``plain`` without.
     """
 
-    embedder: InProcessEmbedder
     titles: dict[str, str]
     records: dict[str, FileRecord]
     calibrated: SearchService
@@ -70,8 +69,8 @@ class SampleSearch:
     calibration: Calibration
 
     @classmethod
-    def of(cls, model: str, folder: Path) -> Self:
-        embedder = InProcessEmbedder(model)
+    def of(cls, embedder: InProcessEmbedder, store: VectorStore) -> Self:
+        """Embed the samples and write them to the store."""
         samples = json.loads((SAMPLES / "samples.json").read_text("utf-8"))
         titles = {Path(sample["file"]).stem: sample["title"] for sample in samples}
         collection = a_collection(account=ACCOUNT, uuid=COLLECTION)
@@ -79,7 +78,6 @@ class SampleSearch:
         for name in titles:
             embedding = embedder.embed_image((SAMPLES / "photos" / f"{name}.jpg").read_bytes())
             records[name] = a_record(collection, f"{name}.jpg", embedding=embedding)
-        store = SQLiteVectorStore(str(folder / f"{embedder.model}.sqlite"))
         store.upsert([_document(record) for record in records.values()])
         pictures = [record.embedding.vector for record in records.values() if record.embedding is not None]
         texts = [each.vector for each in embedder.embed_texts(UNRELATED_TEXTS) if isinstance(each, QueryVector)]
@@ -89,7 +87,6 @@ class SampleSearch:
         shipped: Any = embedder
         cached = CachedEmbedder(shipped)
         return cls(
-            embedder,
             titles,
             records,
             SearchService(cached, store, CalibrationReader(own, shipped)),
