@@ -115,7 +115,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("horses.jpg", "cow.jpg"):
         shutil.copy(SAMPLES / "photos" / name, folder / "Pictures" / "beach")
     # What the documents of the client have installed in their first block, which is not run.
-    (folder / "similarix").symlink_to(install_wheel(tmp_path_factory.mktemp("wheel"), "cli", "aws").parent)
+    (folder / "similarix").symlink_to(install_wheel(tmp_path_factory.mktemp("wheel"), "cli", "aws", "mcp").parent)
     return folder
 
 

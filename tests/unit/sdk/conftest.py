@@ -41,12 +41,14 @@ def blocking_client(
     return Client(token or http_api.token, BASE_URL, retries=retries, driver=driver)
 
 
-def async_client(http_api: HttpApi, pauses: list[float], retries: RetryPolicy | None = None) -> AsyncClient:
+def async_client(
+    http_api: HttpApi, pauses: list[float], retries: RetryPolicy | None = None, token: str | None = None
+) -> AsyncClient:
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
     driver = AsyncDriver(httpx.AsyncClient(transport=http_api), sleep)
-    return AsyncClient(http_api.token, BASE_URL, retries=retries, driver=driver)
+    return AsyncClient(token or http_api.token, BASE_URL, retries=retries, driver=driver)
 
 
 def finish(value: Any) -> Any:

@@ -291,6 +291,7 @@ def test_sizes_are_shown_as_people_read_them(count: int, shown: str) -> None:
         ("upload",),
         ("sync",),
         ("failed",),
+        ("mcp",),
         ("collections",),
         ("collections", "create"),
         ("collections", "delete"),

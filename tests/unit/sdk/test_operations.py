@@ -115,6 +115,7 @@ CALLS: list[tuple[str, Callable[[Any], Any]]] = [
     ("retryFile", lambda c: c.files.retry(ID, **KEY)),
     ("downloadFile", lambda c: c.files.link(ID, inline=True)),
     ("showThumbnail", lambda c: c.files.thumbnail(FOUND, size=256)),
+    ("showThumbnail", lambda c: c.files.read_thumbnail(ID, ID, size=1024)),
     ("deleteFiles", lambda c: c.files.delete_many([ID], **KEY)),
     ("deleteFiles", lambda c: c.files.delete_matching(ID, FILTER, dry_run=True, cursor="x", **KEY)),
     ("showAccount", lambda c: c.account.get()),

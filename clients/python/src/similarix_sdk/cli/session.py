@@ -12,7 +12,7 @@ import typer
 
 from similarix_sdk.cli.credentials import CredentialError, CredentialFile, Credentials
 from similarix_sdk.cli.output import Output
-from similarix_sdk.client import TOKEN_VARIABLE, URL_VARIABLE, Client
+from similarix_sdk.client import TOKEN_VARIABLE, URL_VARIABLE, AsyncClient, Client
 
 # Yields the files that were added to a folder, or changed in it, until it is interrupted.
 Watch = Callable[[Path], Iterator[set[Path]]]
@@ -66,6 +66,11 @@ class Session:
     def client(self) -> Client:
         """Raises CredentialError where nobody has signed in."""
         return self.connect(self.credentials())
+
+    def asynchronous_client(self) -> AsyncClient:
+        """Raises CredentialError where nobody has signed in."""
+        credentials = self.credentials()
+        return AsyncClient(credentials.token, credentials.url)
 
     def credentials(self) -> Credentials:
         saved = self.file.load()

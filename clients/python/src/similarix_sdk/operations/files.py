@@ -139,6 +139,14 @@ class FileOperations(Resource):
         yield from _fetch(self._api, Request("GET", target, sink=body))
         return body.getvalue()
 
+    @operation
+    def read_thumbnail(self, collection: str, uuid: str, *, size: int | None = None) -> Steps[bytes]:
+        """The thumbnail of a file that is known by its identifiers alone, as ``thumbnail`` returns it."""
+        target = path("/media/{collection}/{file}", collection=collection, file=f"{uuid}.jpg")
+        body = io.BytesIO()
+        yield from _fetch(self._api, Request("GET", target, parameters(size=size), sink=body))
+        return body.getvalue()
+
 
 def _file(uuid: str) -> str:
     return path(FILE, uuid=uuid)
