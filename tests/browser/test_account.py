@@ -1,0 +1,104 @@
+"""The account's page in Chromium: a token, an invitation, sessions; by keyboard, in the dark, at 320 pixels."""
+
+import os
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from chalicelib.domain.accounts import NewToken, Scope
+from chalicelib.domain.users import Role
+from infra.local_system import LocalSystem
+from tests.browser.visits import Visitor, visitor
+from tests.e2e.harness import Caller
+
+RULES = {
+    "light": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
+    "dark": {"type": "rule", "values": ["color-contrast"]},
+}
+
+
+def test_a_token_is_made_copied_used_and_revoked_where_it_stands(browser: Browser, stack: LocalSystem) -> None:
+    user = visitor(stack, plan="pro")
+    with user.visit(browser, "/account", permissions=["clipboard-read", "clipboard-write"]) as page:
+        page.get_by_role("link", name="New token").click()
+        page.get_by_label("Name").fill("nightly-export")
+        page.get_by_label("Read search, list, download").check()
+        page.get_by_role("button", name="Make the token").click()
+        secret = page.get_by_label("Secret").input_value()
+        page.get_by_role("button", name="Copy").first.click()
+        expect(page.locator("#toasts")).to_contain_text("Copied")
+        assert page.evaluate("navigator.clipboard.readText()") == secret
+        assert Caller(stack.api_url, secret)("GET", "/api/collections/").ok
+
+        page.get_by_role("link", name="I have copied it").click()
+        page.evaluate("window.marked = true")
+        page.locator("summary", has_text="Revoke").click()
+        page.get_by_role("button", name="Revoke nightly-export").click()
+        expect(page.locator("#toasts")).to_contain_text("Token revoked")
+        expect(page.locator("#token-section")).to_contain_text("No tokens yet")
+        assert page.evaluate("window.marked"), "the page was not loaded anew"
+
+
+def test_members_are_invited_and_sessions_ended_where_they_stand(browser: Browser, stack: LocalSystem) -> None:
+    user = visitor(stack, plan="pro")
+    services = stack.deployment.services
+    person = services.users.get(user.cookie.partition(".")[0])
+    other = services.sessions.begin(person, user.account, address="192.0.2.7", agent="Version/17.5 Safari/604.1 iPhone")
+    with user.visit(browser, "/account") as page:
+        page.locator("summary", has_text="Invite").click()
+        page.get_by_label("E-mail address").fill("jo@example")
+        page.get_by_role("button", name="Invite").click()
+        expect(page.get_by_role("alert")).to_contain_text("Give an e-mail address")
+        page.get_by_label("E-mail address").fill("jo@partner.example")
+        page.keyboard.press("Enter")
+        expect(page.locator("#member-section")).to_contain_text("jo@partner.example")
+        expect(page.get_by_role("alert")).to_have_count(0)
+        page.get_by_role("button", name="End the session in Safari on iPhone").click()
+        expect(page.locator("#session-section li")).to_have_count(1)
+    assert services.sessions.find(other.cookie) is None
+    assert services.sessions.find(user.cookie) is not None
+
+
+def test_the_export_is_one_file_and_the_account_goes_by_its_name(browser: Browser, stack: LocalSystem) -> None:
+    user = visitor(stack)
+    with user.visit(browser, "/account") as page:
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Export", exact=True).click()
+        lines = Path(download.value.path()).read_text().splitlines()
+        assert '"kind": "account"' in lines[0]
+        assert not [line for line in lines if '"kind": "next"' in line]
+        page.get_by_role("link", name="Delete the account").click()
+        page.get_by_label("Type the account's name").fill("another")
+        page.get_by_role("button", name="Delete the account").click()
+        expect(page.locator(".wrong")).to_contain_text("This is not the account's name")
+        page.get_by_label("Type the account's name").fill(user.account.name)
+        page.get_by_role("button", name="Delete the account").click()
+        expect(page.locator("#toasts")).to_contain_text("The account is deleted")
+
+
+def test_nothing_keeps_anybody_out_of_the_account(browser: Browser, stack: LocalSystem) -> None:
+    user, axe, violations = named(stack), Axe(), {}
+    with user.visit(browser, "/account", viewport={"width": 320, "height": 700}) as page:
+        for path in ("/account", "/account/tokens/new", "/account/delete", "/nothing"):
+            page.goto(stack.api_url + path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+            for theme, only in RULES.items() if path == "/account" else [("light", RULES["light"])]:
+                page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+                found = axe.run(page, options={"runOnly": only}).response["violations"]
+                if found:
+                    violations[path, theme] = [(each["id"], [n["html"] for n in each["nodes"]][:3]) for each in found]
+                if (folder := os.environ.get("SIMILARIX_SCREENSHOTS")) and path == "/account":
+                    page.screenshot(path=Path(folder) / f"account-320-{theme}.png", full_page=True)
+    assert violations == {}
+
+
+def named(stack: LocalSystem) -> Visitor:
+    """A user whose account has a token, a member, an invitation and a long name each."""
+    user = visitor(stack, plan="pro")
+    services = stack.deployment.services
+    owner = services.users.get(user.cookie.partition(".")[0])
+    services.accounts.issue_token(user.account.uuid, NewToken("a laptop, only for the exhibition " * 2, Scope.READ))
+    visitor(stack, user.account.uuid)
+    services.users.invite(user.account.uuid, f"{'x' * 60}@partner-agency.example", Role.MEMBER, owner)
+    return user
