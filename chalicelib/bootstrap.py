@@ -308,7 +308,7 @@ class Services:
     def samples(self) -> SampleService:
         from chalicelib.services.samples import SampleService
 
-        return SampleService(self.collections, self.uploads, self.adapters.storage)
+        return SampleService(self.collections, self.uploads, self.adapters.storage, self.now)
 
     @cached_property
     def url_uploads(self) -> UrlUploadService:

@@ -56,7 +56,7 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
         collection = request.services.collections.get(request.account.uuid, request.path["uuid"])
         if collection.total_files and not collection.unindexed.get(PENDING):
             return Redirect(f"/?{urlencode({'query': text('first_run.first_query')})}")
-        data = {"collection": collection, "count": len(sample_names())}
+        data = {"collection": collection, "count": max(1, collection.files)}
         return Page("samples.html", data, fragment="progress")
 
     @page("/samples/photos/{name}")

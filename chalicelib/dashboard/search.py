@@ -17,13 +17,13 @@ from chalicelib.dashboard.found_pictures import FoundPage, PictureSearch, read_c
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.dashboard.search_address import SearchAddress, Subject, is_canonical, read_address
 from chalicelib.dashboard.suggestions import suggested_texts
-from chalicelib.dashboard.tiles import tiles
+from chalicelib.dashboard.tiles import Tile, tiles
 from chalicelib.domain.accounts import Caller
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.errors import InvalidRequest, NotFound, SimilarixError
-from chalicelib.domain.origins import origin_of
 
 LAST_ADDED = 10
+NEAREST = 12  # of a search that finds nothing closer than chance
 DROPS = 4  # filters of a search without results that are tried without: each is a search
 PAST = "past"  # the part of a page that shows what was left out
 
@@ -109,10 +109,14 @@ def _results_page(request: PageRequest, searching: PictureSearch, address: Searc
             logger.exception("unavailable")
         failure = error
     data = _results(request, searching, address, found)
-    data |= {"failure": failure, "drops": [] if failure or found.shown else _drops(searching, address)}
+    is_empty = failure is None and not found.shown
+    data |= {
+        "failure": failure,
+        "drops": _drops(searching, address) if is_empty else [],
+        "nearest": _nearest(request, searching, address) if is_empty and found.searched else [],
+    }
     headers = {"HX-Push-Url": request.url(f"/{address.query()}")} if request.is_fragment else {}
-    pictures = {chip.picture for chip in data["chips"] if chip.term.subject is Subject.UPLOAD and chip.picture}
-    origins = _origins(request, pictures)
+    origins = _origins(request)
     return Page("search.html", data, failure.status if failure else 200, headers, fragment="results", origins=origins)
 
 
@@ -120,7 +124,7 @@ def _further_page(request: PageRequest, searching: PictureSearch, address: Searc
     """What follows on the page that is shown: its next pictures, or what it has left out."""
     found = searching.find(address, read_cursor(request.query.get("cursor")))
     data = _results(request, searching, address, found)
-    data |= {"failure": None, "drops": [], "begins_past": request.query.get("part") == PAST}
+    data |= {"failure": None, "drops": [], "nearest": [], "begins_past": request.query.get("part") == PAST}
     return Page("search.html", data, fragment="further")
 
 
@@ -144,8 +148,15 @@ def _results(
         "past_query": anyway.query(cursor=found.past.cursor, part=PAST) if found.past else None,
         "anyway": anyway,
         "again": replace(address, cutoff=True),
+        "unfiltered": replace(address, collections=(), filters={}),
         "begins_past": False,
     }
+
+
+def _nearest(request: PageRequest, searching: PictureSearch, address: SearchAddress) -> list[Tile]:
+    """What comes next to a search that finds nothing before chance: it may be what was meant all the same."""
+    anyway = replace(address, cutoff=False)
+    return tiles(searching.find(anyway, limit=NEAREST).files, request.links, anyway)
 
 
 def _drops(searching: PictureSearch, address: SearchAddress) -> list[Drop]:
@@ -172,7 +183,7 @@ def _uploads(searching: PictureSearch, address: SearchAddress) -> dict[str, str]
     return found
 
 
-def _origins(request: PageRequest, pictures: Sequence[str] | set[str] = ()) -> dict[str, list[str]]:
+def _origins(request: PageRequest) -> dict[str, list[str]]:
     """Where the page sends pictures to search by, and has them shown from."""
-    forms = request.services.search_uploads.forms_origin(request.account.uuid)
-    return {"connect-src": [forms], "img-src": sorted(set(map(origin_of, pictures)))}
+    origins = sorted(request.services.search_uploads.origins(request.account.uuid))
+    return {"connect-src": origins, "img-src": origins}

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from chalicelib.domain.accounts import Caller
 from chalicelib.domain.collections import Collection, CollectionType, NewManagedCollection
 from chalicelib.domain.uploads import NewUpload
 from chalicelib.services.collections import CollectionService
-from chalicelib.services.ports import ManagedStorage
+from chalicelib.services.ports import Clock, ManagedStorage
 from chalicelib.services.uploads import UploadService
+
+TIME_TO_ADD = timedelta(seconds=20)  # API Gateway ends a request after 29
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,7 @@ class SampleService:
     collections: CollectionService
     uploads: UploadService
     storage: ManagedStorage
+    now: Clock
 
     def find(self, account: str, name: str) -> Collection | None:
         """The account's collection of samples, if it has one of this name."""
@@ -26,8 +30,8 @@ class SampleService:
         """A collection of this name with the pictures; each can be searched once the uploads' worker has seen it.
 
         The bytes are staged as those of uploads in two steps are, so the request waits for no embedding. An account
-        that has such a collection gets no second one. A plan without managed storage has room for the samples, once a
-        month, but no other collection beside them than it allows.
+        that has such a collection gets no second one. Where the storage is slow, it has fewer pictures. A plan without
+        managed storage has room for the samples, once a month, but for no more collections than it allows.
 
         Args:
             pictures: JPEGs by their names.
@@ -46,7 +50,10 @@ class SampleService:
             managed_bytes=plan.managed_bytes + sum(map(len, pictures.values())),
         )
         caller = replace(caller, plan=room)
+        end = self.now() + TIME_TO_ADD
         for path, body in pictures.items():
+            if self.now() > end:
+                break
             upload = self.uploads.prepare(caller, collection, NewUpload(path, len(body), "image/jpeg")).upload
             self.storage.put(upload.area, upload.staged_key, body, "image/jpeg")
         return collection

@@ -46,11 +46,12 @@ class SearchUploadService:
         )
         return upload, form
 
-    def forms_origin(self, account: str) -> str:
-        """The origin of the URLs to which forms are sent, which a page's policy must allow."""
+    def origins(self, account: str) -> frozenset[str]:
+        """Where forms are sent to and pictures are read from: the origins that a page's policy must allow."""
         area = SearchUploadArea(account)
         key = f"{area.prefixes[0]}origin"
-        return origin_of(self.storage.presigned_form(area, key, size=1, content_type="image/jpeg", seconds=1).url)
+        form = self.storage.presigned_form(area, key, size=1, content_type="image/jpeg", seconds=1)
+        return frozenset({origin_of(form.url), origin_of(self.storage.presigned_get(area, key, seconds=1))})
 
     def get(self, caller: Caller, upload_id: str) -> SearchUpload:
         """The account's upload; of a token that does not reach all of the account, one that it has prepared.

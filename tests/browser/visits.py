@@ -32,7 +32,7 @@ class Visitor:
         opened = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context})
         opened.add_cookies([{"name": COOKIE, "value": self.cookie, "url": self.site}])
         page = opened.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(20_000)
         complaints: list[str] = []
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -43,10 +43,14 @@ class Visitor:
             opened.close()
         assert [complaint for complaint in complaints if not complaint.startswith(EXPECTED)] == []
 
+    def below(self, path: str) -> str:
+        """A path as a link has it, without the stage."""
+        return path.removeprefix(urlsplit(self.site).path)
+
     def path(self, page: Page) -> str:
         """The address that a page shows, below the stage."""
         parts = urlsplit(page.url)
-        return parts.path.removeprefix(urlsplit(self.site).path) + (f"?{parts.query}" if parts.query else "")
+        return self.below(parts.path) + (f"?{parts.query}" if parts.query else "")
 
 
 def visitor(stack: LocalSystem, account: str | None = None, plan: str = "business") -> Visitor:

@@ -3,6 +3,7 @@
 import { localise } from "./frame.js";
 
 let results = null; // what the picture stands in place of, while one does
+let resultsAddress = ""; // of the results that were left last
 
 const main = () => document.getElementById("main");
 const picture = () => document.getElementById("picture");
@@ -17,7 +18,8 @@ async function open(address, history, from = null) {
   const text = await response.text();
   if (results === null) {
     const kept = document.createDocumentFragment();
-    results = { kept, from, scroll: scrollY, title: document.title, address: location.href };
+    if (history !== "leave") resultsAddress = location.href;
+    results = { kept, from, scroll: scrollY, title: document.title };
     kept.append(...main().childNodes);
   }
   main().innerHTML = text;
@@ -71,12 +73,14 @@ document.addEventListener("click", (event) => {
 window.addEventListener(
   "popstate",
   (event) => {
-    if (results !== null && location.href === results.address) {
+    if (results !== null && location.href === resultsAddress) {
       event.stopImmediatePropagation();
       close();
     } else if (event.state?.picture) {
       event.stopImmediatePropagation();
       open(location.href, "leave");
+    } else if (picture() && !event.state?.htmx) {
+      location.reload(); // the page was loaded anew since: its results are not in memory
     }
   },
   { capture: true },

@@ -20,6 +20,6 @@ TEXTS = {
     "look": "Look at the collections",
     "progress": "{done} of {count} can be searched.",
     "progress_hint": "You are taken to a first search as soon as they are in.",
-    "first_query": "an owl in flight",
+    "first_query": "a bird",
     "search_now": "Search now",
 }

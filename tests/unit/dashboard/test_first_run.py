@@ -42,9 +42,9 @@ def test_the_samples_are_added_by_one_click_on_every_plan_and_then_found(plan: s
         browser.account.uuid, collection.uuid, "uploads", after=None, limit=100
     ).uploads:
         dashboard.services.uploads.complete(collection, upload.id)
-    assert browser.get(progress).location == "/?query=an+owl+in+flight"
-    assert browser.get(progress, HTMX).headers["hx-redirect"] == "/live/?query=an+owl+in+flight"
-    assert len(links(browser.get("/?query=an+owl+in+flight&cutoff=off").body, "/pictures/")) == 50
+    assert browser.get(progress).location == "/?query=a+bird"
+    assert browser.get(progress, HTMX).headers["hx-redirect"] == "/live/?query=a+bird"
+    assert len(links(browser.get("/?query=a+bird&cutoff=off").body, "/pictures/")) == 50
 
 
 def test_a_picture_among_the_samples_is_shown_in_its_shape(dashboard: FakeDashboard) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.dashboard.found_pictures import PAGE_SIZE
+from chalicelib.dashboard.search import NEAREST
 from chalicelib.dashboard.suggestions import suggested_texts
 from chalicelib.dashboard.texts import text
 from chalicelib.domain.errors import StoreUnavailable
@@ -144,6 +145,9 @@ def test_where_only_chance_finds_anything_the_page_says_so_and_shows_it_all_the_
     world = calibrated(strict=True)
     page = world.get("/?query=an+owl").body
     assert text("search.nothing") in words(page)
+    nearest = links(page, "/pictures/")
+    assert len(nearest) == NEAREST
+    assert all("&cutoff=off&at=" in link for link in nearest)
     (anyway,) = links(page, "/?query=an+owl&cutoff=off")
     shown = world.get(anyway).body
     assert len(links(shown, "/pictures/")) == PAGE_SIZE
