@@ -86,9 +86,13 @@ def deploy_locally(
         session.client("cloudformation", endpoint_url=emulator.endpoint), stack, report, pause_seconds=0.1
     )
     if adopted:
-        dynamodb = session.client("dynamodb", endpoint_url=emulator.endpoint)
-        s3 = session.client("s3", endpoint_url=emulator.endpoint)
-        adopt(cloudformation, artifacts, adoption.examine(dynamodb, s3, template, adopted, session.region_name))
+        examined = adoption.examine(
+            lambda service: session.client(service, endpoint_url=emulator.endpoint),  # type: ignore[call-overload]
+            template,
+            adopted,
+            session.region_name,
+        )
+        adopt(cloudformation, artifacts, examined)
     outputs = cloudformation.deploy(
         artifacts.add_template(json.dumps(template)),
         {"PublicUrl": url, **parameters, "EmbedderModel": model.name},
@@ -134,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="NAME=TABLE_OR_BUCKET",
-        help="make a new stack on a table or bucket that exists; see docs/operations.md",
+        help="make a new stack on a table, bucket or user pool that exists; see docs/operations.md",
     )
     options = parser.parse_args(arguments)
     if not options.stack or not options.region:

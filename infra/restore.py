@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.collections import MANAGED_PREFIX
 from infra.cloudformation import CloudFormationStack, DeploymentError, Report
-from infra.stack.adoption import BUCKET, adoptable
+from infra.stack.adoption import TABLE, adoptable
 from infra.template import read_template
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _remove(s3: "S3Client", bucket: str, markers: list[Any]) -> int:
 
 
 def storage(stack: CloudFormationStack) -> dict[str, str]:
-    """The tables and buckets of a stack that outlive it, by their names in the template.
+    """The tables and buckets of a stack, and its user pool, which outlive it, by their names in the template.
 
     Raises:
         DeploymentError: there is no such stack.
@@ -145,7 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="NAME=TABLE_OR_BUCKET",
-        help="a table or bucket of a stack that was deleted, by its name in the template",
+        help="a table, bucket or user pool of a stack that was deleted, by its name in the template",
     )
     options = parser.parse_args(arguments)
     kinds = adoptable(read_template())
@@ -155,7 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
     session = boto3.Session(region_name=options.region)
     try:
         found = named or storage(CloudFormationStack(session.client("cloudformation"), options.stack))
-        tables = {name: physical for name, physical in found.items() if kinds[name] != BUCKET}
+        tables = {name: physical for name, physical in found.items() if kinds[name] == TABLE}
         restored = Restoration(session.client("dynamodb"), options.to).restore(tables, options.stack)
         for name in UNDELETED if options.undelete else ():
             number = undelete(session.client("s3"), found[name], options.to, UNDELETED[name]) if name in found else 0

@@ -1,4 +1,4 @@
-"""Tables and buckets that exist already and become a new stack's: restored ones, and those of a stack that was deleted.
+"""What exists already and becomes a new stack's: restored tables, and what a stack that was deleted has left.
 
 CloudFormation imports them, so that they are the stack's own from then on, as if it had made them:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-new-stack.html. It compares what the
@@ -8,7 +8,7 @@ say their names, because the template that follows gives none, and another name 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
     from types_boto3_s3.client import S3Client
 
-TABLE, BUCKET = "AWS::DynamoDB::Table", "AWS::S3::Bucket"
+TABLE, BUCKET, POOL = "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Cognito::UserPool"
 KEPT = "RetainExceptOnCreate"  # the deletion policy of what outlives a stack
+# Of a user pool, what no update changes, so that the import must say it.
+FIXED = ("Schema", "UsernameAttributes", "UsernameConfiguration")
 ENABLED = ("ENABLED", "ENABLING")
 
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """A table or bucket to import, with the properties that it has."""
+    """A table, bucket or user pool to import, with the properties that it has."""
 
     existing: Existing
     properties: Mapping[str, Any]
@@ -39,17 +41,17 @@ def adoptable(template: Template) -> dict[str, str]:
     return {
         name: resource["Type"]
         for name, resource in template["Resources"].items()
-        if resource.get("Type") in (TABLE, BUCKET) and resource.get("DeletionPolicy") == KEPT
+        if resource.get("Type") in (TABLE, BUCKET, POOL) and resource.get("DeletionPolicy") == KEPT
     }
 
 
-def examine(
-    dynamodb: "DynamoDBClient", s3: "S3Client", template: Template, names: Mapping[str, str], region: str
-) -> list[Adopted]:
+def examine(client: Callable[[str], Any], template: Template, names: Mapping[str, str], region: str) -> list[Adopted]:
     """What is to be adopted, as it is.
 
     Args:
-        names: the table or bucket for each resource of the template that outlives a stack.
+        client: makes the client of a service, as that of a session does.
+        names: the table or bucket for each resource of the template that outlives a stack, and perhaps the user pool:
+            a stack from before users has none.
 
     Raises:
         DeploymentError: one is missing, is not what the template has under this name, or belongs elsewhere.
@@ -57,17 +59,21 @@ def examine(
     kinds = adoptable(template)
     if wrong := set(names) - set(kinds):
         raise DeploymentError(f"{min(wrong)} cannot be adopted. What can: {', '.join(kinds)}.")
-    if missing := [name for name in kinds if name not in names]:
+    if missing := [name for name, kind in kinds.items() if name not in names and kind != POOL]:
         options = " ".join(f"--adopt {name}=…" for name in missing)
         raise DeploymentError(f"These tables and buckets belong together. Name the others as well: {options}")
     found = []
-    for name, kind in kinds.items():
+    for name, physical in names.items():
+        kind, wanted = kinds[name], template["Resources"][name]["Properties"]
         if kind == TABLE:
-            properties = _table(dynamodb, name, names[name], template["Resources"][name]["Properties"])
-            found.append(Adopted(Existing(name, kind, {"TableName": names[name]}), properties))
+            properties = _table(client("dynamodb"), name, physical, wanted)
+            found.append(Adopted(Existing(name, kind, {"TableName": physical}), properties))
+        elif kind == POOL:
+            properties = _pool(client("cognito-idp"), physical, wanted)
+            found.append(Adopted(Existing(name, kind, {"UserPoolId": physical}), properties))
         else:
-            _check_bucket(s3, name, names[name], region)
-            found.append(Adopted(Existing(name, kind, {"BucketName": names[name]}), {}))
+            _check_bucket(client("s3"), name, physical, region)
+            found.append(Adopted(Existing(name, kind, {"BucketName": physical}), {}))
     return found
 
 
@@ -126,6 +132,19 @@ def _has_recovery(dynamodb: "DynamoDBClient", table: str) -> bool:
     backups = dynamodb.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
     status = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
     return status in ENABLED
+
+
+def _pool(cognito: Any, pool: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What says which users a pool has."""
+    try:
+        description = cognito.describe_user_pool(UserPoolId=pool)["UserPool"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("ResourceNotFoundException", "InvalidParameterException"):
+            raise DeploymentError(f"There is no user pool {pool} in this region and account.") from error
+        raise
+    if description.get("UsernameAttributes") != wanted["UsernameAttributes"]:
+        raise DeploymentError(f"The users of the pool {pool} sign in by something else than an e-mail address.")
+    return {name: wanted[name] for name in FIXED}
 
 
 def _check_bucket(s3: "S3Client", name: str, bucket: str, region: str) -> None:

@@ -24,7 +24,7 @@ class Order:
         parameters: of the template, EmbedderImageUri among them when the stack is new; others keep their values.
         allowed: resources, by their names in the template, that may be replaced or removed with what they contain.
         monitor_minutes: for which an update is rolled back if the alarm of the API's errors goes off; 0 for none.
-        adopted: the table or bucket for each resource that outlives a stack, for a new stack on existing ones.
+        adopted: the table, bucket or pool for each resource that outlives a stack, for a new stack on existing ones.
     """
 
     stack: str
@@ -76,9 +76,7 @@ class Rollout:
             self._stack, self._session.client("cloudwatch"), order.monitor_minutes
         )
         if order.adopted:
-            self._adopted = adoption.examine(
-                self._session.client("dynamodb"), self._session.client("s3"), self._template, order.adopted, region
-            )
+            self._adopted = adoption.examine(self._session.client, self._template, order.adopted, region)
 
     def run(self, artifacts: Artifacts, template: Template) -> dict[str, str]:
         """Change the stack, in as many steps as it takes; returns its outputs.

@@ -8,14 +8,16 @@ import pytest
 
 from chalicelib.domain.thumbnails import ThumbnailSize
 from infra import seed
+from infra.acceptance.dashboard import Visitor
 from infra.admin.deployment import Deployment
 from infra.cloudformation import CloudFormationStack
+from infra.demo_user import add_demo_user
 from infra.deploy import deploy_locally
 from infra.emulator import Emulator
 from infra.local_system import SHORT_WAITS
 from infra.package import package
 from infra.restore import UNDELETED, Restoration, storage, undelete
-from infra.stack.adoption import BUCKET, adoptable
+from infra.stack.adoption import TABLE, adoptable
 from infra.template import read_template
 from tests.e2e.harness import Caller, ManagedCollection, eventually, picture
 
@@ -103,6 +105,7 @@ def test_a_lost_stack_comes_back_from_backups_and_searches_find_what_they_found(
     collection = ManagedCollection(Caller(own_stack.outputs["ApiUrl"], token))
     for name in PICTURES:
         assert collection.upload(name, picture(name)).status_code == 201
+    user = add_demo_user(own_stack.deployment, token)
     before = content(collection.caller)
     assert before[0][0] == "owl.jpg"
 
@@ -110,7 +113,7 @@ def test_a_lost_stack_comes_back_from_backups_and_searches_find_what_they_found(
     moment = datetime.now(UTC).replace(microsecond=0)  # and it knows whole seconds alone
     kept = storage(own_stack.stack)
     kinds = adoptable(read_template())
-    tables = {name: physical for name, physical in kept.items() if kinds[name] != BUCKET}
+    tables = {name: physical for name, physical in kept.items() if kinds[name] == TABLE}
     dynamodb, s3 = own_stack.aws("dynamodb"), own_stack.aws("s3")
     restored = Restoration(dynamodb, moment, lambda _: None, pause_seconds=0.05).restore(tables, NAME)
     uuid = collection.files()["owl.jpg"]["uuid"]
@@ -126,6 +129,10 @@ def test_a_lost_stack_comes_back_from_backups_and_searches_find_what_they_found(
 
     assert content(Caller(own_stack.outputs["ApiUrl"], token)) == before
     assert {own_stack.outputs[f"{name}Name"] for name in tables} == set(restored.values())
+    visitor = Visitor(own_stack.outputs["ApiUrl"], user.email, user.password)
+    visitor.sign_in()  # as the same user, of the same account
+    (found,) = services.users.all()
+    assert len(services.users.accounts_of(found.id)) == 1
     for table in restored.values():
         backups = dynamodb.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
         assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"

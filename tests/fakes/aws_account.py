@@ -25,6 +25,7 @@ class FakeAccount:
     images: FakeImages = field(default_factory=FakeImages)
     certificates: dict[str, dict[str, Any]] = field(default_factory=dict)
     zones: dict[str, str] = field(default_factory=dict)
+    pools: dict[str, list[str]] = field(default_factory=dict)  # by what their users sign in
     alarms: dict[str, str] = field(default_factory=dict)  # their states
     storage: "FakeStorage" = field(default_factory=lambda: FakeStorage())
     refused: bool = False
@@ -60,6 +61,11 @@ class FakeAccount:
         if Id not in self.zones:
             raise refusal("NoSuchHostedZone")
         return {"HostedZone": {"Id": Id, "Name": self.zones[Id], "CallerReference": "test"}}
+
+    def describe_user_pool(self, UserPoolId: str) -> dict[str, Any]:  # noqa: N803
+        if UserPoolId not in self.pools:
+            raise refusal("ResourceNotFoundException")
+        return {"UserPool": {"Id": UserPoolId, "UsernameAttributes": self.pools[UserPoolId]}}
 
     def describe_alarms(self, AlarmNames: list[str]) -> dict[str, Any]:  # noqa: N803
         found = [name for name in AlarmNames if name in self.alarms]

@@ -93,7 +93,7 @@ def test_without_a_stack_its_tables_are_to_be_named(account):
     [
         (["--to", "yesterday"], "--to"),
         (["--to", "2026-11-26T09:30:00"], "--to"),
-        (["--to", "2026-11-26T09:30:00Z", "--storage", "SyncQueue=x"], "NAME is one of AccountsTable"),
+        (["--to", "2026-11-26T09:30:00Z", "--storage", "SyncQueue=x"], "NAME is one of UserPool, AccountsTable"),
         (["--to", "2026-11-26T09:30:00Z", "--storage", "AccountsTable"], "NAME=TABLE_OR_BUCKET"),
     ],
 )

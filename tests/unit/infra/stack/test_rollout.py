@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra.cloudformation import DeploymentError
-from infra.stack.adoption import adoptable
+from infra.stack.adoption import POOL, adoptable
 from infra.stack.rollout import Order, Rollout
 from infra.template import read_template
 from tests.fakes.aws_account import FakeAccount, alarm_arn
@@ -241,12 +241,14 @@ def test_an_unfinished_stack_is_refused_before_anything_is_changed(deployed, dep
 class TestAdoption:
     @pytest.fixture
     def adopted(self, account, template) -> dict[str, str]:
-        """Restored tables, which have no expiry and no backups, and kept buckets."""
+        """Restored tables, which have no expiry and no backups, kept buckets, and the users' pool."""
         names = {}
         for name, kind in adoptable(template).items():
             names[name] = f"kept-{name}".lower()
             if kind == "AWS::S3::Bucket":
                 account.storage.buckets[names[name]] = account.region_name
+            elif kind == POOL:
+                account.pools[names[name]] = ["email"]
             else:
                 account.storage.add_table(names[name], template["Resources"][name]["Properties"])
         return names
@@ -276,6 +278,23 @@ class TestAdoption:
         assert "TimeToLiveSpecification" not in catalogue
         assert catalogue["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": False}
         assert {index["IndexName"] for index in catalogue["GlobalSecondaryIndexes"]} >= {"by-uuid", "by-content"}
+
+    def test_the_template_of_the_import_says_of_users_what_no_update_can_change(
+        self, account, deploy, adopted, template
+    ):
+        account.cloudformation.resources = adopted
+        deploy(parameters={"EmbedderImageUri": IMAGE}, adopted=adopted)
+        imported = deploy.template_of(0)["Resources"]["UserPool"]["Properties"]
+        wanted = template["Resources"]["UserPool"]["Properties"]
+
+        assert imported == {name: wanted[name] for name in ("Schema", "UsernameAttributes", "UsernameConfiguration")}
+
+    def test_a_stack_from_before_users_is_made_anew_without_a_pool(self, account, deploy, adopted):
+        del adopted["UserPool"]
+        account.cloudformation.resources = adopted
+        deploy(parameters={"EmbedderImageUri": IMAGE}, adopted=adopted)
+
+        assert "UserPool" not in deploy.template_of(0)["Resources"]
 
     def test_a_second_attempt_goes_on_where_the_first_one_failed(self, account, deploy, adopted):
         account.cloudformation.resources = adopted
@@ -308,11 +327,14 @@ class TestAdoption:
             ("ManagedBucket", "none", "bucket none for ManagedBucket does not exist"),
             ("ManagedBucket", "foreign", "is not yours"),
             ("ManagedBucket", "far-away", "is in us-east-1"),
+            ("UserPool", "none", "no user pool none"),
+            ("UserPool", "of-phones", "by something else than an e-mail address"),
             ("SyncQueue", "queue", "SyncQueue cannot be adopted"),
         ],
     )
     def test_a_wrong_table_or_bucket_is_refused(self, account, deploy, adopted, name, physical, sentence):
         account.storage.buckets |= {"foreign": None, "far-away": "us-east-1"}
+        account.pools["of-phones"] = ["phone_number"]
 
         with pytest.raises(DeploymentError, match=sentence):
             deploy(parameters={"EmbedderImageUri": IMAGE}, adopted=adopted | {name: physical})
