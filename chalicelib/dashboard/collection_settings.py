@@ -6,7 +6,7 @@ from typing import Any
 
 from chalice.app import Blueprint
 
-from chalicelib.dashboard.collections import caller, collection_of, countdown, frame_data, thumbnail
+from chalicelib.dashboard.collections import caller, collection_of, countdown, frame_data, thumbnail, view_of
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.dashboard.texts import text
 from chalicelib.domain.collections import (
@@ -41,7 +41,7 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
     def sync(request: PageRequest) -> Page | Redirect:
         collection = collection_of(request)
         if request.method != "POST":
-            return _sync_page(request, collection)
+            return _sync_page(request, collection, {"said": _said(request, collection)})
         what, syncs = request.form.text("do"), request.services.syncs
         if what == "cancel":
             syncs.cancel(collection)
@@ -93,6 +93,18 @@ def _sync_page(request: PageRequest, collection: Collection, data: Mapping[str, 
     return Page("collection_sync.html", {"preview": None, **shown, **(data or {})}, fragment="sync")
 
 
+def _said(request: PageRequest, collection: Collection) -> str | None:
+    """What is said aloud since the page asked for the last time: another tenth of the sync, or how it ended."""
+    shown, tenth = view_of(request, collection), request.query.get("tenth")
+    if tenth is None:
+        return None
+    if shown.progress is None:
+        return shown.badge.word
+    if tenth == str(shown.progress.tenth):
+        return None
+    return text("collections.said_tenth", percent=10 * shown.progress.tenth)
+
+
 def _after(request: PageRequest, collection: Collection, toast: str) -> Page | Redirect:
     """The collection's page, or its state alone where htmx asks."""
     if not request.is_fragment:
@@ -136,6 +148,7 @@ def _settings_page(
         "is_limited": not set(AutoSync) <= request.plan.auto_sync,
         "hours": range(HOURS_A_DAY),
         "hour": sync_hour(collection),
+        "role_name": collection.role_arn.rpartition("/")[2] if collection.role_arn else None,
     }
     return Page("collection_settings.html", data, status, fragment="tab")
 

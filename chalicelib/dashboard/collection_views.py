@@ -44,6 +44,11 @@ class SyncProgress:
     failed: int
     removed: int
 
+    @property
+    def tenth(self) -> int:
+        """How many tenths are done: what is said aloud of the progress."""
+        return 10 * self.done // self.total if self.total else 0
+
 
 @dataclass(frozen=True, slots=True)
 class CollectionView:

@@ -46,7 +46,7 @@ def thumbnail(request: PageRequest, record: FileRecord) -> str | None:
 
 def frame_data(request: PageRequest, collection: Collection, tab: str) -> dict[str, Any]:
     """What every page of one collection shows around its tab."""
-    return {"view": view_of(request, collection), "tab": tab, "collection": collection}
+    return {"view": view_of(request, collection), "tab": tab, "collection": collection, "said": None}
 
 
 def countdown(seconds: float) -> Callable[[], float]:
@@ -115,7 +115,12 @@ def _list_data(request: PageRequest) -> dict[str, Any]:
             first = services.files.page(collection, FileState.INDEXED, after=None, limit=1).records
             covers[collection.uuid] = thumbnail(request, first[0]) if first else None
     views = [view_of(request, collection) for collection in owned]
+    # What was syncing when the page asked for the last time, and is no longer: that is said aloud.
+    watched = set(request.query.all("syncing"))
+    ended = [each for each in views if each.uuid in watched and not each.is_syncing]
     return {
+        "ended": ended,
+        "watched": [("syncing", each.uuid) for each in views if each.is_syncing],
         "views": views,
         "covers": covers,
         "usage": services.accounts.usage(account),

@@ -152,7 +152,7 @@ def _further_steps(
             problem = error.message
         except InvalidRequest as error:
             wrong = {"role": error.message}
-    ready = is_ready(checks)
+    ready, good = is_ready(checks), sum(check.state == "good" for check in checks)
     data = {
         "sitting": sitting,
         "step": 4 if ready else 3 if sitting.role and not wrong else 2,
@@ -162,7 +162,8 @@ def _further_steps(
         "warnings": warnings,
         "ready": ready,
         "polls": bool(sitting.role) and not ready and not wrong and tries < TRIES,
-        "next_look": sitting.address(role=sitting.role, tries=str(tries + 1)),
+        "next_look": sitting.address(role=sitting.role, tries=str(tries + 1), good=str(good)),
+        "said": checks[max(0, good - 1 if ready else good)].words if request.query.text("good") != str(good) else None,
         "collection": collection,
         "role_name": stack_name(collection),
         "can_notify": can_notify(collection, queue),

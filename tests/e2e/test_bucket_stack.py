@@ -3,11 +3,16 @@
 import uuid
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import requests
 
 from chalicelib.domain.bucket_stacks import parse_role_or_account, stack_name, stack_parameters
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.notifications import queue_configuration
+from chalicelib.domain.users import Identity
 from chalicelib.services.bucket_stacks import template
+from infra.admin.deployment import Deployment
 from infra.local_system import LocalSystem
 from tests.e2e.harness import Caller, bucket_source, eventually, picture
 from tests.factories import a_collection
@@ -73,3 +78,25 @@ def notified(s3: Any, bucket: str) -> dict[str, str]:
         rules = each.get("Filter", {}).get("Key", {}).get("FilterRules", [])
         found[each["Id"]] = rules[0]["Value"] if rules else ""
     return found
+
+
+def test_the_one_click_link_has_a_template_that_cloudformation_can_fetch(
+    deployment: Deployment, stack: LocalSystem
+) -> None:
+    services, name = deployment.services, uuid.uuid4().hex
+    user, account = services.users.sign_in(Identity("https://issuer.example", name, f"{name}@example.com", True, "Jo"))
+    cookie = services.sessions.begin(user, account, address="", agent="").cookie
+    answer = requests.get(
+        f"{stack.api_url}/collections/connect/stack",
+        {"name": "n", **bucket_source("a-bucket"), "notify": "on"},
+        cookies={"session": cookie},
+        allow_redirects=False,
+        timeout=30,
+    )
+    link = urlsplit(answer.headers["Location"])
+    assert link.netloc == "us-east-1.console.aws.amazon.com"
+    fields = parse_qs(link.fragment.partition("?")[2])
+    (url,) = fields["templateURL"]
+    assert len(url) <= 5120
+    assert requests.get(url, timeout=30).content == template()
+    assert fields["param_EventsQueue"] == [stack.outputs["EventsQueueArn"]]

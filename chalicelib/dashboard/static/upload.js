@@ -409,5 +409,3 @@ function drawOverall() {
 
 at("one").hidden = true;
 root.hidden = false;
-at("go-there").hidden = true;
-at("into").addEventListener("change", () => at("where").requestSubmit());

@@ -122,6 +122,21 @@ def test_a_running_sync_says_how_fast_it_is_and_how_long_it_takes(browser: FakeB
     assert re.search(r"Failed\s+10\b", words)
 
 
+def test_a_syncs_tenths_and_its_end_are_said_once(browser: FakeBrowser, make: Make, adapters: FakeAdapters) -> None:
+    collection = make(sync=replace(syncing(to_do=600, tally=Tally(done=300)), listed=True))
+    path, part = f"/collections/{collection.uuid}/sync", {"hx-request": "true"}
+
+    assert "sync?tenth=5" in browser.get(path, part).body
+    assert "sync-said" not in browser.get(f"{path}?tenth=5", part).body
+    assert "50 % done" in browser.get(f"{path}?tenth=4", part).body
+    watched = f"/collections?syncing={collection.uuid}"
+    assert watched.partition("?")[2] in browser.get("/collections").body
+    assert "collections-said" not in browser.get(watched, part).body
+    adapters.collections.put(replace(collection, sync=SyncState(status=SyncStatus.COMPLETED, last_sync=NOW)))
+    assert 'hx-swap-oob="innerHTML">Up to date' in browser.get(f"{path}?tenth=9", part).body
+    assert f"{collection.name}: Up to date" in browser.get(watched, part).body
+
+
 def test_a_first_sync_that_lists_shows_no_end_that_nobody_knows(browser: FakeBrowser, make: Make) -> None:
     collection = make(sync=syncing(listed=1200))
 

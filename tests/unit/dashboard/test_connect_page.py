@@ -101,8 +101,13 @@ def test_the_checks_turn_good_from_above_while_the_page_looks(browser: FakeBrows
     unlisted = browser.get(address(role=ROLE)).body
     assert states(unlisted) == ["good", "good", "good", "bad", "wait"]
     assert "s3:ListBucket" in unlisted
+    looked = re.search(r'hx-get="/live([^"]+)"', unlisted)
+    assert looked is not None
+    again = browser.get(html.unescape(looked[1]), {"hx-request": "true"}).body
+    assert "checks-said" not in again, "what has not changed is not said again"
     bucket.unlisted = False
-    ready = browser.get(address(role=ROLE), {"hx-request": "true"}).body
+    ready = browser.get(html.unescape(looked[1]), {"hx-request": "true"}).body
+    assert 'id="checks-said"' in ready
     assert states(ready) == ["good"] * 5
     assert "<html" not in ready
     assert "every 5s" not in ready
