@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from infra.admin.deployment import Deployment
 from infra.emulator import Emulator
@@ -12,6 +12,8 @@ from infra.localhost import HOST
 from tests.browser.chromium import NoBrowser, chromium
 
 OpenPage = Callable[..., Page]
+
+expect.set_options(timeout=30_000)  # a busy machine starts functions slowly
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ def test_a_collection_is_made_filled_looked_at_renamed_and_deleted(
             DROP, [dropped("copy.jpg", (PHOTOS / "owl.jpg").read_bytes()), dropped("notes.jpg", b"no picture")]
         )
         for name in ("owl.jpg", "giraffes.jpg", "copy.jpg"):
-            expect(row(page, name)).to_contain_text("Searchable", timeout=20_000)
+            expect(row(page, name)).to_contain_text("Searchable")
         expect(row(page, "notes.jpg")).to_contain_text("could not be read as a picture")
         expect(row(page, "giraffes.jpg")).to_contain_text("kenya/")
         expect(page.locator("#all")).to_have_text("3 searchable")
@@ -110,10 +110,10 @@ def test_an_upload_is_paused_breaks_and_goes_on_when_one_says_so(browser: Browse
         expect(row(page, "owl.jpg")).to_contain_text("Paused")
         breaks = True
         page.get_by_role("button", name="Go on", exact=True).click()
-        expect(page.locator("#refused-rows")).to_contain_text("The connection broke", timeout=15_000)
+        expect(page.locator("#refused-rows")).to_contain_text("The connection broke")
         page.unroute("**/*")
         page.get_by_role("button", name=re.compile("Try again.*owl.jpg")).click()
-        expect(row(page, "owl.jpg")).to_contain_text("Searchable", timeout=15_000)
+        expect(row(page, "owl.jpg")).to_contain_text("Searchable")
         expect(page.locator("#all")).to_have_text("1 searchable")
 
 
@@ -138,10 +138,10 @@ def test_a_bucket_is_connected_while_the_page_looks_on_and_syncs(
         expect(page.locator("#checks .bad")).to_have_count(1)
         expect(page.locator("#checks")).to_contain_text("We may not list the bucket")
         customer.set_permissions(role, json.loads(read))
-        expect(page.locator("#checks .good")).to_have_count(5, timeout=15_000)
+        expect(page.locator("#checks .good")).to_have_count(5)
         page.get_by_role("button", name="Connect and sync").click()
         expect(page.locator("h1")).to_have_text("Field archive")
-        expect(page.locator("#sync")).to_contain_text("Up to date", timeout=30_000)
+        expect(page.locator("#sync")).to_contain_text("Up to date")
         page.reload()
         expect(page.locator("#files tbody tr")).to_have_count(1)
         page.locator("summary").filter(has_text="Sync").click()

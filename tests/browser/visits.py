@@ -32,7 +32,7 @@ class Visitor:
         opened = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context})
         opened.add_cookies([{"name": COOKIE, "value": self.cookie, "url": self.site}])
         page = opened.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)  # a busy machine starts functions slowly
         complaints: list[str] = []
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -72,6 +72,7 @@ FIELDS = {
     "like": Kind.FILE,
     "more": Kind.FILE,
     "picked": Kind.FILE,
+    "syncing": Kind.COLLECTION,
     "unlike": Kind.FILE,
     "unlike_upload": Kind.SEARCH_UPLOAD,
     "upload": Kind.SEARCH_UPLOAD,
@@ -80,7 +81,7 @@ NO_IDENTIFIERS = {
     *("at", "auto", "bucket", "csrf", "cutoff", "date", "delete", "do", "exclude", "expires_at", "file", "fold"),
     *("folder", "form", "from", "hour", "include", "metadata_name", "metadata_value", "mime_type", "name", "notify"),
     *("origins", "part", "path", "query", "reason", "region", "role", "role_arn", "scope", "size", "sort", "state"),
-    *("tries", "typed", "until", "without", "words", "zoom", "filter", "term"),
+    *("good", "tenth", "tries", "typed", "until", "without", "words", "zoom", "filter", "term"),
     *("code", "error", "next"),  # of the sign-in: tests/unit/dashboard/test_sign_in.py
     *("color-scheme", "htmx-config", "viewport"),  # of <meta>
 }
