@@ -47,8 +47,12 @@ class InProcessEmbedder:
         results = self._embedder.embed_texts(list(texts), Timings())
         return [QueryVector(self.model, b64decode(result["vector"])) for result in results]
 
+    def embedded(self, image: bytes) -> Any:
+        """The embedder's own answer for a picture."""
+        return self._embedder.embed_image(image, Timings())
+
     def embed_image(self, image: bytes) -> Any:
-        result = self._embedder.embed_image(image, Timings())
+        result = self.embedded(image)
         return an_embedding(model=self.model, vector=b64decode(result["vector"]))
 
     def model_calibration(self) -> Calibration | None:
