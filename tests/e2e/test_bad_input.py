@@ -277,7 +277,7 @@ def test_a_wrong_method_is_answered_with_the_allowed_ones(api: Caller, path: str
     assert set(answer.headers["Allow"].split(", ")) == methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
 
 
-@pytest.mark.parametrize("path", ["/", "/api/", "/api/nothing/", "/api/search/more/", "/favicon.ico", "/media/x/"])
+@pytest.mark.parametrize("path", ["/api/", "/api/nothing/", "/api/search/more/", "/favicon.ico", "/media/x/"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_an_unknown_path_is_not_found(api: Caller, anonymous: Caller, path: str, method: str) -> None:
     error_info(api(method, path), 404)
