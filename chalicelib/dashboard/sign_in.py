@@ -12,6 +12,7 @@ from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redire
 from chalicelib.dashboard.security import local_path, session_cookie, set_cookie
 from chalicelib.domain.errors import Forbidden, NotFound, SignInFailed, SimilarixError, Unavailable
 from chalicelib.domain.sign_in import ATTEMPT_LIFETIME, SignInAttempt
+from chalicelib.domain.users import SignUp
 from chalicelib.services.sign_in import SignInAnswer
 
 CALLBACK, SIGNED_OUT = "/sign-in/callback", "/sign-out"
@@ -25,7 +26,7 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
     @page("/sign-in", public=True)
     def show_sign_in(request: PageRequest) -> Page | Redirect:
         next_path = _next(request)
-        return Redirect(next_path) if request.signed_in is not None else _door(next_path)
+        return Redirect(next_path) if request.signed_in is not None else _door(request, next_path)
 
     @page("/sign-in/start", public=True)
     def start_sign_in(request: PageRequest) -> Redirect:
@@ -48,14 +49,14 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
         try:
             key = request.services.sign_in.complete(attempt, answer, request.base_url + CALLBACK)
         except (SignInFailed, Forbidden) as error:
-            return _door(next_path, error, {"Set-Cookie": forget})
+            return _door(request, next_path, error, {"Set-Cookie": forget})
         if request.signed_in is not None:
             request.services.sessions.end(request.signed_in.key)
         return Redirect(next_path, cookies=[session_cookie(key, request.base_url), forget])
 
     @page(SIGNED_OUT, public=True)
     def show_signed_out(request: PageRequest) -> Page | Redirect:
-        return Redirect() if request.signed_in is not None else _door("/", toast="sign_in.signed_out")
+        return Redirect() if request.signed_in is not None else _door(request, "/", toast="sign_in.signed_out")
 
     @page("/sign-out", methods=("POST",), public=True)
     def sign_out(request: PageRequest) -> Page | Redirect:
@@ -80,12 +81,14 @@ def _next(request: PageRequest) -> str:
 
 
 def _door(
+    request: PageRequest,
     next_path: str,
     error: SimilarixError | None = None,
     headers: dict[str, str] | None = None,
     toast: str | None = None,
 ) -> Page:
     data = {
+        "signs_up": request.services.config.sign_up is SignUp.OPEN,
         "start": f"/sign-in/start?{urlencode({'next': next_path})}",
         "message": error.message if error is not None else None,
         # Who may not sign in is signed in at the provider still, and would come back as the same user.

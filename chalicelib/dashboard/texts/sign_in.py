@@ -8,6 +8,7 @@ TEXTS = {
         "they are."
     ),
     "begin": "Sign in or sign up",
+    "begin_invited": "Sign in",
     "hint": "The next page asks for your e-mail address. We never see your password.",
     "failed": "You are not signed in.",
     "change_user": "Sign in as somebody else",

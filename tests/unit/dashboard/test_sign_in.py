@@ -1,5 +1,6 @@
 """Signing in and out: who comes back signed in, and which tricks do not work."""
 
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -8,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.sign_in import ATTEMPT_LIFETIME, CALLBACKS
+from chalicelib.domain.users import SignUp
 from tests.fakes.application import FakeAdapters
 from tests.fakes.identity_provider import URL
 from tests.fakes.pages import HOST, PREFIX, Answer, FakeBrowser, FakeDashboard
@@ -74,6 +76,13 @@ class TestSigningIn:
     def test_the_attempt_is_kept_for_an_hour_where_no_script_and_no_other_site_reads_it(self, browser):
         (cookie,) = browser.get("/sign-in/start").cookies
         assert cookie.endswith("; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure")
+
+    def test_the_door_offers_to_sign_up_where_strangers_may(self, browser, dashboard):
+        assert "Sign in or sign up" in browser.get("/sign-in").body
+        dashboard.services.config = replace(dashboard.services.config, sign_up=SignUp.INVITATION)
+        page = browser.get("/sign-in").body
+        assert "sign up" not in page
+        assert ">Sign in</a>" in page
 
     def test_who_is_signed_in_needs_no_door(self, browser, adapters):
         sign_in(browser, adapters)
