@@ -366,12 +366,12 @@ function showState(item) {
     part.querySelector(".why").textContent = item.reason;
     part.querySelector(".name-of").textContent = `: ${name}`;
   }
-  item.row.querySelector(".what").replaceChildren(part);
+  item.row.replaceChildren(item.row.querySelector(".who"), part);
   showProgress(item);
 }
 
 function showProgress(item) {
-  const bar = item.row?.querySelector(".what progress");
+  const bar = item.row?.querySelector("progress");
   if (!bar) return;
   const percent = Math.round((item.sent / item.file.size) * 100);
   bar.value = percent;
