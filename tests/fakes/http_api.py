@@ -18,7 +18,7 @@ BASE_URL = "https://api.example/live"
 
 
 class HttpApi(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """The API, its managed bucket, and servers on the Web, whose answers a test puts into ``web``.
+    """The API, its managed bucket, and servers on the Web, whose bodies, or redirects, a test puts into ``web``.
 
     Keeps ``requests``, all that it was sent, in their order. ``failures`` are answered first: responses, or errors of
     the connection that are raised.
@@ -30,7 +30,7 @@ class HttpApi(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self.token = self.api.open_account("a shop")[WIDEST_SCOPE]
         self.requests: list[httpx.Request] = []
         self.failures: list[httpx.Response | httpx.TransportError] = []
-        self.web: dict[str, bytes] = {}
+        self.web: dict[str, bytes | str] = {}
         specific = sorted((path for path in self.api.app.routes if "+" not in path), key=lambda path: path.count("{"))
         self._routes = [(path, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path) + "/?")) for path in specific]
 
@@ -53,7 +53,10 @@ class HttpApi(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if url.startswith(SCHEME):
             return self._answer_of_s3(request)
         if not url.startswith(BASE_URL):
-            return httpx.Response(200, content=self.web[url]) if url in self.web else httpx.Response(404)
+            found = self.web.get(url)
+            if isinstance(found, str):
+                return httpx.Response(302, headers={"Location": found})
+            return httpx.Response(404) if found is None else httpx.Response(200, content=found)
         return self._answer_of_the_api(request)
 
     def _answer_of_the_api(self, request: httpx.Request) -> httpx.Response:

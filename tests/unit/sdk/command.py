@@ -58,6 +58,7 @@ class Command:
         return blocking_client(self.http_api, self.pauses, token=credentials.token)
 
     def _watch(self, folder: Path) -> Iterator[set[Path]]:
+        yield set()
         yield from self.changes
         raise KeyboardInterrupt
 

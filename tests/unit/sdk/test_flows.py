@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from PIL import Image
 
 from similarix_sdk import AsyncClient, Client
-from similarix_sdk.errors import FileExists, NotFound, SyncAlreadyRunning, UploadRefused
+from similarix_sdk.errors import ApiError, FileExists, NotFound, SyncAlreadyRunning, UploadRefused
 from similarix_sdk.folders import FolderOutcome
 from similarix_sdk.operations.uploads import Wish, send
 from similarix_sdk.pictures import REQUEST_LIMIT, UPLOAD_LIMIT, picture_of
@@ -39,15 +40,17 @@ def test_a_picture_comes_from_a_path_bytes_a_file_an_image_or_a_url(
     image.save(body, "PNG")
     path = tmp_path / "red.png"
     path.write_bytes(body.getvalue())
-    http_api.web["https://pictures.example/red.png"] = body.getvalue()
+    http_api.web["https://pictures.example/red.png"] = "https://other.example/red.png"
+    http_api.web["https://other.example/red.png"] = body.getvalue()
     client.uploads.send(collection, path)
     with path.open("rb") as file:
         sources: list[Any] = [path, str(path), body.getvalue(), file, image, "https://pictures.example/red.png"]
         for source in sources:
             (found,) = client.search(picture=source, limit=1)
             assert (found.file_name, found.distance) == ("red.png", 0.0)
-    fetched = next(request for request in http_api.requests if request.url.host == "pictures.example")
-    assert "authorization" not in fetched.headers
+    fetched = [request for request in http_api.requests if request.url.host != "api.example"]
+    assert [request.url.host for request in fetched] == ["pictures.example", "other.example"]
+    assert all("authorization" not in request.headers for request in fetched)
 
 
 def test_the_server_fetches_what_a_url_of_an_upload_names(client: Client, http_api: HttpApi, collection: str) -> None:
@@ -177,6 +180,13 @@ def test_what_a_link_no_longer_gives_raises_as_the_api_says(client: Client, http
     client.files.delete(uuid)
     with pytest.raises(NotFound):
         client.files.thumbnail(found)
+
+
+def test_a_call_of_the_api_is_sent_nowhere_else(client: Client, http_api: HttpApi) -> None:
+    http_api.failures = [httpx.Response(302, headers={"Location": "https://elsewhere.example/"})]
+    with pytest.raises(ApiError):
+        client.collections.list()
+    assert [request.url.host for request in http_api.requests] == ["api.example"]
 
 
 def test_a_sync_is_started_followed_and_cancelled(client: Client, http_api: HttpApi, pauses: list[float]) -> None:

@@ -136,6 +136,7 @@ def _arguments(request: Request, opened: ExitStack) -> dict[str, Any]:
         "method": request.method,
         "url": request.target,
         "headers": dict(request.headers),
+        "follow_redirects": request.redirects,
     }
     if request.parameters:
         arguments["params"] = request.parameters

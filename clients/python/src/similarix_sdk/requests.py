@@ -28,7 +28,8 @@ class Request:
     """An HTTP request that has not been sent.
 
     ``target`` is a path of the API, or a URL of another server. ``repeatable`` says whether it may be sent again after
-    an error. ``sink`` receives the body of a successful response, piece by piece, from its own beginning.
+    an error. ``sink`` receives the body of a successful response, piece by piece, from its own beginning. ``redirects``
+    says whether it goes where the server sends it: only what has no token does.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
     sink: BinaryIO | None = None
+    redirects: bool = False
 
     @property
     def is_of_the_api(self) -> bool:

@@ -14,7 +14,7 @@ from similarix_sdk.cli.credentials import CredentialError, CredentialFile, Crede
 from similarix_sdk.cli.output import Output
 from similarix_sdk.client import TOKEN_VARIABLE, URL_VARIABLE, AsyncClient, Client
 
-# Yields the files that were added to a folder, or changed in it, until it is interrupted.
+# Yields the files that were added to a folder, or changed in it, until it is interrupted; now and then an empty set.
 Watch = Callable[[Path], Iterator[set[Path]]]
 
 
@@ -25,7 +25,8 @@ def _credential_file() -> CredentialFile:
 def _watch(folder: Path) -> Iterator[set[Path]]:
     from watchfiles import Change, watch  # noqa: PLC0415  # only this command needs it
 
-    for changes in watch(folder, raise_interrupt=True):
+    # The first set may be empty: it says that the folder is watched, so that no later change is lost.
+    for changes in watch(folder, raise_interrupt=True, yield_on_timeout=True, rust_timeout=500):
         yield {Path(name) for change, name in changes if change is not Change.deleted}
 
 

@@ -1,6 +1,7 @@
 """Shows thumbnails in a terminal that can show pictures: by kitty's protocol, or by sixels (iTerm2, WezTerm, foot)."""
 
 import io
+import os
 import sys
 from typing import Any
 
@@ -30,7 +31,8 @@ class Thumbnails:
 
 def thumbnails(always: bool) -> Thumbnails:
     """What the terminal has said that it can do; ``always`` draws with coloured blocks where it can do nothing else."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # A terminal without a size, as some that are not looked at, is divided by zero when it is asked.
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and os.get_terminal_size().columns):
         return Thumbnails(None)
     # The import asks the terminal.
     from textual_image import renderable  # noqa: PLC0415

@@ -115,14 +115,14 @@ class FileOperations(Resource):
     def download(self, uuid: str, to: BinaryIO) -> Steps[None]:
         """Write the original into a binary file, which can be sought, from its beginning."""
         link = yield from _link(self._api, uuid, False)
-        yield from _fetch(self._api, Request("GET", link.url, sink=to))
+        yield from _fetch(self._api, Request("GET", link.url, sink=to, redirects=True))
 
     @operation
     def read(self, uuid: str) -> Steps[bytes]:
         """The bytes of the original."""
         link = yield from _link(self._api, uuid, False)
         body = io.BytesIO()
-        yield from _fetch(self._api, Request("GET", link.url, sink=body))
+        yield from _fetch(self._api, Request("GET", link.url, sink=body, redirects=True))
         return body.getvalue()
 
     @operation

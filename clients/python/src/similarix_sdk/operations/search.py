@@ -196,7 +196,7 @@ def _fetched(api: Sender, source: PictureSource) -> Steps[Picture]:
     if not isinstance(source, str) or not is_url(source):
         return picture_of(source)
     sink = _Limited()
-    response = yield from api.send(Request("GET", source, sink=sink))
+    response = yield from api.send(Request("GET", source, sink=sink, redirects=True))
     if not response.ok:
         raise ValueError(f"{source} answered with status {response.status}.")
     return picture_of(sink.getvalue())

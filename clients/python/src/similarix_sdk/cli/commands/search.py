@@ -1,5 +1,6 @@
 """Searches by text, by picture and by file."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from similarix_sdk.cli.arguments import AsJson, find_collections, read_filter
 from similarix_sdk.cli.session import Session, session_of
 from similarix_sdk.cli.thumbnails import thumbnails
 from similarix_sdk.client import Client
+from similarix_sdk.errors import SimilarixError
 from similarix_sdk.models import FoundFile, Page
 from similarix_sdk.queries import Filter
 
@@ -138,6 +140,8 @@ def _show(session: Session, client: Client, found: Page[FoundFile], always: bool
         return False
     for number, file in enumerate(found):
         if number < SHOWN:
-            shown.show(session.output.console, client.files.thumbnail(file, size=256))
+            # A result without its picture is still a result.
+            with suppress(SimilarixError):
+                shown.show(session.output.console, client.files.thumbnail(file, size=256))
         session.output.line(*_cells(file))
     return True

@@ -1,6 +1,7 @@
 """Uploads of files and folders, once or as they change."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -47,24 +48,27 @@ def upload(
         def send(files: list[Path] | None) -> Iterator[FolderOutcome]:
             return client.uploads.folder(collection, folder, prefix=prefix, replace=not beside, only=files, width=width)
 
+        # What changes during the first upload is sent after it.
+        changes = session.watch(folder) if watch else iter(())
+        next(changes, None)
         failed = _report(session, send(only), _count(folder, only), as_json)
         if watch:
-            _watch(session, folder, only, send, as_json)
+            session.output.say(f"Watching {folder}; Ctrl-C ends it.")
+            _follow(session, changes, partial(_is_wanted, folder=folder, only=only), send, as_json)
     if failed:
         raise typer.Exit(Exit.INCOMPLETE)
 
 
-def _watch(
+def _follow(
     session: Session,
-    folder: Path,
-    only: list[Path] | None,
+    changes: Iterator[set[Path]],
+    is_wanted: Callable[[Path], bool],
     send: Send,
     as_json: bool,
 ) -> None:
-    session.output.say(f"Watching {folder}; Ctrl-C ends it.")
     try:
-        for changed in session.watch(folder):
-            files = sorted(file for file in changed if _is_wanted(file, folder, only))
+        for changed in changes:
+            files = sorted(file for file in changed if is_wanted(file))
             if files:
                 _report(session, send(files), len(files), as_json)
     except KeyboardInterrupt:
