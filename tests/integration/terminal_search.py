@@ -17,7 +17,7 @@ from tests.unit.sdk.conftest import blocking_client
 BEGIN = "The command begins"
 
 
-def search(arguments: list[str]) -> int:
+def search() -> int:
     api = HttpApi()
     body = io.BytesIO()
     Image.new("RGB", (64, 64), "red").save(body, "JPEG")
@@ -30,8 +30,8 @@ def search(arguments: list[str]) -> int:
     environ = {"SIMILARIX_URL": BASE_URL, "SIMILARIX_TOKEN": api.token}
     session = Session(environ=environ, file=CredentialFile(Path("nowhere")), connect=lambda _: client)
     print(BEGIN, flush=True)
-    return execute(["search", "red", *arguments], session)
+    return execute(["search", "red"], session)
 
 
 if __name__ == "__main__":
-    sys.exit(search(sys.argv[1:]))
+    sys.exit(search())

@@ -24,13 +24,13 @@ NONE = {b"\x1b[c": b"\x1b[?62c", b"\x1b[16t": b"\x1b[6;20;10t"}
 SIZE = (24, 100, 0, 0)
 
 
-def shown(answers: dict[bytes, bytes], *arguments: str) -> bytes:
+def shown(answers: dict[bytes, bytes]) -> bytes:
     """What the terminal has got, below the log of the API."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE))
     sources = os.pathsep.join((str(ROOT), str(ROOT / "clients" / "python" / "src")))
     environment = {**os.environ, "PYTHONPATH": sources, "TERM": "xterm-256color"}
-    command = [sys.executable, "-m", terminal_search.__name__, *arguments]
+    command = [sys.executable, "-m", terminal_search.__name__]
     with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=subprocess.PIPE, env=environment) as process:
         os.close(slave)
         got, seen = b"", 0
@@ -55,14 +55,12 @@ def shown(answers: dict[bytes, bytes], *arguments: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("answers", "arguments", "sixels"),
-    [(SIXELS, (), True), (SIXELS, ("--no-pictures",), False), (NONE, (), False)],
-    ids=["a terminal with sixels", "where no pictures are wanted", "a terminal without pictures"],
+    ("answers", "sixels"),
+    [(SIXELS, True), (NONE, False)],
+    ids=["a terminal with sixels", "a terminal without pictures"],
 )
-def test_thumbnails_are_shown_where_the_terminal_shows_pictures(
-    answers: dict[bytes, bytes], arguments: tuple[str, ...], sixels: bool
-) -> None:
-    got = shown(answers, *arguments)
+def test_thumbnails_are_shown_where_the_terminal_shows_pictures(answers: dict[bytes, bytes], sixels: bool) -> None:
+    got = shown(answers)
     assert b"red.jpg" in got
     # A device control string that ends its parameters with q: the beginning of a sixel picture.
     assert (re.search(rb"\x1bP[0-9;]*q", got) is not None) == sixels

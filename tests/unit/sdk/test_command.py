@@ -1,6 +1,7 @@
 """The command ``similarix``: what each part does and prints, and how it ends."""
 
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -278,30 +279,26 @@ def test_sizes_are_shown_as_people_read_them(count: int, shown: str) -> None:
     assert size(count) == shown
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        (),
-        ("login",),
-        ("logout",),
-        ("account",),
-        ("search",),
-        ("similar",),
-        ("connect",),
-        ("upload",),
-        ("sync",),
-        ("failed",),
-        ("mcp",),
-        ("collections",),
-        ("collections", "create"),
-        ("collections", "delete"),
-        ("tokens",),
-        ("tokens", "create"),
-        ("tokens", "revoke"),
-    ],
+COMMANDS = (
+    *("", "login", "logout", "account", "search", "similar", "connect", "upload", "sync", "failed", "mcp"),
+    *("collections", "collections create", "collections delete", "tokens", "tokens create", "tokens revoke"),
 )
-def test_each_command_explains_itself(
-    command: Command, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+
+
+def test_each_command_explains_itself(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in COMMANDS:
+        assert command(*name.split(), "--help") == 0
+        assert len(capsys.readouterr().out.splitlines()) > 5, name
+    command("--help")
+    assert set(re.findall(r"^│ (\w+) ", capsys.readouterr().out, re.M)) == {name.split()[0] for name in COMMANDS[1:]}
+
+
+def test_an_interrupted_command_says_so_by_its_exit_code(
+    command: Command,
 ) -> None:
-    assert command(*words, "--help") == 0
-    assert len(capsys.readouterr().out.splitlines()) > 5
+    class Interrupted(HttpApi):
+        def _answer(self, request: httpx.Request) -> httpx.Response:
+            raise KeyboardInterrupt
+
+    command.http_api = Interrupted()
+    assert command("search", "owl") == Exit.INTERRUPTED

@@ -34,7 +34,7 @@ def test_what_is_no_picture_is_left_to_the_api() -> None:
 
 
 def test_an_image_whose_png_is_too_large_for_a_request_becomes_a_jpeg() -> None:
-    image = Image.effect_noise((3000, 2000), 100)
+    image = Image.effect_noise((2800, 2000), 100)
     picture = picture_of(image, "noise")
     assert picture.mime_type == "image/jpeg"
     assert picture.size < UPLOAD_LIMIT
