@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
 from chalicelib.api.accounts import EXPORT_SCOPE, export_position
 from chalicelib.api.cursors import decode_cursor, encode_cursor
@@ -31,9 +31,8 @@ class ShownSession:
     is_this: bool
 
 
-def blueprint(dispatcher: PageDispatcher) -> Blueprint:
-    account = Blueprint(__name__)
-    page = dispatcher.pages(account)
+def add_pages(dispatcher: PageDispatcher) -> None:
+    page = dispatcher.page
 
     @page("/account")
     def show_account(request: PageRequest) -> Page:
@@ -88,8 +87,6 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
             return _deletion(request, text("account.wrong_name"))
         request.services.account_deletion.begin(request.account.uuid)
         return elsewhere(request, "account.deleted")
-
-    return account
 
 
 def _session_section(request: PageRequest) -> Mapping[str, Any]:

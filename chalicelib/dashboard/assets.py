@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
 from chalicelib.dashboard.pages import PageDispatcher, PageRequest
 from chalicelib.domain.errors import NotFound
@@ -56,9 +56,8 @@ class BinaryResponse(Response):
         return written
 
 
-def blueprint(dispatcher: PageDispatcher) -> Blueprint:
-    files = Blueprint(__name__)
-    page = dispatcher.pages(files)
+def add_pages(dispatcher: PageDispatcher) -> None:
+    page = dispatcher.page
 
     @page("/assets/{digest}/{name}", public=True, reads_session=False)
     def show_asset(request: PageRequest) -> Response:
@@ -74,5 +73,3 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
         if headers["Content-Type"].startswith("image/webp"):
             return BinaryResponse(content, headers)
         return Response(content.decode(), headers)
-
-    return files

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from chalice.app import Blueprint
-
 from chalicelib.dashboard.collections import caller, collection_of, countdown, frame_data, thumbnail, view_of
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.dashboard.texts import text
@@ -33,9 +31,8 @@ SHOWN_REMOVALS = 8  # pictures
 _FIELDS = {"role_arn": "role", "auto_sync_interval": "auto", "auto_sync_at": "hour"}  # of errors, as the form has them
 
 
-def blueprint(dispatcher: PageDispatcher) -> Blueprint:
-    settings = Blueprint(__name__)
-    page = dispatcher.pages(settings)
+def add_pages(dispatcher: PageDispatcher) -> None:
+    page = dispatcher.page
 
     @page("/collections/{uuid}/sync", methods=("GET", "POST"))
     def sync(request: PageRequest) -> Page | Redirect:
@@ -84,8 +81,6 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
             return _settings_page(request, collection, _stored(collection), wrong=wrong, status=400)
         request.services.deletion.begin(collection)
         return Redirect("/collections", toast="collections.deleted")
-
-    return settings
 
 
 def _sync_page(request: PageRequest, collection: Collection, data: Mapping[str, Any] | None = None) -> Page:

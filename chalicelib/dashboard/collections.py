@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chalice.app import Blueprint
-
 from chalicelib.dashboard.collection_files import file_list
 from chalicelib.dashboard.collection_views import CollectionView, failures_by_reason, file_view, view
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
@@ -55,9 +53,8 @@ def countdown(seconds: float) -> Callable[[], float]:
     return lambda: end - time.monotonic()
 
 
-def blueprint(dispatcher: PageDispatcher) -> Blueprint:
-    collections = Blueprint(__name__)
-    page = dispatcher.pages(collections)
+def add_pages(dispatcher: PageDispatcher) -> None:
+    page = dispatcher.page
 
     @page("/collections")
     def show_collections(request: PageRequest) -> Page:
@@ -102,8 +99,6 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
             except InvalidRequest as error:
                 return Page("collection_explain.html", {**data, "wrong": error.message}, error.status, fragment="tab")
         return Page("collection_explain.html", data, fragment="tab")
-
-    return collections
 
 
 def _list_data(request: PageRequest) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
 from chalicelib.dashboard.access_checks import TRIES, checks_of, is_ready, waiting_checks
 from chalicelib.dashboard.collections import caller
@@ -96,9 +96,8 @@ class Sitting:
         )
 
 
-def blueprint(dispatcher: PageDispatcher) -> Blueprint:
-    connect = Blueprint(__name__)
-    page = dispatcher.pages(connect)
+def add_pages(dispatcher: PageDispatcher) -> None:
+    page = dispatcher.page
 
     @page("/collections/connect", methods=("GET", "POST"))
     def connect_bucket(request: PageRequest) -> Page | Redirect:
@@ -126,8 +125,6 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
     def download_template(_: PageRequest) -> Response:
         disposition = f'attachment; filename="{TEMPLATE_NAME}"'
         return Response(template().decode(), {"Content-Type": "application/yaml", "Content-Disposition": disposition})
-
-    return connect
 
 
 def _first_step(sitting: Sitting, wrong: Mapping[str, str] | None = None) -> Page:

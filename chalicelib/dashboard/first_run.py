@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlencode
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
 from chalicelib.api.files import JpegResponse
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
@@ -41,9 +41,8 @@ def sample_pictures() -> Mapping[str, bytes]:
     return {name: (FOLDER / name).read_bytes() for name in sample_names()}
 
 
-def blueprint(dispatcher: PageDispatcher) -> Blueprint:
-    first_run = Blueprint(__name__)
-    page = dispatcher.pages(first_run)
+def add_pages(dispatcher: PageDispatcher) -> None:
+    page = dispatcher.page
 
     @page("/samples", methods=("POST",))
     def add_samples(request: PageRequest) -> Redirect:
@@ -64,8 +63,6 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
         if request.path["name"] not in sample_names():
             raise NotFound("There is no such picture.")
         return JpegResponse((FOLDER / request.path["name"]).read_bytes(), {"Cache-Control": _CACHE})
-
-    return first_run
 
 
 def first_run_page(request: PageRequest, collections: Sequence[Collection]) -> Page:

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chalice.app import Blueprint
-
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.domain.users import Role, parse_role
 
@@ -22,9 +20,8 @@ def member_section(request: PageRequest) -> Mapping[str, Any]:
     }
 
 
-def blueprint(dispatcher: PageDispatcher) -> Blueprint:
-    members = Blueprint(__name__)
-    page = dispatcher.pages(members)
+def add_pages(dispatcher: PageDispatcher) -> None:
+    page = dispatcher.page
 
     @page("/account/members/invite", methods=("POST",), owners=True)
     def invite(request: PageRequest) -> Page | Redirect:
@@ -61,8 +58,6 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
     def switch(request: PageRequest) -> Redirect:
         _work_in(request, request.form.text("account"))
         return Redirect("/", toast="account.switched")
-
-    return members
 
 
 def elsewhere(request: PageRequest, toast: str) -> Redirect:

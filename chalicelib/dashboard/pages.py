@@ -6,11 +6,11 @@ A page is HTML; its errors are pages too, or a banner where htmx asks for a part
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, wraps
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from chalice.app import Blueprint, Request, Response
+from chalice.app import Request, Response
 
 from chalicelib.api.dispatch import base_url, logger, request_id
 from chalicelib.api.links import FileLinks
@@ -40,7 +40,6 @@ from chalicelib.services.sessions import SignedIn
 if TYPE_CHECKING:
     from chalicelib.dashboard.rendering import Frame
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 API_PATHS = ("api/", "media/", "collections/download/")  # whose answers are the API's, whoever asks
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 TOAST_SECONDS = 60  # that the note of what was done waits for the page that shows it
@@ -186,48 +185,48 @@ class PageOptions:
 
 
 class PageDispatcher:
-    """Registers views on blueprints, and keeps what their pages require in ``options``, by method and path."""
+    """Keeps the views of pages, and what their pages require in ``options``, by method and path; answers requests."""
 
     def __init__(self, services: Callable[[], Services]) -> None:
         self.options: dict[tuple[str, str], PageOptions] = {}
+        self._views: dict[tuple[str, str], View] = {}
         self._services = services
 
-    def pages(self, blueprint: Blueprint) -> Callable[..., Callable[[View], View]]:
-        """A decorator ``page(path, methods=("GET",), …)`` that registers a view on the blueprint."""
+    def page(
+        self,
+        path: str,
+        methods: Sequence[str] = ("GET",),
+        *,
+        public: bool = False,
+        checks_token: bool = True,
+        owners: bool = False,
+        reads_session: bool = True,
+    ) -> Callable[[View], View]:
+        """A decorator that keeps a view; ``chalicelib.dashboard.routes`` has the path, too."""
+        options = PageOptions(public, checks_token, owners, reads_session)
 
-        def page(
-            path: str,
-            methods: Sequence[str] = ("GET",),
-            *,
-            public: bool = False,
-            checks_token: bool = True,
-            owners: bool = False,
-            reads_session: bool = True,
-        ) -> Callable[[View], View]:
-            options = PageOptions(public, checks_token, owners, reads_session)
-            all_methods = [*methods, "HEAD"] if "GET" in methods else list(methods)
-            self.options.update({(method, path): options for method in all_methods})
+        def decorate(view: View) -> View:
+            # https://www.rfc-editor.org/rfc/rfc9110#section-9.1: a server supports HEAD wherever it supports GET
+            for method in [*methods, "HEAD"] if "GET" in methods else methods:
+                self.options[method, path] = options
+                self._views[method, path] = view
+            return view
 
-            def decorate(view: View) -> View:
-                @wraps(view)
-                def endpoint(**path_parameters: str) -> Response:
-                    return self._handle(blueprint.current_request, path_parameters, view, options)
+        return decorate
 
-                register: Any = blueprint.route(path, methods=all_methods, content_types=["*/*"])
-                register(endpoint)
-                return view
+    def answer(self, request: Request, path: str, parameters: Mapping[str, str]) -> Response:
+        """The response to a request for a path; of a method that its page does not take, too."""
+        key = (str(request.method), path)
+        if key in self._views:
+            return self._handle(request, parameters, self._views[key], self.options[key])
+        allowed = ", ".join(sorted(method for method, taken in self._views if taken == path))
 
-            return decorate
+        def refuse(_: PageRequest) -> Page:
+            raise MethodNotAllowed(f"This page takes {allowed}.")
 
-        return page
-
-    def refuse_other_methods(self, blueprint: Blueprint) -> None:
-        """Answer the methods that the pages do not take, so that no other route has them."""
-        for path in sorted({path for _, path in self.options}):
-            taken = sorted(method for method, taken_path in self.options if taken_path == path)
-            others = [method for method in METHODS if method not in taken]
-            if others:
-                self._refuse(blueprint, path, others, ", ".join(taken))
+        response = self._handle(request, parameters, refuse, PageOptions(public=True, checks_token=False))
+        response.headers["Allow"] = allowed
+        return response
 
     def unknown_page(self, request: Request) -> Response | None:
         """The answer to a browser that asks for a page where there is none; None for a program, which gets JSON."""
@@ -241,20 +240,6 @@ class PageDispatcher:
             raise NotFound("There is no page at this address. Check it, or go on from here.")
 
         return self._handle(request, {}, refuse, PageOptions(public=True))
-
-    def _refuse(self, blueprint: Blueprint, path: str, methods: Sequence[str], allowed: str) -> None:
-        def wrong_method(**path_parameters: str) -> Response:
-            def refuse(_: PageRequest) -> Page:
-                raise MethodNotAllowed(f"This page takes {allowed}.")
-
-            options = PageOptions(public=True, checks_token=False)
-            response = self._handle(blueprint.current_request, path_parameters, refuse, options)
-            response.headers["Allow"] = allowed
-            return response
-
-        wrong_method.__name__ += path.replace("/", "_")
-        register: Any = blueprint.route(path, methods=list(methods), content_types=["*/*"])
-        register(wrong_method)
 
     def _handle(self, request: Request, path: Mapping[str, str], view: View, options: PageOptions) -> Response:
         started = time.perf_counter()

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chalice.app import Blueprint
-
 from chalicelib.api.dispatch import logger
 from chalicelib.dashboard.chips import Chip, chips
 from chalicelib.dashboard.found_pictures import PAGE_SIZE, PictureSearch
@@ -46,9 +44,8 @@ class Reason:
     amount: float
 
 
-def blueprint(dispatcher: PageDispatcher) -> Blueprint:
-    pictures = Blueprint(__name__)
-    page = dispatcher.pages(pictures)
+def add_pages(dispatcher: PageDispatcher) -> None:
+    page = dispatcher.page
 
     @page("/pictures/{uuid}")
     def show_picture(request: PageRequest) -> Page:
@@ -92,8 +89,6 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
         request.services.files.delete(request.account.uuid, request.path["uuid"])
         back = read_address({name: request.form.all(name) for name, _ in request.form.pairs})
         return Redirect(f"/{back.query()}", toast="pictures.deleted")
-
-    return pictures
 
 
 def _picture(request: PageRequest) -> tuple[FileRecord, Collection]:

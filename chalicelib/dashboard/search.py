@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
 from chalicelib.api.dispatch import logger
 from chalicelib.api.requests.bodies import parse_new_search_upload
@@ -37,9 +37,8 @@ class Drop:
     has_more: bool
 
 
-def blueprint(dispatcher: PageDispatcher) -> Blueprint:
-    search = Blueprint(__name__)
-    page = dispatcher.pages(search)
+def add_pages(dispatcher: PageDispatcher) -> None:
+    page = dispatcher.page
 
     @page("/")
     def show_search(request: PageRequest) -> Page | Redirect:
@@ -65,8 +64,6 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
         upload, form = request.services.search_uploads.prepare(page_caller(request), new)
         answer = {"id": upload.id, "url": form.url, "fields": dict(form.fields)}
         return Response(json.dumps(answer), {"Content-Type": "application/json"}, 201)
-
-    return search
 
 
 def query_values(request: PageRequest) -> dict[str, list[str]]:

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from chalice.app import Blueprint
-
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.dashboard.search import query_values
 from chalicelib.dashboard.search_address import PICKED, read_address
@@ -29,9 +27,8 @@ class PickedPicture:
     is_managed: bool
 
 
-def blueprint(dispatcher: PageDispatcher) -> Blueprint:
-    selection = Blueprint(__name__)
-    page = dispatcher.pages(selection)
+def add_pages(dispatcher: PageDispatcher) -> None:
+    page = dispatcher.page
 
     @page("/selection")
     def show_selection(request: PageRequest) -> Page:
@@ -56,8 +53,6 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
             request.services.files.delete(request.account.uuid, uuid)
         back = read_address({name: request.form.all(name) for name, _ in request.form.pairs if name != PICKED})
         return Redirect(f"/{back.query()}", toast="pictures.deleted" if len(deletable) == 1 else "pictures.deleted_all")
-
-    return selection
 
 
 def _uuids(values: list[str]) -> list[str]:

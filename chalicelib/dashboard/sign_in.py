@@ -6,8 +6,6 @@ and ends the one that the browser had, so that nobody waits in a session that th
 
 from urllib.parse import urlencode
 
-from chalice.app import Blueprint
-
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.dashboard.security import local_path, session_cookie, set_cookie
 from chalicelib.domain.errors import Forbidden, NotFound, SignInFailed, SimilarixError, Unavailable
@@ -19,9 +17,8 @@ CALLBACK, SIGNED_OUT = "/sign-in/callback", "/sign-out"
 COOKIE = "sign-in"  # keeps the attempt
 
 
-def blueprint(dispatcher: PageDispatcher) -> Blueprint:
-    sign_in = Blueprint(__name__)
-    page = dispatcher.pages(sign_in)
+def add_pages(dispatcher: PageDispatcher) -> None:
+    page = dispatcher.page
 
     @page("/sign-in", public=True)
     def show_sign_in(request: PageRequest) -> Page | Redirect:
@@ -71,8 +68,6 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
             return Redirect(url=url, cookies=forget)
         # A page, because the form's policy lets no redirect lead to another site.
         return Page("signing_out.html", {"target": url}, headers={"Set-Cookie": forget})
-
-    return sign_in
 
 
 def _next(request: PageRequest) -> str:

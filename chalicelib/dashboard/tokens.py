@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from chalice.app import Blueprint
-
 from chalicelib.api.cross_origin import check_origins_allowed
 from chalicelib.api.requests.bodies import parse_new_token
 from chalicelib.dashboard.fields import Fields
@@ -41,9 +39,8 @@ def token_section(request: PageRequest) -> Mapping[str, Any]:
     return {"tokens": [_shown(token, names, request) for token in tokens], "has_api": request.plan.api_access}
 
 
-def blueprint(dispatcher: PageDispatcher) -> Blueprint:
-    tokens = Blueprint(__name__)
-    page = dispatcher.pages(tokens)
+def add_pages(dispatcher: PageDispatcher) -> None:
+    page = dispatcher.page
 
     @page("/account/tokens/new")
     def show_form(request: PageRequest) -> Page:
@@ -79,8 +76,6 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
         if not request.is_fragment:
             return Redirect("/account#tokens", toast="account.revoked")
         return Page("account.html", token_section(request), fragment="token_section", toast="account.revoked")
-
-    return tokens
 
 
 def _form(request: PageRequest, fields: Fields, error: SimilarixError | None = None) -> Page:

@@ -6,7 +6,7 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
 from chalicelib.api.response_headers import retry_headers
 from chalicelib.dashboard.collections import caller, collection_of
@@ -24,9 +24,8 @@ from chalicelib.domain.uploads import UPLOAD_LIMIT, NewUpload, parse_mime_type, 
 TYPES = {extension: MIME_TYPES[name] for name, extensions in EXTENSIONS.items() for extension in extensions}
 
 
-def blueprint(dispatcher: PageDispatcher) -> Blueprint:
-    uploads = Blueprint(__name__)
-    page = dispatcher.pages(uploads)
+def add_pages(dispatcher: PageDispatcher) -> None:
+    page = dispatcher.page
 
     @page("/upload")
     def choose_collection(request: PageRequest) -> Redirect:
@@ -87,8 +86,6 @@ def blueprint(dispatcher: PageDispatcher) -> Blueprint:
             thumbnail += f"&size={ThumbnailSize.SMALL.value}"
         address = request.url(f"/pictures/{completed.uuid}")
         return {"address": address, "thumbnail": thumbnail, "duplicate": ended.is_duplicate, "path": completed.path}
-
-    return uploads
 
 
 def _page(request: PageRequest, collection: Collection, wrong: str | None = None, status: int = 200) -> Page:

@@ -12,7 +12,6 @@ from chalice.app import Chalice
 
 from chalicelib.api.routes import register_routes
 from chalicelib.bootstrap import Services
-from chalicelib.dashboard.pages import PageDispatcher
 from chalicelib.dashboard.routes import register_pages
 from chalicelib.domain.accounts import Account, Subscription
 from chalicelib.domain.sessions import SessionKey
@@ -44,8 +43,8 @@ class FakeDashboard:
     def __init__(self, services: Services) -> None:
         self.services = services
         self.app = Chalice("dashboard")
-        self.dispatcher: PageDispatcher = register_pages(self.app, lambda: services)
-        register_routes(self.app, lambda: services, self.dispatcher.unknown_page)
+        pages = register_pages(self.app, lambda: services)
+        register_routes(self.app, lambda: services, pages.unknown_page)
         routes = sorted(self.app.routes, key=lambda route: ("+}" in route, route.count("{"), -len(route)))
         self._patterns = [(route, _pattern(route)) for route in routes]
 

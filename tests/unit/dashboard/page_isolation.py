@@ -15,7 +15,8 @@ from urllib.parse import quote, urlencode
 
 from chalicelib import dashboard as dashboard_package
 from chalicelib.dashboard.pages import PageDispatcher, PageOptions
-from chalicelib.dashboard.routes import blueprints
+from chalicelib.dashboard.routes import PATHS as PATHS_OF_MODULES
+from chalicelib.dashboard.routes import add_pages
 from chalicelib.domain.accounts import Caller, NewToken, Scope
 from chalicelib.domain.collections import NewManagedCollection
 from chalicelib.domain.filter_syntax import is_filter_parameter
@@ -124,7 +125,8 @@ def _no_services() -> Any:
 def targets() -> list[Target]:
     """All pages and forms, in the order of their paths."""
     dispatcher = PageDispatcher(_no_services)
-    blueprints(dispatcher)
+    for module in PATHS_OF_MODULES:
+        add_pages(module, dispatcher)
     found = [Target(method, path, options) for (method, path), options in dispatcher.options.items()]
     return sorted((each for each in found if each.method != "HEAD"), key=lambda each: (each.path, each.method))
 

@@ -6,13 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from chalice.app import Blueprint, Chalice
+from chalice.app import Chalice
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.dashboard.assets import STATIC, TYPES, asset_path, assets
-from chalicelib.dashboard.pages import METHODS, Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.dashboard.rendering import environment
+from chalicelib.dashboard.routes import METHODS, PATHS, add_pages
 from chalicelib.dashboard.security import cookie_name, header_path, local_path
 from chalicelib.dashboard.texts import TEXTS
 from chalicelib.domain.errors import StoreUnavailable
@@ -36,10 +37,10 @@ class Trial(FakeDashboard):
         services = services_on(FakeAdapters.fresh())
         super().__init__(services)
         self.app = Chalice("trial")
-        self.dispatcher = PageDispatcher(lambda: services)
-        blueprint = Blueprint("trial")
-        self.dispatcher.pages(blueprint)("/", methods=("GET", "POST"), **options)(view)
-        self.app.register_blueprint(blueprint)
+        dispatcher = PageDispatcher(lambda: services)
+        dispatcher.page("/", methods=("GET", "POST"), **options)(view)
+        answer = self.app.route("/", methods=["GET", "POST"], content_types=["*/*"])
+        answer(lambda: dispatcher.answer(self.app.current_request, "/", {}))
 
 
 def test_who_has_not_signed_in_is_led_to_sign_in_and_back(dashboard: FakeDashboard):
@@ -275,3 +276,12 @@ def test_a_browser_at_an_unknown_address_gets_a_page_and_a_program_json(browser:
         answer = browser.get(path, headers)
         assert (answer.status, answer.headers["content-type"]) == (404, "application/json")
     assert browser.post("/nothing/here").headers["content-type"] == "application/json"
+
+
+def test_the_table_of_paths_is_what_the_modules_have():
+    for module, paths in PATHS.items():
+        dispatcher = PageDispatcher(lambda: pytest.fail("nothing is requested"))
+        add_pages(module, dispatcher)
+        assert sorted({path for _, path in dispatcher.options}) == sorted(paths), module
+    every = [path for paths in PATHS.values() for path in paths]
+    assert len(every) == len(set(every))
