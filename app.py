@@ -63,6 +63,11 @@ def duplicates_worker(event: SQSEvent) -> Any:
     return workers.find_duplicates(event.to_dict(), event.context, services())
 
 
+@app.on_sqs_message(queue=f"${{AWS::StackName}}-{Queue.WEBHOOKS}", batch_size=1)
+def webhooks_worker(event: SQSEvent) -> Any:
+    return workers.deliver_webhooks(event.to_dict(), event.context, services())
+
+
 # Every quarter of an hour: each firing starts the syncs of that quarter, so that they do not all start at once.
 @app.schedule(Cron("0/15", "*", "*", "*", "?", "*"))
 def daily_sync(event: CloudWatchEvent) -> Any:

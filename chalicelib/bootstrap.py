@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from chalicelib.services.pipeline.account_deletion import AccountDeletion
     from chalicelib.services.pipeline.deletion import Deletion
     from chalicelib.services.pipeline.duplicates_worker import DuplicatesWorker
+    from chalicelib.services.pipeline.event_publisher import EventPublisher
     from chalicelib.services.pipeline.event_router import EventRouter
     from chalicelib.services.pipeline.index_worker import IndexWorker
     from chalicelib.services.pipeline.indexer import Indexer
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from chalicelib.services.pipeline.retries import RetryPolicy
     from chalicelib.services.pipeline.sync_worker import SyncWorker
     from chalicelib.services.pipeline.upload_completion import UploadCompletion
+    from chalicelib.services.pipeline.webhook_dispatcher import WebhookDispatcher
     from chalicelib.services.ports import Adapters, Clock
     from chalicelib.services.samples import SampleService
     from chalicelib.services.search_uploads import SearchUploadService
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from chalicelib.services.uploads import UploadService
     from chalicelib.services.url_uploads import UrlUploadService
     from chalicelib.services.users import UserService
+    from chalicelib.services.webhooks import WebhookService
 
 
 def utc_now() -> datetime:
@@ -124,7 +127,8 @@ class Services:
     def accounts(self) -> AccountService:
         from chalicelib.services.accounts import AccountService
 
-        return AccountService(self.adapters.accounts, self.adapters.quota_ledger, self.adapters.collections, self.now)
+        a = self.adapters
+        return AccountService(a.accounts, a.quota_ledger, a.collections, a.webhook_registry, self.now)
 
     @cached_property
     def users(self) -> UserService:
@@ -317,6 +321,13 @@ class Services:
         return UrlUploadService(self.adapters.web_pictures, self.uploads, self.now)
 
     @cached_property
+    def webhooks(self) -> WebhookService:
+        from chalicelib.services.webhooks import WebhookService
+
+        a = self.adapters
+        return WebhookService(a.webhook_registry, a.webhook_deliveries, a.collections, a.queues, self.now)
+
+    @cached_property
     def explanations(self) -> ExplanationService:
         from chalicelib.services.explanation import ExplanationService
 
@@ -337,8 +348,23 @@ class Services:
             embedder=self.adapters.embedder,
             queues=self.adapters.queues,
             quota=self.quota,
+            publisher=self.event_publisher,
             now=self.now,
         )
+
+    @cached_property
+    def event_publisher(self) -> EventPublisher:
+        from chalicelib.services.pipeline.event_publisher import EventPublisher
+
+        a = self.adapters
+        return EventPublisher(a.webhook_registry, a.collections, a.queues, self.now)
+
+    @cached_property
+    def webhook_dispatcher(self) -> WebhookDispatcher:
+        from chalicelib.services.pipeline.webhook_dispatcher import WebhookDispatcher
+
+        a = self.adapters
+        return WebhookDispatcher(a.webhook_registry, a.webhook_deliveries, a.webhook_sender, a.queues, self.now)
 
     @cached_property
     def indexer(self) -> Indexer:
@@ -353,6 +379,7 @@ class Services:
             embeddings=EmbeddingService(a.catalogue, a.storage, a.embedder, a.embedding_stash, self.now),
             vectors=a.vectors,
             quota=self.quota,
+            publisher=self.event_publisher,
             now=self.now,
         )
 

@@ -32,9 +32,12 @@ from chalicelib.domain.messages import (
 from chalicelib.domain.s3_events import parse_s3_events
 from chalicelib.domain.syncs import Tally
 from chalicelib.domain.uploads import checks_in_message
+from chalicelib.domain.webhooks import DeliveryStep, WebhookEvent, webhook_work_from_json
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+    from chalicelib.services.pipeline.webhook_dispatcher import Attempt
 
 FAILING_DELIVERIES = 3  # failures of one message that may no longer pass by themselves; an alarm counts such messages
 RESERVED_SECONDS = 10  # of a worker's time, to save its progress and to send the message that continues its work
@@ -53,7 +56,8 @@ def sync(event: Event, context: Any, services: Services) -> Event:
     """Compare key ranges of buckets with the catalogue."""
 
     def handle(record: "SQSRecord") -> None:
-        services.sync_worker.run(SyncStep.from_json(record.body), _seconds_left(context))
+        step = SyncStep.from_json(record.body)
+        services.sync_worker.run(step, _seconds_left(context), redelivered=_is_redelivered(record))
 
     return _handle_each(event, context, services, handle)
 
@@ -138,6 +142,28 @@ def find_duplicates(event: Event, context: Any, services: Services) -> Event:
         services.duplicates_worker.run(DuplicatesStep.from_json(record.body), _seconds_left(context))
 
     return _handle_each(event, context, services, handle)
+
+
+def deliver_webhooks(event: Event, context: Any, services: Services) -> Event:
+    """Begin the deliveries of events, and try those that are due."""
+
+    def handle(record: "SQSRecord") -> None:
+        match webhook_work_from_json(record.body):
+            case WebhookEvent() as happened:
+                services.webhook_dispatcher.distribute(happened)
+            case DeliveryStep() as step:
+                attempt = services.webhook_dispatcher.attempt(step, redelivered=_is_redelivered(record))
+                if attempt is not None:
+                    _add_attempt_metrics(attempt)
+
+    return _handle_each(event, context, services, handle)
+
+
+def _add_attempt_metrics(attempt: "Attempt") -> None:
+    name = "WebhooksDelivered" if attempt.answer.succeeded else "WebhooksRefused"
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
+    if attempt.disabled:
+        metrics.add_metric(name="WebhooksDisabled", unit=MetricUnit.Count, value=1)
 
 
 def _add_metrics(tally: Tally) -> None:

@@ -27,6 +27,7 @@ FIGURES: Mapping[str, Mapping[str, float]] = DATA["figures"]
 DAYS, HOURS = 365 / 12, 730.0  # of a month
 MB_PER_GB, KB_PER_GB = 1024, 1e6
 METRICS_OF_A_WORKER = 3  # chalicelib/workers.py; and of two, one of each outcome of a file
+METRICS_OF_WEBHOOKS = 3
 DIMENSION, GRAPH_LINKS, GRAPH_OVERHEAD = 512, 16, 1.1  # docs/opensearch.md, "Sizing"
 
 
@@ -45,6 +46,7 @@ class Usage:
         search_hours: of a day, over which its searches are spread: a store of Serverless is awake so long.
         thumbnails: that are shown for each search.
         embedding_seconds: of one processor, for a picture.
+        webhooks_per_day: events that are delivered, each to one endpoint.
         memory: of the functions ``embedder``, ``worker`` and ``api``, in MB; and of ``processor``, which so many buy.
     """
 
@@ -56,6 +58,7 @@ class Usage:
     thumbnails: int = 16
     embedding_seconds: float = FIGURES["time"]["embedding_seconds"]
     memory: Mapping[str, float] = field(default_factory=lambda: FIGURES["memory"])
+    webhooks_per_day: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +98,16 @@ def lines_without_store(usage: Usage) -> list[Line]:
         Line("DynamoDB: records, recoverable", 0, dollars({"dynamodb_storage": records, "dynamodb_recovery": records})),
         Line("API Gateway, Lambda, logs: searches", 0, searches * _search(usage)),
         Line("API Gateway, Lambda, traffic: thumbnails", 0, searches * usage.thumbnails * _thumbnail(usage)),
+        Line("SQS, Lambda, DynamoDB: webhooks", 0, usage.webhooks_per_day * DAYS * _webhook(usage)),
         Line(
             "CloudWatch, ECR: alarms, metrics, dashboard, image",
             0,
             dollars(
                 {
                     "alarms": alarm_metrics(None),
-                    "metrics": METRICS_OF_A_WORKER * len(WORKERS) + len(INDEXING) * len(fields(Tally)),
+                    "metrics": METRICS_OF_A_WORKER * len(WORKERS)
+                    + len(INDEXING) * len(fields(Tally))
+                    + METRICS_OF_WEBHOOKS,
                     "dashboards": 1,
                     "images": sizes["image"],
                 }
@@ -184,6 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--new-per-day", type=float, default=0, help="pictures added or changed each day (default: 0)")
     add("--syncs-per-day", type=float, default=1, help="of everything (default: 1)")
     add("--search-hours", type=float, default=24, help="of a day, over which searches are spread (default: 24)")
+    add("--webhooks-per-day", type=float, default=0, help="events that are delivered (default: 0)")
     add("--thumbnails", type=int, default=16, help="that are shown for each search (default: 16)")
     add("--embedding-seconds", type=float, default=FIGURES["time"]["embedding_seconds"],
         help="of one processor for a picture (default: %(default)s, CLIP ViT-B/32; lite: 0.02)")  # fmt: skip
@@ -199,6 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.search_hours,
         options.thumbnails,
         options.embedding_seconds,
+        webhooks_per_day=options.webhooks_per_day,
     )
     print("\n".join(table(usage, Domain(options.instances, options.instance_type, options.volume))))
     return 0
@@ -260,6 +268,14 @@ def _thumbnail(usage: Usage) -> float:
             "logs": FIGURES["sizes"]["search_log"] / KB_PER_GB,
         }
     )
+
+
+def _webhook(usage: Usage) -> float:
+    """Of one event that is delivered to one endpoint."""
+    sizes = FIGURES["sizes"]
+    seconds = FIGURES["time"]["webhook_seconds"] * _gb(usage, "webhooks")
+    body = {"transfer": sizes["webhook"] / KB_PER_GB, "logs": sizes["webhook_log"] / KB_PER_GB}
+    return dollars(FIGURES["webhook"]) + dollars({"lambda_gb_seconds": seconds, **body})
 
 
 def _indexing_hours(pictures: float, usage: Usage) -> float:

@@ -21,6 +21,7 @@ from infra.stack.rollout import MONITOR_MINUTES, Order, Rollout, adopt
 from infra.template.edits import (
     definition_digest,
     with_code,
+    with_local_webhooks,
     with_sign_in_at,
     with_zipped_embedder,
     without_alarms_that_calculate,
@@ -59,9 +60,9 @@ def deploy_locally(
     """Deploy onto the emulator; returns the stack's outputs, and as ``ApiUrl`` the URL of the API.
 
     The template is the one for AWS but for the embedder, whose handler runs from an archive, for alarms that calculate,
-    for the policies that ask for TLS, and for the domain and style of the sign-in pages: the emulator knows none. The
-    URL is known before the deployment, and changes with the API's definition, because the emulator cannot change an API
-    in place.
+    for the policies that ask for TLS, and for the domain and style of the sign-in pages: the emulator knows none.
+    Events may be sent to this machine, too. The URL is known before the deployment, and changes with the API's
+    definition, because the emulator cannot change an API in place.
 
     Args:
         packaged: a thin one; the functions import this interpreter's packages.
@@ -79,7 +80,8 @@ def deploy_locally(
     template = with_code(packaged.template, artifacts.add_archive(packaged.code))
     embedder = artifacts.add_archive(zip_embedder(model.name))
     template = without_tls(with_zipped_embedder(template, embedder, model_variables(model)))
-    template = with_sign_in_at(without_alarms_that_calculate(template), emulator.endpoint)
+    template = with_local_webhooks(without_alarms_that_calculate(template))
+    template = with_sign_in_at(template, emulator.endpoint)
     api = f"{stack}-{definition_digest(template)}"
     url = emulator.api_url(api, STAGE)
     cloudformation = CloudFormationStack(

@@ -156,6 +156,16 @@ WORKERS = (
         backlog_seconds=7200,
         feeds_itself=True,
     ),
+    # It waits for receivers, 15 s at most for each. While those of one account stall, SQS prefers messages of others.
+    Worker(
+        queue=Queue.WEBHOOKS,
+        messages="Webhooks",
+        timeout=60,
+        batch_size=1,
+        max_concurrency=8,
+        memory=256,
+        feeds_itself=True,
+    ),
 )
 # A schedule starts the syncs of a quarter of an hour, a tenth of a second each, in one invocation.
 SCHEDULED = (

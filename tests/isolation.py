@@ -28,6 +28,8 @@ class Kind(StrEnum):
     UPLOAD = "upload"
     SEARCH_UPLOAD = "search upload"
     TOKEN = "token"  # a kind
+    WEBHOOK = "webhook"
+    DELIVERY = "delivery"
     KEY = "key"
     CURSOR = "cursor"
 
@@ -41,10 +43,12 @@ NO_IDENTIFIERS = {
     "filter",  # its collection is tried in tests/unit/api/test_file_deletion.py
     *("expires", "signature", "inline", "url"),
     *("file", "path", "replace", "size", "mime_type", "scope", "expires_at", "origins"),
+    *("events", "description", "enabled"),
     *("dry_run", "confirm_removals", "retry_failed", "confirm"),
 }
 WIDEST_SCOPE = list(Scope)[-1]
 MISSING_ID = "00000000-0000-4000-8000-000000000000"
+RECEIVER = "https://192.0.2.1/hooks"  # an address of no server, which nothing is sent to
 MALFORMED = ("1", "not-a-uuid", MISSING_ID.replace("-", ""), MISSING_ID + "0", "é", "%00", "..", "x" * 3000)
 
 
@@ -104,6 +108,8 @@ def _kind(path: str, place: str, name: str) -> Kind | None:
             ("id", "/api/collections/{uuid}/uploads/"): Kind.UPLOAD,
             ("id", "/api/search/uploads/"): Kind.SEARCH_UPLOAD,
             ("id", "/api/tokens/"): Kind.TOKEN,
+            ("id", "/api/webhooks/"): Kind.WEBHOOK,
+            ("delivery", "/api/webhooks/"): Kind.DELIVERY,
             ("collection", "/media/"): Kind.COLLECTION,
             ("file", "/media/"): Kind.THUMBNAIL,
         }
@@ -180,6 +186,9 @@ class Party:
         assert status == 200, listed
         (file,) = listed["result"]["files"]
         listed_tokens = _result(api(token, "GET", "/api/tokens"))["tokens"]
+        body = {"url": RECEIVER, "events": ["file.indexed"], "collections": [collection]}
+        webhook = _result(api(token, "POST", "/api/webhooks", json=body))["webhook"]["id"]
+        tested = _result(api(token, "POST", "/api/webhooks/{id}/test", path={"id": webhook}))
         ids = {
             Kind.COLLECTION: collection,
             Kind.FILE: file["uuid"],
@@ -187,17 +196,28 @@ class Party:
             Kind.UPLOAD: prepared["upload"]["id"],
             Kind.SEARCH_UPLOAD: search_upload,
             Kind.TOKEN: listed_tokens[0]["id"],
+            Kind.WEBHOOK: webhook,
+            Kind.DELIVERY: tested["delivery"]["id"],
             Kind.KEY: file["s3_uri"].split("/", 3)[3],
             Kind.CURSOR: listed["info"]["next_cursor"],
         }
         uploads = prepared["upload"]["id"], search_upload
-        secrets = (name, collection, file["uuid"], *uploads, *(t["id"] for t in listed_tokens))
+        secrets = (
+            name,
+            collection,
+            file["uuid"],
+            *uploads,
+            webhook,
+            tested["delivery"]["id"],
+            *(t["id"] for t in listed_tokens),
+        )
         return cls(api, token, ids, secrets, tokens)
 
     def snapshot(self) -> dict[str, Any]:
         """All that the account can read of itself, by path.
 
-        Without what passes with time alone: when its tokens were last used, and until when its links work.
+        Without what passes with time alone: when its tokens were last used, until when its links work, and since when
+        its webhook fails.
         """
         of_collection = {"uuid": self.ids[Kind.COLLECTION]}
         seen = {
@@ -209,7 +229,12 @@ class Party:
             "/api/search": self.api(self.token, "GET", "/api/search", query={"query": "an owl"}),
         }
         tokens = [token["id"] for token in _result(self.api(self.token, "GET", "/api/tokens"))["tokens"]]
-        return {path: _without_expiry(_result(answer)) for path, answer in seen.items()} | {"/api/tokens": tokens}
+        webhooks = [
+            (webhook["id"], webhook["url"], webhook["events"], webhook["collections"], webhook["previous_secret_until"])
+            for webhook in _result(self.api(self.token, "GET", "/api/webhooks"))["webhooks"]
+        ]
+        known = {"/api/tokens": tokens, "/api/webhooks": webhooks}
+        return {path: _without_expiry(_result(answer)) for path, answer in seen.items()} | known
 
 
 def _without_expiry(shown: Any) -> Any:
@@ -268,6 +293,8 @@ def _missing(slot: Slot, victim: Party) -> str:
             return f"{victim.ids[Kind.KEY].rpartition('/')[0]}/{MISSING_ID}.jpg"
         case Kind.CURSOR:
             return "bm8tY3Vyc29y"
+        case Kind.DELIVERY:
+            return f"msg_{'0' * 32}"
     return MISSING_ID
 
 

@@ -38,11 +38,13 @@ if TYPE_CHECKING:
     from chalicelib.adapters.dynamodb.sessions import DynamoDBSessions
     from chalicelib.adapters.dynamodb.syncs import DynamoDBSyncs
     from chalicelib.adapters.dynamodb.users import DynamoDBUsers
+    from chalicelib.adapters.dynamodb.webhooks import DynamoDBWebhookDeliveries, DynamoDBWebhookEndpoints
     from chalicelib.adapters.s3.access_checker import S3AccessChecker
     from chalicelib.adapters.s3.sources import Credentials, S3Sources
     from chalicelib.adapters.s3.storage import S3Storage
     from chalicelib.adapters.sqs.queues import SQSQueues
     from chalicelib.adapters.web.pictures import HTTPSPictures
+    from chalicelib.adapters.web.webhooks import HTTPWebhooks
 
 # S3's older signature does not work for presigned URLs in every region. The virtual style makes URLs name the bucket's
 # region: the global name redirects to a new bucket in another region, which breaks signatures and forms.
@@ -167,6 +169,25 @@ class AWSAdapters:
         from chalicelib.adapters.web.pictures import HTTPSPictures
 
         return HTTPSPictures()
+
+    @cached_property
+    def webhook_registry(self) -> DynamoDBWebhookEndpoints:
+        from chalicelib.adapters.dynamodb.webhooks import DynamoDBWebhookEndpoints
+
+        return DynamoDBWebhookEndpoints(self._dynamodb, self.config.tables.accounts)
+
+    @cached_property
+    def webhook_deliveries(self) -> DynamoDBWebhookDeliveries:
+        from chalicelib.adapters.dynamodb.webhooks import DynamoDBWebhookDeliveries
+
+        return DynamoDBWebhookDeliveries(self._dynamodb, self.config.tables.accounts)
+
+    @cached_property
+    def webhook_sender(self) -> HTTPWebhooks:
+        from chalicelib.adapters.web.webhooks import HTTPWebhooks
+        from chalicelib.domain.web_urls import is_public, is_public_or_local
+
+        return HTTPWebhooks(is_public_or_local if self.config.local_webhooks else is_public)
 
     @cached_property
     def search_uploads(self) -> DynamoDBSearchUploads:

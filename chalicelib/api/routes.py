@@ -15,6 +15,7 @@ from chalicelib.api import (
     search_uploads,
     syncs,
     uploads,
+    webhooks,
 )
 from chalicelib.api.cross_origin import preflight_headers
 from chalicelib.api.dispatch import Dispatcher, RequestContext, error_response
@@ -45,7 +46,10 @@ def register_routes(app: Chalice, services: Callable[[], Services], unknown_page
 
 def blueprints(dispatcher: Dispatcher) -> list[Blueprint]:
     """The blueprints of all routes, in the order in which the OpenAPI document lists their operations."""
-    modules = (search, search_uploads, collections, syncs, uploads, files, file_changes, duplicates, accounts, docs)
+    modules = (
+        *(search, search_uploads, collections, syncs, uploads, files, file_changes, duplicates, webhooks),
+        *(accounts, docs),
+    )
     return [module.blueprint(dispatcher) for module in modules]
 
 

@@ -23,6 +23,7 @@ from chalicelib.domain.vectors import Hit
 if TYPE_CHECKING:
     from chalicelib.domain.search_uploads import SearchUpload
     from chalicelib.domain.uploads import CompletedUpload, Upload, UploadForm
+    from chalicelib.domain.webhooks import WebhookDelivery, WebhookEndpoint
     from chalicelib.services.explanation import Explanation
     from chalicelib.services.files import Download
     from chalicelib.services.uploads import PreparedUpload
@@ -306,6 +307,45 @@ def explanation(explanation: "Explanation") -> dict[str, Any]:
         if record
         else None,
         "conclusion": explanation.conclusion,
+    }
+
+
+def webhook(endpoint: "WebhookEndpoint") -> dict[str, Any]:
+    return {
+        "id": endpoint.id,
+        "url": endpoint.url,
+        "events": [event.value for event in endpoint.events],
+        "collections": endpoint.collections,
+        "description": endpoint.description,
+        "created_at": time(endpoint.created_at),
+        "enabled": endpoint.enabled,
+        "failing_since": time(endpoint.failing_since),
+        "disabled_at": time(endpoint.disabled_at),
+        "disabled_reason": endpoint.disabled_reason,
+        "previous_secret_until": time(endpoint.previous_until),
+    }
+
+
+def webhook_delivery(delivery: "WebhookDelivery") -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "webhook": delivery.endpoint,
+        "type": delivery.type,
+        "collection": delivery.collection,
+        "at": time(delivery.at),
+        "state": delivery.state.value,
+        "attempts": delivery.attempts,
+        "next_attempt": time(delivery.next_at),
+        "answers": [
+            {
+                "at": time(answer.at),
+                "milliseconds": answer.milliseconds,
+                "status": answer.status,
+                "error": answer.error,
+                "body": answer.body,
+            }
+            for answer in delivery.answers
+        ],
     }
 
 

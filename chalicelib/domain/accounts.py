@@ -21,7 +21,7 @@ TOKENS_LIMIT = 20  # of an account; a change of plan writes all of them in one t
 TOKEN_NAME_LIMIT = 100  # characters
 # What an account's export has records of: a source is a folder with its external id, an object the bytes that are
 # charged for a stored file, a rate what a token has used of its requests a minute, a calibration the statistics of the
-# account's pictures.
+# account's pictures, and webhooks are all endpoints of the account without their secrets.
 EXPORT_KINDS = (
     "account",
     "token",
@@ -34,6 +34,8 @@ EXPORT_KINDS = (
     "object",
     "rate",
     "calibration",
+    "webhooks",
+    "webhook-delivery",
     "file",
     "duplicates",
 )

@@ -70,6 +70,7 @@ class SyncState:
         listed: the bucket has been listed to its end, and every batch has been sent.
         outstanding: how many batches are not done.
         reason: why it failed or stopped, in a sentence.
+        ended_at: when it ended; None while it runs, and of one whose lease ran out.
         scheduled_for: the time of the latest run of the schedule that was started.
         cancelled: how many syncs of the collection were cancelled within an hour from ``cancelled_since`` on.
     """
@@ -93,6 +94,7 @@ class SyncState:
     scheduled_for: datetime | None = None
     cancelled: int = 0
     cancelled_since: datetime | None = None
+    ended_at: datetime | None = None
 
     @property
     def all_done(self) -> bool:

@@ -33,6 +33,7 @@ class Queue(StrEnum):
     DELETIONS = "deletions"
     PURGES = "purges"
     DUPLICATES = "duplicates"
+    WEBHOOKS = "webhooks"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from chalicelib.domain.collections import AutoSync
 from chalicelib.domain.rates import Rate, RateLimit
 
 GB, TB = 10**9, 10**12
-LIMIT_NAMES = ("collections", "files", "bytes", "managed_bytes", "uploads_a_month")
+LIMIT_NAMES = ("collections", "files", "bytes", "managed_bytes", "uploads_a_month", "webhooks")
 RATE_NAMES = ("searches_a_minute", "uploads_a_minute")
 _ALL_INTERVALS = frozenset(AutoSync)
 
@@ -23,6 +23,7 @@ class Plan:
         bytes: their total size.
         managed_bytes: the size of managed storage, with uploads under way.
         uploads_a_month: how many uploads may succeed within a calendar month, UTC.
+        webhooks: how many endpoints the account may have that are told of events.
         searches_a_minute, uploads_a_minute: how many requests of one token are served at once, and within each minute
             after that.
         auto_sync: the intervals that a collection may have.
@@ -35,6 +36,7 @@ class Plan:
     bytes: int
     managed_bytes: int
     uploads_a_month: int
+    webhooks: int
     searches_a_minute: int
     uploads_a_minute: int
     auto_sync: frozenset[AutoSync] = field(default=_ALL_INTERVALS)
@@ -91,6 +93,7 @@ PLANS = {
             bytes=5 * GB,
             managed_bytes=0,
             uploads_a_month=0,
+            webhooks=0,
             searches_a_minute=60,
             uploads_a_minute=60,
             auto_sync=frozenset({AutoSync.MANUAL}),
@@ -103,6 +106,7 @@ PLANS = {
             bytes=500 * GB,
             managed_bytes=50 * GB,
             uploads_a_month=10_000,
+            webhooks=5,
             searches_a_minute=600,
             uploads_a_minute=300,
         ),
@@ -114,6 +118,7 @@ PLANS = {
             bytes=10 * TB,
             managed_bytes=1 * TB,
             uploads_a_month=200_000,
+            webhooks=50,
             searches_a_minute=6_000,
             uploads_a_minute=1_200,
         ),

@@ -8,8 +8,8 @@ import base64
 import json
 import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -37,6 +37,7 @@ RETRY_SECONDS = (
 JITTER = 0.2
 RETRY_AFTER_LIMIT = 9 * _HOUR  # seconds; what a receiver asks for beyond is not waited for
 MAX_FAILING = timedelta(days=3)  # after which an endpoint that has never answered well meanwhile is disabled
+OVERDUE = timedelta(hours=3)  # longer than the eight deliveries of a message take
 GONE = 410  # by which a receiver says that it wants no more: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.11
 MESSAGE_ID = re.compile(r"msg_[0-9a-f]{32}", re.ASCII)
 
@@ -63,8 +64,7 @@ class WebhookEvent:
         id: the same for the same event, however often it is sent.
         type: one of ``EventType``, or ``TEST_EVENT``.
         data: as JSON has it; a ``url`` in it is a path of the API.
-        collection: where it has happened; None for what belongs to no collection.
-        endpoint: the only one that gets it; None for all that want it.
+        collection: where it has happened; None for a test.
     """
 
     account: str
@@ -73,7 +73,38 @@ class WebhookEvent:
     at: datetime
     data: Mapping[str, Any] = field(hash=False)
     collection: str | None = None
-    endpoint: str | None = None
+
+    def to_json(self) -> str:
+        return json.dumps({"event": {**asdict(self), "at": self.at.isoformat()}}, separators=(",", ":"))
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> "WebhookEvent":
+        return cls(**{**raw, "at": datetime.fromisoformat(raw["at"])})
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStep:
+    """One attempt of a delivery, or a wait for it, which a message must go on with every quarter of an hour.
+
+    Args:
+        attempt: its number; the delivery's own decides whether the message is out of date.
+        continuation: how often the message was handed on.
+    """
+
+    account: str
+    endpoint: str
+    delivery: str
+    attempt: int
+    continuation: int = 0
+
+    def to_json(self) -> str:
+        return json.dumps({"step": asdict(self)}, separators=(",", ":"))
+
+
+def webhook_work_from_json(text: str) -> WebhookEvent | DeliveryStep:
+    """The message of the webhooks queue: an event, or a step of a delivery."""
+    raw = json.loads(text)
+    return WebhookEvent.from_dict(raw["event"]) if "event" in raw else DeliveryStep(**raw["step"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +138,11 @@ class WebhookEndpoint:
     def enabled(self) -> bool:
         return self.disabled_at is None
 
+    def takes(self, delivery: "WebhookDelivery") -> bool:
+        """Whether it is to be tried: a test is, of a disabled endpoint, too."""
+        return self.enabled or delivery.type == TEST_EVENT
+
     def wants(self, event: WebhookEvent) -> bool:
-        if event.endpoint is not None:
-            return event.endpoint == self.id
         return self.enabled and event.type in self.events and self.reaches(event.collection)
 
     def reaches(self, collection: str | None) -> bool:
@@ -270,12 +303,32 @@ class WebhookDelivery:
             return tried.failed()
         return replace(tried, next_at=answer.at + wait)
 
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether no message can be on its way any more, such as after its worker died again and again."""
+        return self.next_at is not None and now - self.next_at > OVERDUE
+
+    @property
+    def step(self) -> DeliveryStep:
+        """The message of its next attempt."""
+        return DeliveryStep(self.account, self.endpoint, self.id, self.attempts)
+
     def failed(self) -> "WebhookDelivery":
         return replace(self, state=DeliveryState.FAILED, next_at=None)
 
     def replayed(self, now: datetime) -> "WebhookDelivery":
         """The delivery with a new round of attempts before it."""
         return replace(self, state=DeliveryState.PENDING, first_attempt=self.attempts, next_at=now)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """Deliveries, the newest first; the next page begins after the id ``after``, and None says there is none.
+
+    A page may be short, or empty, although another one follows.
+    """
+
+    deliveries: Sequence[WebhookDelivery]
+    after: str | None
 
 
 def retry_wait(message: str, endpoint: str, failed_attempts: int, retry_after: int | None) -> timedelta | None:

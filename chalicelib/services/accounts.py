@@ -19,7 +19,7 @@ from chalicelib.domain.accounts import (
 from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.errors import Conflict, Forbidden, NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.uploads import month_of
-from chalicelib.services.ports import Accounts, Clock, Collections, QuotaLedger
+from chalicelib.services.ports import Accounts, Clock, Collections, QuotaLedger, WebhookRegistry
 
 ACCOUNT_WRITE_ATTEMPTS = 5  # for a change of an account that others change at the same time
 
@@ -31,6 +31,7 @@ class AccountService:
     accounts: Accounts
     quota_ledger: QuotaLedger
     collections: Collections
+    webhooks: WebhookRegistry
     now: Clock
 
     def open(self, name: str, subscription: Subscription) -> Account:
@@ -56,6 +57,7 @@ class AccountService:
             "bytes": usage.bytes,
             "managed_bytes": usage.managed_bytes,
             "uploads_a_month": usage.uploads,
+            "webhooks": len(self.webhooks.of_account(account).endpoints),
         }
 
     def set_subscription(self, account: str, subscription: Subscription) -> None:

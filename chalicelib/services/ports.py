@@ -55,6 +55,15 @@ from chalicelib.domain.uploads import (
 from chalicelib.domain.users import Identity, Invitation, Membership, Role, User
 from chalicelib.domain.vectors import CountedHits, Hit, VectorDocument, VectorQuery, VectorRemoval
 from chalicelib.domain.web_pictures import PictureUrl, WebPicture
+from chalicelib.domain.webhooks import (
+    DeliveryPage,
+    DeliveryState,
+    DeliveryStep,
+    WebhookAnswer,
+    WebhookDelivery,
+    WebhookEndpoints,
+    WebhookEvent,
+)
 
 
 class Clock(Protocol):
@@ -627,6 +636,8 @@ class Queues(Protocol):
     def send_upload_check(self, check: UploadCheck, *, delay: int = 0) -> None: ...
     def send_file_deletion(self, deletion: FileDeletion) -> None: ...
     def send_file_move(self, move: FileMove, *, delay: int = 0) -> None: ...
+    def send_event(self, event: WebhookEvent) -> None: ...
+    def send_delivery(self, step: DeliveryStep, *, delay: int = 0) -> None: ...
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         """Redeliver a received message after so many seconds."""
 
@@ -637,6 +648,42 @@ class FailureLog(Protocol):
     def record(self, message: ReceivedMessage, reason: str, now: datetime) -> None: ...
     def reason(self, message: str) -> str | None:
         """Return the last recorded reason of the message with this id."""
+
+
+class WebhookRegistry(Protocol):
+    """The endpoints of accounts."""
+
+    def of_account(self, account: str) -> WebhookEndpoints:
+        """Return all endpoints of the account; a read sees every write that has returned."""
+
+    def save(self, endpoints: WebhookEndpoints) -> None:
+        """Write all endpoints of an account; raises StaleWrite if they have changed since they were read."""
+
+
+class WebhookDeliveries(Protocol):
+    """Deliveries of events to endpoints, each kept for ``webhooks.DELIVERY_RETENTION``."""
+
+    def add(self, delivery: WebhookDelivery) -> bool:
+        """Store a new delivery; False if the endpoint has one of this id."""
+
+    def get(self, account: str, endpoint: str, delivery: str) -> WebhookDelivery | None: ...
+    def save(self, delivery: WebhookDelivery, previous: WebhookDelivery) -> None:
+        """Write a delivery; raises StaleWrite if the stored one is no longer ``previous``."""
+
+    def page(
+        self, account: str, endpoint: str, state: DeliveryState | None, *, after: str | None, limit: int
+    ) -> DeliveryPage:
+        """Return deliveries to an endpoint, the newest first; of one state, or of any."""
+
+
+class WebhookSender(Protocol):
+    def send(self, url: str, message: str, body: str, secrets: Sequence[str], now: datetime) -> WebhookAnswer:
+        """Send a signed request to an address of the Internet; what fails is an answer, too.
+
+        Args:
+            secrets: each of them signs.
+            now: the time that the signature has.
+        """
 
 
 class WebPictures(Protocol):
@@ -792,6 +839,12 @@ class Adapters(Protocol):
     def idempotent_answers(self) -> IdempotentAnswers: ...
     @property
     def web_pictures(self) -> WebPictures: ...
+    @property
+    def webhook_registry(self) -> WebhookRegistry: ...
+    @property
+    def webhook_deliveries(self) -> WebhookDeliveries: ...
+    @property
+    def webhook_sender(self) -> WebhookSender: ...
     @property
     def search_uploads(self) -> SearchUploads: ...
     @property

@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from infra.workers import RUNTIME
+from infra.workers import API, RUNTIME
 
 Template = dict[str, Any]
 
 PACKAGED_CODE = "./deployment.zip"  # as Chalice names its archive
 EMBEDDER = "Embedder"
+WEBHOOKS_WORKER = "WebhooksWorker"
 SIGN_IN_SETTINGS = "SignInSettings"
 ONLY_TLS = "OnlyTLS"  # the statement of a policy that refuses requests without TLS
 NO_VARIABLES: Mapping[str, str] = {}
@@ -70,6 +71,14 @@ def with_sign_in_at(template: Template, url: str) -> Template:
     for name, resource in template["Resources"].items():
         if resource["Type"] == "AWS::Cognito::ManagedLoginBranding":
             del changed["Resources"][name]
+    return changed
+
+
+def with_local_webhooks(template: Template) -> Template:
+    """The template whose events may be sent to this machine, too: on Lambda that would be its own runtime API."""
+    changed = copy.deepcopy(template)
+    for name in (API.name, WEBHOOKS_WORKER):
+        changed["Resources"][name]["Properties"]["Environment"]["Variables"]["LOCAL_WEBHOOKS"] = "1"
     return changed
 
 

@@ -24,6 +24,7 @@ from chalicelib.domain.messages import (
     file_work_from_json,
 )
 from chalicelib.domain.uploads import UploadCheck, UploadRef, checks_in_message
+from chalicelib.domain.webhooks import DeliveryStep, WebhookEvent, webhook_work_from_json
 from chalicelib.services.ports import Queues
 from tests.factories import AWKWARD_KEYS, NOW, a_batch, a_collection
 from tests.fakes.queues import FakeQueues
@@ -72,6 +73,13 @@ class QueuesContract:
         file_move = FileMove(collection.account, collection.uuid, *AWKWARD_KEYS[-2:], str(uuid4()))
         subject.queues.send_file_deletion(file_deletion)
         subject.queues.send_file_move(file_move)
+        data = {"files": [{"path": key, "size": 1} for key in AWKWARD_KEYS]}
+        event = WebhookEvent(collection.account, "msg_1", "file.indexed", NOW, data, collection.uuid)
+        delivery = DeliveryStep(collection.account, str(uuid4()), "msg_1", attempt=3, continuation=2)
+        subject.queues.send_event(event)
+        subject.queues.send_delivery(delivery)
+        works = map(webhook_work_from_json, subject.sent(Queue.WEBHOOKS))
+        assert sorted(works, key=lambda work: isinstance(work, DeliveryStep)) == [event, delivery]
         assert list(map(SyncStep.from_json, subject.sent(Queue.SYNC))) == [step]
         batches = map(IndexBatch.from_json, subject.sent(Queue.INDEX))
         assert sorted(batches, key=lambda batch: len(batch.hints)) == [without, with_sync]
@@ -101,13 +109,14 @@ class QueuesContract:
             subject.queues.send_deletion(DeletionStep(collection.account, collection.uuid))
             upload = UploadRef(collection.account, collection.uuid, str(uuid4()))
             subject.queues.send_upload_check(UploadCheck(upload), delay=0)
+            subject.queues.send_delivery(DeliveryStep(collection.account, str(uuid4()), "msg_1", 0))
         subject.queues.send_deletion(AccountDeletionStep(collections[0].account))
         batches = [a_batch(collection, "a") for collection in collections]
         subject.queues.send_batches(batches)
         subject.queues.send_changes(batches)
         subject.queues.send_purge(PurgeStep(7))
         accounts = sorted(collection.account for collection in collections)
-        for queue in (Queue.SYNC, Queue.INDEX, Queue.CHANGES, Queue.UPLOADS):
+        for queue in (Queue.SYNC, Queue.INDEX, Queue.CHANGES, Queue.UPLOADS, Queue.WEBHOOKS):
             assert sorted(subject.groups(queue)) == accounts
         assert sorted(subject.groups(Queue.DELETIONS)) == sorted([*accounts, collections[0].account])
         assert subject.groups(Queue.PURGES) == ["shard-7"], "a purge is of all accounts"
@@ -138,6 +147,7 @@ class TestFake(QueuesContract):
                 Queue.DELETIONS: [step.to_json() for step, _ in queues.deletions],
                 Queue.PURGES: [step.to_json() for step, _ in queues.purges],
                 Queue.DUPLICATES: [step.to_json() for step in queues.duplicates],
+                Queue.WEBHOOKS: [work.to_json() for work, _ in queues.webhooks],
                 Queue.UPLOADS: [
                     *(check.to_json() for check, _ in queues.uploads),
                     *(work.to_json() for work in queues.file_work),

@@ -308,8 +308,8 @@ class SyncsContract:
         assert syncs.end(step.account, step.collection, step.sync, AFTER_LEASE, SyncStatus.COMPLETED)
         assert not syncs.end(step.account, step.collection, step.sync, AFTER_LEASE, SyncStatus.FAILED, "late")
         state = self.state(stores, collection)
-        times = (state.last_sync, getattr(state, set_time))
-        assert (state.status, *times) == (SyncStatus.COMPLETED, AFTER_LEASE, AFTER_LEASE)
+        times = (state.last_sync, getattr(state, set_time), state.ended_at)
+        assert (state.status, *times) == (SyncStatus.COMPLETED, AFTER_LEASE, AFTER_LEASE, AFTER_LEASE)
         assert (getattr(state, other_time), state.reason) == (None, None)
         assert self.begin(syncs, collection) is not None
         assert getattr(self.state(stores, collection), set_time) == AFTER_LEASE
@@ -325,13 +325,14 @@ class SyncsContract:
         syncs.end(step.account, step.collection, step.sync, NOW, status, "because")
         state = self.state(stores, collection)
         assert (state.status, state.last_sync, state.last_manual_sync, state.reason) == (status, None, None, "because")
+        assert state.ended_at == NOW
         assert syncs.acquire(step, LEASE) is None
         with pytest.raises(StaleWrite):
             syncs.save_progress(step, key_range, Progress(listed=1), [], LEASE)
         syncs.complete_batch(sent.batch, Tally(done=1), LEASE)
         assert self.state(stores, collection).progress.tally.done == 1, "a batch that was begun before is done"
         assert self.begin(syncs, collection) is not None
-        assert self.state(stores, collection).reason is None
+        assert (self.state(stores, collection).reason, self.state(stores, collection).ended_at) == (None, None)
 
     def test_a_caller_may_start_no_sync_after_too_many_were_cancelled_within_an_hour(
         self, stores: Stores, syncs: Syncs, collection: Collection

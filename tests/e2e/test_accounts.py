@@ -37,7 +37,14 @@ def test_an_account_shows_its_plan_its_limits_and_their_usage(new_account: NewAc
     assert account["allowances"]["collections"] == {"allowed": 10, "used": 0}
     ManagedCollection(caller).upload("a.jpg", picture("owl.jpg"))
     size = len(picture("owl.jpg"))
-    assert caller.usage() == {"collections": 1, "files": 1, "bytes": size, "managed_bytes": size, "uploads_a_month": 1}
+    assert caller.usage() == {
+        "collections": 1,
+        "files": 1,
+        "bytes": size,
+        "managed_bytes": size,
+        "uploads_a_month": 1,
+        "webhooks": 0,
+    }
 
 
 def test_a_tokens_secret_is_shown_once_and_a_revoked_token_is_refused(new_account: NewAccount) -> None:

@@ -258,7 +258,14 @@ def test_a_deleted_collection_is_not_found_at_once_and_all_its_data_is_deleted_s
     assert caller.result("GET", "/api/collections/")["collections"] == []
     eventually(lambda: caller.search_names("owl") == [])
     eventually(lambda: set(remains(managed.uuid).values()) == {0})
-    assert caller.usage() == {"collections": 0, "files": 0, "bytes": 0, "managed_bytes": 0, "uploads_a_month": 2}
+    assert caller.usage() == {
+        "collections": 0,
+        "files": 0,
+        "bytes": 0,
+        "managed_bytes": 0,
+        "uploads_a_month": 2,
+        "webhooks": 0,
+    }
 
 
 def test_deleting_a_collection_keeps_the_customers_objects_and_frees_the_folder(

@@ -34,6 +34,7 @@ from tests.fakes.syncs import FakeSyncs
 from tests.fakes.users import FakeUsers
 from tests.fakes.vectors import FakeVectorStore
 from tests.fakes.web_pictures import FakeWebPictures
+from tests.fakes.webhooks import FakeReceivers, FakeWebhookDeliveries, FakeWebhookRegistry
 
 CONFIG = Config(
     aws_region="eu-west-1",
@@ -71,6 +72,9 @@ class FakeAdapters:
     rate_buckets: Any
     search_uploads: Any
     web_pictures: Any
+    webhook_registry: Any
+    webhook_deliveries: Any
+    webhook_sender: Any
     idempotent_answers: Any
     registry: Any
     access_checker: Any
@@ -104,6 +108,9 @@ class FakeAdapters:
             rate_buckets=FakeRateBuckets(),
             search_uploads=FakeSearchUploads(),
             web_pictures=FakeWebPictures(),
+            webhook_registry=FakeWebhookRegistry(),
+            webhook_deliveries=FakeWebhookDeliveries(),
+            webhook_sender=FakeReceivers(),
             idempotent_answers=FakeIdempotentAnswers(clock),
             registry=FakeRegistry(collections, quota_ledger),
             access_checker=FakeAccessChecker(sources),

@@ -56,8 +56,10 @@ class InMemorySQS:
             self.send("uploads", work.to_json())
         for duplicates_step in self._queues.duplicates:
             self.send("duplicates", duplicates_step.to_json())
+        for event_or_step, _ in self._queues.webhooks:
+            self.send("webhooks", event_or_step.to_json())
         sent = self._queues
-        for queue in (sent.steps, sent.batches, sent.changes, sent.deletions, sent.purges, sent.uploads):
+        for queue in (sent.steps, sent.batches, sent.changes, sent.deletions, sent.purges, sent.uploads, sent.webhooks):
             queue.clear()
         sent.file_work.clear()
         sent.duplicates.clear()

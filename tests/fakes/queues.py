@@ -18,14 +18,15 @@ from chalicelib.domain.messages import (
     file_work_from_json,
 )
 from chalicelib.domain.uploads import UploadCheck, checks_in_message
+from chalicelib.domain.webhooks import DeliveryStep, WebhookEvent, webhook_work_from_json
 
 MAX_SQS_DELAY_SECONDS = 900
 MAX_SQS_INVISIBLE_SECONDS = 43_200
 
 
 class FakeQueues:
-    """Keeps what was sent: ``batches`` and ``changes``; ``steps``, ``deletions``, ``purges`` and ``uploads`` with their
-    delays; ``file_work``, deletions and moves of files; and ``duplicates``, the steps of scans.
+    """Keeps what was sent: ``batches`` and ``changes``; ``steps``, ``deletions``, ``purges``, ``uploads`` and
+    ``webhooks`` with their delays; ``file_work``, deletions and moves of files; and ``duplicates``, the steps of scans.
 
     ``groups`` are the queues and the groups of all messages that were sent.
     ``delayed`` are the received messages that were delayed, with the seconds. While a test sets ``down``, each send
@@ -42,6 +43,7 @@ class FakeQueues:
         self.uploads: list[tuple[UploadCheck, int]] = []
         self.file_work: list[Any] = []
         self.duplicates: list[DuplicatesStep] = []
+        self.webhooks: list[tuple[WebhookEvent | DeliveryStep, int]] = []
         self.delayed: list[tuple[ReceivedMessage, int]] = []
         self.down = False
 
@@ -82,6 +84,14 @@ class FakeQueues:
     def send_file_move(self, move: FileMove, *, delay: int = 0) -> None:
         self._check_send(Queue.UPLOADS, move.account, delay)
         self.file_work.append(file_work_from_json(move.to_json()))
+
+    def send_event(self, event: WebhookEvent) -> None:
+        self._check_send(Queue.WEBHOOKS, event.account)
+        self.webhooks.append((webhook_work_from_json(event.to_json()), 0))
+
+    def send_delivery(self, step: DeliveryStep, *, delay: int = 0) -> None:
+        self._check_send(Queue.WEBHOOKS, step.account, delay)
+        self.webhooks.append((webhook_work_from_json(step.to_json()), delay))
 
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         assert 0 <= seconds <= MAX_SQS_INVISIBLE_SECONDS, "SQS hides a message for twelve hours at most"

@@ -145,7 +145,7 @@ class FakeSyncs:
         running = self._running(account, collection, sync)
         if running is None:
             return False
-        changes: dict[str, Any] = {"status": status}
+        changes: dict[str, Any] = {"status": status, "ended_at": now}
         if reason is not None:
             changes["reason"] = reason
         if status is SyncStatus.CANCELLED:

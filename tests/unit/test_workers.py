@@ -37,7 +37,7 @@ class SyncWorkerStub:
     completed: list[str] = field(default_factory=list)
     renewed: list[str] = field(default_factory=list)
 
-    def complete_batch(self, batch: IndexBatch, tally: Tally) -> None:
+    def complete_batch(self, batch: IndexBatch, tally: Tally, *, redelivered: bool) -> None:
         self.completed.append(batch.collection)
 
     def renew_lease(self, batch: IndexBatch) -> None:

@@ -13,6 +13,7 @@ from chalicelib.adapters.dynamodb import batches
 from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_attribute, to_item
 from chalicelib.adapters.dynamodb.registry import EXTERNAL_IDS_SORT_KEY
 from chalicelib.adapters.dynamodb.transactions import transact
+from chalicelib.adapters.dynamodb.webhooks import ENDPOINTS_SORT_KEY, without_secrets
 from chalicelib.domain.accounts import Account, AccountItem, Scope, Subscription, Token
 from chalicelib.domain.errors import StaleWrite
 
@@ -102,7 +103,7 @@ class DynamoDBAccounts:
         start: Any = {"ExclusiveStartKey": to_item(_account_key(account, after))} if after is not None else {}
         response = self._client.query(**self._partition(account), Limit=limit, **start)
         items = [
-            AccountItem(values.pop("sk"), {name: value for name, value in values.items() if name != "pk"})
+            AccountItem(values["sk"], _exported(values))
             for values in map(from_item, response["Items"])
             if not _is_listed_elsewhere_or_secret(values)
         ]
@@ -233,6 +234,12 @@ def _is_listed_elsewhere_or_secret(values: dict[str, Any]) -> bool:
     """Whether it is the account, a token, or the secret from which the account's external ids are derived."""
     key: str = values["sk"]
     return key in ("account", EXTERNAL_IDS_SORT_KEY) or key.startswith("token#")
+
+
+def _exported(values: dict[str, Any]) -> dict[str, Any]:
+    """What an item has beside its key, but for secrets."""
+    others = {name: value for name, value in values.items() if name not in ("pk", "sk")}
+    return without_secrets(others) if values["sk"] == ENDPOINTS_SORT_KEY else others
 
 
 def _token(values: dict[str, Any]) -> Token:

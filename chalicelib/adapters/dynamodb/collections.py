@@ -160,4 +160,5 @@ def _sync_state(values: dict[str, Any]) -> SyncState:
         scheduled_for=optional_time(values.get("sync_scheduled_for")),
         cancelled=values.get("sync_cancelled", 0),
         cancelled_since=optional_time(values.get("sync_cancelled_since")),
+        ended_at=optional_time(values.get("sync_ended_at")),
     )

@@ -84,7 +84,7 @@ class DynamoDBSyncs:
         update = self._collection_update(
             collection.account,
             collection.uuid,
-            f"SET {assignments}, sync_files_before = total_files REMOVE sync_reason",
+            f"SET {assignments}, sync_files_before = total_files REMOVE sync_reason, sync_ended_at",
             condition,
             {":now": now, **limits, **{f":{name}": value for name, value in values.items()}},
         ) | {"ExpressionAttributeNames": {"#u": "uuid"}}
@@ -201,17 +201,14 @@ class DynamoDBSyncs:
     def end(
         self, account: str, collection: str, sync: str, now: datetime, status: SyncStatus, reason: str | None = None
     ) -> bool:
-        change = "SET sync_status = :status"
-        values: dict[str, Any] = {":status": status, ":sync": sync}
+        change = "SET sync_status = :status, sync_ended_at = :now"
+        values: dict[str, Any] = {":status": status, ":sync": sync, ":now": now}
         if reason is not None:
             change, values = f"{change}, sync_reason = :reason", {**values, ":reason": reason}
         if status is SyncStatus.CANCELLED:
-            return self._cancel(
-                account, collection, change, {**values, ":period_start": now - CANCELLATIONS_PERIOD}, now
-            )
+            return self._cancel(account, collection, change, {**values, ":period_start": now - CANCELLATIONS_PERIOD})
         if status is not SyncStatus.COMPLETED:
             return self._update(account, collection, change, values)
-        values[":now"] = now
         # The trigger decides which of the two times is set. It cannot change while the sync runs.
         times = {Trigger.AUTO: "last_auto_sync", Trigger.MANUAL: "last_manual_sync"}
         return any(
@@ -246,7 +243,7 @@ class DynamoDBSyncs:
             batches.delete(self._client, self._syncs, keys)
         return bool(keys)
 
-    def _cancel(self, account: str, collection: str, change: str, values: dict[str, Any], now: datetime) -> bool:
+    def _cancel(self, account: str, collection: str, change: str, values: dict[str, Any]) -> bool:
         """End the sync and count the cancellation, in the present period or as the first of another."""
         counted, first = "sync_cancelled_since > :period_start", "sync_cancelled = :one, sync_cancelled_since = :now"
         values[":one"] = 1
@@ -256,7 +253,7 @@ class DynamoDBSyncs:
             account,
             collection,
             f"{change}, {first}",
-            {**values, ":now": now},
+            values,
             f" AND (attribute_not_exists(sync_cancelled_since) OR NOT {counted})",
         )
 

@@ -21,12 +21,22 @@ from chalicelib.domain.messages import (
     SyncStep,
 )
 from chalicelib.domain.uploads import UploadCheck
+from chalicelib.domain.webhooks import DeliveryStep, WebhookEvent
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
 Message = (
-    SyncStep | IndexBatch | DeletionStep | AccountDeletionStep | UploadCheck | FileDeletion | FileMove | DuplicatesStep
+    SyncStep
+    | IndexBatch
+    | DeletionStep
+    | AccountDeletionStep
+    | UploadCheck
+    | FileDeletion
+    | FileMove
+    | DuplicatesStep
+    | WebhookEvent
+    | DeliveryStep
 )
 
 
@@ -73,6 +83,12 @@ class SQSQueues:
 
     def send_file_move(self, move: FileMove, *, delay: int = 0) -> None:
         self._send(Queue.UPLOADS, move, delay)
+
+    def send_event(self, event: WebhookEvent) -> None:
+        self._send(Queue.WEBHOOKS, event)
+
+    def send_delivery(self, step: DeliveryStep, *, delay: int = 0) -> None:
+        self._send(Queue.WEBHOOKS, step, delay)
 
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         self._client.change_message_visibility(

@@ -12,6 +12,7 @@ Schema = dict[str, Any]
 FILE_ID, COLLECTION_ID = "dd09f404-1bd6-4246-a277-b5af21e9da66", "8ff9ef69-fd22-4308-ad1e-22c59500d944"
 UPLOAD_ID, TOKEN_ID = "0c9d1f2e-8a54-4a53-9df5-5e0f3e6f9b1d", "5b0f6c1e-3c55-4f3b-8f0a-0d8a4f5b7c9e"
 SEARCH_UPLOAD_ID = "3f6f1a52-7a0b-4c6e-9b6a-5d0c1a2b3c4d"
+WEBHOOK_ID, DELIVERY_ID = "7b1f2a3c-5d6e-4f80-9a1b-2c3d4e5f6a7b", "msg_019ad3f1c2a47b1f2a3c5d6e4f809a1b"
 REQUEST_ID = "5b0f6c1e-3c55-4f3b-8f0a-0d8a4f5b7c9e"
 ROLE_ARN, TIMESTAMP = "arn:aws:iam::111122223333:role/similarix-reader", "2024-09-08T08:57:17.158088+03:00"
 

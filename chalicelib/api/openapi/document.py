@@ -39,6 +39,7 @@ TAGS = {
     "Synchronization": "Brings a collection in line with its bucket.",
     "Uploads": "Puts pictures into collections in our storage.",
     "Files": "The pictures of collections, and what could not be indexed.",
+    "Webhooks": "Tell a server of yours what has happened.",
     "Account": "The plan, its usage, and the tokens.",
 }
 # By status: what it means, and the codes that come with it.

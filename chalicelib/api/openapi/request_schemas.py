@@ -24,6 +24,7 @@ from chalicelib.api.openapi.builders import (
 from chalicelib.api.openapi.file_schemas import FILE_REQUEST_SCHEMAS, METADATA
 from chalicelib.api.openapi.filters import FILTER_SCHEMAS
 from chalicelib.api.openapi.searches import COLLECTIONS, CUTOFF, DISTANCE, FOLD_DUPLICATES, INCLUDE, MATCH, QUERY_TEXT
+from chalicelib.api.openapi.webhook_schemas import WEBHOOK_REQUEST_SCHEMAS
 from chalicelib.api.requests.queries import LIMIT_MAX
 from chalicelib.domain.accounts import TOKEN_NAME_LIMIT, Scope
 from chalicelib.domain.collections import (
@@ -122,6 +123,7 @@ _WEIGHT = number(
 REQUEST_SCHEMAS: dict[str, Schema] = {
     **FILE_REQUEST_SCHEMAS,
     **FILTER_SCHEMAS,
+    **WEBHOOK_REQUEST_SCHEMAS,
     "ComposedQuery": obj(
         {
             "query": array({"oneOf": [ref("TextTerm"), ref("FileTerm"), ref("UploadTerm")]})

@@ -25,6 +25,7 @@ from chalicelib.api.openapi.builders import (
 from chalicelib.api.openapi.file_schemas import FILE_SCHEMAS
 from chalicelib.api.openapi.request_schemas import REQUEST_SCHEMAS
 from chalicelib.api.openapi.upload_schemas import UPLOAD_SCHEMAS
+from chalicelib.api.openapi.webhook_schemas import WEBHOOK_SCHEMAS
 from chalicelib.api.requests.queries import EXPECTED_BY_CHANCE
 from chalicelib.domain.accounts import EXPORT_KINDS, Scope
 from chalicelib.domain.collections import AutoSync, CollectionType, SyncStatus
@@ -295,6 +296,7 @@ RESPONSE_SCHEMAS: dict[str, Schema] = {
     ),
     **UPLOAD_SCHEMAS,
     **FILE_SCHEMAS,
+    **WEBHOOK_SCHEMAS,
     "Account": obj(
         {
             "uuid": identifier("Unique identifier for the account", COLLECTION_ID),

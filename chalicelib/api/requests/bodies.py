@@ -46,6 +46,8 @@ from chalicelib.domain.selection import DEFAULT_EXCLUDE, Selection, parse_patter
 from chalicelib.domain.texts import check_storable, excerpt
 from chalicelib.domain.uploads import NewUpload, parse_mime_type, parse_name_rule, parse_upload_size
 from chalicelib.domain.web_pictures import NewUrlUpload, parse_picture_url
+from chalicelib.domain.web_urls import parse_https_url, parse_local_url
+from chalicelib.domain.webhooks import NewWebhook, WebhookChange, parse_description, parse_events
 
 Body = Mapping[str, object]
 _BUCKET_FIELDS = ("bucket", "folder", "region", "role_arn")
@@ -210,6 +212,38 @@ def parse_new_token(body: Body, now: datetime) -> NewToken:
         collections=parse_chosen_collections(body.get("collections")),
         origins=parse_origins(body.get("origins")),
     )
+
+
+def parse_new_webhook(body: Body, *, is_local: bool) -> NewWebhook:
+    reject_unknown_fields(body, ("url", "events", "collections", "description"))
+    return NewWebhook(
+        url=_parse_receiver(body.get("url"), is_local=is_local),
+        events=parse_events(body.get("events")),
+        collections=parse_chosen_collections(body.get("collections")),
+        description=parse_description(body.get("description")),
+    )
+
+
+def parse_webhook_change(body: Body, *, is_local: bool) -> WebhookChange:
+    reject_unknown_fields(body, ("url", "events", "collections", "description", "enabled"))
+    enabled = body.get("enabled")
+    if "enabled" in body and not isinstance(enabled, bool):
+        raise InvalidRequest("enabled is true or false.", field="enabled")
+    return WebhookChange(
+        url=_parse_receiver(body["url"], is_local=is_local) if "url" in body else None,
+        events=parse_events(body["events"]) if "events" in body else None,
+        collections=parse_chosen_collections(body.get("collections")),
+        all_collections="collections" in body and body["collections"] is None,
+        description=parse_description(body["description"]) if "description" in body else None,
+        enabled=enabled if isinstance(enabled, bool) else None,
+    )
+
+
+def _parse_receiver(value: object, *, is_local: bool) -> str:
+    """A URL that may be sent to, as it was written."""
+    (parse_local_url if is_local else parse_https_url)(value)
+    assert isinstance(value, str)
+    return value
 
 
 def _parse_replace(body: Body) -> bool:

@@ -11,6 +11,7 @@ from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.files import FileState
 from chalicelib.domain.texts import check_storable
 from chalicelib.domain.thumbnails import ThumbnailSize
+from chalicelib.domain.webhooks import DeliveryState
 
 LIMIT_DEFAULT, LIMIT_MAX = 16, 100  # results of one page
 DISTANCE_MAX = 2  # the cosine distance of opposite vectors
@@ -154,3 +155,12 @@ def parse_file_state(text: str | None) -> FileState | None:
     if text not in LISTED_STATES:
         raise InvalidRequest(f"state is one of {', '.join(LISTED_STATES)}.", field="state")
     return FileState(text)
+
+
+def parse_delivery_state(text: str | None) -> DeliveryState | None:
+    """The state of the deliveries to list, None for any; raises InvalidRequest for a state that there is not."""
+    if text is None:
+        return None
+    if text not in list(DeliveryState):
+        raise InvalidRequest(f"state is one of {', '.join(DeliveryState)}.", field="state")
+    return DeliveryState(text)

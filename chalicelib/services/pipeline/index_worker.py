@@ -23,5 +23,5 @@ class IndexWorker:
             # Since its last delivery the batch may have waited nearly as long as its sync's lease lasts.
             self.sync_worker.renew_lease(batch)
         tally = self.indexer.apply(batch, redelivered=redelivered)
-        self.sync_worker.complete_batch(batch, tally)
+        self.sync_worker.complete_batch(batch, tally, redelivered=redelivered)
         return tally

@@ -24,6 +24,7 @@ from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.domain.metadata import Metadata
 from chalicelib.domain.syncs import Outcome, Tally
 from chalicelib.services.pipeline.embeddings import EmbeddingService
+from chalicelib.services.pipeline.event_publisher import EventPublisher
 from chalicelib.services.pipeline.quota import QuotaAllocator, QuotaService
 from chalicelib.services.pipeline.vector_projection import VectorProjection
 from chalicelib.services.ports import Catalogue, Clock, Collections, Source, Sources, VectorStore
@@ -41,6 +42,7 @@ class Indexer:
     embeddings: EmbeddingService
     vectors: VectorStore
     quota: QuotaService
+    publisher: EventPublisher
     now: Clock
 
     def apply(
@@ -87,10 +89,13 @@ class Indexer:
         redelivered: bool,
     ) -> Tally:
         outcomes: dict[str, Outcome] = {}
+        is_repeated = redelivered
         for _ in range(MAX_ROUNDS):
             if not hints:
                 break
-            round_outcomes, recheck = self._round(collection, hints, embedded, metadata, redelivered=redelivered)
+            round_outcomes, recheck = self._round(
+                collection, hints, embedded, metadata, redelivered=redelivered, is_repeated=is_repeated
+            )
             outcomes |= round_outcomes
             hints = [hint for hint in hints if hint.key in recheck]
             # A refused write is in the store already, as after a crash, and the thumbnail of its image is deleted.
@@ -107,8 +112,14 @@ class Indexer:
         metadata: Mapping[str, Metadata],
         *,
         redelivered: bool,
+        is_repeated: bool,
     ) -> tuple[Mapping[str, Outcome], frozenset[str]]:
-        """Plan and carry out the hints once; returns the outcomes, and the keys to check again."""
+        """Plan and carry out the hints once; returns the outcomes, and the keys to check again.
+
+        Args:
+            redelivered: what is unchanged is written, too.
+            is_repeated: the message was delivered before, so what it did may not have been published.
+        """
         # The records before the objects: a worker that has seen a later state of an object than this one then writes a
         # later record than the one that was read here, so this one's write is refused.
         records = self.catalogue.get_many(collection.uuid, [hint.key for hint in hints])
@@ -129,6 +140,8 @@ class Indexer:
             self.embeddings.keep(plan.writes)
             raise
         self.embeddings.delete_unused_thumbnails(plan.writes, stale)
+        saved = [write for write in plan.writes if write.key not in stale]
+        self.publisher.publish_files(collection, saved, redelivered=is_repeated)
         # Only now that the other objects are saved: the redelivered message has only the failed ones left to do.
         if (error := plan.transient_error()) is not None:
             raise error

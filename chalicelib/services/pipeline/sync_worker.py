@@ -26,6 +26,7 @@ from chalicelib.domain.syncs import (
     needs_confirmation,
     next_splits,
 )
+from chalicelib.services.pipeline.event_publisher import EventPublisher
 from chalicelib.services.pipeline.quota import QuotaService
 from chalicelib.services.ports import Catalogue, Clock, Collections, Embedder, Queues, Sources, Syncs
 
@@ -51,16 +52,21 @@ class SyncWorker:
     embedder: Embedder
     queues: Queues
     quota: QuotaService
+    publisher: EventPublisher
     now: Clock
     chunk_keys: int = CHUNK_KEYS
     min_saved_differences: int = MIN_SAVED_DIFFERENCES
     confirmation_min_files: int = CONFIRMATION_MIN_FILES
     max_waiting_retries: int = MAX_WAITING_RETRIES
 
-    def run(self, step: SyncStep, seconds_left: Callable[[], float]) -> None:
+    def run(self, step: SyncStep, seconds_left: Callable[[], float], *, redelivered: bool = False) -> None:
         """Scan one key range to its end, or until the worker's time runs low; another invocation continues then.
 
         A bucket that may not be listed ends the sync as failed, with the reason, and nothing is removed.
+
+        Args:
+            redelivered: the message was delivered before; its worker may have died between the end of the sync and the
+                publication of that.
 
         Raises:
             Unavailable: the bucket or the embedder did not answer; the message is redelivered.
@@ -70,6 +76,8 @@ class SyncWorker:
         key_range = self.syncs.acquire(step, self.now() + SYNC_LEASE)
         collection = self.collections.get(step.account, step.collection) if key_range else None
         if key_range is None or collection is None or collection.sync.id != step.sync:
+            if redelivered:
+                self.publisher.publish_sync(step.account, step.collection, step.sync)
             return  # cancelled, replaced, ended, deleted, or continued by a later invocation
         if step.key_range == REMOVAL_PHASE:
             self._send_removals(step, key_range, seconds_left)
@@ -124,11 +132,17 @@ class SyncWorker:
         if batch.sync is not None:
             self.syncs.renew_lease(batch.account, batch.collection, batch.sync, self.now() + SYNC_LEASE)
 
-    def complete_batch(self, batch: IndexBatch, tally: Tally) -> None:
-        """Count a batch that an index worker has finished; the last one completes its sync."""
+    def complete_batch(self, batch: IndexBatch, tally: Tally, *, redelivered: bool = False) -> None:
+        """Count a batch that an index worker has finished; the last one completes its sync.
+
+        Args:
+            redelivered: as of ``run``.
+        """
         if batch.sync is not None:
             self.syncs.complete_batch(batch, tally, self.now() + SYNC_LEASE)
             self._complete_if_done(batch.account, batch.collection, batch.sync)
+            if redelivered:
+                self.publisher.publish_sync(batch.account, batch.collection, batch.sync)
 
     def _scan(
         self, step: SyncStep, key_range: KeyRange, collection: Collection, seconds_left: Callable[[], float]
@@ -228,7 +242,8 @@ class SyncWorker:
             self._end(account, uuid, sync, SyncStatus.COMPLETED)
 
     def _end(self, account: str, uuid: str, sync: str, status: SyncStatus, reason: str | None = None) -> None:
-        self.syncs.end(account, uuid, sync, self.now(), status, reason)
+        if self.syncs.end(account, uuid, sync, self.now(), status, reason):
+            self.publisher.publish_sync(account, uuid, sync)
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from infra.template.edits import (
     PACKAGED_CODE,
     definition_digest,
     with_code,
+    with_local_webhooks,
     with_zipped_embedder,
     without_tls,
 )
@@ -84,3 +85,18 @@ def test_the_digest_of_the_api_changes_with_its_definition_alone(template):
 
     other["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]["/new"] = {}
     assert definition_digest(other) != digest
+
+
+def test_no_function_on_aws_sends_events_to_its_own_machine_and_only_two_of_the_local_system_do(template):
+    local = with_local_webhooks(template)
+    sends = {
+        name: resource["Properties"]["Environment"]["Variables"]["LOCAL_WEBHOOKS"]
+        for name, resource in template["Resources"].items()
+        if "LOCAL_WEBHOOKS" in str(resource) and resource["Type"] == "AWS::Serverless::Function"
+    }
+
+    assert len(sends) > 2
+    assert set(sends.values()) == {"0"}
+    assert "LocalWebhooks" not in template["Parameters"]
+    changed = {name for name in template["Resources"] if local["Resources"][name] != template["Resources"][name]}
+    assert changed == {"APIHandler", "WebhooksWorker"}

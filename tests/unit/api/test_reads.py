@@ -20,6 +20,7 @@ READS = {
     *("catalogue.get", "catalogue.find", "catalogue.page", "storage.thumbnail"),
     *("embedder.embed_texts", "embedder.model_version", "embedder.model_calibration", "vectors.search"),
     *("search_uploads.get", "storage.stored"),
+    "webhook_registry.of_account",
     *("vectors.search_and_count", "calibrations.read", "duplicates.scan"),
     "accounts.touch_token",  # when the token was last used: at most once a minute
     "rate_buckets.take",  # searches count: once in 25 at most

@@ -52,6 +52,16 @@ TABLE = {
     ("POST", "/api/files/{uuid}/retry"): (Scope.WRITE, False),
     ("PATCH", "/api/files/{uuid}"): (Scope.WRITE, False),
     ("POST", "/api/files/delete"): (Scope.WRITE, True),
+    ("GET", "/api/webhooks"): (Scope.ADMIN, True),
+    ("POST", "/api/webhooks"): (Scope.ADMIN, False),
+    ("GET", "/api/webhooks/{id}"): (Scope.ADMIN, True),
+    ("PATCH", "/api/webhooks/{id}"): (Scope.ADMIN, False),
+    ("DELETE", "/api/webhooks/{id}"): (Scope.ADMIN, True),
+    ("POST", "/api/webhooks/{id}/secret"): (Scope.ADMIN, False),
+    ("POST", "/api/webhooks/{id}/test"): (Scope.ADMIN, False),
+    ("GET", "/api/webhooks/{id}/deliveries"): (Scope.ADMIN, True),
+    ("GET", "/api/webhooks/{id}/deliveries/{delivery}"): (Scope.ADMIN, True),
+    ("POST", "/api/webhooks/{id}/deliveries/{delivery}/replay"): (Scope.ADMIN, False),
     ("DELETE", "/api/account"): (Scope.ADMIN, True),
     ("GET", "/api/account/export"): (Scope.ADMIN, True),
     ("GET", "/api/tokens"): (Scope.ADMIN, True),
@@ -83,7 +93,7 @@ class Application:
     def call(self, route: tuple[str, str], secret: str | None) -> tuple[int, dict[str, Any]]:
         """The status of a call of a route with identifiers that nothing has, and the ``info`` of its body."""
         method, path = route
-        parameters = {name: MISSING_ID for name in ("uuid", "id", "collection") if f"{{{name}}}" in path}
+        parameters = {name: MISSING_ID for name in ("uuid", "id", "collection", "delivery") if f"{{{name}}}" in path}
         parameters |= {"file": f"{MISSING_ID}.jpg"} if "{file}" in path else {}
         headers = {"Authorization": f"Token {secret}"} if secret else {}
         event = {

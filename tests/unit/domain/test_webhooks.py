@@ -17,6 +17,7 @@ from chalicelib.domain.webhooks import (
     MAX_FAILING,
     MESSAGE_ID,
     RETRY_SECONDS,
+    TEST_EVENT,
     DeliveryState,
     EventType,
     WebhookAnswer,
@@ -31,6 +32,7 @@ from chalicelib.domain.webhooks import (
     parse_description,
     parse_events,
     retry_wait,
+    webhook_work_from_json,
 )
 
 NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
@@ -137,7 +139,8 @@ def test_a_disabled_endpoint_wants_no_event_but_a_test_and_may_be_enabled_again(
     disabled = ENDPOINT.changed(WebhookChange(enabled=False), NOW)
     assert (disabled.disabled_at, disabled.disabled_reason) == (NOW, None)
     assert not disabled.wants(EVENT)
-    assert disabled.wants(replace(EVENT, endpoint="e1"))
+    assert not disabled.takes(DELIVERY)
+    assert disabled.takes(replace(DELIVERY, type=TEST_EVENT))
     assert disabled.changed(WebhookChange(enabled=True), NOW) == ENDPOINT
     broken = replace(disabled, failing_since=NOW, disabled_reason="why")
     assert broken.changed(WebhookChange(enabled=False), NOW) == broken, "it stays disabled for its reason"
@@ -148,7 +151,6 @@ def test_a_disabled_endpoint_wants_no_event_but_a_test_and_may_be_enabled_again(
     [
         ({}, True),
         ({"type": EventType.SYNC_FAILED}, False),
-        ({"endpoint": "e2"}, False),
         ({"collection": None}, True),
     ],
 )
@@ -207,6 +209,11 @@ def test_types_of_events_are_kept_once_and_in_one_order():
         EventType.SYNC_COMPLETED,
         EventType.FILE_REMOVED,
     )
+
+
+@pytest.mark.parametrize("work", [replace(EVENT, data={"files": [{"path": "ü\ud800"}]}), DELIVERY.step])
+def test_a_message_is_read_as_it_was_written(work: Any):
+    assert webhook_work_from_json(work.to_json()) == work
 
 
 @pytest.mark.parametrize("value", [None, [], {}, "file.indexed", ["file.deleted"], [1], [["file.indexed"]], ["*"]])

@@ -51,6 +51,13 @@ def test_a_daily_sync_without_changes_costs_by_the_picture_and_by_the_sync():
     assert line(THOUSAND, "compare all").month == 0
 
 
+def test_a_million_webhooks_cost_their_messages_writes_and_waits():
+    usage = Usage(0, 0, syncs_per_day=0, webhooks_per_day=1_000_000 / DAYS)
+    by_hand = 6 * 0.4 + 2 * 0.2 + 3 * 0.125 + 8 * 0.625 + 0.3 * 0.25 * 16.6667 + 4 * 0.09 + 2 * 0.5
+
+    assert line(usage, "webhooks").month == pytest.approx(by_hand)
+
+
 def test_new_pictures_cost_each_month_what_the_first_ones_cost_once():
     usage = Usage(1000, 0, new_per_day=1000)
 

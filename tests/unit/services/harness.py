@@ -37,6 +37,7 @@ HANDLERS = {
     "deletions": workers.delete,
     "purges": workers.purge,
     "duplicates": workers.find_duplicates,
+    "webhooks": workers.deliver_webhooks,
 }
 
 

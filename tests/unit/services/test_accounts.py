@@ -11,6 +11,7 @@ from tests.fakes.accounts import FakeAccounts
 from tests.fakes.clock import FakeClock
 from tests.fakes.collections import FakeCollections
 from tests.fakes.quota_ledger import FakeQuotaLedger
+from tests.fakes.webhooks import FakeWebhookRegistry
 
 HOUR = timedelta(hours=1)
 
@@ -18,7 +19,9 @@ HOUR = timedelta(hours=1)
 class Harness:
     def __init__(self) -> None:
         self.clock, self.store = FakeClock(), FakeAccounts()
-        self.service = AccountService(self.store, FakeQuotaLedger(), FakeCollections(), self.clock)
+        self.service = AccountService(
+            self.store, FakeQuotaLedger(), FakeCollections(), FakeWebhookRegistry(), self.clock
+        )
         self.account = self.service.open("a customer", Subscription("pro")).uuid
 
     def issue(

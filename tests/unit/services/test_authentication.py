@@ -12,12 +12,15 @@ from tests.fakes.accounts import FakeAccounts
 from tests.fakes.clock import FakeClock
 from tests.fakes.collections import FakeCollections
 from tests.fakes.quota_ledger import FakeQuotaLedger
+from tests.fakes.webhooks import FakeWebhookRegistry
 
 
 class Harness:
     def __init__(self) -> None:
         self.clock, self.store = FakeClock(), FakeAccounts()
-        self.accounts = AccountService(self.store, FakeQuotaLedger(), FakeCollections(), self.clock)
+        self.accounts = AccountService(
+            self.store, FakeQuotaLedger(), FakeCollections(), FakeWebhookRegistry(), self.clock
+        )
         self.authentication = Authentication(self.store, self.clock)
         self.account = self.accounts.open("a customer", Subscription("pro")).uuid
 
