@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from chalicelib.dashboard.collection_files import file_list
 from chalicelib.dashboard.collections import caller, collection_of, countdown, frame_data, thumbnail, view_of
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.dashboard.texts import text
@@ -38,7 +39,10 @@ def add_pages(dispatcher: PageDispatcher) -> None:
     def sync(request: PageRequest) -> Page | Redirect:
         collection = collection_of(request)
         if request.method != "POST":
-            return _sync_page(request, collection, {"said": _said(request, collection)})
+            here = Redirect(f"/collections/{collection.uuid}")
+            return (
+                _sync_page(request, collection, {"said": _said(request, collection)}) if request.is_fragment else here
+            )
         what, syncs = request.form.text("do"), request.services.syncs
         if what == "cancel":
             syncs.cancel(collection)
@@ -52,7 +56,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
     @page("/collections/{uuid}/removals")
     def show_removals(request: PageRequest) -> Page:
         collection = collection_of(request)
-        data = frame_data(request, collection, "files") | _removals(request, collection)
+        data = frame_data(request, collection, "removals") | _removals(request, collection)
         return Page("collection_removals.html", data, fragment="examples")
 
     @page("/collections/{uuid}/settings", methods=("GET", "POST"))
@@ -85,7 +89,9 @@ def add_pages(dispatcher: PageDispatcher) -> None:
 
 def _sync_page(request: PageRequest, collection: Collection, data: Mapping[str, Any] | None = None) -> Page:
     shown = frame_data(request, collection, "files")
-    return Page("collection_sync.html", {"preview": None, **shown, **(data or {})}, fragment="sync")
+    if not request.is_fragment:
+        shown |= file_list(request, collection)
+    return Page("collection_files.html", {"preview": None, **shown, **(data or {})}, fragment="sync")
 
 
 def _said(request: PageRequest, collection: Collection) -> str | None:

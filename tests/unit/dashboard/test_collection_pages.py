@@ -178,6 +178,8 @@ def test_a_preview_says_what_a_sync_would_do_and_does_nothing(
     assert "new.jpg" in words
     assert "gone.jpg" in words
     assert adapters.collections.get(collection.account, collection.uuid).sync == SyncState()
+    assert "gone.jpg" in shown(page.body).partition(text("collections.find"))[0], "the files stand below it"
+    assert browser.get(f"/collections/{collection.uuid}/sync").location == f"/collections/{collection.uuid}"
 
 
 def test_removals_are_shown_and_removed_only_when_one_says_so(
@@ -191,6 +193,7 @@ def test_removals_are_shown_and_removed_only_when_one_says_so(
     part = browser.get(f"{path}/removals", {"hx-request": "true"}).body
     assert 'alt="gone.jpg"' in part
     assert "<html" not in part
+    assert browser.get(f"{path}/removals").body.count('id="examples"') == 1
     assert browser.post(f"{path}/sync", {"do": "remove"}).status == 303
     stored = adapters.collections.get(collection.account, collection.uuid)
     assert (stored.sync.status, stored.sync.confirmed) == (SyncStatus.IN_PROGRESS, True)
