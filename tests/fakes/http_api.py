@@ -26,7 +26,8 @@ class HttpApi(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def __init__(self) -> None:
         self.ports = FakeAdapters.fresh()
-        self.api = FakeApi(services_on(self.ports))
+        self.services = services_on(self.ports)
+        self.api = FakeApi(self.services)
         self.token = self.api.open_account("a shop")[WIDEST_SCOPE]
         self.requests: list[httpx.Request] = []
         self.failures: list[httpx.Response | httpx.TransportError] = []

@@ -9,10 +9,12 @@ import httpx
 import pytest
 
 from chalicelib.domain.accounts import Scope
+from chalicelib.workers import find_duplicates
 from similarix_sdk import Client
 from similarix_sdk.cli.exits import Exit
 from similarix_sdk.cli.output import printable, size
 from tests.fakes.http_api import BASE_URL, HttpApi
+from tests.fakes.messages import Context, InMemorySQS
 from tests.unit.sdk.command import Command, words
 from tests.unit.sdk.test_retries import refusal
 
@@ -237,6 +239,38 @@ def test_files_that_failed_are_listed_and_tried_again(command: Command, client: 
     assert "1 of 1 files are tried again." in command.err
 
 
+class Worker(list[float]):
+    """Looks for duplicates while the command waits."""
+
+    def __init__(self, http_api: HttpApi) -> None:
+        self.http_api = http_api
+
+    def append(self, seconds: float) -> None:
+        super().append(seconds)
+        sqs = InMemorySQS(self.http_api.ports.queues)
+        sqs.collect()
+        for message in sqs.waiting:
+            if message.queue == "duplicates":
+                find_duplicates(message.receive(), Context(), self.http_api.services)
+
+
+def test_duplicates_are_looked_for_and_listed_with_the_one_to_keep(
+    command: Command, client: Client, collection: str
+) -> None:
+    for path in ("a.jpg", "b.jpg"):
+        client.uploads.send(collection, b"an owl", path=path)
+    client.uploads.send(collection, b"a cow", path="cow.jpg")
+    assert command("duplicates", "n") == Exit.INCOMPLETE
+    assert (command.out, "never" in command.err) == ("", True)
+    command.pauses = Worker(command.http_api)
+    lines = command.lines("duplicates", "n", "--find", "--tier", "identical")
+    assert command.pauses == [3.0]
+    assert [line[:4] for line in lines] == [["1", "identical", "keep", "6"], ["1", "identical", "copy", "6"]]
+    assert {line[5] for line in lines} == {"a.jpg", "b.jpg"}
+    assert "1 groups; 6 B in copies" in command.err
+    assert command.lines("duplicates", "n", "--tier", "similar") == []
+
+
 def test_a_new_token_is_written_into_a_private_file_and_never_shown(
     command: Command, client: Client, collection: str, tmp_path: Path
 ) -> None:
@@ -280,7 +314,20 @@ def test_sizes_are_shown_as_people_read_them(count: int, shown: str) -> None:
 
 
 COMMANDS = (
-    *("", "login", "logout", "account", "search", "similar", "connect", "upload", "sync", "failed", "mcp"),
+    *(
+        "",
+        "login",
+        "logout",
+        "account",
+        "search",
+        "similar",
+        "connect",
+        "upload",
+        "sync",
+        "failed",
+        "duplicates",
+        "mcp",
+    ),
     *("collections", "collections create", "collections delete", "tokens", "tokens create", "tokens revoke"),
 )
 

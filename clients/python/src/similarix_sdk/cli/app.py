@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from similarix_sdk.cli.commands import account, collections, connection, failures, mcp, search, syncs, tokens, uploads
+from similarix_sdk.cli.commands import (
+    account,
+    collections,
+    connection,
+    duplicates,
+    failures,
+    mcp,
+    search,
+    syncs,
+    tokens,
+    uploads,
+)
 from similarix_sdk.cli.credentials import CredentialError
 from similarix_sdk.cli.exits import Exit, exit_of
 from similarix_sdk.cli.session import Session, session_of
@@ -24,7 +35,7 @@ app = typer.Typer(
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 not found, 5 try again later, 6 done in part.
     """,
 )
-for module in (account, search, collections, connection, uploads, syncs, failures, tokens, mcp):
+for module in (account, search, collections, connection, uploads, syncs, failures, duplicates, tokens, mcp):
     module.register(app)
 
 
