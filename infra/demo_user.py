@@ -16,11 +16,15 @@ class DemoUser:
 
 
 def add_demo_user(deployment: Deployment, token: str) -> DemoUser:
-    """Make the user in the pool, or give it a new password, and have it own the account of a token."""
+    """Make the user in the pool, or give it a new password, and have it own the account of a token.
+
+    It may be interrupted and repeated.
+    """
     services, pool = deployment.services, UserPool.of(deployment)
     assert pool is not None
     identity = Identity(pool.issuer, pool.add(EMAIL, NAME), EMAIL, email_verified=True, name=NAME)
     account = services.authentication.authenticate(f"Token {token}").account
-    services.users.invite(account, EMAIL, Role.OWNER, None)
+    if all(member.email != EMAIL for member in services.users.members(account)):
+        services.users.invite(account, EMAIL, Role.OWNER, None)
     services.users.sign_in(identity)
     return DemoUser(EMAIL, pool.set_password(EMAIL))

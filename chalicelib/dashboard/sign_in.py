@@ -42,7 +42,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
             agent=request.request.headers.get("user-agent", ""),
         )
         forget = set_cookie(COOKIE, "", request.base_url, 0)
-        next_path = local_path(attempt.next) if attempt is not None else "/"
+        next_path = attempt.next if attempt is not None else "/"
         try:
             key = request.services.sign_in.complete(attempt, answer, request.base_url + CALLBACK)
         except (SignInFailed, Forbidden) as error:

@@ -51,7 +51,7 @@ def test_a_session_that_was_begun_shows_the_search(signed_in_page: Page, stack: 
 PLACES = {"door": "sign-in", "failed": "sign-in/callback?state=of-nobody"}
 
 
-@pytest.mark.parametrize("width", [1440, 768, 320])
+@pytest.mark.parametrize("width", [1440, 320])
 def test_nothing_keeps_anybody_out_at_the_door(open_page: OpenPage, stack: LocalSystem, width: int) -> None:
     # A colour on its way from the dark to the light would be measured.
     page, axe = open_page(width=width, reduced_motion="reduce"), Axe()

@@ -45,6 +45,7 @@ class FakeIdentityProvider:
         return f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state']})}"
 
     def authorization_url(self, attempt: SignInAttempt, redirect_uri: str) -> str:
+        self._check()
         query = {
             "response_type": "code",
             "client_id": CLIENT,
@@ -57,8 +58,7 @@ class FakeIdentityProvider:
         return f"{URL}/oauth2/authorize?{urlencode(query)}"
 
     def exchange(self, code: str, attempt: SignInAttempt, redirect_uri: str) -> Identity:
-        if self.is_down:
-            raise IdentityProviderUnavailable("The sign-in pages do not answer.")
+        self._check()
         grant = self._grants.get(code)
         if grant is None:
             raise SignInFailed("This sign-in was completed before.")
@@ -71,4 +71,9 @@ class FakeIdentityProvider:
         return grant.identity
 
     def sign_out_url(self, return_to: str) -> str:
+        self._check()
         return f"{URL}/logout?{urlencode({'client_id': CLIENT, 'logout_uri': return_to})}"
+
+    def _check(self) -> None:
+        if self.is_down:
+            raise IdentityProviderUnavailable("The sign-in pages do not answer.")

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.accounts import Subscription
+from chalicelib.domain.accounts import NewToken, Scope, Subscription
 from chalicelib.domain.users import SignUp
 from infra.admin import users
+from infra.demo_user import add_demo_user
 from infra.template import read_template
 from infra.user_pool import UserPool
 from tests.fakes.application import CONFIG, FakeAdapters
@@ -83,6 +84,19 @@ def test_a_user_is_made_once_and_is_the_same_afterwards(deployment: Any) -> None
 
     assert (pool.add(EMAIL, "Ada"), pool.subject(EMAIL), pool.issuer) == (subject, subject, ISSUER)
     assert pool.set_password(EMAIL) != pool.set_password(EMAIL)
+
+
+def test_the_demo_user_owns_the_account_of_the_token_also_when_made_again(deployment: Any) -> None:
+    accounts = deployment.services.accounts
+    account = accounts.open("demo", Subscription("business")).uuid
+    token, _ = accounts.issue_token(account, NewToken("make run", Scope.ADMIN))
+    first, second = add_demo_user(deployment, token), add_demo_user(deployment, token)
+
+    assert first.email == second.email
+    assert first.password != second.password
+    assert [(m.email, m.role) for m in deployment.services.users.members(account)] == [(first.email, users.Role.OWNER)]
+    (user,) = deployment.services.users.all()
+    assert [found.uuid for found, _ in deployment.services.users.accounts_of(user.id)] == [account]
 
 
 def test_a_deployment_without_sign_in_has_no_pool(deployment: Any) -> None:

@@ -235,6 +235,25 @@ class TestSessions:
         assert answer.headers["hx-redirect"].startswith(f"{URL}/logout?")
 
 
+class TestWithoutTheProvider:
+    def test_nobody_is_sent_to_pages_that_are_not_known(self, browser, adapters):
+        adapters.identity_provider.is_down = True
+        answer = browser.get("/sign-in/start")
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        assert ATTEMPT not in browser.cookies
+
+    def test_signing_out_ends_the_session_here_all_the_same(self, browser, adapters, dashboard):
+        sign_in(browser, adapters)
+        cookie = browser.cookies[SESSION]
+        browser.key = dashboard.services.sessions.find(cookie).key
+        adapters.identity_provider.is_down = True
+        answer = browser.post("/sign-out")
+
+        assert (answer.status, answer.location) == (303, "/sign-out")
+        assert SESSION not in browser.cookies
+        assert dashboard.services.sessions.find(cookie) is None
+
+
 class TestLimits:
     def test_a_network_gets_so_many_answers_a_minute_and_then_waits(self, dashboard, adapters):
         adapters.identity_provider.add(ADDRESS)
