@@ -86,6 +86,16 @@ PATHS: Mapping[str, Sequence[str]] = {
         "/account/members/{user}/role",
         "/account/switch",
     ),
+    "webhooks": (
+        "/account/webhooks",
+        "/account/webhooks/new",
+        "/account/webhooks/{webhook}",
+        "/account/webhooks/{webhook}/delete",
+        "/account/webhooks/{webhook}/deliveries/{delivery}",
+        "/account/webhooks/{webhook}/secret",
+        "/account/webhooks/{webhook}/switch",
+        "/account/webhooks/{webhook}/test",
+    ),
     "assets": ("/assets/{digest}/{name}",),
 }
 

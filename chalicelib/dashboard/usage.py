@@ -10,7 +10,7 @@ from chalicelib.domain.plans import PLANS, Plan
 
 SCARCE = 90  # per cent of a limit from which the page says what is left
 _BYTES = ("bytes", "managed_bytes")
-_ORDER = ("files", "bytes", "collections", "managed_bytes", "uploads_a_month")
+_ORDER = ("files", "bytes", "collections", "managed_bytes", "uploads_a_month", "webhooks")
 
 
 @dataclass(frozen=True, slots=True)

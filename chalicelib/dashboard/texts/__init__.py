@@ -18,6 +18,7 @@ from chalicelib.dashboard.texts import (
     search,
     sign_in,
     uploads,
+    webhooks,
 )
 
 TEXTS: Mapping[str, Mapping[str, str]] = {
@@ -31,6 +32,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
     "search": search.TEXTS,
     "sign_in": sign_in.TEXTS,
     "uploads": uploads.TEXTS,
+    "webhooks": webhooks.TEXTS,
 }
 
 

@@ -15,6 +15,7 @@ TEXTS = {
     "usage_bytes": "Size of all pictures",
     "usage_collections": "Collections",
     "usage_managed_bytes": "Stored by us",
+    "usage_webhooks": "Webhooks",
     "usage_uploads_a_month": "Uploads in {month}",
     "used": "{used} of {limit}",
     "left": "{left} left. What does not fit is listed as failed.",

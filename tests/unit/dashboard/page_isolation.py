@@ -24,6 +24,7 @@ from chalicelib.domain.plans import PLANS
 from chalicelib.domain.search_uploads import NewSearchUpload
 from chalicelib.domain.uploads import NewUpload
 from chalicelib.domain.users import Role
+from chalicelib.domain.webhooks import EventType, NewWebhook
 from tests.factories import a_collection
 from tests.fakes.application import FakeAdapters, services_on
 from tests.fakes.pages import Answer, FakeBrowser, FakeDashboard
@@ -43,6 +44,8 @@ class Kind(StrEnum):
     SEARCH_UPLOAD = "search upload"
     TOKEN = "token"  # a kind
     USER = "user"
+    WEBHOOK = "webhook"
+    DELIVERY = "delivery"
     SESSION = "session"
     EMAIL = "e-mail"
     KEY = "key"
@@ -57,6 +60,8 @@ PATHS = {
     ("id", "/collections/{uuid}/uploads/"): Kind.UPLOAD,
     ("token", "/account/tokens/"): Kind.TOKEN,
     ("user", "/account/members/"): Kind.USER,
+    ("webhook", "/account/webhooks/"): Kind.WEBHOOK,
+    ("delivery", "/account/webhooks/{webhook}/deliveries/"): Kind.DELIVERY,
     ("session", "/account/sessions/"): Kind.SESSION,
     ("name", "/samples/photos/"): None,
     ("digest", "/assets/"): None,
@@ -79,6 +84,7 @@ FIELDS = {
     "upload": Kind.SEARCH_UPLOAD,
 }
 NO_IDENTIFIERS = {
+    *("description", "events", "url"),
     *("at", "auto", "bucket", "csrf", "cutoff", "date", "delete", "do", "exclude", "expires_at", "file", "fold"),
     *("folder", "form", "from", "hour", "include", "metadata_name", "metadata_value", "mime_type", "name", "notify"),
     *("origins", "part", "path", "query", "reason", "region", "role", "role_arn", "scope", "size", "sort", "state"),
@@ -191,7 +197,11 @@ class World:
         )
         to_search_by, _ = services.search_uploads.prepare(caller, NewSearchUpload(5000, "image/jpeg"))
         _, token = services.accounts.issue_token(account, NewToken(f"token of the {name}", Scope.READ))
+        new_webhook = NewWebhook(f"https://{name}.example/hooks-of-the-{name}", (EventType.FILE_INDEXED,))
+        webhook = services.webhooks.create(caller, new_webhook, "https://images.example/live")
         ids = {
+            Kind.WEBHOOK: webhook.id,
+            Kind.DELIVERY: services.webhooks.try_out(account, webhook.id).id,
             Kind.ACCOUNT: account,
             Kind.COLLECTION: collection.uuid,
             Kind.FILE: file.uuid,
@@ -233,6 +243,8 @@ def missing(kind: Kind) -> str:
     match kind:
         case Kind.USER | Kind.SESSION:
             return "0" * 32
+        case Kind.DELIVERY:
+            return f"msg_{'0' * 32}"
         case Kind.EMAIL:
             return "nobody@example.com"
         case Kind.KEY:

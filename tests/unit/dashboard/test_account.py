@@ -58,7 +58,14 @@ def visible(page: str) -> str:
 
 
 def test_usage_is_told_in_words_and_bars_and_what_is_scarce_is_said():
-    usage = {"files": 70_746, "bytes": 458 * 10**9, "collections": 6, "managed_bytes": 0, "uploads_a_month": 316}
+    usage = {
+        "files": 70_746,
+        "bytes": 458 * 10**9,
+        "collections": 6,
+        "managed_bytes": 0,
+        "uploads_a_month": 316,
+        "webhooks": 1,
+    }
     shown = {used.name: used for used in usage_of_plan(PLANS["pro"], usage, NOW)}
     assert [(used.title, used.said, used.share) for used in shown.values()] == [
         ("Pictures", "70,746 of 100,000", 71),
@@ -66,13 +73,14 @@ def test_usage_is_told_in_words_and_bars_and_what_is_scarce_is_said():
         ("Collections", "6 of 10", 60),
         ("Stored by us", "0 of 50 GB", 0),
         ("Uploads in March", "316 of 10,000", 3),
+        ("Webhooks", "1 of 5", 20),
     ]
     assert shown["bytes"].left == "42 GB left. What does not fit is listed as failed."
     assert shown["files"].left is None
 
 
 def test_what_a_plan_does_not_have_is_no_bar_unless_it_is_used():
-    usage = {"files": 0, "bytes": 0, "collections": 0, "managed_bytes": 0, "uploads_a_month": 0}
+    usage = {"files": 0, "bytes": 0, "collections": 0, "managed_bytes": 0, "uploads_a_month": 0, "webhooks": 0}
     names = [used.name for used in usage_of_plan(PLANS["free"], usage, NOW)]
     assert names == ["files", "bytes", "collections"]
     (left,) = [used for used in usage_of_plan(PLANS["free"], usage | {"managed_bytes": 5}, NOW) if used.share == 100]
