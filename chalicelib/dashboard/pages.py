@@ -31,8 +31,9 @@ from chalicelib.dashboard.security import (
     set_cookie,
 )
 from chalicelib.domain.accounts import Account, Caller
-from chalicelib.domain.errors import Forbidden, MethodNotAllowed, NotFound, SimilarixError
+from chalicelib.domain.errors import Forbidden, MethodNotAllowed, NotFound, RateLimited, SimilarixError
 from chalicelib.domain.plans import Plan
+from chalicelib.domain.rates import Rate
 from chalicelib.domain.texts import is_storable
 from chalicelib.domain.users import User
 from chalicelib.services.sessions import SignedIn
@@ -176,12 +177,14 @@ class PageOptions:
         checks_token: whether a change carries the session's CSRF token; only a public page may do without.
         owners: whether only an owner of the account may have it.
         reads_session: whether it depends on who has signed in; else it may be public and cached.
+        rate: the limit that its requests count for, if any; the plan says how many a minute, for each user.
     """
 
     public: bool = False
     checks_token: bool = True
     owners: bool = False
     reads_session: bool = True
+    rate: Rate | None = None
 
 
 class PageDispatcher:
@@ -201,9 +204,10 @@ class PageDispatcher:
         checks_token: bool = True,
         owners: bool = False,
         reads_session: bool = True,
+        rate: Rate | None = None,
     ) -> Callable[[View], View]:
         """A decorator that keeps a view; ``chalicelib.dashboard.routes`` has the path, too."""
-        options = PageOptions(public, checks_token, owners, reads_session)
+        options = PageOptions(public, checks_token, owners, reads_session, rate)
 
         def decorate(view: View) -> View:
             # https://www.rfc-editor.org/rfc/rfc9110#section-9.1: a server supports HEAD wherever it supports GET
@@ -289,6 +293,8 @@ class PageDispatcher:
             _check_token(request)
         if options.owners and not request.session.is_owner:
             raise Forbidden("Only an owner of this account may do this. Ask one.")
+        if options.rate is not None:
+            _check_rate(request, options.rate)
         answer = view(request)
         if isinstance(answer, Redirect):
             return _redirect(request, answer)
@@ -297,6 +303,17 @@ class PageDispatcher:
             # The browser forgets the session no sooner than we do.
             response.headers["Set-Cookie"] = session_cookie(request.signed_in.key, request.base_url)
         return response
+
+
+def _check_rate(request: PageRequest, rate: Rate) -> None:
+    """Raises RateLimited where the user has made too many such requests, in all sessions together."""
+    limit = request.plan.rate_limit(rate)
+    status = request.services.rate_limiter.admit(request.account.uuid, request.user.id, limit)
+    if not status.admitted:
+        raise RateLimited(
+            f"You may make {limit.quota:,} requests of this kind a minute. Try again in {status.seconds} seconds.",
+            status.seconds,
+        )
 
 
 def _check_token(request: PageRequest) -> None:

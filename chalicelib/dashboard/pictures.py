@@ -16,6 +16,7 @@ from chalicelib.dashboard.tiles import Tile, tiles
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.errors import NotFound, SimilarixError
 from chalicelib.domain.files import FileRecord
+from chalicelib.domain.rates import Rate
 from chalicelib.domain.thumbnails import ThumbnailSize
 
 SIMILAR = 12
@@ -74,7 +75,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         }
         return Page("picture.html", data)
 
-    @page("/pictures/{uuid}/similar")
+    @page("/pictures/{uuid}/similar", rate=Rate.SEARCH)
     def show_similar(request: PageRequest) -> Page | Redirect:
         record, _ = _picture(request)
         like = SearchAddress((SearchTerm(Subject.FILE, record.uuid),), cutoff=False)

@@ -21,6 +21,7 @@ from chalicelib.dashboard.tiles import Tile, tiles
 from chalicelib.domain.accounts import Caller
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.errors import InvalidRequest, NotFound, SimilarixError
+from chalicelib.domain.rates import Rate
 
 LAST_ADDED = 10
 NEAREST = 12  # of a search that finds nothing closer than chance
@@ -40,7 +41,7 @@ class Drop:
 def add_pages(dispatcher: PageDispatcher) -> None:
     page = dispatcher.page
 
-    @page("/")
+    @page("/", rate=Rate.SEARCH)
     def show_search(request: PageRequest) -> Page | Redirect:
         values = query_values(request)
         address = read_address(values)
@@ -54,7 +55,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
             return _further_page(request, searching, address)
         return _results_page(request, searching, address)
 
-    @page("/search-pictures", methods=("POST",))
+    @page("/search-pictures", methods=("POST",), rate=Rate.SEARCH)
     def prepare_search_picture(request: PageRequest) -> Response:
         """The form with which a script sends a picture to search by; sizes and types are checked as the API's."""
         size = request.form.text("size")

@@ -285,3 +285,16 @@ def test_the_table_of_paths_is_what_the_modules_have():
         assert sorted({path for _, path in dispatcher.options}) == sorted(paths), module
     every = [path for paths in PATHS.values() for path in paths]
     assert len(every) == len(set(every))
+
+
+def test_a_user_searches_no_more_often_than_the_plan_allows(dashboard: FakeDashboard, adapters: FakeAdapters):
+    browser = dashboard.signed_in(plan="free")
+    statuses = [browser.get("/").status for _ in range(61)]
+    assert statuses == [200] * 60 + [429]
+    other_session = dashboard.signed_in()
+    refused = other_session.get("/")
+    assert refused.status == 429
+    assert int(refused.headers["retry-after"]) >= 1
+    assert browser.get("/account").status == 200
+    adapters.clock.pass_by(timedelta(minutes=1))
+    assert browser.get("/").status == 200
