@@ -39,10 +39,9 @@ def add_pages(dispatcher: PageDispatcher) -> None:
     def sync(request: PageRequest) -> Page | Redirect:
         collection = collection_of(request)
         if request.method != "POST":
-            here = Redirect(f"/collections/{collection.uuid}")
-            return (
-                _sync_page(request, collection, {"said": _said(request, collection)}) if request.is_fragment else here
-            )
+            if not request.is_fragment:
+                return Redirect(f"/collections/{collection.uuid}")
+            return _sync_page(request, collection, {"said": _said(request, collection)})
         what, syncs = request.form.text("do"), request.services.syncs
         if what == "cancel":
             syncs.cancel(collection)

@@ -127,6 +127,12 @@ def test_a_bucket_is_connected_while_the_page_looks_on_and_syncs(
         page.get_by_label("Bucket").fill(f"s3://{bucket}/photos")
         page.get_by_label("Region").fill("us-east-1")
         page.get_by_role("button", name="Go on").click()
+        page.context.route("https://*.console.aws.amazon.com/**", lambda route: route.fulfill(body="the console"))
+        with page.context.expect_page() as opened:
+            page.get_by_role("button", name="Create the role in AWS").click()
+        expect(opened.value.get_by_text("the console")).to_be_visible()
+        assert f"param_Bucket={bucket}" in opened.value.url
+        opened.value.close()
         page.get_by_text("By hand, in a shell").click()
         trust = page.get_by_role("region", name="Trust policy").inner_text()
         read = page.get_by_role("region", name="Policy", exact=True).inner_text()
@@ -173,7 +179,7 @@ def test_nothing_keeps_anybody_out_of_collections(browser: Browser, stack: Local
         "/collections/connect?name=n&bucket=b-1&folder=f&region=us-east-1",
     )
     paths = [
-        *(here + tab for tab in ("", "/explain?key=images/owl.jpg", "/settings")),
+        *(here + tab for tab in ("?path=owl", "/explain?key=images/owl.jpg", "/settings")),
         *("/collections", "/collections/connect", f"/collections/{managed}/upload"),
         f"{sitting}&role=arn:aws:iam::111122223333:role/similarix-nobody",
     ]
