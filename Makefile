@@ -101,8 +101,8 @@ bench.quality = $(BIN)/python -m tests.bench.quality
 bench.duplicates = $(BIN)/python -m tests.bench.duplicates
 ## bench SUITE=thumbnails: what further sizes of thumbnails cost at once, and when they are first asked for
 bench.thumbnails = $(BIN)/python -m tests.bench.thumbnails
-## bench SUITE=pages: the dashboard's own work for a page, what pages weigh, and what they add to a cold start
-bench.pages = $(BIN)/python -m tests.bench.pages
+## bench SUITE=pages: the dashboard's own work for a page, its bytes, what it adds to a cold start, and the time to a result
+bench.pages = $(BIN)/python -m tests.bench.pages && $(BIN)/python -m tests.bench.dashboard_search
 ## bench SUITE=embed: the embedder on full-size CLIP beside its peers (6 GB)
 bench.embed = $(BIN)/python -m tests.bench.embedder
 

@@ -82,6 +82,7 @@ def _frame_variables(frame: Frame) -> dict[str, Any]:
     def asset(name: str) -> str:
         return frame.prefix + asset_path(name)
 
+    @cache  # a page of results has a hundred of them
     def icon(name: str) -> Markup:
         return Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>').format(asset("icons.svg"), name)
 

@@ -15,7 +15,7 @@ from chalicelib.dashboard.filter_panel import Narrowing, filter_panel
 from chalicelib.dashboard.first_run import first_run_page
 from chalicelib.dashboard.found_pictures import FoundPage, PictureSearch, read_cursor
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
-from chalicelib.dashboard.search_address import SearchAddress, Subject, is_canonical, read_address
+from chalicelib.dashboard.search_address import WORDS, SearchAddress, Subject, is_canonical, read_address
 from chalicelib.dashboard.suggestions import suggested_texts
 from chalicelib.dashboard.tiles import Tile, tiles
 from chalicelib.domain.accounts import Caller
@@ -45,7 +45,9 @@ def add_pages(dispatcher: PageDispatcher) -> None:
     def show_search(request: PageRequest) -> Page | Redirect:
         values = query_values(request)
         address = read_address(values)
-        if not is_canonical(values) and not request.is_fragment:
+        # Words alone are answered at once: a redirect would cost a first search a tenth of a second. The page's script
+        # writes the address of the search in their place.
+        if not is_canonical(values) and not request.is_fragment and set(values) != {WORDS}:
             return Redirect(f"/{address.query()}")
         collections = request.services.collections.all(request.account.uuid)
         if not address.terms and not address.narrows:

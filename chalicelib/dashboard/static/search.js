@@ -9,6 +9,12 @@ const SKELETON_AFTER = 200; // milliseconds without an answer
 const SKELETONS = ["r150", "r67", "r133", "r178", "r100", "r150", "r125", "r75", "r133", "r150", "r169", "r100"];
 const TYPES = { heic: "image/heic", heif: "image/heif", avif: "image/avif", jp2: "image/jp2", tif: "image/tiff" };
 
+// Words come by themselves from the empty page: their search has an address of its own.
+if (new URLSearchParams(location.search).has("words")) {
+  const here = document.getElementById("results")?.dataset.here;
+  if (here) history.replaceState(history.state, "", here);
+}
+
 const form = () => document.getElementById("search");
 
 /** Sends the form of the search, with one more field. */

@@ -97,6 +97,14 @@ def test_a_form_without_a_script_leads_to_the_address_of_its_search(crowd: Pictu
     )
 
 
+def test_words_by_themselves_are_answered_at_once_with_the_address_of_their_search(crowd: PictureWorld) -> None:
+    answer = crowd.get("/?words=an+owl+-people")
+    assert answer.status == 200
+    (results,) = [each for each in tags(answer.body, "section") if each.get("id") == "results"]
+    assert results["data-here"] == "/live/?query=an+owl&without=people"
+    assert len(links(answer.body, "/pictures/")) == PAGE_SIZE
+
+
 def test_each_term_is_a_chip_that_can_be_turned_weighed_and_taken_away(crowd: PictureWorld) -> None:
     uuid = crowd.app.file_finder.newest(crowd.caller.account, 1)[0].uuid
     page = crowd.get(f"/?query=an+owl&like={uuid}&without=people&weight1=2").body
