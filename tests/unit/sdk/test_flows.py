@@ -208,6 +208,19 @@ def test_a_sync_is_started_followed_and_cancelled(client: Client, http_api: Http
     assert pauses == [3]
 
 
+def test_a_webhook_is_made_changed_tried_and_deleted(client: Client, collection: str) -> None:
+    made = client.webhooks.create("https://shop.example/hooks", ["file.failed"], collections=[collection])
+    assert made.secret not in repr(made)
+    changed = client.webhooks.change(made.webhook.id, collections=None, events=["sync.failed", "file.failed"])
+    assert (changed.collections, set(changed.events)) == (None, {"sync.failed", "file.failed"})
+    assert client.webhooks.rotate_secret(changed.id).secret != made.secret
+    sent = client.webhooks.test(changed.id)
+    assert [delivery.id for delivery in client.webhooks.deliveries(changed.id)] == [sent.id]
+    assert sent.type in client.webhooks.delivery(changed.id, sent.id).body
+    client.webhooks.delete(changed.id)
+    assert client.webhooks.list() == ()
+
+
 def test_a_file_that_is_there_is_told_from_others(client: Client, collection: str) -> None:
     uploaded = client.uploads.send(collection, b"an owl", path="owl.jpg")
     with pytest.raises(FileExists) as raised:

@@ -40,6 +40,7 @@ OPTIONS: dict[str, Any] = {
     "filter": FILTER,
     "fold_duplicates": True,
 }
+HOOK = "https://shop.example/hooks"
 LINK = f"{BASE_URL}/media/{ID}/{ID}.jpg?expires=1&signature=s"
 FOUND = FoundFile(
     uuid=ID, file_name="a.jpg", file_size=1, md5="0", thumbnail=LINK, s3_uri="s3://b/k", download_url="https://api"
@@ -133,6 +134,17 @@ CALLS: list[tuple[str, Callable[[Any], Any]]] = [
             **KEY,
         ),
     ),
+    ("listWebhooks", lambda c: c.webhooks.list()),
+    ("createWebhook", lambda c: c.webhooks.create(HOOK, ["file.failed"], collections=[ID], description="d", **KEY)),
+    ("showWebhook", lambda c: c.webhooks.get(ID)),
+    ("changeWebhook", lambda c: c.webhooks.change(ID, url=HOOK, events=["file.failed"], enabled=False)),
+    ("changeWebhook", lambda c: c.webhooks.change(ID, collections=None, description=None)),
+    ("deleteWebhook", lambda c: c.webhooks.delete(ID)),
+    ("rotateSecret", lambda c: c.webhooks.rotate_secret(ID, **KEY)),
+    ("testWebhook", lambda c: c.webhooks.test(ID, **KEY)),
+    ("listDeliveries", lambda c: c.webhooks.deliveries(ID, state="failed", limit=2)),
+    ("showDelivery", lambda c: c.webhooks.delivery(ID, "msg_1")),
+    ("replayDelivery", lambda c: c.webhooks.replay(ID, "msg_1", **KEY)),
     ("revokeToken", lambda c: c.tokens.revoke(ID)),
 ]
 

@@ -18,6 +18,7 @@ from similarix_sdk.operations.search import SearchOperations
 from similarix_sdk.operations.search_uploads import SearchUploadOperations
 from similarix_sdk.operations.syncs import SyncOperations
 from similarix_sdk.operations.uploads import UploadOperations
+from similarix_sdk.operations.webhooks import WebhookOperations
 from similarix_sdk.requests import Request, parameters
 from similarix_sdk.retries import RetryPolicy
 from similarix_sdk.sending import ApiSender
@@ -109,6 +110,14 @@ class AsyncTokens(TokenOperations, Asynchronous):
     """The account's tokens."""
 
 
+class Webhooks(WebhookOperations, Blocking):
+    """Servers that are told of events."""
+
+
+class AsyncWebhooks(WebhookOperations, Asynchronous):
+    """Servers that are told of events."""
+
+
 class Client(SearchOperations, AnyOperation, Blocking):
     """Calls the API and waits. Threads may share it; close it, or use it in ``with``.
 
@@ -146,6 +155,7 @@ class Client(SearchOperations, AnyOperation, Blocking):
         self.syncs = Syncs(api, driver)
         self.account = AccountResource(api, driver)
         self.tokens = Tokens(api, driver)
+        self.webhooks = Webhooks(api, driver)
 
     def close(self) -> None:
         if self._own is not None:
@@ -191,6 +201,7 @@ class AsyncClient(SearchOperations, AnyOperation, Asynchronous):
         self.syncs = AsyncSyncs(api, driver)
         self.account = AsyncAccountResource(api, driver)
         self.tokens = AsyncTokens(api, driver)
+        self.webhooks = AsyncWebhooks(api, driver)
 
     async def close(self) -> None:
         if self._own is not None:

@@ -36,6 +36,7 @@ from similarix_sdk.models.uploads import (
     UploadedPicture,
     UploadForm,
 )
+from similarix_sdk.models.webhooks import SecretWebhook, ShownDelivery, Webhook, WebhookAnswer, WebhookDelivery
 
 __all__ = [
     "AccessProblem",
@@ -67,10 +68,15 @@ __all__ = [
     "PreparedUpload",
     "RequestRates",
     "SearchUpload",
+    "SecretWebhook",
+    "ShownDelivery",
     "SyncPreview",
     "SyncProgress",
     "SyncState",
     "Upload",
     "UploadForm",
     "UploadedPicture",
+    "Webhook",
+    "WebhookAnswer",
+    "WebhookDelivery",
 ]

@@ -19,6 +19,7 @@ class PlanLimits(Model):
     bytes: PlanLimit
     managed_bytes: PlanLimit
     uploads_a_month: PlanLimit
+    webhooks: PlanLimit | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
