@@ -87,3 +87,8 @@ def monthly_sync(event: CloudWatchEvent) -> Any:
 @app.schedule(Cron(30, 2, "*", "*", "?", "*"))
 def purge(event: CloudWatchEvent) -> Any:
     workers.begin_purge(services())
+
+
+@app.schedule(Cron(30, 3, "*", "*", "?", "*"))
+def calibration(event: CloudWatchEvent) -> Any:
+    return workers.calibrate(event.context, services())

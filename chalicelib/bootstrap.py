@@ -502,7 +502,7 @@ class Services:
         from chalicelib.services.maintenance.calibration import CalibrationService
 
         a = self.adapters
-        return CalibrationService(a.collections, a.catalogue, a.embedder, a.calibrations, self.now)
+        return CalibrationService(a.accounts, a.collections, a.catalogue, a.embedder, a.calibrations, self.now)
 
     @cached_property
     def orphaned_thumbnails(self) -> OrphanedThumbnails:

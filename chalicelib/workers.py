@@ -124,6 +124,13 @@ def begin_purge(services: Services) -> None:
     services.purge.begin()
 
 
+def calibrate(context: Any, services: Services) -> Event:
+    """Compute the statistics of accounts whose pictures have changed in number."""
+    run = services.calibration.run(_seconds_left(context))
+    logger.info("calibration", calibrated=run.calibrated, left=run.left)
+    return {"calibrated": run.calibrated, "left": run.left}
+
+
 def purge(event: Event, context: Any, services: Services) -> Event:
     """Delete tombstones that are older than the grace period."""
 

@@ -197,4 +197,13 @@ SCHEDULED = (
         timeout=60,
         alarm="The purge of files that were removed longer ago than TombstoneDays was not started.",
     ),
+    # It computes as long as there is something due: a whole processor, which Lambda gives for so much memory.
+    # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+    Function(
+        name="Calibration",
+        lambda_name="calibration",
+        memory=1769,
+        timeout=600,
+        alarm="Accounts whose pictures have changed in number were not calibrated.",
+    ),
 )

@@ -74,6 +74,7 @@ class Calibration:
         mean: their mean, D numbers.
         axes: the directions in which they vary most, K of D numbers, each as long as its standard deviation.
         residual: the variance in each direction that is orthogonal to the axes.
+        population: how many pictures they were sampled of; 0 if that is not known.
     """
 
     model: str
@@ -83,6 +84,7 @@ class Calibration:
     residual: float
     text: ChanceDistribution
     picture: ChanceDistribution
+    population: int = 0
     # The variance along each axis, which each search needs.
     _variances: tuple[float, ...] = field(init=False, repr=False, compare=False)
 
@@ -112,6 +114,7 @@ class Calibration:
             {
                 "model": self.model,
                 "pictures": self.pictures,
+                "population": self.population,
                 "mean": _packed(self.mean),
                 "axes": _packed(axes),
                 "residual": self.residual,
@@ -133,6 +136,7 @@ class Calibration:
             residual=fields["residual"],
             text=_distribution(fields[TermKind.TEXT]),
             picture=_distribution(fields[TermKind.PICTURE]),
+            population=fields.get("population", 0),
         )
 
 

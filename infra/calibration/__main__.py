@@ -9,14 +9,13 @@ import sys
 from base64 import b64decode
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from chalicelib.domain.calibration_statistics import compute_calibration
+from chalicelib.domain.unrelated_texts import UNRELATED_TEXTS
+from chalicelib.domain.vectors import unit_vector
 from embedder_container.handler import create_embedder
 from embedder_container.models import CALIBRATION_FILE, load_description
 from embedder_container.settings import Settings
 from embedder_container.tasks import Result, Timings
-from infra.calibration.statistics import UNRELATED_TEXTS, compute_calibration
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,10 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         files = sorted(path for path in options.pictures.iterdir() if path.is_file())
         results = [embedder.embed_image(path.read_bytes(), Timings()) for path in files]
-        pictures = np.stack([_vector(result) for result in results if "vector" in result])
-        texts = np.stack(
-            [_vector(result) for result in embedder.embed_texts(UNRELATED_TEXTS, Timings()) if "vector" in result]
-        )
+        pictures = [_vector(result) for result in results if "vector" in result]
+        read = embedder.embed_texts(UNRELATED_TEXTS, Timings())
+        texts = [_vector(result) for result in read if "vector" in result]
     finally:
         embedder.close()
     calibration = compute_calibration(description.model_version, pictures, texts)
@@ -43,8 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _vector(result: Result) -> NDArray[np.float64]:
-    return np.frombuffer(b64decode(result["vector"]), "<f4").astype(np.float64)
+def _vector(result: Result) -> tuple[float, ...]:
+    return unit_vector(b64decode(result["vector"]))
 
 
 if __name__ == "__main__":

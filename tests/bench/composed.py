@@ -17,6 +17,7 @@ import numpy as np
 
 from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
 from chalicelib.domain.calibration import Calibration
+from chalicelib.domain.calibration_statistics import compute_calibration
 from chalicelib.domain.composition import Term, TextTerm
 from chalicelib.domain.embeddings import QueryVector
 from chalicelib.domain.filter_syntax import parse_filter
@@ -24,7 +25,6 @@ from chalicelib.domain.vectors import SearchOptions
 from chalicelib.services.calibrations import CalibrationReader
 from chalicelib.services.ports import VectorStore
 from chalicelib.services.search import RelevanceOptions, SearchService
-from infra.calibration.statistics import compute_calibration
 from infra.localhost import free_port
 from infra.opensearch.node import Node
 from tests.bench.figures import figure
@@ -34,7 +34,7 @@ from tests.bench.owners import LIMIT, MODEL, OWN, World
 from tests.bench.pictures import Drawn, draw
 
 CACHE_SECONDS = 10  # of the aliases, as workers and the API have it
-SAMPLED_PICTURES = 500
+SAMPLED_PICTURES = 200
 TURNS, WARM_UP_TURNS = 200, 30
 UNWANTED_WEIGHT = -0.5
 FILTER = {"path": "tenth/", "format": "jpeg", "size": {"gte": 10}}
@@ -96,7 +96,7 @@ SEARCHES: Mapping[str, Search] = {
 def service_on(store: VectorStore, drawn: Drawn) -> SearchService:
     random = np.random.default_rng(5)
     sample = drawn.vectors[random.choice(len(drawn.vectors), SAMPLED_PICTURES, replace=False)].astype(np.float64)
-    calibration = compute_calibration(MODEL, sample, drawn.queries.astype(np.float64))
+    calibration = compute_calibration(MODEL, sample.tolist(), drawn.queries.astype(np.float64).tolist())
     texts: Any = Texts(drawn)
     statistics_of_all: Any = Statistics(calibration)
     return SearchService(texts, store, CalibrationReader(statistics_of_all, texts))

@@ -21,11 +21,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
 from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
+from chalicelib.domain.calibration_statistics import compute_calibration
 from chalicelib.domain.duplicates import MAX_SAME_DISTANCE, Tier, look_alike, significant_bits, similar_distance
 from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.messages import DuplicatesStep
-from chalicelib.domain.vectors import cosine_distance, vector_document
-from infra.calibration.statistics import UNRELATED_TEXTS, compute_calibration
+from chalicelib.domain.unrelated_texts import UNRELATED_TEXTS
+from chalicelib.domain.vectors import cosine_distance, unit_vector, vector_document
 from tests.bench.figures import figure
 from tests.bench.quality.__main__ import MODELS, SUBJECTS
 from tests.bench.quality.system import SAMPLES, InProcessEmbedder
@@ -120,7 +121,9 @@ class Comparison:
         texts: Sequence[Any] = self.embedder.embed_texts(UNRELATED_TEXTS)
         vectors = [shown.embedding.vector for shown in self.originals.values()]
         self.calibration = compute_calibration(
-            self.embedder.model, _matrix(vectors), _matrix([each.vector for each in texts])
+            self.embedder.model,
+            [unit_vector(vector) for vector in vectors],
+            [unit_vector(each.vector) for each in texts],
         )
 
     def show(self, sample: str, body: bytes) -> Shown:
@@ -219,10 +222,6 @@ def scan(model: str, comparison: Comparison, copies: Mapping[str, Sequence[Shown
             right = sum(samples[one.key] == samples[other.key] for one, other in pairs)
             figure(f"{model}_scan_{tier}_precision", 100 * right / max(1, len(pairs)), "%")
             figure(f"{model}_scan_{tier}_recall", 100 * right / (wanted * len(comparison.images)), "%")
-
-
-def _matrix(vectors: Sequence[bytes]) -> Any:
-    return np.stack([np.frombuffer(vector, "<f4") for vector in vectors]).astype(np.float64)
 
 
 if __name__ == "__main__":

@@ -1,52 +1,118 @@
 """Computes the statistics of each account's own pictures, from a sample of them."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 
-from chalicelib.domain.calibration import Calibration
+from chalicelib.domain.calibration_statistics import compute_calibration
+from chalicelib.domain.collections import Collection
 from chalicelib.domain.embeddings import QueryVector
+from chalicelib.domain.errors import NotFound
+from chalicelib.domain.files import FileRecord
+from chalicelib.domain.unrelated_texts import UNRELATED_TEXTS
+from chalicelib.domain.vectors import unit_vector
 from chalicelib.services.maintenance.recall import Sample
-from chalicelib.services.maintenance.records import is_searchable, record_chunks
-from chalicelib.services.ports import Calibrations, Catalogue, Clock, Collections, Embedder
+from chalicelib.services.maintenance.records import RECORD_CHUNK_SIZE, is_searchable, record_chunks
+from chalicelib.services.ports import Accounts, Calibrations, Catalogue, Clock, Collections, Embedder
 
 SAMPLED_PICTURES = 500
 # Fewer would tell less than the statistics that a model ships with: the samples alone, 50 photographs, are enough to
 # expect what held-out texts then find (docs/search.md).
 MIN_PICTURES = 50
+# An account is calibrated again by itself when it has so many times the pictures, or that part of them. So all its
+# calibrations together read three times what one of its present pictures reads.
+GROWTH = 1.5
+# Records of an account that a calibration by itself reads, which bounds what a night costs: some 20 seconds and 13,000
+# read units.
+MAX_RECORDS = 20_000
+SECONDS_FOR_AN_ACCOUNT = 90.0
 
-# Computes a calibration from a model version, vectors of pictures and vectors of unrelated texts.
-Compute = Callable[[str, Sequence[bytes], Sequence[bytes]], Calibration]
+Vector = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRun:
+    """What a run by itself has done; ``left`` is whether its time ended before it had looked at every account."""
+
+    calibrated: int
+    left: bool
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationService:
+    accounts: Accounts
     collections: Collections
     catalogue: Catalogue
     embedder: Embedder
     calibrations: Calibrations
     now: Clock
 
-    def embed_texts(self, texts: Sequence[str]) -> tuple[str, list[bytes]]:
+    def embed_texts(self, texts: Sequence[str] = UNRELATED_TEXTS) -> tuple[str, list[Vector]]:
         """The present model version, and the vectors of unrelated texts that it reads, which serve all accounts."""
         vectors = [result for result in self.embedder.embed_texts(texts) if isinstance(result, QueryVector)]
-        return vectors[0].model, [vector.vector for vector in vectors]
+        return vectors[0].model, [unit_vector(vector.vector) for vector in vectors]
 
-    def calibrate(self, account: str, model: str, texts: Sequence[bytes], compute: Compute) -> int:
+    def calibrate(self, account: str, model: str, texts: Sequence[Vector], max_records: int | None = None) -> int:
         """Store the statistics of an account's pictures, unless these are fewer than 50.
 
+        Args:
+            max_records: the most that are read; of each collection then the first by their keys.
+
         Returns:
-            How many pictures of the model version the account has.
+            How many pictures of the model version the account has, among those that were read.
 
         Raises:
             NotFound: the account is deleted.
         """
         sample = Sample(SAMPLED_PICTURES)
-        for collection in self.collections.of_account(account):
-            for records in record_chunks(self.catalogue, collection.uuid):
-                for record in records:
-                    if is_searchable(record, model):
-                        sample.offer(record)
+        collections = self.collections.of_account(account)
+        files = sum(collection.total_files for collection in collections)
+        part = 1.0 if max_records is None else min(1.0, max_records / max(1, files))
+        for collection in collections:
+            for record in self._records(collection, part):
+                if is_searchable(record, model):
+                    sample.offer(record)
         if sample.offered >= MIN_PICTURES:
-            vectors = [record.embedding.vector for record in sample.records if record.embedding is not None]
-            self.calibrations.write(account, compute(model, vectors, texts), self.now())
+            pictures = [unit_vector(each.embedding.vector) for each in sample.records if each.embedding is not None]
+            calibration = compute_calibration(model, pictures, texts)
+            # Of a part of the records, as many as that makes of all.
+            population = round(sample.offered / part)
+            self.calibrations.write(account, replace(calibration, population=population), self.now())
         return sample.offered
+
+    def run(self, seconds_left: Callable[[], float]) -> CalibrationRun:
+        """Calibrate the accounts whose pictures have changed in number, as far as the time reaches.
+
+        What is left is due the next time as well; what was calibrated is not.
+        """
+        texts: list[Vector] = []
+        model, calibrated = self.embedder.model_version(), 0
+        for account in self.accounts.all():
+            if account.deleted_at is not None or not self._is_due(account.uuid, model):
+                continue
+            if seconds_left() < SECONDS_FOR_AN_ACCOUNT:
+                return CalibrationRun(calibrated, left=True)
+            if not texts:
+                model, texts = self.embed_texts()
+            try:
+                calibrated += self.calibrate(account.uuid, model, texts, MAX_RECORDS) >= MIN_PICTURES
+            except NotFound:  # its deletion has begun meanwhile
+                continue
+        return CalibrationRun(calibrated, left=False)
+
+    def _is_due(self, account: str, model: str) -> bool:
+        """Whether the account has enough pictures, and many more or fewer than when it was calibrated."""
+        files = sum(collection.total_files for collection in self.collections.of_account(account))
+        if files < MIN_PICTURES:
+            return False
+        own = self.calibrations.read(account, model)
+        return own is None or not files / GROWTH < own.population < files * GROWTH
+
+    def _records(self, collection: Collection, part: float) -> Iterator[FileRecord]:
+        """The collection's records, or a part of them in the order of their keys."""
+        chunks = record_chunks(self.catalogue, collection.uuid)
+        if part < 1:
+            chunks = islice(chunks, math.ceil(part * collection.files / RECORD_CHUNK_SIZE))
+        for records in chunks:
+            yield from records

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 from chalicelib.adapters.embedder.cache import CachedEmbedder
 from chalicelib.domain.calibration import Calibration
+from chalicelib.domain.calibration_statistics import compute_calibration
 from chalicelib.domain.composition import FileTerm, Term, TextTerm
 from chalicelib.domain.embeddings import QueryVector, ReadFailure
 from chalicelib.domain.files import FileRecord
-from chalicelib.domain.vectors import FileSummary, SearchOptions, VectorDocument
+from chalicelib.domain.unrelated_texts import UNRELATED_TEXTS
+from chalicelib.domain.vectors import FileSummary, SearchOptions, VectorDocument, unit_vector
 from chalicelib.services.calibrations import CalibrationReader
 from chalicelib.services.ports import VectorStore
 from chalicelib.services.search import RelevanceOptions, SearchPage, SearchService
@@ -22,7 +22,6 @@ from embedder_container.handler import create_embedder
 from embedder_container.models import load_description
 from embedder_container.settings import Settings
 from embedder_container.tasks import Timings
-from infra.calibration.statistics import UNRELATED_TEXTS, Vectors, compute_calibration
 from tests.factories import a_collection, a_record, an_embedding
 from tests.fakes.accounts import FakeAccounts
 from tests.fakes.calibrations import FakeCalibrations
@@ -83,9 +82,10 @@ class SampleSearch:
             embedding = embedder.embed_image((SAMPLES / "photos" / f"{name}.jpg").read_bytes())
             records[name] = a_record(collection, f"{name}.jpg", embedding=embedding)
         store.upsert([_document(record) for record in records.values()])
-        pictures = [record.embedding.vector for record in records.values() if record.embedding is not None]
-        texts = [each.vector for each in embedder.embed_texts(UNRELATED_TEXTS) if isinstance(each, QueryVector)]
-        calibration = compute_calibration(embedder.model, _matrix(pictures), _matrix(texts))
+        embeddings = [record.embedding for record in records.values() if record.embedding is not None]
+        pictures = [unit_vector(embedding.vector) for embedding in embeddings]
+        read = [each for each in embedder.embed_texts(UNRELATED_TEXTS) if isinstance(each, QueryVector)]
+        calibration = compute_calibration(embedder.model, pictures, [unit_vector(each.vector) for each in read])
         calibrations: Any = FakeCalibrations(FakeAccounts())
         own: Any = _Stored(calibration)
         shipped: Any = embedder
@@ -139,7 +139,3 @@ def _document(record: FileRecord) -> VectorDocument:
         vector=record.embedding.vector,
         file=summary,
     )
-
-
-def _matrix(vectors: Sequence[bytes]) -> Vectors:
-    return np.stack([np.frombuffer(vector, "<f4") for vector in vectors]).astype(np.float64)

@@ -1,57 +1,118 @@
-"""Calibrating accounts from their own pictures."""
+"""Calibrating accounts from their own pictures, on demand and by itself."""
 
-from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from chalicelib.domain.calibration import Calibration
-from chalicelib.services.maintenance.calibration import MIN_PICTURES, SAMPLED_PICTURES
-from tests.factories import a_calibration
-from tests.unit.services.harness import Harness
+from chalicelib import workers
+from chalicelib.domain.accounts import Account, Subscription
+from chalicelib.services.maintenance.calibration import MIN_PICTURES, SAMPLED_PICTURES, CalibrationRun
+from tests.fakes.messages import Context
+from tests.unit.services.harness import Harness, no_time, plenty
+
+MODEL = "fake-1+d1"
 
 
-class Recording:
-    """Stands for the computation, and keeps the vectors it was given."""
-
-    def __init__(self) -> None:
-        self.pictures: Sequence[bytes] = ()
-        self.texts: Sequence[bytes] = ()
-
-    def __call__(self, model: str, pictures: Sequence[bytes], texts: Sequence[bytes]) -> Calibration:
-        self.pictures, self.texts = pictures, texts
-        return a_calibration(model)
-
-
-def calibrate(world: Harness, compute: Recording) -> int:
+def calibrate(world: Harness, **options: Any) -> int:
     model, texts = world.app.calibration.embed_texts(["an owl", "a pig"])
-    return world.app.calibration.calibrate(world.collection.account, model, texts, compute)
+    return world.app.calibration.calibrate(world.collection.account, model, texts, **options)
+
+
+def fill(world: Harness, count: int) -> None:
+    world.put(*(f"{number:05}.jpg" for number in range(count)))
+    world.sync()
+
+
+def stored(world: Harness) -> Any:
+    return world.ports.calibrations.read(world.collection.account, MODEL)
+
+
+@pytest.fixture
+def world(world: Harness) -> Harness:
+    """A world whose account is listed among all."""
+    account = Account(world.collection.account, "a shop", Subscription("business"), world.app.now())
+    world.ports.accounts.add_account(account)
+    return world
 
 
 @pytest.mark.parametrize("count", [MIN_PICTURES - 1, MIN_PICTURES])
 def test_an_account_with_enough_pictures_is_calibrated_by_its_own(world: Harness, count: int) -> None:
-    world.put(*(f"{number}.jpg" for number in range(count)))
-    world.sync()
-    compute = Recording()
-    assert calibrate(world, compute) == count
-    stored = world.ports.calibrations.read(world.collection.account, "fake-1+d1")
+    fill(world, count)
+    assert calibrate(world) == count
     if count < MIN_PICTURES:
-        assert stored is None
+        assert stored(world) is None
     else:
-        assert stored == a_calibration()
-        assert len(set(compute.pictures)) == count
-        assert len(compute.texts) == 2
+        assert (stored(world).pictures, stored(world).population) == (count, count)
 
 
 def test_of_many_pictures_a_sample_is_taken(world: Harness) -> None:
-    world.put(*(f"{number}.jpg" for number in range(SAMPLED_PICTURES + 20)))
-    world.sync()
-    compute = Recording()
-    assert calibrate(world, compute) == SAMPLED_PICTURES + 20
-    assert len(compute.pictures) == SAMPLED_PICTURES
+    fill(world, SAMPLED_PICTURES + 20)
+    assert calibrate(world) == SAMPLED_PICTURES + 20
+    assert (stored(world).pictures, stored(world).population) == (SAMPLED_PICTURES, SAMPLED_PICTURES + 20)
+
+
+def test_of_more_records_than_are_read_the_number_is_estimated(world: Harness) -> None:
+    fill(world, 400)
+    assert calibrate(world, max_records=200) == 200
+    assert stored(world).population == 400
 
 
 def test_pictures_of_another_model_do_not_count(world: Harness) -> None:
-    world.put(*(f"{number}.jpg" for number in range(MIN_PICTURES)))
-    world.sync()
+    fill(world, MIN_PICTURES)
     world.embedder.model = "fake-2+d1"
-    assert calibrate(world, Recording()) == 0
+    assert calibrate(world) == 0
+
+
+def test_an_account_is_calibrated_by_itself_once_and_again_when_its_pictures_have_grown_by_half(
+    world: Harness,
+) -> None:
+    run = world.app.calibration.run
+    fill(world, MIN_PICTURES - 1)
+    assert run(plenty) == CalibrationRun(calibrated=0, left=False)
+    fill(world, MIN_PICTURES + 10)
+    assert run(plenty) == CalibrationRun(calibrated=1, left=False)
+    assert stored(world).population == MIN_PICTURES + 10
+    fill(world, MIN_PICTURES + 39)
+    assert run(plenty) == CalibrationRun(calibrated=0, left=False)
+    fill(world, MIN_PICTURES + 40)
+    assert run(plenty) == CalibrationRun(calibrated=1, left=False)
+    assert stored(world).population == MIN_PICTURES + 40
+
+
+def test_a_run_asks_the_model_for_no_text_where_nothing_is_due(world: Harness) -> None:
+    fill(world, MIN_PICTURES)
+    world.app.calibration.run(plenty)
+    asked = len(world.embedder.texts)
+    world.app.calibration.run(plenty)
+    assert len(world.embedder.texts) == asked == 1
+
+
+def test_what_is_left_when_the_time_ends_is_calibrated_by_the_next_run(world: Harness) -> None:
+    fill(world, MIN_PICTURES)
+    assert world.app.calibration.run(no_time) == CalibrationRun(calibrated=0, left=True)
+    assert world.app.calibration.run(plenty) == CalibrationRun(calibrated=1, left=False)
+
+
+def test_another_model_is_calibrated_anew_once_enough_pictures_have_been_embedded_by_it(world: Harness) -> None:
+    fill(world, MIN_PICTURES)
+    world.app.calibration.run(plenty)
+    world.embedder.model = "fake-2+d1"
+    assert world.app.calibration.run(plenty) == CalibrationRun(calibrated=0, left=False)
+    world.sync()
+    assert world.app.calibration.run(plenty) == CalibrationRun(calibrated=1, left=False)
+    assert stored(world) is not None
+    assert world.ports.calibrations.read(world.collection.account, "fake-2+d1") is not None
+
+
+def test_an_account_that_is_being_deleted_is_left_out(world: Harness) -> None:
+    fill(world, MIN_PICTURES)
+    accounts = world.ports.accounts
+    accounts.add_account(replace(accounts.stored[world.collection.account], deleted_at=world.app.now()))
+    assert world.app.calibration.run(plenty) == CalibrationRun(calibrated=0, left=False)
+
+
+def test_the_worker_tells_what_it_has_done(world: Harness) -> None:
+    fill(world, MIN_PICTURES)
+    context: Any = Context()
+    assert workers.calibrate(context, world.app) == {"calibrated": 1, "left": False}

@@ -1,3 +1,10 @@
+"""Texts that have nothing to do with most pictures: as people search with, of many subjects.
+
+Some of them will fit some of the pictures, as some of any queries do.
+"""
+
+UNRELATED_TEXTS = tuple(
+    """\
 a beach at sunset
 snow on a mountain
 a waterfall in a forest
@@ -271,3 +278,5 @@ a pattern of stripes
 a blurred picture
 a screenshot
 2024
+""".splitlines()
+)
