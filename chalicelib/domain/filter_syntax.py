@@ -105,7 +105,7 @@ def _add(fields: dict[str, Any], key: str, operator: str, values: Sequence[str],
             _refuse(name, f"Give '{key}' either a value or bounds.")
         fields[key] = texts[0] if len(texts) == 1 else texts
         return
-    if len(texts) > 1:
+    if len(texts) != 1:
         _refuse(name, "Give it once.")
     operators = fields.setdefault(key, {})
     if not isinstance(operators, dict):

@@ -158,6 +158,7 @@ def test_what_is_no_filter_is_refused_with_the_path_of_the_fault(written: object
         ({"size": ["1_0"]}, "size", "whole number"),
         ({"metadata": ["1"]}, "metadata", "metadata.product_id"),
         ({"metadata.a": ["x" * 3000]}, "metadata.a", "2,048"),
+        ({"size.gte": []}, "size.gte", "once"),
     ],
 )
 def test_a_parameter_that_is_no_filter_is_named(parameters: dict[str, list[str]], field: str, words: str) -> None:
