@@ -29,6 +29,7 @@ PICTURES = {
     "pig.jpg": b"a pig with many bytes",
     "again/pig.jpg": b"a pig with many bytes",
     "horse.jpg": b"a horse",
+    "small/horse.jpg": b"a horse" + COPY + b"small",
     "sheep.jpg": b"a sheep",
 }
 OWLS = {"owl.jpg", "again/owl.jpg", "again/owl (1).jpg"}
@@ -74,6 +75,7 @@ def test_a_run_finds_the_groups_of_each_tier_the_largest_waste_first(farm: Harne
         (Tier.IDENTICAL, sorted(OWLS)),
         (Tier.IDENTICAL, ["again/pig.jpg", "pig.jpg"]),
         (Tier.SAME, sorted(OWL_COPIES)),
+        (Tier.SAME, ["horse.jpg", "small/horse.jpg"]),
         (Tier.SIMILAR, sorted(OWL_COPIES | {"owl-in-flight.jpg"})),
     ]
     assert [group.waste for group in groups] == sorted((group.waste for group in groups), reverse=True)
@@ -103,7 +105,7 @@ def test_pages_have_each_group_once(farm: Harness) -> None:
     assert groups == page(farm).groups
 
 
-def test_one_run_at_a_time_and_another_one_after_it_has_stopped(farm: Harness) -> None:
+def test_one_scan_at_a_time_and_another_one_after_it_has_stopped(farm: Harness) -> None:
     farm.app.duplicates.start(farm.collection)
     assert status(farm) is ScanStatus.RUNNING
     with pytest.raises(Conflict):
@@ -112,7 +114,7 @@ def test_one_run_at_a_time_and_another_one_after_it_has_stopped(farm: Harness) -
     assert status(farm) is ScanStatus.STOPPED
     farm.app.duplicates.start(farm.collection)
     assert farm.work("duplicates") == []
-    assert len(shown(farm)) == 4
+    assert len(shown(farm)) == 5
     assert len(farm.ports.duplicates.stored_groups) == 1
 
 
@@ -122,7 +124,7 @@ def test_a_run_whose_message_could_not_be_sent_blocks_no_other(farm: Harness) ->
         farm.app.duplicates.start(farm.collection)
     farm.ports.queues.down = False
     find(farm)
-    assert len(shown(farm)) == 4
+    assert len(shown(farm)) == 5
 
 
 def test_the_groups_of_a_run_are_shown_until_the_next_one_has_ended(farm: Harness) -> None:
@@ -143,6 +145,8 @@ def test_a_file_that_has_changed_since_leaves_its_groups(farm: Harness) -> None:
     farm.put("again/owl.jpg", body=b"a cow")
     farm.bucket.delete("pig.jpg")
     farm.sync()
+    farm.bucket.delete("small/horse.jpg")
+    farm.sync()
     groups = {group.tier: group for group in page(farm).groups}
     assert len(page(farm).groups) == 3, "a group of which one file is left is none"
     for tier, left in ((Tier.IDENTICAL, OWLS), (Tier.SAME, OWL_COPIES)):
@@ -157,7 +161,7 @@ def test_a_group_of_one_picture_is_none_of_the_tier_once_its_copies_are_gone(far
     for name in OWL_COPIES - OWLS:
         farm.bucket.delete(name)
     farm.sync()
-    assert [group for group in shown(farm) if group[0] is Tier.SAME] == []
+    assert [group for group in shown(farm, Tier.SAME) if "owl.jpg" in group[1]] == []
 
 
 def test_a_page_reads_a_bounded_number_of_groups_that_have_changed_and_the_next_one_goes_on(farm: Harness) -> None:
@@ -165,7 +169,7 @@ def test_a_page_reads_a_bounded_number_of_groups_that_have_changed_and_the_next_
     scan, _ = farm.app.duplicates.latest(farm.collection)
     assert scan is not None and scan.served is not None
     stored = farm.ports.duplicates.stored_groups[farm.collection.uuid, scan.served]
-    (kept,) = (group for group in stored.values() if group.tier is Tier.SAME)
+    (kept,) = (group for group in stored.values() if group.tier is Tier.SIMILAR)
     stored.clear()
     gone = [DuplicateGroup(f"{n:032}.1", Tier.SAME, (), 2, 10**6) for n in range(GROUPS_AT_ONCE * READS_MAX)]
     stored |= {group.position: group for group in [*gone, kept]}
@@ -186,7 +190,7 @@ def test_a_deleted_collection_has_no_run_and_its_worker_stops(farm: Harness) -> 
 def test_an_export_has_the_groups(farm: Harness) -> None:
     find(farm)
     records = exported(farm)
-    assert len(records) == 4
+    assert len(records) == 5
     assert {record["tier"] for record in records} == set(Tier)
     assert {record["collection"] for record in records} == {farm.collection.uuid}
 
@@ -204,7 +208,9 @@ def exported(world: Harness) -> list[Any]:
 
 WRITES = ("save", "add_group", "add_files", "finish")
 ACTIONS = st.lists(
-    st.tuples(st.sampled_from(["work", "work", "again", "crash", "overtake"]), st.integers(1, 6), st.integers(0, 3)),
+    st.tuples(
+        st.sampled_from(["work", "work", "again", "crash", "overtake", "change"]), st.integers(1, 6), st.integers(0, 3)
+    ),
     max_size=25,
 )
 
@@ -220,10 +226,16 @@ def test_whatever_happens_to_messages_a_run_finds_the_same(actions: list[tuple[s
     world.sqs.collect()
     in_parts(world)
     delivered = list(world.sqs.waiting)
+    removed: set[str] = set()
     for action, time, number in actions:
         if not world.sqs.waiting:
             break
         message = world.sqs.waiting[number % len(world.sqs.waiting)]
+        if action == "change":
+            removed.add(list(PICTURES)[number])
+            world.bucket.delete(list(PICTURES)[number])
+            world.sync()
+            continue
         if action == "again":  # one that was handled before
             message = delivered[number % len(delivered)]
         if action == "crash":
@@ -239,10 +251,15 @@ def test_whatever_happens_to_messages_a_run_finds_the_same(actions: list[tuple[s
     world.app = services_on(world.ports)
     assert world.work("duplicates") == []
     assert status(world) is ScanStatus.COMPLETED
-    assert [(group.tier, group.waste, group.count) for group in page(world).groups] == [
-        (group.tier, group.waste, group.count) for group in page(calm).groups
-    ]
-    assert shown(world) == shown(calm)
+    if not removed:
+        assert [(group.tier, group.waste, group.count) for group in page(world).groups] == [
+            (group.tier, group.waste, group.count) for group in page(calm).groups
+        ]
+        assert shown(world) == shown(calm)
+    for tier in Tier:
+        in_groups = [key for _, keys in shown(world, tier) for key in keys]
+        assert len(in_groups) == len(set(in_groups)), "a file is in one group of a tier"
+        assert not removed & set(in_groups)
     assert len(world.ports.duplicates.stored_groups) == 1
 
 
@@ -252,6 +269,54 @@ class Killed(BaseException):
 
 def die() -> None:
     raise Killed
+
+
+def test_a_scan_goes_on_from_where_the_time_ran_out(farm: Harness) -> None:
+    farm.app.duplicates.start(farm.collection)
+    farm.sqs.collect()
+    in_parts(farm)
+    invocations = 0
+    while farm.sqs.waiting:
+        assert farm.deliver(farm.sqs.waiting[0], Context(late_after=1))
+        invocations += 1
+    assert status(farm) is ScanStatus.COMPLETED
+    files, contents = len(PICTURES), len(set(PICTURES.values()))
+    assert invocations <= files / 3 + contents + 5, "no part was done twice"
+    assert len(shown(farm)) == 5
+
+
+def test_a_worker_that_was_overtaken_writes_no_group(farm: Harness) -> None:
+    farm.app.duplicates.start(farm.collection)
+    farm.sqs.collect()
+    (message,) = farm.sqs.waiting
+    farm.interleave("duplicates", "add_group", lambda: farm.deliver(message))
+    assert not farm.deliver(message), "the other worker has acquired the scan"
+    assert (status(farm), len(shown(farm))) == (ScanStatus.COMPLETED, 5)
+
+
+def test_the_store_is_searched_once_for_each_content_however_many_files_there_are(farm: Harness) -> None:
+    counted = CountedSearches(farm.ports.vectors)
+    farm.app = services_on(replace(farm.ports, vectors=counted))
+    find(farm)
+    assert counted.searches == len(set(PICTURES.values()))
+    farm.put(*(f"more/{number}.jpg" for number in range(40)))
+    farm.put(*(f"copies/{number}.jpg" for number in range(40)), body=b"one picture")
+    farm.sync()
+    counted.searches = 0
+    find(farm)
+    assert counted.searches == len(set(PICTURES.values())) + 41
+
+
+class CountedSearches:
+    """A vector store that counts its ``searches``."""
+
+    def __init__(self, vectors: Any) -> None:
+        self._vectors = vectors
+        self.searches = 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.searches += name == "search"
+        return getattr(self._vectors, name)
 
 
 def in_parts(world: Harness) -> None:
