@@ -130,3 +130,33 @@ def test_a_rebuild_does_not_go_on_with_an_unfinished_index_of_the_version_before
     rebuild: Any = store.rebuild("rebuilt-1+d1", 8)
     assert rebuild.index.name != unfinished.name
     assert rebuild.index.layout == LAYOUT
+
+
+class IndexesWithoutHashes(Indexes):
+    """The indexes of layout 3: what results show of their documents has no perceptual hash."""
+
+    def body(self, model: str, dimension: int) -> Json:
+        body = super().body(model, dimension)
+        body["mappings"]["_meta"]["layout"] = facts.FACTS_LAYOUT
+        return body
+
+
+def test_an_index_without_hashes_takes_writes_and_filters_and_is_reported_until_it_is_rebuilt(
+    request: pytest.FixtureRequest, node: Node
+):
+    store = store_with_indexes(request, "opensearch")
+    client = OpenSearchClient(connect(node.endpoint))
+    prefix = store.indexes.read_alias("x")[: -len("-x")]
+    indexes = IndexesWithoutHashes(client, prefix=prefix, cache_seconds=0.3)
+    world = World(OpenSearchVectorStore(client, indexes, VersionedDocuments(client, indexes)))
+    world.fill(PICTURES)
+    world.store = store
+    world.write(world.record(PICTURES))
+    world.assert_equal()
+    options = SearchOptions(limit=2 * PICTURES, filter=parse_filter({"path": "photos/"}))
+    query = replace(query_of(world.collection.account, vector(0), "rebuilt-1+d1", limit=PICTURES), options=options)
+    assert len(store.search(query)) == PICTURES + 1
+    assert any("mapping" in finding for finding in world.findings())
+    world.rebuild()
+    world.store.drop_old()
+    assert world.findings() == []

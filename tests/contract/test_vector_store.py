@@ -92,6 +92,7 @@ class World:
                 key=f"2024/Ä {number}.jpg",
                 size=1_000 + number,
                 md5=f"{number:032x}",
+                perceptual_hash=f"{number:016x}",
             ),
         )
 
@@ -149,6 +150,7 @@ class VectorStoreContract:
                 key="2024/Ä 1.jpg",
                 size=1_001,
                 md5=f"{1:032x}",
+                perceptual_hash=f"{1:016x}",
             ),
             distance=pytest.approx(0.25, abs=TOLERANCE),
         )
