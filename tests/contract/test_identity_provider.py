@@ -123,7 +123,7 @@ def make_pool(emulator: Emulator, aws: Callable[[str], Any]) -> Make:
         pool = cognito.create_user_pool(
             PoolName=f"contract-{secrets.token_hex(4)}",
             UsernameAttributes=of_pool["UsernameAttributes"],
-            Policies=of_pool["Policies"],
+            Policies={"PasswordPolicy": of_pool["Policies"]["PasswordPolicy"]},
         )["UserPool"]["Id"]
         own = {"UserPoolId": pool, "CallbackURLs": [CALLBACK], "LogoutURLs": [SIGNED_OUT]}
         own["SupportedIdentityProviders"] = ["COGNITO"]

@@ -23,9 +23,9 @@ ISSUER, EMAIL = "https://issuer.example/pool", "ada@example.com"
 
 @pytest.fixture
 def pool_id(aws: Callable[[str], Any]) -> str:
-    policies = read_template()["Resources"]["UserPool"]["Properties"]["Policies"]
+    policy = read_template()["Resources"]["UserPool"]["Properties"]["Policies"]["PasswordPolicy"]
     created = aws("cognito-idp").create_user_pool(
-        PoolName=secrets.token_hex(4), UsernameAttributes=["email"], Policies=policies
+        PoolName=secrets.token_hex(4), UsernameAttributes=["email"], Policies={"PasswordPolicy": policy}
     )
     return str(created["UserPool"]["Id"])
 

@@ -93,10 +93,14 @@ class TestPool:
         assert pool["UserAttributeUpdateSettings"] == {"AttributesRequireVerificationBeforeUpdate": ["email"]}
         assert pool["UsernameConfiguration"] == {"CaseSensitive": False}
 
-    def test_a_second_factor_is_possible_and_so_is_a_passkey(self, pool):
-        assert (pool["MfaConfiguration"], pool["EnabledMfas"]) == ("OPTIONAL", ["SOFTWARE_TOKEN_MFA"])
-        assert pool["Policies"]["SignInPolicy"]["AllowedFirstAuthFactors"] == ["PASSWORD", "WEB_AUTHN"]
+    def test_a_second_factor_may_be_required_and_otherwise_a_passkey_will_do(self, template, pool):
+        factors = pool["Policies"]["SignInPolicy"]["AllowedFirstAuthFactors"]
+
+        assert pool["MfaConfiguration"] == {"Fn::If": ["NeedsSecondFactor", "ON", "OPTIONAL"]}
+        assert pool["EnabledMfas"] == ["SOFTWARE_TOKEN_MFA"]
+        assert factors == {"Fn::If": ["NeedsSecondFactor", ["PASSWORD"], ["PASSWORD", "WEB_AUTHN"]]}
         assert pool["WebAuthnUserVerification"] == "required"
+        assert template["Parameters"]["SecondFactor"]["Default"] == "optional"
 
 
 class TestNames:
