@@ -82,6 +82,9 @@ def add_pages(dispatcher: PageDispatcher) -> None:
     def show_failures(request: PageRequest) -> Page | Redirect:
         collection = collection_of(request)
         if request.method == "POST":
+            if file := request.form.text("picked"):
+                request.services.files.retry(request.account.uuid, file)
+                return Redirect(f"/collections/{collection.uuid}/failures", toast="collections.will_look")
             reason = request.form.get("reason") or None
             request.services.file_retries.retry(collection, reason, countdown(RETRY_SECONDS))
             return Redirect(f"/collections/{collection.uuid}/failures", toast="collections.will_look")

@@ -72,6 +72,10 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("htmx:load", (event) => localise(event.detail.elt));
+// A page in the background asks for nothing. Once it is seen again, its next look comes within seconds.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden && event.detail.elt.getAttribute("hx-trigger")?.startsWith("every")) event.preventDefault();
+});
 document.addEventListener("htmx:sendError", () => toast(document.body.dataset.lost));
 document.addEventListener("htmx:oobAfterSwap", (event) => {
   if (event.detail.target?.id === "toasts") for (const element of event.detail.target.children) letGo(element);

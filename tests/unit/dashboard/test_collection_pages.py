@@ -282,6 +282,26 @@ def test_a_key_is_explained(browser: FakeBrowser, make: Make, adapters: FakeAdap
     assert browser.get(f"{path}?key={'x' * 2000}").status == 400
 
 
+def test_an_explained_failure_is_looked_at_again_alone(
+    browser: FakeBrowser, make: Make, adapters: FakeAdapters
+) -> None:
+    collection = make()
+    for name in ("cut.jpg", "other.jpg"):
+        key = f"pictures/{name}"
+        adapters.sources.bucket(collection.bucket).put(key, b"cut")
+        record = a_record(collection, key, embedding=None, state=FileState.FAILED, reason="truncated_image")
+        adapters.catalogue.save(record, None)
+    path = f"/collections/{collection.uuid}"
+
+    page = browser.get(f"{path}/explain?key=pictures/cut.jpg").body
+    picked = re.search(r'name="picked" value="([^"]+)"', page)
+    assert picked is not None
+    assert "Cut off" in page
+    assert browser.post(f"{path}/failures", {"picked": picked[1]}).status == 303
+    assert [hint.key for batch in adapters.queues.changes for hint in batch.hints] == ["pictures/cut.jpg"]
+    assert browser.post(f"{path}/failures", {"picked": picked[1]}).status == 409
+
+
 def stored_settings(collection: Collection, **changes: str) -> dict[str, str]:
     return {
         "name": collection.name,
