@@ -48,6 +48,11 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         }
         return Page("account.html", data)
 
+    @page("/account/name", methods=("POST",), owners=True)
+    def rename(request: PageRequest) -> Redirect:
+        request.services.accounts.rename(request.account.uuid, request.form.text("name"))
+        return Redirect("/account", toast="account.renamed")
+
     @page("/account/sessions/{session}/end", methods=("POST",))
     def end_session(request: PageRequest) -> Page | Redirect:
         request.services.sessions.end_one(request.user.id, request.path["session"])

@@ -70,6 +70,7 @@ PATHS: Mapping[str, Sequence[str]] = {
         "/account",
         "/account/delete",
         "/account/export",
+        "/account/name",
         "/account/sessions/end-others",
         "/account/sessions/{session}/end",
     ),

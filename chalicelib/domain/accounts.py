@@ -19,6 +19,7 @@ from chalicelib.domain.vectors import COLLECTIONS_MAX
 TOKEN_PREFIX = "smx_"  # noqa: S105  # lets people and secret scanners recognise a token
 TOKENS_LIMIT = 20  # of an account; a change of plan writes all of them in one transaction
 TOKEN_NAME_LIMIT = 100  # characters
+ACCOUNT_NAME_LIMIT = 100  # characters
 # What an account's export has records of: a source is a folder with its external id, an object the bytes that are
 # charged for a stored file, a rate what a token has used of its requests a minute, a calibration the statistics of the
 # account's pictures, and webhooks are all endpoints of the account without their secrets.
@@ -205,6 +206,14 @@ def child_of(parent: Token, new: NewToken) -> NewToken:
             field="expires_at",
         )
     return replace(new, expires_at=new.expires_at or parent.expires_at)
+
+
+def parse_account_name(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequest("Give the account a name, such as that of your company.", field="name")
+    if len(value.strip()) > ACCOUNT_NAME_LIMIT:
+        raise InvalidRequest(f"The name has at most {ACCOUNT_NAME_LIMIT} characters.", field="name")
+    return check_line(value.strip(), "name")
 
 
 def parse_token_name(value: object) -> str:

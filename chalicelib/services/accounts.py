@@ -14,6 +14,7 @@ from chalicelib.domain.accounts import (
     child_of,
     descendants,
     generate_secret,
+    parse_account_name,
     token_digest,
 )
 from chalicelib.domain.collections import parse_uuid
@@ -59,6 +60,11 @@ class AccountService:
             "uploads_a_month": usage.uploads,
             "webhooks": len(self.webhooks.of_account(account).endpoints),
         }
+
+    def rename(self, account: str, name: str) -> None:
+        """Give the account another name; raises InvalidRequest for one that is empty, too long or of several lines."""
+        parsed = parse_account_name(name)
+        self._with_account(account, lambda current: self.accounts.rename(current, parsed))
 
     def set_subscription(self, account: str, subscription: Subscription) -> None:
         """Change the subscription of the account and of all its tokens in one transaction."""

@@ -6,11 +6,13 @@ from pathlib import Path
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
-from chalicelib.domain.accounts import NewToken, Scope
+from chalicelib.domain.accounts import Caller, NewToken, Scope
+from chalicelib.domain.plans import PLANS
 from chalicelib.domain.users import Role
+from chalicelib.domain.webhooks import EventType, NewWebhook
 from infra.local_system import LocalSystem
 from tests.browser.visits import Visitor, visitor
-from tests.e2e.harness import Caller
+from tests.e2e.harness import Caller as ApiCaller
 
 RULES = {
     "light": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
@@ -29,7 +31,7 @@ def test_a_token_is_made_copied_used_and_revoked_where_it_stands(browser: Browse
         page.get_by_role("button", name="Copy").first.click()
         expect(page.locator("#toasts")).to_contain_text("Copied")
         assert page.evaluate("navigator.clipboard.readText()") == secret
-        assert Caller(stack.api_url, secret)("GET", "/api/collections/").ok
+        assert ApiCaller(stack.api_url, secret)("GET", "/api/collections/").ok
 
         page.get_by_role("link", name="I have copied it").click()
         page.evaluate("window.marked = true")
@@ -79,8 +81,17 @@ def test_the_export_is_one_file_and_the_account_goes_by_its_name(browser: Browse
 
 def test_nothing_keeps_anybody_out_of_the_account(browser: Browser, stack: LocalSystem) -> None:
     user, axe, violations = named(stack), Axe(), {}
+    (endpoint,) = stack.deployment.services.webhooks.all(user.account.uuid)
+    webhook = f"/account/webhooks/{endpoint.id}"
     with user.visit(browser, "/account", viewport={"width": 320, "height": 700}) as page:
-        for path in ("/account", "/account/tokens/new", "/account/delete", "/nothing"):
+        for path in (
+            "/account",
+            "/account/tokens/new",
+            "/account/webhooks/new",
+            webhook,
+            "/account/delete",
+            "/nothing",
+        ):
             page.goto(stack.api_url + path)
             assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
             for theme, only in RULES.items() if path == "/account" else [("light", RULES["light"])]:
@@ -100,5 +111,7 @@ def named(stack: LocalSystem) -> Visitor:
     owner = services.users.get(user.cookie.partition(".")[0])
     services.accounts.issue_token(user.account.uuid, NewToken("a laptop, only for the exhibition " * 2, Scope.READ))
     visitor(stack, user.account.uuid)
+    caller = Caller(user.account.uuid, PLANS["pro"])
+    services.webhooks.create(caller, NewWebhook(f"https://shop.example/{'x' * 80}", (EventType.FILE_INDEXED,)), "")
     services.users.invite(user.account.uuid, f"{'x' * 60}@partner-agency.example", Role.MEMBER, owner)
     return user

@@ -72,6 +72,12 @@ class AccountsContract:
         assert self.stored(store, account).subscription == Subscription("free")
         assert {token.subscription.plan for token in store.tokens(account.uuid)} == {"free"}
 
+    def test_a_renamed_account_has_its_new_name_and_all_else_as_before(self, store: Accounts, account: Account):
+        store.rename(account, "Nørthlight")
+        assert self.stored(store, account) == replace(account, name="Nørthlight", revision=account.revision + 1)
+        with pytest.raises(StaleWrite):
+            store.rename(account, "too late")
+
     def test_a_write_to_an_account_that_has_changed_is_refused(self, store: Accounts, account: Account):
         store.add_token(a_token(account), account)
         with pytest.raises(StaleWrite):

@@ -38,6 +38,10 @@ class FakeAccounts:
     def all(self) -> Iterator[Account]:
         yield from list(self.stored.values())
 
+    def rename(self, account: Account, name: str) -> None:
+        current = self._unchanged(account)
+        self.stored[account.uuid] = replace(current, name=name, revision=current.revision + 1)
+
     def set_subscription(self, account: Account, subscription: Subscription) -> None:
         current = self._unchanged(account)
         self.stored[account.uuid] = replace(current, subscription=subscription, revision=current.revision + 1)

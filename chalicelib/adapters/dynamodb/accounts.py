@@ -42,6 +42,18 @@ class DynamoDBAccounts:
         for page in pages:
             yield from (_account(from_item(item)) for item in page["Items"])
 
+    def rename(self, account: Account, name: str) -> None:
+        update = {
+            "TableName": self._table,
+            "Key": to_item(_account_key(account.uuid, "account")),
+            "UpdateExpression": "SET #n = :name ADD revision :one",
+            "ConditionExpression": "revision = :revision",
+            "ExpressionAttributeNames": {"#n": "name"},
+            "ExpressionAttributeValues": to_item({":name": name, ":one": 1, ":revision": account.revision}),
+        }
+        if transact(self._client, [{"Update": update}]):
+            raise StaleWrite
+
     def set_subscription(self, account: Account, subscription: Subscription) -> None:
         values = _subscription_values(subscription)
         change = {":plan": values["plan"], ":allowances": values["allowances"]}

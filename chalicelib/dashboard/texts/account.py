@@ -30,6 +30,10 @@ TEXTS = {
     "current": "yours",
     "change_plan": "To change the plan, ask the operator.",
     # Accounts.
+    "rename": "Rename",
+    "account_name": "Name of the account",
+    "save": "Save",
+    "renamed": "Account renamed",
     "switch": "Work in it",
     "here": "You work in it",
     "switched": "You work in another account now.",

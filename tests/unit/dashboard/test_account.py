@@ -329,3 +329,15 @@ def test_a_smaller_plan_shows_at_once(dashboard: FakeDashboard, owner: FakeBrows
 )
 def test_a_browser_is_named_by_product_and_system(agent: str, name: str | None):
     assert agent_name(agent) == name
+
+
+def test_an_owner_renames_the_account_and_deletes_it_by_the_new_name(owner: FakeBrowser, member: FakeBrowser):
+    assert member.post("/account/name", {"name": "Mine"}).status == 403
+    for wrong in ("", "x" * 101, "two\nlines"):
+        assert owner.post("/account/name", {"name": wrong}).status == 400
+    assert owner.post("/account/name", {"name": " Northlight <Studio> "}).location == "/account"
+    page = owner.get("/account").body
+    assert "Account renamed" in page
+    assert "Northlight &lt;Studio&gt;" in page
+    assert "Northlight &lt;Studio&gt;" in member.get("/account").body
+    assert owner.post("/account/delete", {"name": "Northlight <Studio>"}).location == "/sign-in"
