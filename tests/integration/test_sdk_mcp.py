@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Iterator
+from typing import Literal
 
 import httpx
 import pytest
@@ -36,9 +37,12 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.stop()
 
 
-def test_an_mcp_client_lists_and_calls_the_tools(url: str) -> None:
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_an_mcp_client_of_today_and_one_of_before_list_and_call_the_tools(
+    url: str, mode: Literal["auto", "legacy"]
+) -> None:
     async def run() -> tuple[set[str], str]:
-        async with Client(url) as client:
+        async with Client(url, mode=mode) as client:
             tools = (await client.list_tools()).tools
             answer = await client.call_tool("search_images", {"picture_file": "/etc/hostname"})
             assert answer.is_error
