@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.adapters.opensearch import facts
+from chalicelib.adapters.opensearch.append_only import AppendOnlyDocuments
 from chalicelib.adapters.opensearch.client import OpenSearchClient, connect
 from chalicelib.adapters.opensearch.documents import VersionedDocuments
 from chalicelib.adapters.opensearch.indexes import Indexes
@@ -22,6 +23,7 @@ from chalicelib.domain.vectors import SearchOptions
 from infra.opensearch.node import Node
 from tests.contract.test_rebuild import World, query_of, store_with_indexes, vector
 from tests.contract.test_vector_store import set_schema_version
+from tests.serverless import PROFILE
 
 PICTURES = 20
 
@@ -54,6 +56,18 @@ def world_on_opensearch(request: pytest.FixtureRequest) -> World:
 
 
 @pytest.fixture
+def world_on_serverless(request: pytest.FixtureRequest, prefix: str) -> World:
+    """The same where documents are appended and the service accepts few operations."""
+    store = store_with_indexes(request, "serverless")
+    client = OpenSearchClient(connect(request.getfixturevalue("serverless")[0]))
+    indexes = EarlierIndexes(client, prefix=prefix, profile=PROFILE, cache_seconds=0.3)
+    world = World(OpenSearchVectorStore(client, indexes, AppendOnlyDocuments(client, visibility_wait=20)))
+    world.fill(PICTURES)
+    world.store = store
+    return world
+
+
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "vectors.sqlite"
 
@@ -78,7 +92,7 @@ def world_on_sqlite(path: Path) -> World:
     return world
 
 
-@pytest.fixture(params=["sqlite", "opensearch"])
+@pytest.fixture(params=["sqlite", "opensearch", "serverless"])
 def world(request: pytest.FixtureRequest) -> World:
     world: World = request.getfixturevalue(f"world_on_{request.param}")
     return world
