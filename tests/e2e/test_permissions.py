@@ -57,6 +57,9 @@ SAME_CODE: dict[Row, str] = {
         r"sts:AssumeRole",
         r".*",
     ): "whoever reads customers' buckets, by roles with a path or not",
+    (r"(APIHandler|.*Worker)", r"sqs:SendMessage\*", r".*:similarix-webhooks"): (
+        "whoever applies a batch, or ends a sync, tells of it"
+    ),
     (r".*Worker", r"sqs:ChangeMessageVisibility", r".*"): "what a worker does when a message fails",
     (r".*Worker", r"dynamodb:PutItem", r".*SyncsTable.*"): "what a worker does when a message fails",
 }
