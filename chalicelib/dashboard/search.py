@@ -88,7 +88,8 @@ def _first_page(request: PageRequest, collections: Sequence[Collection]) -> Page
         newest = request.services.file_finder.newest(request.account.uuid, LAST_ADDED)
         suggestions = suggested_texts(file.file.key for file in newest)
         data = {
-            "suggestions": [(text, f"?{urlencode({'query': text})}") for text in suggestions],
+            # Without the cut: with few pictures and a small model it can empty what a first look should find.
+            "suggestions": [(text, f"?{urlencode({'query': text, 'cutoff': 'off'})}") for text in suggestions],
             "newest": tiles(newest, request.links),
             "pictures": pictures,
             "collections": sum(1 for collection in collections if collection.total_files),

@@ -219,7 +219,7 @@ def test_the_empty_page_has_suggestions_and_the_pictures_that_were_added_last(cr
     page = crowd.get("/").body
     assert len(links(page, "/pictures/")) == 10
     assert f"{len(NAMES)} pictures in 1 collections" not in words(page)
-    assert links(page, "/?query=a+beach+at+dusk")
+    assert links(page, "/?query=a+beach+at+dusk&cutoff=off")
     emptied = crowd.browser.get("/", {**HTMX, "hx-target": "results"})
     assert emptied.headers["hx-redirect"] == "/live/"
 
