@@ -25,7 +25,7 @@ UNUSED_HERE: dict[Row, str] = {
     (r".*Worker", r"sqs:(ReceiveMessage|DeleteMessage|GetQueueAttributes)", r".*"): (
         "Lambda receives for the function with its role; the emulator does so itself"
     ),
-    (r"(Daily|Weekly|Monthly)Sync|Purge", r"sqs:SendMessage", r".*:similarix-schedules-dlq"): (
+    (r"(Daily|Weekly|Monthly)Sync|Purge|Calibration", r"sqs:SendMessage", r".*:similarix-schedules-dlq"): (
         "Lambda sends what failed in each attempt"
     ),
     (r"(IndexWorker|ChangesWorker|UploadsWorker)", r"s3:ListBucket", r".*"): MISSING_OBJECTS,
