@@ -165,11 +165,12 @@ class TestFake(WebhooksContract):
         return Stores(FakeWebhookRegistry(), FakeWebhookDeliveries())
 
 
-class TestDynamoDB(WebhooksContract):
-    @pytest.fixture(scope="class")
-    def table(self, aws: Callable[[str], Any]) -> str:
-        return make_table(aws("dynamodb"), "AccountsTable")
+@pytest.fixture(scope="module")
+def table(aws: Callable[[str], Any]) -> str:
+    return make_table(aws("dynamodb"), "AccountsTable")
 
+
+class TestDynamoDB(WebhooksContract):
     @pytest.fixture
     def stores(self, aws: Callable[[str], Any], table: str) -> Stores:
         client = aws("dynamodb")
