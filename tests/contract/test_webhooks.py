@@ -1,5 +1,6 @@
 """The contract of every store of webhooks: one suite, run on the fakes and on the emulator's DynamoDB."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -194,13 +195,15 @@ class TestDynamoDB(WebhooksContract):
         account = str(uuid4())
         endpoint = an_endpoint(previous_secret="whsec_BBBB", previous_until=NOW)
         stores.registry.save(WebhookEndpoints(account, 0, (endpoint,)))
-        delivery = a_delivery(account, endpoint.id)
+        delivery = a_delivery(account, endpoint.id, answers=ANSWERS, attempts=2)
         stores.deliveries.add(delivery)
         accounts = DynamoDBAccounts(aws("dynamodb"), table)
         items, _ = accounts.items(account, None, 10)
         assert [item.key.partition("#")[0] for item in items] == ["webhook-delivery", "webhooks"]
         assert "whsec" not in str(items)
         assert endpoint.url in str(items)
+        answers = json.loads(json.dumps(items[0].values))["answers"]
+        assert [(answer["milliseconds"], answer.get("status")) for answer in answers] == [(15000, None), (87, 503)]
         while accounts.delete_page(account):
             pass
         assert stores.registry.of_account(account).endpoints == ()

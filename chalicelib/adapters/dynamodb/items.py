@@ -25,6 +25,7 @@ def to_attribute(value: Any) -> Any:
 
 
 def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of an item: its numbers, nested ones too, are whole, and its binaries bytes."""
     return {name: _plain(_deserializer.deserialize(value)) for name, value in item.items()}
 
 
@@ -35,4 +36,8 @@ def optional_time(text: str | None) -> datetime | None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value)
+    if isinstance(value, dict):
+        return {name: _plain(nested) for name, nested in value.items()}
+    if isinstance(value, list):
+        return [_plain(nested) for nested in value]
     return bytes(value) if isinstance(value, Binary) else value  # type: ignore[call-overload]  # it has __bytes__

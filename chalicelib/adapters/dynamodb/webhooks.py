@@ -169,9 +169,7 @@ def _delivery(account: str, values: Mapping[str, Any]) -> WebhookDelivery:
 
 
 def _answer(values: Mapping[str, Any]) -> WebhookAnswer:
-    # ``from_item`` makes whole numbers of DynamoDB's decimals at the top alone.
-    numbers = {name: int(values[name]) for name in ("milliseconds", "status", "retry_after") if name in values}
-    return WebhookAnswer(**{**values, **numbers, "at": datetime.fromisoformat(values["at"])})
+    return WebhookAnswer(**{**values, "at": datetime.fromisoformat(values["at"])})
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
