@@ -26,5 +26,6 @@ def add_demo_user(deployment: Deployment, token: str) -> DemoUser:
     account = services.authentication.authenticate(f"Token {token}").account
     if all(member.email != EMAIL for member in services.users.members(account)):
         services.users.invite(account, EMAIL, Role.OWNER, None)
-    services.users.sign_in(identity)
+    user, _ = services.users.sign_in(identity)
+    services.users.work_in(user, account)
     return DemoUser(EMAIL, pool.set_password(EMAIL))

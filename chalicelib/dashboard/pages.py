@@ -30,6 +30,7 @@ from chalicelib.dashboard.security import (
     session_cookie,
     set_cookie,
 )
+from chalicelib.dashboard.toasts import toast_text
 from chalicelib.domain.accounts import Account, Caller
 from chalicelib.domain.errors import Forbidden, MethodNotAllowed, NotFound, RateLimited, SimilarixError
 from chalicelib.domain.plans import Plan
@@ -371,13 +372,14 @@ def _frame(request: PageRequest, page: Page) -> "Frame":
 
     # A part of a page leaves the note of what was done to the next whole page.
     stored = None if request.is_fragment else request.cookie("toast")
+    toast = page.toast or stored
     return Frame(
         prefix=request.prefix,
         path=str(request.request.path),
         now=request.services.now(),
         signed_in=request.signed_in,
         is_fragment=request.is_fragment,
-        toast=page.toast or stored or None,
+        toast=toast_text(toast, request.signed_in, request.services) if toast else None,
         toast_is_stored=bool(stored),
     )
 

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from chalicelib.dashboard import filters
 from chalicelib.dashboard.assets import asset_path
-from chalicelib.dashboard.texts import TEXTS, counted, text
+from chalicelib.dashboard.texts import TEXTS, counted
 from chalicelib.services.sessions import SignedIn
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -31,7 +31,7 @@ class Frame:
     Args:
         prefix: the stage or base path before every path.
         path: of the route, with the names of its parameters.
-        toast: the key of the text that says what was just done.
+        toast: the text that says what was just done.
         toast_is_stored: whether a cookie has a key, which is shown once.
     """
 
@@ -101,5 +101,5 @@ def _frame_variables(frame: Frame) -> dict[str, Any]:
         "csrf_field": csrf_field,
         "icon": icon,
         "is_fragment": frame.is_fragment,
-        "toast": text(frame.toast) if frame.toast else None,
+        "toast": frame.toast,
     }

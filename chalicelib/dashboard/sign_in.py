@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.dashboard.security import local_path, session_cookie, set_cookie
+from chalicelib.dashboard.toasts import joined_toast
 from chalicelib.domain.errors import Forbidden, NotFound, SignInFailed, SimilarixError, Unavailable
 from chalicelib.domain.sign_in import ATTEMPT_LIFETIME, SignInAttempt
 from chalicelib.domain.users import SignUp
@@ -44,12 +45,13 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         forget = set_cookie(COOKIE, "", request.base_url, 0)
         next_path = attempt.next if attempt is not None else "/"
         try:
-            key = request.services.sign_in.complete(attempt, answer, request.base_url + CALLBACK)
+            completed = request.services.sign_in.complete(attempt, answer, request.base_url + CALLBACK)
         except (SignInFailed, Forbidden) as error:
             return _door(request, next_path, error, {"Set-Cookie": forget})
         if request.signed_in is not None:
             request.services.sessions.end(request.signed_in.key)
-        return Redirect(next_path, cookies=[session_cookie(key, request.base_url), forget])
+        toast = joined_toast(completed.joined) if completed.joined else None
+        return Redirect(next_path, toast, cookies=[session_cookie(completed.key, request.base_url), forget])
 
     @page(SIGNED_OUT, public=True)
     def show_signed_out(request: PageRequest) -> Page | Redirect:

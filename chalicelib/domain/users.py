@@ -107,9 +107,26 @@ class Invitation:
 def parse_email(value: object) -> str:
     """The address in lower case, as invitations are found by it; raises InvalidRequest for what is none."""
     text = value.strip().lower() if isinstance(value, str) else ""
-    if len(text) > EMAIL_LIMIT or not _EMAIL.fullmatch(text):
+    if not is_email(text):
         raise InvalidRequest("Give an e-mail address, such as nora@example.com.", field="email")
     return text
+
+
+def is_email(text: str) -> bool:
+    """Whether it is an address as ``parse_email`` returns it, so that there may be an invitation to it."""
+    return len(text) <= EMAIL_LIMIT and _EMAIL.fullmatch(text) is not None
+
+
+def provided_email(text: str) -> str:
+    """An identity provider's address of a user as it is stored; perhaps one that cannot be invited.
+
+    In lower case if it is ASCII. Else it stays as it is (https://www.rfc-editor.org/rfc/rfc6531): the lower case of
+    other characters may be an address of somebody else. A mark stands for what cannot be shown, and for what is too
+    long; with it the text is no address.
+    """
+    line = "".join(char if char.isprintable() else "\ufffd" for char in text.strip())
+    kept = line if len(line) <= EMAIL_LIMIT else line[: EMAIL_LIMIT - 1] + "…"
+    return kept.lower() if kept.isascii() else kept
 
 
 def parse_role(value: object) -> Role:

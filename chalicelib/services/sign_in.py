@@ -1,7 +1,9 @@
 """Signing in: an attempt goes to the identity provider, comes back with a code, and becomes a session."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chalicelib.domain.accounts import Account
 from chalicelib.domain.errors import RateLimited, SignInFailed
 from chalicelib.domain.sessions import SessionKey
 from chalicelib.domain.sign_in import CALLBACKS, SignInAttempt, network
@@ -33,6 +35,18 @@ class SignInAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class CompletedSignIn:
+    """A new session.
+
+    Args:
+        joined: the accounts beside the one of the session that the user has joined by this sign-in.
+    """
+
+    key: SessionKey
+    joined: Sequence[Account]
+
+
+@dataclass(frozen=True, slots=True)
 class SignInService:
     identity_provider: IdentityProvider
     users: UserService
@@ -53,7 +67,7 @@ class SignInService:
         attempt = SignInAttempt.begin(next_path, self.now())
         return attempt, self.identity_provider.authorization_url(attempt, redirect_uri)
 
-    def complete(self, attempt: SignInAttempt | None, answer: SignInAnswer, redirect_uri: str) -> SessionKey:
+    def complete(self, attempt: SignInAttempt | None, answer: SignInAnswer, redirect_uri: str) -> CompletedSignIn:
         """Begin a session, always a new one, of the user who has signed in.
 
         Args:
@@ -76,5 +90,8 @@ class SignInService:
                 f"Too many people sign in from your network. Try again in {status.seconds} seconds.", status.seconds
             )
         identity = self.identity_provider.exchange(answer.code, attempt, redirect_uri)
+        began = self.now()
         user, account = self.users.sign_in(identity)
-        return self.sessions.begin(user, account, address=answer.address, agent=answer.agent)
+        joined = [other for other in self.users.joined_since(user.id, began) if other.uuid != account.uuid]
+        key = self.sessions.begin(user, account, address=answer.address, agent=answer.agent)
+        return CompletedSignIn(key, joined)

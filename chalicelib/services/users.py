@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TypeVar
 
 from chalicelib.domain.accounts import Account, Subscription
@@ -17,7 +18,9 @@ from chalicelib.domain.users import (
     SignUp,
     User,
     display_name,
+    is_email,
     parse_email,
+    provided_email,
 )
 from chalicelib.services.ports import Accounts, Clock, Users
 
@@ -42,8 +45,9 @@ class UserService:
     def sign_in(self, identity: Identity) -> tuple[User, Account]:
         """The user of an identity, and the account to work in.
 
-        The first sign-in makes both, the user the account's owner; two at once make one. Invitations to the user's
-        verified address are joined. The account is the one that the user worked in last.
+        The first sign-in makes both, the user the account's owner; two at once make one. With ``SignUp.INVITATION``
+        it makes no account: the user works in the one that they were invited to. Invitations to the user's verified
+        address are joined. The account is the one that the user worked in last.
 
         Raises:
             Forbidden: the user is disabled, or belongs to no account where one is needed an invitation for.
@@ -52,24 +56,41 @@ class UserService:
         return self._attempt(lambda: self._sign_in(identity))
 
     def _sign_in(self, identity: Identity) -> tuple[User, Account]:
-        user = self._recorded(identity)
-        if user.disabled_at is not None:
+        stored = self.users.user(identity.user_id)
+        if stored is not None and stored.disabled_at is not None:
             raise Forbidden("This user is disabled. Ask the operator.")
-        if identity.email_verified:
-            for invitation in self.users.invitations_to(user.email):
-                self._join(user, invitation)
+        invitations = self._invitations_of(identity)
+        if stored is None and self.sign_up is SignUp.INVITATION and not invitations:
+            raise _uninvited()  # before anything is stored of a stranger
+        user = self._recorded(identity, stored)
+        accounts = self.accounts_of(user.id)
+        if not accounts and self.sign_up is SignUp.OPEN:
+            # Before invitations are joined: a stranger's invitation shall not take the place of an own account.
+            user, _ = self._open_account(user)
+        for invitation in invitations:
+            self._join(user, invitation)
         accounts = self.accounts_of(user.id)
         if not accounts:
-            if self.sign_up is SignUp.INVITATION:
-                raise Forbidden("Signing up is by invitation. Ask an owner of an account to invite your address.")
-            return self._open_account(user)
+            raise _uninvited()
         account = next((account for account, _ in accounts if account.uuid == user.account), accounts[0][0])
         return user, account
 
-    def _recorded(self, identity: Identity) -> User:
+    def _invitations_of(self, identity: Identity) -> list[Invitation]:
+        """Those to the identity's address, if it is verified, that may be joined; the others are withdrawn."""
+        found: list[Invitation] = []
+        if not identity.email_verified or not is_email(email := provided_email(identity.email)):
+            return found
+        for invitation in self.users.invitations_to(email):
+            account = self.accounts.account(invitation.account)
+            if account is None or account.deleted_at is not None or invitation.expires_at <= self.now():
+                self.users.withdraw(invitation)
+            else:
+                found.append(invitation)
+        return found
+
+    def _recorded(self, identity: Identity, stored: User | None) -> User:
         """The user as stored, after what the identity provider says now; raises StaleWrite."""
-        email, name = parse_email(identity.email), display_name(identity.name)
-        stored = self.users.user(identity.user_id)
+        email, name = provided_email(identity.email), display_name(identity.name)
         if stored is None:
             user = User(identity.user_id, identity.issuer, identity.subject, email, name, self.now())
             self.users.add(user)
@@ -84,12 +105,7 @@ class UserService:
 
     def _join(self, user: User, invitation: Invitation) -> None:
         account = self.accounts.account(invitation.account)
-        if (
-            account is None
-            or account.deleted_at is not None
-            or invitation.expires_at <= self.now()
-            or self.users.membership(account.uuid, user.id) is not None
-        ):
+        if account is None or self.users.membership(account.uuid, user.id) is not None:
             self.users.withdraw(invitation)
         elif len(self.users.accounts_of(user.id)) < MEMBERSHIPS_LIMIT:
             membership = Membership(account.uuid, user.id, invitation.role, user.email, user.name, self.now())
@@ -123,6 +139,11 @@ class UserService:
                 found.append((account, membership))
         found.sort(key=lambda pair: (pair[1].joined_at, pair[0].uuid))
         return [(account, membership.role) for account, membership in found]
+
+    def joined_since(self, user: str, moment: datetime) -> list[Account]:
+        """The accounts that the user has joined, or opened, since a moment."""
+        memberships = ((account, self.users.membership(account.uuid, user)) for account, _ in self.accounts_of(user))
+        return [account for account, found in memberships if found is not None and found.joined_at >= moment]
 
     def members(self, account: str) -> list[Membership]:
         """Owners first, then by name."""
@@ -224,3 +245,7 @@ class UserService:
             except StaleWrite:
                 continue
         raise Conflict("This is being changed by another request. Try again in a moment.")
+
+
+def _uninvited() -> Forbidden:
+    return Forbidden("Signing up is by invitation. Ask an owner of an account to invite your address.")

@@ -68,6 +68,14 @@ class FakeDashboard:
         browser.cookies["__Host-session"] = browser.key.cookie
         return browser
 
+    def let_work_in(self, browser: "FakeBrowser", account: Account) -> None:
+        """Let a browser's session work in an account that its user belongs to, and the user's next ones, too."""
+        found = self.services.sessions.find(browser.cookies["__Host-session"])
+        assert found is not None
+        self.services.sessions.switch(found, account.uuid)
+        self.services.users.work_in(found.user, account.uuid)
+        browser.account = account
+
     def match(self, path: str) -> tuple[str, dict[str, str]]:
         """The route of a path, and its parameters."""
         for route, pattern in self._patterns:

@@ -15,6 +15,7 @@ TEXTS = {
     "example": "animals in green light",
     "example_not": "not",
     "example_left_out": "people",
+    "joined": "You also belong to {accounts} now. Switch on your account's page.",
     "signed_out": "You are signed out.",
     "signing_out_title": "Signing out",
     "signing_out": "You are signed out here. The sign-in pages forget you now, too.",

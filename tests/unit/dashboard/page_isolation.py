@@ -187,6 +187,7 @@ class World:
         caller = Caller(account, PLANS[PLAN])
         services.users.invite(account, f"member-of-{name}@example.com", Role.MEMBER, browser.user)
         member = self.dashboard.signed_in(f"member of the {name}", f"member-of-{name}@example.com")
+        self.dashboard.let_work_in(member, browser.account)
         services.users.invite(account, f"invited-by-{name}@example.com", Role.MEMBER, browser.user)
         assert member.user is not None
         collection = services.collections.create(caller, NewManagedCollection(f"collection of the {name}")).collection

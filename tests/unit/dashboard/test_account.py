@@ -37,8 +37,7 @@ def joined(dashboard: FakeDashboard, owner: FakeBrowser, name: str, role: Role) 
     email = f"{name.lower()}@example.com"
     dashboard.services.users.invite(owner.account.uuid, email, role, owner.user)
     browser = dashboard.signed_in(name, email)
-    assert browser.account is not None
-    assert browser.account.uuid == owner.account.uuid
+    dashboard.let_work_in(browser, owner.account)
     return browser
 
 
@@ -188,6 +187,8 @@ def test_an_owner_invites_changes_and_removes_members(dashboard: FakeDashboard, 
     assert owner.post("/account/members/invite", {"email": "jo@example.com", "role": "member"}).status == 303
     assert "jo@example.com" in owner.get("/account").body
     member = dashboard.signed_in("Jo", "jo@example.com")
+    assert owner.account is not None
+    dashboard.let_work_in(member, owner.account)
     changed = owner.post(f"/account/members/{user(member)}/role", {"role": "owner"}, FRAGMENT)
     assert "Role changed" in changed.body
     assert member.get("/account/delete").status == 200

@@ -188,8 +188,7 @@ def test_a_member_does_not_have_what_is_the_owners():
     assert owner.user is not None
     trial.services.users.invite(owner.account.uuid, "jo@example.com", parse("member"), owner.user)
     member = trial.signed_in("Jo", "jo@example.com")
-    assert member.account is not None
-    assert member.account.uuid == owner.account.uuid
+    trial.let_work_in(member, owner.account)
     assert (owner.get("/").status, member.get("/").status) == (303, 403)
 
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.sign_in import ATTEMPT_LIFETIME, CALLBACKS
-from chalicelib.domain.users import SignUp
+from chalicelib.domain.users import Role, SignUp
 from tests.fakes.application import FakeAdapters
 from tests.fakes.identity_provider import URL
 from tests.fakes.pages import HOST, PREFIX, Answer, FakeBrowser, FakeDashboard
@@ -88,6 +88,44 @@ class TestSigningIn:
         sign_in(browser, adapters)
         answer = browser.get("/sign-in?next=/collections")
         assert (answer.status, answer.location) == (303, "/collections")
+
+
+class TestInvitations:
+    def invite(self, dashboard: FakeDashboard, name: str, browser: str) -> FakeBrowser:
+        owner = dashboard.signed_in(browser)
+        assert owner.account is not None
+        dashboard.services.accounts.rename(owner.account.uuid, name)
+        dashboard.services.users.invite(owner.account.uuid, ADDRESS, Role.MEMBER, owner.user)
+        return owner
+
+    def test_who_was_invited_begins_in_an_account_of_their_own_and_is_told_once_what_they_joined(
+        self, browser, adapters, dashboard
+    ):
+        """Nobody works, unknowing, in the account of a stranger who knew the address."""
+        owner = self.invite(dashboard, "<b>Eve</b> {0} \u202e", "Eve")
+        self.invite(dashboard, "Studio", "Mallory")
+        assert sign_in(browser, adapters).location == "/"
+        page = browser.get("/").body
+        told = page.partition("You also belong to ")[2].partition(" now. Switch on")[0]
+        assert set(told.split(", ")) == {"\u2068&lt;b&gt;Eve&lt;/b&gt; {0} \u202e\u2069", "\u2068Studio\u2069"}
+        assert "Ada Lovelace</bdi> · Free" in page, "the account that the session works in"
+        assert "You also belong" not in browser.get("/").body
+        assert f'name="account" value="{owner.account.uuid}"' in browser.get("/account").body
+
+    def test_a_later_sign_in_tells_too_what_was_joined(self, browser, adapters, dashboard):
+        sign_in(browser, adapters)
+        assert "You also belong" not in browser.get("/").body
+        adapters.clock.pass_by(timedelta(hours=1))
+        self.invite(dashboard, "Studio", "Mallory")
+        sign_in(browser, adapters)
+        assert "You also belong to \u2068Studio\u2069 now." in browser.get("/").body
+
+    def test_a_note_of_accounts_that_somebody_made_up_says_nothing(self, browser, adapters, dashboard):
+        other = dashboard.signed_in("Eve")
+        sign_in(browser, adapters)
+        for toast in (f"sign_in.joined:{other.account.uuid}", "sign_in.joined", "sign_in.joined:<b>"):
+            browser.cookies["__Host-toast"] = toast
+            assert 'class="toast"' not in browser.get("/").body
 
 
 class TestWhatDoesNotSignIn:

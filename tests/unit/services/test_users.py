@@ -79,17 +79,67 @@ def test_an_address_and_a_name_follow_the_identity_provider(services: Services):
     assert (membership.email, membership.name) == (moved.email, moved.name)
 
 
-def test_an_invited_user_joins_at_sign_in_and_gets_no_account_besides(services: Services, adapters: FakeAdapters):
+def test_an_invited_user_has_an_account_of_their_own_all_the_same_and_begins_there(
+    services: Services, adapters: FakeAdapters
+):
+    """Else an invitation that nobody asked for would make a new customer work in a stranger's account."""
     owner, account = services.users.sign_in(NORA)
     services.users.invite(account.uuid, " JO@example.com ", Role.MEMBER, owner)
     assert [invitation.email for invitation in services.users.invitations(account.uuid)] == ["jo@example.com"]
-    jo, joined = services.users.sign_in(JO)
+    jo, own = services.users.sign_in(JO)
+    assert services.users.invitations(account.uuid) == []
+    assert {(found.uuid, role) for found, role in services.users.accounts_of(jo.id)} == {
+        (own.uuid, Role.OWNER),
+        (account.uuid, Role.MEMBER),
+    }
+    assert own.uuid != account.uuid
+    assert len(adapters.accounts.stored) == 2
+    assert services.users.sign_in(JO)[1].uuid == own.uuid
+
+
+def test_by_invitation_an_invited_user_joins_and_gets_no_account_besides(services: Services, adapters: FakeAdapters):
+    owner, account = services.users.sign_in(NORA)
+    services.users.invite(account.uuid, JO.email, Role.MEMBER, owner)
+    by_invitation = Services(replace(CONFIG, sign_up=SignUp.INVITATION), adapters, adapters.clock)
+    jo, joined = by_invitation.users.sign_in(JO)
     assert (joined.uuid, services.users.invitations(account.uuid)) == (account.uuid, [])
     assert [(member.user, member.role) for member in services.users.members(account.uuid)] == [
         (owner.id, Role.OWNER),
         (jo.id, Role.MEMBER),
     ]
     assert len(adapters.accounts.stored) == 1
+
+
+def test_a_stranger_who_is_refused_leaves_nothing(adapters: FakeAdapters):
+    services = Services(replace(CONFIG, sign_up=SignUp.INVITATION), adapters, adapters.clock)
+    account = services.accounts.open("Northlight", Subscription("pro"))
+    services.users.invite(account.uuid, JO.email, Role.MEMBER, None)
+    adapters.clock.pass_by(timedelta(days=14))
+    for identity in (NORA, JO, replace(JO, email_verified=False)):
+        with pytest.raises(Forbidden, match="by invitation"):
+            services.users.sign_in(identity)
+    assert list(services.users.all()) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "stored"),
+    [
+        ("Jürgen@müller.example", "Jürgen@müller.example"),
+        ('"a b"@Example.com', '"a b"@example.com'),
+        ("root@localhost", "root@localhost"),
+        ("jo\u200b@example.com", "jo\ufffd@example.com"),
+        ("\udc00@example.com", "\ufffd@example.com"),
+        ("J\u212a@example.com", "J\u212a@example.com"),
+        ("x" * 300 + "@example.com", "x" * 253 + "…"),
+    ],
+)
+def test_a_user_has_an_address_that_no_invitation_could_have(services: Services, address: str, stored: str):
+    owner, account = services.users.sign_in(NORA)
+    services.users.invite(account.uuid, "jk@example.com", Role.OWNER, owner)
+    services.users.invite(account.uuid, "jo@example.com", Role.OWNER, owner)
+    user, own = services.users.sign_in(replace(JO, email=address))
+    assert user.email == stored
+    assert services.users.accounts_of(user.id) == [(own, Role.OWNER)]
 
 
 def test_an_address_that_is_not_verified_joins_nothing(services: Services):
