@@ -294,6 +294,29 @@ def test_a_new_token_is_written_into_a_private_file_and_never_shown(
     assert id not in {token.id for token in client.tokens.list()}
 
 
+def test_no_token_is_made_for_a_file_that_cannot_be_written(command: Command, client: Client, tmp_path: Path) -> None:
+    before = client.tokens.list()
+    assert command("tokens", "create", "shop", "--to", tmp_path / "nowhere" / "shop.token") == Exit.FAILED
+    assert client.tokens.list() == before
+
+
+def test_no_file_is_left_where_no_token_was_made(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "tokens").mkdir()
+    to = tmp_path / "tokens" / "shop.token"
+    assert command("tokens", "create", "shop", "--scope", "all", "--to", to) == Exit.FAILED
+    assert list(to.parent.iterdir()) == []
+
+
+def test_a_name_that_is_not_utf_8_is_told_and_ends_no_upload(
+    command: Command, client: Client, pictures: Path, collection: str
+) -> None:
+    (pictures / "caf\udce9.jpg").write_bytes(b"a cafe")
+    assert command("upload", pictures, "--to", "n", "--json") == Exit.INCOMPLETE
+    told = {line["path"]: line["outcome"] for line in map(json.loads, command.out.splitlines())}
+    assert told == {"owl.jpg": "uploaded", "beach/cow.jpg": "uploaded", "caf\udce9.jpg": "failed"}
+    assert command.out.encode()
+
+
 def test_the_account_shows_its_limits(command: Command) -> None:
     assert command("account", pretty=True) == 0
     assert "plan business" in command.out

@@ -281,6 +281,47 @@ def test_a_folder_whose_upload_is_stopped_sends_no_more(
     assert len(list(client.files.list(collection))) < 5
 
 
+def test_a_file_whose_name_is_not_utf_8_fails_alone(client: Client, collection: str, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name in ("a.jpg", "caf\udce9.jpg", "z.jpg"):  # the byte E9, as Python has it in a name
+        (pictures / name).write_bytes(b"an owl")
+    for skip_stored in (True, False):
+        done = outcomes(list(client.uploads.folder(collection, pictures, skip_stored=skip_stored)))
+        assert done.pop("caf\udce9.jpg") == "failed"
+        assert set(done) == {"a.jpg", "z.jpg"}
+        assert "failed" not in done.values()
+
+
+def test_with_asyncio_a_file_whose_name_is_not_utf_8_fails_alone(
+    http_api: HttpApi, pauses: list[float], collection: str, tmp_path: Path
+) -> None:
+    (tmp_path / "caf\udce9.jpg").write_bytes(b"a cafe")
+    (tmp_path / "z.jpg").write_bytes(b"an owl")
+
+    async def run() -> list[FolderOutcome]:
+        client: AsyncClient = async_client(http_api, pauses)
+        return [outcome async for outcome in client.uploads.folder(collection, tmp_path, width=2)]
+
+    assert outcomes(asyncio.run(run())) == {"caf\udce9.jpg": "failed", "z.jpg": "uploaded"}
+
+
+@pytest.mark.parametrize("id", ["", ".", ".."])
+def test_an_id_that_would_change_the_path_is_refused_before_anything_is_sent(
+    client: Client, http_api: HttpApi, collection: str, id: str
+) -> None:
+    sent = len(http_api.requests)
+    for call in (
+        lambda: client.uploads.cancel(collection, id),
+        lambda: client.files.delete(id),
+        lambda: client.collections.delete(id),
+        lambda: client.webhooks.delivery(collection, id),
+    ):
+        with pytest.raises(ValueError, match="is no"):
+            call()
+    assert len(http_api.requests) == sent
+
+
 def test_a_folder_that_is_none_is_refused_before_anything_is_sent(client: Client, collection: str) -> None:
     with pytest.raises(NotADirectoryError):
         client.uploads.folder(collection, "/no/such/folder")

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import httpx
 
-from similarix_sdk.errors import ConnectionFailed
 from similarix_sdk.pages import AsyncPages, Pages
 from similarix_sdk.requests import Pause, ReportingReader, Request, Response, failure
 from similarix_sdk.steps import Batch, Paging, Steps
@@ -40,6 +39,8 @@ class BlockingDriver:
                 answer = self._send(step)
             except httpx.TransportError as error:
                 answer = failure(error, isinstance(error, httpx.TimeoutException))
+            except Exception as error:
+                answer = error
 
     def pages(self, paging: Paging[T]) -> Pages[T]:
         return Pages(lambda cursor: self.run(paging(cursor)))
@@ -96,6 +97,8 @@ class AsyncDriver:
                 answer = await self._send(step)
             except httpx.TransportError as error:
                 answer = failure(error, isinstance(error, httpx.TimeoutException))
+            except Exception as error:
+                answer = error
 
     def pages(self, paging: Paging[T]) -> AsyncPages[T]:
         return AsyncPages(lambda cursor: self.run(paging(cursor)))
@@ -127,7 +130,8 @@ class AsyncDriver:
 
 
 def _advance(steps: Steps[Any], answer: Any) -> Request | Pause:
-    return steps.throw(answer) if isinstance(answer, ConnectionFailed) else steps.send(answer)
+    """The next step. What could not be sent, such as a file that is gone, is raised where the operation waits."""
+    return steps.throw(answer) if isinstance(answer, Exception) else steps.send(answer)
 
 
 def _arguments(request: Request, opened: ExitStack) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class FolderUpload:
                 if there is not None and is_same(file, there):
                     return FolderOutcome(file, target)
             return FolderOutcome(file, target, uploaded=(yield from store(picture_of(file), target)))
-        except (SimilarixError, OSError) as error:
+        except (SimilarixError, OSError, ValueError) as error:  # a name that is not UTF-8 is a ValueError
             return FolderOutcome(file, target, error=error)
 
 

@@ -109,7 +109,13 @@ class ReportingReader(io.RawIOBase):
 
 
 def path(template: str, **parts: str) -> str:
-    """``/api/files/{uuid}/`` with its parts, of which no character can change the path."""
+    """``/api/files/{uuid}/`` with its parts, of which no character can change the path.
+
+    Raises ValueError for a part that clients remove from a path: https://www.rfc-editor.org/rfc/rfc3986#section-5.2.4
+    """
+    for name, part in parts.items():
+        if part in ("", ".", ".."):
+            raise ValueError(f"{part!r} is no {name}.")
     return template.format(**{name: quote(part, safe="") for name, part in parts.items()})
 
 

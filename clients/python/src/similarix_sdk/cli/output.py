@@ -56,7 +56,9 @@ class Output:
 
     def json(self, value: Any) -> None:
         """A model, or a list of them, as the API sends it."""
-        print(json.dumps(_plain(value), ensure_ascii=False, indent=2 if self.pretty else None), file=self.out)
+        text = json.dumps(_plain(value), ensure_ascii=False, indent=2 if self.pretty else None)
+        # A file's name that is not UTF-8 has surrogates, which JSON can write as escapes alone.
+        print(text.encode("utf-8", "backslashreplace").decode(), file=self.out)
 
 
 def printable(value: object) -> str:

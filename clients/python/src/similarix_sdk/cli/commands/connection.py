@@ -10,6 +10,7 @@ from similarix_sdk.cli.exits import Exit
 from similarix_sdk.cli.session import Aws, Session, session_of
 from similarix_sdk.client import Client
 from similarix_sdk.models import BucketAccessReport
+from similarix_sdk.role_policies import check_policies
 
 # IAM shows a new role everywhere after some seconds:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
@@ -111,6 +112,7 @@ def _region_of(bucket: str, aws: Aws) -> str:
 def _make_role(
     session: Session, source: _Source, report: BucketAccessReport, profile: str | None, yes: bool
 ) -> str | None:
+    check_policies(report, source.bucket, source.folder)
     planned, aws = PlannedRole.of(report), session.aws(profile, source.region)
     account = aws.client("sts").get_caller_identity()["Account"]
     session.output.complain(f"In your AWS account {account} this makes the role {planned.name}.")

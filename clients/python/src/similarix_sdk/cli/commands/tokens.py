@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from similarix_sdk.cli.arguments import AsJson, find_collections
-from similarix_sdk.cli.credentials import write_privately
+from similarix_sdk.cli.credentials import private_file
 from similarix_sdk.cli.session import session_of
 from similarix_sdk.models import AccessToken
 
@@ -53,7 +53,8 @@ def create(
     if to.exists():
         raise typer.BadParameter(f"{to} exists.")
     session = session_of(context)
-    with session.client() as client:
+    # A token that no file takes would be valid, and nobody would have it.
+    with session.client() as client, private_file(to) as file:
         created = client.tokens.create(
             name,
             scope,
@@ -61,7 +62,7 @@ def create(
             collections=find_collections(client, within or []),
             origins=origin or (),
         )
-    write_privately(to, created.secret + "\n")
+        file.write(created.secret + "\n")
     session.output.line(created.token.id)
     session.output.complain(f"The token is in {to}.")
 
