@@ -37,6 +37,9 @@ RETRY_SECONDS = (
 JITTER = 0.2
 RETRY_AFTER_LIMIT = 9 * _HOUR  # seconds; what a receiver asks for beyond is not waited for
 MAX_FAILING = timedelta(days=3)  # after which an endpoint that has never answered well meanwhile is disabled
+# Longer than any wait between two attempts of a delivery: an endpoint that failed before it counts as well.
+FAILURE_MEMORY = timedelta(days=1)
+FAILURE_RESOLUTION = timedelta(hours=1)  # of ``last_failure``, so that few of many failures are written
 OVERDUE = timedelta(hours=3)  # longer than the eight deliveries of a message take
 GONE = 410  # by which a receiver says that it wants no more: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.11
 MESSAGE_ID = re.compile(r"msg_[0-9a-f]{32}", re.ASCII)
@@ -116,7 +119,9 @@ class WebhookEndpoint:
         collections: the only ones whose events it gets; None for all of the account.
         api_url: under which the account reaches the API; the links of its events begin so.
         previous_secret: signs, too, until ``previous_until``.
-        failing_since: when the first of the attempts has failed after which none has succeeded.
+        failing_since: when the first of the attempts has failed after which none has succeeded, with less than
+            ``FAILURE_MEMORY`` between two of them.
+        last_failure: when one of them has failed, to within ``FAILURE_RESOLUTION`` of the last.
         disabled_at: when it was disabled; ``disabled_reason`` is None if its owner did that.
     """
 
@@ -131,6 +136,7 @@ class WebhookEndpoint:
     previous_secret: str | None = field(default=None, repr=False)
     previous_until: datetime | None = None
     failing_since: datetime | None = None
+    last_failure: datetime | None = None
     disabled_at: datetime | None = None
     disabled_reason: str | None = None
 
@@ -166,7 +172,7 @@ class WebhookEndpoint:
         if change.collections is not None or change.all_collections:
             changed = replace(changed, collections=change.collections)
         if change.enabled is True:
-            return replace(changed, disabled_at=None, disabled_reason=None, failing_since=None)
+            return replace(changed, disabled_at=None, disabled_reason=None, failing_since=None, last_failure=None)
         if change.enabled is False and self.enabled:
             return changed.disabled(now, None)
         return changed
@@ -174,20 +180,31 @@ class WebhookEndpoint:
     def disabled(self, now: datetime, reason: str | None) -> "WebhookEndpoint":
         return replace(self, disabled_at=now, disabled_reason=reason)
 
-    def after(self, answer: "WebhookAnswer") -> "WebhookEndpoint":
-        """The endpoint after an attempt, disabled if it has failed for too long, or wants no more."""
+    def after(self, answer: "WebhookAnswer", *, is_last: bool) -> "WebhookEndpoint":
+        """The endpoint after an attempt, disabled if it has failed for too long, or wants no more.
+
+        Args:
+            is_last: whether its delivery ends with the attempt; a failure that is tried again disables nothing.
+        """
         if answer.succeeded:
-            return replace(self, failing_since=None)
+            return replace(self, failing_since=None, last_failure=None)
         if not self.enabled:
             return self
-        failing = replace(self, failing_since=self.failing_since or answer.at)
+        failing = self._failing(answer.at)
         if answer.status == GONE:
             return failing.disabled(answer.at, f"It has answered {GONE}, which says that it wants no more.")
         assert failing.failing_since is not None
-        if answer.at - failing.failing_since < MAX_FAILING:
+        if not is_last or answer.at - failing.failing_since < MAX_FAILING:
             return failing
         since = failing.failing_since.astimezone(UTC)
         return failing.disabled(answer.at, f"Every delivery has failed since {since:%Y-%m-%d %H:%M} UTC.")
+
+    def _failing(self, at: datetime) -> "WebhookEndpoint":
+        if self.last_failure is None or at - self.last_failure > FAILURE_MEMORY:
+            return replace(self, failing_since=at, last_failure=at)
+        if at - self.last_failure >= FAILURE_RESOLUTION:
+            return replace(self, last_failure=at)
+        return self
 
 
 @dataclass(frozen=True, slots=True)

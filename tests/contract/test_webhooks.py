@@ -75,6 +75,7 @@ class WebhooksContract:
                 previous_secret="whsec_BBBB",
                 previous_until=NOW,
                 failing_since=NOW,
+                last_failure=NOW + timedelta(hours=2),
                 disabled_at=NOW,
                 disabled_reason="why",
             ),

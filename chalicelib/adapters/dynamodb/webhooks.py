@@ -143,7 +143,7 @@ def _endpoint_values(endpoint: WebhookEndpoint) -> dict[str, Any]:
 
 
 def _endpoint(values: Mapping[str, Any]) -> WebhookEndpoint:
-    times = ("previous_until", "failing_since", "disabled_at")
+    times = ("previous_until", "failing_since", "last_failure", "disabled_at")
     return WebhookEndpoint(
         **{
             **values,

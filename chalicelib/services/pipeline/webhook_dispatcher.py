@@ -82,8 +82,9 @@ class WebhookDispatcher:
         if tried.next_at is not None:
             self._send(tried)
         # An endpoint that does well, or is known to fail, costs no more.
-        is_known = endpoint.after(answer) == endpoint
-        return Attempt(answer, disabled=not is_known and self._record_health(step, answer))
+        is_last = tried.next_at is None
+        is_known = endpoint.after(answer, is_last=is_last) == endpoint
+        return Attempt(answer, disabled=not is_known and self._record_health(step, answer, is_last=is_last))
 
     def _send(self, delivery: WebhookDelivery, continuation: int = 0) -> None:
         assert delivery.next_at is not None
@@ -99,14 +100,14 @@ class WebhookDispatcher:
             return False
         return True
 
-    def _record_health(self, step: DeliveryStep, answer: WebhookAnswer) -> bool:
+    def _record_health(self, step: DeliveryStep, answer: WebhookAnswer, *, is_last: bool) -> bool:
         """Record since when the endpoint fails, or that it does not; returns whether it was disabled."""
         for _ in range(REGISTRY_WRITE_ATTEMPTS):
             endpoints = self.registry.of_account(step.account)
             endpoint = endpoints.get(step.endpoint)
             if endpoint is None:
                 return False
-            changed = endpoint.after(answer)
+            changed = endpoint.after(answer, is_last=is_last)
             if changed == endpoint:
                 return False
             try:

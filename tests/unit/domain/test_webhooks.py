@@ -105,7 +105,7 @@ def test_a_delivery_ends_with_the_first_success_and_keeps_its_latest_answers():
 
 def test_a_receiver_that_wants_no_more_ends_the_delivery_and_is_disabled_at_once():
     assert DELIVERY.after(an_answer(410)).state is DeliveryState.FAILED
-    disabled = ENDPOINT.after(an_answer(410))
+    disabled = ENDPOINT.after(an_answer(410), is_last=True)
     assert disabled.disabled_at == NOW
     assert "410" in (disabled.disabled_reason or "")
 
@@ -119,20 +119,41 @@ def test_a_replay_begins_with_short_waits_again():
     assert tried.next_at - NOW - timedelta(days=2) < timedelta(seconds=7)
 
 
-def test_an_endpoint_that_fails_for_three_days_is_disabled_and_says_since_when():
-    failing = ENDPOINT.after(an_answer(500))
+def fail(endpoint: WebhookEndpoint, *hours: int, is_last: bool = False) -> WebhookEndpoint:
+    """The endpoint after attempts that have failed so many hours after ``NOW``."""
+    for hour in hours:
+        endpoint = endpoint.after(an_answer(500, NOW + timedelta(hours=hour)), is_last=is_last)
+    return endpoint
+
+
+def test_an_endpoint_that_fails_for_three_days_is_disabled_with_a_deliverys_last_attempt_and_says_since_when():
+    failing = fail(ENDPOINT, 0, 20, 40, 60, 71)
     assert (failing.failing_since, failing.enabled) == (NOW, True)
-    later = failing.after(an_answer(None, NOW + MAX_FAILING - timedelta(seconds=1)))
-    assert later == failing
-    disabled = later.after(an_answer(500, NOW + MAX_FAILING))
+    assert fail(failing, 71, is_last=True).enabled
+    assert fail(failing, 72).enabled, "the delivery is tried again"
+    disabled = fail(failing, 72, is_last=True)
     assert disabled.disabled_at == NOW + MAX_FAILING
     assert disabled.disabled_reason == "Every delivery has failed since 2026-11-26 09:00 UTC."
 
 
+@given(st.lists(st.integers(25, 2000), max_size=5))
+def test_failures_with_more_than_a_day_between_them_disable_nothing(waits: list[int]):
+    hours = [sum(waits[:number]) for number in range(len(waits) + 1)]
+    failing = fail(ENDPOINT, *hours, is_last=True)
+    assert failing.enabled
+    assert failing.failing_since == NOW + timedelta(hours=hours[-1])
+
+
+def test_of_many_failures_within_an_hour_one_is_written():
+    first = fail(ENDPOINT, 0)
+    assert first.after(an_answer(500, NOW + timedelta(minutes=59)), is_last=True) == first
+    assert fail(first, 1).last_failure == NOW + timedelta(hours=1)
+
+
 def test_one_success_makes_an_endpoint_well_again():
-    well = ENDPOINT.after(an_answer(500)).after(an_answer(200))
+    well = fail(ENDPOINT, 0, 20).after(an_answer(200), is_last=True)
     assert well == ENDPOINT
-    assert well.after(an_answer(500, NOW + MAX_FAILING)).enabled
+    assert fail(well, 72, is_last=True).enabled
 
 
 def test_a_disabled_endpoint_wants_no_event_but_a_test_and_may_be_enabled_again():
@@ -142,8 +163,9 @@ def test_a_disabled_endpoint_wants_no_event_but_a_test_and_may_be_enabled_again(
     assert not disabled.takes(DELIVERY)
     assert disabled.takes(replace(DELIVERY, type=TEST_EVENT))
     assert disabled.changed(WebhookChange(enabled=True), NOW) == ENDPOINT
-    broken = replace(disabled, failing_since=NOW, disabled_reason="why")
+    broken = replace(disabled, failing_since=NOW, last_failure=NOW, disabled_reason="why")
     assert broken.changed(WebhookChange(enabled=False), NOW) == broken, "it stays disabled for its reason"
+    assert broken.changed(WebhookChange(enabled=True), NOW) == ENDPOINT
 
 
 @pytest.mark.parametrize(

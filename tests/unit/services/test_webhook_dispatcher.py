@@ -219,6 +219,20 @@ def test_an_endpoint_that_fails_for_three_days_is_disabled_and_its_deliveries_en
     assert len(sqs.receivers.sent) == before, "what happens while it is disabled is not sent"
 
 
+def test_one_failure_long_after_a_delivery_that_failed_disables_no_endpoint(sqs: Sqs) -> None:
+    sqs.add(an_endpoint("e1", ILL))
+    sqs.receivers.status[ILL] = 500
+    sqs.send(an_event(sqs.clock))
+    sqs.run()
+    sqs.clock.pass_by(timedelta(days=5))
+    sqs.send(an_event(sqs.clock, 1))
+    sqs.run(hours=0.001)
+    assert (sqs.endpoint().enabled, sqs.endpoint().failing_since) == (True, sqs.clock())
+    sqs.receivers.status[ILL] = 200
+    sqs.run()
+    assert sqs.endpoint().failing_since is None
+
+
 def test_the_attempt_that_disables_an_endpoint_says_so_once(sqs: Sqs) -> None:
     sqs.add(an_endpoint("e1", ILL))
     sqs.receivers.status[ILL] = 410
