@@ -147,13 +147,24 @@ class Users(Protocol):
         """Store an invitation, in place of another one of this address to the account."""
 
     def join(self, membership: Membership, invitation: Invitation, account: Account) -> None:
-        """Store a membership and remove the invitation, in one transaction."""
+        """Store a membership and remove the invitation, in one transaction.
+
+        Raises:
+            StaleWrite: the invitation was withdrawn or renewed since it was read, or the user is a member.
+        """
 
     def withdraw(self, invitation: Invitation) -> None: ...
     def invitations(self, account: str) -> list[Invitation]: ...
     def invitations_to(self, email: str) -> list[Invitation]: ...
     def clear_account(self, account: str) -> None:
-        """Remove all members and invitations of an account, and users who belong to no other, with their sessions."""
+        """Remove all members and invitations of an account, and users who belong to no other, with their sessions.
+
+        A user who is disabled is kept, in no account: else the same person would come back as a new user. A disabled
+        user's sessions sign nobody in, and end by their lifetime.
+
+        Raises:
+            StaleWrite: a disabled user was changed at the same time.
+        """
 
 
 class Sessions(Protocol):

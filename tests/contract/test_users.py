@@ -167,6 +167,35 @@ class UsersContract:
             assert stores.users.accounts_of(guest.id) == [own.uuid]
             assert stores.sessions.of_user(guest.id) == [kept]
 
+    def test_an_invitation_that_was_withdrawn_or_changed_meanwhile_is_not_joined(self, stores: Stores):
+        owner, account = self.with_account(stores, a_user())
+        guest = a_user("Jo")
+        stores.users.add(guest)
+        read = Invitation(account.uuid, guest.email, Role.OWNER, owner.id, NOW)
+        stores.users.invite(read, stores.account(account))
+        stores.users.withdraw(read)
+        with pytest.raises(StaleWrite):
+            stores.users.join(member(account, guest, Role.OWNER), read, stores.account(account))
+        changes = {"role": Role.MEMBER}, {"created_at": NOW + timedelta(seconds=1)}
+        for renewed in (replace(read, **change) for change in changes):
+            stores.users.invite(renewed, stores.account(account))
+            with pytest.raises(StaleWrite):
+                stores.users.join(member(account, guest, Role.OWNER), read, stores.account(account))
+            assert stores.users.invitations_to(guest.email) == stores.users.invitations(account.uuid) == [renewed]
+        assert stores.users.membership(account.uuid, guest.id) is None
+        assert stores.users.accounts_of(guest.id) == []
+        stores.users.join(member(account, guest, Role.OWNER), renewed, stores.account(account))
+        stores.users.withdraw(renewed)
+        assert stores.users.membership(account.uuid, guest.id) == member(account, guest, Role.OWNER)
+
+    def test_a_cleared_account_leaves_a_disabled_user_disabled(self, stores: Stores):
+        user, account = self.with_account(stores, a_user())
+        disabled = stores.users.change(user, disabled_at=NOW)
+        for _ in range(2):
+            stores.users.clear_account(account.uuid)
+            assert stores.users.user(user.id) == replace(disabled, account=None, revision=disabled.revision + 1)
+            assert stores.users.accounts_of(user.id) == stores.users.members(account.uuid) == []
+
     def test_sessions_are_found_by_user_and_digest_and_listed(self, stores: Stores):
         user, account = a_user(), str(uuid4())
         one, two = a_session(user, account), a_session(user, account, 5)

@@ -82,6 +82,9 @@ class FakeUsers:
     def join(self, membership: Membership, invitation: Invitation, account: Account) -> None:
         if (membership.account, membership.user) in self.joined:
             raise StaleWrite
+        current = self.invited.get((invitation.account, invitation.email))
+        if current is None or (current.role, current.created_at) != (invitation.role, invitation.created_at):
+            raise StaleWrite
         self._accounts.raise_revision(account)
         self.joined[membership.account, membership.user] = membership
         self.withdraw(invitation)
@@ -97,8 +100,11 @@ class FakeUsers:
 
     def clear_account(self, account: str) -> None:
         for membership in self.members(account):
-            if self.accounts_of(membership.user) == [account]:
-                self.stored.pop(membership.user, None)
+            user = self.stored.get(membership.user)
+            if user is not None and self.accounts_of(user.id) == [account] and user.disabled_at is not None:
+                self.stored[user.id] = replace(user, account=None, revision=user.revision + 1)
+            elif user is not None and self.accounts_of(user.id) == [account]:
+                del self.stored[user.id]
                 self._sessions.remove(membership.user, [s.digest for s in self._sessions.of_user(membership.user)])
             del self.joined[account, membership.user]
         for invitation in self.invitations(account):

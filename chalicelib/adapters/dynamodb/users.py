@@ -117,7 +117,7 @@ class DynamoDBUsers:
         self._transact(*puts, _lock(account))
 
     def join(self, membership: Membership, invitation: Invitation, account: Account) -> None:
-        deletions = map(_deletion, _invitation_keys(invitation))
+        deletions = [_deletion_as_read(key, invitation) for key in _invitation_keys(invitation)]
         self._transact(*_membership_puts(membership), *deletions, _lock(account))
 
     def withdraw(self, invitation: Invitation) -> None:
@@ -134,7 +134,10 @@ class DynamoDBUsers:
         for membership in self.members(account):
             user = self.user(membership.user)
             if user is not None and self.accounts_of(user.id) == [account]:
-                self._remove(user)
+                if user.disabled_at is None:
+                    self._remove(user)
+                elif user.account is not None:
+                    self.change(user, account=None)
             for key in _membership_keys(membership):
                 self._client.delete_item(TableName=self._table, Key=to_item(key))
         for invitation in self.invitations(account):
@@ -212,6 +215,19 @@ def _membership_puts(membership: Membership) -> list[dict[str, Any]]:
 
 def _deletion(key: dict[str, str]) -> dict[str, Any]:
     return {"Delete": {"Key": to_item(key)}}
+
+
+def _deletion_as_read(key: dict[str, str], invitation: Invitation) -> dict[str, Any]:
+    """The deletion of an invitation, on condition that it was neither withdrawn nor renewed since it was read."""
+    values = {":role": invitation.role, ":created_at": invitation.created_at}
+    return {
+        "Delete": {
+            "Key": to_item(key),
+            "ConditionExpression": "#r = :role AND created_at = :created_at",
+            "ExpressionAttributeNames": {"#r": "role"},
+            "ExpressionAttributeValues": to_item(values),
+        }
+    }
 
 
 def _lock(account: Account) -> dict[str, Any]:

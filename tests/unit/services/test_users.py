@@ -1,5 +1,6 @@
 """Signing in: accounts, invitations, members, and sessions."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -358,6 +359,49 @@ def test_an_account_that_is_deleted_takes_its_sessions_along(services: Services,
     ((step, _),) = adapters.queues.deletions
     services.account_deletion.run(step, lambda: 60)
     assert (adapters.users.stored, adapters.users.joined, adapters.sessions.stored) == ({}, {}, {})
+
+
+def test_a_disabled_user_stays_so_when_their_account_is_deleted(services: Services, adapters: FakeAdapters):
+    user, account = services.users.sign_in(NORA)
+    services.users.disable(user.id)
+    services.account_deletion.begin(account.uuid)
+    adapters.clock.pass_by(timedelta(hours=1))
+    ((step, _),) = adapters.queues.deletions
+    services.account_deletion.run(step, lambda: 60)
+    assert adapters.accounts.stored == {}
+    with pytest.raises(Forbidden, match="disabled"):
+        services.users.sign_in(NORA)
+    services.users.enable(user.id)
+    assert services.users.sign_in(NORA)[1].uuid != account.uuid
+
+
+class OtherOwner:
+    """Users among whom an owner changes the invitation of a user right before that user joins."""
+
+    def __init__(self, adapters: FakeAdapters, change: Callable[[Services], object]) -> None:
+        self._adapters = adapters
+        self._change: Callable[[Services], object] | None = change
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "join" and self._change is not None:
+            change, self._change = self._change, None
+            change(Services(CONFIG, self._adapters, self._adapters.clock))
+        return getattr(self._adapters.users, name)
+
+
+def test_an_owners_last_word_on_an_invitation_counts_at_a_sign_in_of_the_same_moment(
+    services: Services, adapters: FakeAdapters
+):
+    owner, account = services.users.sign_in(NORA)
+    for word, role in (
+        (lambda other: other.users.withdraw(account.uuid, JO.email), None),
+        (lambda other: other.users.invite(account.uuid, JO.email, Role.MEMBER, owner), Role.MEMBER),
+    ):
+        services.users.invite(account.uuid, JO.email, Role.OWNER, owner)
+        racing = Services(CONFIG, replace(adapters, users=OtherOwner(adapters, word)), adapters.clock)
+        jo, _ = racing.users.sign_in(JO)
+        found = adapters.users.membership(account.uuid, jo.id)
+        assert (found.role if found else None) is role
 
 
 def test_members_are_listed_owners_first(services: Services, adapters: FakeAdapters):
