@@ -17,6 +17,7 @@ SCAN_LEASE = timedelta(minutes=20)  # without a write for so long, a scan counts
 SCAN_LIMIT = timedelta(days=10)  # a scan that takes longer is given up
 SCAN_RECORD_RETENTION = timedelta(days=14)  # of what it writes on its way, from its beginning
 WASTE_LIMIT = 10**16  # bytes
+DELETED_GENERATION = "deleted"  # of a collection that is being deleted: no worker writes for it
 
 
 Claim = tuple[Tier, str]  # a tier, and a content that has a group of it

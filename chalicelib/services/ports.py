@@ -509,7 +509,10 @@ class Duplicates(Protocol):
         """Delete some groups of the generations that the scan has replaced; False if none were left."""
 
     def delete_page(self, collection: str) -> bool:
-        """Delete some of what is stored of a collection; False if nothing was left."""
+        """Delete some of what is stored of a collection; False if nothing was left.
+
+        From the first call on, a worker that has acquired the scan writes nothing more.
+        """
 
 
 class EmbeddingStash(Protocol):

@@ -209,6 +209,27 @@ class DuplicatesContract:
         assert scan is not None
         assert scan.replaced == frozenset()
 
+    def test_a_worker_writes_nothing_once_the_deletion_of_its_collection_has_begun(
+        self, duplicates: Duplicates, collection: str
+    ):
+        scan = self.begun(duplicates, collection)
+        duplicates.add_group(collection, scan, a_group(1), ["x"])
+        assert duplicates.delete_page(collection)
+        for write in (
+            lambda: duplicates.save(collection, scan, NOW),
+            lambda: duplicates.finish(collection, scan, NOW),
+            lambda: duplicates.add_group(collection, scan, a_group(2), ["y"]),
+        ):
+            with pytest.raises(StaleWrite):
+                write()
+        assert duplicates.acquire(DuplicatesStep("account", collection, "one", 1), NOW) is None
+        while duplicates.delete_page(collection):
+            pass
+        with pytest.raises(StaleWrite):
+            duplicates.add_group(collection, scan, a_group(3), ["z"])
+        assert duplicates.groups(collection, "one", tuple(Tier), None, 10) == []
+        assert duplicates.claimed(collection, scan, [(Tier.SAME, "x"), (Tier.SAME, "y")]) == set()
+
     def test_a_collection_is_deleted_with_all_its_generations(self, duplicates: Duplicates, collection: str):
         another = str(uuid4())
         kept = self.begun(duplicates, another)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.domain.duplicate_groups import (
+    DELETED_GENERATION,
     GROUP_CONTENTS_MAX,
     SCAN_LEASE,
     SCAN_LIMIT,
@@ -117,6 +118,11 @@ class FakeDuplicates:
     def delete_page(self, collection: str) -> bool:
         if collection not in self._scans:
             return False
+        scan = self._scans[collection]
+        if scan.generation != DELETED_GENERATION:
+            replaced = scan.replaced | {scan.generation}
+            self._scans[collection] = replace(scan, generation=DELETED_GENERATION, replaced=replaced)
+            return True
         for owner, generation in [*self._files, *self.stored_groups, *self._claims]:
             if owner == collection:
                 if self._delete_groups(collection, generation):

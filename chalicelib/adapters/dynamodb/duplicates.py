@@ -17,6 +17,7 @@ from chalicelib.adapters.dynamodb import batches
 from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_item
 from chalicelib.adapters.dynamodb.transactions import repeat, transact
 from chalicelib.domain.duplicate_groups import (
+    DELETED_GENERATION,
     GROUP_CONTENTS_MAX,
     SCAN_LEASE,
     SCAN_LIMIT,
@@ -173,7 +174,13 @@ class DynamoDBDuplicates:
         scan = self.scan(collection)
         if scan is None:
             return False
-        for generation in {scan.generation, *scan.replaced} | ({scan.served} if scan.served else set()):
+        if scan.generation != DELETED_GENERATION:
+            # First, so that a worker that has the scan writes no group where all was deleted.
+            values = {":deleted": DELETED_GENERATION, ":present": scan.generation, ":replaced": {scan.generation}}
+            change = "SET generation = :deleted ADD replaced :replaced"
+            self._update(collection, change, "generation = :present", values)
+            return True
+        for generation in scan.replaced | ({scan.served} if scan.served else set()):
             for kind in ("files", "claims", *Tier):
                 if self._delete_from(_partition(collection, generation, kind)):
                     return True

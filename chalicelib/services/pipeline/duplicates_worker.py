@@ -1,6 +1,6 @@
 """Finds the duplicates of a collection: reads its files, sorts them by content, and compares each content once.
 
-A worker goes on until its time scans low, saves how far it has come, and sends the message on. Files of the same bytes
+A worker goes on until its time runs low, saves how far it has come, and sends the message on. Files of the same bytes
 lie together once they are sorted; for the others the vector store is asked for what is near each picture. So the work
 grows with the number of files, and none of it is lost or done twice: a content that has a group is claimed in the
 transaction that writes the group, and only the worker that has acquired the scan writes.
@@ -36,18 +36,22 @@ CANDIDATES = 3  # files of a content one of which still has its bytes, if any ha
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The files of the same bytes, as far as they are listed; ``group`` is theirs if there are several."""
+    """Files of the same bytes, as far as a group lists them; ``read`` is how many were read of them.
+
+    ``group`` is theirs if there are several.
+    """
 
     id: str
     files: tuple[GroupFile, ...]
     group: DuplicateGroup | None
+    read: int
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicatesWorker:
     """Args:
     files_at_once: of the catalogue, read between two looks at the clock.
-    contents_at_once: compared between two looks at the clock.
+    contents_at_once: of which the records are read together; the worker looks at the clock after each of them.
     neighbours_at_once: files near a picture that one request returns.
     """
 
@@ -78,15 +82,17 @@ class DuplicatesWorker:
                 continued = replace(step, continuation=next_continuation(step.continuation))
                 self.queues.send_duplicates_step(continued)
                 return
-            scan = self._advance(collection, scan)
+            scan = self._advance(collection, scan, seconds_left)
 
-    def _advance(self, collection: Collection, scan: DuplicatesScan) -> DuplicatesScan | None:
+    def _advance(
+        self, collection: Collection, scan: DuplicatesScan, seconds_left: Callable[[], float]
+    ) -> DuplicatesScan | None:
         """Do a part of the work; returns the scan as it is then, None once all is done."""
         match scan.phase:
             case ScanPhase.FILES:
                 return self._read_files(collection, scan)
             case ScanPhase.CONTENTS:
-                return self._compare_contents(collection, scan)
+                return self._compare_contents(collection, scan, seconds_left)
             case ScanPhase.ENDED:
                 return scan if self.duplicates.delete_replaced_page(collection.uuid, scan) else None
 
@@ -97,24 +103,45 @@ class DuplicatesWorker:
         phase = ScanPhase.FILES if page.after is not None else ScanPhase.CONTENTS
         return self._saved(collection, replace(scan, phase=phase, after=page.after, files=scan.files + len(files)))
 
-    def _compare_contents(self, collection: Collection, scan: DuplicatesScan) -> DuplicatesScan:
-        contents = list(islice(self._contents(collection, scan), self.contents_at_once))
+    def _compare_contents(
+        self, collection: Collection, scan: DuplicatesScan, seconds_left: Callable[[], float]
+    ) -> DuplicatesScan:
+        contents = self._next_contents(collection, scan)
         if not contents:
             return self.duplicates.finish(collection.uuid, scan, self.now())
+        records = self._records(collection, contents)
         for content in contents:
             if content.group is not None:
                 self.duplicates.add_group(collection.uuid, scan, content.group, ())
-        records = self._records(collection, contents)
-        for content in contents:
             if content.id in records:
                 self._add_groups(collection, scan, content.id, records[content.id])
-        return self._saved(collection, replace(scan, after=contents[-1].id))
+            if seconds_left() <= 0:
+                break
+        return self._saved(collection, replace(scan, after=content.id))
+
+    def _next_contents(self, collection: Collection, scan: DuplicatesScan) -> list[Content]:
+        """Some contents, for which fewer than two times ``GROUP_READ_MAX`` files are read."""
+        contents: list[Content] = []
+        read = 0
+        for content in islice(self._contents(collection, scan), self.contents_at_once):
+            contents.append(content)
+            read += content.read
+            if read >= GROUP_READ_MAX:
+                break
+        return contents
 
     def _contents(self, collection: Collection, scan: DuplicatesScan) -> Iterator[Content]:
-        files = self.duplicates.files(collection.uuid, scan, scan.after)
-        for content, same in groupby(files, attrgetter("content")):
-            group = duplicate_group(Tier.IDENTICAL, content, same)
-            yield Content(content, group.files, group if group.count > 1 else None)
+        """The contents behind the last one that is done; of each ``GROUP_READ_MAX`` files at most are read."""
+        after, is_cut = scan.after, True
+        while is_cut:
+            is_cut = False
+            files = self.duplicates.files(collection.uuid, scan, after)
+            for after, same in groupby(files, attrgetter("content")):
+                group = duplicate_group(Tier.IDENTICAL, after, islice(same, GROUP_READ_MAX))
+                yield Content(after, group.files, group if group.count > 1 else None, group.count)
+                is_cut = group.count == GROUP_READ_MAX
+                if is_cut:  # go on behind the content, without its other files
+                    break
 
     def _records(self, collection: Collection, contents: Iterable[Content]) -> dict[str, FileRecord]:
         """A record of each content that still has it."""

@@ -1,5 +1,6 @@
 """Scans that look for a collection's duplicates: what they find, whatever happens to messages, and what is shown."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.domain.duplicate_groups import SCAN_LEASE, DuplicateGroup, ScanStatus
+from chalicelib.domain.duplicate_groups import GROUP_READ_MAX, SCAN_LEASE, DuplicateGroup, GroupFile, ScanStatus
 from chalicelib.domain.duplicates import Tier
 from chalicelib.domain.errors import Conflict
 from chalicelib.services.duplicates import GROUPS_AT_ONCE, READS_MAX, GroupPage
@@ -318,6 +319,52 @@ class CountedSearches:
     def __getattr__(self, name: str) -> Any:
         self.searches += name == "search"
         return getattr(self._vectors, name)
+
+
+def test_of_identical_files_no_more_are_read_than_a_group_has(farm: Harness) -> None:
+    farm.app.duplicates.start(farm.collection)
+    scan = farm.ports.duplicates.scan(farm.collection.uuid)
+    assert scan is not None
+    count = 3 * GROUP_READ_MAX
+    same = [GroupFile(uuid=f"{n:05}", key=f"{n:05}", md5="0" * 32, size=7, width=1, height=1) for n in range(count)]
+    farm.ports.duplicates.add_files(farm.collection.uuid, scan, same)
+    counted = CountedFiles(farm.ports.duplicates)
+    farm.app.duplicates_worker = replace(farm.app.duplicates_worker, duplicates=counted)
+    assert farm.work("duplicates") == []
+    assert counted.read <= GROUP_READ_MAX + 3 * len(PICTURES)
+    groups = [*farm.ports.duplicates.stored_groups[farm.collection.uuid, scan.generation].values()]
+    (group,) = (group for group in groups if group.files[0].size == 7)
+    assert (group.tier, group.count, group.waste) == (Tier.IDENTICAL, GROUP_READ_MAX, 7 * (GROUP_READ_MAX - 1))
+    assert len(shown(farm)) == 5, "the contents behind it are compared"
+
+
+class CountedFiles:
+    """A store of duplicates that counts the files that are ``read``, one content after the other."""
+
+    def __init__(self, duplicates: Any) -> None:
+        self._duplicates = duplicates
+        self.read = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._duplicates, name)
+
+    def files(self, *arguments: Any) -> Iterator[GroupFile]:
+        for file in self._duplicates.files(*arguments):
+            self.read += 1
+            yield file
+
+
+def test_the_worker_looks_at_the_clock_after_each_content(farm: Harness) -> None:
+    farm.app.duplicates.start(farm.collection)
+    farm.sqs.collect()
+    counted = CountedSearches(farm.ports.vectors)
+    farm.app.duplicates_worker = replace(farm.app.duplicates_worker, vectors=counted)
+    # It looks once before it reads the files, and once before it compares the contents.
+    assert farm.deliver(farm.sqs.waiting[0], Context(late_after=2))
+    assert counted.searches == 1
+    assert farm.work("duplicates") == []
+    assert counted.searches == len(set(PICTURES.values())), "none is compared twice"
+    assert len(shown(farm)) == 5
 
 
 def in_parts(world: Harness) -> None:
