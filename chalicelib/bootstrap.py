@@ -357,7 +357,7 @@ class Services:
         from chalicelib.services.pipeline.event_publisher import EventPublisher
 
         a = self.adapters
-        return EventPublisher(a.webhook_registry, a.collections, a.queues, self.now)
+        return EventPublisher(a.webhook_registry, a.accounts, a.collections, a.queues, self.now)
 
     @cached_property
     def webhook_dispatcher(self) -> WebhookDispatcher:

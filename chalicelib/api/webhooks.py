@@ -198,7 +198,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         services = context.services
         services.webhooks.get(context.account, context.path["id"])
         change = parse_webhook_change(json_object(context.request), is_local=services.config.local_webhooks)
-        endpoint = services.webhooks.change(context.account, context.path["id"], change)
+        endpoint = services.webhooks.change(context.caller, context.path["id"], change)
         return Result({"webhook": serializers.webhook(endpoint)})
 
     @route("DELETE", ONE, scope=Scope.ADMIN, any_plan=True, operation=DELETE_WEBHOOK)

@@ -44,6 +44,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
 
     @page("/account/webhooks/{webhook}/secret", methods=("POST",), owners=True)
     def rotate_secret(request: PageRequest) -> Page:
+        _check_plan(request)
         endpoint = request.services.webhooks.rotate_secret(request.account.uuid, request.path["webhook"])
         return Page("webhook_secret.html", {"webhook": endpoint})
 
@@ -56,7 +57,9 @@ def add_pages(dispatcher: PageDispatcher) -> None:
     @page("/account/webhooks/{webhook}/switch", methods=("POST",), owners=True)
     def switch(request: PageRequest) -> Redirect:
         change = WebhookChange(enabled=request.form.text("do") == "on")
-        request.services.webhooks.change(request.account.uuid, request.path["webhook"], change)
+        if change.enabled:
+            _check_plan(request)
+        request.services.webhooks.change(request.caller, request.path["webhook"], change)
         return _back(request, "webhooks.switched")
 
     @page("/account/webhooks/{webhook}/delete", methods=("POST",), owners=True)

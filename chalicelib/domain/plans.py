@@ -7,6 +7,9 @@ from chalicelib.domain.collections import AutoSync
 from chalicelib.domain.rates import Rate, RateLimit
 
 GB, TB = 10**9, 10**12
+# All webhooks of an account are one item of DynamoDB, which has at most 400 KB:
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+WEBHOOKS_MAX = 50
 LIMIT_NAMES = ("collections", "files", "bytes", "managed_bytes", "uploads_a_month", "webhooks")
 RATE_NAMES = ("searches_a_minute", "uploads_a_minute")
 _ALL_INTERVALS = frozenset(AutoSync)
@@ -45,7 +48,8 @@ class Plan:
         """The plan with limits of one account's own.
 
         Raises:
-            ValueError: a limit has an unknown name, or is negative, or a rate is 0.
+            ValueError: a limit has an unknown name, or is negative, or a rate is 0, or there are more than
+                ``WEBHOOKS_MAX`` webhooks.
         """
         names = (*LIMIT_NAMES, *RATE_NAMES)
         for name, value in limits.items():
@@ -55,7 +59,14 @@ class Plan:
                 raise ValueError(f"The limit {name!r} cannot be negative.")
             if value == 0 and name in RATE_NAMES:
                 raise ValueError(f"The limit {name!r} is 1 at least.")
+            if name == "webhooks" and value > WEBHOOKS_MAX:
+                raise ValueError(f"The limit {name!r} is {WEBHOOKS_MAX} at most.")
         return replace(self, **limits)  # type: ignore[arg-type]  # only the names above, all of them numbers
+
+    @property
+    def served_webhooks(self) -> int:
+        """How many endpoints that are enabled are told of events: none without the API."""
+        return self.webhooks if self.api_access else 0
 
     def rate_limit(self, rate: Rate) -> RateLimit:
         """The limit that each token of an account on this plan has."""
@@ -118,7 +129,7 @@ PLANS = {
             bytes=10 * TB,
             managed_bytes=1 * TB,
             uploads_a_month=200_000,
-            webhooks=50,
+            webhooks=WEBHOOKS_MAX,
             searches_a_minute=6_000,
             uploads_a_minute=1_200,
         ),

@@ -16,6 +16,7 @@ from hashlib import sha256
 from typing import Any
 
 from chalicelib.domain.errors import InvalidRequest, NotFound
+from chalicelib.domain.plans import WEBHOOKS_MAX
 from chalicelib.domain.texts import check_line
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  # the specification's
@@ -68,6 +69,7 @@ class WebhookEvent:
         type: one of ``EventType``, or ``TEST_EVENT``.
         data: as JSON has it; a ``url`` in it is a path of the API.
         collection: where it has happened; None for a test.
+        served: how many endpoints of the account its plan lets be told, the oldest that are enabled.
     """
 
     account: str
@@ -76,6 +78,7 @@ class WebhookEvent:
     at: datetime
     data: Mapping[str, Any] = field(hash=False)
     collection: str | None = None
+    served: int = WEBHOOKS_MAX
 
     def to_json(self) -> str:
         return json.dumps({"event": {**asdict(self), "at": self.at.isoformat()}}, separators=(",", ":"))
@@ -219,7 +222,12 @@ class WebhookEndpoints:
         return next((each for each in self.endpoints if each.id == endpoint), None)
 
     def wanting(self, event: WebhookEvent) -> list[WebhookEndpoint]:
-        return [endpoint for endpoint in self.endpoints if endpoint.wants(event)]
+        return [endpoint for endpoint in self.enabled[: event.served] if endpoint.wants(event)]
+
+    @property
+    def enabled(self) -> list[WebhookEndpoint]:
+        """The endpoints that are enabled, oldest first."""
+        return [endpoint for endpoint in self.endpoints if endpoint.enabled]
 
     def with_endpoint(self, endpoint: WebhookEndpoint) -> "WebhookEndpoints":
         """With this endpoint in place of the one with its id, or behind all others."""

@@ -68,19 +68,37 @@ class WebhookService:
 
         return self._write(caller.account, add)
 
-    def change(self, account: str, endpoint_id: str, change: WebhookChange) -> WebhookEndpoint:
+    def change(self, caller: Caller, endpoint_id: str, change: WebhookChange) -> WebhookEndpoint:
         """Change an endpoint; an attempt that is due later goes to its new URL.
 
         Raises:
+            QuotaExceeded: it is to be enabled, and the plan serves no more.
             NotFound: the account does not have it, or a collection that the change names.
         """
-        self._check_collections(account, change.collections)
-        return self._change(account, endpoint_id, lambda endpoint: endpoint.changed(change, self.now()))
+        self._check_collections(caller.account, change.collections)
+
+        def write(endpoints: WebhookEndpoints) -> tuple[WebhookEndpoints, WebhookEndpoint]:
+            endpoint = _find(endpoints, endpoint_id)
+            served = caller.plan.served_webhooks
+            if change.enabled and not endpoint.enabled and len(endpoints.enabled) >= served:
+                raise QuotaExceeded(
+                    f"The plan '{caller.plan.name}' serves {served} webhooks. Disable or delete one that is not "
+                    "needed, or change to a larger plan."
+                )
+            changed = endpoint.changed(change, self.now())
+            return endpoints.with_endpoint(changed), changed
+
+        return self._write(caller.account, write)
 
     def rotate_secret(self, account: str, endpoint_id: str) -> WebhookEndpoint:
         """Give an endpoint a new secret; the present one signs, too, for ``SECRET_OVERLAP``."""
         secret = generate_webhook_secret()
-        return self._change(account, endpoint_id, lambda endpoint: endpoint.with_new_secret(secret, self.now()))
+
+        def rotate(endpoints: WebhookEndpoints) -> tuple[WebhookEndpoints, WebhookEndpoint]:
+            changed = _find(endpoints, endpoint_id).with_new_secret(secret, self.now())
+            return endpoints.with_endpoint(changed), changed
+
+        return self._write(account, rotate)
 
     def delete(self, account: str, endpoint_id: str) -> None:
         def remove(endpoints: WebhookEndpoints) -> tuple[WebhookEndpoints, WebhookEndpoint]:
@@ -136,15 +154,6 @@ class WebhookService:
     def _check_collections(self, account: str, collections: tuple[str, ...] | None) -> None:
         if any(self.collections.get(account, collection) is None for collection in collections or ()):
             raise NotFound("There is no such collection.", field="collections")
-
-    def _change(
-        self, account: str, endpoint_id: str, change: Callable[[WebhookEndpoint], WebhookEndpoint]
-    ) -> WebhookEndpoint:
-        def write(endpoints: WebhookEndpoints) -> tuple[WebhookEndpoints, WebhookEndpoint]:
-            changed = change(_find(endpoints, endpoint_id))
-            return endpoints.with_endpoint(changed), changed
-
-        return self._write(account, write)
 
     def _write(
         self, account: str, change: Callable[[WebhookEndpoints], tuple[WebhookEndpoints, WebhookEndpoint]]

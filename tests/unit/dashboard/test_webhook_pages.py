@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from chalicelib.domain.accounts import Subscription
 from chalicelib.domain.webhooks import DeliveryState, EventType, WebhookEndpoint
 from tests.fakes.application import FakeAdapters
 from tests.fakes.pages import FakeBrowser, FakeDashboard
@@ -98,6 +99,20 @@ def test_without_the_api_in_the_plan_nothing_is_made(dashboard: FakeDashboard):
     assert "Webhooks need Pro" in html.unescape(browser.get("/account/webhooks").body)
     assert browser.get("/account/webhooks/new").status == 403
     assert browser.post("/account/webhooks/new", {"url": URL, "events": "file.indexed"}).status == 403
+
+
+def test_after_a_change_to_a_plan_without_the_api_a_webhook_may_be_switched_off_and_deleted_alone(
+    owner: FakeBrowser, webhook: WebhookEndpoint
+):
+    here = f"/account/webhooks/{webhook.id}"
+    assert owner.account is not None
+    owner.dashboard.services.accounts.set_subscription(owner.account.uuid, Subscription("free"))
+    assert owner.post(f"{here}/switch", {"do": "off"}).status == 303
+    assert owner.post(f"{here}/switch", {"do": "on"}).status == 403
+    assert owner.post(f"{here}/secret").status == 403
+    stored = the_webhook(owner)
+    assert (stored.enabled, stored.secret) == (False, webhook.secret)
+    assert owner.post(f"{here}/delete").status == 303
 
 
 def test_deliveries_are_shown_page_by_page(owner: FakeBrowser, adapters: FakeAdapters, webhook: WebhookEndpoint):

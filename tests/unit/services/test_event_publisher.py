@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from chalicelib.domain.accounts import Account, Subscription
 from chalicelib.domain.collections import SyncStatus
 from chalicelib.domain.files import FileState
 from chalicelib.domain.uploads import ManagedArea
@@ -151,11 +152,36 @@ def test_a_webhook_that_is_created_or_disabled_counts_within_ten_seconds(world: 
     world.put("b.jpg")
     world.apply("b.jpg")
     assert told(published(world)) == {"file.indexed": ["b.jpg"]}
-    world.app.webhooks.change(world.collection.account, endpoint, WebhookChange(enabled=False))
+    world.app.webhooks.change(world.caller, endpoint, WebhookChange(enabled=False))
     world.clock.pass_by(CACHE_TIME)
     world.put("c.jpg")
     world.apply("c.jpg")
     assert published(world) == []
+
+
+@pytest.mark.parametrize(
+    ("subscription", "told_urls"),
+    [
+        (Subscription("pro"), ["https://1.example/", "https://2.example/"]),
+        (Subscription("pro", {"webhooks": 1}), ["https://1.example/"]),
+        (Subscription("pro", {"webhooks": 0}), []),
+        (Subscription("free", {"webhooks": 5}), []),
+    ],
+)
+def test_as_many_webhooks_as_the_plan_serves_are_told_the_oldest_that_are_enabled(
+    subscription: Subscription, told_urls: list[str]
+) -> None:
+    world = Harness()
+    account = world.collection.account
+    for number in range(3):
+        new = NewWebhook(f"https://{number}.example/", ALL)
+        made = world.app.webhooks.create(world.caller, new, "https://api.example")
+        if number == 0:
+            world.app.webhooks.change(world.caller, made.id, WebhookChange(enabled=False))
+    world.ports.accounts.add_account(Account(account, "a", subscription, world.clock()))
+    world.put("a.jpg")
+    world.sync()
+    assert sorted({sent.url for sent in world.ports.webhook_sender.sent}) == told_urls
 
 
 def test_a_worker_that_dies_before_it_tells_of_files_tells_when_its_message_comes_again(world: Silent) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.domain.accounts import Caller
 from chalicelib.domain.errors import Conflict, NotFound, QuotaExceeded
-from chalicelib.domain.plans import PLANS
+from chalicelib.domain.plans import PLANS, WEBHOOKS_MAX
 from chalicelib.domain.webhooks import OVERDUE, DeliveryState, EventType, NewWebhook, WebhookChange, WebhookEndpoint
 from tests.unit.services.harness import Harness
 
@@ -40,6 +40,28 @@ def test_an_account_has_as_many_webhooks_as_its_plan_allows(world: Harness) -> N
     world.app.webhooks.create(caller, NEW, API_URL)
 
 
+def test_a_webhook_is_enabled_only_while_the_plan_serves_more(world: Harness) -> None:
+    made = [create(world) for _ in range(3)]
+    smaller = Caller(account(world), PLANS["pro"].with_limits({"webhooks": 2}))
+    on, off = WebhookChange(enabled=True), WebhookChange(enabled=False)
+    change = world.app.webhooks.change
+    assert change(smaller, made[2].id, on).enabled, "it is already"
+    change(smaller, made[2].id, off)
+    with pytest.raises(QuotaExceeded, match="serves 2 webhooks"):
+        change(smaller, made[2].id, on)
+    change(smaller, made[0].id, off)
+    assert change(smaller, made[2].id, on).enabled
+    with pytest.raises(QuotaExceeded, match="serves 0 webhooks"):
+        change(Caller(account(world), PLANS["free"].with_limits({"webhooks": 5})), made[0].id, on)
+
+
+def test_no_account_has_a_limit_of_more_webhooks_than_its_item_holds() -> None:
+    assert PLANS["pro"].with_limits({"webhooks": WEBHOOKS_MAX}).webhooks == WEBHOOKS_MAX
+    with pytest.raises(ValueError, match=f"{WEBHOOKS_MAX} at most"):
+        PLANS["pro"].with_limits({"webhooks": WEBHOOKS_MAX + 1})
+    assert max(plan.webhooks for plan in PLANS.values()) == WEBHOOKS_MAX
+
+
 def test_of_two_requests_at_once_neither_is_lost(world: Harness) -> None:
     other: list[WebhookEndpoint] = []
     service = world.app.webhooks
@@ -63,17 +85,17 @@ def test_a_webhook_names_collections_of_its_own_account_alone(world: Harness) ->
         assert error.value.field == "collections"
     endpoint = create(world, replace(NEW, collections=(world.collection.uuid,)))
     with pytest.raises(NotFound):
-        world.app.webhooks.change(account(world), endpoint.id, WebhookChange(collections=(strangers.uuid,)))
+        world.app.webhooks.change(world.caller, endpoint.id, WebhookChange(collections=(strangers.uuid,)))
 
 
 def test_a_change_keeps_what_it_does_not_name(world: Harness) -> None:
     endpoint = create(world, replace(NEW, collections=(world.collection.uuid,), description="one"))
     change = world.app.webhooks.change
-    assert change(account(world), endpoint.id, WebhookChange(description="two")) == replace(endpoint, description="two")
-    everywhere = change(account(world), endpoint.id, WebhookChange(all_collections=True))
+    assert change(world.caller, endpoint.id, WebhookChange(description="two")) == replace(endpoint, description="two")
+    everywhere = change(world.caller, endpoint.id, WebhookChange(all_collections=True))
     assert everywhere.collections is None
     events = (EventType.SYNC_FAILED,)
-    assert change(account(world), endpoint.id, WebhookChange(events=events)).events == events
+    assert change(world.caller, endpoint.id, WebhookChange(events=events)).events == events
 
 
 @pytest.mark.parametrize("call", ["get", "rotate_secret", "delete", "try_out"])
@@ -99,7 +121,7 @@ def test_a_test_is_delivered_and_its_answer_shown(world: Harness) -> None:
 
 def test_a_disabled_webhook_may_be_tested(world: Harness) -> None:
     endpoint = create(world)
-    world.app.webhooks.change(account(world), endpoint.id, WebhookChange(enabled=False))
+    world.app.webhooks.change(world.caller, endpoint.id, WebhookChange(enabled=False))
     world.app.webhooks.try_out(account(world), endpoint.id)
     world.work("webhooks")
     assert len(world.ports.webhook_sender.sent) == 1
@@ -134,7 +156,7 @@ def test_a_delivery_to_a_disabled_webhook_is_not_replayed(world: Harness) -> Non
     world.put("a.jpg")
     world.sync()
     (delivery,) = world.app.webhooks.page(account(world), endpoint.id, None, after=None, limit=9).deliveries
-    world.app.webhooks.change(account(world), endpoint.id, WebhookChange(enabled=False))
+    world.app.webhooks.change(world.caller, endpoint.id, WebhookChange(enabled=False))
     with pytest.raises(Conflict, match="disabled"):
         world.app.webhooks.replay(account(world), endpoint.id, delivery.id)
 
