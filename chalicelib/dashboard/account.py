@@ -18,7 +18,7 @@ from chalicelib.dashboard.tokens import token_section
 from chalicelib.dashboard.usage import offers, usage_of_plan
 from chalicelib.domain.sessions import Session
 
-EXPORT_RECORDS = 500  # of a part; a record of a file has about 2 KB, and a response of a function 6 MB at most
+EXPORT_RECORDS = 100  # of a part, as of the API's pages: a response of a function has 6 MB at most
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,12 +41,6 @@ from chalicelib.services.bucket_stacks import template
 
 TEMPLATE_NAME = "similarix-bucket.yaml"
 _SCHEME = "s3://"
-# The one-click form leads there: browsers hold the redirects of a form to its page's policy, too.
-_CONSOLES = (
-    "https://*.console.aws.amazon.com",
-    "https://console.amazonaws.cn",
-    "https://console.amazonaws-us-gov.com",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +81,11 @@ class Sitting:
 
     def address(self, **more: str) -> str:
         return f"/collections/connect?{urlencode([*self.fields, *more.items()])}"
+
+    def stack_address(self, notifies: bool) -> str:
+        """Where the one click leads; a link, because a form's policy would hold each redirect of the console's."""
+        more = [("notify", "on")] if notifies else []
+        return f"/collections/connect/stack?{urlencode([*self.fields, *more])}"
 
     def described(self, role_arn: str | None = None) -> BucketDescription:
         """Raises InvalidRequest for a field that cannot be so; it names the field."""
@@ -167,8 +166,7 @@ def _further_steps(
         "documents": _documents(without_role, queue),
         "interval": _interval(request).value,
     }
-    origins = {"form-action": _CONSOLES}
-    return Page("connect.html", data, status, fragment="checking", origins=origins)
+    return Page("connect.html", data, status, fragment="checking")
 
 
 def _connect(request: PageRequest, sitting: Sitting, without_role: AccessReport) -> Page | Redirect:

@@ -58,11 +58,12 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         data = {"collection": collection, "count": max(1, collection.files)}
         return Page("samples.html", data, fragment="progress")
 
-    @page("/samples/photos/{name}")
+    @page("/samples/photos/{name}", public=True, reads_session=False)
     def show_sample(request: PageRequest) -> Response:
         if request.path["name"] not in sample_names():
             raise NotFound("There is no such picture.")
-        return JpegResponse((FOLDER / request.path["name"]).read_bytes(), {"Cache-Control": _CACHE})
+        headers = {"Cache-Control": _CACHE, "Vary": "Accept-Encoding"}
+        return JpegResponse((FOLDER / request.path["name"]).read_bytes(), headers)
 
 
 def first_run_page(request: PageRequest, collections: Sequence[Collection]) -> Page:

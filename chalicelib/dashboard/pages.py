@@ -19,6 +19,7 @@ from chalicelib.api.response_headers import retry_headers
 from chalicelib.bootstrap import Services
 from chalicelib.dashboard.fields import Fields, form_fields, query_fields
 from chalicelib.dashboard.security import (
+    KEPT_NOWHERE,
     PAGE_HEADERS,
     SAFE_METHODS,
     check_same_site,
@@ -300,7 +301,13 @@ class PageDispatcher:
         if isinstance(answer, Redirect):
             return _redirect(request, answer)
         response = _render(request, answer) if isinstance(answer, Page) else answer
-        if request.signed_in is not None and "Set-Cookie" not in response.headers and not request.is_fragment:
+        is_kept = response.headers.get("Cache-Control", KEPT_NOWHERE) != KEPT_NOWHERE
+        if (
+            request.signed_in is not None
+            and "Set-Cookie" not in response.headers
+            and not request.is_fragment
+            and not is_kept  # a cache would give the session to others
+        ):
             # The browser forgets the session no sooner than we do.
             response.headers["Set-Cookie"] = session_cookie(request.signed_in.key, request.base_url)
         return response

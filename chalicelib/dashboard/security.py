@@ -20,9 +20,10 @@ _POLICY = {
     "frame-ancestors": ("'none'",),
     "base-uri": ("'none'",),
 }
+KEPT_NOWHERE = "no-store"  # of Cache-Control
 # With 'no-referrer' a browser would send 'Origin: null' with a form: https://fetch.spec.whatwg.org/#origin-header
 PAGE_HEADERS = {
-    "Cache-Control": "no-store",
+    "Cache-Control": KEPT_NOWHERE,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Download, expect
 
 from chalicelib.domain.accounts import Caller, NewToken, Scope
 from chalicelib.domain.plans import PLANS
@@ -64,7 +64,16 @@ def test_members_are_invited_and_sessions_ended_where_they_stand(browser: Browse
 
 def test_the_export_is_one_file_and_the_account_goes_by_its_name(browser: Browser, stack: LocalSystem) -> None:
     user = visitor(stack)
+    export = "**/account/export*"
     with user.visit(browser, "/account") as page:
+        saved: list[Download] = []
+        page.on("download", lambda download: saved.append(download))
+        page.route(export, lambda route: route.fulfill(status=500))
+        page.get_by_role("link", name="Export", exact=True).click()
+        expect(page.locator("#toasts")).to_contain_text("The export failed, and nothing was saved.")
+        assert saved == []
+        page.unroute(export)
+        page.route(export, lambda route: route.fulfill(status=503, headers={"Retry-After": "1"}), times=1)
         with page.expect_download() as download:
             page.get_by_role("link", name="Export", exact=True).click()
         lines = Path(download.value.path()).read_text().splitlines()

@@ -129,7 +129,7 @@ def test_a_bucket_is_connected_while_the_page_looks_on_and_syncs(
         page.get_by_role("button", name="Go on").click()
         page.context.route("https://*.console.aws.amazon.com/**", lambda route: route.fulfill(body="the console"))
         with page.context.expect_page() as opened:
-            page.get_by_role("button", name="Create the role in AWS").click()
+            page.get_by_role("link", name="Create the role in AWS").click()
         expect(opened.value.get_by_text("the console")).to_be_visible()
         assert f"param_Bucket={bucket}" in opened.value.url
         opened.value.close()

@@ -1,11 +1,12 @@
 """The search in Chromium: words, pictures, filters, one picture and back, the keyboard, and no script at all."""
 
 import base64
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Error, Locator, Page, Route, expect
 
 from infra.local_system import LocalSystem
 from tests.browser.visits import Visitor, visitor
@@ -77,6 +78,15 @@ def test_a_picture_opens_large_and_closes_to_the_same_place(browser: Browser, me
         expect(page.locator("#picture-name")).to_have_text(shown[20])
         expect(page.locator("#picture-name")).to_be_focused()
         assert page.locator(".why li").count() == 1
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("#picture-name")).to_have_text(shown[21])
+        late: list[Route] = []
+        page.route("**/pictures/*", lambda route: late.append(route), times=1)
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator("#picture-name")).to_have_text(shown[20])
+        with suppress(Error):  # the browser wants the answer no more
+            late[0].fulfill(body="<h1 id='picture-name'>too late</h1>", content_type="text/html")
         page.keyboard.press("ArrowRight")
         expect(page.locator("#picture-name")).to_have_text(shown[21])
         page.locator("#similar-strip").scroll_into_view_if_needed()

@@ -4,18 +4,35 @@ import { localise } from "./frame.js";
 
 let results = null; // what the picture stands in place of, while one does
 let resultsAddress = ""; // of the results that were left last
+let asked = null; // aborts the request for the picture that was asked for last
 
 const main = () => document.getElementById("main");
 const picture = () => document.getElementById("picture");
 
-/** Shows the picture of an address; ``history`` says what becomes of the address: pushed, replaced or left. */
+/** The main part of a picture's page; null where only the whole page will do, or the request was aborted. */
+async function load(address, signal) {
+  try {
+    const response = await fetch(address, { headers: { "HX-Request": "true" }, signal });
+    const isPart = response.ok && !response.redirected && !response.headers.has("HX-Redirect");
+    return isPart ? await response.text() : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Shows the picture of an address, unless another one is asked for before it is there.
+ * ``history`` says what becomes of the address: pushed, replaced or left.
+ */
 async function open(address, history, from = null) {
-  const response = await fetch(address, { headers: { "HX-Request": "true" } }).catch(() => null);
-  if (!response?.ok || response.redirected || response.headers.has("HX-Redirect")) {
+  asked?.abort();
+  const { signal } = (asked = new AbortController());
+  const text = await load(address, signal);
+  if (signal.aborted) return;
+  if (text === null) {
     location.assign(address);
     return;
   }
-  const text = await response.text();
   if (results === null) {
     const kept = document.createDocumentFragment();
     if (history !== "leave") resultsAddress = location.href;
@@ -73,6 +90,7 @@ document.addEventListener("click", (event) => {
 window.addEventListener(
   "popstate",
   (event) => {
+    asked?.abort();
     if (results !== null && location.href === resultsAddress) {
       event.stopImmediatePropagation();
       close();

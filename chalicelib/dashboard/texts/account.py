@@ -116,6 +116,7 @@ TEXTS = {
     "export_hint": "A list of every collection, file and setting, as JSON, one a line.",
     "export": "Export",
     "exporting": "{count} records",
+    "export_failed": "The export failed, and nothing was saved. Try again in a moment.",
     "delete_title": "Delete the account.",
     "delete_hint": "Collections, uploads and tokens go for good. Connected buckets stay as they are.",
     "delete": "Delete the account",

@@ -21,9 +21,12 @@ TEXTS = {
     "read_lead": "Your AWS account makes a role called {role}. Only we can use it, and only with the id {external_id}.",
     "one_click": "By one click",
     "one_click_lead": "Opens CloudFormation with everything filled in. Press “Create stack” there, then come back.",
-    "notify": "Tell us of changes within seconds (merged into what the bucket already tells others)",
+    "notify": (
+        "The bucket also tells us of changes, which are found within seconds then. What it tells others stays as it is."
+    ),
     "no_notify": "The bucket is in another region than this service, so syncs alone find its changes.",
     "create": "Create the role in AWS",
+    "create_alone": "Without notifications",
     "template": "Template",
     "by_template": "With the template, in a shell",
     "by_hand": "By hand, in a shell",

@@ -12,8 +12,10 @@ from chalicelib.domain.collections import AutoSync, SyncStatus
 from tests.factories import a_collection
 from tests.fakes.application import CONFIG, FakeAdapters
 from tests.fakes.pages import FakeBrowser, FakeDashboard
+from tests.unit.dashboard.picture_world import links, tags
 
 ROLE = "arn:aws:iam::111122223333:role/similarix-reader"
+STACK = "/collections/connect/stack?"
 SITTING = {"name": "Field archive", "bucket": "a-bucket", "folder": "field", "region": "eu-west-1"}
 
 
@@ -65,10 +67,22 @@ def test_the_second_step_has_the_role_by_one_click_as_a_template_and_by_hand(bro
     assert "aws cloudformation deploy" in page
     assert states(page) == ["wait"] * 5
     assert "every 5s" not in page, "nothing is looked at before a role is named"
-    assert "https://*.console.aws.amazon.com" in answer.headers["content-security-policy"]
+    assert "form-action 'self';" in answer.headers["content-security-policy"]
     template = browser.get("/collections/connect/template")
     assert "AWS::IAM::Role" in template.body
     assert "attachment" in template.headers["content-disposition"]
+
+
+def test_the_one_click_is_a_link_because_a_form_may_not_be_redirected_to_the_console(browser: FakeBrowser) -> None:
+    page = browser.get(address()).body
+    with_events, without = links(page, STACK)
+
+    for link in (with_events, without):
+        assert browser.get(link).status == 303
+    assert ("notify=on" in with_events, "notify=on" in without) == (True, False)
+    elements = [each for each in tags(page, "a") if STACK in (each["href"] or "")]
+    assert {(each["target"], each["rel"]) for each in elements} == {("_blank", "noopener noreferrer")}
+    assert not [form for form in tags(page, "form") if "/collections/connect/stack" in (form["action"] or "")]
 
 
 @pytest.mark.parametrize("notify", ["on", ""])
@@ -87,7 +101,8 @@ def test_a_bucket_elsewhere_is_connected_without_events(browser: FakeBrowser) ->
     page = browser.get(address(region="us-east-1")).body
 
     assert text("connect.no_notify") in html.unescape(page)
-    assert 'name="notify"' not in page
+    assert len(links(page, STACK)) == 1
+    assert "notify=on" not in page
 
 
 def test_the_checks_turn_good_from_above_while_the_page_looks(browser: FakeBrowser, adapters: FakeAdapters) -> None:

@@ -52,6 +52,8 @@ def test_a_picture_among_the_samples_is_shown_in_its_shape(dashboard: FakeDashbo
     assert {name for name, _, _ in SHOWN} <= set(sample_names())
     answer = browser.get(f"/samples/photos/{SHOWN[0][0]}")
     assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
+    assert answer.headers["cache-control"] == "public, max-age=86400"
+    assert (answer.headers["vary"], answer.cookies) == ("Accept-Encoding", [])
     for wrong in ("nothing.jpg", "..%2Fsamples.json", "samples.json"):
         assert browser.get(f"/samples/photos/{wrong}").status == 404
 
