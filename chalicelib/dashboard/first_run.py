@@ -53,8 +53,10 @@ def add_pages(dispatcher: PageDispatcher) -> None:
     @page("/samples/{uuid}")
     def show_progress(request: PageRequest) -> Page | Redirect:
         collection = request.services.collections.get(request.account.uuid, request.path["uuid"])
-        if collection.total_files and not collection.unindexed.get(PENDING):
-            return Redirect(f"/?{urlencode({'query': text('first_run.first_query')})}")
+        if not collection.unindexed.get(PENDING):
+            if collection.total_files:
+                return Redirect(f"/?{urlencode({'query': text('first_run.first_query')})}")
+            return Redirect(f"/collections/{collection.uuid}" if collection.files else "/", toast="first_run.not_added")
         data = {"collection": collection, "count": max(1, collection.files)}
         return Page("samples.html", data, fragment="progress")
 
@@ -66,12 +68,11 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         return JpegResponse((FOLDER / request.path["name"]).read_bytes(), headers)
 
 
-def first_run_page(request: PageRequest, collections: Sequence[Collection]) -> Page:
+def first_run_page(collections: Sequence[Collection]) -> Page:
     """What stands in place of the search while the account has no picture to find."""
     data = {
         "samples": SHOWN,
         "count": len(sample_names()),
         "waiting": sum(collection.files for collection in collections),
-        "has_samples": request.services.samples.find(request.account.uuid, text("first_run.collection")),
     }
     return Page("first_run.html", data)

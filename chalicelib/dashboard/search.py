@@ -83,7 +83,7 @@ def _first_page(request: PageRequest, collections: Sequence[Collection]) -> Page
     """The page without a search: what may be tried, and what was added last."""
     pictures = sum(collection.total_files for collection in collections)
     if not pictures:
-        page: Page | Redirect = first_run_page(request, collections)
+        page: Page | Redirect = first_run_page(collections)
     else:
         newest = request.services.file_finder.newest(request.account.uuid, LAST_ADDED)
         suggestions = suggested_texts(file.file.key for file in newest)

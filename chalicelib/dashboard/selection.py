@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from chalicelib.dashboard.collections import countdown
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.dashboard.search import query_values
 from chalicelib.dashboard.search_address import PICKED, read_address
@@ -9,6 +10,9 @@ from chalicelib.dashboard.texts import text
 from chalicelib.dashboard.tiles import PICKED_MAX
 from chalicelib.domain.collections import CollectionType, parse_uuid
 from chalicelib.domain.errors import InvalidRequest, NotFound
+from chalicelib.domain.file_deletions import DeletionOutcome, DeletionReport
+
+DELETION_SECONDS = 15  # of the 29 that API Gateway waits; workers delete the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +51,20 @@ def add_pages(dispatcher: PageDispatcher) -> None:
 
     @page("/selection/delete", methods=("POST",))
     def delete_selection(request: PageRequest) -> Redirect:
-        uuids = _uuids(request.form.all(PICKED))
-        deletable = [picture.uuid for picture in _picked(request, uuids) if picture.is_managed]
-        for uuid in deletable:
-            request.services.files.delete(request.account.uuid, uuid)
+        uuids, left = _uuids(request.form.all(PICKED)), countdown(DELETION_SECONDS)
+        report = request.services.file_deletion.delete_named(request.account.uuid, uuids, left, dry_run=False)
         back = read_address({name: request.form.all(name) for name, _ in request.form.pairs if name != PICKED})
-        return Redirect(f"/{back.query()}", toast="pictures.deleted" if len(deletable) == 1 else "pictures.deleted_all")
+        return Redirect(f"/{back.query()}", toast=_outcome(report))
+
+
+def _outcome(report: DeletionReport) -> str:
+    """The key of the text that says what became of the pictures."""
+    outcomes = {file.outcome for file in report.files}
+    if DeletionOutcome.REFUSED in outcomes:
+        return "pictures.deleted_but_refused"
+    if DeletionOutcome.PENDING in outcomes:
+        return "pictures.deletion_pending"
+    return "pictures.deleted" if report.count == 1 else "pictures.deleted_all"
 
 
 def _uuids(values: list[str]) -> list[str]:

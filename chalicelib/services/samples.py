@@ -21,28 +21,24 @@ class SampleService:
     storage: ManagedStorage
     now: Clock
 
-    def find(self, account: str, name: str) -> Collection | None:
-        """The account's collection of samples, if it has one of this name."""
-        managed = (c for c in self.collections.all(account) if c.type is CollectionType.MANAGED)
-        return next((collection for collection in managed if collection.name == name), None)
-
     def add(self, caller: Caller, name: str, pictures: Mapping[str, bytes]) -> Collection:
         """A collection of this name with the pictures; each can be searched once the uploads' worker has seen it.
 
         The bytes are staged as those of uploads in two steps are, so the request waits for no embedding. An account
-        that has such a collection gets no second one. Where the storage is slow, it has fewer pictures. A plan without
-        managed storage has room for the samples, once a month, but for no more collections than it allows.
+        that has such a collection gets no second one; one without files is filled. Where the storage is slow, it has
+        fewer pictures. A plan without managed storage has room for the samples, once a month, but for no more
+        collections than it allows.
 
         Args:
             pictures: JPEGs by their names.
 
         Raises:
-            QuotaExceeded: the plan has no room for the collection or for all pictures; those before are kept.
+            QuotaExceeded: the plan has no room for the collection or for all pictures; those before are kept. Where
+                there is room for none, no collection is made.
         """
-        present = self.find(caller.account, name)
-        if present is not None:
+        present = self._find(caller.account, name)
+        if present is not None and present.files:
             return present
-        collection = self.collections.create(caller, NewManagedCollection(name)).collection
         plan = caller.plan
         room = replace(
             plan,
@@ -50,6 +46,8 @@ class SampleService:
             managed_bytes=plan.managed_bytes + sum(map(len, pictures.values())),
         )
         caller = replace(caller, plan=room)
+        self.uploads.check_room(caller, max(map(len, pictures.values())))
+        collection = present or self.collections.create(caller, NewManagedCollection(name)).collection
         end = self.now() + TIME_TO_ADD
         for path, body in pictures.items():
             if self.now() > end:
@@ -57,3 +55,9 @@ class SampleService:
             upload = self.uploads.prepare(caller, collection, NewUpload(path, len(body), "image/jpeg")).upload
             self.storage.put(upload.area, upload.staged_key, body, "image/jpeg")
         return collection
+
+    def _find(self, account: str, name: str) -> Collection | None:
+        """The account's collection of samples, if it has one of this name; of several, one that has files."""
+        managed = (c for c in self.collections.all(account) if c.type is CollectionType.MANAGED)
+        named = [collection for collection in managed if collection.name == name]
+        return next((collection for collection in named if collection.files), next(iter(named), None))

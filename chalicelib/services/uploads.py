@@ -224,6 +224,14 @@ class UploadService:
             raise QuotaExceeded("Other uploads have just used up what the plan allows. Try again in a moment.")
         return upload
 
+    def check_room(self, caller: Caller, size: int) -> None:
+        """Check, before there is a collection for it, that a new file of this size in bytes could be uploaded.
+
+        Raises:
+            QuotaExceeded: the plan allows no more.
+        """
+        self._check_quota(caller.account, caller.plan, size)
+
     def check_quota(self, caller: Caller, collection: Collection, path: str) -> None:
         """Check, before a picture is fetched for this path, that one could be stored.
 

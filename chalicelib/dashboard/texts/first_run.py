@@ -8,6 +8,7 @@ TEXTS = {
     "samples_hint": "{count} photographs, free of rights, in a collection of their own. Delete it whenever you like.",
     "add_samples": "Add the samples",
     "adding": "Adding the samples",
+    "not_added": "No sample could be added. Try again in a moment.",
     "upload": "Upload pictures",
     "upload_hint": "Files or whole folders, up to 20 MB each. Searchable as each one finishes.",
     "choose": "Choose pictures",

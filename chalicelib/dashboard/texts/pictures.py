@@ -47,6 +47,8 @@ TEXTS = {
     "delete_button_one": "Delete 1 picture",
     "deleted": "The picture is deleted",
     "deleted_all": "The pictures are deleted",
+    "deletion_pending": "The pictures are being deleted. The last ones go in a moment.",
+    "deleted_but_refused": "Pictures of your own buckets stay. The others are deleted, the last in a moment.",
     "gone": "This picture is not here any more",
     # Selected
     "selected": "Selected pictures",

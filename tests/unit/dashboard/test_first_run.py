@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.dashboard.first_run import SHOWN, sample_names
 from chalicelib.dashboard.texts import text
+from chalicelib.domain.collections import Collection
 from chalicelib.domain.plans import PLANS
 from tests.fakes.application import FakeAdapters, services_on
 from tests.fakes.pages import FakeDashboard
@@ -38,13 +39,50 @@ def test_the_samples_are_added_by_one_click_on_every_plan_and_then_found(plan: s
     page = browser.get(progress).body
     assert "0 of 50 can be searched." in words(page)
     assert 'hx-trigger="every 1s"' in page
-    for upload in adapters.quota_ledger.pending_uploads(
-        browser.account.uuid, collection.uuid, "uploads", after=None, limit=100
-    ).uploads:
-        dashboard.services.uploads.complete(collection, upload.id)
+    complete_all(adapters, dashboard, collection)
     assert browser.get(progress).location == "/?query=a+bird"
     assert browser.get(progress, HTMX).headers["hx-redirect"] == "/live/?query=a+bird"
     assert len(links(browser.get("/?query=a+bird&cutoff=off").body, "/pictures/")) == 50
+
+
+def complete_all(adapters: FakeAdapters, dashboard: FakeDashboard, collection: Collection) -> None:
+    pending = adapters.quota_ledger.pending_uploads(
+        collection.account, collection.uuid, "uploads", after=None, limit=100
+    )
+    for upload in pending.uploads:
+        dashboard.services.uploads.complete(collection, upload.id)
+
+
+def test_samples_that_were_deleted_one_by_one_are_added_again() -> None:
+    adapters = FakeAdapters.fresh()
+    dashboard = FakeDashboard(services_on(adapters))
+    browser = dashboard.signed_in(plan="business")
+    assert browser.account is not None
+    progress = browser.post("/samples").location
+    (collection,) = dashboard.services.collections.all(browser.account.uuid)
+    complete_all(adapters, dashboard, collection)
+    for record in list(adapters.catalogue.page(collection.uuid, None, after=None, limit=100).records):
+        dashboard.services.files.delete(browser.account.uuid, record.uuid)
+    assert browser.get(progress).location == "/", "nothing is waited for"
+    assert text("first_run.not_added") in words(browser.get("/").body)
+    assert browser.post("/samples").location == progress
+    complete_all(adapters, dashboard, collection)
+    assert len(links(browser.get("/?query=a+bird&cutoff=off").body, "/pictures/")) == 50
+
+
+def test_an_account_whose_uploads_of_the_month_are_used_up_is_told_so_and_gets_no_empty_collection() -> None:
+    adapters = FakeAdapters.fresh()
+    dashboard = FakeDashboard(services_on(adapters))
+    browser = dashboard.signed_in(plan="free")
+    assert browser.account is not None
+    browser.post("/samples")
+    (collection,) = dashboard.services.collections.all(browser.account.uuid)
+    complete_all(adapters, dashboard, collection)
+    dashboard.services.deletion.begin(collection)
+    answer = browser.post("/samples")
+    assert answer.status == 403
+    assert "uploads a month" in words(answer.body)
+    assert dashboard.services.collections.all(browser.account.uuid) == []
 
 
 def test_a_picture_among_the_samples_is_shown_in_its_shape(dashboard: FakeDashboard) -> None:

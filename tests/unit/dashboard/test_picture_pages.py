@@ -1,12 +1,14 @@
 """The page of one picture, and of several that are selected."""
 
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
 
 from chalicelib.dashboard.texts import text
 from chalicelib.dashboard.tiles import PICKED_MAX
-from tests.factories import a_calibration
+from chalicelib.domain.uploads import UploadRef
+from tests.factories import a_calibration, a_collection, a_record
 from tests.unit.dashboard.picture_world import PictureWorld, links, tags, words
 
 NAMES = [f"2024/kenya/{number}.jpg" for number in range(6)]
@@ -116,6 +118,33 @@ def test_selected_pictures_are_listed_to_download_and_to_delete(world: PictureWo
     assert answer.location == "/?query=an+owl"
     assert len(found(world, "query=an+owl&cutoff=off")) == len(NAMES) - 3
     assert text("pictures.nothing_selected") in words(world.get(f"/selection?{picked}").body)
+
+
+def test_what_another_request_holds_is_deleted_by_a_worker_and_one_is_told_so(world: PictureWorld) -> None:
+    uuids = [each.split("/")[2].partition("?")[0] for each in found(world, "query=an+owl&cutoff=off")[:2]]
+    record, now = world.app.files.get(world.caller.account, uuids[0]), world.ports.clock()
+    ref = UploadRef(record.account, record.collection, "")
+    assert world.ports.quota_ledger.lock(ref, record.key, "another request", now, now + timedelta(minutes=1))
+
+    world.browser.post("/selection/delete", [("picked", uuid) for uuid in uuids])
+
+    assert [work.keys for work in world.ports.queues.file_work] == [(record.key,)]
+    assert text("pictures.deletion_pending") in words(world.get("/").body)
+    assert len(found(world, "query=an+owl&cutoff=off")) == len(NAMES) - 1
+
+
+def test_a_selected_picture_of_a_bucket_is_refused_and_the_others_are_deleted(world: PictureWorld) -> None:
+    uuids = [each.split("/")[2].partition("?")[0] for each in found(world, "query=an+owl&cutoff=off")[:1]]
+    bucket = a_collection(account=world.caller.account)
+    world.ports.collections.add(bucket)
+    kept = a_record(bucket, f"{bucket.prefix}kept.jpg")
+    world.ports.catalogue.save(kept, None)
+
+    world.browser.post("/selection/delete", [("picked", uuid) for uuid in (*uuids, kept.uuid)])
+
+    assert text("pictures.deleted_but_refused") in words(world.get("/").body)
+    assert world.get(f"/pictures/{kept.uuid}").status == 200
+    assert world.get(f"/pictures/{uuids[0]}").status == 404
 
 
 def test_a_selection_has_so_many_pictures_at_most(world: PictureWorld) -> None:
