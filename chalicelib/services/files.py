@@ -30,6 +30,7 @@ CHANGED_IN_BUCKET = (
 )
 NOT_MANAGED = "Delete files of your own bucket in the bucket; the next sync removes them from the index."
 RECORD_WRITE_ATTEMPTS = 5  # for a record that workers write at the same time
+RETRY_DELAY = 2  # seconds for which a worker leaves a file to the request that marks it as pending
 REQUEST_LOCK_TIME = timedelta(seconds=60)  # longer than a request lasts
 
 
@@ -164,11 +165,13 @@ class FileService:
         if record.state is not FileState.FAILED:
             raise NotRetriable(f"Only a failed file can be tried again; this one is {record.state}.")
         pending = record.next_revision(self.now()).as_pending()
+        # Before the record is saved: where this process ends in between, the file is tried again all the same.
+        hint = ObjectHint(record.key, retry=True)
+        self.queues.send_changes([IndexBatch(account, record.collection, (hint,))], delay=RETRY_DELAY)
         try:
             self.catalogue.save(pending, record)
         except StaleWrite:
             raise NotRetriable("The file is being processed already.") from None
-        self.queues.send_changes([IndexBatch(account, record.collection, (ObjectHint(record.key),))])
         return pending
 
     def delete(self, account: str, file_id: str) -> None:

@@ -642,7 +642,7 @@ class Queues(Protocol):
     def send_batches(self, batches: Sequence[IndexBatch]) -> None:
         """Have batches indexed that may be thousands, such as those of a sync."""
 
-    def send_changes(self, batches: Sequence[IndexBatch]) -> None:
+    def send_changes(self, batches: Sequence[IndexBatch], *, delay: int = 0) -> None:
         """Have batches indexed that somebody waits for; they do not wait for those of ``send_batches``."""
 
     def send_deletion(self, step: DeletionStep | AccountDeletionStep, *, delay: int = 0) -> None: ...

@@ -56,9 +56,9 @@ class FakeQueues:
             self._check_send(Queue.INDEX, batch.account)
             self.batches.append(IndexBatch.from_json(batch.to_json()))
 
-    def send_changes(self, batches: Sequence[IndexBatch]) -> None:
+    def send_changes(self, batches: Sequence[IndexBatch], *, delay: int = 0) -> None:
         for batch in batches:
-            self._check_send(Queue.CHANGES, batch.account)
+            self._check_send(Queue.CHANGES, batch.account, delay)
             self.changes.append(IndexBatch.from_json(batch.to_json()))
 
     def send_deletion(self, step: DeletionStep | AccountDeletionStep, *, delay: int = 0) -> None:

@@ -60,10 +60,10 @@ class SQSQueues:
         for batch in batches:
             self._send(Queue.INDEX, batch)
 
-    def send_changes(self, batches: Sequence[IndexBatch]) -> None:
+    def send_changes(self, batches: Sequence[IndexBatch], *, delay: int = 0) -> None:
         # One by one: an S3 event rarely makes more than one.
         for batch in batches:
-            self._send(Queue.CHANGES, batch)
+            self._send(Queue.CHANGES, batch, delay)
 
     def send_deletion(self, step: DeletionStep | AccountDeletionStep, *, delay: int = 0) -> None:
         self._send(Queue.DELETIONS, step, delay)

@@ -78,7 +78,7 @@ def test_without_time_nothing_is_begun(
     assert adapters.queues.changes == []
 
 
-def test_a_file_that_another_worker_writes_meanwhile_is_left_to_that_worker(
+def test_a_file_that_another_worker_writes_meanwhile_is_left_to_it_and_not_counted(
     adapters: FakeAdapters, retries: FileRetryService, collection: Collection
 ) -> None:
     add_failed(adapters, collection, 2, "archived")
@@ -98,6 +98,15 @@ def test_a_file_that_another_worker_writes_meanwhile_is_left_to_that_worker(
 
     raced = FileRetryService(Racing(), adapters.queues, adapters.clock)  # type: ignore[arg-type]
     assert raced.retry(collection, None, plenty()) == 1
-    assert [hint.key for batch in adapters.queues.changes for hint in batch.hints] == [
-        f"{collection.prefix}archived/0001.jpg"
-    ]
+    assert states(adapters, collection) == {"pending": 2}
+
+
+def test_files_whose_retry_cannot_be_sent_stay_failed(
+    adapters: FakeAdapters, retries: FileRetryService, collection: Collection
+) -> None:
+    add_failed(adapters, collection, 3, "archived")
+    adapters.queues.down = True
+
+    with pytest.raises(ConnectionError):
+        retries.retry(collection, None, plenty())
+    assert states(adapters, collection) == {"failed": 3}

@@ -18,7 +18,7 @@ from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.domain.uploads import NameRule
 from chalicelib.services.files import REQUEST_LOCK_TIME
 from tests.fakes.embedder import UNREADABLE
-from tests.unit.services.harness import Harness
+from tests.unit.services.harness import Harness, WorkerKilled, die
 
 
 def record_of(world: Harness, key: str, collection: Collection | None = None) -> FileRecord:
@@ -173,6 +173,31 @@ class TestRetry:
         with pytest.raises(NotRetriable):
             synced.app.files.retry(broken.account, broken.uuid)
         assert synced.work() == []
+        assert record_of(synced, "broken.jpg").state is FileState.FAILED
+
+    def test_a_file_whose_retry_cannot_be_sent_stays_failed(self, synced: Harness) -> None:
+        broken = record_of(synced, "broken.jpg")
+        synced.ports.queues.down = True
+        with pytest.raises(ConnectionError):
+            synced.app.files.retry(broken.account, broken.uuid)
+        assert record_of(synced, "broken.jpg") == broken
+
+    def test_a_retry_that_dies_before_the_record_is_saved_is_made_by_the_worker(self, synced: Harness) -> None:
+        broken = record_of(synced, "broken.jpg")
+        synced.put("broken.jpg")
+        synced.interleave("catalogue", "save", die)
+        with pytest.raises(WorkerKilled):
+            synced.app.files.retry(broken.account, broken.uuid)
+        assert synced.work() == []
+        assert record_of(synced, "broken.jpg").state is FileState.INDEXED
+
+    def test_so_is_a_retry_of_many_files(self, synced: Harness) -> None:
+        synced.put("broken.jpg")
+        synced.interleave("catalogue", "save_all", die)
+        with pytest.raises(WorkerKilled):
+            synced.app.file_retries.retry(synced.collection, None, lambda: 20.0)
+        assert synced.work() == []
+        assert record_of(synced, "broken.jpg").state is FileState.INDEXED
 
 
 class TestDelete:
