@@ -13,6 +13,7 @@ import struct
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from operator import mul
 from typing import Any, Self
@@ -138,6 +139,20 @@ class Calibration:
             picture=_distribution(fields[TermKind.PICTURE]),
             population=fields.get("population", 0),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationAttempt:
+    """A calibration of an account under one model version, whether or not there were enough pictures.
+
+    Args:
+        files: indexed ones that the account had.
+        pictures: of the model version among them, as far as was read; estimated where a part was read.
+    """
+
+    files: int
+    pictures: int
+    at: datetime
 
 
 # Python has it from 3.12 on, and a calibration's 33 products then take a tenth of the time.

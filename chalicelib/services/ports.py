@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from chalicelib.domain.accounts import Account, AccountItem, Subscription, Token
 from chalicelib.domain.bucket_access import AccessFindings
-from chalicelib.domain.calibration import Calibration
+from chalicelib.domain.calibration import Calibration, CalibrationAttempt
 from chalicelib.domain.collections import AutoSync, Collection, SyncState, SyncStatus
 from chalicelib.domain.duplicate_groups import DuplicateGroup, DuplicatesScan, GroupFile
 from chalicelib.domain.duplicates import Tier
@@ -750,6 +750,12 @@ class Calibrations(Protocol):
     def read(self, account: str, model: str) -> Calibration | None: ...
     def write(self, account: str, calibration: Calibration, now: datetime) -> None:
         """Replace the account's calibration of that model version; raises NotFound if the account is deleted."""
+
+    def attempt(self, account: str, model: str) -> CalibrationAttempt | None:
+        """Return the latest attempt to calibrate the account under the model version."""
+
+    def write_attempt(self, account: str, model: str, attempt: CalibrationAttempt) -> None:
+        """Replace that attempt; raises NotFound if the account is deleted."""
 
 
 class VectorStore(Protocol):

@@ -11,6 +11,7 @@ import pytest
 from chalicelib.adapters.dynamodb.accounts import DynamoDBAccounts
 from chalicelib.adapters.dynamodb.calibrations import DynamoDBCalibrations
 from chalicelib.domain.accounts import Account, Subscription
+from chalicelib.domain.calibration import CalibrationAttempt
 from chalicelib.domain.errors import NotFound
 from chalicelib.services.ports import Accounts, Calibrations
 from tests.contract.tables import make_table
@@ -55,6 +56,17 @@ class CalibrationsContract:
         assert read is not None
         assert read.pictures == 200
 
+    def test_the_latest_attempt_is_read_by_its_account_and_model_alone(self, subject: Subject) -> None:
+        account, another = subject.open_account(), subject.open_account()
+        assert subject.calibrations.attempt(account, "a-1+d1") is None
+        for files in (70, 90):
+            attempt = CalibrationAttempt(files, 60, NOW)
+            subject.calibrations.write_attempt(account, "a-1+d1", attempt)
+        assert subject.calibrations.attempt(account, "a-1+d1") == attempt
+        assert subject.calibrations.attempt(account, "another-1+d1") is None
+        assert subject.calibrations.attempt(another, "a-1+d1") is None
+        assert subject.calibrations.read(account, "a-1+d1") is None
+
     def test_an_account_that_is_deleted_gets_none(self, subject: Subject) -> None:
         account = subject.open_account()
         stored = subject.accounts.account(account)
@@ -63,6 +75,8 @@ class CalibrationsContract:
         for gone in (account, str(uuid4())):
             with pytest.raises(NotFound):
                 subject.calibrations.write(gone, a_calibration(), NOW)
+            with pytest.raises(NotFound):
+                subject.calibrations.write_attempt(gone, "a-1+d1", CalibrationAttempt(70, 60, NOW))
 
 
 class TestFake(CalibrationsContract):
@@ -82,9 +96,11 @@ class TestDynamoDB(CalibrationsContract):
     def test_a_calibration_goes_with_its_account(self, subject: Subject) -> None:
         account = subject.open_account()
         subject.calibrations.write(account, a_calibration(), NOW)
+        subject.calibrations.write_attempt(account, "a-1+d1", CalibrationAttempt(70, 60, NOW))
         stored = subject.accounts.account(account)
         assert stored is not None
         subject.accounts.begin_deletion(stored, NOW)
         while subject.accounts.delete_page(account):
             pass
         assert subject.calibrations.read(account, a_calibration().model) is None
+        assert subject.calibrations.attempt(account, "a-1+d1") is None

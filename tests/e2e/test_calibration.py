@@ -15,8 +15,9 @@ def test_the_schedule_calibrates_an_account_that_has_no_statistics_of_its_own_ye
     services = deployment.services
     (account,) = {each.account for each in services.every_collection() if each.uuid == stack.collection}
     model = services.model_version()
-    key = {"pk": {"S": f"account#{account}"}, "sk": {"S": f"calibration#{model}"}}
-    aws("dynamodb").delete_item(TableName=stack.outputs["AccountsTableName"], Key=key)
+    for kind in ("calibration", "calibration-attempt"):
+        key = {"pk": {"S": f"account#{account}"}, "sk": {"S": f"{kind}#{model}"}}
+        aws("dynamodb").delete_item(TableName=stack.outputs["AccountsTableName"], Key=key)
 
     def invoke() -> Any:
         answer = aws("lambda").invoke(

@@ -1,11 +1,14 @@
-"""The calibrations of accounts, each an item of its account's partition, with which it is exported and deleted."""
+"""The calibrations of accounts, and the attempts at them.
+
+Each is an item of its account's partition, with which it is exported and deleted.
+"""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb.items import from_item, to_item
 from chalicelib.adapters.dynamodb.transactions import transact
-from chalicelib.domain.calibration import Calibration
+from chalicelib.domain.calibration import Calibration, CalibrationAttempt
 from chalicelib.domain.errors import NotFound
 
 if TYPE_CHECKING:
@@ -23,7 +26,21 @@ class DynamoDBCalibrations:
 
     def write(self, account: str, calibration: Calibration, now: datetime) -> None:
         values = {"calibration": calibration.to_json(), "pictures": calibration.pictures, "calibrated_at": now}
-        put = {"TableName": self._table, "Item": to_item({**_key(account, calibration.model), **values})}
+        self._put(account, {**_key(account, calibration.model), **values})
+
+    def attempt(self, account: str, model: str) -> CalibrationAttempt | None:
+        item = self._client.get_item(TableName=self._table, Key=to_item(_attempt_key(account, model))).get("Item")
+        if item is None:
+            return None
+        values = from_item(item)
+        return CalibrationAttempt(values["files"], values["pictures"], datetime.fromisoformat(values["attempted_at"]))
+
+    def write_attempt(self, account: str, model: str, attempt: CalibrationAttempt) -> None:
+        values = {"files": attempt.files, "pictures": attempt.pictures, "attempted_at": attempt.at}
+        self._put(account, {**_attempt_key(account, model), **values})
+
+    def _put(self, account: str, values: dict[str, Any]) -> None:
+        put = {"TableName": self._table, "Item": to_item(values)}
         exists = {
             "TableName": self._table,
             "Key": to_item({"pk": f"account#{account}", "sk": "account"}),
@@ -35,3 +52,7 @@ class DynamoDBCalibrations:
 
 def _key(account: str, model: str) -> dict[str, str]:
     return {"pk": f"account#{account}", "sk": f"calibration#{model}"}
+
+
+def _attempt_key(account: str, model: str) -> dict[str, str]:
+    return {"pk": f"account#{account}", "sk": f"calibration-attempt#{model}"}

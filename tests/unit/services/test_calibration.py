@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib import workers
 from chalicelib.domain.accounts import Account, Subscription
-from chalicelib.services.maintenance.calibration import MIN_PICTURES, SAMPLED_PICTURES, CalibrationRun
+from chalicelib.services.maintenance.calibration import MIN_PICTURES, RETRY_AFTER, SAMPLED_PICTURES, CalibrationRun
 from tests.fakes.messages import Context
 from tests.unit.services.harness import Harness, no_time, plenty
 
@@ -100,9 +100,42 @@ def test_another_model_is_calibrated_anew_once_enough_pictures_have_been_embedde
     world.embedder.model = "fake-2+d1"
     assert world.app.calibration.run(plenty) == CalibrationRun(calibrated=0, left=False)
     world.sync()
+    assert world.app.calibration.run(plenty) == CalibrationRun(calibrated=0, left=False)
+    world.clock.pass_by(RETRY_AFTER)
     assert world.app.calibration.run(plenty) == CalibrationRun(calibrated=1, left=False)
     assert stored(world) is not None
     assert world.ports.calibrations.read(world.collection.account, "fake-2+d1") is not None
+
+
+def test_an_account_whose_first_files_have_failed_is_read_once_a_week(world: Harness) -> None:
+    world.put(*(f"-/{number}.jpg" for number in range(2 * MIN_PICTURES)), body=b"not a picture")
+    fill(world, 2 * MIN_PICTURES)
+    reads = CountedReads(world.ports.catalogue)
+    world.app.calibration = replace(world.app.calibration, catalogue=reads, max_records=MIN_PICTURES)
+    for _ in range(3):
+        assert world.app.calibration.run(plenty) == CalibrationRun(calibrated=0, left=False)
+    assert reads.count == 1
+    world.clock.pass_by(RETRY_AFTER)
+    world.app.calibration.run(plenty)
+    assert reads.count == 2
+
+
+class CountedReads:
+    """A catalogue whose files were listed so often."""
+
+    def __init__(self, catalogue: Any) -> None:
+        self._catalogue = catalogue
+        self.count = 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.count += name == "entries"
+        return getattr(self._catalogue, name)
+
+
+def test_a_run_looks_at_the_clock_before_each_account_even_where_none_is_due(world: Harness) -> None:
+    fill(world, MIN_PICTURES)
+    world.app.calibration.run(plenty)
+    assert world.app.calibration.run(no_time) == CalibrationRun(calibrated=0, left=True)
 
 
 def test_an_account_that_is_being_deleted_is_left_out(world: Harness) -> None:
