@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import pytest
 
 from chalicelib.adapters.dynamodb.accounts import DynamoDBAccounts
 from chalicelib.adapters.dynamodb.webhooks import DynamoDBWebhookDeliveries, DynamoDBWebhookEndpoints
+from chalicelib.domain.accounts import Account, Subscription
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.webhooks import (
     DELIVERY_RETENTION,
@@ -23,6 +25,7 @@ from chalicelib.domain.webhooks import (
     message_id,
 )
 from chalicelib.services.ports import WebhookDeliveries, WebhookRegistry
+from infra.template import read_template
 from tests.contract.tables import make_table
 from tests.factories import NOW
 from tests.fakes.webhooks import FakeWebhookDeliveries, FakeWebhookRegistry
@@ -186,9 +189,46 @@ class TestDynamoDB(WebhooksContract):
         items = aws("dynamodb").query(
             TableName=table,
             KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": f"account#{account}"}},
+            ExpressionAttributeValues={":pk": {"S": f"webhooks#{account}"}},
         )["Items"]
         assert [int(item["purge_at"]["N"]) for item in items] == [int((NOW + DELIVERY_RETENTION).timestamp())]
+
+    def test_the_worker_may_reach_all_of_both_and_nothing_else_of_the_table(self, aws: Callable[[str], Any]):
+        client, table = aws("dynamodb"), make_table(aws("dynamodb"), "AccountsTable")
+        policies = read_template()["Resources"]["WebhooksWorkerRole"]["Properties"]["Policies"]
+        statements = [s for policy in policies for s in policy["PolicyDocument"]["Statement"]]
+        (allowed,) = [s for s in statements if s["Resource"] == {"Fn::GetAtt": ["AccountsTable", "Arn"]}]
+        assert allowed["Action"] == ["dynamodb:GetItem", "dynamodb:PutItem"]
+        (pattern,) = allowed["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+
+        account = Account(str(uuid4()), "a", Subscription("pro"), NOW)
+        DynamoDBAccounts(client, table).add_account(account)
+        DynamoDBWebhookEndpoints(client, table).save(WebhookEndpoints(account.uuid, 0, (an_endpoint(),)))
+        DynamoDBWebhookDeliveries(client, table).add(a_delivery(account.uuid, str(uuid4())))
+        items = client.scan(TableName=table, ConsistentRead=True)["Items"]
+        reached = {item["sk"]["S"].partition("#")[0]: fnmatchcase(item["pk"]["S"], pattern) for item in items}
+        assert reached == {"account": False, "webhooks": True, "webhook-delivery": True}
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 100])
+    def test_an_export_page_by_page_goes_on_from_what_is_the_accounts_own_to_its_webhooks(
+        self, stores: Stores, aws: Callable[[str], Any], table: str, limit: int
+    ):
+        account = Account(str(uuid4()), "a", Subscription("pro"), NOW)
+        accounts = DynamoDBAccounts(aws("dynamodb"), table)
+        accounts.add_account(account)
+        for kind in ("source#a", "usage"):
+            item = {"pk": {"S": f"account#{account.uuid}"}, "sk": {"S": kind}}
+            aws("dynamodb").put_item(TableName=table, Item=item)
+        stores.registry.save(WebhookEndpoints(account.uuid, 0, (an_endpoint(),)))
+        for number in range(2):
+            stores.deliveries.add(a_delivery(account.uuid, "e1", number))
+        items, after = accounts.items(account.uuid, None, limit)
+        while after is not None:
+            page, after = accounts.items(account.uuid, after, limit)
+            assert len(page) <= limit
+            items += page
+        kinds = [item.key.partition("#")[0] for item in items]
+        assert kinds == ["source", "usage", "webhook-delivery", "webhook-delivery", "webhooks"]
 
     def test_an_export_has_both_without_the_secrets_and_a_deletion_takes_both(
         self, stores: Stores, aws: Callable[[str], Any], table: str

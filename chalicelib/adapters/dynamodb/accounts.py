@@ -2,7 +2,8 @@
 
 An account is one item (``account#UUID``/``account``), a token is two. ``token#SHA256``/``token`` has everything, the
 account's subscription too, so that checking a token takes one read by key; ``account#UUID``/``token#ID`` leads from the
-account to the token.
+account to the token. What other adapters store with an account lies in ``account#UUID``, too, and its webhooks in
+``webhooks#UUID``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,12 +14,15 @@ from chalicelib.adapters.dynamodb import batches
 from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_attribute, to_item
 from chalicelib.adapters.dynamodb.registry import EXTERNAL_IDS_SORT_KEY
 from chalicelib.adapters.dynamodb.transactions import transact
-from chalicelib.adapters.dynamodb.webhooks import ENDPOINTS_SORT_KEY, without_secrets
+from chalicelib.adapters.dynamodb.webhooks import ENDPOINTS_SORT_KEY, webhooks_partition, without_secrets
 from chalicelib.domain.accounts import Account, AccountItem, Scope, Subscription, Token
 from chalicelib.domain.errors import StaleWrite
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
+
+# Before the sort keys of webhooks and behind all of the account's own: where an export goes on with webhooks.
+_BEFORE_WEBHOOKS = "webhook"
 
 
 class DynamoDBAccounts:
@@ -112,15 +116,16 @@ class DynamoDBAccounts:
             raise StaleWrite
 
     def items(self, account: str, after: str | None, limit: int) -> tuple[list[AccountItem], str | None]:
-        start: Any = {"ExclusiveStartKey": to_item(_account_key(account, after))} if after is not None else {}
-        response = self._client.query(**self._partition(account), Limit=limit, **start)
-        items = [
-            AccountItem(values["sk"], _exported(values))
-            for values in map(from_item, response["Items"])
-            if not _is_listed_elsewhere_or_secret(values)
-        ]
-        last = response.get("LastEvaluatedKey")
-        return items, from_item(last)["sk"] if last else None
+        stored: list[dict[str, Any]] = []
+        position = after
+        if position is None or position < _BEFORE_WEBHOOKS:
+            stored, position = self._page(f"account#{account}", position, limit)
+            position = position or _BEFORE_WEBHOOKS
+        if position >= _BEFORE_WEBHOOKS and len(stored) < limit:
+            webhooks, position = self._page(webhooks_partition(account), position, limit - len(stored))
+            stored += webhooks
+        items = [AccountItem(v["sk"], _exported(v)) for v in stored if not _is_listed_elsewhere_or_secret(v)]
+        return items, position
 
     def begin_deletion(self, account: Account, now: datetime) -> None:
         mark = {
@@ -134,14 +139,16 @@ class DynamoDBAccounts:
             raise StaleWrite
 
     def delete_page(self, account: str) -> bool:
-        # One more than are deleted: the account itself is among them, and stays.
-        page = self._client.query(
-            **self._partition(account), ProjectionExpression="pk, sk", Limit=batches.MAX_DELETIONS_PER_WRITE + 1
-        )["Items"]
-        keys = [key for key in page if key["sk"]["S"] != "account"][: batches.MAX_DELETIONS_PER_WRITE]
-        if keys:
-            batches.delete(self._client, self._table, keys)
-        return bool(keys)
+        for partition in (f"account#{account}", webhooks_partition(account)):
+            # One more than are deleted: the account itself is among them, and stays.
+            page = self._client.query(
+                **self._partition(partition), ProjectionExpression="pk, sk", Limit=batches.MAX_DELETIONS_PER_WRITE + 1
+            )["Items"]
+            keys = [key for key in page if key["sk"]["S"] != "account"][: batches.MAX_DELETIONS_PER_WRITE]
+            if keys:
+                batches.delete(self._client, self._table, keys)
+                return True
+        return False
 
     def end_deletion(self, account: str) -> None:
         self._client.delete_item(
@@ -176,13 +183,20 @@ class DynamoDBAccounts:
         pairs = ((_token_key(token.digest), _account_key(account.uuid, f"token#{token.id}")) for token in tokens)
         return [{"Delete": {"TableName": self._table, "Key": to_item(key)}} for pair in pairs for key in pair]
 
-    def _partition(self, account: str) -> Any:
-        """The query for all that is stored with an account."""
+    def _page(self, partition: str, after: str | None, limit: int) -> tuple[list[dict[str, Any]], str | None]:
+        """Items of a partition, and the sort key after which the next page begins, if there is one."""
+        start: Any = {"ExclusiveStartKey": to_item({"pk": partition, "sk": after})} if after is not None else {}
+        response = self._client.query(**self._partition(partition), Limit=limit, **start)
+        last = response.get("LastEvaluatedKey")
+        return list(map(from_item, response["Items"])), from_item(last)["sk"] if last else None
+
+    def _partition(self, partition: str) -> Any:
+        """The query for all of a partition."""
         return {
             "TableName": self._table,
             "ConsistentRead": True,
             "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": to_item({":pk": f"account#{account}"}),
+            "ExpressionAttributeValues": to_item({":pk": partition}),
         }
 
     def _digests(self, account: str) -> list[str]:

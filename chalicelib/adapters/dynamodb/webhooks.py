@@ -1,7 +1,8 @@
-"""Webhooks in DynamoDB, in the account's partition.
+"""Webhooks in DynamoDB, in a partition of their own for each account.
 
-``webhooks`` has all endpoints of the account, which are few and read together: a pipeline that asks whether anybody
-wants an event makes one read. ``webhook-delivery#ENDPOINT#ID`` is a delivery; its id sorts by time.
+The worker that sends requests reaches these partitions alone, and its writes do not add to those of the account's
+usage. ``webhooks`` has all endpoints of the account, which are few and read together: a pipeline that asks whether
+anybody wants an event makes one read. ``webhook-delivery#ENDPOINT#ID`` is a delivery; its id sorts by time.
 """
 
 from collections.abc import Mapping
@@ -89,7 +90,7 @@ class DynamoDBWebhookDeliveries:
     def page(
         self, account: str, endpoint: str, state: DeliveryState | None, *, after: str | None, limit: int
     ) -> DeliveryPage:
-        values = {":pk": _partition(account), ":prefix": _sort_key(endpoint, "")}
+        values = {":pk": webhooks_partition(account), ":prefix": _sort_key(endpoint, "")}
         options: Any = {}
         if state is not None:
             options = {"FilterExpression": "#state = :state", "ExpressionAttributeNames": {"#state": "state"}}
@@ -130,6 +131,11 @@ class DynamoDBWebhookDeliveries:
             )
         except self._client.exceptions.ConditionalCheckFailedException as error:
             raise StaleWrite from error
+
+
+def webhooks_partition(account: str) -> str:
+    """The partition that has an account's webhooks and deliveries; ``infra/template/permissions.yaml`` names it."""
+    return f"webhooks#{account}"
 
 
 def without_secrets(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,12 +187,8 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _partition(account: str) -> str:
-    return f"account#{account}"
-
-
 def _key(account: str, sort_key: str) -> dict[str, Any]:
-    return to_item({"pk": _partition(account), "sk": sort_key})
+    return to_item({"pk": webhooks_partition(account), "sk": sort_key})
 
 
 def _sort_key(endpoint: str, delivery: str) -> str:
