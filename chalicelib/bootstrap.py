@@ -128,7 +128,7 @@ class Services:
         from chalicelib.services.accounts import AccountService
 
         a = self.adapters
-        return AccountService(a.accounts, a.quota_ledger, a.collections, a.webhook_registry, self.now)
+        return AccountService(a.accounts, a.quota_ledger, a.collections, a.webhook_registry, a.users, self.now)
 
     @cached_property
     def users(self) -> UserService:

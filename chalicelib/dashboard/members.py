@@ -44,20 +44,25 @@ def add_pages(dispatcher: PageDispatcher) -> None:
 
     @page("/account/members/{user}/remove", methods=("POST",), owners=True)
     def remove(request: PageRequest) -> Page | Redirect:
-        request.services.users.remove_member(request.account.uuid, request.path["user"])
+        _remove(request, request.path["user"])
         if request.path["user"] == request.user.id:
             return elsewhere(request, "account.left_account")
         return _answer(request, "account.removed")
 
     @page("/account/leave", methods=("POST",))
     def leave(request: PageRequest) -> Redirect:
-        request.services.users.remove_member(request.account.uuid, request.user.id)
+        _remove(request, request.user.id)
         return elsewhere(request, "account.left_account")
 
     @page("/account/switch", methods=("POST",))
     def switch(request: PageRequest) -> Redirect:
         _work_in(request, request.form.text("account"))
         return Redirect("/", toast="account.switched")
+
+
+def _remove(request: PageRequest, user: str) -> None:
+    for digest in request.services.users.remove_member(request.account.uuid, user):
+        request.services.authentication.forget(digest)
 
 
 def elsewhere(request: PageRequest, toast: str) -> Redirect:

@@ -20,10 +20,11 @@ SHOWN_NAMES = 3  # of the collections that a token is bound to
 
 @dataclass(frozen=True, slots=True)
 class ShownToken:
-    """A token as the page shows it: what it may do, and where, in words."""
+    """A token as the page shows it: what it may do, and where, in words; ``maker`` is the name of who made it here."""
 
     id: str
     name: str
+    maker: str | None
     may: str
     where: str
     last_used: datetime | None
@@ -36,7 +37,8 @@ def token_section(request: PageRequest) -> Mapping[str, Any]:
     """The variables of the section of tokens."""
     names = {collection.uuid: collection.name for collection in _collections(request)}
     tokens = request.services.accounts.tokens(request.account.uuid)
-    return {"tokens": [_shown(token, names, request) for token in tokens], "has_api": request.plan.api_access}
+    makers = _makers(request)
+    return {"tokens": [_shown(token, names, makers, request) for token in tokens], "has_api": request.plan.api_access}
 
 
 def add_pages(dispatcher: PageDispatcher) -> None:
@@ -53,13 +55,13 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         try:
             new = _new_token(request)
             _check_scope(request, new.scope)
-            secret, token = request.services.accounts.issue_token(request.account.uuid, new)
+            secret, token = request.services.accounts.issue_token(request.account.uuid, new, user=request.user.id)
         except SimilarixError as error:
             if error.field is None:
                 raise
             return _form(request, request.form, error)
         names = {collection.uuid: collection.name for collection in _collections(request)}
-        shown = _shown(token, names, request)
+        shown = _shown(token, names, _makers(request), request)
         return Page(
             "account_token.html", {"token": shown, "secret": secret, "command": _command(request, secret, token)}
         )
@@ -136,11 +138,17 @@ def _collections(request: PageRequest) -> Sequence[Collection]:
     return request.services.collections.all(request.account.uuid)
 
 
-def _shown(token: Token, names: Mapping[str, str], request: PageRequest) -> ShownToken:
+def _makers(request: PageRequest) -> Mapping[str, str]:
+    members = request.services.users.members(request.account.uuid)
+    return {member.user: member.name or member.email for member in members}
+
+
+def _shown(token: Token, names: Mapping[str, str], makers: Mapping[str, str], request: PageRequest) -> ShownToken:
     expires = token.expires_at
     return ShownToken(
         id=token.id,
         name=token.name,
+        maker=makers.get(token.user) if token.user is not None else None,
         may=text(f"account.scope_{token.scope.value}"),
         where=_where(token, names),
         last_used=token.last_used,

@@ -108,9 +108,10 @@ class Token:
     """A token as stored: its hash instead of its secret, and its account's subscription, so that one read suffices.
 
     Args:
-        made_by: the id of the token that made it; None if administration issued it.
+        made_by: the id of the token that made it; None if administration or a user did.
         collections: the only ones that it reaches; None for all of the account.
         origins: patterns of the web pages that may send it; None for all, and for callers that are no page.
+        user: who made it in the dashboard; None if nobody did there. It is revoked when the user leaves the account.
     """
 
     digest: str
@@ -125,6 +126,7 @@ class Token:
     made_by: str | None = None
     collections: tuple[str, ...] | None = None
     origins: tuple[str, ...] | None = None
+    user: str | None = None
 
     def admits(self, origin: str | None) -> bool:
         """Whether a request with this ``Origin`` may use it; None for a request that has none."""
@@ -187,6 +189,12 @@ def descendants(token: Token, tokens: Sequence[Token]) -> list[Token]:
     """Those of the tokens that ``token`` has made, directly or by tokens that it made."""
     children = [child for child in tokens if child.made_by == token.id]
     return children + [descendant for child in children for descendant in descendants(child, tokens)]
+
+
+def tokens_of_user(user: str, tokens: Sequence[Token]) -> list[Token]:
+    """Those of the tokens that the user has made, and all that descend from them."""
+    made = [token for token in tokens if token.user == user]
+    return made + [descendant for token in made for descendant in descendants(token, tokens)]
 
 
 def child_of(parent: Token, new: NewToken) -> NewToken:

@@ -20,7 +20,7 @@ from chalicelib.domain.accounts import (
 from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.errors import Conflict, Forbidden, NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.uploads import month_of
-from chalicelib.services.ports import Accounts, Clock, Collections, QuotaLedger, WebhookRegistry
+from chalicelib.services.ports import Accounts, Clock, Collections, QuotaLedger, Users, WebhookRegistry
 
 ACCOUNT_WRITE_ATTEMPTS = 5  # for a change of an account that others change at the same time
 
@@ -33,6 +33,7 @@ class AccountService:
     quota_ledger: QuotaLedger
     collections: Collections
     webhooks: WebhookRegistry
+    users: Users
     now: Clock
 
     def open(self, name: str, subscription: Subscription) -> Account:
@@ -70,15 +71,18 @@ class AccountService:
         """Change the subscription of the account and of all its tokens in one transaction."""
         self._with_account(account, lambda current: self.accounts.set_subscription(current, subscription))
 
-    def issue_token(self, account: str, new: NewToken, maker: Token | None = None) -> tuple[str, Token]:
+    def issue_token(
+        self, account: str, new: NewToken, maker: Token | None = None, user: str | None = None
+    ) -> tuple[str, Token]:
         """Issue a token; returns its secret, which is not stored and so never shown again, and the token as stored.
 
         Args:
-            maker: the token that makes it, which it neither outlives nor outranks; None for administration.
+            maker: the token that makes it, which it neither outlives nor outranks; None for administration and users.
+            user: who makes it in the dashboard; the token goes when the user leaves the account or is disabled.
 
         Raises:
             QuotaExceeded: the account has 20 tokens.
-            Forbidden: the maker's scope is narrower, or the maker has been revoked.
+            Forbidden: the maker's scope is narrower, the maker has been revoked, or the user is no member any more.
             InvalidRequest: it would expire after its maker.
             NotFound: it would be bound to a collection that the account does not have.
         """
@@ -92,6 +96,8 @@ class AccountService:
             # Read after the account, whose revision a revocation raises.
             if maker is not None and self.accounts.token(maker.digest) is None:
                 raise Forbidden("This token has been revoked.")
+            if user is not None and not self._admits(account, user):
+                raise Forbidden("You do not belong to this account any more.")
             if current.tokens >= TOKENS_LIMIT:
                 raise QuotaExceeded(f"An account has at most {TOKENS_LIMIT} tokens. Revoke one that is not needed.")
             token = Token(
@@ -106,11 +112,17 @@ class AccountService:
                 made_by=maker.id if maker is not None else None,
                 collections=new.collections,
                 origins=new.origins,
+                user=user,
             )
             self.accounts.add_token(token, current)
             return token
 
         return secret, self._with_account(account, add)
+
+    def _admits(self, account: str, user: str) -> bool:
+        stored = self.users.user(user)
+        is_enabled = stored is not None and stored.disabled_at is None
+        return is_enabled and self.users.membership(account, user) is not None
 
     def tokens(self, account: str) -> list[Token]:
         """The account's tokens, oldest first."""

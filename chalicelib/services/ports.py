@@ -142,7 +142,9 @@ class Users(Protocol):
         """Write the ``email`` and ``name`` of a membership, if it exists."""
 
     def change_role(self, membership: Membership, role: Role, account: Account) -> None: ...
-    def leave(self, membership: Membership, account: Account) -> None: ...
+    def leave(self, membership: Membership, account: Account, tokens: Sequence[Token] = ()) -> None:
+        """Remove a membership, and tokens of the account with it, in one transaction."""
+
     def invite(self, invitation: Invitation, account: Account) -> None:
         """Store an invitation, in place of another one of this address to the account."""
 

@@ -4,9 +4,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
-from chalicelib.domain.accounts import Account, Subscription
+from chalicelib.domain.accounts import Account, Subscription, tokens_of_user
 from chalicelib.domain.errors import Conflict, Forbidden, NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.users import (
     MEMBERS_LIMIT,
@@ -201,14 +202,24 @@ class UserService:
 
         self._attempt(change)
 
-    def remove_member(self, account: str, user: str) -> None:
-        """Raises NotFound if the user is no member, Conflict if the account would have no owner."""
+    def remove_member(self, account: str, user: str) -> list[str]:
+        """Remove a member with the tokens that they have made, and all that descend from these.
 
-        def remove() -> None:
+        Returns: the digests of the tokens.
+
+        Raises:
+            NotFound: the user is no member.
+            Conflict: the account would have no owner.
+        """
+
+        def remove() -> list[str]:
             current = self._account(account)
-            self.users.leave(self._replaceable(account, user, None), current)
+            membership = self._replaceable(account, user, None)
+            tokens = tokens_of_user(user, self.accounts.tokens(account))
+            self.users.leave(membership, current, tokens)
+            return [token.digest for token in tokens]
 
-        self._attempt(remove)
+        return self._attempt(remove)
 
     def _replaceable(self, account: str, user: str, role: Role | None) -> Membership:
         """The membership, if the user may take this role, or none."""
@@ -231,9 +242,29 @@ class UserService:
         """Remember in which account the user works, for the next sign-in."""
         self._attempt(lambda: self.users.change(self.get(user.id), account=account))
 
-    def disable(self, user: str) -> None:
-        """Refuse the user's sessions and sign-ins from now on; raises NotFound if there is none."""
+    def disable(self, user: str) -> int:
+        """Refuse the user's sessions and sign-ins from now on, and revoke the tokens that they have made anywhere.
+
+        It may be interrupted and repeated.
+
+        Returns: how many tokens were revoked, those that descend from the user's among them.
+
+        Raises:
+            NotFound: there is no such user.
+        """
         self._attempt(lambda: self.users.change(self.get(user), disabled_at=self.now()))
+        return sum(
+            self._attempt(partial(self._revoke_tokens, account, user)) for account in self.users.accounts_of(user)
+        )
+
+    def _revoke_tokens(self, account: str, user: str) -> int:
+        current = self.accounts.account(account)
+        if current is None or current.deleted_at is not None:
+            return 0  # its tokens went when its deletion began
+        tokens = tokens_of_user(user, self.accounts.tokens(account))
+        if tokens:
+            self.accounts.remove_tokens(tokens, current)
+        return len(tokens)
 
     def enable(self, user: str) -> None:
         self._attempt(lambda: self.users.change(self.get(user), disabled_at=None))

@@ -74,6 +74,7 @@ def list_tokens(deployment: Deployment, options: argparse.Namespace) -> ExitStat
         used = f"last used {token.last_used:%Y-%m-%d %H:%M}" if token.last_used else "never used"
         expires = f", expires {token.expires_at:%Y-%m-%d}" if token.expires_at else ""
         made_by = f", made by {token.made_by}" if token.made_by else ""
+        made_by += f", made by user {token.user}" if token.user else ""
         bound = "".join(f", only {', '.join(bounds)}" for bounds in (token.collections, token.origins) if bounds)
         report(f"{token.id}  {token.scope.value:<6}  {used}{expires}{made_by}{bound}  {token.name}")
     return ExitStatus.OK

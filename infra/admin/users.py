@@ -19,7 +19,9 @@ def add(subparsers: Any) -> None:
     invite.add_argument("--role", choices=list(Role), default=Role.OWNER, type=Role, help="default: %(default)s")
     invite.set_defaults(run=invite_user)
 
-    disable = subparsers.add_parser("disable-user", help="refuse a user's sessions and sign-ins from now on")
+    disable = subparsers.add_parser(
+        "disable-user", help="refuse a user's sessions and sign-ins, and revoke their tokens"
+    )
     disable.add_argument("user", help="the identifier, as 'users' prints it")
     disable.set_defaults(run=disable_user)
 
@@ -51,9 +53,9 @@ def invite_user(deployment: Deployment, options: argparse.Namespace) -> ExitStat
 
 
 def disable_user(deployment: Deployment, options: argparse.Namespace) -> ExitStatus:
-    deployment.services.users.disable(options.user)
+    revoked = deployment.services.users.disable(options.user)
     ended = deployment.services.sessions.end_all(options.user)
-    report(f"{options.user} is disabled; {ended} sessions ended.")
+    report(f"{options.user} is disabled; {ended} sessions ended, {revoked} tokens revoked.")
     return ExitStatus.OK
 
 

@@ -49,7 +49,7 @@ class AccountsContract:
     def test_a_stored_account_and_its_token_are_returned(self, store: Accounts, account: Account):
         assert store.account(account.uuid) == account
         assert account in list(store.all())
-        token = a_token(account, expires_at=NOW + MINUTE, made_by=str(uuid4()))
+        token = a_token(account, expires_at=NOW + MINUTE, made_by=str(uuid4()), user=uuid4().hex)
         store.add_token(token, account)
         assert store.token(token.digest) == token
         assert store.tokens(account.uuid) == [token]

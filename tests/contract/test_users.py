@@ -11,7 +11,7 @@ import pytest
 from chalicelib.adapters.dynamodb.accounts import DynamoDBAccounts
 from chalicelib.adapters.dynamodb.sessions import DynamoDBSessions
 from chalicelib.adapters.dynamodb.users import DynamoDBUsers
-from chalicelib.domain.accounts import Account, Subscription
+from chalicelib.domain.accounts import TOKENS_LIMIT, Account, Scope, Subscription, Token
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.sessions import Session
 from chalicelib.domain.users import Invitation, Membership, Role, User
@@ -136,6 +136,31 @@ class UsersContract:
         stores.users.leave(member(account, other), stores.account(account))
         assert stores.users.membership(account.uuid, other.id) is None
         assert stores.users.accounts_of(other.id) == []
+
+    def test_who_leaves_takes_tokens_along_in_one_transaction(self, stores: Stores):
+        owner, account = self.with_account(stores, a_user())
+        guest = a_user("Jo")
+        stores.users.add(guest)
+        invitation = Invitation(account.uuid, guest.email, Role.MEMBER, owner.id, NOW)
+        stores.users.invite(invitation, account)
+        stores.users.join(member(account, guest), invitation, stores.account(account))
+        tokens = [
+            Token(uuid4().hex, str(uuid4()), account.uuid, "n", Scope.READ, account.subscription, NOW, user=user)
+            for user in (None, *[guest.id] * (TOKENS_LIMIT - 1))
+        ]
+        for token in tokens[:-1]:
+            stores.accounts.add_token(token, stores.account(account))
+        seen = stores.account(account)
+        stores.accounts.add_token(tokens[-1], seen)
+        with pytest.raises(StaleWrite):
+            stores.users.leave(member(account, guest), seen, tokens[1:-1])
+        assert len(stores.accounts.tokens(account.uuid)) == TOKENS_LIMIT
+        assert stores.users.membership(account.uuid, guest.id) is not None
+        stores.users.leave(member(account, guest), stores.account(account), tokens[1:])
+        assert stores.accounts.tokens(account.uuid) == tokens[:1]
+        assert {stores.accounts.token(token.digest) for token in tokens[1:]} == {None}
+        assert stores.account(account).tokens == 1
+        assert stores.users.membership(account.uuid, guest.id) is None
 
     def test_a_membership_is_described_anew_but_not_made(self, stores: Stores):
         user, account = self.with_account(stores, a_user())

@@ -1,10 +1,10 @@
 """Users, memberships and invitations in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chalicelib.domain.accounts import Account
+from chalicelib.domain.accounts import Account, Token
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.users import Invitation, Membership, Role, User
 from tests.fakes.accounts import FakeAccounts
@@ -71,8 +71,8 @@ class FakeUsers:
         self._accounts.raise_revision(account)
         self.joined[membership.account, membership.user] = replace(membership, role=role)
 
-    def leave(self, membership: Membership, account: Account) -> None:
-        self._accounts.raise_revision(account)
+    def leave(self, membership: Membership, account: Account, tokens: Sequence[Token] = ()) -> None:
+        self._accounts.remove_tokens(tokens, account)
         self.joined.pop((membership.account, membership.user), None)
 
     def invite(self, invitation: Invitation, account: Account) -> None:

@@ -94,6 +94,7 @@ class DynamoDBAccounts:
             "made_by": token.made_by,
             "collections": token.collections,
             "origins": token.origins,
+            "user": token.user,
             **_subscription_values(account.subscription),
         }
         pointer = {**_account_key(account.uuid, f"token#{token.id}"), "digest": token.digest}
@@ -112,7 +113,7 @@ class DynamoDBAccounts:
 
     def remove_tokens(self, tokens: Sequence[Token], account: Account) -> None:
         count = self._count_tokens(account, -len(tokens))
-        if transact(self._client, [*self._token_deletions(account, tokens), {"Update": count}]):
+        if transact(self._client, [*self._token_deletions(account.uuid, tokens), {"Update": count}]):
             raise StaleWrite
 
     def items(self, account: str, after: str | None, limit: int) -> tuple[list[AccountItem], str | None]:
@@ -135,7 +136,7 @@ class DynamoDBAccounts:
             "ConditionExpression": "revision = :revision",
             "ExpressionAttributeValues": to_item({":now": now, ":none": 0, ":one": 1, ":revision": account.revision}),
         }
-        if transact(self._client, [{"Update": mark}, *self._token_deletions(account, self.tokens(account.uuid))]):
+        if transact(self._client, [{"Update": mark}, *self._token_deletions(account.uuid, self.tokens(account.uuid))]):
             raise StaleWrite
 
     def delete_page(self, account: str) -> bool:
@@ -179,9 +180,9 @@ class DynamoDBAccounts:
             "ExpressionAttributeValues": to_item({":change": change, ":one": 1, ":revision": account.revision}),
         }
 
-    def _token_deletions(self, account: Account, tokens: Sequence[Token]) -> list[Any]:
-        pairs = ((_token_key(token.digest), _account_key(account.uuid, f"token#{token.id}")) for token in tokens)
-        return [{"Delete": {"TableName": self._table, "Key": to_item(key)}} for pair in pairs for key in pair]
+    def _token_deletions(self, account: str, tokens: Sequence[Token]) -> list[Any]:
+        keys = token_keys(account, tokens)
+        return [{"Delete": {"TableName": self._table, "Key": to_item(key)}} for key in keys]
 
     def _page(self, partition: str, after: str | None, limit: int) -> tuple[list[dict[str, Any]], str | None]:
         """Items of a partition, and the sort key after which the next page begins, if there is one."""
@@ -225,6 +226,12 @@ def account_item(account: Account) -> dict[str, Any]:
         **_subscription_values(account.subscription),
     }
     return to_item(values)
+
+
+def token_keys(account: str, tokens: Sequence[Token]) -> list[dict[str, str]]:
+    """The keys of all items of an account's tokens."""
+    pairs = ((_token_key(token.digest), _account_key(account, f"token#{token.id}")) for token in tokens)
+    return [key for pair in pairs for key in pair]
 
 
 def _account_key(account: str, sort_key: str) -> dict[str, str]:
@@ -282,6 +289,7 @@ def _token(values: dict[str, Any]) -> Token:
         made_by=values.get("made_by"),
         collections=_optional_tuple(values.get("collections")),
         origins=_optional_tuple(values.get("origins")),
+        user=values.get("user"),
     )
 
 

@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb import batches
-from chalicelib.adapters.dynamodb.accounts import account_item
+from chalicelib.adapters.dynamodb.accounts import account_item, token_keys
 from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_attribute, to_item
 from chalicelib.adapters.dynamodb.transactions import transact
-from chalicelib.domain.accounts import Account
+from chalicelib.domain.accounts import Account, Token
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.users import Invitation, Membership, Role, User
 
@@ -102,8 +102,10 @@ class DynamoDBUsers:
         }
         self._transact({"Update": update}, _lock(account))
 
-    def leave(self, membership: Membership, account: Account) -> None:
-        self._transact(*map(_deletion, _membership_keys(membership)), _lock(account))
+    def leave(self, membership: Membership, account: Account, tokens: Sequence[Token] = ()) -> None:
+        # Two items of each of at most 20 tokens; a transaction has 100 at most.
+        keys = [*_membership_keys(membership), *token_keys(account.uuid, tokens)]
+        self._transact(*map(_deletion, keys), _lock(account, removed_tokens=len(tokens)))
 
     def invite(self, invitation: Invitation, account: Account) -> None:
         values = {
@@ -230,14 +232,16 @@ def _deletion_as_read(key: dict[str, str], invitation: Invitation) -> dict[str, 
     }
 
 
-def _lock(account: Account) -> dict[str, Any]:
+def _lock(account: Account, removed_tokens: int = 0) -> dict[str, Any]:
     """The part of a transaction that raises the account's revision, on condition that the account has not changed."""
     return {
         "Update": {
             "Key": to_item(_account_key(account.uuid, "account")),
-            "UpdateExpression": "ADD revision :one",
+            "UpdateExpression": "ADD revision :one, tokens :change",
             "ConditionExpression": "revision = :revision",
-            "ExpressionAttributeValues": to_item({":one": 1, ":revision": account.revision}),
+            "ExpressionAttributeValues": to_item(
+                {":one": 1, ":change": -removed_tokens, ":revision": account.revision}
+            ),
         }
     }
 

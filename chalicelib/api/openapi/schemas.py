@@ -318,7 +318,7 @@ RESPONSE_SCHEMAS: dict[str, Schema] = {
             "created_at": timestamp("When it was created."),
             "last_used": nullable(timestamp("Its last use, to the minute.")),
             "expires_at": nullable(timestamp("When it expires.")),
-            "made_by": nullable(identifier("The token that made it; null if the operator issued it", TOKEN_ID)),
+            "made_by": nullable(identifier("The token that made it; null if the operator or a user did", TOKEN_ID)),
             **_BINDINGS,
         }
     ),

@@ -11,6 +11,7 @@ import pytest
 from chalicelib.dashboard.agents import agent_name
 from chalicelib.dashboard.usage import usage_of_plan
 from chalicelib.domain.accounts import NewToken, Scope, Subscription
+from chalicelib.domain.errors import Forbidden
 from chalicelib.domain.plans import PLANS
 from chalicelib.domain.users import Role
 from tests.factories import NOW, a_collection
@@ -181,6 +182,33 @@ def test_a_member_makes_no_token_that_rules_and_revokes_none(
     assert 'value="admin"' not in member.get("/account/tokens/new").body
     assert member.post(f"/account/tokens/{ruling.id}/revoke").status == 403
     assert ruling.id in {token.id for token in dashboard.services.accounts.tokens(account(owner))}
+
+
+def secret_of_a_token(browser: FakeBrowser, name: str) -> str:
+    page = browser.post("/account/tokens", {"name": name, "scope": "read"}).body
+    return str(re.findall(r"smx_[A-Za-z0-9_-]{43}", page)[0])
+
+
+def test_tokens_say_who_made_them_and_stop_when_that_member_goes(
+    dashboard: FakeDashboard, owner: FakeBrowser, member: FakeBrowser
+):
+    authentication = dashboard.services.authentication
+    kept, lost = secret_of_a_token(owner, "kept"), secret_of_a_token(member, "lost")
+    assert authentication.authenticate(f"Token {lost}").account == account(owner)
+    assert "lost made by Jo" in " ".join(visible(owner.get("/account").body).split())
+    assert "tokens they have made stop" in owner.get("/account").body
+    owner.post(f"/account/members/{user(member)}/remove")
+    with pytest.raises(Forbidden):
+        authentication.authenticate(f"Token {lost}")
+    assert authentication.authenticate(f"Token {kept}").account == account(owner)
+
+
+def test_tokens_stop_when_their_maker_leaves(dashboard: FakeDashboard, member: FakeBrowser):
+    secret = secret_of_a_token(member, "mine")
+    dashboard.services.authentication.authenticate(f"Token {secret}")
+    member.post("/account/leave")
+    with pytest.raises(Forbidden):
+        dashboard.services.authentication.authenticate(f"Token {secret}")
 
 
 def test_an_owner_invites_changes_and_removes_members(dashboard: FakeDashboard, owner: FakeBrowser):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.accounts import Subscription
+from chalicelib.domain.accounts import NewToken, Scope, Subscription
 from chalicelib.domain.errors import Forbidden
 from chalicelib.domain.users import Identity, Role
 from infra.admin import users
@@ -48,10 +48,13 @@ def test_an_invited_address_becomes_the_owner_of_the_operator_s_account(services
 def test_a_disabled_user_is_out_at_once_until_enabled_again(services: Services, admin: Any):
     user, account = services.users.sign_in(NORA)
     key = services.sessions.begin(user, account, address="", agent="")
-    assert "1 sessions ended" in admin("disable-user", user.id)
+    services.accounts.set_subscription(account.uuid, Subscription("pro"))
+    services.accounts.issue_token(account.uuid, NewToken("n", Scope.READ), user=user.id)
+    assert "1 sessions ended, 1 tokens revoked" in admin("disable-user", user.id)
     assert services.sessions.find(key.cookie) is None
     with pytest.raises(Forbidden):
         services.users.sign_in(NORA)
     assert "(disabled)" in admin("users")
     admin("enable-user", user.id)
-    assert services.users.sign_in(NORA)[1] == account
+    assert services.users.sign_in(NORA)[1].uuid == account.uuid
+    assert services.accounts.tokens(account.uuid) == []

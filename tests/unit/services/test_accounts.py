@@ -11,6 +11,8 @@ from tests.fakes.accounts import FakeAccounts
 from tests.fakes.clock import FakeClock
 from tests.fakes.collections import FakeCollections
 from tests.fakes.quota_ledger import FakeQuotaLedger
+from tests.fakes.sessions import FakeSessions
+from tests.fakes.users import FakeUsers
 from tests.fakes.webhooks import FakeWebhookRegistry
 
 HOUR = timedelta(hours=1)
@@ -19,8 +21,9 @@ HOUR = timedelta(hours=1)
 class Harness:
     def __init__(self) -> None:
         self.clock, self.store = FakeClock(), FakeAccounts()
+        users = FakeUsers(self.store, FakeSessions())
         self.service = AccountService(
-            self.store, FakeQuotaLedger(), FakeCollections(), FakeWebhookRegistry(), self.clock
+            self.store, FakeQuotaLedger(), FakeCollections(), FakeWebhookRegistry(), users, self.clock
         )
         self.account = self.service.open("a customer", Subscription("pro")).uuid
 

@@ -12,14 +12,17 @@ from tests.fakes.accounts import FakeAccounts
 from tests.fakes.clock import FakeClock
 from tests.fakes.collections import FakeCollections
 from tests.fakes.quota_ledger import FakeQuotaLedger
+from tests.fakes.sessions import FakeSessions
+from tests.fakes.users import FakeUsers
 from tests.fakes.webhooks import FakeWebhookRegistry
 
 
 class Harness:
     def __init__(self) -> None:
         self.clock, self.store = FakeClock(), FakeAccounts()
+        users = FakeUsers(self.store, FakeSessions())
         self.accounts = AccountService(
-            self.store, FakeQuotaLedger(), FakeCollections(), FakeWebhookRegistry(), self.clock
+            self.store, FakeQuotaLedger(), FakeCollections(), FakeWebhookRegistry(), users, self.clock
         )
         self.authentication = Authentication(self.store, self.clock)
         self.account = self.accounts.open("a customer", Subscription("pro")).uuid

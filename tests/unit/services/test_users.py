@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.accounts import Account, Subscription
+from chalicelib.domain.accounts import Account, NewToken, Scope, Subscription
 from chalicelib.domain.errors import Conflict, Forbidden, InvalidRequest, NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.sessions import SessionKey
 from chalicelib.domain.users import MEMBERS_LIMIT, Identity, Membership, Role, SignUp, User, parse_email
@@ -402,6 +402,62 @@ def test_an_owners_last_word_on_an_invitation_counts_at_a_sign_in_of_the_same_mo
         jo, _ = racing.users.sign_in(JO)
         found = adapters.users.membership(account.uuid, jo.id)
         assert (found.role if found else None) is role
+
+
+# Tokens of users.
+
+
+def team(services: Services) -> tuple[User, User, Account, Account]:
+    """An owner, a member, the account of both, and the member's own."""
+    owner, account = services.users.sign_in(NORA)
+    services.users.invite(account.uuid, JO.email, Role.OWNER, owner)
+    jo, own = services.users.sign_in(JO)
+    return owner, jo, account, own
+
+
+def tokens_in(services: Services, account: Account) -> set[str]:
+    return {token.name for token in services.accounts.tokens(account.uuid)}
+
+
+def make_tokens(services: Services, account: Account, *users: User) -> None:
+    """A token of each user, named after them, and one that it makes; and one of the operator."""
+    services.accounts.issue_token(account.uuid, NewToken("operator", Scope.ADMIN))
+    for user in users:
+        _, token = services.accounts.issue_token(account.uuid, NewToken(user.name, Scope.ADMIN), user=user.id)
+        services.accounts.issue_token(account.uuid, NewToken(f"{user.name}'s child", Scope.READ), token)
+
+
+def test_a_member_who_is_removed_takes_along_the_tokens_that_they_made(services: Services, adapters: FakeAdapters):
+    owner, jo, account, own = team(services)
+    make_tokens(services, account, owner, jo)
+    make_tokens(services, own, jo)
+    digests = services.users.remove_member(account.uuid, jo.id)
+    assert len(digests) == 2
+    assert not set(digests) & set(adapters.accounts.issued)
+    assert tokens_in(services, account) == {"operator", "Nora Keller", "Nora Keller's child"}
+    assert tokens_in(services, own) == {"operator", "Jo", "Jo's child"}
+    with pytest.raises(Forbidden, match="any more"):
+        services.accounts.issue_token(account.uuid, NewToken("late", Scope.READ), user=jo.id)
+
+
+def test_a_disabled_user_takes_along_the_tokens_that_they_made_in_every_account(services: Services):
+    owner, jo, account, own = team(services)
+    make_tokens(services, account, owner, jo)
+    make_tokens(services, own, jo)
+    assert services.users.disable(jo.id) == 4
+    assert services.users.disable(jo.id) == 0
+    assert tokens_in(services, account) == {"operator", "Nora Keller", "Nora Keller's child"}
+    assert tokens_in(services, own) == {"operator"}
+    with pytest.raises(Forbidden, match="any more"):
+        services.accounts.issue_token(own.uuid, NewToken("late", Scope.READ), user=jo.id)
+
+
+def test_the_owner_who_must_stay_keeps_their_tokens(services: Services):
+    owner, account = services.users.sign_in(NORA)
+    make_tokens(services, account, owner)
+    with pytest.raises(Conflict, match="an owner"):
+        services.users.remove_member(account.uuid, owner.id)
+    assert len(tokens_in(services, account)) == 3
 
 
 def test_members_are_listed_owners_first(services: Services, adapters: FakeAdapters):
