@@ -296,7 +296,7 @@ class PageDispatcher:
         if options.owners and not request.session.is_owner:
             raise Forbidden("Only an owner of this account may do this. Ask one.")
         if options.rate is not None:
-            _check_rate(request, options.rate)
+            check_rate(request, options.rate)
         answer = view(request)
         if isinstance(answer, Redirect):
             return _redirect(request, answer)
@@ -313,7 +313,7 @@ class PageDispatcher:
         return response
 
 
-def _check_rate(request: PageRequest, rate: Rate) -> None:
+def check_rate(request: PageRequest, rate: Rate) -> None:
     """Raises RateLimited where the user has made too many such requests, in all sessions together."""
     limit = request.plan.rate_limit(rate)
     status = request.services.rate_limiter.admit(request.account.uuid, request.user.id, limit)

@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib.api.dispatch import logger
 from chalicelib.dashboard.chips import Chip, chips
 from chalicelib.dashboard.found_pictures import PAGE_SIZE, PictureSearch
-from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect, check_rate
 from chalicelib.dashboard.search import page_caller, query_values
 from chalicelib.dashboard.search_address import SearchAddress, SearchTerm, Subject, read_address
 from chalicelib.dashboard.texts import text
@@ -55,6 +55,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         neighbours = reasons = chance = None
         if address.terms or address.narrows:
             try:
+                check_rate(request, Rate.SEARCH)  # only with a search: a picture alone may be looked at without end
                 searching = PictureSearch(
                     request.services, page_caller(request), request.services.collections.all(request.account.uuid)
                 )

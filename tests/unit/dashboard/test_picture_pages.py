@@ -7,6 +7,7 @@ import pytest
 
 from chalicelib.dashboard.texts import text
 from chalicelib.dashboard.tiles import PICKED_MAX
+from chalicelib.domain.accounts import Subscription
 from chalicelib.domain.uploads import UploadRef
 from tests.factories import a_calibration, a_collection, a_record
 from tests.unit.dashboard.picture_world import PictureWorld, links, tags, words
@@ -74,6 +75,22 @@ def test_a_picture_is_shown_although_its_search_no_longer_works(world: PictureWo
     assert text("pictures.facts") in words(page.body)
     assert text("pictures.why") not in words(page.body)
     assert world.get(first.replace("query=an+owl", f"like={NOBODYS}")).status == 200
+
+
+def test_what_a_picture_searches_counts_as_a_search_and_its_facts_do_not(world: PictureWorld) -> None:
+    world.app.accounts.set_subscription(world.caller.account, Subscription("free"))
+    picture = found(world, "query=an+owl&cutoff=off")[0]
+    plain = picture.partition("?")[0]
+    explained = [text("pictures.why") in words(world.get(picture).body) for _ in range(62)]
+    assert explained == [True] * 59 + [False] * 3, "the plan has 60 searches a minute, of which one found the picture"
+    assert world.get("/?query=an+owl").status == 429
+    for shown in (picture, plain):
+        assert world.get(shown).status == 200
+        assert text("pictures.facts") in words(world.get(shown).body)
+    world.ports.clock.pass_by(timedelta(minutes=1))
+    for _ in range(70):
+        world.get(plain)
+    assert text("pictures.why") in words(world.get(picture).body)
 
 
 def test_a_picture_that_is_gone_or_of_another_account_is_not_there(world: PictureWorld) -> None:
