@@ -21,7 +21,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-build --no-header --no-annotate --no-emit-index-url $(UPGRADE)
 LOCK_ANYWHERE := $(LOCK) --universal --python-version 3.11
 NO_BENCH_SUITE = @echo "Choose a suite: make bench SUITE=main, load, fairness, api, sync, store, quality, duplicates, thumbnails, pages or embed" >&2; exit 2
-NO_STRESS_SUITE = @echo "Choose a suite: make stress SUITE=model, mutants, stack, local, store, fuzz, embed, pictures, continuations or partitions" >&2; exit 2
+NO_STRESS_SUITE = @echo "Choose a suite: make stress SUITE=model, mutants, stack, local, store, fuzz, embed, pictures, browser, continuations or partitions" >&2; exit 2
 export PYTHONDONTWRITEBYTECODE :=
 
 help:  ## print this list
@@ -125,6 +125,8 @@ stress.store = SIMILARIX_OBJECTS=2000 $(BIN)/python -m pytest \
 stress.fuzz = $(BIN)/python -m tests.fuzz --seed $(SEED)
 ## stress SUITE=pictures: a folder of pictures beside libvips (FOLDER=…), or the costliest pictures that are admitted
 stress.pictures = $(BIN)/python -m tests.stress.pictures $(if $(FOLDER),"$(FOLDER)")
+## stress SUITE=browser: every page in Chromium: sizes, themes, axe, slow and failing networks; into build/browser (ONLY=)
+stress.browser = ONLY="$(ONLY)" $(BIN)/python -m tests.stress.browser
 ## stress SUITE=continuations: syncs, deletions and a purge of five million objects, in simulated time (OBJECTS=5000000)
 stress.continuations = OBJECTS=$(OBJECTS) $(BIN)/python -m tests.stress.continuations
 ## stress SUITE=partitions: what the first sync of a million objects writes to DynamoDB's partitions
@@ -133,7 +135,7 @@ stress.partitions = OBJECTS=1000000 $(BIN)/python -m tests.stress.partitions
 stress.embed = $(BIN)/python -m tests.bench.embedder.soak
 
 STRESS_READY = $(if $(stress.$(SUITE)),$(VENV)/.dev-ready)
-stress: $(STRESS_READY)  ## try to break it (SUITE=model, mutants, stack, local, store, fuzz, embed, pictures, continuations or partitions)
+stress: $(STRESS_READY)  ## try to break it (SUITE=model, mutants, stack, local, store, fuzz, embed, pictures, browser, continuations or partitions)
 	$(or $(stress.$(SUITE)),$(NO_STRESS_SUITE))
 
 package: $(VENV)/.package-ready  ## write the SAM template, the functions' code and the lists of its parts into build/
