@@ -158,6 +158,33 @@ def test_a_picture_is_searched_by(browser: Browser, member: Visitor, way: str) -
         assert names(page)[0] == "owl.jpg"
 
 
+@pytest.mark.parametrize("failure", ["503", "lost"])
+def test_a_search_that_nothing_answers_leaves_the_pictures_that_were_there(
+    browser: Browser, member: Visitor, failure: str
+) -> None:
+    def fail(route: Route) -> None:
+        page.wait_for_timeout(400)  # until the skeletons have come
+        if failure == "lost":
+            route.abort("connectionreset")
+        else:
+            route.fulfill(status=503, content_type="application/json", body='{"message": "Service Unavailable"}')
+
+    with member.visit(browser, "/?query=an+animal&cutoff=off") as page:
+        expect(tiles(page).first).to_be_visible()
+        shown = names(page)
+        page.route("**/live/?*", fail)
+        page.locator("#words").fill("a bird")
+        page.keyboard.press("Enter")
+        expect(page.locator("#toasts .toast")).to_have_count(1)
+        assert names(page) == shown
+        expect(page.locator("#grid .skeleton")).to_have_count(0)
+        expect(page.locator("#results")).not_to_have_attribute("aria-busy", "true")
+        assert "Service Unavailable" not in page.locator("body").inner_text()
+        page.unroute_all()
+        page.keyboard.press("Enter")
+        expect(page.locator("#terms .chip")).to_have_count(2)
+
+
 def test_without_a_script_one_searches_narrows_looks_and_comes_back(browser: Browser, member: Visitor) -> None:
     with member.visit(browser, java_script_enabled=False) as page:
         expect(page.locator(".drop")).to_be_hidden()

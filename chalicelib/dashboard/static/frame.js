@@ -27,10 +27,13 @@ function startOf(moment) {
 
 /** Shows what was just done, for six seconds, longer while the reader is on it. */
 export function toast(text) {
+  const toasts = document.getElementById("toasts");
+  // A page that asks every second says once that nothing answers.
+  if ([...toasts.children].some((each) => each.textContent === text)) return;
   const element = document.createElement("div");
   element.className = "toast";
   element.textContent = text;
-  document.getElementById("toasts").append(element);
+  toasts.append(element);
   letGo(element);
 }
 
@@ -94,7 +97,19 @@ if (failed) {
   }, 1000);
 }
 
+// API Gateway answers for programs where the application does not answer: what was there stays.
+function isForeign(xhr) {
+  if (xhr.status < 400) return false;
+  const isPage = xhr.getResponseHeader("Content-Type")?.startsWith("text/html");
+  return !isPage || (xhr.status >= 500 && !xhr.getResponseHeader("HX-Reswap"));
+}
+
 // A region that is asked again shows only what is wrong now.
 document.addEventListener("htmx:beforeSwap", (event) => {
+  if (isForeign(event.detail.xhr)) {
+    event.detail.shouldSwap = false;
+    toast(document.body.dataset.noAnswer);
+    return;
+  }
   for (const banner of event.detail.target.querySelectorAll(":scope > .banner[role=alert]")) banner.remove();
 });

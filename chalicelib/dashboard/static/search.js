@@ -143,12 +143,13 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-let skeleton;
+let skeleton, covered;
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.target?.id !== "results") return;
   skeleton = setTimeout(() => {
     const grid = document.getElementById("grid");
     document.getElementById("results")?.setAttribute("aria-busy", "true");
+    covered ??= [...(grid?.childNodes ?? [])];
     grid?.replaceChildren(
       ...SKELETONS.map((shape) => {
         const tile = document.createElement("li");
@@ -158,7 +159,16 @@ document.addEventListener("htmx:beforeRequest", (event) => {
     );
   }, SKELETON_AFTER);
 });
-document.addEventListener("htmx:afterRequest", () => clearTimeout(skeleton));
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.target?.id !== "results") return;
+  clearTimeout(skeleton);
+  // A search that fails leaves the pictures that were there.
+  if (covered && !event.detail.successful) {
+    document.getElementById("results")?.removeAttribute("aria-busy");
+    document.getElementById("grid")?.replaceChildren(...covered);
+  }
+  covered = undefined;
+});
 document.addEventListener("htmx:afterSettle", (event) => {
   if (event.detail.target?.id !== "results") return;
   scrollTo(0, 0);

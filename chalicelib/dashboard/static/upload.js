@@ -100,7 +100,7 @@ async function call(address, fields) {
     await new Promise((resolve) => setTimeout(resolve, 1000 * Number(answer.headers.get("retry-after") || 5)));
     return call(address, fields);
   }
-  if (!isJson && answer.status >= 500) throw new Broken();
+  if (answer.status >= 500) throw new Broken(); // API Gateway's own words are for programs
   throw new Refused(body.message ?? words.session, { ends: body.ends });
 }
 
