@@ -92,6 +92,8 @@ def test_nothing_keeps_anybody_out_of_the_account(browser: Browser, stack: Local
     user, axe, violations = named(stack), Axe(), {}
     (endpoint,) = stack.deployment.services.webhooks.all(user.account.uuid)
     webhook = f"/account/webhooks/{endpoint.id}"
+    with user.visit(browser, "/account", viewport={"width": 1440, "height": 900}) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1440
     with user.visit(browser, "/account", viewport={"width": 320, "height": 700}) as page:
         for path in (
             "/account",
@@ -119,6 +121,7 @@ def named(stack: LocalSystem) -> Visitor:
     services = stack.deployment.services
     owner = services.users.get(user.cookie.partition(".")[0])
     services.accounts.issue_token(user.account.uuid, NewToken("a laptop, only for the exhibition " * 2, Scope.READ))
+    services.accounts.issue_token(user.account.uuid, NewToken("W" * 100, Scope.READ))
     visitor(stack, user.account.uuid)
     caller = Caller(user.account.uuid, PLANS["pro"])
     services.webhooks.create(caller, NewWebhook(f"https://shop.example/{'x' * 80}", (EventType.FILE_INDEXED,)), "")

@@ -71,7 +71,7 @@ def _many(emulator: Emulator, stack: LocalSystem, owner: Visitor) -> dict[str, s
         s3.put_object(Bucket=bucket, Key=f"photos/{NAMES[number]} broken.jpg", Body=b"no picture" * number)
     for number in range(REMOVED):
         s3.put_object(Bucket=other, Key=f"photos/{number}-{NAMES[4]}.jpg", Body=PHOTOS[number % 2].read_bytes())
-    connected = _connect(customer, caller, bucket, f"{NAMES[0]} {LONG}"[:100])
+    connected = _connect(customer, caller, bucket, f"{NAMES[0]}{NAMES[9]}"[:100])
     removals = _connect(customer, caller, other, NAMES[4])
     for number in range(REMOVED):
         s3.delete_object(Bucket=other, Key=f"photos/{number}-{NAMES[4]}.jpg")
