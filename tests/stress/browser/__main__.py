@@ -76,11 +76,9 @@ def sign_in(browser: Browser, stack: LocalSystem, seen: Findings) -> None:
 
 
 def main() -> int:
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=15_000)
     started = perf_counter()
     seen = run(os.environ.get("ONLY", ""))
-    for line in dict.fromkeys(seen.lines):
-        print(line)
     print(f"\n{'what':<12} {'in all':>8} " + " ".join(f"{size:>8}" for size in SIZES))
     for kind, count in seen.counts.items():
         lines = [line for line in seen.lines if line.startswith(f"{kind}:")]

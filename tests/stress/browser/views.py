@@ -46,6 +46,7 @@ class Findings:
     def add(self, kind: str, where: str, what: str) -> None:
         self.counts[kind] = self.counts.get(kind, 0) + 1
         self.lines.append(f"{kind}: {where}: {what}")
+        print(self.lines[-1], flush=True)
 
 
 def look(
