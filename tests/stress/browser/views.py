@@ -31,6 +31,13 @@ BEYOND = """() => [...document.querySelectorAll("body *")]
   .filter(each => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
   .slice(0, 3).map(each => each.outerHTML.slice(0, 150))"""
 
+# On a busy machine a colour may still be on its way from the other theme, however short the way is.
+SETTLED = """async () => {
+  for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
+  const transitions = document.getAnimations().filter(each => each instanceof CSSTransition);
+  await Promise.allSettled(transitions.map(each => each.finished));
+}"""
+
 
 @dataclass
 class Findings:
@@ -107,6 +114,7 @@ def _look_at(page: Page, site: str, place: Place, size: str, axe: Axe, folder: P
         findings.add("script", where, "a name has become an element")
     for theme, only in THEMES.items():
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        page.evaluate(SETTLED)
         findings.audits += 1
         for each in axe.run(page, options={"runOnly": only, "resultTypes": ["violations"]}).response["violations"]:
             nodes = [node["html"][:160] for node in each["nodes"]]
