@@ -41,7 +41,8 @@ class Visitor:
             yield page
         finally:
             opened.close()
-        assert [complaint for complaint in complaints if not complaint.startswith(EXPECTED)] == []
+        unexpected = [complaint for complaint in complaints if not complaint.startswith(EXPECTED)]
+        assert not unexpected, unexpected
 
     def below(self, path: str) -> str:
         """A path as a link has it, without the stage."""

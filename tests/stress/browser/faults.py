@@ -1,5 +1,6 @@
 """A slow network and a failing server, played on the search, an upload and the list of collections."""
 
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,7 +69,8 @@ class Faults:
         try:
             step()
         except (AssertionError, Error) as error:
-            self._seen.add("fault", name, " ".join(str(error).split())[:600])
+            line = traceback.extract_tb(error.__traceback__)[-1].line
+            self._seen.add("fault", name, " ".join((str(error) or str(line)).split())[:600])
 
     @contextmanager
     def _page(self, person: str, path: str, *, slow: bool = False) -> Iterator[Page]:
