@@ -85,7 +85,9 @@ class Faults:
             self._keep(page)
 
     def _keep(self, page: Page, stage: str = "") -> None:
-        page.screenshot(path=self._folder / f"{self._name.replace(', ', '-').replace(' ', '-')}{stage}.png")
+        # To hide the caret, Playwright leaves an empty style on the field; htmx copies it, which the page's policy refuses.
+        target = self._folder / f"{self._name.replace(', ', '-').replace(' ', '-')}{stage}.png"
+        page.screenshot(path=target, caret="initial")
 
     def _slow_search(self) -> None:
         with self._page(MANY, RESULTS, slow=True) as page:
