@@ -85,7 +85,7 @@ class Faults:
             self._keep(page)
 
     def _keep(self, page: Page, stage: str = "") -> None:
-        # To hide the caret, Playwright leaves an empty style on the field; htmx copies it, which the page's policy refuses.
+        # To hide the caret, Playwright leaves an empty style on the field; htmx copies it, which the policy refuses.
         target = self._folder / f"{self._name.replace(', ', '-').replace(' ', '-')}{stage}.png"
         page.screenshot(path=target, caret="initial")
 
