@@ -14,8 +14,8 @@ from chalicelib.domain.users import Identity, Role
 from infra.local_system import LocalSystem
 
 COOKIE = "session"  # of the local system, which speaks HTTP
-# What a browser, and htmx, say of a response with an error's status, which some visits ask for.
-EXPECTED = ("Failed to load resource", "Response Status Error Code")
+# What a browser, and htmx, say of a lost connection and of an error's status, which some visits ask for.
+EXPECTED = ("Failed to load resource", "Response Status Error Code", "htmx:afterRequest", "htmx:sendError")
 
 
 @dataclass(frozen=True)
