@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Download, expect
 
 from chalicelib.domain.accounts import Caller, NewToken, Scope
@@ -11,13 +10,9 @@ from chalicelib.domain.plans import PLANS
 from chalicelib.domain.users import Role
 from chalicelib.domain.webhooks import EventType, NewWebhook
 from infra.local_system import LocalSystem
+from tests.browser.accessibility import RULES, show_theme, violations
 from tests.browser.visits import Visitor, visitor
 from tests.e2e.harness import Caller as ApiCaller
-
-RULES = {
-    "light": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
-    "dark": {"type": "rule", "values": ["color-contrast"]},
-}
 
 
 def test_a_token_is_made_copied_used_and_revoked_where_it_stands(browser: Browser, stack: LocalSystem) -> None:
@@ -89,7 +84,7 @@ def test_the_export_is_one_file_and_the_account_goes_by_its_name(browser: Browse
 
 
 def test_nothing_keeps_anybody_out_of_the_account(browser: Browser, stack: LocalSystem) -> None:
-    user, axe, violations = named(stack), Axe(), {}
+    user, found = named(stack), []
     (endpoint,) = stack.deployment.services.webhooks.all(user.account.uuid)
     webhook = f"/account/webhooks/{endpoint.id}"
     with user.visit(browser, "/account", viewport={"width": 1440, "height": 900}) as page:
@@ -105,14 +100,12 @@ def test_nothing_keeps_anybody_out_of_the_account(browser: Browser, stack: Local
         ):
             page.goto(stack.api_url + path)
             assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
-            for theme, only in RULES.items() if path == "/account" else [("light", RULES["light"])]:
-                page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-                found = axe.run(page, options={"runOnly": only}).response["violations"]
-                if found:
-                    violations[path, theme] = [(each["id"], [n["html"] for n in each["nodes"]][:3]) for each in found]
-                if (folder := os.environ.get("SIMILARIX_SCREENSHOTS")) and path == "/account":
+            found += violations(page, tuple(RULES) if path == "/account" else ("light",))
+            if (folder := os.environ.get("SIMILARIX_SCREENSHOTS")) and path == "/account":
+                for theme in RULES:
+                    show_theme(page, theme)
                     page.screenshot(path=Path(folder) / f"account-320-{theme}.png", full_page=True)
-    assert violations == {}
+    assert found == []
 
 
 def named(stack: LocalSystem) -> Visitor:

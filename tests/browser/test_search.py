@@ -5,17 +5,15 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Error, Locator, Page, Route, expect
 
 from infra.local_system import LocalSystem
+from tests.browser.accessibility import violations
 from tests.browser.visits import Visitor, visitor
 from tests.conftest import SAMPLES
 from tests.e2e.harness import Caller
 
 OWL = SAMPLES / "photos" / "owl.jpg"
-CONTRAST = ["color-contrast"]
-WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # A file, as a script of the page has it.
 AS_FILE = """bytes => new File([Uint8Array.from(atob(bytes), c => c.charCodeAt(0))], "o.jpg", { type: "image/jpeg" })"""
 
@@ -209,23 +207,17 @@ def test_nothing_keeps_anybody_out(browser: Browser, member: Visitor, stack: Loc
     narrow: dict[str, Any] = {"viewport": {"width": 320, "height": 700}}
     results = "/?query=an+animal&without=people&cutoff=off"
     with member.visit(browser, results, **narrow) as page:
-        found = violations(page)
+        found = narrow_violations(page)
         picture = member.below(tiles(page).first.get_attribute("href") or "")
         picked = page.locator(".pick input").first.get_attribute("value")
         for path in ("/", picture, f"/selection?picked={picked}"):
             page.goto(member.site + path)
-            found += violations(page)
+            found += narrow_violations(page)
     with visitor(stack).visit(browser, **narrow) as page:
-        found += violations(page)
+        found += narrow_violations(page)
     assert found == []
 
 
-def violations(page: Page) -> list[tuple[str, str, str]]:
-    """Address, rule and element of each violation on a page; in the dark, only colours may differ."""
+def narrow_violations(page: Page) -> list[tuple[str, str, str, list[str]]]:
     assert page.evaluate("document.documentElement.scrollWidth") <= 320, page.url
-    found = []
-    for theme, chosen in (("light", {"type": "tag", "values": WCAG}), ("dark", {"type": "rule", "values": CONTRAST})):
-        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-        for each in Axe().run(page, options={"runOnly": chosen}).response["violations"]:
-            found += [(page.url, each["id"], node["html"]) for node in each["nodes"]]
-    return found
+    return list(violations(page))

@@ -4,12 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from infra.local_system import LocalSystem
+from tests.browser.accessibility import RULES, show_theme, violations
 from tests.browser.conftest import OpenPage
-from tests.browser.test_collections import RULES
 
 
 def test_a_user_signs_in_by_the_pages_of_cognito_and_out_again(open_page: OpenPage, stack: LocalSystem) -> None:
@@ -53,20 +52,17 @@ PLACES = {"door": "sign-in", "failed": "sign-in/callback?state=of-nobody"}
 
 @pytest.mark.parametrize("width", [1440, 320])
 def test_nothing_keeps_anybody_out_at_the_door(open_page: OpenPage, stack: LocalSystem, width: int) -> None:
-    # A colour on its way from the dark to the light would be measured.
-    page, axe = open_page(width=width, reduced_motion="reduce"), Axe()
-    violations = {}
+    page, found = open_page(width=width), []
     for name, path in PLACES.items():
         page.goto(stack.dashboard_url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         for picture in page.locator(".grid img").all():
             picture.scroll_into_view_if_needed()
             assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
-        for theme, only in RULES.items():
-            page.emulate_media(color_scheme=theme)
-            if found := axe.run(page, options={"runOnly": only}).response["violations"]:
-                violations[name, theme] = [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
-            if folder := os.environ.get("SIMILARIX_SCREENSHOTS"):
-                page.evaluate("scrollTo(0, 0)")
+        found += violations(page)
+        if folder := os.environ.get("SIMILARIX_SCREENSHOTS"):
+            page.evaluate("scrollTo(0, 0)")
+            for theme in RULES:
+                show_theme(page, theme)
                 page.screenshot(path=Path(folder) / f"sign-in-{name}-{width}-{theme}.png")
-    assert violations == {}
+    assert found == []

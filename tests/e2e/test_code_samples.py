@@ -12,15 +12,24 @@ from typing import Any
 import pytest
 import requests
 
-from chalicelib.api.openapi.builders import COLLECTION_ID, FILE_ID, SEARCH_UPLOAD_ID, TOKEN_ID, UPLOAD_ID
+from chalicelib.api.openapi.builders import (
+    COLLECTION_ID,
+    DELIVERY_ID,
+    FILE_ID,
+    SEARCH_UPLOAD_ID,
+    TOKEN_ID,
+    UPLOAD_ID,
+    WEBHOOK_ID,
+)
 from chalicelib.api.openapi.code_samples import PREPARATIONS, code_samples
 from tests.conftest import SAMPLES
 from tests.e2e.harness import Caller, ManagedCollection, picture
 
-# What the present state refuses: there is no sync in a managed collection, nothing has failed, and the server of the
-# example is nowhere.
-REFUSED = {"fetchPicture": 400, "cancelSync": 409, "retryFile": 409, "cancelUpload": 409}
-DELETIONS = ("deleteFile", "deleteFiles", "revokeToken", "deleteCollection", "deleteAccount")  # in this order, last
+# What the present state refuses: there is no sync in a managed collection, nothing has failed, the server of the
+# example is nowhere, and so a delivery to it is still under way.
+REFUSED = {"fetchPicture": 400, "cancelSync": 409, "retryFile": 409, "cancelUpload": 409, "replayDelivery": 409}
+# In this order, last.
+DELETIONS = ("deleteWebhook", "deleteFile", "deleteFiles", "revokeToken", "deleteCollection", "deleteAccount")
 
 
 def account_of_samples(caller: Caller) -> dict[str, str]:
@@ -34,12 +43,17 @@ def account_of_samples(caller: Caller) -> dict[str, str]:
     announced = {"size": len(body), "mime_type": "image/jpeg"}
     to_search_by = caller.result("POST", "/api/search/uploads/", json=announced)
     token = caller.result("POST", "/api/tokens/", json={"name": "n", "scope": "search"})["token"]
+    endpoint = {"url": "https://hooks.example.com/similarix", "events": ["sync.completed"]}
+    webhook = caller.result("POST", "/api/webhooks/", json=endpoint)["webhook"]
+    delivery = caller.result("POST", f"/api/webhooks/{webhook['id']}/test/")["delivery"]
     return {
         COLLECTION_ID: managed.uuid,
         FILE_ID: uploaded["uuid"],
         UPLOAD_ID: prepared["upload"]["id"],
         SEARCH_UPLOAD_ID: to_search_by["upload"]["id"],
         TOKEN_ID: token["id"],
+        WEBHOOK_ID: webhook["id"],
+        DELIVERY_ID: delivery["id"],
     }
 
 

@@ -245,10 +245,13 @@ at("try-all").addEventListener("click", () => {
 });
 at("hide-finished").addEventListener("change", draw);
 for (const id of ["files", "folder"]) {
-  at(id).addEventListener("change", (event) => {
-    addList(event.target.files);
-    event.target.value = "";
-  });
+  const field = at(id);
+  const take = () => {
+    addList(field.files);
+    field.value = "";
+  };
+  field.addEventListener("change", take);
+  if (field.files.length) take(); // chosen before this module was loaded
 }
 
 let over = 0;

@@ -9,6 +9,7 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from tests.browser.accessibility import WCAG, show_theme
 from tests.browser.visits import COOKIE, EXPECTED, Visitor
 from tests.stress.browser.places import Place
 
@@ -21,7 +22,7 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     "zoom200": {"viewport": {"width": 720, "height": 450}, "device_scale_factor": 2},
 }
 # axe-core's best practices are beyond WCAG 2.2 AA.
-RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+RULES = {"type": "tag", "values": [*WCAG, "best-practice"]}
 THEMES: Mapping[str, Mapping[str, Any]] = {
     "light": RULES,
     "dark": {"type": "rule", "values": ["color-contrast"]},  # colours are all that differs
@@ -30,13 +31,6 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
 BEYOND = """() => [...document.querySelectorAll("body *")]
   .filter(each => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
   .slice(0, 3).map(each => each.outerHTML.slice(0, 150))"""
-
-# On a busy machine a colour may still be on its way from the other theme, however short the way is.
-SETTLED = """async () => {
-  for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
-  const transitions = document.getAnimations().filter(each => each instanceof CSSTransition);
-  await Promise.allSettled(transitions.map(each => each.finished));
-}"""
 
 
 @dataclass
@@ -113,8 +107,7 @@ def _look_at(page: Page, site: str, place: Place, size: str, axe: Axe, folder: P
     if page.locator("[data-evil]").count():
         findings.add("script", where, "a name has become an element")
     for theme, only in THEMES.items():
-        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-        page.evaluate(SETTLED)
+        show_theme(page, theme)
         findings.audits += 1
         for each in axe.run(page, options={"runOnly": only, "resultTypes": ["violations"]}).response["violations"]:
             nodes = [node["html"][:160] for node in each["nodes"]]

@@ -65,8 +65,8 @@ class LocalStress:
         }
         system = self._run.start()
         self._deployment = Deployment(self._emulator.session(), self._emulator.endpoint, system.outputs)
-        (account,) = self._deployment.services.accounts.all()
-        self._callers = Callers(self._emulator, system, account.uuid, rng)
+        account = self._deployment.services.authentication.authenticate(f"Token {system.token}").account
+        self._callers = Callers(self._emulator, system, account, rng)
         self._system = self._idle_system(system)
         self._system.shorten_visibility_timeouts()
 
