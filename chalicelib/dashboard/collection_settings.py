@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib.dashboard.collection_files import file_list
-from chalicelib.dashboard.collections import caller, collection_of, countdown, frame_data, thumbnail, view_of
+from chalicelib.dashboard.collections import collection_of, countdown, frame_data, thumbnail, view_of
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.dashboard.texts import text
 from chalicelib.domain.collections import (
@@ -70,7 +70,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
                 changed = replace(collection, include=change.include or (), exclude=change.exclude or ())
                 preview = request.services.syncs.preview(changed, countdown(PREVIEW_SECONDS))
                 return _settings_page(request, collection, form, effect=preview)
-            request.services.collections.change(caller(request), collection, change)
+            request.services.collections.change(request.caller, collection, change)
         except (InvalidRequest, PlanForbids) as error:
             wrong = {_FIELDS.get(error.field or "", error.field or "name"): error.message}
             return _settings_page(request, collection, form, wrong=wrong, status=error.status)

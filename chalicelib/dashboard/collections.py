@@ -8,7 +8,6 @@ from chalicelib.dashboard.collection_files import file_list
 from chalicelib.dashboard.collection_views import CollectionView, failures_by_reason, file_view, view
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.dashboard.texts.states import reason_words
-from chalicelib.domain.accounts import Caller
 from chalicelib.domain.collections import Collection, CollectionType, NewManagedCollection, parse_name
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import InvalidRequest
@@ -19,10 +18,6 @@ COVERS_LIMIT = 12  # collections; of more, a list shows no picture: each is a qu
 EXAMPLES = 3  # keys that a reason of failures shows
 POLL_SECONDS = 2
 RETRY_SECONDS = 15  # of the 29 that API Gateway waits
-
-
-def caller(request: PageRequest) -> Caller:
-    return Caller(request.account.uuid, request.plan)
 
 
 def collection_of(request: PageRequest) -> Collection:
@@ -69,7 +64,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         except InvalidRequest as error:
             data = {"name": request.form.text("name"), "wrong": error.message}
             return Page("collection_new.html", data, error.status)
-        made, _ = request.services.collections.create(caller(request), new)
+        made, _ = request.services.collections.create(request.caller, new)
         return Redirect(f"/collections/{made.uuid}/upload", toast="collections.created")
 
     @page("/collections/{uuid}")

@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 from chalice.app import Response
 
 from chalicelib.dashboard.access_checks import TRIES, checks_of, is_ready, waiting_checks
-from chalicelib.dashboard.collections import caller
 from chalicelib.dashboard.fields import Fields
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.domain.bucket_access import AccessReport, permissions_policy, trust_policy
@@ -174,7 +173,7 @@ def _connect(request: PageRequest, sitting: Sitting, without_role: AccessReport)
     try:
         role = parse_role_or_account(sitting.role, without_role.collection, queue.split(":")[1])
         new = NewS3Collection(parse_name(sitting.name), sitting.described(role), _interval(request))
-        made, _ = services.collections.create(caller(request), new)
+        made, _ = services.collections.create(request.caller, new)
     except (SourceUnreadable, DuplicateCollection, QuotaExceeded) as error:
         return _further_steps(request, sitting, without_role, error.message, error.status)
     except InvalidRequest as error:

@@ -10,7 +10,6 @@ from chalice.app import Response
 from chalicelib.api.files import JpegResponse
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.dashboard.texts import text
-from chalicelib.domain.accounts import Caller
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.files import PENDING
@@ -46,8 +45,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
 
     @page("/samples", methods=("POST",))
     def add_samples(request: PageRequest) -> Redirect:
-        caller = Caller(request.account.uuid, request.plan)
-        collection = request.services.samples.add(caller, text("first_run.collection"), sample_pictures())
+        collection = request.services.samples.add(request.caller, text("first_run.collection"), sample_pictures())
         return Redirect(f"/samples/{collection.uuid}")
 
     @page("/samples/{uuid}")

@@ -9,7 +9,7 @@ from chalicelib.api.dispatch import logger
 from chalicelib.dashboard.chips import Chip, chips
 from chalicelib.dashboard.found_pictures import PAGE_SIZE, PictureSearch
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect, check_rate
-from chalicelib.dashboard.search import page_caller, query_values
+from chalicelib.dashboard.search import query_values
 from chalicelib.dashboard.search_address import SearchAddress, SearchTerm, Subject, read_address
 from chalicelib.dashboard.texts import text
 from chalicelib.dashboard.tiles import Tile, tiles
@@ -57,7 +57,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
             try:
                 check_rate(request, Rate.SEARCH)  # only with a search: a picture alone may be looked at without end
                 searching = PictureSearch(
-                    request.services, page_caller(request), request.services.collections.all(request.account.uuid)
+                    request.services, request.caller, request.services.collections.all(request.account.uuid)
                 )
                 neighbours = _neighbours(request, searching, address, record)
                 reasons, chance = _reasons(request, searching, address, record)
@@ -82,7 +82,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         like = SearchAddress((SearchTerm(Subject.FILE, record.uuid),), cutoff=False)
         if not request.is_fragment:
             return Redirect(f"/{like.query()}")
-        searching = PictureSearch(request.services, page_caller(request), ())
+        searching = PictureSearch(request.services, request.caller, ())
         found = searching.find(like, limit=SIMILAR)
         return Page("similar.html", {"similar": tiles(found.files, request.links)})
 

@@ -18,7 +18,6 @@ from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redire
 from chalicelib.dashboard.search_address import WORDS, SearchAddress, Subject, is_canonical, read_address
 from chalicelib.dashboard.suggestions import suggested_texts
 from chalicelib.dashboard.tiles import Tile, tiles
-from chalicelib.domain.accounts import Caller
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.errors import InvalidRequest, NotFound, SimilarixError
 from chalicelib.domain.rates import Rate
@@ -52,7 +51,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         collections = request.services.collections.all(request.account.uuid)
         if not address.terms and not address.narrows:
             return _first_page(request, collections)
-        searching = PictureSearch(request.services, page_caller(request), collections)
+        searching = PictureSearch(request.services, request.caller, collections)
         if request.query.get("cursor") and request.is_fragment:
             return _further_page(request, searching, address)
         return _results_page(request, searching, address)
@@ -64,7 +63,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         if not size.isdecimal() or len(size) > 12:
             raise InvalidRequest("size is the picture's number of bytes.", field="size")
         new = parse_new_search_upload({"size": int(size), "mime_type": request.form.text("mime_type")})
-        upload, form = request.services.search_uploads.prepare(page_caller(request), new)
+        upload, form = request.services.search_uploads.prepare(request.caller, new)
         answer = {"id": upload.id, "url": form.url, "fields": dict(form.fields)}
         return Response(json.dumps(answer), {"Content-Type": "application/json"}, 201)
 
@@ -72,11 +71,6 @@ def add_pages(dispatcher: PageDispatcher) -> None:
 def query_values(request: PageRequest) -> dict[str, list[str]]:
     """The values of each parameter of the request's address."""
     return {name: request.query.all(name) for name, _ in request.query.pairs}
-
-
-def page_caller(request: PageRequest) -> Caller:
-    """The signed-in user's account, as services know their callers."""
-    return Caller(request.account.uuid, request.plan)
 
 
 def _first_page(request: PageRequest, collections: Sequence[Collection]) -> Page | Redirect:

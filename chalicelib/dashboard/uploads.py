@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from chalice.app import Response
 
 from chalicelib.api.response_headers import retry_headers
-from chalicelib.dashboard.collections import caller, collection_of
+from chalicelib.dashboard.collections import collection_of
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.dashboard.texts import TEXTS
 from chalicelib.domain.collections import Collection, CollectionType, check_takes_uploads
@@ -48,7 +48,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
                 raise InvalidRequest(TEXTS["uploads"]["no_file"])
             _admit(request)
             name = parse_file_name(file.name)
-            request.services.uploads.upload(caller(request), collection, name, file.body)
+            request.services.uploads.upload(request.caller, collection, name, file.body)
         except SimilarixError as error:
             if error.status >= 500:
                 raise
@@ -67,7 +67,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
             size=parse_upload_size(int(size) if size.isdecimal() else None),
             mime_type=parse_mime_type(form.text("mime_type")),
         )
-        prepared = request.services.uploads.prepare(caller(request), collection, new)
+        prepared = request.services.uploads.prepare(request.caller, collection, new)
         return {"id": prepared.upload.id, "url": prepared.form.url, "fields": dict(prepared.form.fields)}
 
     @page("/collections/{uuid}/uploads/{id}", methods=("POST",))
