@@ -184,10 +184,11 @@ class AWSAdapters:
 
     @cached_property
     def webhook_sender(self) -> HTTPWebhooks:
+        from chalicelib.adapters.web.connections import CheckedConnections
         from chalicelib.adapters.web.webhooks import HTTPWebhooks
         from chalicelib.domain.web_urls import is_public, is_public_or_local
 
-        return HTTPWebhooks(is_public_or_local if self.config.local_webhooks else is_public)
+        return HTTPWebhooks(CheckedConnections(is_public_or_local if self.config.local_webhooks else is_public))
 
     @cached_property
     def search_uploads(self) -> DynamoDBSearchUploads:

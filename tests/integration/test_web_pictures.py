@@ -13,6 +13,7 @@ from threading import Event
 
 import pytest
 
+from chalicelib.adapters.web.connections import CheckedConnections
 from chalicelib.adapters.web.pictures import HTTPSPictures
 from chalicelib.domain.errors import PayloadTooLarge, SimilarixError, UnreadableUrl, UnsupportedMediaType
 from chalicelib.domain.uploads import UPLOAD_LIMIT
@@ -40,10 +41,12 @@ class Web:
 
     def fetch(self, target: str = "/owl.jpg", host: str = NAME, seconds: float = 5) -> bytes:
         pictures = HTTPSPictures(
-            is_allowed=lambda address: address == SERVER or is_public(address),
-            resolve=self._resolve,
-            tls=ssl.create_default_context(cafile=str(self._ca)),
-            connect_to=lambda url: self.server.port,
+            CheckedConnections(
+                is_allowed=lambda address: address == SERVER or is_public(address),
+                resolve=self._resolve,
+                tls=ssl.create_default_context(cafile=str(self._ca)),
+                connect_to=lambda url: self.server.port,
+            ),
             seconds=seconds,
         )
         return pictures.fetch(PictureUrl(host, 443, target)).body
@@ -258,10 +261,12 @@ def test_a_server_that_never_ends_is_left_when_the_time_is_over(web: Callable[[A
 def test_a_server_that_does_not_shake_hands_is_left_when_the_time_is_over(certificate: Certificate) -> None:
     with socket.create_server((SERVER, 0)) as silent:
         pictures = HTTPSPictures(
-            is_allowed=lambda address: True,
-            resolve=lambda host, port: [SERVER],
-            tls=ssl.create_default_context(cafile=str(certificate.ca)),
-            connect_to=lambda url: int(silent.getsockname()[1]),
+            CheckedConnections(
+                is_allowed=lambda address: True,
+                resolve=lambda host, port: [SERVER],
+                tls=ssl.create_default_context(cafile=str(certificate.ca)),
+                connect_to=lambda url: int(silent.getsockname()[1]),
+            ),
             seconds=0.5,
         )
         with refused(words="took longer"):
@@ -277,7 +282,9 @@ def test_a_name_that_is_not_resolved_in_time_is_left() -> None:
         return [SERVER]
 
     with refused(words="took longer than 0.2 seconds"):
-        HTTPSPictures(is_allowed=lambda address: True, resolve=resolve, seconds=0.2).fetch(PictureUrl(NAME, 443, "/"))
+        HTTPSPictures(CheckedConnections(is_allowed=lambda address: True, resolve=resolve), seconds=0.2).fetch(
+            PictureUrl(NAME, 443, "/")
+        )
     assert not resolved.is_set()
     released.set()
 
@@ -290,9 +297,11 @@ def test_a_certificate_of_another_name_or_of_nobody_known_is_refused(
     with refused(words="certificate"):
         from_web.fetch(host="other.example")
     unknown = HTTPSPictures(
-        is_allowed=lambda address: True,
-        resolve=lambda host, port: [SERVER],
-        connect_to=lambda url: from_web.server.port,
+        CheckedConnections(
+            is_allowed=lambda address: True,
+            resolve=lambda host, port: [SERVER],
+            connect_to=lambda url: from_web.server.port,
+        )
     )
     with refused(words="certificate"):
         unknown.fetch(PictureUrl(NAME, 443, "/"))

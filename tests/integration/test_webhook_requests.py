@@ -10,6 +10,7 @@ from threading import Thread
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from chalicelib.adapters.web.connections import CheckedConnections
 from chalicelib.adapters.web.webhooks import HTTPWebhooks
 from chalicelib.domain.web_urls import is_public, is_public_or_local
 from chalicelib.domain.webhooks import ANSWER_BYTES, WebhookAnswer, generate_webhook_secret
@@ -38,10 +39,12 @@ class Receiver:
         self, secrets: Sequence[str] = ("whsec_AAAA",), path: str = "/hooks", seconds: float = 5, host: str = NAME
     ) -> WebhookAnswer:
         sender = HTTPWebhooks(
-            is_allowed=lambda address: address == SERVER or is_public(address),
-            resolve=self._resolve,
-            tls=ssl.create_default_context(cafile=str(self._certificate.ca)),
-            connect_to=lambda url: self.server.port,
+            CheckedConnections(
+                is_allowed=lambda address: address == SERVER or is_public(address),
+                resolve=self._resolve,
+                tls=ssl.create_default_context(cafile=str(self._certificate.ca)),
+                connect_to=lambda url: self.server.port,
+            ),
             seconds=seconds,
         )
         return sender.send(f"https://{host}{path}", MESSAGE, BODY, secrets, datetime.now(UTC))
@@ -99,7 +102,9 @@ def test_the_signature_is_the_one_that_the_specification_publishes(receiver: Cal
     at = datetime.fromtimestamp(1614265330, UTC)
     receiving = receiver(answers(OK))
     sender = HTTPWebhooks(
-        is_allowed=is_public_or_local, connect_to=lambda url: receiving.server.port, resolve=lambda *_: [SERVER]
+        CheckedConnections(
+            is_allowed=is_public_or_local, connect_to=lambda url: receiving.server.port, resolve=lambda *_: [SERVER]
+        )
     )
     signed = Webhook(secret).sign("msg_p5jXN8AQM9LWM0D4loKWxJek", at, body)
     assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
@@ -161,7 +166,7 @@ def test_this_machine_is_reached_by_http_only_where_loopback_is_allowed() -> Non
         assert (refused.status, refused.error) == (None, "The name of the server has no public address.")
         receiving = Thread(target=receive, daemon=True)
         receiving.start()
-        local = HTTPWebhooks(is_allowed=is_public_or_local)
+        local = HTTPWebhooks(CheckedConnections(is_allowed=is_public_or_local))
         assert local.send(url, MESSAGE, BODY, ["whsec_AAAA"], datetime.now(UTC)).succeeded
         receiving.join(5)
         assert len(received) == 1
@@ -265,9 +270,11 @@ def test_a_receiver_whose_answer_never_ends_has_answered(receiver: Callable[[Ans
 def test_a_certificate_of_another_name_is_refused(receiver: Callable[[Answer], Receiver]) -> None:
     receiving = receiver(answers(OK))
     sender = HTTPWebhooks(
-        is_allowed=lambda address: address == SERVER,
-        resolve=lambda *_: [SERVER],
-        connect_to=lambda url: receiving.server.port,
+        CheckedConnections(
+            is_allowed=lambda address: address == SERVER,
+            resolve=lambda *_: [SERVER],
+            connect_to=lambda url: receiving.server.port,
+        )
     )
     answer = sender.send("https://another.example/", MESSAGE, BODY, ["whsec_AAAA"], datetime.now(UTC))
     assert answer.error == "The certificate of the server is not valid."

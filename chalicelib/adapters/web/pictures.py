@@ -6,10 +6,9 @@ Each redirect is a new URL with a new check. The deadline is of the whole, redir
 import http.client
 import ssl
 import time
-from collections.abc import Callable
 from urllib.parse import urljoin
 
-from chalicelib.adapters.web.connections import USER_AGENT, CheckedConnections, NoAllowedAddress, Resolve, addresses
+from chalicelib.adapters.web.connections import USER_AGENT, CheckedConnections, NoAllowedAddress
 from chalicelib.domain.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from chalicelib.domain.image_files import has_picture_signature
 from chalicelib.domain.uploads import UPLOAD_LIMIT
@@ -21,7 +20,6 @@ from chalicelib.domain.web_pictures import (
     parse_picture_url,
     unreadable_url,
 )
-from chalicelib.domain.web_urls import WebUrl, is_public
 
 CHUNK_BYTES = 64 * 1024
 SIGNATURE_BYTES = 32
@@ -31,20 +29,12 @@ _HEADERS = {"User-Agent": USER_AGENT, "Accept": "image/*", "Accept-Encoding": "i
 
 class HTTPSPictures:
     """Args:
-    is_allowed: whether an address may be connected to.
-    connect_to: the port of the connection, which a test moves.
+    connections: to public addresses alone, if there are none.
     seconds: for the whole, redirects included.
     """
 
-    def __init__(
-        self,
-        is_allowed: Callable[[str], bool] = is_public,
-        resolve: Resolve = addresses,
-        tls: ssl.SSLContext | None = None,
-        connect_to: Callable[[WebUrl], int] = lambda url: url.port,
-        seconds: float = FETCH_SECONDS,
-    ) -> None:
-        self._connections = CheckedConnections(is_allowed, resolve, tls, connect_to)
+    def __init__(self, connections: CheckedConnections | None = None, seconds: float = FETCH_SECONDS) -> None:
+        self._connections = connections or CheckedConnections()
         self._seconds = seconds
 
     def fetch(self, url: PictureUrl) -> WebPicture:

@@ -7,32 +7,25 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 import http.client
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from standardwebhooks import Webhook
 
-from chalicelib.adapters.web.connections import USER_AGENT, CheckedConnections, NoAllowedAddress, Resolve, addresses
+from chalicelib.adapters.web.connections import USER_AGENT, CheckedConnections, NoAllowedAddress
 from chalicelib.domain.errors import InvalidRequest
-from chalicelib.domain.web_urls import WebUrl, is_public, parse_local_url
+from chalicelib.domain.web_urls import parse_local_url
 from chalicelib.domain.webhooks import ANSWER_BYTES, ATTEMPT_SECONDS, WebhookAnswer
 
 
 class HTTPWebhooks:
     """Args:
-    is_allowed, resolve, tls, connect_to: as of ``CheckedConnections``.
+    connections: to public addresses alone, if there are none.
     seconds: for the whole attempt.
     """
 
-    def __init__(
-        self,
-        is_allowed: Callable[[str], bool] = is_public,
-        resolve: Resolve = addresses,
-        tls: ssl.SSLContext | None = None,
-        connect_to: Callable[[WebUrl], int] = lambda url: url.port,
-        seconds: float = ATTEMPT_SECONDS,
-    ) -> None:
-        self._connections = CheckedConnections(is_allowed, resolve, tls, connect_to)
+    def __init__(self, connections: CheckedConnections | None = None, seconds: float = ATTEMPT_SECONDS) -> None:
+        self._connections = connections or CheckedConnections()
         self._seconds = seconds
 
     def send(self, url: str, message: str, body: str, secrets: Sequence[str], now: datetime) -> WebhookAnswer:
