@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from urllib.parse import parse_qsl, urlencode
 
 from chalice.app import Request
-from multipart import MultipartError, MultipartParser, parse_options_header
+from multipart import MultipartError, parse_options_header
 
+from chalicelib.api.requests.forms import multipart_parts
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.texts import check_storable
 
@@ -83,14 +83,7 @@ def form_fields(request: Request) -> Fields:
 
 def _multipart(body: bytes, boundary: str) -> Fields:
     try:
-        parts = MultipartParser(
-            BytesIO(body),
-            boundary,
-            len(body),
-            part_limit=PARTS_LIMIT,
-            spool_limit=len(body),
-            memory_limit=len(body) + 1,
-        ).parts()
+        parts = multipart_parts(body, boundary, PARTS_LIMIT)
     except MultipartError:
         raise InvalidRequest("The form could not be read.") from None
     pairs: list[tuple[str, str]] = []

@@ -35,6 +35,19 @@ class Form:
         return [value for field, value in self.fields if field == name]
 
 
+def multipart_parts(body: bytes, boundary: str, limit: int) -> list[MultipartPart]:
+    """The parts of a multipart body, in memory.
+
+    Raises:
+        ParserLimitReached: there are more than ``limit``.
+        MultipartError: the body is none, or is cut off; ``ParserLimitReached`` is one.
+    """
+    size = len(body)
+    parser = MultipartParser(BytesIO(body), boundary, size, part_limit=limit, spool_limit=size, memory_limit=size + 1)
+    parts: list[MultipartPart] = parser.parts()
+    return parts
+
+
 def parse_form(request: Request, known: Names[str] = (), *, instead: Names[str] = ()) -> Form:
     """The form of a request that uploads one file, and may have the ``known`` fields beside it.
 
@@ -58,14 +71,7 @@ def parse_form(request: Request, known: Names[str] = (), *, instead: Names[str] 
     body = request.raw_body
     assert isinstance(body, bytes)  # every body arrives as base64, and Chalice has decoded it
     try:
-        parts = MultipartParser(
-            BytesIO(body),
-            boundary,
-            len(body),
-            part_limit=FORM_PARTS_LIMIT,
-            spool_limit=len(body),
-            memory_limit=len(body) + 1,
-        ).parts()
+        parts = multipart_parts(body, boundary, FORM_PARTS_LIMIT)
     except ParserLimitReached:
         raise InvalidRequest(f"A form has at most {FORM_PARTS_LIMIT} parts, and short headers.", field="file") from None
     except MultipartError as error:
