@@ -6,16 +6,13 @@ ratio smaller. Texts have the vectors of the queries of ``tests.bench.pictures``
 
 import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
 from chalicelib.domain.calibration import Calibration
 from chalicelib.domain.calibration_statistics import compute_calibration
 from chalicelib.domain.composition import Term, TextTerm
@@ -25,15 +22,11 @@ from chalicelib.domain.vectors import SearchOptions
 from chalicelib.services.calibrations import CalibrationReader
 from chalicelib.services.ports import VectorStore
 from chalicelib.services.search import RelevanceOptions, SearchService
-from infra.localhost import free_port
-from infra.opensearch.node import Node
 from tests.bench.figures import figure
-from tests.bench.filters import document
-from tests.bench.opensearch import BATCH_SIZE, merge, store_on, wait_for_merges
+from tests.bench.filters import filled_stores
 from tests.bench.owners import LIMIT, MODEL, OWN, World
 from tests.bench.pictures import Drawn, draw
 
-CACHE_SECONDS = 10  # of the aliases, as workers and the API have it
 SAMPLED_PICTURES = 200
 TURNS, WARM_UP_TURNS = 200, 30
 UNWANTED_WEIGHT = -0.5
@@ -125,19 +118,7 @@ def main() -> None:
     count = parser.parse_args().vectors
     drawn = draw(count)
     world = World.of(drawn)
-    with tempfile.TemporaryDirectory() as folder, Node(Path(folder), free_port(), heap_mb=1024) as node:
-        local = SQLiteVectorStore(Path(folder) / "vectors.sqlite")
-        target = store_on(node, "bench-composed").rebuild(MODEL, world.vectors.shape[1])
-        for first in range(0, count, BATCH_SIZE):
-            batch = [document(world, row) for row in range(first, min(first + BATCH_SIZE, count))]
-            local.upsert(batch)
-            target.write(batch, [])
-        target.serve()
-        wait_for_merges(node)
-        merge(node, "bench-composed")
-        remote = store_on(node, "bench-composed")
-        remote.indexes.cache_seconds = CACHE_SECONDS
-        stores: dict[str, VectorStore] = {"sqlite": local, "opensearch": remote}
+    with filled_stores("bench-composed", world, count) as stores:
         measure({name: service_on(store, drawn) for name, store in stores.items()}, f"{count // 1000}k")
 
 

@@ -9,7 +9,8 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from tests.bench.owners import LIMIT, MODEL, OWN, TIE_TOLERANCE, World, query_of
 from tests.bench.pictures import Vectors, draw
 
 QUERIES, WARM_UP_QUERIES = 60, 10
+CACHE_SECONDS = 10  # of the aliases, as workers and the API have it
 COLLECTIONS = ("tenth", "hundredth", "thousandth")
 Rows = Callable[[World], NDArray[np.bool_]]
 
@@ -105,6 +107,24 @@ def _timed(store: VectorStore, query: VectorQuery) -> tuple[float, set[str]]:
     return (time.perf_counter() - began) * 1000, {hit.uuid for hit in hits}
 
 
+@contextmanager
+def filled_stores(alias: str, world: World, count: int) -> Iterator[dict[str, VectorStore]]:
+    """Both stores, ``sqlite`` and ``opensearch``, with the first ``count`` documents of the world."""
+    with tempfile.TemporaryDirectory() as folder, Node(Path(folder), free_port(), heap_mb=1024) as node:
+        local = SQLiteVectorStore(Path(folder) / "vectors.sqlite")
+        target = store_on(node, alias).rebuild(MODEL, world.vectors.shape[1])
+        for first in range(0, count, BATCH_SIZE):
+            batch = [document(world, row) for row in range(first, min(first + BATCH_SIZE, count))]
+            local.upsert(batch)
+            target.write(batch, [])
+        target.serve()
+        wait_for_merges(node)
+        merge(node, alias)
+        remote = store_on(node, alias)
+        remote.indexes.cache_seconds = CACHE_SECONDS
+        yield {"sqlite": local, "opensearch": remote}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.filters", description=__doc__)
     parser.add_argument("--vectors", type=int, default=30_000, help="how many (default: %(default)s)")
@@ -114,19 +134,7 @@ def main() -> None:
     size = f"{count // 1000}k"
     drawn = draw(count)
     world, vectors = World.of(drawn), drawn.queries[:QUERIES]
-    with tempfile.TemporaryDirectory() as folder, Node(Path(folder), free_port(), heap_mb=1024) as node:
-        local = SQLiteVectorStore(Path(folder) / "vectors.sqlite")
-        target = store_on(node, "bench-filters").rebuild(MODEL, world.vectors.shape[1])
-        for first in range(0, count, BATCH_SIZE):
-            batch = [document(world, row) for row in range(first, min(first + BATCH_SIZE, count))]
-            local.upsert(batch)
-            target.write(batch, [])
-        target.serve()
-        wait_for_merges(node)
-        merge(node, "bench-filters")
-        remote = store_on(node, "bench-filters")
-        remote.indexes.cache_seconds = 10  # as workers and the API have it
-        stores: dict[str, VectorStore] = {"sqlite": local, "opensearch": remote}
+    with filled_stores("bench-filters", world, count) as stores:
         for store in stores.values():
             for vector in vectors[:WARM_UP_QUERIES]:
                 store.search(query_of(OWN, vector))
