@@ -21,7 +21,7 @@ from infra.package import PACKAGED
 from tests.fakes.application import FakeAdapters, services_on
 from tests.fakes.pages import HOST, FakeBrowser, FakeDashboard
 
-# https://registry.npmjs.org/htmx.org/-/htmx.org-2.0.11.tgz, package/dist/htmx.min.js
+# dist/htmx.min.js of the npm package htmx.org 2.0.11
 HTMX_SHA256 = "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717"
 
 

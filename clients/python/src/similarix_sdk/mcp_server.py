@@ -1,6 +1,6 @@
 """A server of the Model Context Protocol: a program with a language model finds pictures by its tools.
 
-It runs on https://pypi.org/project/mcp, the protocol's official SDK, and is of the extra ``mcp``. A token with the
+It runs on the package ``mcp``, the protocol's official SDK, and is of the extra ``mcp``. A token with the
 scope ``search`` is enough for searches and thumbnails; collections and syncs need ``read``.
 """
 
