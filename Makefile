@@ -20,7 +20,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 # One lock for every platform and each Python from 3.11 on.
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-build --no-header --no-annotate --no-emit-index-url $(UPGRADE)
 LOCK_ANYWHERE := $(LOCK) --universal --python-version 3.11
-NO_BENCH_SUITE = @echo "Choose a suite: make bench SUITE=main, load, fairness, api, sync, store, quality, duplicates, thumbnails, pages, lighthouse or embed" >&2; exit 2
+NO_BENCH_SUITE = @echo "Choose a suite: make bench SUITE=main, load, fairness, api, sync, store, quality, duplicates, thumbnails, pages, cold, lighthouse or embed" >&2; exit 2
 NO_STRESS_SUITE = @echo "Choose a suite: make stress SUITE=model, mutants, stack, local, store, fuzz, embed, pictures, browser, continuations or partitions" >&2; exit 2
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -103,13 +103,15 @@ bench.duplicates = $(BIN)/python -m tests.bench.duplicates
 bench.thumbnails = $(BIN)/python -m tests.bench.thumbnails
 ## bench SUITE=pages: the dashboard's own work for a page, its bytes, what it adds to a cold start, and the time to a result
 bench.pages = $(BIN)/python -m tests.bench.pages && $(BIN)/python -m tests.bench.dashboard_search
+## bench SUITE=cold: functions from their start to the first answer, as on Lambda, with and without bytecode; three minutes
+bench.cold = $(BIN)/python -m tests.bench.cold
 ## bench SUITE=lighthouse: what Lighthouse says of the dashboard's pages; from the npm registry; three minutes
 bench.lighthouse = $(BIN)/python -m tests.bench.lighthouse
 ## bench SUITE=embed: the embedder on full-size CLIP beside its peers (6 GB)
 bench.embed = $(BIN)/python -m tests.bench.embedder
 
 BENCH_READY = $(if $(bench.$(or $(SUITE),main)),$(VENV)/.dev-ready) $(if $(filter embed,$(SUITE)),.venv-bench/.ready)
-bench: $(BENCH_READY)  ## measure (SUITE=main, load, fairness, api, sync, store, quality, duplicates, thumbnails, pages, lighthouse or embed)
+bench: $(BENCH_READY)  ## measure (SUITE=main, load, fairness, api, sync, store, quality, duplicates, thumbnails, pages, cold, lighthouse or embed)
 	$(or $(bench.$(or $(SUITE),main)),$(NO_BENCH_SUITE))
 
 ## stress SUITE=model: random histories of syncs, uploads and failures (HISTORIES=3000)
@@ -153,7 +155,7 @@ deploy: $(VENV)/.local-ready  ## deploy onto AWS (STACK=similarix REGION=eu-cent
 # the functions' Python and system alone; the embedder's is complete as its .in file lists it.
 lock: $(VENV)/.dev-ready  ## pin the requirements in the .in files, with hashes (UPGRADE=--upgrade: newer ones)
 	$(LOCK_ANYWHERE) requirements-local.in -o requirements-local.txt
-	$(LOCK) --python-version 3.13 --python-platform x86_64-manylinux_2_34 \
+	$(LOCK) --python-version 3.13 --python-platform aarch64-manylinux_2_34 \
 		-c requirements-local.txt requirements.in -o requirements.txt
 	$(LOCK_ANYWHERE) --no-deps -c requirements-local.txt \
 		embedder_container/requirements.in -o embedder_container/requirements.txt

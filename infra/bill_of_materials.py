@@ -26,6 +26,7 @@ from embedder_container.models import ModelDescription, load_description
 from infra.dependencies import Dependency, InstallationError, choose
 from infra.embedder import PACKAGE
 from infra.package import ROOT, Package, PackagingError, package
+from infra.workers import EMBEDDER
 
 # FROM name:tag@sha256:…, as embedder_container/Dockerfile has it.
 _BASE_IMAGE = re.compile(r"^FROM (?P<name>[^:@\s]+):(?P<tag>[^@\s]+)@sha256:(?P<digest>[0-9a-f]{64})$", re.M)
@@ -124,7 +125,7 @@ def main() -> int:
         packaged = package()
         embedder = embedder_bill(
             ROOT,
-            choose(ROOT / PACKAGE / "requirements.txt"),
+            choose(ROOT / PACKAGE / "requirements.txt", EMBEDDER.architecture),
             load_description(ROOT / PACKAGE / "models", options.model),
         )
     except (PackagingError, InstallationError, ValueError) as error:

@@ -17,13 +17,15 @@ from typing import Any
 
 from chalicelib.domain.syncs import Tally
 from infra.template import read_template
-from infra.template.dashboard import INDEXING
-from infra.workers import WORKERS
+from infra.template.dashboard import GB_SECONDS, INDEXING
+from infra.workers import API, EMBEDDER, WORKERS
 
 DATA: Mapping[str, Any] = tomllib.loads(Path(__file__).with_name("cost_data.toml").read_text("utf-8"))
 PRICES: Mapping[str, Mapping[str, Any]] = DATA["prices"]
 FIGURES: Mapping[str, Mapping[str, float]] = DATA["figures"]
 
+# The prices of a second of the functions.
+APPLICATION, MODEL = GB_SECONDS[API.architecture], GB_SECONDS[EMBEDDER.architecture]
 DAYS, HOURS = 365 / 12, 730.0  # of a month
 MB_PER_GB, KB_PER_GB = 1024, 1e6
 METRICS_OF_A_WORKER = 3  # chalicelib/workers.py; and of two, one of each outcome of a file
@@ -85,9 +87,7 @@ def lines_without_store(usage: Usage) -> list[Line]:
     new, searches = usage.new_per_day * DAYS, usage.searches_per_day * DAYS
     syncs = usage.syncs_per_day * DAYS
     compared = syncs * (usage.pictures * dollars(FIGURES["unchanged_picture"]) + _sync_overhead())
-    compared += (
-        syncs * usage.pictures * time["comparing_seconds"] * _gb(usage, "worker") * dollars({"lambda_gb_seconds": 1})
-    )
+    compared += syncs * usage.pictures * dollars({APPLICATION: time["comparing_seconds"] * _gb(usage, "worker")})
     indexed, embedded = dollars(FIGURES["first_sync_of_a_picture"]), _embedding(usage)
     records, thumbnails = (usage.pictures * sizes[name] / KB_PER_GB for name in ("record", "thumbnail"))
     return [
@@ -215,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def duplicates_scan(pictures: int) -> float:
     """Dollars of a scan for duplicates among so many pictures; the vector store is paid for anyway."""
     gb_seconds = FIGURES["time"]["neighbours_seconds"] * FIGURES["memory"]["worker"] / MB_PER_GB
-    return pictures * dollars({**FIGURES["compared_picture"], "lambda_gb_seconds": gb_seconds})
+    return pictures * dollars({**FIGURES["compared_picture"], APPLICATION: gb_seconds})
 
 
 def _gb(usage: Usage, function: str) -> float:
@@ -232,7 +232,7 @@ def _embedding(usage: Usage) -> float:
     """Of one picture: a processor costs the same in a function of any size; the index worker waits meanwhile."""
     seconds = usage.embedding_seconds
     waiting = seconds / _processors(usage) + FIGURES["time"]["indexing_seconds"]
-    return dollars({"lambda_gb_seconds": seconds * _gb(usage, "processor") + waiting * _gb(usage, "worker")})
+    return dollars({MODEL: seconds * _gb(usage, "processor"), APPLICATION: waiting * _gb(usage, "worker")})
 
 
 def _sync_overhead() -> float:
@@ -246,8 +246,8 @@ def _search(usage: Usage) -> float:
         {
             "api_requests": 1,
             "lambda_requests": 2,
-            "lambda_gb_seconds": time["search_seconds"] * _gb(usage, "api")
-            + time["text_seconds"] * _gb(usage, "embedder"),
+            APPLICATION: time["search_seconds"] * _gb(usage, "api"),
+            MODEL: time["text_seconds"] * _gb(usage, "embedder"),
             "dynamodb_reads": counts["searches_reads"],
             "dynamodb_writes": counts["searches_writes"],
             "logs": FIGURES["sizes"]["search_log"] / KB_PER_GB,
@@ -261,7 +261,7 @@ def _thumbnail(usage: Usage) -> float:
         {
             "api_requests": 1,
             "lambda_requests": 1,
-            "lambda_gb_seconds": FIGURES["time"]["thumbnail_seconds"] * _gb(usage, "api"),
+            APPLICATION: FIGURES["time"]["thumbnail_seconds"] * _gb(usage, "api"),
             "dynamodb_reads": 1,
             "s3_get": 1,
             "transfer": FIGURES["sizes"]["thumbnail"] / KB_PER_GB,
@@ -275,7 +275,7 @@ def _webhook(usage: Usage) -> float:
     sizes = FIGURES["sizes"]
     seconds = FIGURES["time"]["webhook_seconds"] * _gb(usage, "webhooks")
     body = {"transfer": sizes["webhook"] / KB_PER_GB, "logs": sizes["webhook_log"] / KB_PER_GB}
-    return dollars(FIGURES["webhook"]) + dollars({"lambda_gb_seconds": seconds, **body})
+    return dollars(FIGURES["webhook"]) + dollars({APPLICATION: seconds, **body})
 
 
 def _indexing_hours(pictures: float, usage: Usage) -> float:

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.workers import RUNTIME
+from infra.workers import ARM64, RUNTIME, X86_64
 
 # Amazon Linux 2023, whose glibc is 2.34: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
-PLATFORMS = tuple(f"{name}_x86_64" for name in ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014"))
+GLIBCS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
+MACHINES = {ARM64: "aarch64", X86_64: "x86_64"}  # Lambda's names and those of wheels
 PYTHON = RUNTIME.removeprefix("python")
 # What an installer notes about itself, and commands, which no function runs.
 _LEFT_OUT_FILES = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
@@ -38,29 +39,30 @@ class Installation:
     files: Mapping[str, bytes]
 
 
-def install(lock: Path, folder: Path) -> Installation:
+def install(lock: Path, folder: Path, architecture: str) -> Installation:
     """Install a lock as Lambda has it, whatever machine this is.
 
     Args:
         folder: an empty one, for the files.
+        architecture: of the functions, as Lambda calls it.
 
     Raises:
         InstallationError: a file's hash is none of the lock's, or pip failed otherwise.
     """
-    report = _pip(lock, "--target", str(folder), "--no-compile")
+    report = _pip(lock, architecture, "--target", str(folder), "--no-compile")
     return Installation(report, dict(_files(folder)))
 
 
-def choose(lock: Path) -> tuple[Dependency, ...]:
+def choose(lock: Path, architecture: str) -> tuple[Dependency, ...]:
     """Which files of a lock Lambda would have; nothing is installed.
 
     Raises:
         InstallationError: as ``install``.
     """
-    return _pip(lock, "--dry-run", "--target", "unused")
+    return _pip(lock, architecture, "--dry-run", "--target", "unused")
 
 
-def _pip(lock: Path, *options: str) -> tuple[Dependency, ...]:
+def _pip(lock: Path, architecture: str, *options: str) -> tuple[Dependency, ...]:
     command = [
         sys.executable,
         "-m",
@@ -73,7 +75,7 @@ def _pip(lock: Path, *options: str) -> tuple[Dependency, ...]:
     ]
     command += ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--report", "-"]  # the lock is complete
     command += ["--implementation", "cp", "--python-version", PYTHON, "--ignore-installed"]
-    command += [f"--platform={platform}" for platform in PLATFORMS]
+    command += [f"--platform={glibc}_{MACHINES[architecture]}" for glibc in GLIBCS]
     process = subprocess.run([*command, *options, "--requirement", str(lock)], capture_output=True, check=False)
     if process.returncode:
         raise InstallationError(

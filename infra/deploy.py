@@ -15,7 +15,7 @@ from infra.artifacts import Artifacts
 from infra.cloudformation import CloudFormationStack, DeploymentError, Report
 from infra.embedder import describe_model, model_variables, zip_embedder
 from infra.emulator import Emulator
-from infra.package import STAGE, Package, PackagingError, package
+from infra.package import STAGE, WITHOUT_BYTECODE, Package, PackagingError, package
 from infra.stack import adoption
 from infra.stack.rollout import MONITOR_MINUTES, Order, Rollout, adopt
 from infra.template.edits import (
@@ -43,6 +43,8 @@ def deploy(session: boto3.Session, packaged: Package, order: Order, report: Repo
     """
     rollout = Rollout(session, packaged.template, order, report)
     rollout.prepare()
+    if not packaged.has_bytecode:
+        report(WITHOUT_BYTECODE)
     artifacts = _artifacts(session, None)
     template = with_code(packaged.template, artifacts.add_archive(packaged.code))
     return rollout.run(artifacts, template)

@@ -1,12 +1,14 @@
 """The embedder's handler as an archive, for the emulator, where a container would need Docker."""
 
 import hashlib
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from embedder_container.models import ModelDescription, is_folder, load_description
 from infra.archive import write_archive
+from infra.bytecode import compiled
 from infra.package import ROOT
 from infra.process_lock import process_lock
 
@@ -57,7 +59,7 @@ def model_variables(model: ModelDescription, root: Path = ROOT) -> dict[str, str
 def zip_embedder(model: str, root: Path = ROOT, out: Path | None = None) -> Path:
     """Archive the embedder's package, with the model of this name if the package has it; at once if nothing changed."""
     files = sorted(_files(root / PACKAGE, model))
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(sys.version.encode())
     for file in files:
         digest.update(f"\0{file.relative_to(root)}\0".encode())
         digest.update(file.read_bytes())
@@ -68,7 +70,7 @@ def zip_embedder(model: str, root: Path = ROOT, out: Path | None = None) -> Path
         else:
             # Uncompressed: a model's weights do not compress, and the archive is unpacked on the same disk.
             contents = {str(file.relative_to(root)): file.read_bytes() for file in files}
-            write_archive(archive, contents, compressed=False)
+            write_archive(archive, contents | compiled(contents, Path(sys.executable)), compressed=False)
         for other in archive.parent.glob("*.zip"):
             if time.time() - other.stat().st_mtime > UNUSED_SECONDS:
                 other.unlink()

@@ -5,7 +5,8 @@
 writes ``sam.json`` and ``deployment.zip`` to ``build/package``, or ``build/thin``: without the packages that the API
 needs, for the emulator, whose functions run on the interpreter of this project with the same packages installed there.
 Chalice writes the template and chooses the application's files. The packages are those of ``requirements.txt``, each
-file checked against its hash, and the same sources give the same bytes.
+file checked against its hash. Both have bytecode for the interpreter that runs the functions, and the same sources give
+the same bytes: docs/decisions/0118-bytecode-in-the-package.md.
 """
 
 import argparse
@@ -16,17 +17,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from infra import archive, dependencies
+from infra import archive, bytecode, dependencies
 from infra.archive import read_archive, write_archive
+from infra.bytecode import BytecodeError, compiled, find_interpreter
 from infra.dependencies import Dependency, Installation, InstallationError, install
 from infra.process_lock import process_lock
 from infra.template import read_template
 from infra.template.edits import Template
+from infra.workers import API, RUNTIME
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGE = "live"
@@ -34,12 +37,17 @@ SAMPLES = Path("samples", "photos")  # which an account without pictures may try
 PACKAGED = (".py", ".css", ".html", ".js", ".svg", ".webp", ".yaml")  # of the files of chalicelib
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 
+WITHOUT_BYTECODE = (
+    f"The package has no bytecode, so its functions take twice as long to start: put a {RUNTIME} on the PATH, and "
+    "package again."
+)
+
 # Chalice asks for a region and writes it nowhere into the template.
 _ANY_REGION = "us-east-1"
 
 
 class PackagingError(Exception):
-    """Chalice or pip could not package the application; the message has their words.
+    """Chalice, pip or Python could not package the application; the message has their words.
 
     Commands print it: ``infra.package``, ``infra.deploy`` and ``make run``.
     """
@@ -51,11 +59,13 @@ class Package:
 
     Args:
         dependencies: what the archive has of the registry; none in a thin one.
+        has_bytecode: whether its modules are compiled; else functions take twice as long to start.
     """
 
     template: Template
     code: Path
     dependencies: tuple[Dependency, ...] = ()
+    has_bytecode: bool = True
 
     @property
     def sha256(self) -> str:
@@ -67,7 +77,7 @@ def package(root: Path = ROOT, out: Path | None = None, *, thin: bool = False) -
     """Package the application in ``root``; at once if nothing has changed since the last time.
 
     Raises:
-        PackagingError: Chalice or pip failed, or Chalice does not know this Python.
+        PackagingError: Chalice, pip or the compilation failed, or Chalice does not know this Python.
     """
     if sys.version_info[:2] not in PYTHONS:
         raise PackagingError("Chalice packages with Python 3.11, 3.12 or 3.13: use one of these.")
@@ -75,19 +85,20 @@ def package(root: Path = ROOT, out: Path | None = None, *, thin: bool = False) -
     template, code, parts = out / "sam.json", out / "deployment.zip", out / "dependencies.json"
     digest_file = out / "inputs.sha256"
     own_part = json.dumps(read_template(), sort_keys=True)
-    digest = _digest(root, own_part, thin=thin)
+    interpreter = Path(sys.executable) if thin else find_interpreter(RUNTIME)
+    digest = _digest(root, own_part, interpreter, thin=thin)
     with process_lock(out.with_name(f"{out.name}.lock")):
         is_built = all(file.exists() for file in (template, code, parts, digest_file))
         if not (is_built and digest_file.read_text() == digest):
             shutil.rmtree(out, ignore_errors=True)
             out.mkdir(parents=True)
-            _build(root, own_part, out, thin=thin)
+            _build(root, own_part, out, interpreter, thin=thin)
             digest_file.write_text(digest)
         taken = tuple(Dependency(**part) for part in json.loads(parts.read_text()))
-        return Package(json.loads(template.read_text()), code, taken)
+        return Package(json.loads(template.read_text()), code, taken, interpreter is not None)
 
 
-def _build(root: Path, own_part: str, out: Path, *, thin: bool) -> None:
+def _build(root: Path, own_part: str, out: Path, interpreter: Path | None, *, thin: bool) -> None:
     # A copy of the application's files: Chalice packages whatever lies in the folder, and leaves its own files there.
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
@@ -104,13 +115,21 @@ def _build(root: Path, own_part: str, out: Path, *, thin: bool) -> None:
     installation = Installation((), {}) if thin else _install(root / "requirements.txt")
     (out / "sam.json").write_text(json.dumps(template, indent=1, sort_keys=True))
     (out / "dependencies.json").write_text(json.dumps([asdict(part) for part in installation.dependencies], indent=1))
-    write_archive(out / "deployment.zip", {**installation.files, **files})
+    files = {**installation.files, **files}
+    write_archive(out / "deployment.zip", files | (_compiled(files, interpreter) if interpreter else {}))
+
+
+def _compiled(files: Mapping[str, bytes], interpreter: Path) -> dict[str, bytes]:
+    try:
+        return compiled(files, interpreter)
+    except BytecodeError as error:
+        raise PackagingError(str(error)) from error
 
 
 def _install(lock: Path) -> Installation:
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return install(lock, Path(folder))
+            return install(lock, Path(folder), API.architecture)
         except InstallationError as error:
             raise PackagingError(str(error)) from error
 
@@ -139,10 +158,10 @@ def _sources(root: Path) -> Iterator[Path]:
     yield from sorted((root / SAMPLES).glob("*.jpg"))
 
 
-def _digest(root: Path, own_part: str, *, thin: bool) -> str:
+def _digest(root: Path, own_part: str, interpreter: Path | None, *, thin: bool) -> str:
     digest = hashlib.sha256()
-    digest.update(f"{sys.version_info[:2]} {version('chalice')} {thin} {own_part}".encode())
-    for path in (Path(__file__), Path(archive.__file__), Path(dependencies.__file__)):
+    digest.update(f"{sys.version_info[:2]} {version('chalice')} {thin} {interpreter} {own_part}".encode())
+    for path in (Path(__file__), *(Path(str(module.__file__)) for module in (archive, bytecode, dependencies))):
         digest.update(path.read_bytes())
     for path in _sources(root):
         digest.update(f"\0{path.relative_to(root)}\0".encode())
@@ -159,6 +178,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     print(f"{packaged.code.relative_to(ROOT)}: {packaged.code.stat().st_size / 1e6:.1f} MB, sha256 {packaged.sha256}")
+    if not packaged.has_bytecode:
+        print(WITHOUT_BYTECODE)
     return 0
 
 

@@ -9,16 +9,25 @@ import os
 import queue
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
 REGION = "eu-west-1"
 ARN = f"arn:aws:lambda:{REGION}:111122223333:function:similarix"
 ANSWER_SECONDS = 60
+SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
+# What Lambda's Python has: https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html
+RUNTIME_PACKAGES = (
+    *("awslambdaric", "simplejson", "snapshot-restore-py"),  # its client
+    *("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3"),
+)
+SNAP_START = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
 # A namespace of mounts of its own: a root that cannot be written, and shared memory that cannot either. Then no
 # capabilities, and no way to them.
 SANDBOX = """
@@ -44,8 +53,21 @@ def why_no_sandbox() -> str | None:
     return done.stderr.strip() or f"unshare ended with {done.returncode}" if done.returncode else None
 
 
+def link_runtime(folder: Path) -> Path:
+    """The folder, with the modules of Lambda's own Python and no others."""
+    for distribution in RUNTIME_PACKAGES:
+        for file in files(distribution) or ():
+            top = file.parts[0]
+            if top != ".." and not (folder / top).exists():
+                (folder / top).symlink_to(SITE_PACKAGES / top)
+    return folder
+
+
 class Function:
     """A function of an unpacked package, run by the runtime interface client in a sandbox.
+
+    With ``SNAP_START`` in its environment the client runs the hooks of a snapshot: it waits between them until
+    ``restore`` is called, and nothing is taken or restored.
 
     Args:
         handler: as in the function's configuration, `module.name`.
@@ -61,11 +83,14 @@ class Function:
         self._answers: queue.Queue[tuple[str, Any]] = queue.Queue()
         self._seconds = seconds
         self._log: str | None = None
+        self._ready, self._restore = threading.Event(), threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._api())
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         module_paths = [str(path) for path in (task_root, *paths)]
         program = f"import sys; sys.path[:0] = {module_paths!r}; from awslambdaric.__main__ import main; main(sys.argv)"
+        self._started = time.perf_counter()
+        self._ready_at = 0.0
         self._process = subprocess.Popen(
             # Without the packages of this project's environment: only what the function has on Lambda.
             sandboxed([sys.executable, "-S", "-c", program, handler]),
@@ -88,6 +113,19 @@ class Function:
             text=True,
         )
         threading.Thread(target=self._wait, daemon=True).start()
+
+    def ready_seconds(self) -> float:
+        """Seconds from the start until the function was initialized: it waits for an event, or for its snapshot.
+
+        Raises:
+            AssertionError: it ended before, or took too long.
+        """
+        assert self._ready.wait(ANSWER_SECONDS), self.close()
+        return self._ready_at - self._started
+
+    def restore(self) -> None:
+        """Let a function go on that waits for its snapshot to be restored."""
+        self._restore.set()
 
     def invoke(self, event: dict[str, Any]) -> Any:
         """Return the function's response to an event.
@@ -122,6 +160,15 @@ class Function:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                if not function._ready.is_set():
+                    function._ready_at = time.perf_counter()
+                    function._ready.set()
+                if self.path.endswith("/restore/next"):
+                    function._restore.wait()
+                    self.send_response(200)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
                 event = function._events.get()
                 body = json.dumps(event).encode()
                 self.send_response(200)

@@ -13,13 +13,14 @@ from typing import Any
 from chalicelib.domain.messages import Queue
 from infra.template import alarms
 from infra.template.store_alarms import serverless_name
-from infra.workers import API, EMBEDDER, SCHEDULED, WORKERS, Function, Worker
+from infra.workers import API, ARM64, EMBEDDER, SCHEDULED, WORKERS, X86_64, Function, Worker
 
 Widget = dict[str, Any]
 Line = list[Any]  # a metric with its dimensions and options, or an expression
 
 GRID, HEIGHT, HEADING, STATES = 24, 6, 1, 3  # units of the grid: its width, and the heights of widgets
 PRICES = tomllib.loads((Path(__file__).parent.parent / "cost_data.toml").read_text("utf-8"))["prices"]
+GB_SECONDS = {X86_64: "lambda_gb_seconds", ARM64: "lambda_gb_seconds_arm64"}  # the names of their prices
 DAY = 86400  # seconds
 API_DIMENSIONS = ["ApiName", "${AWS::StackName}", "Stage", "${RestAPI.Stage}"]
 DOMAIN = ["DomainName", "${OpenSearchDomain}", "ClientId", "${AWS::AccountId}"]
@@ -148,7 +149,7 @@ def _cost() -> list[Widget]:
         _priced(
             f"f{number}",
             row.lambda_name,
-            f"duration{number} / 1000 * {_memory(row)} / 1024 * {_price('lambda_gb_seconds')}",
+            f"duration{number} / 1000 * {_memory(row)} / 1024 * {_price(GB_SECONDS[row.architecture])}",
             {f"duration{number}": _of_function("Duration", row, "Sum")},
         )
         for number, row in enumerate(_functions())

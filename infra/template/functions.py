@@ -27,7 +27,7 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 
 
 def lambda_function(row: Function, statements: Statements) -> Template:
-    """A function's name, size, log group, role, alarms, output, and the limit of its numeric libraries' threads.
+    """A function's name, size, processor, log group, role, alarms, output, and the threads of its numeric libraries.
 
     Args:
         statements: what its role may do, beside writing its log.
@@ -40,6 +40,7 @@ def lambda_function(row: Function, statements: Statements) -> Template:
             "FunctionName": _in_stack(row.lambda_name),
             "MemorySize": {"Ref": row.memory} if isinstance(row.memory, str) else row.memory,
             "Timeout": row.timeout,
+            "Architectures": [row.architecture],
             "Role": _arn(f"{row.name}Role"),
             "Environment": {"Variables": dict(ONE_THREAD)},
         },

@@ -4,9 +4,7 @@ import base64
 import json
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
-from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -18,16 +16,12 @@ from infra.embedder import zip_embedder
 from infra.package import PackagingError, package
 from infra.workers import API, EMBEDDER
 from tests.embedder.samples import photo
-from tests.lambda_runtime import Function, sandboxed, why_no_sandbox
+from tests.lambda_runtime import SITE_PACKAGES, Function, link_runtime, sandboxed, why_no_sandbox
 from tests.pictures.costly import jpeg_of_scans
 from tests.unit.test_config import ENVIRONMENT
 
-SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
 MISSING = why_no_sandbox()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"this machine withholds nothing: {MISSING}")
-CLIENT = ("awslambdaric", "simplejson", "snapshot-restore-py")
-# What Lambda's Python has beside the client: https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html
-RUNTIME = (*CLIENT, "boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3")
 PROBE = """
 import json, multiprocessing, os, pathlib
 def tried(attempt):
@@ -48,13 +42,7 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the modules of Lambda's own Python, and no others."""
-    folder = tmp_path_factory.mktemp("runtime")
-    for distribution in RUNTIME:
-        for file in files(distribution) or ():
-            top = file.parts[0]
-            if top != ".." and not (folder / top).exists():
-                (folder / top).symlink_to(SITE_PACKAGES / top)
-    return folder
+    return link_runtime(tmp_path_factory.mktemp("runtime"))
 
 
 @pytest.fixture(scope="module")

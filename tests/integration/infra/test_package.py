@@ -4,9 +4,10 @@ import json
 import os
 import re
 import shutil
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from zipfile import ZipFile
 
 import pytest
@@ -15,9 +16,11 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from embedder_container.models import load_description
 from infra.bill_of_materials import api_bill, embedder_bill
+from infra.bytecode import find_interpreter
 from infra.dependencies import InstallationError, choose
 from infra.embedder import UNUSED_SECONDS, zip_embedder
 from infra.package import PACKAGED, ROOT, Package, PackagingError, package
+from infra.workers import API, ARM64, EMBEDDER, RUNTIME, X86_64
 from tests.conftest import SAMPLES
 
 TYPES = ("library", "container", "machine-learning-model")
@@ -61,10 +64,10 @@ def test_the_same_sources_make_the_same_package_byte_for_byte(full, project, tmp
 
 def test_the_full_package_has_the_thin_ones_files_and_the_locked_packages_and_no_other(full, packaged):
     with ZipFile(full.code) as archive, ZipFile(packaged.code) as thin:
-        names = archive.namelist()
+        names = [name for name in archive.namelist() if "__pycache__" not in name]
         metadata = [archive.read(name).decode() for name in names if name.endswith(".dist-info/METADATA")]
-        own = {name: archive.read(name) for name in thin.namelist()}
-        assert own == {name: thin.read(name) for name in thin.namelist()}
+        own = [name for name in thin.namelist() if "__pycache__" not in name]
+        assert {name: archive.read(name) for name in own} == {name: thin.read(name) for name in own}
 
     installed = {
         (re.search(r"^Name: (.*)", text, re.M)[1], re.search(r"^Version: (.*)", text, re.M)[1]) for text in metadata
@@ -73,6 +76,40 @@ def test_the_full_package_has_the_thin_ones_files_and_the_locked_packages_and_no
         ROOT / "requirements.txt"
     )
     assert not [name for name in names if name.endswith((".pyc", "/RECORD", "/INSTALLER")) or name.startswith("bin/")]
+
+
+def test_each_module_has_the_bytecode_of_the_interpreter_that_runs_it(full, packaged):
+    """The full package's is Lambda's, where this machine has that Python; the thin one's is this interpreter."""
+    for made, tag in ((full, RUNTIME.replace("python3.", "cpython-3")), (packaged, sys.implementation.cache_tag)):
+        with ZipFile(made.code) as archive:
+            names = set(archive.namelist())
+        modules = [PurePosixPath(name) for name in names if name.endswith(".py")]
+        expected = {str(module.parent / "__pycache__" / f"{module.stem}.{tag}.pyc") for module in modules}
+        assert {name for name in names if "__pycache__" in name} == (expected if made.has_bytecode else set())
+    assert packaged.has_bytecode
+    assert full.has_bytecode == (find_interpreter(RUNTIME) is not None)
+
+
+def test_compiled_code_is_for_the_functions_processor_and_python(full):
+    """The machine of a file is at its 19th byte: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html"""
+    machines = {ARM64: 183, X86_64: 62}
+    with ZipFile(full.code) as archive:
+        libraries = {name: archive.read(name) for name in archive.namelist() if ".so" in PurePosixPath(name).suffixes}
+
+    assert libraries
+    for name, content in libraries.items():
+        assert content[:4] == b"\x7fELF", name
+        assert int.from_bytes(content[18:20], "little") == machines[API.architecture], name
+        assert f".{RUNTIME.replace('python3.', 'cpython-3')}-" in name or ".abi3." in name, name
+
+
+@pytest.mark.parametrize("lock", ["requirements.txt", "embedder_container/requirements.txt"])
+def test_each_package_has_a_file_for_the_processor_of_its_functions(lock):
+    architecture = API.architecture if lock == "requirements.txt" else EMBEDDER.architecture
+
+    assert {
+        (re.sub(r"[-_.]+", "-", part.name.lower()), part.version) for part in choose(ROOT / lock, architecture)
+    } == (locked(ROOT / lock))
 
 
 def test_a_file_that_is_not_the_locks_is_not_packaged(project):
@@ -88,7 +125,7 @@ def test_a_lock_without_hashes_installs_nothing(tmp_path):
     (tmp_path / "lock.txt").write_text("idna==3.20\n")
 
     with pytest.raises(InstallationError, match="hash"):
-        choose(tmp_path / "lock.txt")
+        choose(tmp_path / "lock.txt", X86_64)
 
 
 def test_the_bill_of_the_api_lists_each_package_with_the_hash_of_its_file_and_the_archives_own(full):
@@ -110,7 +147,7 @@ def test_the_bill_of_the_api_lists_each_package_with_the_hash_of_its_file_and_th
 def test_the_bill_of_the_embedder_lists_packages_base_image_and_model():
     lock = ROOT / "embedder_container" / "requirements.txt"
     model = load_description(ROOT / "embedder_container" / "models", "lite")
-    text = embedder_bill(ROOT, choose(lock), model)
+    text = embedder_bill(ROOT, choose(lock, EMBEDDER.architecture), model)
     bill = json.loads(text)
     kinds = {kind: [part for part in bill["components"] if part["type"] == kind] for kind in TYPES}
 
@@ -125,7 +162,7 @@ def test_the_bill_of_the_embedder_lists_packages_base_image_and_model():
 
 def test_the_package_has_the_applications_files_and_the_samples_alone(packaged):
     with ZipFile(packaged.code) as archive:
-        names = archive.namelist()
+        names = [name for name in archive.namelist() if "__pycache__" not in name]
 
     assert {name.split("/")[0] for name in names} == {"app.py", "chalice", "chalicelib", "samples"}
     samples = {name for name in names if name.startswith("samples/")}
@@ -177,7 +214,8 @@ def test_the_embedders_archive_has_the_chosen_model(tmp_path):
         "embedder_container/readers/jpeg.py",
         "embedder_container/models/lite/vision.onnx",
     } <= names
-    assert not any("__pycache__" in name or "Dockerfile" in name for name in names)
+    assert f"embedder_container/__pycache__/handler.{sys.implementation.cache_tag}.pyc" in names
+    assert not any("Dockerfile" in name for name in names)
 
 
 def test_archives_of_other_models_stay_for_an_hour_for_those_who_are_about_to_read_them(tmp_path):

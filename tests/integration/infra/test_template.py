@@ -69,6 +69,13 @@ class TestFunctions:
         assert {functions[name]["Runtime"] for name in APPLICATION} == {RUNTIME}
         assert f"lambda/python:{RUNTIME.removeprefix('python')}" in (ROOT / "embedder_container/Dockerfile").read_text()
 
+    def test_the_application_runs_on_the_cheaper_processor_and_the_embedder_where_its_decoder_is_confined(
+        self, functions
+    ):
+        assert {tuple(functions[name]["Architectures"]) for name in APPLICATION} == {("arm64",)}
+        assert functions["Embedder"]["Architectures"] == ["x86_64"]
+        assert "--platform linux/amd64" in (ROOT / "embedder_container/Dockerfile").read_text()
+
     @pytest.mark.parametrize(
         ("name", "condition", "parameter"),
         [

@@ -32,7 +32,7 @@ def test_a_store_that_cannot_hold_the_vectors_has_no_price():
 
 
 def test_a_smaller_embedder_costs_only_for_the_worker_that_waits_longer():
-    by_hand = 1e6 * 0.1 * (1 - 1 / 3) * 0.5 * 0.0000166667  # a third of the processors: 512 MB wait three times as long
+    by_hand = 1e6 * 0.1 * (1 - 1 / 3) * 0.5 * 0.0000133334  # a third of the processors: 512 MB wait three times as long
     one, three = FIGURES["memory"]["processor"], 3 * FIGURES["memory"]["processor"]
 
     assert embedding(one, 0.1) - embedding(three, 0.1) == pytest.approx(by_hand)
@@ -41,7 +41,7 @@ def test_a_smaller_embedder_costs_only_for_the_worker_that_waits_longer():
 def test_the_apis_memory_costs_for_as_long_as_a_search_takes():
     seconds = FIGURES["time"]["search_seconds"]
 
-    assert searching(2048) - searching(1024) == pytest.approx(1e6 * seconds * 0.0000166667)
+    assert searching(2048) - searching(1024) == pytest.approx(1e6 * seconds * 0.0000133334)
 
 
 def test_the_first_column_is_the_cheapest_domain_when_idle():
