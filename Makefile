@@ -20,8 +20,9 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 # One lock for every platform and each Python from 3.11 on.
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-build --no-header --no-annotate --no-emit-index-url $(UPGRADE)
 LOCK_ANYWHERE := $(LOCK) --universal --python-version 3.11
-NO_BENCH_SUITE = @echo "Choose a suite: make bench SUITE=main, load, fairness, api, sync, store, quality, duplicates, thumbnails, pages, cold, lighthouse or embed" >&2; exit 2
-NO_STRESS_SUITE = @echo "Choose a suite: make stress SUITE=model, mutants, stack, local, store, fuzz, embed, pictures, browser, continuations or partitions" >&2; exit 2
+# The suites that have a command below.
+SUITES = $(sort $(patsubst $(1).%,%,$(filter $(1).%,$(.VARIABLES))))
+NO_SUITE = @echo "Choose a suite: make $(1) SUITE=… of $(call SUITES,$(1))" >&2; exit 2
 export PYTHONDONTWRITEBYTECODE :=
 
 help:  ## print this list
@@ -98,6 +99,7 @@ bench.store = $(BIN)/python -m tests.bench.opensearch && $(BIN)/python -m tests.
 	$(BIN)/python -m tests.bench.composed
 ## bench SUITE=quality: how well searches find the samples on both stores: captions, composed, cut off; two minutes
 bench.quality = $(BIN)/python -m tests.bench.quality
+## bench SUITE=duplicates: which copies and which other pictures are told to be the same
 bench.duplicates = $(BIN)/python -m tests.bench.duplicates
 ## bench SUITE=thumbnails: what further sizes of thumbnails cost at once, and when they are first asked for
 bench.thumbnails = $(BIN)/python -m tests.bench.thumbnails
@@ -111,8 +113,8 @@ bench.lighthouse = $(BIN)/python -m tests.bench.lighthouse
 bench.embed = $(BIN)/python -m tests.bench.embedder
 
 BENCH_READY = $(if $(bench.$(or $(SUITE),main)),$(VENV)/.dev-ready) $(if $(filter embed,$(SUITE)),.venv-bench/.ready)
-bench: $(BENCH_READY)  ## measure (SUITE=main, load, fairness, api, sync, store, quality, duplicates, thumbnails, pages, cold, lighthouse or embed)
-	$(or $(bench.$(or $(SUITE),main)),$(NO_BENCH_SUITE))
+bench: $(BENCH_READY)  ## measure (SUITE=main or another of those below)
+	$(or $(bench.$(or $(SUITE),main)),$(call NO_SUITE,bench))
 
 ## stress SUITE=model: random histories of syncs, uploads and failures (HISTORIES=3000)
 stress.model = MODEL_HISTORIES=$(HISTORIES) MODEL_STEPS=100 $(BIN)/python -m pytest tests/model --timeout=7200
@@ -122,9 +124,11 @@ stress.mutants = $(BIN)/python -m tests.model.mutants
 stress.stack = MINUTES=$(MINUTES) SEED=$(SEED) $(BIN)/python -m tests.stress.stack
 ## stress SUITE=local: kill the local system, or parts of it, and compare what the next run has (KILLS=20 SEED=1)
 stress.local = KILLS=$(KILLS) SEED=$(SEED) $(BIN)/python -m tests.stress.local
-## stress SUITE=store: OpenSearch slow, refusing, and killed during a sync of 2,000 objects
-stress.store = SIMILARIX_OBJECTS=2000 $(BIN)/python -m pytest \
-	tests/contract/test_opensearch_faults.py tests/e2e/test_opensearch.py
+## stress SUITE=store: OpenSearch slow, refusing, and killed during a sync of 2,000 objects; writes in many orders
+stress.store = SIMILARIX_OBJECTS=2000 SIMILARIX_EXAMPLES=100 $(BIN)/python -m pytest \
+	tests/contract/test_opensearch_faults.py tests/contract/test_vector_store.py tests/e2e/test_opensearch.py
+## stress SUITE=document: many generated calls of every operation of the deployed API, against its document; five minutes
+stress.document = SIMILARIX_CALLS=8 $(BIN)/python -m pytest tests/e2e/test_openapi.py --timeout=1800
 ## stress SUITE=fuzz: 100,000 damaged files through the decoders: no crash, no hang (SEED=1)
 stress.fuzz = $(BIN)/python -m tests.fuzz --seed $(SEED)
 ## stress SUITE=pictures: a folder of pictures beside libvips (FOLDER=…), or the costliest pictures that are admitted
@@ -139,8 +143,8 @@ stress.partitions = OBJECTS=1000000 $(BIN)/python -m tests.stress.partitions
 stress.embed = $(BIN)/python -m tests.bench.embedder.soak
 
 STRESS_READY = $(if $(stress.$(SUITE)),$(VENV)/.dev-ready)
-stress: $(STRESS_READY)  ## try to break it (SUITE=model, mutants, stack, local, store, fuzz, embed, pictures, browser, continuations or partitions)
-	$(or $(stress.$(SUITE)),$(NO_STRESS_SUITE))
+stress: $(STRESS_READY)  ## try to break it (SUITE=one of those below)
+	$(or $(stress.$(SUITE)),$(call NO_SUITE,stress))
 
 package: $(VENV)/.package-ready  ## write the SAM template, the functions' code and the lists of its parts into build/
 	$(BIN)/python -m infra.bill_of_materials $(if $(MODEL),--model "$(MODEL)")

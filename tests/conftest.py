@@ -17,38 +17,10 @@ pytest_plugins = ["tests.embedder.fixtures", "tests.opensearch", "tests.processe
 GRANTS_FILE = "grants.jsonl"  # of the emulator's folder: the rights that roles have used
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "samples"
-E2E = ROOT / "tests" / "e2e"
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("similarix", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("similarix")
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The slow ones last: what is wrong inside shows before anything is deployed.
-
-    Where several processes share the tests, the slow ones come first, so that the processes end at about one time.
-    What is checked of all that the others did comes after them, if all of them run.
-    """
-    order = {"unit": 0, "integration": 1, "model": 1, "contract": 1, "browser": 2, "e2e": 2}
-    items.sort(
-        key=lambda item: next((rank for part, rank in order.items() if part in item.path.parts), 0),
-        reverse=hasattr(config, "workerinput"),
-    )
-    last = [item for item in items if item.get_closest_marker("after_all")]
-    items[:] = [item for item in items if item not in last]
-    if _has_all_of(E2E, config, items):
-        items += last
-    else:
-        config.hook.pytest_deselected(items=last)
-
-
-def _has_all_of(folder: Path, config: pytest.Config, items: list[pytest.Item]) -> bool:
-    options = config.option
-    is_choice = options.keyword or options.markexpr or options.deselect or any("::" in name for name in config.args)
-    unchecked = {file for file in folder.glob("test_*.py") if "after_all" not in file.read_text()}
-    return not is_choice and unchecked <= {item.path for item in items}
 
 
 @pytest.hookimpl(wrapper=True)

@@ -35,6 +35,7 @@ from tests.serverless import serverless_store_on
 
 MODEL, DIMENSION = "rebuilt-1+d1", 8
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+PAUSE = 0.02  # seconds of searchers and writers: without it, they would take the processor from the rebuild
 
 
 def vector(number: int) -> bytes:
@@ -263,6 +264,7 @@ class TestRebuild:
                 missing = steady - set(world.distances(1))
                 if missing:
                     failures.append(f"{len(missing)} unchanged pictures were not found")
+                stop.wait(PAUSE)
 
         def work() -> None:
             for turn in itertools.count():
@@ -276,6 +278,7 @@ class TestRebuild:
                     world.write(record)
                     if record.uuid not in world.distances(1_000 + turn):
                         failures.append("a write that returned was not found by the next search")
+                stop.wait(PAUSE)
 
         threads = [threading.Thread(target=_recording_failures(act, failures)) for act in (search, work)]
         for thread in threads:
@@ -300,7 +303,7 @@ class TestRebuild:
         world.save(pending)
         world.assert_equal()
 
-    @pytest.mark.parametrize("writes", [0, 1, 2, 5])
+    @pytest.mark.parametrize("writes", [0, 1, 5])
     def test_a_rebuild_that_was_stopped_at_any_point_is_continued_by_the_next_one(self, world: World, writes: int):
         world.fill(30)
         world.save(*(world.record(n) for n in range(30, 250)))

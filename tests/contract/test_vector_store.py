@@ -46,6 +46,7 @@ from tests.serverless import serverless_store_on
 
 DIMENSION = 8
 TOLERANCE = 5e-6
+ON_A_SERVER = int(os.environ.get("SIMILARIX_EXAMPLES", "15"))  # histories, each of many requests; `make stress`: 100
 
 
 def at(distance: float) -> bytes:
@@ -607,7 +608,15 @@ class TestSQLiteWrittenByOneReadByAnother(VectorStoreContract):
         return WrittenByOneReadByAnother(SQLiteVectorStore(path), SQLiteVectorStore(path))
 
 
-class TestOpenSearch(VectorStoreContract):
+class ContractOnAServer(VectorStoreContract):
+    """The same with fewer histories: each is many requests."""
+
+    test_writes_in_any_order_match_a_brute_force_model = any_order(
+        VectorStoreContract.matches_a_brute_force_model, examples=ON_A_SERVER
+    )
+
+
+class TestOpenSearch(ContractOnAServer):
     @pytest.fixture
     def store(self, node: Node) -> OpenSearchVectorStore:
         store = store_on(node, "contract")
@@ -616,7 +625,7 @@ class TestOpenSearch(VectorStoreContract):
         return store
 
 
-class TestOpenSearchWrittenByOneReadByAnother(VectorStoreContract):
+class TestOpenSearchWrittenByOneReadByAnother(ContractOnAServer):
     """One process' store writes and another's reads, which finds new indexes by itself."""
 
     @pytest.fixture
@@ -626,7 +635,7 @@ class TestOpenSearchWrittenByOneReadByAnother(VectorStoreContract):
         return WrittenByOneReadByAnother(writer, reader)
 
 
-class TestServerless(VectorStoreContract):
+class TestServerless(ContractOnAServer):
     """One process writes and another reads, on a service that assigns ids and accepts fewer requests."""
 
     @pytest.fixture
@@ -634,11 +643,6 @@ class TestServerless(VectorStoreContract):
         writer, reader = (serverless_store_on(serverless[0], "contract-serverless") for _ in range(2))
         writer.indexes.for_writing("contract-1+d1", DIMENSION)
         return WrittenByOneReadByAnother(writer, reader)
-
-    # Fewer examples: a write is several requests here, and test_serverless.py draws histories of its own.
-    test_writes_in_any_order_match_a_brute_force_model = any_order(
-        VectorStoreContract.matches_a_brute_force_model, examples=12
-    )
 
 
 @dataclass(frozen=True)

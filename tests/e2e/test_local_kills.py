@@ -1,4 +1,4 @@
-"""A local system that is killed under load is whole again after the next start. Twenty kills: ``make stress``."""
+"""A local system that was killed under load is whole again after the next start. Twenty kills: ``make stress``."""
 
 import pytest
 
@@ -6,10 +6,8 @@ from tests.stress.local.__main__ import run
 
 
 @pytest.mark.timeout(600)
-def test_a_system_that_was_killed_under_load_is_whole_after_the_next_start():
-    kills = run(kills=2, seed=1, targets=("everything", "the machine"))
+def test_a_system_whose_machine_ended_under_load_is_whole_after_the_next_start():
+    (stopped,) = run(kills=1, seed=1, targets=("the machine",))
 
-    assert [kill.faults for kill in kills] == [[], []]
-    killed, stopped = kills
-    assert "no change that was answered is missing" in killed.message
+    assert stopped.faults == []
     assert "answered within two seconds before may be missing" in stopped.message

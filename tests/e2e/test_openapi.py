@@ -1,139 +1,75 @@
-"""The deployed API against its OpenAPI document: every response conforms to the document."""
+"""The deployed API against its OpenAPI document: every answer conforms to the document.
 
-import re
-import subprocess
-import sys
+These calls are few: the same tests of the API on fakes make many (``tests/integration/test_document.py``).
+"""
+
+import os
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from chalicelib.domain.accounts import Scope
 from infra.local_system import LocalSystem
+from tests.document_calls import (
+    ApiUnderTest,
+    assert_existing_resources_were_called,
+    assert_links_were_followed,
+    existing_resources,
+)
 from tests.e2e.harness import Caller, ManagedCollection, picture
 
-SEED = "20261124"
-# It expects 401 for a request without a token. The contract says 403, and test_isolation checks that.
-EXCLUDED_CHECK = "missing_required_header"
-SETTINGS = f"""
-hooks = "{Path(__file__).with_name("closed_answers.py")}"
-
-[checks.positive_data_acceptance]
-# A schema cannot express: bytes that are no picture, another list's cursor, a role that cannot be assumed, a full plan.
-expected-statuses = ["2xx", 302, 400, 403, 404, 409, 413, 415, 429]
-
-[checks.negative_data_rejection]
-expected-statuses = [400, 403, 404, 405, 409, 413, 415, 429]
-
-[phases]  # else deletions take the identifiers of other calls' responses
-examples.extra-data-sources.responses = false
-coverage.extra-data-sources.responses = false
-fuzzing.extra-data-sources.responses = false
-"""
-# Paths where a generated identifier would always return 404. Deletions keep to generated ones, and so do changes of a
-# file: one of its path gives it another identifier.
-EXISTING_RESOURCES = """
-[[operations]]
-include-path-regex = "^{path}"
-exclude-method = {excluded}
-parameters = {{ {parameters} }}
-"""
-
-
-# What the code takes beside the one shape that the document has for generators: a sync's options that are null, as
-# clients in Java send them, and a filter's single values.
-TAKEN_BESIDE = """
-[[operations]]
-include-operation-id = ["startSync", "searchByTerms"]
-checks.negative_data_rejection.expected-statuses = [200, 202, 400, 403, 404, 405, 409, 413, 415, 429]
-"""
+CALLS = int(os.environ.get("SIMILARIX_CALLS", "1"))  # of each kind to an operation; `make stress SUITE=document`: 8
+PHASES = (f"--phases=examples,{'coverage,' if CALLS > 1 else ''}fuzzing", f"--max-examples={CALLS}")
 
 
 @pytest.fixture
-def schemathesis(tmp_path: Path, stack: LocalSystem) -> Callable[..., str]:
-    def run(*options: str, settings: str = SETTINGS) -> str:
-        (tmp_path / "settings.toml").write_text(settings + TAKEN_BESIDE)
-        command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", "settings.toml", "run"]
-        command += [
-            f"{stack.api_url}/api/openapi.json",
-            "--checks=all",
-            f"--exclude-checks={EXCLUDED_CHECK}",
-            f"--seed={SEED}",
-        ]
-        command += ["--max-redirects=0", "--generation-database=none", "--suppress-health-check=all", "--no-color"]
-        process = subprocess.run(
-            [*command, *options, "--continue-on-failure"], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert process.returncode == 0, process.stdout + process.stderr
-        return process.stdout
-
-    return run
+def called(stack: LocalSystem, tmp_path: Path) -> ApiUnderTest:
+    return ApiUnderTest(stack.api_url, tmp_path)
 
 
-def test_every_response_to_a_token_with_all_rights_conforms_to_the_document(
-    schemathesis: Callable[..., str], new_account: Callable[..., Caller]
-) -> None:
+@pytest.fixture
+def managed(new_account: Callable[..., Caller]) -> ManagedCollection:
+    """A collection with one file, of an account of its own."""
     managed = ManagedCollection(new_account())
     managed.upload("owl.jpg", picture("owl.jpg"))
-    shown = managed.files()["owl.jpg"]
-    file, link = shown["uuid"], dict(parse_qsl(urlsplit(shown["thumbnail"]).query))
-    signed = f'"query.expires" = {link["expires"]}, "query.signature" = "{link["signature"]}"'
-    resources = [
-        ("/api/collections/\\\\{uuid\\\\}", f'"path.uuid" = "{managed.uuid}"'),
-        ("/(api/files|collections/download)/", f'"path.uuid" = "{file}"'),
-        ("/media/", f'"path.collection" = "{managed.uuid}", "path.file" = "{file}.jpg", {signed}'),
-    ]
-    settings = SETTINGS + "".join(
-        EXISTING_RESOURCES.format(
-            path=path, parameters=named, excluded=["DELETE", *(["PATCH"] if "files" in path else [])]
-        )
-        for path, named in resources
-    )
-    header = f"--header=Authorization: Token {managed.caller.token}"
-    output = schemathesis(header, "--phases=examples,coverage,fuzzing", "--max-examples=8", settings=settings)
-    missed = output.partition("Missing test data")[2].partition("Schema validation mismatch")[0]
-    for operation in (
-        "GET /api/collections/{uuid}/files/",
-        "GET /api/files/{uuid}/similar/",
-        "GET /media/{collection}/{file}",
-    ):
-        assert operation not in missed, f"it was not called with existing resources:{missed}"
+    return managed
+
+
+def test_every_answer_to_a_token_with_all_rights_conforms_to_the_document(
+    called: ApiUnderTest, managed: ManagedCollection
+) -> None:
+    existing = existing_resources(managed.uuid, managed.files()["owl.jpg"])
+    assert_existing_resources_were_called(called.call(managed.caller.token, *PHASES, existing=existing))
     assert managed.caller("GET", "/api/account/").status_code == 200
 
 
-def test_every_response_along_the_links_of_the_document_conforms_to_it(
-    schemathesis: Callable[..., str], new_account: Callable[..., Caller]
+def test_every_answer_along_the_links_of_the_document_conforms_to_it(
+    called: ApiUnderTest, managed: ManagedCollection
 ) -> None:
-    managed = ManagedCollection(new_account())
-    managed.upload("owl.jpg", picture("owl.jpg"))
-    header = f"--header=Authorization: Token {managed.caller.token}"
     # Without deletions: nothing else could be followed afterwards.
-    output = schemathesis(header, "--phases=stateful", "--max-examples=12", "--exclude-method=DELETE")
-    followed = re.search(r"API Links: +(\d+) covered", output)
-    assert followed is not None
-    assert int(followed[1]) >= 3, output
+    options = ("--phases=stateful", f"--max-examples={4 * CALLS}", "--exclude-method=DELETE")
+    assert_links_were_followed(called.call(managed.caller.token, *options))
 
 
-def test_every_response_without_a_token_conforms_to_the_document(schemathesis: Callable[..., str]) -> None:
-    schemathesis("--phases=examples,fuzzing", "--max-examples=3")
+def test_every_answer_without_a_token_conforms_to_the_document(called: ApiUnderTest) -> None:
+    called.call(None, *PHASES)
 
 
-def test_every_response_to_a_read_only_token_conforms_to_the_document(
-    schemathesis: Callable[..., str], new_account: Callable[..., Caller]
+def test_every_answer_to_a_read_only_token_conforms_to_the_document(
+    called: ApiUnderTest, new_account: Callable[..., Caller]
 ) -> None:
-    reader = new_account(scope=Scope.READ)
-    schemathesis(f"--header=Authorization: Token {reader.token}", "--phases=examples,fuzzing", "--max-examples=3")
+    called.call(new_account(scope=Scope.READ).token, *PHASES)
 
 
 def test_no_text_that_json_can_escape_fails_on_our_side(
-    schemathesis: Callable[..., str], new_account: Callable[..., Caller]
+    called: ApiUnderTest, new_account: Callable[..., Caller]
 ) -> None:
     # The strings of this codec have lone surrogates, which no URL can have; NUL is among those of every run.
     names = [f"--include-operation-id={name}" for name in ("createCollection", "checkBucket", "createToken")]
-    options = ("--generation-codec=utf-7", "--phases=coverage,fuzzing", "--max-examples=30")
-    schemathesis(f"--header=Authorization: Token {new_account().token}", *options, *names)
+    options = ("--generation-codec=utf-7", "--phases=fuzzing", f"--max-examples={10 * CALLS}")
+    called.call(new_account().token, *options, *names)
 
 
 def test_document_needs_no_token_and_names_its_server(anonymous: Caller, stack: LocalSystem) -> None:

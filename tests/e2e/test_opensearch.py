@@ -23,7 +23,7 @@ from tests.conftest import SAMPLES
 from tests.e2e.harness import Caller, eventually, picture
 from tests.java import JAVA_OPTIONS
 
-OBJECTS = int(os.environ.get("SIMILARIX_OBJECTS", "500"))  # `make stress SUITE=store` has 2,000
+OBJECTS = int(os.environ.get("SIMILARIX_OBJECTS", "200"))  # `make stress SUITE=store` has 2,000
 # How soon a failed message is delivered again. As deployed it is minutes, which would be long for a test.
 VISIBILITY_TIMEOUT_SECONDS = 20
 

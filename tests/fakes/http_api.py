@@ -62,20 +62,21 @@ class HttpApi(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def _answer_of_the_api(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/live")
-        for route, pattern in self._routes:
-            if match := pattern.fullmatch(path):
-                response = self.api.send(
-                    request.method,
-                    route,
-                    path=match.groupdict(),
-                    query=parse_qs(request.url.query.decode(), keep_blank_values=True),
-                    headers=dict(request.headers),
-                    body=request.content,
-                )
-                raw = response["body"]
-                body = base64.b64decode(raw) if response.get("isBase64Encoded") else raw.encode()
-                return httpx.Response(response["statusCode"], headers=response["headers"], content=body)
-        raise AssertionError(f"{path} is no path of the API")
+        found = ((route, pattern.fullmatch(path)) for route, pattern in self._routes)
+        route, parameters = next(
+            ((route, match.groupdict()) for route, match in found if match), ("/{proxy+}", {"proxy": path.strip("/")})
+        )
+        response = self.api.send(
+            request.method,
+            route,
+            path=parameters,
+            query=parse_qs(request.url.query.decode(), keep_blank_values=True),
+            headers=dict(request.headers),
+            body=request.content,
+        )
+        raw = response["body"]
+        body = base64.b64decode(raw) if response.get("isBase64Encoded") else raw.encode()
+        return httpx.Response(response["statusCode"], headers=response["headers"], content=body)
 
     def _answer_of_s3(self, request: httpx.Request) -> httpx.Response:
         sources = self.ports.sources
