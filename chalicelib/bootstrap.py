@@ -154,7 +154,11 @@ class Services:
         from chalicelib.services.export import ExportService
 
         return ExportService(
-            self.adapters.accounts, self.adapters.collections, self.adapters.catalogue, self.adapters.duplicates
+            accounts=self.adapters.accounts,
+            collections=self.adapters.collections,
+            catalogue=self.adapters.catalogue,
+            duplicates=self.adapters.duplicates,
+            deliveries=self.adapters.webhook_deliveries,
         )
 
     @cached_property
@@ -440,6 +444,7 @@ class Services:
         return AccountDeletion(
             accounts=self.adapters.accounts,
             users=self.adapters.users,
+            deliveries=self.adapters.webhook_deliveries,
             collections=self.adapters.collections,
             registry=self.adapters.registry,
             deletion=self.deletion,

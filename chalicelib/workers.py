@@ -32,7 +32,8 @@ from chalicelib.domain.messages import (
 from chalicelib.domain.s3_events import parse_s3_events
 from chalicelib.domain.syncs import Tally
 from chalicelib.domain.uploads import checks_in_message
-from chalicelib.domain.webhooks import DeliveryStep, WebhookEvent, webhook_work_from_json
+from chalicelib.domain.webhook_deliveries import DeliveryStep, webhook_work_from_json
+from chalicelib.domain.webhook_events import WebhookEvent
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord

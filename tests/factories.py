@@ -1,5 +1,6 @@
 """Factories of domain values for tests."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from statistics import NormalDist
 from typing import Any
@@ -10,6 +11,8 @@ from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.messages import IndexBatch, ObjectHint
+from chalicelib.domain.webhook_deliveries import WebhookDelivery
+from chalicelib.domain.webhook_events import message_id
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEASE = NOW + timedelta(minutes=20)
@@ -61,6 +64,13 @@ def a_record(collection: Collection, key: str, **fields: Any) -> FileRecord:
         "metadata": {"product_id": "A1", "price": 12.5, "stock": 3, "sold": False, "tag": ("x", "ÿ 日本")},
     } | fields
     return FileRecord(**({"model": values["embedding"].model if values["embedding"] else None} | values))
+
+
+def a_delivery(account: str, endpoint: str, number: int = 0, **changes: Any) -> WebhookDelivery:
+    """A delivery that waits for its first attempt, of an event ``number`` seconds after NOW."""
+    at = NOW + timedelta(seconds=number)
+    plain = WebhookDelivery(account, endpoint, message_id(at, "n"), "file.indexed", at, '{"a":1}', next_at=at)
+    return replace(plain, **changes)
 
 
 def a_batch(collection: Collection, *keys: str, sync: str | None = None, batch_id: str | None = None) -> IndexBatch:

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from chalicelib.adapters.dynamodb.sessions import DynamoDBSessions
     from chalicelib.adapters.dynamodb.syncs import DynamoDBSyncs
     from chalicelib.adapters.dynamodb.users import DynamoDBUsers
-    from chalicelib.adapters.dynamodb.webhooks import DynamoDBWebhookDeliveries, DynamoDBWebhookEndpoints
+    from chalicelib.adapters.dynamodb.webhook_deliveries import DynamoDBWebhookDeliveries
+    from chalicelib.adapters.dynamodb.webhook_endpoints import DynamoDBWebhookEndpoints
     from chalicelib.adapters.s3.access_checker import S3AccessChecker
     from chalicelib.adapters.s3.sources import Credentials, S3Sources
     from chalicelib.adapters.s3.storage import S3Storage
@@ -172,15 +173,15 @@ class AWSAdapters:
 
     @cached_property
     def webhook_registry(self) -> DynamoDBWebhookEndpoints:
-        from chalicelib.adapters.dynamodb.webhooks import DynamoDBWebhookEndpoints
+        from chalicelib.adapters.dynamodb.webhook_endpoints import DynamoDBWebhookEndpoints
 
         return DynamoDBWebhookEndpoints(self._dynamodb, self.config.tables.accounts)
 
     @cached_property
     def webhook_deliveries(self) -> DynamoDBWebhookDeliveries:
-        from chalicelib.adapters.dynamodb.webhooks import DynamoDBWebhookDeliveries
+        from chalicelib.adapters.dynamodb.webhook_deliveries import DynamoDBWebhookDeliveries
 
-        return DynamoDBWebhookDeliveries(self._dynamodb, self.config.tables.accounts)
+        return DynamoDBWebhookDeliveries(self._dynamodb, self.config.tables.syncs)
 
     @cached_property
     def webhook_sender(self) -> HTTPWebhooks:

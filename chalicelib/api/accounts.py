@@ -167,6 +167,10 @@ def export_position(position: Any) -> list[str] | None:
             return ["items"]
         case ["items", key] if is_key_text(key):
             return ["items", key]
+        case ["deliveries"]:
+            return ["deliveries"]
+        case ["deliveries", endpoint, delivery] if is_key_text(endpoint) and is_key_text(delivery):
+            return ["deliveries", endpoint, delivery]
         case ["files", str() as collection]:
             return ["files", collection]
         case ["files", str() as collection, key] if is_key_text(key):

@@ -23,7 +23,8 @@ from chalicelib.domain.vectors import Hit
 if TYPE_CHECKING:
     from chalicelib.domain.search_uploads import SearchUpload
     from chalicelib.domain.uploads import CompletedUpload, Upload, UploadForm
-    from chalicelib.domain.webhooks import WebhookDelivery, WebhookEndpoint
+    from chalicelib.domain.webhook_deliveries import WebhookDelivery
+    from chalicelib.domain.webhook_endpoints import WebhookEndpoint
     from chalicelib.services.explanation import Explanation
     from chalicelib.services.files import Download
     from chalicelib.services.uploads import PreparedUpload

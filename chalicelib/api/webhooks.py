@@ -25,7 +25,7 @@ from chalicelib.api.openapi.operation import (
 from chalicelib.api.requests.bodies import json_object, parse_new_webhook, parse_webhook_change
 from chalicelib.api.requests.queries import parameter, parse_delivery_state, parse_limit
 from chalicelib.domain.accounts import Scope
-from chalicelib.domain.webhooks import MESSAGE_ID, DeliveryState
+from chalicelib.domain.webhook_deliveries import MESSAGE_ID, DeliveryState
 
 TAG = "Webhooks"
 PATH = "/api/webhooks"

@@ -8,7 +8,8 @@ from chalicelib.api.requests.bodies import parse_new_webhook
 from chalicelib.dashboard.fields import Fields
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.domain.errors import PlanForbids, SimilarixError
-from chalicelib.domain.webhooks import EventType, NewWebhook, WebhookChange, WebhookEndpoint
+from chalicelib.domain.webhook_endpoints import NewWebhook, WebhookChange, WebhookEndpoint
+from chalicelib.domain.webhook_events import EventType
 
 DELIVERIES = 20  # of a page
 _FIELDS = ("url", "events", "description", "collections")

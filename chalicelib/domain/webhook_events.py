@@ -1,21 +1,42 @@
 """The events that webhooks tell: what has become of files and of syncs, small, with links to the rest.
 
+Headers, signatures and the form of a body are those of the Standard Webhooks specification:
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+
 The same files at the same state make an event with the same id. So a message that is delivered again tells what it told
 before, and a receiver knows it by the id.
 """
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
 from typing import Any
 
 from chalicelib.domain.collections import Collection, CollectionType, SyncStatus
 from chalicelib.domain.files import FileRecord, FileState, PendingWrite
 from chalicelib.domain.messages import INDEX_BATCH_SIZE
-from chalicelib.domain.webhooks import TEST_EVENT, EventType, WebhookEvent, message_id, timestamp
+from chalicelib.domain.plans import WEBHOOKS_MAX
 
+TEST_EVENT = "webhook.test"  # which every endpoint gets when its owner asks for it
 # Longer than all deliveries of a message take: what a file became within it may not have been told, if the worker died
 # between its write and its message.
 REPEATED = timedelta(hours=4)
+
+
+class EventType(StrEnum):
+    """What an endpoint may be told of."""
+
+    SYNC_COMPLETED = "sync.completed"
+    SYNC_FAILED = "sync.failed"
+    SYNC_NEEDS_CONFIRMATION = "sync.needs_confirmation"
+    FILE_INDEXED = "file.indexed"
+    FILE_FAILED = "file.failed"
+    FILE_REMOVED = "file.removed"
+
+
 _OF_FILES = {
     FileState.INDEXED: EventType.FILE_INDEXED,
     FileState.FAILED: EventType.FILE_FAILED,
@@ -26,6 +47,34 @@ _OF_SYNCS = {
     SyncStatus.FAILED: EventType.SYNC_FAILED,
     SyncStatus.NEEDS_CONFIRMATION: EventType.SYNC_NEEDS_CONFIRMATION,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookEvent:
+    """Something that has happened in an account.
+
+    Args:
+        id: the same for the same event, however often it is sent.
+        type: one of ``EventType``, or ``TEST_EVENT``.
+        data: as JSON has it; a ``url`` in it is a path of the API.
+        collection: where it has happened; None for a test.
+        served: how many endpoints of the account its plan lets be told, the oldest that are enabled.
+    """
+
+    account: str
+    id: str
+    type: str
+    at: datetime
+    data: Mapping[str, Any] = field(hash=False)
+    collection: str | None = None
+    served: int = WEBHOOKS_MAX
+
+    def to_json(self) -> str:
+        return json.dumps({"event": {**asdict(self), "at": self.at.isoformat()}}, separators=(",", ":"))
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> "WebhookEvent":
+        return cls(**{**raw, "at": datetime.fromisoformat(raw["at"])})
 
 
 def file_events(
@@ -134,3 +183,31 @@ def _file(collection: Collection, record: FileRecord) -> dict[str, Any]:
         "updated_at": timestamp(record.updated_at),
         "url": f"/api/files/{record.uuid}/",
     }
+
+
+def message_id(at: datetime, *names: str) -> str:
+    """The id of the event that happened at a time and has these names: sorted by time, the same for the same event."""
+    digest = sha256(json.dumps(names).encode()).hexdigest()
+    return f"msg_{int(at.timestamp() * 1000):012x}{digest[:20]}"
+
+
+def event_body(event: WebhookEvent, api_url: str) -> str:
+    """The body of an event's request, in ASCII, with links that begin with ``api_url``."""
+    body = {"type": event.type, "timestamp": timestamp(event.at), "data": _with_links(event.data, api_url)}
+    return json.dumps(body, separators=(",", ":"))
+
+
+def _with_links(value: Any, api_url: str) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            name: f"{api_url}{nested}" if name == "url" else _with_links(nested, api_url)
+            for name, nested in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_with_links(nested, api_url) for nested in value]
+    return value
+
+
+def timestamp(at: datetime) -> str:
+    """ISO 8601 in UTC, as the specification's examples have it."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,11 +9,12 @@ from typing import Any
 from chalicelib.domain.duplicates import Tier
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.files import FileRecord
-from chalicelib.services.ports import Accounts, Catalogue, Collections, Duplicates
+from chalicelib.domain.webhook_deliveries import DeliveryPosition
+from chalicelib.services.ports import Accounts, Catalogue, Collections, Duplicates, WebhookDeliveries
 
 Record = Mapping[str, Any]  # its ``kind`` says what it is
-# Where a page begins: ``("items", key)``, ``("files", collection, key)``, or ``("duplicates", collection, position)``;
-# without the key or the position, at the first one.
+# Where a page begins: ``("items", key)``, ``("deliveries", endpoint, id)``, ``("files", collection, key)``, or
+# ``("duplicates", collection, position)``; without what stands last, at the first one.
 Position = Sequence[str]
 _EXPORT_PAGE = 100  # records of a page where the caller names no number
 
@@ -32,6 +33,7 @@ class ExportService:
     collections: Collections
     catalogue: Catalogue
     duplicates: Duplicates
+    deliveries: WebhookDeliveries
 
     def records(self, account: str) -> Iterator[Record]:
         """All records of the account; raises NotFound if there is none."""
@@ -54,7 +56,9 @@ class ExportService:
             case ["items", *key]:
                 items, after = self.accounts.items(account, key[0] if key else None, limit)
                 records = [_record(item.key.partition("#")[0], {"key": item.key, **item.values}) for item in items]
-                return ExportPage(records, ("items", after) if after is not None else ("files", ""))
+                return ExportPage(records, ("items", after) if after is not None else ("deliveries",))
+            case ["deliveries", *last]:
+                return self._deliveries(account, (last[0], last[1]) if last else None, limit)
             case ["duplicates", first, *last]:
                 return self._groups(account, first, last[0] if last else None, limit)
             case _:
@@ -69,6 +73,11 @@ class ExportService:
             yield _record("token", {name: value for name, value in asdict(token).items() if name != "digest"})
         for collection in self.collections.of_account(account_id):
             yield _record("collection", asdict(collection))
+
+    def _deliveries(self, account: str, after: DeliveryPosition | None, limit: int) -> ExportPage:
+        deliveries, position = self.deliveries.of_account(account, after, limit)
+        records = [_record("webhook-delivery", asdict(delivery)) for delivery in deliveries]
+        return ExportPage(records, ("deliveries", *position) if position is not None else ("files", ""))
 
     def _files(self, account: str, first: str, after: str | None, limit: int) -> ExportPage:
         """The files of the first collection that is left, by identifier."""

@@ -7,18 +7,15 @@ from dataclasses import dataclass
 from chalicelib.domain.accounts import Caller
 from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.errors import Conflict, NotFound, QuotaExceeded, StaleWrite
-from chalicelib.domain.webhook_events import trial_event
-from chalicelib.domain.webhooks import (
-    DeliveryPage,
-    DeliveryState,
+from chalicelib.domain.webhook_deliveries import DeliveryPage, DeliveryState, WebhookDelivery, parse_message_id
+from chalicelib.domain.webhook_endpoints import (
     NewWebhook,
     WebhookChange,
-    WebhookDelivery,
     WebhookEndpoint,
     WebhookEndpoints,
     generate_webhook_secret,
-    parse_message_id,
 )
+from chalicelib.domain.webhook_events import trial_event
 from chalicelib.services.pipeline.webhook_dispatcher import REGISTRY_WRITE_ATTEMPTS, delivery_of
 from chalicelib.services.ports import Clock, Collections, Queues, WebhookDeliveries, WebhookRegistry
 

@@ -8,7 +8,8 @@ from playwright.sync_api import Browser, Download, expect
 from chalicelib.domain.accounts import Caller, NewToken, Scope
 from chalicelib.domain.plans import PLANS
 from chalicelib.domain.users import Role
-from chalicelib.domain.webhooks import EventType, NewWebhook
+from chalicelib.domain.webhook_endpoints import NewWebhook
+from chalicelib.domain.webhook_events import EventType
 from infra.local_system import LocalSystem
 from tests.browser.accessibility import RULES, show_theme, violations
 from tests.browser.visits import Visitor, visitor

@@ -24,7 +24,8 @@ from chalicelib.domain.messages import (
     file_work_from_json,
 )
 from chalicelib.domain.uploads import UploadCheck, UploadRef, checks_in_message
-from chalicelib.domain.webhooks import DeliveryStep, WebhookEvent, webhook_work_from_json
+from chalicelib.domain.webhook_deliveries import DeliveryStep, webhook_work_from_json
+from chalicelib.domain.webhook_events import WebhookEvent
 from chalicelib.services.ports import Queues
 from tests.factories import AWKWARD_KEYS, NOW, a_batch, a_collection
 from tests.fakes.queues import FakeQueues

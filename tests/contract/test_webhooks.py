@@ -1,6 +1,5 @@
 """The contract of every store of webhooks: one suite, run on the fakes and on the emulator's DynamoDB."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -11,23 +10,19 @@ from uuid import uuid4
 import pytest
 
 from chalicelib.adapters.dynamodb.accounts import DynamoDBAccounts
-from chalicelib.adapters.dynamodb.webhooks import DynamoDBWebhookDeliveries, DynamoDBWebhookEndpoints
+from chalicelib.adapters.dynamodb.failure_log import DynamoDBFailureLog
+from chalicelib.adapters.dynamodb.webhook_deliveries import DynamoDBWebhookDeliveries
+from chalicelib.adapters.dynamodb.webhook_endpoints import DynamoDBWebhookEndpoints
 from chalicelib.domain.accounts import Account, Subscription
 from chalicelib.domain.errors import StaleWrite
-from chalicelib.domain.webhooks import (
-    DELIVERY_RETENTION,
-    DeliveryState,
-    EventType,
-    WebhookAnswer,
-    WebhookDelivery,
-    WebhookEndpoint,
-    WebhookEndpoints,
-    message_id,
-)
+from chalicelib.domain.messages import ReceivedMessage
+from chalicelib.domain.webhook_deliveries import DELIVERY_RETENTION, DeliveryState, WebhookAnswer, WebhookDelivery
+from chalicelib.domain.webhook_endpoints import WebhookEndpoint, WebhookEndpoints
+from chalicelib.domain.webhook_events import EventType
 from chalicelib.services.ports import WebhookDeliveries, WebhookRegistry
 from infra.template import read_template
 from tests.contract.tables import make_table
-from tests.factories import NOW
+from tests.factories import NOW, a_delivery
 from tests.fakes.webhooks import FakeWebhookDeliveries, FakeWebhookRegistry
 
 ANSWERS = (
@@ -47,12 +42,6 @@ def an_endpoint(**changes: Any) -> WebhookEndpoint:
         created_at=NOW,
         secret="whsec_AAAA",
     )
-    return replace(plain, **changes)
-
-
-def a_delivery(account: str, endpoint: str, number: int = 0, **changes: Any) -> WebhookDelivery:
-    at = NOW + timedelta(seconds=number)
-    plain = WebhookDelivery(account, endpoint, message_id(at, "n"), "file.indexed", at, '{"a":1}', next_at=at)
     return replace(plain, **changes)
 
 
@@ -163,6 +152,28 @@ class WebhooksContract:
                 return found
         pytest.fail("the pages do not end")
 
+    @pytest.mark.parametrize("limit", [1, 2, 100])
+    def test_all_deliveries_of_an_account_are_read_page_by_page_and_deleted(self, stores: Stores, limit: int):
+        account, stranger = str(uuid4()), str(uuid4())
+        endpoints = sorted(str(uuid4()) for _ in range(2))
+        added = [a_delivery(account, endpoint, number) for endpoint in endpoints for number in range(3)]
+        added[2] = replace(added[2], answers=ANSWERS, attempts=2)
+        others = a_delivery(stranger, endpoints[0])
+        for delivery in (*added[::-1], others):
+            assert stores.deliveries.add(delivery)
+        found, after = stores.deliveries.of_account(account, None, limit)
+        while after is not None:
+            page, after = stores.deliveries.of_account(account, after, limit)
+            assert len(page) <= limit
+            found += page
+        assert found == added
+        pages = 0
+        while stores.deliveries.delete_page(account):
+            pages += 1
+            assert pages <= len(added)
+        assert stores.deliveries.of_account(account, None, 10) == ([], None)
+        assert stores.deliveries.of_account(stranger, None, 10) == ([others], None)
+
 
 class TestFake(WebhooksContract):
     @pytest.fixture
@@ -175,39 +186,57 @@ def table(aws: Callable[[str], Any]) -> str:
     return make_table(aws("dynamodb"), "AccountsTable")
 
 
+@pytest.fixture(scope="module")
+def syncs_table(aws: Callable[[str], Any]) -> str:
+    return make_table(aws("dynamodb"), "SyncsTable")
+
+
 class TestDynamoDB(WebhooksContract):
     @pytest.fixture
-    def stores(self, aws: Callable[[str], Any], table: str) -> Stores:
+    def stores(self, aws: Callable[[str], Any], table: str, syncs_table: str) -> Stores:
         client = aws("dynamodb")
-        return Stores(DynamoDBWebhookEndpoints(client, table), DynamoDBWebhookDeliveries(client, table))
+        return Stores(DynamoDBWebhookEndpoints(client, table), DynamoDBWebhookDeliveries(client, syncs_table))
 
     def test_dynamodb_deletes_a_delivery_some_days_after_its_event(
-        self, stores: Stores, aws: Callable[[str], Any], table: str
+        self, stores: Stores, aws: Callable[[str], Any], syncs_table: str
     ):
         account, endpoint = str(uuid4()), str(uuid4())
         stores.deliveries.add(a_delivery(account, endpoint))
         items = aws("dynamodb").query(
-            TableName=table,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": f"webhooks#{account}"}},
+            TableName=syncs_table,
+            KeyConditionExpression="#s = :s",
+            ExpressionAttributeNames={"#s": "sync"},
+            ExpressionAttributeValues={":s": {"S": f"deliveries/{account}"}},
         )["Items"]
-        assert [int(item["purge_at"]["N"]) for item in items] == [int((NOW + DELIVERY_RETENTION).timestamp())]
+        assert [int(item["expires_at"]["N"]) for item in items] == [int((NOW + DELIVERY_RETENTION).timestamp())]
 
-    def test_the_worker_may_reach_all_of_both_and_nothing_else_of_the_table(self, aws: Callable[[str], Any]):
-        client, table = aws("dynamodb"), make_table(aws("dynamodb"), "AccountsTable")
+    def test_the_worker_may_reach_all_of_both_and_read_nothing_else_of_their_tables(self, aws: Callable[[str], Any]):
+        client = aws("dynamodb")
+        tables = {name: make_table(client, name) for name in ("AccountsTable", "SyncsTable")}
+        account = Account(str(uuid4()), "a", Subscription("pro"), NOW)
+        DynamoDBAccounts(client, tables["AccountsTable"]).add_account(account)
+        registry = DynamoDBWebhookEndpoints(client, tables["AccountsTable"])
+        registry.save(WebhookEndpoints(account.uuid, 0, (an_endpoint(),)))
+        DynamoDBWebhookDeliveries(client, tables["SyncsTable"]).add(a_delivery(account.uuid, str(uuid4())))
+        message = ReceivedMessage("m1", "webhooks", "handle", 3)
+        DynamoDBFailureLog(client, tables["SyncsTable"]).record(message, "why", NOW)
+
+        assert self._reached(client, tables, "AccountsTable", "pk") == {f"account#{account.uuid}": False} | {
+            f"webhooks#{account.uuid}": True
+        }
+        assert self._reached(client, tables, "SyncsTable", "sync") == {"message/m1": False} | {
+            f"deliveries/{account.uuid}": True
+        }
+
+    def _reached(self, client: Any, tables: dict[str, str], table: str, key: str) -> dict[str, bool]:
+        """The partitions of a table, and whether the worker's role may read each."""
         policies = read_template()["Resources"]["WebhooksWorkerRole"]["Properties"]["Policies"]
         statements = [s for policy in policies for s in policy["PolicyDocument"]["Statement"]]
-        (allowed,) = [s for s in statements if s["Resource"] == {"Fn::GetAtt": ["AccountsTable", "Arn"]}]
-        assert allowed["Action"] == ["dynamodb:GetItem", "dynamodb:PutItem"]
+        of_table = [s for s in statements if s["Resource"] == {"Fn::GetAtt": [table, "Arn"]}]
+        (allowed,) = [s for s in of_table if "dynamodb:GetItem" in s["Action"]]
         (pattern,) = allowed["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
-
-        account = Account(str(uuid4()), "a", Subscription("pro"), NOW)
-        DynamoDBAccounts(client, table).add_account(account)
-        DynamoDBWebhookEndpoints(client, table).save(WebhookEndpoints(account.uuid, 0, (an_endpoint(),)))
-        DynamoDBWebhookDeliveries(client, table).add(a_delivery(account.uuid, str(uuid4())))
-        items = client.scan(TableName=table, ConsistentRead=True)["Items"]
-        reached = {item["sk"]["S"].partition("#")[0]: fnmatchcase(item["pk"]["S"], pattern) for item in items}
-        assert reached == {"account": False, "webhooks": True, "webhook-delivery": True}
+        items = client.scan(TableName=tables[table], ConsistentRead=True)["Items"]
+        return {item[key]["S"]: fnmatchcase(item[key]["S"], pattern) for item in items}
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 100])
     def test_an_export_page_by_page_goes_on_from_what_is_the_accounts_own_to_its_webhooks(
@@ -220,32 +249,24 @@ class TestDynamoDB(WebhooksContract):
             item = {"pk": {"S": f"account#{account.uuid}"}, "sk": {"S": kind}}
             aws("dynamodb").put_item(TableName=table, Item=item)
         stores.registry.save(WebhookEndpoints(account.uuid, 0, (an_endpoint(),)))
-        for number in range(2):
-            stores.deliveries.add(a_delivery(account.uuid, "e1", number))
         items, after = accounts.items(account.uuid, None, limit)
         while after is not None:
             page, after = accounts.items(account.uuid, after, limit)
             assert len(page) <= limit
             items += page
-        kinds = [item.key.partition("#")[0] for item in items]
-        assert kinds == ["source", "usage", "webhook-delivery", "webhook-delivery", "webhooks"]
+        assert [item.key.partition("#")[0] for item in items] == ["source", "usage", "webhooks"]
 
-    def test_an_export_has_both_without_the_secrets_and_a_deletion_takes_both(
+    def test_an_export_has_the_endpoints_without_their_secrets_and_a_deletion_takes_them(
         self, stores: Stores, aws: Callable[[str], Any], table: str
     ):
         account = str(uuid4())
         endpoint = an_endpoint(previous_secret="whsec_BBBB", previous_until=NOW)
         stores.registry.save(WebhookEndpoints(account, 0, (endpoint,)))
-        delivery = a_delivery(account, endpoint.id, answers=ANSWERS, attempts=2)
-        stores.deliveries.add(delivery)
         accounts = DynamoDBAccounts(aws("dynamodb"), table)
         items, _ = accounts.items(account, None, 10)
-        assert [item.key.partition("#")[0] for item in items] == ["webhook-delivery", "webhooks"]
+        assert [item.key.partition("#")[0] for item in items] == ["webhooks"]
         assert "whsec" not in str(items)
         assert endpoint.url in str(items)
-        answers = json.loads(json.dumps(items[0].values))["answers"]
-        assert [(answer["milliseconds"], answer.get("status")) for answer in answers] == [(15000, None), (87, 503)]
         while accounts.delete_page(account):
             pass
         assert stores.registry.of_account(account).endpoints == ()
-        assert stores.deliveries.get(account, endpoint.id, delivery.id) is None

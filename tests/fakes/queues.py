@@ -18,7 +18,8 @@ from chalicelib.domain.messages import (
     file_work_from_json,
 )
 from chalicelib.domain.uploads import UploadCheck, checks_in_message
-from chalicelib.domain.webhooks import DeliveryStep, WebhookEvent, webhook_work_from_json
+from chalicelib.domain.webhook_deliveries import DeliveryStep, webhook_work_from_json
+from chalicelib.domain.webhook_events import WebhookEvent
 
 MAX_SQS_DELAY_SECONDS = 900
 MAX_SQS_INVISIBLE_SECONDS = 43_200

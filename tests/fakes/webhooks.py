@@ -5,13 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.domain.errors import StaleWrite
-from chalicelib.domain.webhooks import (
+from chalicelib.domain.webhook_deliveries import (
     DeliveryPage,
+    DeliveryPosition,
     DeliveryState,
     WebhookAnswer,
     WebhookDelivery,
-    WebhookEndpoints,
 )
+from chalicelib.domain.webhook_endpoints import WebhookEndpoints
+
+DELETED_PER_PAGE = 2
 
 
 class FakeWebhookRegistry:
@@ -59,6 +62,19 @@ class FakeWebhookDeliveries:
         seen = [self.stored[account, endpoint, identifier] for identifier in ids[:limit]]
         deliveries = [delivery for delivery in seen if state is None or delivery.state is state]
         return DeliveryPage(deliveries, ids[limit - 1] if len(ids) > limit else None)
+
+    def of_account(
+        self, account: str, after: DeliveryPosition | None, limit: int
+    ) -> tuple[list[WebhookDelivery], DeliveryPosition | None]:
+        positions = sorted(key[1:] for key in self.stored if key[0] == account and (after is None or key[1:] > after))
+        found = [self.stored[account, *position] for position in positions[:limit]]
+        return found, positions[limit - 1] if len(positions) > limit else None
+
+    def delete_page(self, account: str) -> bool:
+        page = [key for key in self.stored if key[0] == account][:DELETED_PER_PAGE]
+        for key in page:
+            del self.stored[key]
+        return bool(page)
 
 
 @dataclass(frozen=True)

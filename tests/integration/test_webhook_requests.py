@@ -13,7 +13,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from chalicelib.adapters.web.connections import CheckedConnections
 from chalicelib.adapters.web.webhooks import HTTPWebhooks
 from chalicelib.domain.web_urls import is_public, is_public_or_local
-from chalicelib.domain.webhooks import ANSWER_BYTES, WebhookAnswer, generate_webhook_secret
+from chalicelib.domain.webhook_deliveries import ANSWER_BYTES, WebhookAnswer
+from chalicelib.domain.webhook_endpoints import generate_webhook_secret
 from tests.https_server import SERVER, Answer, Certificate, Server, certificate_of, drips
 
 NAME = "receiver.example"

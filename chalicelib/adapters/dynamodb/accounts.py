@@ -2,8 +2,8 @@
 
 An account is one item (``account#UUID``/``account``), a token is two. ``token#SHA256``/``token`` has everything, the
 account's subscription too, so that checking a token takes one read by key; ``account#UUID``/``token#ID`` leads from the
-account to the token. What other adapters store with an account lies in ``account#UUID``, too, and its webhooks in
-``webhooks#UUID``.
+account to the token. What other adapters store with an account lies in ``account#UUID``, too, and the endpoints of its
+webhooks in ``webhooks#UUID``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from chalicelib.adapters.dynamodb import batches
 from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_attribute, to_item
 from chalicelib.adapters.dynamodb.registry import EXTERNAL_IDS_SORT_KEY
 from chalicelib.adapters.dynamodb.transactions import transact
-from chalicelib.adapters.dynamodb.webhooks import ENDPOINTS_SORT_KEY, webhooks_partition, without_secrets
+from chalicelib.adapters.dynamodb.webhook_endpoints import ENDPOINTS_SORT_KEY, webhooks_partition, without_secrets
 from chalicelib.domain.accounts import Account, AccountItem, Scope, Subscription, Token
 from chalicelib.domain.errors import StaleWrite
 

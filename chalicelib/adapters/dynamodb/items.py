@@ -29,6 +29,15 @@ def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _plain(_deserializer.deserialize(value)) for name, value in item.items()}
 
 
+def nested_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a map that is nested in an item, as ``to_item`` makes those of the item itself."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
 def optional_time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 

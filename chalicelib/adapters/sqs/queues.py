@@ -21,7 +21,8 @@ from chalicelib.domain.messages import (
     SyncStep,
 )
 from chalicelib.domain.uploads import UploadCheck
-from chalicelib.domain.webhooks import DeliveryStep, WebhookEvent
+from chalicelib.domain.webhook_deliveries import DeliveryStep
+from chalicelib.domain.webhook_events import WebhookEvent
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 from chalicelib.adapters.web.connections import USER_AGENT, CheckedConnections, NoAllowedAddress
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.web_urls import parse_local_url
-from chalicelib.domain.webhooks import ANSWER_BYTES, ATTEMPT_SECONDS, WebhookAnswer
+from chalicelib.domain.webhook_deliveries import ANSWER_BYTES, ATTEMPT_SECONDS, WebhookAnswer
 
 
 class HTTPWebhooks:

@@ -18,7 +18,9 @@ from chalicelib.api.openapi.builders import (
 )
 from chalicelib.domain.vectors import COLLECTIONS_MAX
 from chalicelib.domain.web_urls import URL_LIMIT
-from chalicelib.domain.webhooks import DESCRIPTION_LIMIT, TEST_EVENT, DeliveryState, EventType
+from chalicelib.domain.webhook_deliveries import DeliveryState
+from chalicelib.domain.webhook_endpoints import DESCRIPTION_LIMIT
+from chalicelib.domain.webhook_events import TEST_EVENT, EventType
 
 _RECEIVER = "https://shop.example/hooks/similarix"
 _EVENTS = {"minItems": 1, "description": "What it is told of"}

@@ -47,7 +47,7 @@ from chalicelib.domain.texts import check_storable, excerpt
 from chalicelib.domain.uploads import NewUpload, parse_mime_type, parse_name_rule, parse_upload_size
 from chalicelib.domain.web_pictures import NewUrlUpload, parse_picture_url
 from chalicelib.domain.web_urls import parse_https_url, parse_local_url
-from chalicelib.domain.webhooks import NewWebhook, WebhookChange, parse_description, parse_events
+from chalicelib.domain.webhook_endpoints import NewWebhook, WebhookChange, parse_description, parse_events
 
 Body = Mapping[str, object]
 _BUCKET_FIELDS = ("bucket", "folder", "region", "role_arn")

@@ -11,7 +11,7 @@ from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.files import FileState
 from chalicelib.domain.texts import check_storable
 from chalicelib.domain.thumbnails import ThumbnailSize
-from chalicelib.domain.webhooks import DeliveryState
+from chalicelib.domain.webhook_deliveries import DeliveryState
 
 LIMIT_DEFAULT, LIMIT_MAX = 16, 100  # results of one page
 DISTANCE_MAX = 2  # the cosine distance of opposite vectors

@@ -11,7 +11,16 @@ from chalicelib.domain.errors import Conflict, NotFound, StaleWrite
 from chalicelib.domain.messages import AccountDeletionStep, next_continuation
 from chalicelib.domain.search_uploads import SearchUploadArea
 from chalicelib.services.pipeline.deletion import EARLY_MESSAGE_DELAY_SECONDS, EARLY_MESSAGE_RETRIES, Deletion
-from chalicelib.services.ports import Accounts, Clock, CollectionRegistry, Collections, ManagedStorage, Queues, Users
+from chalicelib.services.ports import (
+    Accounts,
+    Clock,
+    CollectionRegistry,
+    Collections,
+    ManagedStorage,
+    Queues,
+    Users,
+    WebhookDeliveries,
+)
 
 MIN_WAIT_SECONDS = 5  # between two looks whether the collections are gone, however short the grace is
 ACCOUNT_WRITE_ATTEMPTS = 5  # for an account that others change at the same time
@@ -25,6 +34,7 @@ class AccountDeletion:
 
     accounts: Accounts
     users: Users
+    deliveries: WebhookDeliveries
     collections: Collections
     registry: CollectionRegistry
     deletion: Deletion
@@ -75,7 +85,11 @@ class AccountDeletion:
             return
         self.users.clear_account(account.uuid)
         area = SearchUploadArea(account.uuid)
-        while self.storage.delete_page(area) or self.accounts.delete_page(account.uuid):
+        while (
+            self.storage.delete_page(area)
+            or self.deliveries.delete_page(account.uuid)
+            or self.accounts.delete_page(account.uuid)
+        ):
             if seconds_left() <= 0:
                 self._continue(step)
                 return

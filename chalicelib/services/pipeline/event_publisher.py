@@ -12,8 +12,8 @@ from threading import Lock
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.files import PendingWrite
-from chalicelib.domain.webhook_events import file_events, sync_event
-from chalicelib.domain.webhooks import WebhookEndpoints, WebhookEvent
+from chalicelib.domain.webhook_endpoints import WebhookEndpoints
+from chalicelib.domain.webhook_events import WebhookEvent, file_events, sync_event
 from chalicelib.services.ports import Accounts, Clock, Collections, Queues, WebhookRegistry
 
 # An account without endpoints costs one read of nothing in so long a time, in each process that works for it.

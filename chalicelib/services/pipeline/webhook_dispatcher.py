@@ -12,14 +12,9 @@ from datetime import datetime
 
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.messages import next_continuation
-from chalicelib.domain.webhooks import (
-    DeliveryStep,
-    WebhookAnswer,
-    WebhookDelivery,
-    WebhookEndpoint,
-    WebhookEvent,
-    event_body,
-)
+from chalicelib.domain.webhook_deliveries import DeliveryStep, WebhookAnswer, WebhookDelivery
+from chalicelib.domain.webhook_endpoints import WebhookEndpoint
+from chalicelib.domain.webhook_events import WebhookEvent, event_body
 from chalicelib.services.ports import Clock, Queues, WebhookDeliveries, WebhookRegistry, WebhookSender
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html

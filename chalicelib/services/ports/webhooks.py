@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from chalicelib.domain.webhooks import DeliveryPage, DeliveryState, WebhookAnswer, WebhookDelivery, WebhookEndpoints
+from chalicelib.domain.webhook_deliveries import (
+    DeliveryPage,
+    DeliveryPosition,
+    DeliveryState,
+    WebhookAnswer,
+    WebhookDelivery,
+)
+from chalicelib.domain.webhook_endpoints import WebhookEndpoints
 
 
 class WebhookRegistry(Protocol):
@@ -18,7 +25,7 @@ class WebhookRegistry(Protocol):
 
 
 class WebhookDeliveries(Protocol):
-    """Deliveries of events to endpoints, each kept for ``webhooks.DELIVERY_RETENTION``."""
+    """Deliveries of events to endpoints, each kept for ``webhook_deliveries.DELIVERY_RETENTION``."""
 
     def add(self, delivery: WebhookDelivery) -> bool:
         """Store a new delivery; False if the endpoint has one of this id."""
@@ -31,6 +38,18 @@ class WebhookDeliveries(Protocol):
         self, account: str, endpoint: str, state: DeliveryState | None, *, after: str | None, limit: int
     ) -> DeliveryPage:
         """Return deliveries to an endpoint, the newest first; of one state, or of any."""
+
+    def of_account(
+        self, account: str, after: DeliveryPosition | None, limit: int
+    ) -> tuple[list[WebhookDelivery], DeliveryPosition | None]:
+        """Return deliveries to all endpoints, deleted ones too, by endpoint and time.
+
+        And the position after which the next page begins, if there is one. A page may be short, or empty, although
+        another one follows.
+        """
+
+    def delete_page(self, account: str) -> bool:
+        """Delete some of the account's deliveries; False if nothing was left."""
 
 
 class WebhookSender(Protocol):

@@ -9,7 +9,8 @@ from chalicelib.domain.collections import Collection, NewManagedCollection
 from chalicelib.domain.files import FileCounts
 from chalicelib.domain.plans import PLANS
 from chalicelib.domain.users import Role
-from chalicelib.domain.webhooks import EventType, NewWebhook
+from chalicelib.domain.webhook_endpoints import NewWebhook
+from chalicelib.domain.webhook_events import EventType
 from infra.emulator import Emulator
 from infra.local_system import LocalSystem
 from tests.browser.visits import Visitor, visitor

@@ -258,7 +258,12 @@ class TestCursors:
     def test_position_of_an_export_with_a_key_that_no_table_has_is_refused(self, key: object) -> None:
         route = "/api/account/export"
         genuine = json.loads(self.page(route, None)["body"])["info"]["next_cursor"]
-        for position in (["items", key], ["files", self.app.caller.party.ids[Kind.COLLECTION], key]):
+        for position in (
+            ["items", key],
+            ["deliveries", "e", key],
+            ["deliveries", key, "d"],
+            ["files", self.app.caller.party.ids[Kind.COLLECTION], key],
+        ):
             response = self.page(route, forged(genuine, position))
             assert (response["statusCode"], check(response)["field"]) == (400, "cursor")
 

@@ -24,7 +24,8 @@ from chalicelib.domain.plans import PLANS
 from chalicelib.domain.search_uploads import NewSearchUpload
 from chalicelib.domain.uploads import NewUpload
 from chalicelib.domain.users import Role
-from chalicelib.domain.webhooks import EventType, NewWebhook
+from chalicelib.domain.webhook_endpoints import NewWebhook
+from chalicelib.domain.webhook_events import EventType
 from tests.factories import a_collection
 from tests.fakes.application import FakeAdapters, services_on
 from tests.fakes.pages import Answer, FakeBrowser, FakeDashboard

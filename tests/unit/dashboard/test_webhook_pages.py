@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.accounts import Subscription
-from chalicelib.domain.webhooks import DeliveryState, EventType, WebhookEndpoint
+from chalicelib.domain.webhook_deliveries import DeliveryState
+from chalicelib.domain.webhook_endpoints import WebhookEndpoint
+from chalicelib.domain.webhook_events import EventType
 from tests.fakes.application import FakeAdapters
 from tests.fakes.pages import FakeBrowser, FakeDashboard
 

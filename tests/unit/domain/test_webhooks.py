@@ -12,28 +12,26 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.web_urls import WebUrl, parse_https_url, parse_local_url
-from chalicelib.domain.webhooks import (
+from chalicelib.domain.webhook_deliveries import (
     ANSWERS_KEPT,
-    MAX_FAILING,
     MESSAGE_ID,
     RETRY_SECONDS,
-    TEST_EVENT,
     DeliveryState,
-    EventType,
     WebhookAnswer,
-    WebhookChange,
     WebhookDelivery,
-    WebhookEndpoint,
-    WebhookEndpoints,
-    WebhookEvent,
-    event_body,
-    generate_webhook_secret,
-    message_id,
-    parse_description,
-    parse_events,
     retry_wait,
     webhook_work_from_json,
 )
+from chalicelib.domain.webhook_endpoints import (
+    MAX_FAILING,
+    WebhookChange,
+    WebhookEndpoint,
+    WebhookEndpoints,
+    generate_webhook_secret,
+    parse_description,
+    parse_events,
+)
+from chalicelib.domain.webhook_events import TEST_EVENT, EventType, WebhookEvent, event_body, message_id
 
 NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
 ENDPOINT = WebhookEndpoint(

@@ -9,6 +9,7 @@ from chalicelib.domain.errors import NotFound
 from chalicelib.domain.messages import AccountDeletionStep
 from chalicelib.domain.search_uploads import NewSearchUpload
 from chalicelib.services.pipeline.deletion import EARLY_MESSAGE_RETRIES
+from tests.factories import a_delivery
 from tests.fakes.application import CONFIG
 from tests.unit.services.harness import Harness, no_time, plenty
 
@@ -26,6 +27,7 @@ def account(world: Harness) -> str:
     managed = world.add_managed(opened.uuid)
     world.app.uploads.upload(world.caller_of(opened.uuid), managed, "b.jpg", b"a picture")
     world.ports.accounts.others[opened.uuid] = {f"source#bucket/{number}": {} for number in range(5)}
+    world.ports.webhook_deliveries.add(a_delivery(opened.uuid, "an-endpoint"))
     upload, _ = world.app.search_uploads.prepare(world.caller_of(opened.uuid), NewSearchUpload(9, "image/jpeg"))
     world.ports.storage.put(upload.area, upload.key, b"a picture", "image/jpeg")
     return opened.uuid
@@ -54,6 +56,7 @@ def traces(world: Harness, account: str) -> list[str]:
         "catalogue": list(ports.catalogue.records.values()),
         "syncs": list(ports.syncs.batches.values()),
         "vectors": list(ports.vectors.documents.values()),
+        "deliveries": list(ports.webhook_deliveries.stored.values()),
         "uploads": [*ports.quota_ledger.uploads, *ports.quota_ledger.charged],
         "managed bucket": list(ports.sources.bucket(ports.storage.bucket).objects),
     }
@@ -75,7 +78,7 @@ def test_everything_of_the_account_is_removed_and_nothing_of_another(world: Harn
     other = world.app.accounts.open("another", Subscription("pro")).uuid
     kept = world.add_managed(other)
     world.app.uploads.upload(world.caller_of(other), kept, "b.jpg", b"a picture")
-    assert len(traces(world, account)) > 6
+    assert len(traces(world, account)) > 7
     before = traces(world, other)
     world.app.account_deletion.begin(account)
     finish(world)

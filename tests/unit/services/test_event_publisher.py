@@ -8,7 +8,8 @@ from chalicelib.domain.accounts import Account, Subscription
 from chalicelib.domain.collections import SyncStatus
 from chalicelib.domain.files import FileState
 from chalicelib.domain.uploads import ManagedArea
-from chalicelib.domain.webhooks import EventType, NewWebhook, WebhookChange, WebhookEvent
+from chalicelib.domain.webhook_endpoints import NewWebhook, WebhookChange
+from chalicelib.domain.webhook_events import EventType, WebhookEvent
 from chalicelib.services.pipeline.event_publisher import CACHE_TIME
 from tests.factories import a_batch
 from tests.fakes.embedder import UNREADABLE

@@ -9,6 +9,7 @@ import pytest
 from chalicelib.domain.accounts import NewToken, Scope, Subscription
 from chalicelib.domain.errors import NotFound
 from chalicelib.services.export import ExportService
+from tests.factories import a_delivery
 from tests.unit.services.harness import Harness
 
 KEYS = {f"{number}.jpg" for number in range(5)}
@@ -16,7 +17,7 @@ KEYS = {f"{number}.jpg" for number in range(5)}
 
 @pytest.fixture
 def account(world: Harness) -> str:
-    """An account with two tokens, two collections, five pictures, one of them removed, and a folder."""
+    """An account with two tokens, two collections, five pictures, one of them removed, a folder, and deliveries."""
     opened = world.app.accounts.open("a customer", Subscription("pro"))
     for _ in range(2):
         world.app.accounts.issue_token(opened.uuid, NewToken("n", Scope.READ))
@@ -27,6 +28,8 @@ def account(world: Harness) -> str:
     world.bucket.delete("0.jpg")
     world.sync(connected)
     world.ports.accounts.others[opened.uuid] = {"source#photographs/": {"external_id": "an id"}, "usage": {"files": 4}}
+    for number in range(3):
+        world.ports.webhook_deliveries.add(a_delivery(opened.uuid, f"e{number % 2}", number))
     return opened.uuid
 
 
@@ -43,6 +46,7 @@ def test_export_has_one_record_of_each_thing(export: ExportService, account: str
         "collection": 2,
         "source": 1,
         "usage": 1,
+        "webhook-delivery": 3,
         "file": 5,
     }
     assert {record["key"] for record in records if record["kind"] == "file"} == KEYS

@@ -10,16 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.domain.webhooks import (
-    DeliveryState,
-    DeliveryStep,
-    EventType,
-    WebhookDelivery,
-    WebhookEndpoint,
-    WebhookEvent,
-    message_id,
-    webhook_work_from_json,
-)
+from chalicelib.domain.webhook_deliveries import DeliveryState, DeliveryStep, WebhookDelivery, webhook_work_from_json
+from chalicelib.domain.webhook_endpoints import WebhookEndpoint
+from chalicelib.domain.webhook_events import EventType, WebhookEvent, message_id
 from chalicelib.services.pipeline.webhook_dispatcher import WebhookDispatcher
 from tests.factories import NOW
 from tests.fakes.clock import FakeClock

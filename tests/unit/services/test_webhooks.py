@@ -9,7 +9,9 @@ import pytest
 from chalicelib.domain.accounts import Caller
 from chalicelib.domain.errors import Conflict, NotFound, QuotaExceeded
 from chalicelib.domain.plans import PLANS, WEBHOOKS_MAX
-from chalicelib.domain.webhooks import OVERDUE, DeliveryState, EventType, NewWebhook, WebhookChange, WebhookEndpoint
+from chalicelib.domain.webhook_deliveries import OVERDUE, DeliveryState
+from chalicelib.domain.webhook_endpoints import NewWebhook, WebhookChange, WebhookEndpoint
+from chalicelib.domain.webhook_events import EventType
 from tests.unit.services.harness import Harness
 
 NEW = NewWebhook("https://shop.example/", (EventType.FILE_INDEXED,))
