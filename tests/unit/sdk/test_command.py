@@ -352,6 +352,8 @@ COMMANDS = (
         "mcp",
     ),
     *("collections", "collections create", "collections delete", "tokens", "tokens create", "tokens revoke"),
+    *("webhooks", "webhooks create", "webhooks rotate", "webhooks test", "webhooks deliveries", "webhooks replay"),
+    *("webhooks enable", "webhooks disable", "webhooks delete"),
 )
 
 

@@ -141,8 +141,9 @@ def test_a_condition_that_narrows_a_permission_is_accepted() -> None:
     check_policies(changed("permissions_policy", "Statement", 0, "Condition", value=condition), BUCKET, FOLDER)
 
 
-def test_the_command_makes_no_role_of_a_policy_that_allows_more(
-    http_api: HttpApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("options", [("--create-role", "--yes"), ()])
+def test_the_command_makes_no_role_of_a_policy_that_allows_more_and_does_not_show_it(
+    http_api: HttpApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
     http_api.ports.sources.bucket(BUCKET).put("photos/2024/a.jpg", b"a")
     command = Command(http_api, tmp_path)
@@ -151,6 +152,7 @@ def test_the_command_makes_no_role_of_a_policy_that_allows_more(
     policy = json.loads(json.dumps(permissions_policy(BUCKET, "photos/2024/")))
     policy["Statement"].append(everything)
     monkeypatch.setattr("chalicelib.api.serializers.permissions_policy", lambda *_: policy)
-    assert command("connect", f"s3://{BUCKET}{FOLDER}", "--create-role", "--yes") == Exit.FAILED
+    assert command("connect", f"s3://{BUCKET}{FOLDER}", *options) == Exit.FAILED
     assert "allows something else than listing and reading" in command.err
+    assert "Statement" not in command.out + command.err
     assert command.aws["iam"].roles == {}

@@ -38,8 +38,8 @@ def check_policies(report: BucketAccessReport, bucket: str, folder: str | None) 
         problem = _problem_of_policy(policy) or next(filter(None, map(problem_of, policy["Statement"])), None)
         if problem:
             raise UnexpectedPolicy(
-                f"No role was made: the API's {name} policy {problem}. Do not use it unless you know why; a role that "
-                "you have made yourself can be given with --role."
+                f"No role was made: the API's {name} policy {problem}. It is not shown, so that nobody uses it; a role "
+                "that you have made yourself can be given with --role."
             )
 
 

@@ -16,6 +16,7 @@ from similarix_sdk.cli.commands import (
     syncs,
     tokens,
     uploads,
+    webhooks,
 )
 from similarix_sdk.cli.credentials import CredentialError
 from similarix_sdk.cli.exits import Exit, exit_of
@@ -35,7 +36,7 @@ app = typer.Typer(
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 not found, 5 try again later, 6 done in part.
     """,
 )
-for module in (account, search, collections, connection, uploads, syncs, failures, duplicates, tokens, mcp):
+for module in (account, search, collections, connection, uploads, syncs, failures, duplicates, tokens, webhooks, mcp):
     module.register(app)
 
 

@@ -62,6 +62,8 @@ def connect(  # each is an option of the command
     with session.client() as client:
         if role is None:
             report = client.collections.check(source.bucket, region=source.region, folder=source.folder)
+            # Who makes the role by hand pastes what is printed, so it is checked, too.
+            check_policies(report, source.bucket, source.folder)
             role = _make_role(session, source, report, profile, yes) if create_role else None
             if role is None:
                 _explain(session, report)
@@ -112,7 +114,6 @@ def _region_of(bucket: str, aws: Aws) -> str:
 def _make_role(
     session: Session, source: _Source, report: BucketAccessReport, profile: str | None, yes: bool
 ) -> str | None:
-    check_policies(report, source.bucket, source.folder)
     planned, aws = PlannedRole.of(report), session.aws(profile, source.region)
     account = aws.client("sts").get_caller_identity()["Account"]
     session.output.complain(f"In your AWS account {account} this makes the role {planned.name}.")
