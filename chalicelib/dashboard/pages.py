@@ -151,6 +151,13 @@ class PageRequest:
         return str(identity.get("sourceIp", ""))
 
     @property
+    def milliseconds_left(self) -> int:
+        """Until the function that answers is ended."""
+        context = self.request.lambda_context
+        seconds = self.services.config.function_timeout
+        return int(context.get_remaining_time_in_millis() if context else seconds * 1000)
+
+    @property
     def prefix(self) -> str:
         """The stage or base path before every path; empty where there is none."""
         return urlsplit(self.base_url).path

@@ -2,7 +2,8 @@
 
 A page's template begins with ``{% extends layout %}``: the layout is the whole page, or only the block that htmx asks
 for. Templates know ``t`` (the texts, by section and key), ``counted(key, number)``, ``url(path)``, ``asset(name)``,
-``icon(name)``, ``csrf_field()`` (which every form that changes something has), ``csrf`` (its value), ``signed_in``,
+``icon(name)``, ``csrf_field()`` (which every form that changes something has), ``csrf`` (its value), ``once_field()``
+(which every form that makes a secret has, see ``chalicelib.dashboard.repetition``), ``signed_in``,
 ``path`` (of the route), ``is_fragment``, ``toast``, ``now`` and the filters of ``chalicelib.dashboard.filters``.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from chalicelib.dashboard import filters
+from chalicelib.dashboard import filters, repetition
 from chalicelib.dashboard.assets import asset_path
 from chalicelib.dashboard.texts import TEXTS, counted
 from chalicelib.services.sessions import SignedIn
@@ -89,6 +90,9 @@ def _frame_variables(frame: Frame) -> dict[str, Any]:
     def csrf_field() -> Markup:
         return Markup('<input type="hidden" name="csrf" value="{}">').format(csrf)
 
+    def once_field() -> Markup:
+        return Markup('<input type="hidden" name="{}" value="{}">').format(repetition.FIELD, repetition.new_value())
+
     signed_in = frame.signed_in
     csrf = signed_in.key.csrf_token if signed_in is not None else ""
     return {
@@ -99,6 +103,7 @@ def _frame_variables(frame: Frame) -> dict[str, Any]:
         "signed_in": signed_in,
         "csrf": csrf,
         "csrf_field": csrf_field,
+        "once_field": once_field,
         "icon": icon,
         "is_fragment": frame.is_fragment,
         "toast": frame.toast,

@@ -9,10 +9,11 @@ from chalicelib.api.cross_origin import check_origins_allowed
 from chalicelib.api.requests.bodies import parse_new_token
 from chalicelib.dashboard.fields import Fields
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.repetition import MadeSecret, made_once
 from chalicelib.dashboard.texts import text
 from chalicelib.domain.accounts import NewToken, Scope, Token
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import Forbidden, PlanForbids, SimilarixError
+from chalicelib.domain.errors import Forbidden, NotFound, PlanForbids, SimilarixError
 
 _FIELDS = ("name", "scope", "collections", "origins", "expires_at")
 SHOWN_NAMES = 3  # of the collections that a token is bound to
@@ -55,16 +56,19 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         try:
             new = _new_token(request)
             _check_scope(request, new.scope)
-            secret, token = request.services.accounts.issue_token(request.account.uuid, new, user=request.user.id)
+            made = made_once(request, lambda: _issue(request, new))
         except SimilarixError as error:
             if error.field is None:
                 raise
             return _form(request, request.form, error)
+        tokens = request.services.accounts.tokens(request.account.uuid)
+        token = next((token for token in tokens if token.id == made.id), None)
+        if token is None:
+            raise NotFound("This token was revoked. Make another one.")
         names = {collection.uuid: collection.name for collection in _collections(request)}
         shown = _shown(token, names, _makers(request), request)
-        return Page(
-            "account_token.html", {"token": shown, "secret": secret, "command": _command(request, secret, token)}
-        )
+        command = _command(request, made.secret, token)
+        return Page("account_token.html", {"token": shown, "secret": made.secret, "command": command})
 
     @page("/account/tokens/{token}/revoke", methods=("POST",))
     def revoke_token(request: PageRequest) -> Page | Redirect:
@@ -78,6 +82,11 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         if not request.is_fragment:
             return Redirect("/account#tokens", toast="account.revoked")
         return Page("account.html", token_section(request), fragment="token_section", toast="account.revoked")
+
+
+def _issue(request: PageRequest, new: NewToken) -> MadeSecret:
+    secret, token = request.services.accounts.issue_token(request.account.uuid, new, user=request.user.id)
+    return MadeSecret(token.id, secret)
 
 
 def _form(request: PageRequest, fields: Fields, error: SimilarixError | None = None) -> Page:

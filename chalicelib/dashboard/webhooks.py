@@ -7,6 +7,7 @@ from chalicelib.api.cursors import decode_cursor, encode_cursor
 from chalicelib.api.requests.bodies import parse_new_webhook
 from chalicelib.dashboard.fields import Fields
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.repetition import MadeSecret, made_once
 from chalicelib.domain.errors import PlanForbids, SimilarixError
 from chalicelib.domain.webhook_endpoints import NewWebhook, WebhookChange, WebhookEndpoint
 from chalicelib.domain.webhook_events import EventType
@@ -32,12 +33,15 @@ def add_pages(dispatcher: PageDispatcher) -> None:
     def make_webhook(request: PageRequest) -> Page:
         _check_plan(request)
         try:
-            endpoint = request.services.webhooks.create(request.caller, _new_webhook(request), request.base_url)
+            new = _new_webhook(request)
+            made = made_once(
+                request, lambda: _made(request.services.webhooks.create(request.caller, new, request.base_url))
+            )
         except SimilarixError as error:
             if error.field is None:
                 raise
             return _form(request, request.form, error)
-        return Page("webhook_secret.html", {"webhook": endpoint})
+        return _secret(request, made)
 
     @page("/account/webhooks/{webhook}", owners=True)
     def show_webhook(request: PageRequest) -> Page:
@@ -46,8 +50,10 @@ def add_pages(dispatcher: PageDispatcher) -> None:
     @page("/account/webhooks/{webhook}/secret", methods=("POST",), owners=True)
     def rotate_secret(request: PageRequest) -> Page:
         _check_plan(request)
-        endpoint = request.services.webhooks.rotate_secret(request.account.uuid, request.path["webhook"])
-        return Page("webhook_secret.html", {"webhook": endpoint})
+        account, webhook = request.account.uuid, request.path["webhook"]
+        return _secret(
+            request, made_once(request, lambda: _made(request.services.webhooks.rotate_secret(account, webhook)))
+        )
 
     @page("/account/webhooks/{webhook}/test", methods=("POST",), owners=True)
     def try_out(request: PageRequest) -> Redirect:
@@ -73,6 +79,15 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         _check_plan(request)
         request.services.webhooks.replay(request.account.uuid, request.path["webhook"], request.path["delivery"])
         return _back(request, "webhooks.replayed")
+
+
+def _made(endpoint: WebhookEndpoint) -> MadeSecret:
+    return MadeSecret(endpoint.id, endpoint.secret)
+
+
+def _secret(request: PageRequest, made: MadeSecret) -> Page:
+    endpoint = request.services.webhooks.get(request.account.uuid, made.id)
+    return Page("webhook_secret.html", {"webhook": endpoint, "secret": made.secret})
 
 
 def _check_plan(request: PageRequest) -> None:

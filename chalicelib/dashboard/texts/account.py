@@ -74,7 +74,7 @@ TEXTS = {
     "cancel": "Cancel",
     "token_named": "Token “{name}”",
     "copy_now": "Copy it now.",
-    "copy_now_hint": "It is shown this once; we keep only its fingerprint.",
+    "copy_now_hint": "It is not shown again when you have left this page; we keep only its fingerprint.",
     "secret": "Secret",
     "copy_it": "Copy",
     "try_it": "Try it",

@@ -21,7 +21,7 @@ TEXTS = {
     "failing_since": "No attempt has succeeded since",
     "secret_title": "The secret of this webhook",
     "copy_now": "Copy it now.",
-    "copy_now_hint": "Your server checks signatures with it. It is shown this once.",
+    "copy_now_hint": "Your server checks signatures with it. It is not shown again when you have left this page.",
     "secret": "Secret",
     "copy_it": "Copy",
     "copied_it": "I have copied it",
