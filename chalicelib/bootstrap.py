@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from chalicelib.services.maintenance.statistics_audit import StatisticsAudit
     from chalicelib.services.matches import MatchService
     from chalicelib.services.name_search import NameSearchService
+    from chalicelib.services.permissions import PermissionService
     from chalicelib.services.pipeline.account_deletion import AccountDeletion
     from chalicelib.services.pipeline.deletion import Deletion
     from chalicelib.services.pipeline.duplicates_worker import DuplicatesWorker
@@ -127,8 +128,21 @@ class Services:
     def accounts(self) -> AccountService:
         from chalicelib.services.accounts import AccountService
 
-        a = self.adapters
-        return AccountService(a.accounts, a.quota_ledger, a.collections, a.webhook_registry, a.users, self.now)
+        return AccountService(
+            accounts=self.adapters.accounts,
+            quota_ledger=self.adapters.quota_ledger,
+            collections=self.adapters.collections,
+            webhooks=self.adapters.webhook_registry,
+            users=self.adapters.users,
+            permissions=self.permissions,
+            now=self.now,
+        )
+
+    @cached_property
+    def permissions(self) -> PermissionService:
+        from chalicelib.services.permissions import PermissionService
+
+        return PermissionService(self.adapters.users)
 
     @cached_property
     def users(self) -> UserService:
@@ -169,6 +183,8 @@ class Services:
             collections=self.adapters.collections,
             registry=self.adapters.registry,
             access_checker=self.adapters.access_checker,
+            deletion=self.deletion,
+            permissions=self.permissions,
             managed_bucket=self.config.managed_bucket,
             region=self.config.aws_region,
             now=self.now,

@@ -141,7 +141,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     @route("DELETE", "/api/collections/{uuid}", scope=Scope.WRITE, any_plan=True, operation=DELETE_COLLECTION)
     def delete_collection(context: RequestContext) -> Result:
         collection = context.collection()
-        context.services.deletion.begin(collection)
+        context.services.collections.delete(context.caller, collection)
         message = f"Collection {collection.uuid} is deleted; its contents are being removed."
         return Result({"message": message}, status=202)
 

@@ -16,6 +16,7 @@ from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redire
 from chalicelib.dashboard.texts import text
 from chalicelib.dashboard.tokens import token_section
 from chalicelib.dashboard.usage import offers, usage_of_plan
+from chalicelib.domain.permissions import Permission
 from chalicelib.domain.sessions import Session
 
 EXPORT_RECORDS = 100  # of a part, as of the API's pages: a response of a function has 6 MB at most
@@ -48,7 +49,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         }
         return Page("account.html", data)
 
-    @page("/account/name", methods=("POST",), owners=True)
+    @page("/account/name", methods=("POST",), needs=Permission.ACCOUNT)
     def rename(request: PageRequest) -> Redirect:
         request.services.accounts.rename(request.account.uuid, request.form.text("name"))
         return Redirect("/account", toast="account.renamed")
@@ -65,7 +66,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         request.services.sessions.end_others(request.session)
         return _sessions_answer(request, "account.ended_others")
 
-    @page("/account/export", owners=True)
+    @page("/account/export", needs=Permission.ACCOUNT)
     def export_account(request: PageRequest) -> Response:
         scope = (request.account.uuid, EXPORT_SCOPE)
         position = export_position(decode_cursor(request.query.get("cursor"), scope))
@@ -82,11 +83,11 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         body = "".join(f"{line}\n" for line in lines)
         return Response(body.encode("utf-8", "backslashreplace").decode(), headers)
 
-    @page("/account/delete", owners=True)
+    @page("/account/delete", needs=Permission.ACCOUNT)
     def show_deletion(request: PageRequest) -> Page:
         return _deletion(request)
 
-    @page("/account/delete", methods=("POST",), owners=True)
+    @page("/account/delete", methods=("POST",), needs=Permission.ACCOUNT)
     def delete_account(request: PageRequest) -> Page | Redirect:
         if request.form.text("name") != request.account.name.strip():
             return _deletion(request, text("account.wrong_name"))

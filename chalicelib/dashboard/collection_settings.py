@@ -22,6 +22,7 @@ from chalicelib.domain.collections import (
 )
 from chalicelib.domain.errors import InvalidRequest, PlanForbids
 from chalicelib.domain.files import FileRecord
+from chalicelib.domain.permissions import Permission
 from chalicelib.domain.schedules import sync_hour
 from chalicelib.domain.selection import parse_patterns
 from chalicelib.domain.sync_diff import ChangeKind
@@ -76,13 +77,13 @@ def add_pages(dispatcher: PageDispatcher) -> None:
             return _settings_page(request, collection, form, wrong=wrong, status=error.status)
         return Redirect(f"/collections/{collection.uuid}/settings", toast="collections.saved")
 
-    @page("/collections/{uuid}/delete", methods=("POST",))
+    @page("/collections/{uuid}/delete", methods=("POST",), needs=Permission.COLLECTION_DELETION)
     def delete(request: PageRequest) -> Page | Redirect:
         collection = collection_of(request)
         if request.form.text("typed") != collection.name:
             wrong = {"typed": text("collections.type_name_wrong")}
             return _settings_page(request, collection, _stored(collection), wrong=wrong, status=400)
-        request.services.deletion.begin(collection)
+        request.services.collections.delete(request.caller, collection)
         return Redirect("/collections", toast="collections.deleted")
 
 

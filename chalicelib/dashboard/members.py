@@ -1,9 +1,10 @@
 """Members and invitations on the account's page, and the accounts that a user belongs to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.domain.permissions import Permission
 from chalicelib.domain.users import Role, parse_role
 
 
@@ -23,26 +24,26 @@ def member_section(request: PageRequest) -> Mapping[str, Any]:
 def add_pages(dispatcher: PageDispatcher) -> None:
     page = dispatcher.page
 
-    @page("/account/members/invite", methods=("POST",), owners=True)
+    @page("/account/members/invite", methods=("POST",), needs=Permission.MEMBERS)
     def invite(request: PageRequest) -> Page | Redirect:
         role = parse_role(request.form.text("role"))
         request.services.users.invite(request.account.uuid, request.form.text("email"), role, request.user)
         return _answer(request, "account.invited")
 
-    @page("/account/members/withdraw", methods=("POST",), owners=True)
+    @page("/account/members/withdraw", methods=("POST",), needs=Permission.MEMBERS)
     def withdraw(request: PageRequest) -> Page | Redirect:
         request.services.users.withdraw(request.account.uuid, request.form.text("email"))
         return _answer(request, "account.withdrawn")
 
-    @page("/account/members/{user}/role", methods=("POST",), owners=True)
+    @page("/account/members/{user}/role", methods=("POST",), needs=Permission.MEMBERS)
     def change_role(request: PageRequest) -> Page | Redirect:
         role = parse_role(request.form.text("role"))
-        request.services.users.change_role(request.account.uuid, request.path["user"], role)
+        _forget(request, request.services.users.change_role(request.account.uuid, request.path["user"], role))
         if request.path["user"] == request.user.id:
             return Redirect("/account#members", toast="account.role_changed")
         return _answer(request, "account.role_changed")
 
-    @page("/account/members/{user}/remove", methods=("POST",), owners=True)
+    @page("/account/members/{user}/remove", methods=("POST",), needs=Permission.MEMBERS)
     def remove(request: PageRequest) -> Page | Redirect:
         _remove(request, request.path["user"])
         if request.path["user"] == request.user.id:
@@ -61,7 +62,12 @@ def add_pages(dispatcher: PageDispatcher) -> None:
 
 
 def _remove(request: PageRequest, user: str) -> None:
-    for digest in request.services.users.remove_member(request.account.uuid, user):
+    _forget(request, request.services.users.remove_member(request.account.uuid, user))
+
+
+def _forget(request: PageRequest, digests: Iterable[str]) -> None:
+    """Let this process trust revoked tokens no longer."""
+    for digest in digests:
         request.services.authentication.forget(digest)
 
 

@@ -34,6 +34,7 @@ from chalicelib.dashboard.security import (
 from chalicelib.dashboard.toasts import toast_text
 from chalicelib.domain.accounts import Account, Caller
 from chalicelib.domain.errors import Forbidden, MethodNotAllowed, NotFound, RateLimited, SimilarixError
+from chalicelib.domain.permissions import Permission
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.rates import Rate
 from chalicelib.domain.texts import is_storable
@@ -117,7 +118,7 @@ class PageRequest:
     @property
     def caller(self) -> Caller:
         """Who asks, for services that the API has, too; without a token."""
-        return Caller(self.account.uuid, self.plan)
+        return Caller(self.account.uuid, self.plan, session_user=self.user.id)
 
     @property
     def method(self) -> str:
@@ -184,14 +185,14 @@ class PageOptions:
     Args:
         public: whether it is open to who has not signed in; ``signed_in`` may then be None.
         checks_token: whether a change carries the session's CSRF token; only a public page may do without.
-        owners: whether only an owner of the account may have it.
+        needs: the permission without which nobody has it; None if every member has it.
         reads_session: whether it depends on who has signed in; else it may be public and cached.
         rate: the limit that its requests count for, if any; the plan says how many a minute, for each user.
     """
 
     public: bool = False
     checks_token: bool = True
-    owners: bool = False
+    needs: Permission | None = None
     reads_session: bool = True
     rate: Rate | None = None
 
@@ -211,12 +212,12 @@ class PageDispatcher:
         *,
         public: bool = False,
         checks_token: bool = True,
-        owners: bool = False,
+        needs: Permission | None = None,
         reads_session: bool = True,
         rate: Rate | None = None,
     ) -> Callable[[View], View]:
         """A decorator that keeps a view; ``chalicelib.dashboard.routes`` has the path, too."""
-        options = PageOptions(public, checks_token, owners, reads_session, rate)
+        options = PageOptions(public, checks_token, needs, reads_session, rate)
 
         def decorate(view: View) -> View:
             # https://www.rfc-editor.org/rfc/rfc9110#section-9.1: a server supports HEAD wherever it supports GET
@@ -300,8 +301,8 @@ class PageDispatcher:
             return _to_sign_in(request)
         if is_change and options.checks_token and request.signed_in is not None:
             _check_token(request)
-        if options.owners and not request.session.is_owner:
-            raise Forbidden("Only an owner of this account may do this. Ask one.")
+        if options.needs is not None:
+            request.session.check(options.needs)
         if options.rate is not None:
             check_rate(request, options.rate)
         answer = view(request)

@@ -13,7 +13,8 @@ from chalicelib.dashboard.repetition import MadeSecret, made_once
 from chalicelib.dashboard.texts import text
 from chalicelib.domain.accounts import NewToken, Scope, Token
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import Forbidden, NotFound, PlanForbids, SimilarixError
+from chalicelib.domain.errors import NotFound, PlanForbids, SimilarixError
+from chalicelib.domain.permissions import Permission
 
 _FIELDS = ("name", "scope", "collections", "origins", "expires_at")
 SHOWN_NAMES = 3  # of the collections that a token is bound to
@@ -55,7 +56,6 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         _check_plan(request)
         try:
             new = _new_token(request)
-            _check_scope(request, new.scope)
             made = made_once(request, lambda: _issue(request, new))
         except SimilarixError as error:
             if error.field is None:
@@ -72,12 +72,8 @@ def add_pages(dispatcher: PageDispatcher) -> None:
 
     @page("/account/tokens/{token}/revoke", methods=("POST",))
     def revoke_token(request: PageRequest) -> Page | Redirect:
-        found = [
-            each for each in request.services.accounts.tokens(request.account.uuid) if each.id == request.path["token"]
-        ]
-        for token in found:
-            _check_scope(request, token.scope)
-        for digest in request.services.accounts.revoke_token(request.account.uuid, request.path["token"]):
+        accounts, token = request.services.accounts, request.path["token"]
+        for digest in accounts.revoke_token(request.account.uuid, token, user=request.user.id):
             request.services.authentication.forget(digest)
         if not request.is_fragment:
             return Redirect("/account#tokens", toast="account.revoked")
@@ -90,7 +86,7 @@ def _issue(request: PageRequest, new: NewToken) -> MadeSecret:
 
 
 def _form(request: PageRequest, fields: Fields, error: SimilarixError | None = None) -> Page:
-    scopes = [scope for scope in Scope if _may_grant(request, scope)]
+    scopes = [scope for scope in Scope if scope is not Scope.ADMIN or request.session.may(Permission.TOKENS)]
     data = {
         "scopes": [scope.value for scope in scopes],
         "collections": _collections(request),
@@ -133,16 +129,6 @@ def _check_plan(request: PageRequest) -> None:
         raise PlanForbids(text("account.needs_pro_hint"))
 
 
-def _may_grant(request: PageRequest, scope: Scope) -> bool:
-    """A token that may do everything is an owner's: it makes tokens and ends the account."""
-    return request.session.is_owner or scope is not Scope.ADMIN
-
-
-def _check_scope(request: PageRequest, scope: Scope) -> None:
-    if not _may_grant(request, scope):
-        raise Forbidden("Only an owner of this account makes or revokes tokens that may do everything.")
-
-
 def _collections(request: PageRequest) -> Sequence[Collection]:
     return request.services.collections.all(request.account.uuid)
 
@@ -163,7 +149,7 @@ def _shown(token: Token, names: Mapping[str, str], makers: Mapping[str, str], re
         last_used=token.last_used,
         expires_at=expires,
         is_expired=expires is not None and expires <= request.services.now(),
-        can_revoke=_may_grant(request, token.scope),
+        can_revoke=token.user == request.user.id or request.session.may(Permission.TOKENS),
     )
 
 

@@ -9,6 +9,7 @@ from chalicelib.dashboard.fields import Fields
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.dashboard.repetition import MadeSecret, made_once
 from chalicelib.domain.errors import PlanForbids, SimilarixError
+from chalicelib.domain.permissions import Permission
 from chalicelib.domain.webhook_endpoints import NewWebhook, WebhookChange, WebhookEndpoint
 from chalicelib.domain.webhook_events import EventType
 
@@ -19,17 +20,17 @@ _FIELDS = ("url", "events", "description", "collections")
 def add_pages(dispatcher: PageDispatcher) -> None:
     page = dispatcher.page
 
-    @page("/account/webhooks", owners=True)
+    @page("/account/webhooks", needs=Permission.WEBHOOKS)
     def list_webhooks(request: PageRequest) -> Page:
         webhooks = request.services.webhooks.all(request.account.uuid)
         return Page("webhooks.html", {"webhooks": webhooks, "has_api": request.plan.api_access})
 
-    @page("/account/webhooks/new", owners=True)
+    @page("/account/webhooks/new", needs=Permission.WEBHOOKS)
     def show_form(request: PageRequest) -> Page:
         _check_plan(request)
         return _form(request, Fields())
 
-    @page("/account/webhooks/new", methods=("POST",), owners=True)
+    @page("/account/webhooks/new", methods=("POST",), needs=Permission.WEBHOOKS)
     def make_webhook(request: PageRequest) -> Page:
         _check_plan(request)
         try:
@@ -43,11 +44,11 @@ def add_pages(dispatcher: PageDispatcher) -> None:
             return _form(request, request.form, error)
         return _secret(request, made)
 
-    @page("/account/webhooks/{webhook}", owners=True)
+    @page("/account/webhooks/{webhook}", needs=Permission.WEBHOOKS)
     def show_webhook(request: PageRequest) -> Page:
         return Page("webhook.html", _shown(request, _webhook(request)))
 
-    @page("/account/webhooks/{webhook}/secret", methods=("POST",), owners=True)
+    @page("/account/webhooks/{webhook}/secret", methods=("POST",), needs=Permission.WEBHOOKS)
     def rotate_secret(request: PageRequest) -> Page:
         _check_plan(request)
         account, webhook = request.account.uuid, request.path["webhook"]
@@ -55,13 +56,13 @@ def add_pages(dispatcher: PageDispatcher) -> None:
             request, made_once(request, lambda: _made(request.services.webhooks.rotate_secret(account, webhook)))
         )
 
-    @page("/account/webhooks/{webhook}/test", methods=("POST",), owners=True)
+    @page("/account/webhooks/{webhook}/test", methods=("POST",), needs=Permission.WEBHOOKS)
     def try_out(request: PageRequest) -> Redirect:
         _check_plan(request)
         request.services.webhooks.try_out(request.account.uuid, request.path["webhook"])
         return _back(request, "webhooks.tried_out")
 
-    @page("/account/webhooks/{webhook}/switch", methods=("POST",), owners=True)
+    @page("/account/webhooks/{webhook}/switch", methods=("POST",), needs=Permission.WEBHOOKS)
     def switch(request: PageRequest) -> Redirect:
         change = WebhookChange(enabled=request.form.text("do") == "on")
         if change.enabled:
@@ -69,12 +70,12 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         request.services.webhooks.change(request.caller, request.path["webhook"], change)
         return _back(request, "webhooks.switched")
 
-    @page("/account/webhooks/{webhook}/delete", methods=("POST",), owners=True)
+    @page("/account/webhooks/{webhook}/delete", methods=("POST",), needs=Permission.WEBHOOKS)
     def delete(request: PageRequest) -> Redirect:
         request.services.webhooks.delete(request.account.uuid, request.path["webhook"])
         return Redirect("/account/webhooks", toast="webhooks.deleted")
 
-    @page("/account/webhooks/{webhook}/deliveries/{delivery}", methods=("POST",), owners=True)
+    @page("/account/webhooks/{webhook}/deliveries/{delivery}", methods=("POST",), needs=Permission.WEBHOOKS)
     def replay(request: PageRequest) -> Redirect:
         _check_plan(request)
         request.services.webhooks.replay(request.account.uuid, request.path["webhook"], request.path["delivery"])

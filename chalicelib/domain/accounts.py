@@ -111,7 +111,8 @@ class Token:
         made_by: the id of the token that made it; None if administration or a user did.
         collections: the only ones that it reaches; None for all of the account.
         origins: patterns of the web pages that may send it; None for all, and for callers that are no page.
-        user: who made it in the dashboard; None if nobody did there. It is revoked when the user leaves the account.
+        user: who made it in the dashboard; None if nobody did there. It is revoked when the user leaves the account,
+            and one that may do everything when the user is no owner any more.
     """
 
     digest: str
@@ -135,11 +136,21 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The account that a request acts for, its plan, and the token that the request came with."""
+    """The account that a request acts for, its plan, and the token that the request came with.
+
+    Args:
+        session_user: who is signed in to the dashboard; None for a request with a token.
+    """
 
     account: str
     plan: Plan
     token: Token | None = None
+    session_user: str | None = None
+
+    @property
+    def user(self) -> str | None:
+        """Who is signed in, or has made the token in the dashboard; None for a token of administration."""
+        return self.token.user if self.token is not None else self.session_user
 
     @property
     def collections(self) -> tuple[str, ...] | None:
@@ -191,9 +202,9 @@ def descendants(token: Token, tokens: Sequence[Token]) -> list[Token]:
     return children + [descendant for child in children for descendant in descendants(child, tokens)]
 
 
-def tokens_of_user(user: str, tokens: Sequence[Token]) -> list[Token]:
-    """Those of the tokens that the user has made, and all that descend from them."""
-    made = [token for token in tokens if token.user == user]
+def tokens_of_user(user: str, tokens: Sequence[Token], scope: Scope = Scope.SEARCH) -> list[Token]:
+    """Those of the tokens that the user has made with this scope or a wider one, and all that descend from them."""
+    made = [token for token in tokens if token.user == user and token.scope.includes(scope)]
     return made + [descendant for token in made for descendant in descendants(token, tokens)]
 
 

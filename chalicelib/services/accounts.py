@@ -9,6 +9,7 @@ from chalicelib.domain.accounts import (
     TOKENS_LIMIT,
     Account,
     NewToken,
+    Scope,
     Subscription,
     Token,
     child_of,
@@ -16,10 +17,13 @@ from chalicelib.domain.accounts import (
     generate_secret,
     parse_account_name,
     token_digest,
+    tokens_of_user,
 )
 from chalicelib.domain.collections import parse_uuid
 from chalicelib.domain.errors import Conflict, Forbidden, NotFound, QuotaExceeded, StaleWrite
+from chalicelib.domain.permissions import Permission, permits, refusal
 from chalicelib.domain.uploads import month_of
+from chalicelib.services.permissions import PermissionService
 from chalicelib.services.ports import Accounts, Clock, Collections, QuotaLedger, Users, WebhookRegistry
 
 ACCOUNT_WRITE_ATTEMPTS = 5  # for a change of an account that others change at the same time
@@ -34,6 +38,7 @@ class AccountService:
     collections: Collections
     webhooks: WebhookRegistry
     users: Users
+    permissions: PermissionService
     now: Clock
 
     def open(self, name: str, subscription: Subscription) -> Account:
@@ -82,7 +87,8 @@ class AccountService:
 
         Raises:
             QuotaExceeded: the account has 20 tokens.
-            Forbidden: the maker's scope is narrower, the maker has been revoked, or the user is no member any more.
+            Forbidden: the maker's scope is narrower, the maker has been revoked, the user is no member any more, or may
+                make no token with this scope.
             InvalidRequest: it would expire after its maker.
             NotFound: it would be bound to a collection that the account does not have.
         """
@@ -96,8 +102,8 @@ class AccountService:
             # Read after the account, whose revision a revocation raises.
             if maker is not None and self.accounts.token(maker.digest) is None:
                 raise Forbidden("This token has been revoked.")
-            if user is not None and not self._admits(account, user):
-                raise Forbidden("You do not belong to this account any more.")
+            if user is not None:
+                self._check_maker(account, user, new.scope)
             if current.tokens >= TOKENS_LIMIT:
                 raise QuotaExceeded(f"An account has at most {TOKENS_LIMIT} tokens. Revoke one that is not needed.")
             token = Token(
@@ -119,25 +125,29 @@ class AccountService:
 
         return secret, self._with_account(account, add)
 
-    def _admits(self, account: str, user: str) -> bool:
-        stored = self.users.user(user)
-        is_enabled = stored is not None and stored.disabled_at is None
-        return is_enabled and self.users.membership(account, user) is not None
+    def _check_maker(self, account: str, user: str, scope: Scope) -> None:
+        stored, membership = self.users.user(user), self.users.membership(account, user)
+        if stored is None or stored.disabled_at is not None or membership is None:
+            raise Forbidden("You do not belong to this account any more.")
+        if scope is Scope.ADMIN and not permits(membership.role, Permission.TOKENS):
+            raise Forbidden(refusal(Permission.TOKENS))
 
     def tokens(self, account: str) -> list[Token]:
         """The account's tokens, oldest first."""
         return sorted(self.accounts.tokens(account), key=lambda token: (token.created_at, token.id))
 
-    def revoke_token(self, account: str, token_id: str, by: Token | None = None) -> list[str]:
+    def revoke_token(self, account: str, token_id: str, by: Token | None = None, user: str | None = None) -> list[str]:
         """Revoke the token with this identifier and all that descend from it; returns their digests.
 
         Args:
             by: the token that asks for it. One that administration issued may revoke every token of the account,
-                another only itself and those that descend from it. None for administration.
+                another only itself and those that descend from it. None for administration and users.
+            user: who asks for it in the dashboard: an owner revokes every token, another member only those that they
+                have made.
 
         Raises:
             NotFound: the account has no such token.
-            Forbidden: the asking token may not revoke it.
+            Forbidden: the asking token, or the user, may not revoke it.
         """
 
         token_id = parse_uuid(token_id)
@@ -147,6 +157,8 @@ class AccountService:
             token = next((token for token in tokens if token.id == token_id), None)
             if token is None:
                 raise NotFound("There is no such token.")
+            if user is not None and token not in tokens_of_user(user, tokens):
+                self.permissions.check_user(account, user, Permission.TOKENS)
             family = [token, *descendants(token, tokens)]
             if (
                 by is not None

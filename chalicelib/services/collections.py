@@ -28,7 +28,10 @@ from chalicelib.domain.collections import (
     parse_uuid,
 )
 from chalicelib.domain.errors import NotFound, PlanForbids, SourceUnreadable
+from chalicelib.domain.permissions import Permission
 from chalicelib.domain.plans import Plan
+from chalicelib.services.permissions import PermissionService
+from chalicelib.services.pipeline.deletion import Deletion
 from chalicelib.services.ports import BucketAccessChecker, Clock, CollectionRegistry, Collections
 
 _NO_ROLE = AccessProblem(
@@ -51,6 +54,8 @@ class CollectionService:
     collections: Collections
     registry: CollectionRegistry
     access_checker: BucketAccessChecker
+    deletion: Deletion
+    permissions: PermissionService
     managed_bucket: str
     region: str
     now: Clock
@@ -122,6 +127,15 @@ class CollectionService:
         attributes |= {name: value for name, value in patterns.items() if value is not None}
         changed = self.registry.change(collection, attributes) if attributes else collection
         return CheckedCollection(changed, warnings)
+
+    def delete(self, caller: Caller, collection: Collection) -> None:
+        """Hide a collection at once, and have its index and, of managed storage, its pictures removed.
+
+        Raises:
+            Forbidden: the user who calls, or whose token calls, may not delete collections.
+        """
+        self.permissions.check(caller, Permission.COLLECTION_DELETION)
+        self.deletion.begin(collection)
 
     def _on_bucket(self, account: str, source: BucketDescription) -> Collection:
         """A collection without a name on the bucket."""

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from chalicelib.domain.accounts import Account
-from chalicelib.domain.errors import NotFound
+from chalicelib.domain.errors import Forbidden, NotFound
+from chalicelib.domain.permissions import Permission, permits, refusal
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.sessions import AGENT_LIMIT, TOUCH_INTERVAL, Session, SessionKey
 from chalicelib.domain.texts import excerpt, is_storable
@@ -25,9 +26,13 @@ class SignedIn:
     def role(self) -> Role:
         return self.membership.role
 
-    @property
-    def is_owner(self) -> bool:
-        return self.role is Role.OWNER
+    def may(self, permission: Permission) -> bool:
+        return permits(self.role, permission)
+
+    def check(self, permission: Permission) -> None:
+        """Raises Forbidden if the user may not do it."""
+        if not self.may(permission):
+            raise Forbidden(refusal(permission))
 
     @property
     def plan(self) -> Plan:

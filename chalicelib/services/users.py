@@ -7,8 +7,9 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from chalicelib.domain.accounts import Account, Subscription, tokens_of_user
+from chalicelib.domain.accounts import Account, Scope, Subscription, Token, tokens_of_user
 from chalicelib.domain.errors import Conflict, Forbidden, NotFound, QuotaExceeded, StaleWrite
+from chalicelib.domain.permissions import Permission, permits
 from chalicelib.domain.users import (
     MEMBERS_LIMIT,
     MEMBERSHIPS_LIMIT,
@@ -193,14 +194,28 @@ class UserService:
             raise NotFound("There is no such invitation.")
         self.users.withdraw(found[0])
 
-    def change_role(self, account: str, user: str, role: Role) -> None:
-        """Raises NotFound if the user is no member, Conflict if the account would have no owner."""
+    def change_role(self, account: str, user: str, role: Role) -> list[str]:
+        """Change a member's role; one that may make no tokens that do everything loses those that they have made.
 
-        def change() -> None:
+        All that descend from these go, too, as when the member leaves.
+
+        Returns: the digests of the tokens.
+
+        Raises:
+            NotFound: the user is no member.
+            Conflict: the account would have no owner.
+        """
+
+        def change() -> list[str]:
             current = self._account(account)
-            self.users.change_role(self._replaceable(account, user, role), role, current)
+            membership = self._replaceable(account, user, role)
+            tokens: list[Token] = []
+            if not permits(role, Permission.TOKENS):
+                tokens = tokens_of_user(user, self.accounts.tokens(account), Scope.ADMIN)
+            self.users.change_role(membership, role, current, tokens)
+            return [token.digest for token in tokens]
 
-        self._attempt(change)
+        return self._attempt(change)
 
     def remove_member(self, account: str, user: str) -> list[str]:
         """Remove a member with the tokens that they have made, and all that descend from these.

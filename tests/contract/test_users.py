@@ -162,6 +162,23 @@ class UsersContract:
         assert stores.account(account).tokens == 1
         assert stores.users.membership(account.uuid, guest.id) is None
 
+    def test_another_role_takes_tokens_along_in_one_transaction(self, stores: Stores):
+        owner, account = self.with_account(stores, a_user())
+        tokens = [
+            Token(uuid4().hex, str(uuid4()), account.uuid, "n", Scope.ADMIN, account.subscription, NOW, user=owner.id)
+            for _ in range(TOKENS_LIMIT)
+        ]
+        for token in tokens:
+            stores.accounts.add_token(token, stores.account(account))
+        with pytest.raises(StaleWrite):
+            stores.users.change_role(member(account, owner, Role.OWNER), Role.MEMBER, account, tokens)
+        assert len(stores.accounts.tokens(account.uuid)) == TOKENS_LIMIT
+        seen = stores.account(account)
+        stores.users.change_role(member(account, owner, Role.OWNER), Role.MEMBER, seen, tokens[1:])
+        assert stores.accounts.tokens(account.uuid) == tokens[:1]
+        assert stores.account(account).tokens == 1
+        assert stores.users.membership(account.uuid, owner.id) == member(account, owner, Role.MEMBER)
+
     def test_a_membership_is_described_anew_but_not_made(self, stores: Stores):
         user, account = self.with_account(stores, a_user())
         described = replace(member(account, user, Role.OWNER), email="new@example.com", name="")

@@ -65,10 +65,10 @@ class FakeUsers:
             described = replace(current, email=membership.email, name=membership.name)
             self.joined[membership.account, membership.user] = described
 
-    def change_role(self, membership: Membership, role: Role, account: Account) -> None:
+    def change_role(self, membership: Membership, role: Role, account: Account, tokens: Sequence[Token] = ()) -> None:
         if (membership.account, membership.user) not in self.joined:
             raise StaleWrite
-        self._accounts.raise_revision(account)
+        self._accounts.remove_tokens(tokens, account)
         self.joined[membership.account, membership.user] = replace(membership, role=role)
 
     def leave(self, membership: Membership, account: Account, tokens: Sequence[Token] = ()) -> None:

@@ -92,7 +92,7 @@ class DynamoDBUsers:
         except self._client.exceptions.ConditionalCheckFailedException:
             return  # the user has left meanwhile
 
-    def change_role(self, membership: Membership, role: Role, account: Account) -> None:
+    def change_role(self, membership: Membership, role: Role, account: Account, tokens: Sequence[Token] = ()) -> None:
         update = {
             "Key": to_item(_account_key(membership.account, f"member#{membership.user}")),
             "UpdateExpression": "SET #r = :role",
@@ -100,7 +100,8 @@ class DynamoDBUsers:
             "ExpressionAttributeNames": {"#r": "role"},
             "ExpressionAttributeValues": to_item({":role": role}),
         }
-        self._transact({"Update": update}, _lock(account))
+        deletions = map(_deletion, token_keys(account.uuid, tokens))
+        self._transact({"Update": update}, *deletions, _lock(account, removed_tokens=len(tokens)))
 
     def leave(self, membership: Membership, account: Account, tokens: Sequence[Token] = ()) -> None:
         # Two items of each of at most 20 tokens; a transaction has 100 at most.

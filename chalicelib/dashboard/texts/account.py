@@ -80,6 +80,7 @@ TEXTS = {
     "try_it": "Try it",
     "command": "Command to try it",
     "copied_it": "I have copied it",
+    "revoked_by_others": "by its maker or an owner",
     # Members.
     "you": "you",
     "owner": "Owner",
@@ -88,6 +89,8 @@ TEXTS = {
     "change": "Change",
     "remove": "Remove",
     "remove_hint": "They lose this account at once, and the tokens they have made stop. All else they have made stays.",
+    "member_may": "As a member you search, upload, connect, sync and change collections, and make tokens. Owners also "
+    "delete collections, invite and remove members, see webhooks, and name, export and delete the account.",
     "leave": "Leave",
     "leave_hint": "You lose this account at once, and the tokens you have made stop. All else you have made stays.",
     "invite": "Invite",

@@ -140,6 +140,7 @@ TEXTS = {
     "type_name": "Type {name} to confirm",
     "type_name_wrong": "That is not the name of this collection.",
     "delete_do": "Delete the collection",
+    "delete_owners": "Only an owner of this account deletes collections. Ask one.",
     "removals": "{count} of {total} pictures are no longer in the bucket",
     "removals_lead": (
         "That is most of the collection, so the sync stopped before it removed anything. If they were moved or deleted "

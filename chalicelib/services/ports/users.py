@@ -34,7 +34,9 @@ class Users(Protocol):
     def describe(self, membership: Membership) -> None:
         """Write the ``email`` and ``name`` of a membership, if it exists."""
 
-    def change_role(self, membership: Membership, role: Role, account: Account) -> None: ...
+    def change_role(self, membership: Membership, role: Role, account: Account, tokens: Sequence[Token] = ()) -> None:
+        """Change a role, and remove tokens of the account with it, in one transaction."""
+
     def leave(self, membership: Membership, account: Account, tokens: Sequence[Token] = ()) -> None:
         """Remove a membership, and tokens of the account with it, in one transaction."""
 

@@ -130,16 +130,6 @@ def test_from_another_site_nothing_changes(unchanged_world: World, target: Targe
     assert unchanged_world.state_of(victim) == before
 
 
-@pytest.mark.parametrize("target", [each for each in CLOSED if each.options.owners], ids=name)
-def test_a_member_has_nothing_that_is_the_owners(unchanged_world: World, target: Target):
-    victim = unchanged_world.victim
-    member = unchanged_world.dashboard.signed_in("member of the victim", "member-of-victim@example.com")
-    before = unchanged_world.state_of(victim)
-    for answer in send_all(Party(member, victim.ids, ()), target, target.filled(victim.ids), {}):
-        assert answer.status == 403
-    assert unchanged_world.state_of(victim) == before
-
-
 @pytest.mark.parametrize("target", TARGETS, ids=name)
 def test_a_malformed_identifier_is_refused_and_no_page_breaks(world: World, target: Target):
     thief = world.thief

@@ -7,6 +7,7 @@ import pytest
 from chalicelib.domain.accounts import NewToken, Scope, Subscription, Token
 from chalicelib.domain.errors import Forbidden, InvalidRequest, NotFound
 from chalicelib.services.accounts import AccountService
+from chalicelib.services.permissions import PermissionService
 from tests.fakes.accounts import FakeAccounts
 from tests.fakes.clock import FakeClock
 from tests.fakes.collections import FakeCollections
@@ -23,7 +24,13 @@ class Harness:
         self.clock, self.store = FakeClock(), FakeAccounts()
         users = FakeUsers(self.store, FakeSessions())
         self.service = AccountService(
-            self.store, FakeQuotaLedger(), FakeCollections(), FakeWebhookRegistry(), users, self.clock
+            accounts=self.store,
+            quota_ledger=FakeQuotaLedger(),
+            collections=FakeCollections(),
+            webhooks=FakeWebhookRegistry(),
+            users=users,
+            permissions=PermissionService(users),
+            now=self.clock,
         )
         self.account = self.service.open("a customer", Subscription("pro")).uuid
 

@@ -8,6 +8,7 @@ from chalicelib.domain.accounts import NewToken, Scope, Subscription
 from chalicelib.domain.errors import Forbidden, PlanForbids, ReadOnlyToken, ScopeForbids
 from chalicelib.services.accounts import AccountService
 from chalicelib.services.authentication import LAST_USED_INTERVAL, TOKEN_CACHE_TIME, Authentication, authorize
+from chalicelib.services.permissions import PermissionService
 from tests.fakes.accounts import FakeAccounts
 from tests.fakes.clock import FakeClock
 from tests.fakes.collections import FakeCollections
@@ -22,7 +23,13 @@ class Harness:
         self.clock, self.store = FakeClock(), FakeAccounts()
         users = FakeUsers(self.store, FakeSessions())
         self.accounts = AccountService(
-            self.store, FakeQuotaLedger(), FakeCollections(), FakeWebhookRegistry(), users, self.clock
+            accounts=self.store,
+            quota_ledger=FakeQuotaLedger(),
+            collections=FakeCollections(),
+            webhooks=FakeWebhookRegistry(),
+            users=users,
+            permissions=PermissionService(users),
+            now=self.clock,
         )
         self.authentication = Authentication(self.store, self.clock)
         self.account = self.accounts.open("a customer", Subscription("pro")).uuid

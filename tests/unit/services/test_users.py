@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.accounts import Account, NewToken, Scope, Subscription
+from chalicelib.domain.accounts import Account, Caller, NewToken, Scope, Subscription, Token
+from chalicelib.domain.collections import NewManagedCollection
 from chalicelib.domain.errors import Conflict, Forbidden, InvalidRequest, NotFound, QuotaExceeded, StaleWrite
+from chalicelib.domain.plans import PLANS
 from chalicelib.domain.sessions import SessionKey
 from chalicelib.domain.users import MEMBERS_LIMIT, Identity, Membership, Role, SignUp, User, parse_email
 from tests.fakes.application import CONFIG, FakeAdapters
@@ -217,6 +219,69 @@ def test_an_account_keeps_an_owner(services: Services):
         services.users.remove_member(account.uuid, owner.id)
 
 
+def test_who_is_no_owner_any_more_loses_the_tokens_that_do_everything_and_what_these_have_made(services: Services):
+    owner, account = services.users.sign_in(NORA)
+    services.users.invite(account.uuid, JO.email, Role.OWNER, owner)
+    jo, _ = services.users.sign_in(JO)
+
+    def made(user: User | None, scope: Scope, maker: Token | None = None) -> Token:
+        new = NewToken("n", scope)
+        return services.accounts.issue_token(account.uuid, new, maker, user.id if user else None)[1]
+
+    ruling, kept = made(jo, Scope.ADMIN), [made(jo, Scope.WRITE), made(owner, Scope.ADMIN), made(None, Scope.ADMIN)]
+    lost = [ruling, made(None, Scope.SEARCH, ruling)]
+    assert services.users.change_role(account.uuid, jo.id, Role.OWNER) == []
+    digests = services.users.change_role(account.uuid, jo.id, Role.MEMBER)
+    assert sorted(digests) == sorted(token.digest for token in lost)
+    assert {token.id for token in services.accounts.tokens(account.uuid)} == {token.id for token in kept}
+    for scope in Scope:
+        if scope is Scope.ADMIN:
+            with pytest.raises(Forbidden, match="Only an owner"):
+                made(jo, scope)
+        else:
+            assert made(jo, scope).user == jo.id
+
+
+def test_a_member_revokes_their_own_tokens_alone_and_an_owner_all(services: Services):
+    owner, account = services.users.sign_in(NORA)
+    services.users.invite(account.uuid, JO.email, Role.MEMBER, owner)
+    jo, _ = services.users.sign_in(JO)
+    issue, revoke = services.accounts.issue_token, services.accounts.revoke_token
+    own, others = (
+        [issue(account.uuid, NewToken("n", Scope.READ), user=user)[1] for _ in range(2)] for user in (jo.id, owner.id)
+    )
+    nobodys = issue(account.uuid, NewToken("n", Scope.READ))[1]
+    for token in (*others, nobodys):
+        with pytest.raises(Forbidden, match="Only an owner"):
+            revoke(account.uuid, token.id, user=jo.id)
+    assert revoke(account.uuid, own[0].id, user=jo.id) == [own[0].digest]
+    for token in (own[1], *others, nobodys):
+        assert revoke(account.uuid, token.id, user=owner.id) == [token.digest]
+    assert services.accounts.tokens(account.uuid) == []
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_token_deletes_a_collection_only_while_its_maker_may(services: Services, role: Role):
+    owner, account = services.users.sign_in(NORA)
+    services.accounts.set_subscription(account.uuid, Subscription("business"))
+    services.users.invite(account.uuid, JO.email, role, owner)
+    jo, _ = services.users.sign_in(JO)
+    token = services.accounts.issue_token(account.uuid, NewToken("n", Scope.WRITE), user=jo.id)[1]
+    caller = Caller(account.uuid, PLANS["business"], token)
+    made = [services.collections.create(caller, NewManagedCollection(f"{n}")).collection for n in range(3)]
+    services.users.change_role(account.uuid, jo.id, Role.MEMBER)
+    with pytest.raises(Forbidden, match="deletes collections"):
+        services.collections.delete(caller, made[0])
+    services.users.change_role(account.uuid, jo.id, Role.OWNER)
+    services.collections.delete(caller, made[0])
+    nobodys = services.accounts.issue_token(account.uuid, NewToken("n", Scope.WRITE))[1]
+    services.collections.delete(replace(caller, token=nobodys), made[1])
+    services.users.remove_member(account.uuid, jo.id)
+    with pytest.raises(Forbidden, match="do not belong"):
+        services.collections.delete(caller, made[2])
+    assert [each.uuid for each in services.collections.all(account.uuid)] == [made[2].uuid]
+
+
 def test_an_account_has_at_most_fifty_members_and_invitations(services: Services):
     owner, account = services.users.sign_in(NORA)
     for number in range(MEMBERS_LIMIT - 1):
@@ -320,7 +385,7 @@ def test_a_session_works_in_the_account_that_its_user_switches_to(services: Serv
     services.sessions.switch(found, account.uuid)
     found = services.sessions.find(key.cookie)
     assert found is not None
-    assert (found.account.uuid, found.is_owner) == (account.uuid, False)
+    assert (found.account.uuid, found.role) == (account.uuid, Role.MEMBER)
     services.users.remove_member(account.uuid, jo.id)
     assert services.sessions.find(key.cookie) is None
     with pytest.raises(NotFound):
