@@ -17,6 +17,7 @@ from chalicelib.dashboard.routes import METHODS, PATHS, add_pages
 from chalicelib.dashboard.security import cookie_name, header_path, local_path
 from chalicelib.dashboard.texts import TEXTS
 from chalicelib.domain.errors import StoreUnavailable
+from chalicelib.domain.permissions import Permission
 from infra.package import PACKAGED
 from tests.fakes.application import FakeAdapters, services_on
 from tests.fakes.pages import HOST, FakeBrowser, FakeDashboard
@@ -182,7 +183,7 @@ def test_an_unexpected_error_shows_nothing_of_itself():
 
 
 def test_a_member_does_not_have_what_is_the_owners():
-    trial = Trial(a_change, owners=True)
+    trial = Trial(a_change, needs=Permission.ACCOUNT)
     owner = trial.signed_in("An owner")
     assert owner.account is not None
     assert owner.user is not None
