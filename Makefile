@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 4566
 PROCESSES ?= auto
-QUERY ?= an owl
+QUERY ?= a bird
 PICTURES ?=
 HISTORIES ?= 3000
 MINUTES ?= 5
@@ -39,7 +39,7 @@ run: $(VENV)/.local-ready $(STORE_READY)  ## start the whole system here (PORT=4
 	@exec $(BIN)/python -m infra.run --port $(PORT) $(IN_FOLDER) $(if $(MODEL),--model "$(MODEL)") \
 		$(if $(STORE),--store $(STORE)) $(if $(MIGRATE),--migrate)
 
-demo: $(VENV)/.local-ready  ## search the running system (QUERY="an owl")
+demo: $(VENV)/.local-ready  ## search the running system (QUERY="a bird")
 	@$(BIN)/python -m infra.demo $(IN_FOLDER) "$(QUERY)"
 
 index: $(VENV)/.local-ready  ## search a folder of your own pictures in the running system (PICTURES=~/Pictures)
@@ -107,8 +107,10 @@ bench.thumbnails = $(BIN)/python -m tests.bench.thumbnails
 bench.pages = $(BIN)/python -m tests.bench.pages && $(BIN)/python -m tests.bench.dashboard_search
 ## bench SUITE=cold: functions from their start to the first answer, as on Lambda, with and without bytecode; three minutes
 bench.cold = $(BIN)/python -m tests.bench.cold
-## bench SUITE=lighthouse: what Lighthouse says of the dashboard's pages; from the npm registry; three minutes
-bench.lighthouse = $(BIN)/python -m tests.bench.lighthouse
+## bench SUITE=lighthouse: what Lighthouse says of the dashboard's pages; from the npm registry; five minutes (ONLY= RUNS=3)
+bench.lighthouse = ONLY="$(ONLY)" RUNS="$(RUNS)" $(BIN)/python -m tests.bench.lighthouse
+## bench SUITE=newcomer: from a clone to the first search in a browser, step by step, by a hand that has never seen it
+bench.newcomer = $(BIN)/python -m tests.bench.newcomer
 ## bench SUITE=embed: the embedder on full-size CLIP beside its peers (6 GB)
 bench.embed = $(BIN)/python -m tests.bench.embedder
 
@@ -135,6 +137,10 @@ stress.fuzz = $(BIN)/python -m tests.fuzz --seed $(SEED)
 stress.pictures = $(BIN)/python -m tests.stress.pictures $(if $(FOLDER),"$(FOLDER)")
 ## stress SUITE=browser: every page in Chromium: sizes, themes, axe, slow and failing networks; into build/browser (ONLY=)
 stress.browser = ONLY="$(ONLY)" $(BIN)/python -m tests.stress.browser
+## stress SUITE=firefox: the flows of tests/browser in Firefox (Debian: apt-get install firefox-esr)
+stress.firefox = SIMILARIX_BROWSER=firefox $(BIN)/python -m pytest tests/browser
+## stress SUITE=screenshots: the pictures of the documents, each page light, dark and narrow, into docs/images (ONLY=)
+stress.screenshots = $(BIN)/python -m tests.stress.browser.screenshots "$(ONLY)"
 ## stress SUITE=continuations: syncs, deletions and a purge of five million objects, in simulated time (OBJECTS=5000000)
 stress.continuations = OBJECTS=$(OBJECTS) $(BIN)/python -m tests.stress.continuations
 ## stress SUITE=partitions: what the first sync of a million objects writes to DynamoDB's partitions

@@ -30,7 +30,7 @@ from infra.opensearch.supervisor import NodeSupervisor
 from infra.package import PackagingError
 from infra.seed import Api
 
-FIRST_QUERY = "an owl"
+FIRST_QUERY = "a bird"
 _CURL = 'curl -H "Authorization: Token $TOKEN"'
 CALLS = (
     f'{_CURL} "$URL/api/search/?query=dog"',

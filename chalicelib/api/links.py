@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from chalicelib.domain.thumbnails import ThumbnailSize
 from chalicelib.services.links import LinkService
 
 
@@ -22,8 +23,9 @@ class FileLinks:
     account: str
     service: LinkService
 
-    def thumbnail(self, collection: str, file: str, md5: str) -> str:
-        return self._signed(thumbnail_path(collection, file), md5)
+    def thumbnail(self, collection: str, file: str, md5: str, size: ThumbnailSize = ThumbnailSize.MEDIUM) -> str:
+        link = self._signed(thumbnail_path(collection, file), md5)
+        return link if size is ThumbnailSize.MEDIUM else f"{link}&size={size.value}"
 
     def download(self, file: str, md5: str) -> str:
         return self._signed(download_path(file), md5)

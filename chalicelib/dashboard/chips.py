@@ -8,6 +8,7 @@ from chalicelib.dashboard.filter_panel import Narrowing
 from chalicelib.dashboard.search_address import SearchAddress, SearchTerm, Subject
 from chalicelib.dashboard.texts import text
 from chalicelib.domain.files import FileRecord
+from chalicelib.domain.thumbnails import ThumbnailSize
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def chips(
             record = records.get(term.value)
             label = text("search.a_picture") if record is None else record.key.rpartition("/")[2]
             if record is not None and record.embedding is not None:
-                picture = links.thumbnail(record.collection, record.uuid, record.embedding.md5)
+                picture = links.thumbnail(record.collection, record.uuid, record.embedding.md5, ThumbnailSize.SMALL)
         elif term.subject is Subject.UPLOAD:
             label, picture = text("search.your_picture"), uploads.get(term.value)
         made.append(Chip(number, term, label, picture, address.without_term(term)))

@@ -56,8 +56,7 @@ def file_list(request: PageRequest, collection: Collection) -> dict[str, Any]:
 def _view(request: PageRequest, collection: Collection, record: FileRecord) -> FileView:
     link = None
     if record.state is FileState.INDEXED and record.embedding is not None:
-        link = request.links.thumbnail(record.collection, record.uuid, record.embedding.md5)
-        link += f"&size={ThumbnailSize.SMALL.value}"
+        link = request.links.thumbnail(record.collection, record.uuid, record.embedding.md5, ThumbnailSize.SMALL)
     return file_view(record, collection, link)
 
 

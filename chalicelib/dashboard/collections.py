@@ -33,8 +33,7 @@ def thumbnail(request: PageRequest, record: FileRecord) -> str | None:
     """The URL of a small thumbnail of an indexed file."""
     if record.state is not FileState.INDEXED or record.embedding is None:
         return None
-    link = request.links.thumbnail(record.collection, record.uuid, record.embedding.md5)
-    return f"{link}&size={ThumbnailSize.SMALL.value}"
+    return request.links.thumbnail(record.collection, record.uuid, record.embedding.md5, ThumbnailSize.SMALL)
 
 
 def frame_data(request: PageRequest, collection: Collection, tab: str) -> dict[str, Any]:

@@ -12,14 +12,16 @@ from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redire
 from chalicelib.dashboard.search import query_values
 from chalicelib.dashboard.search_address import SearchAddress, SearchTerm, Subject, read_address
 from chalicelib.dashboard.texts import text
-from chalicelib.dashboard.tiles import Tile, tiles
+from chalicelib.dashboard.tiles import PICKED_MAX, Tile, copies_path, tiles
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.errors import NotFound, SimilarixError
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.rates import Rate
 from chalicelib.domain.thumbnails import ThumbnailSize
+from chalicelib.domain.vectors import SearchOptions
 
 SIMILAR = 12
+COPIES_MAX = PICKED_MAX - 1  # the page of a selection lists them with the picture itself
 PLACE_MAX = 300  # a picture further back in the results has no neighbours on its page: all before it are searched for
 # Of all pictures, the fraction that is as near to an unrelated search: below each, what people call it.
 CLOSENESS = ((1e-3, "very_close"), (0.02, "close"), (0.2, "near"), (math.inf, "far"))
@@ -78,13 +80,20 @@ def add_pages(dispatcher: PageDispatcher) -> None:
 
     @page("/pictures/{uuid}/similar", rate=Rate.SEARCH)
     def show_similar(request: PageRequest) -> Page | Redirect:
-        record, _ = _picture(request)
-        like = SearchAddress((SearchTerm(Subject.FILE, record.uuid),), cutoff=False)
+        record, collection = _picture(request)
         if not request.is_fragment:
+            like = SearchAddress((SearchTerm(Subject.FILE, record.uuid),), cutoff=False)
             return Redirect(f"/{like.query()}")
-        searching = PictureSearch(request.services, request.caller, ())
-        found = searching.find(like, limit=SIMILAR)
-        return Page("similar.html", {"similar": tiles(found.files, request.links)})
+        search = request.services.search
+        found = search.by_file(record, SearchOptions(limit=COPIES_MAX)).hits
+        copies = {hit.uuid for hit in search.copies(record, collection, found)}
+        others = [hit for hit in found if hit.uuid not in copies][:SIMILAR]
+        data = {
+            "similar": tiles(others, request.links),
+            "copies": len(copies),
+            "copies_path": copies_path([record.uuid, *(hit.uuid for hit in found if hit.uuid in copies)]),
+        }
+        return Page("similar.html", data)
 
     @page("/pictures/{uuid}/delete", methods=("POST",))
     def delete_picture(request: PageRequest) -> Redirect:
@@ -168,7 +177,7 @@ def _facts(request: PageRequest, record: FileRecord, collection: Collection) -> 
         "name": record.key.rpartition("/")[2],
         "folders": _folders(collection, path),
         "s3_uri": f"s3://{collection.bucket}/{record.key}",
-        "thumbnail": f"{links.thumbnail(collection.uuid, record.uuid, embedding.md5)}&size={ThumbnailSize.LARGE}",
+        "thumbnail": links.thumbnail(collection.uuid, record.uuid, embedding.md5, ThumbnailSize.LARGE),
         "download": links.download(record.uuid, embedding.md5),
         "is_managed": collection.type is CollectionType.MANAGED,
     }

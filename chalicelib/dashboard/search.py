@@ -12,11 +12,11 @@ from chalicelib.api.dispatch import logger
 from chalicelib.api.requests.bodies import parse_new_search_upload
 from chalicelib.dashboard.chips import chips, search_title
 from chalicelib.dashboard.filter_panel import Narrowing, filter_panel
-from chalicelib.dashboard.first_run import first_run_page
+from chalicelib.dashboard.first_run import first_run_page, sample_names
 from chalicelib.dashboard.found_pictures import FoundPage, PictureSearch, read_cursor
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
 from chalicelib.dashboard.search_address import WORDS, SearchAddress, Subject, is_canonical, read_address
-from chalicelib.dashboard.suggestions import suggested_texts
+from chalicelib.dashboard.suggestions import sample_texts, suggested_texts
 from chalicelib.dashboard.tiles import Tile, tiles
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.errors import InvalidRequest, NotFound, SimilarixError
@@ -80,10 +80,8 @@ def _first_page(request: PageRequest, collections: Sequence[Collection]) -> Page
         page: Page | Redirect = first_run_page(collections)
     else:
         newest = request.services.file_finder.newest(request.account.uuid, LAST_ADDED)
-        suggestions = suggested_texts(file.file.key for file in newest)
         data = {
-            # Without the cut: with few pictures and a small model it can empty what a first look should find.
-            "suggestions": [(text, f"?{urlencode({'query': text, 'cutoff': 'off'})}") for text in suggestions],
+            "suggestions": _suggestions([file.file.key for file in newest]),
             "newest": tiles(newest, request.links),
             "pictures": pictures,
             "collections": sum(1 for collection in collections if collection.total_files),
@@ -92,6 +90,14 @@ def _first_page(request: PageRequest, collections: Sequence[Collection]) -> Page
     if request.request.headers.get("hx-target") == "results":  # the last term was taken away: all of the page changes
         return Redirect("/")
     return page
+
+
+def _suggestions(keys: Sequence[str]) -> list[tuple[str, str]]:
+    """Texts to try, each with the query of its search, for an account whose latest files have these keys."""
+    if all(key.rpartition("/")[2] in sample_names() for key in keys):
+        return [(text, f"?{urlencode({'query': text})}") for text in sample_texts()]
+    # Without the cut: with few pictures and a small model it can empty what a first look should find.
+    return [(text, f"?{urlencode({'query': text, 'cutoff': 'off'})}") for text in suggested_texts(keys)]
 
 
 def _results_page(request: PageRequest, searching: PictureSearch, address: SearchAddress) -> Page:

@@ -11,6 +11,7 @@ from chalicelib.dashboard.tiles import PICKED_MAX
 from chalicelib.domain.collections import CollectionType, parse_uuid
 from chalicelib.domain.errors import InvalidRequest, NotFound
 from chalicelib.domain.file_deletions import DeletionOutcome, DeletionReport
+from chalicelib.domain.thumbnails import ThumbnailSize
 
 DELETION_SECONDS = 15  # of the 29 that API Gateway waits; workers delete the rest
 
@@ -96,7 +97,7 @@ def _picked(request: PageRequest, values: list[str]) -> list[PickedPicture]:
                 width=record.embedding.width,
                 height=record.embedding.height,
                 size=record.size,
-                thumbnail=links.thumbnail(collection.uuid, record.uuid, record.embedding.md5),
+                thumbnail=links.thumbnail(collection.uuid, record.uuid, record.embedding.md5, ThumbnailSize.SMALL),
                 download=links.download(record.uuid, record.embedding.md5),
                 address=f"s3://{collection.bucket}/{record.key}",
                 is_managed=collection.type is CollectionType.MANAGED,

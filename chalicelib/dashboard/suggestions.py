@@ -16,6 +16,14 @@ _CAMERA_WORDS = re.compile(
 _WORDS = re.compile(r"[^\W\d_]+")
 
 
+def sample_texts() -> list[str]:
+    """Texts that find several of the samples before chance begins, with the model that a local system has at first.
+
+    tests/e2e/test_pages.py searches with them.
+    """
+    return [text(f"search.sample_{number}") for number in range(1, SUGGESTIONS + 1)]
+
+
 def suggested_texts(keys: Iterable[str]) -> list[str]:
     """Up to four texts: those that names of files are, ``red panda`` of ``red-panda.jpg``, then usual ones."""
     named = [_text_of(key) for key in keys]

@@ -82,8 +82,8 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         record = request.services.files.get(request.account.uuid, completed.uuid)
         thumbnail = None
         if record.embedding is not None:
-            thumbnail = request.links.thumbnail(collection.uuid, record.uuid, record.embedding.md5)
-            thumbnail += f"&size={ThumbnailSize.SMALL.value}"
+            md5 = record.embedding.md5
+            thumbnail = request.links.thumbnail(collection.uuid, record.uuid, md5, ThumbnailSize.SMALL)
         address = request.url(f"/pictures/{completed.uuid}")
         return {"address": address, "thumbnail": thumbnail, "duplicate": ended.is_duplicate, "path": completed.path}
 

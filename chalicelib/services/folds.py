@@ -64,6 +64,10 @@ class FoldReader:
             ]
         return FoldedPage(folds, consumed, has_more)
 
+    def copies(self, model: str, first: F, found: Sequence[F]) -> Sequence[F]:
+        """Those of the found files that show the picture of the first one."""
+        return self._fold(model, [first, *found])[0].copies
+
     def _fold(self, model: str, found: Sequence[F]) -> list[Fold[F]]:
         vectors = self._vectors(model, found)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.domain.calibration import TermKind
+from chalicelib.domain.collections import Collection
 from chalicelib.domain.composition import (
     FileTerm,
     PictureTerm,
@@ -28,7 +29,7 @@ from chalicelib.domain.errors import Conflict, UploadIncomplete
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.image_files import check_inline_size
 from chalicelib.domain.relevance import CUT_WINDOW, Expectation, count_before_chance, expectation
-from chalicelib.domain.vectors import Hit, Position, SearchOptions, VectorQuery
+from chalicelib.domain.vectors import Hit, Position, SearchOptions, VectorQuery, vector_document
 from chalicelib.services.calibrations import CalibrationReader
 from chalicelib.services.folds import MAX_READ, Batch, FoldReader
 from chalicelib.services.ports import QueryEmbedder, VectorStore
@@ -128,6 +129,18 @@ class SearchService:
         """The account's pictures nearest to an indexed file, without the file itself."""
         query = _vector_query(record.account, _stored_vector(record), options)
         return self._page(_Question(query, without=frozenset({record.uuid})), options)
+
+    def copies(self, record: FileRecord, collection: Collection, hits: Sequence[Hit]) -> Sequence[Hit]:
+        """Those of the hits of ``by_file`` that show the same picture as the file, as ``fold_duplicates`` tells it.
+
+        Args:
+            collection: the file's own.
+        """
+        assert record.embedding is not None
+        document = vector_document(record, record.embedding, collection)
+        return FoldReader(self.vectors).copies(
+            document.model, Hit(uuid=record.uuid, file=document.file, distance=0.0), hits
+        )
 
     def by_terms(
         self,

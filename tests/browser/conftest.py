@@ -1,5 +1,6 @@
-"""Chromium, and pages of the dashboard in it."""
+"""Chromium, or the Firefox that SIMILARIX_BROWSER=firefox names, and pages of the dashboard in it."""
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,16 +11,21 @@ from infra.emulator import Emulator
 from infra.local_system import LocalSystem
 from infra.localhost import HOST
 from tests.browser.chromium import NoBrowser, chromium
+from tests.browser.firefox import firefox
 
 OpenPage = Callable[..., Page]
 
 expect.set_options(timeout=30_000)  # a busy machine starts functions slowly
 
 
+def is_firefox() -> bool:
+    return os.environ.get("SIMILARIX_BROWSER") == "firefox"
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     try:
-        with chromium() as running:
+        with firefox() if is_firefox() else chromium() as running:
             yield running
     except NoBrowser as error:
         pytest.skip(str(error))

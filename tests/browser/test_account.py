@@ -11,7 +11,7 @@ from chalicelib.domain.users import Role
 from chalicelib.domain.webhook_endpoints import NewWebhook
 from chalicelib.domain.webhook_events import EventType
 from infra.local_system import LocalSystem
-from tests.browser.accessibility import RULES, show_theme, violations
+from tests.browser.accessibility import THEMES, show_theme, violations
 from tests.browser.visits import Visitor, visitor
 from tests.e2e.harness import Caller as ApiCaller
 
@@ -101,9 +101,9 @@ def test_nothing_keeps_anybody_out_of_the_account(browser: Browser, stack: Local
         ):
             page.goto(stack.api_url + path)
             assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
-            found += violations(page, tuple(RULES) if path == "/account" else ("light",))
+            found += violations(page, THEMES if path == "/account" else ("light",))
             if (folder := os.environ.get("SIMILARIX_SCREENSHOTS")) and path == "/account":
-                for theme in RULES:
+                for theme in THEMES:
                     show_theme(page, theme)
                     page.screenshot(path=Path(folder) / f"account-320-{theme}.png", full_page=True)
     assert found == []

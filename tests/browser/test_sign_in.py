@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from infra.local_system import LocalSystem
-from tests.browser.accessibility import RULES, show_theme, violations
+from tests.browser.accessibility import THEMES, show_theme, violations
 from tests.browser.conftest import OpenPage
 
 
@@ -62,7 +62,7 @@ def test_nothing_keeps_anybody_out_at_the_door(open_page: OpenPage, stack: Local
         found += violations(page)
         if folder := os.environ.get("SIMILARIX_SCREENSHOTS"):
             page.evaluate("scrollTo(0, 0)")
-            for theme in RULES:
+            for theme in THEMES:
                 show_theme(page, theme)
                 page.screenshot(path=Path(folder) / f"sign-in-{name}-{width}-{theme}.png")
     assert found == []

@@ -8,9 +8,13 @@ from uuid import uuid4
 import pytest
 import requests
 
+from chalicelib.dashboard.suggestions import sample_texts
+from chalicelib.dashboard.texts import text
 from chalicelib.domain.users import Identity
 from infra.admin.deployment import Deployment
 from infra.local_system import LocalSystem
+from infra.run import FIRST_QUERY
+from tests.e2e.harness import Caller
 
 COOKIE = "session"  # of the local system, which speaks HTTP
 
@@ -54,3 +58,9 @@ def test_a_change_from_another_site_is_refused(stack: LocalSystem, signed_in: Ca
     answer = signed_in().post(f"{stack.api_url}/", headers={"Origin": "https://evil.example"})
     assert answer.status_code == 403
     assert "Another site sent this request" in answer.text
+
+
+@pytest.mark.parametrize("query", [*sample_texts(), text("first_run.first_query"), FIRST_QUERY])
+def test_what_a_newcomer_is_offered_finds_samples_before_chance_begins(stack: LocalSystem, query: str) -> None:
+    search = {"query": query, "collection": stack.collection, "cutoff": "auto"}
+    assert len(Caller(stack.api_url, stack.token).result("GET", "/api/search/", params=search)["files"]) >= 2

@@ -95,7 +95,10 @@ document.addEventListener("keydown", (event) => {
 
 document.addEventListener("change", (event) => {
   if (event.target.matches(".pick input")) sayHowMany();
-  if (event.target.matches('[name="zoom"]')) sessionStorage.setItem("zoom", event.target.value);
+  if (event.target.matches('[name="zoom"]')) {
+    sessionStorage.setItem("zoom", event.target.value);
+    sharpen();
+  }
 });
 
 document.addEventListener("focusin", (event) => {
@@ -107,6 +110,12 @@ document.addEventListener("click", (event) => {
   if (!event.target.closest?.("[data-copy-list]")) return;
   copy(tiles().filter((tile) => pick(tile).checked).map((tile) => tile.dataset.address).join("\n"));
 });
+
+/** Large pictures are wider than their sizes say; without these the browser takes the larger thumbnail. */
+function sharpen() {
+  if (!document.querySelector('[name="zoom"][value="l"]:checked')) return;
+  for (const picture of document.querySelectorAll("#results img[sizes]")) picture.removeAttribute("sizes");
+}
 
 const seen = new IntersectionObserver(
   (entries) => {
@@ -125,6 +134,7 @@ export function refresh() {
   const zoom = sessionStorage.getItem("zoom");
   const size = zoom && document.querySelector(`[name="zoom"][value="${zoom}"]`);
   if (size) size.checked = true;
+  sharpen();
   const next = document.querySelector("[data-next]");
   if (next) seen.observe(next);
 }

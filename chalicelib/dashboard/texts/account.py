@@ -46,7 +46,7 @@ TEXTS = {
     "needs_pro_hint": "The API is part of Pro and Business. Everything on these pages works on your plan, too.",
     "name": "Name",
     "made_by": "made by",
-    "may": "May",
+    "may": "Allows",
     "where": "Where",
     "last_used": "Last used",
     "expires": "Expires",

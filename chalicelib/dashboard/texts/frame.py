@@ -1,6 +1,7 @@
 """What stands around every page."""
 
 TEXTS = {
+    "description": "Find any picture in your S3 buckets by describing it, or by another picture.",
     "product": "Similarix",
     "skip": "Skip to the content",
     "home": "Similarix, search",
@@ -20,6 +21,6 @@ TEXTS = {
     "not_copied": "Your browser did not let us copy. Select the text and copy it.",
     "offline": "You are offline.",
     "offline_hint": "What you see stays; searches go on once you are back.",
-    "no_answer": "This does not answer right now. What you see stays; try again in a moment.",
+    "no_answer": "Similarix does not answer right now. What you see stays; try again in a moment.",
     "sent_again": "The connection was lost. Nothing was changed; try again.",
 }

@@ -8,7 +8,7 @@ TEXTS = {
     "new": "New webhook",
     "url": "Address of your server",
     "url_hint": "An https address that anybody can reach, such as https://shop.example/hooks.",
-    "events": "Tells of",
+    "events": "Events",
     "description": "What it is for",
     "collections": "Collections",
     "collections_hint": "None chosen: all, and those to come.",

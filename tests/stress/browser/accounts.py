@@ -1,4 +1,4 @@
-"""Accounts with no file, with one and with several hundred, whose names are long, right-to-left and hostile."""
+"""Accounts with no file, with some that wait, with one and with several hundred of long and hostile names."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from chalicelib.domain.accounts import Caller, NewToken, Scope
 from chalicelib.domain.collections import Collection, NewManagedCollection
-from chalicelib.domain.files import FileCounts
+from chalicelib.domain.files import PENDING, FileCounts
 from chalicelib.domain.plans import PLANS
 from chalicelib.domain.users import Role
 from chalicelib.domain.webhook_endpoints import NewWebhook
@@ -17,13 +17,14 @@ from tests.browser.visits import Visitor, visitor
 from tests.conftest import SAMPLES
 from tests.e2e.harness import Caller as ApiCaller
 from tests.e2e.harness import Customer, bucket_source, eventually
-from tests.stress.browser.places import EMPTY, MANY, ONE
+from tests.stress.browser.places import EMPTY, MANY, ONE, WAITING
 
 PHOTOS = sorted((SAMPLES / "photos").glob("*.jpg"))
 COPIES = 6  # of each photograph in the bucket of many
 BROKEN = 4  # files there that are no pictures
 REMOVED = 60  # objects of the bucket whose files are to be removed
 HUNDRED_THOUSAND = 100_000
+WAITING_FILES = 50
 LONG = "a-name-without-a-space-" * 12
 NAMES = (
     "<script data-evil>alert(1)<script>",
@@ -49,9 +50,10 @@ class Accounts:
 
 def make_accounts(emulator: Emulator, stack: LocalSystem) -> Accounts:
     """Raises AssertionError if the system does not index what it is given."""
-    visitors = {EMPTY: visitor(stack, plan="free"), ONE: visitor(stack), MANY: visitor(stack)}
+    visitors = {EMPTY: visitor(stack, plan="free"), WAITING: visitor(stack), ONE: visitor(stack), MANY: visitor(stack)}
     ids = {"long": LONG[:150]}
     ids["nothing"] = _collection(stack, visitors[EMPTY], "Nothing yet").uuid
+    ids["waiting"] = _waiting(stack, visitors[WAITING]).uuid
     one = _collection(stack, visitors[ONE], "One picture")
     ids |= {"one": one.uuid, "one_picture": _upload(stack, visitors[ONE], one, "owl.jpg")}
     ids |= _many(emulator, stack, visitors[MANY])
@@ -120,16 +122,27 @@ def _upload(stack: LocalSystem, owner: Visitor, collection: Collection, name: st
     return stack.deployment.services.uploads.upload(caller, collection, name, body).uuid
 
 
+def _waiting(stack: LocalSystem, owner: Visitor) -> Collection:
+    """A collection whose record counts files that nothing has read yet; there are none, so they wait for good."""
+    made = _collection(stack, owner, "Under way")
+    _count(stack, owner, made, FileCounts(unindexed={PENDING: WAITING_FILES}))
+    return made
+
+
 def _hundred_thousand(stack: LocalSystem, owner: Visitor) -> Collection:
-    """A collection with one file, whose record counts 100,000, written by the port that corrects counts."""
-    services = stack.deployment.services
+    """A collection with one file, whose record counts 100,000."""
     made = _collection(stack, owner, "מאה אלף תמונות")
     _upload(stack, owner, made, f"{LONG}.jpg")
-    stored = services.collections.get(owner.account.uuid, made.uuid)
+    _count(stack, owner, made, FileCounts(HUNDRED_THOUSAND, 312_345_678_901, {"not_an_image": 1_234}))
+    return made
+
+
+def _count(stack: LocalSystem, owner: Visitor, collection: Collection, counts: FileCounts) -> None:
+    """Writes what the collection's record counts, by the port that corrects counts."""
+    services = stack.deployment.services
+    stored = services.collections.get(owner.account.uuid, collection.uuid)
     stated = FileCounts(stored.total_files, stored.total_size, stored.unindexed)
-    counted = FileCounts(HUNDRED_THOUSAND, 312_345_678_901, {"not_an_image": 1_234})
-    assert services.adapters.catalogue.fix_statistics(stored, stated, counted)
-    return stored
+    assert services.adapters.catalogue.fix_statistics(stored, stated, counts)
 
 
 def _furnish(stack: LocalSystem, owner: Visitor) -> str:

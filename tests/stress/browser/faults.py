@@ -13,7 +13,7 @@ from infra.local_system import LocalSystem
 from tests.bench.figures import figure
 from tests.browser.visits import Visitor
 from tests.stress.browser.accounts import PHOTOS, Accounts
-from tests.stress.browser.places import EMPTY, MANY
+from tests.stress.browser.places import MANY, WAITING
 from tests.stress.browser.views import Findings
 
 # What Chrome's tools call "Slow 4G":
@@ -158,7 +158,7 @@ class Faults:
 
     def _failing_poll(self, failure: Failure) -> None:
         """A page that asks every second says once that nothing answers, and goes on asking."""
-        with self._page(EMPTY, f"/samples/{self._accounts.ids['nothing']}") as page:
+        with self._page(WAITING, f"/samples/{self._accounts.ids['waiting']}") as page:
             page.route("**/live/samples/*", failure)
             _is_told(page)
             page.wait_for_timeout(3_500)

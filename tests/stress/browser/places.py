@@ -19,8 +19,9 @@ NO_PAGES = {
     "/samples/photos/{name}": "a picture",
     "/sign-in/start": "leads to Cognito",
 }
-# Who looks: nobody has signed in; the account of ``empty`` has no file, of ``one`` one, of ``many`` several hundred.
-NOBODY, EMPTY, ONE, MANY = "nobody", "empty", "one", "many"
+# Who looks: nobody has signed in; the account of ``empty`` has no file, of ``waiting`` some that nothing has read yet,
+# of ``one`` one, of ``many`` several hundred.
+NOBODY, EMPTY, WAITING, ONE, MANY = "nobody", "empty", "waiting", "one", "many"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ _CONNECT = "/collections/connect?name=n&bucket=b-1&folder=f&region=us-east-1"
 PLACES: Mapping[str, Sequence[tuple[str, str, str]]] = {
     "/": (
         ("first-run", EMPTY, "/"),
+        ("first-run-waiting", WAITING, "/"),
         ("search-of-one", ONE, "/?query=an+owl"),
         ("search", MANY, "/"),
         ("results", MANY, "/?query=an+animal&without=people&cutoff=off&fold=off"),
@@ -52,7 +54,7 @@ PLACES: Mapping[str, Sequence[tuple[str, str, str]]] = {
         ("picture-of-one", ONE, "/pictures/{one_picture}"),
     ),
     "/selection": (("selection", MANY, "/selection?picked={picture}&picked={long_picture}"),),
-    "/samples/{uuid}": (("samples", EMPTY, "/samples/{nothing}"),),
+    "/samples/{uuid}": (("samples", WAITING, "/samples/{waiting}"),),
     "/collections/connect": (
         ("connect", EMPTY, "/collections/connect"),
         ("connect-role", MANY, _CONNECT),

@@ -1,4 +1,7 @@
-"""Looks at places in Chromium at several sizes, light and dark: status, width, scripts, axe-core; keeps screenshots."""
+"""Looks at places in Chromium at several sizes, light and dark: status, width, scripts, axe-core.
+
+Screenshots are kept, and what a screen reader has of each place: its tree of roles and names.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,7 +12,7 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from tests.browser.accessibility import WCAG, show_theme
+from tests.browser.accessibility import THEMES, WCAG, show_theme
 from tests.browser.visits import COOKIE, EXPECTED, Visitor
 from tests.stress.browser.places import Place
 
@@ -23,10 +26,6 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
 }
 # axe-core's best practices are beyond WCAG 2.2 AA.
 RULES = {"type": "tag", "values": [*WCAG, "best-practice"]}
-THEMES: Mapping[str, Mapping[str, Any]] = {
-    "light": RULES,
-    "dark": {"type": "rule", "values": ["color-contrast"]},  # colours are all that differs
-}
 # What reaches beyond the right edge, outermost first, for who mends it.
 BEYOND = """() => [...document.querySelectorAll("body *")]
   .filter(each => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
@@ -58,7 +57,7 @@ def look(
     folder: Path,
     findings: Findings,
 ) -> None:
-    """Opens each place at each size; screenshots go to ``folder``/size-theme/place.png."""
+    """Opens each place at each size; screenshots go to ``folder``/size-theme/place.png, trees to ``folder``/spoken."""
     axe = Axe()
     for size, options in SIZES.items():
         for person in dict.fromkeys(place.person for place in places):
@@ -106,12 +105,17 @@ def _look_at(page: Page, site: str, place: Place, size: str, axe: Axe, folder: P
         findings.add("sideways", where, "; ".join(page.evaluate(BEYOND)))
     if page.locator("[data-evil]").count():
         findings.add("script", where, "a name has become an element")
-    for theme, only in THEMES.items():
+    if size == next(iter(SIZES)):
+        _keep(folder / "spoken" / f"{place.name}.yaml", page.locator("body").aria_snapshot().encode())
+    for theme in THEMES:
         show_theme(page, theme)
         findings.audits += 1
-        for each in axe.run(page, options={"runOnly": only, "resultTypes": ["violations"]}).response["violations"]:
+        for each in axe.run(page, options={"runOnly": RULES, "resultTypes": ["violations"]}).response["violations"]:
             nodes = [node["html"][:160] for node in each["nodes"]]
             findings.add("violation", f"{where}, {theme}", f"{each['id']} ({len(nodes)}): {nodes[0]}")
-        target = folder / f"{size}-{theme}" / f"{place.name}.png"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=target, full_page=True)
+        _keep(folder / f"{size}-{theme}" / f"{place.name}.png", page.screenshot(full_page=True))
+
+
+def _keep(target: Path, content: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)

@@ -3,12 +3,13 @@
 import pytest
 
 from chalicelib.dashboard.first_run import SHOWN, sample_names
+from chalicelib.dashboard.suggestions import sample_texts
 from chalicelib.dashboard.texts import text
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.plans import PLANS
 from tests.fakes.application import FakeAdapters, services_on
 from tests.fakes.pages import FakeDashboard
-from tests.unit.dashboard.picture_world import HTMX, links, tags, words
+from tests.unit.dashboard.picture_world import HTMX, PictureWorld, links, tags, words
 
 
 @pytest.fixture
@@ -43,6 +44,21 @@ def test_the_samples_are_added_by_one_click_on_every_plan_and_then_found(plan: s
     assert browser.get(progress).location == "/?query=a+bird"
     assert browser.get(progress, HTMX).headers["hx-redirect"] == "/live/?query=a+bird"
     assert len(links(browser.get("/?query=a+bird&cutoff=off").body, "/pictures/")) == 50
+
+
+def test_who_has_the_samples_is_offered_searches_that_find_them_with_the_cut() -> None:
+    adapters = FakeAdapters.fresh()
+    dashboard = FakeDashboard(services_on(adapters))
+    browser = dashboard.signed_in(plan="business")
+    assert browser.account is not None
+    browser.post("/samples")
+    (collection,) = dashboard.services.collections.all(browser.account.uuid)
+    complete_all(adapters, dashboard, collection)
+    offered = links(browser.get("/").body, "/?query=")
+    assert offered == [f"/?query={each.replace(' ', '+')}" for each in sample_texts()]
+    world = PictureWorld()
+    world.put("red-fox.jpg")
+    assert links(world.get("/").body, "/?query=")[0] == "/?query=red+fox&cutoff=off"
 
 
 def complete_all(adapters: FakeAdapters, dashboard: FakeDashboard, collection: Collection) -> None:

@@ -176,3 +176,19 @@ def test_more_like_selected_pictures_is_a_search_by_all_of_them(world: PictureWo
     picked = "&".join(f"picked={uuid}" for uuid in uuids)
     answer = world.get(f"/?query={quote('an owl')}&{picked}")
     assert answer.location == f"/?query=an+owl&like={uuids[0]}&like={uuids[1]}"
+
+
+def test_copies_of_a_picture_are_a_fact_that_leads_to_them_and_are_not_similar_pictures() -> None:
+    world = PictureWorld()
+    first, *copies = (
+        world.app.uploads.upload(world.caller, world.collection, f"{name}.jpg", b"one picture").uuid for name in "abc"
+    )
+    (other,) = world.put("other.jpg")
+    assert text("pictures.copies") not in words(world.get(f"/pictures/{first}").body)
+    page = world.get(f"/pictures/{first}/similar", fragment=True).body
+    assert text("pictures.others", count=2) in words(page)
+    (path,) = links(page, "/selection?")
+    assert all(uuid in path for uuid in (first, *copies))
+    assert links(page, "/pictures/") == [f"/pictures/{other}"]
+    alone = world.get(f"/pictures/{other}/similar", fragment=True).body
+    assert text("pictures.copies") not in words(alone)

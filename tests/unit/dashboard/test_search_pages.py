@@ -144,9 +144,9 @@ def test_filters_without_a_term_list_what_they_admit(crowd: PictureWorld) -> Non
 def test_without_results_the_page_says_which_filter_to_drop_and_what_that_would_bring(crowd: PictureWorld) -> None:
     page = crowd.get("/?query=owl&format=png&path=2024/*").body
     assert "No pictures" in words(page)
-    assert f"Drop “PNG” more than {PAGE_SIZE} found" in words(page)
+    assert f"Remove “PNG” more than {PAGE_SIZE} found" in words(page)
     assert links(page, "/?query=owl&path=2024%2F%2A")
-    assert "Drop “2024/*”" not in words(page), "that would bring nothing either"
+    assert "Remove “2024/*”" not in words(page), "that would bring nothing either"
 
 
 def test_where_only_chance_finds_anything_the_page_says_so_and_shows_it_all_the_same() -> None:

@@ -1,0 +1,29 @@
+"""Firefox, driven by Playwright over WebDriver BiDi, so that it is the machine's own: Debian's is ``firefox-esr``."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, Error, sync_playwright
+
+from tests.browser.chromium import NoBrowser
+
+NAMES = ("firefox-esr", "firefox")
+CHANNEL = "moz-firefox"  # Playwright's name for a Firefox that it has not patched
+
+
+@contextmanager
+def firefox() -> Iterator[Browser]:
+    """Starts Firefox without a window; raises NoBrowser if there is none."""
+    installed = next(filter(None, map(shutil.which, NAMES)), None)
+    if installed is None:
+        raise NoBrowser("Firefox is not here; on Debian: apt-get install firefox-esr")
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.firefox.launch(channel=CHANNEL, executable_path=installed)
+        except Error as error:
+            raise NoBrowser(f"Firefox does not start here: {error.message.splitlines()[0]}") from error
+        try:
+            yield browser
+        finally:
+            browser.close()
