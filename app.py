@@ -38,9 +38,9 @@ def index_worker(event: SQSEvent) -> Any:
     return workers.index(event.to_dict(), event.context, services())
 
 
-@app.on_sqs_message(queue=f"${{AWS::StackName}}-{Queue.CHANGES}", batch_size=1)
+@app.on_sqs_message(queue=f"${{AWS::StackName}}-{Queue.CHANGES}", batch_size=10)
 def changes_worker(event: SQSEvent) -> Any:
-    return workers.index(event.to_dict(), event.context, services())
+    return workers.apply_changes(event.to_dict(), event.context, services())
 
 
 @app.on_sqs_message(queue=f"${{AWS::StackName}}-{Queue.UPLOADS}", batch_size=1)

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from chalicelib.services.name_search import NameSearchService
     from chalicelib.services.permissions import PermissionService
     from chalicelib.services.pipeline.account_deletion import AccountDeletion
+    from chalicelib.services.pipeline.change_worker import ChangeWorker
     from chalicelib.services.pipeline.deletion import Deletion
     from chalicelib.services.pipeline.duplicates_worker import DuplicatesWorker
     from chalicelib.services.pipeline.event_publisher import EventPublisher
@@ -408,6 +409,12 @@ class Services:
         from chalicelib.services.pipeline.index_worker import IndexWorker
 
         return IndexWorker(self.indexer, self.sync_worker)
+
+    @cached_property
+    def change_worker(self) -> ChangeWorker:
+        from chalicelib.services.pipeline.change_worker import ChangeWorker
+
+        return ChangeWorker(self.index_worker)
 
     @cached_property
     def quota(self) -> QuotaService:

@@ -7,12 +7,13 @@ https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#ser
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from chalicelib.bootstrap import Services
+from chalicelib.domain.changes import Change, change_groups
 from chalicelib.domain.collections import AutoSync
 from chalicelib.domain.errors import ContinuationLimit
 from chalicelib.domain.messages import (
@@ -51,6 +52,7 @@ logger = Logger(service="similarix", serialize_stacktrace=False)
 metrics = Metrics(namespace="Similarix", service="similarix")
 
 Event = dict[str, Any]
+Parsed = TypeVar("Parsed")
 
 
 def sync(event: Event, context: Any, services: Services) -> Event:
@@ -64,10 +66,14 @@ def sync(event: Event, context: Any, services: Services) -> Event:
 
 
 def route_events(event: Event, context: Any, services: Services) -> Event:
-    """Route S3's events to the index workers."""
+    """Route S3's events to the index workers, those of one delivery together."""
+    messages, outcomes = _parsed(event, lambda record: list(parse_s3_events(record.body)))
 
     def handle(record: "SQSRecord") -> None:
-        services.event_router.route(list(parse_s3_events(record.body)))
+        if record.message_id not in outcomes:
+            outcomes.update(services.event_router.route_messages(messages))
+        if (error := outcomes[record.message_id]) is not None:
+            raise error
 
     return _handle_each(event, context, services, handle)
 
@@ -80,6 +86,29 @@ def index(event: Event, context: Any, services: Services) -> Event:
         _add_metrics(services.index_worker.run(batch, redelivered=_is_redelivered(record)))
 
     return _handle_each(event, context, services, handle)
+
+
+def apply_changes(event: Event, context: Any, services: Services) -> Event:
+    """Apply batches of hints to the index, those of one collection together."""
+    changes, outcomes = _parsed(
+        event, lambda record: Change(IndexBatch.from_json(record.body), _is_redelivered(record))
+    )
+    groups = change_groups(changes)
+    group_of = {message_id: group for group in groups for message_id in group}
+
+    def handle(record: "SQSRecord") -> None:
+        if record.message_id not in outcomes:
+            group = group_of[record.message_id]
+            outcomes.update(services.change_worker.apply(group, _seconds_left(context), is_first=group is groups[0]))
+        outcome = outcomes[record.message_id]
+        if isinstance(outcome, Exception):
+            raise outcome
+        if outcome is not None:
+            _add_metrics(outcome)
+
+    order = {message_id: place for place, message_id in enumerate(group_of)}
+    records = sorted(event["Records"], key=lambda record: order.get(record["messageId"], 0))
+    return _handle_each({**event, "Records": records}, context, services, handle)
 
 
 def complete_uploads(event: Event, context: Any, services: Services) -> Event:
@@ -178,6 +207,21 @@ def _add_metrics(tally: Tally) -> None:
     for name, count in asdict(tally).items():
         if count:
             metrics.add_metric(name=f"Files{name.capitalize()}", unit=MetricUnit.Count, value=count)
+
+
+def _parsed(event: Event, parse: Callable[["SQSRecord"], Parsed]) -> tuple[dict[str, Parsed], dict[str, Any]]:
+    """What the messages of an event say, by their ids, and the errors of those that are malformed."""
+    # Not at the top, as in ``_handle_each``.
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord  # noqa: PLC0415
+
+    parsed: dict[str, Parsed] = {}
+    errors: dict[str, Any] = {}
+    for record in map(SQSRecord, event["Records"]):
+        try:
+            parsed[record.message_id] = parse(record)
+        except Exception as error:  # raised when it is the message's turn
+            errors[record.message_id] = error
+    return parsed, errors
 
 
 def _seconds_left(context: Any) -> Callable[[], float]:

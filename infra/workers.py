@@ -130,8 +130,10 @@ WORKERS = (
         backlog_advice="A higher max_concurrency of the index worker (infra/workers.py) may help.",
         paces_writes=True,
     ),
-    # The same work for what somebody waits for, which no sync delays.
-    Worker(queue=Queue.CHANGES, messages="Changed objects", timeout=180, batch_size=1, max_concurrency=8),
+    # The same work for what somebody waits for, which no sync delays. Messages of one collection are handled together.
+    # Ten is the most that Lambda gives without waiting for more:
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html
+    Worker(queue=Queue.CHANGES, messages="Changed objects", timeout=180, batch_size=10, max_concurrency=8),
     Worker(queue=Queue.UPLOADS, messages="Uploads", timeout=180, batch_size=1, max_concurrency=8, feeds_itself=True),
     Worker(
         queue=Queue.DELETIONS,

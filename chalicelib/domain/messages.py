@@ -1,12 +1,13 @@
 """The messages between the workers, and their form on the wire."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from chalicelib.domain.errors import ContinuationLimit
+from chalicelib.domain.files import latest_sequencer
 
 # Objects a message: one embedder call well inside its time, few enough to share work among workers.
 INDEX_BATCH_SIZE = 16
@@ -274,6 +275,26 @@ def next_continuation(continuation: int) -> int:
 def hint_batches(hints: Sequence[ObjectHint]) -> Iterator[tuple[ObjectHint, ...]]:
     for start in range(0, len(hints), INDEX_BATCH_SIZE):
         yield tuple(hints[start : start + INDEX_BATCH_SIZE])
+
+
+def merged_hints(hints: Iterable[ObjectHint]) -> list[ObjectHint]:
+    """One hint for each key, in the order of their first ones: a retry if any wants one, with the latest sequencer.
+
+    One without a sequencer is of unknown age, so it must not be taken for stale: the merged hint has none either.
+    """
+    merged: dict[str, ObjectHint] = {}
+    for hint in hints:
+        merged[hint.key] = _merged(merged[hint.key], hint) if hint.key in merged else hint
+    return list(merged.values())
+
+
+def _merged(first: ObjectHint, second: ObjectHint) -> ObjectHint:
+    if first.sequencer is None or second.sequencer is None:
+        latest, later = None, second
+    else:
+        latest = latest_sequencer(first.sequencer, second.sequencer)
+        later = first if first.sequencer == latest else second
+    return ObjectHint(second.key, latest, first.retry or second.retry, later.etag, later.size)
 
 
 def _hint_from_dict(raw: dict[str, Any]) -> ObjectHint:

@@ -122,6 +122,13 @@ class QueuesContract:
         assert sorted(subject.groups(Queue.DELETIONS)) == sorted([*accounts, collections[0].account])
         assert subject.groups(Queue.PURGES) == ["shard-7"], "a purge is of all accounts"
 
+    def test_all_batches_arrive_of_more_than_one_request_takes(self, subject: Subject):
+        collection = a_collection()
+        batches = {a_batch(collection, f"{number}.jpg") for number in range(25)}
+        subject.queues.send_batches(list(batches))
+        arrived = {IndexBatch.from_json(body) for _ in range(3) for body in subject.sent(Queue.INDEX)}
+        assert arrived == batches
+
     def test_no_batches_send_no_message(self, subject: Subject):
         subject.queues.send_batches([])
         subject.queues.send_changes([])

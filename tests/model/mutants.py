@@ -214,6 +214,30 @@ MUTANTS = (
         "        if entry.retry_at is not None and self.waiting < 0 and (",
     ),
     Mutant(
+        "messages that fail together count as done",
+        "chalicelib/services/pipeline/message_groups.py",
+        "        return dict.fromkeys(messages, outcome)\n",
+        "        return dict.fromkeys(messages)\n",
+    ),
+    Mutant(
+        "of messages that are applied together only the first is",
+        "chalicelib/services/pipeline/change_worker.py",
+        "            batch = replace(batch, hints=tuple(hints))\n",
+        "            batch = replace(batch, hints=tuple(hints[:1]))\n",
+    ),
+    Mutant(
+        "of events that are routed together only the first is",
+        "chalicelib/services/pipeline/event_router.py",
+        "self.route(e for events in several for e in events)",
+        "self.route(several[0])",
+    ),
+    Mutant(
+        "messages for which no time is left count as done",
+        "chalicelib/services/pipeline/change_worker.py",
+        '            return dict.fromkeys(group, Unavailable("There was no time left to begin with the message."))\n',
+        "            return dict.fromkeys(group)\n",
+    ),
+    Mutant(
         "all thumbnails of a file have the same key",
         "chalicelib/domain/files.py",
         '    return f"{file}/{uuid.uuid4().hex[:16]}"\n',

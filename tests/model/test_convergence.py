@@ -34,6 +34,7 @@ KEYS = st.just("b/1") | st.sampled_from(
 BODIES = st.sampled_from([b"one", b"one", b"two", b"two", b"six", UNREADABLE, b""])
 DELIVERIES = st.sampled_from([1, 1, 1, 2, 0])
 INDEXES = st.integers(0, 30)
+MORE = st.sampled_from([0, 0, 1, 9])  # messages of one delivery, beside the first
 STOPPED_BEFORE = st.sampled_from(["upsert", "remove", "save_all", "embed_objects", "complete_batch", "save_progress"])
 FAULTS = st.sampled_from(["none"] * 5 + ["the bucket", "its listing", "an object", "the embedder", "the store"])
 DIES_AT = st.sampled_from(
@@ -88,15 +89,15 @@ class History(RuleBasedStateMachine):
         self.world.reap()
 
     @precondition(lambda self: self.world.messages)
-    @rule(index=INDEXES, calls=CALLS, late_after=st.sampled_from([0, 1, 2, 1000]))
-    def deliver(self, index: int, calls: int, late_after: int) -> None:
-        self.world.deliver(index, late_after=late_after).step(calls)
+    @rule(index=INDEXES, more=MORE, calls=CALLS, late_after=st.sampled_from([0, 1, 2, 1000]))
+    def deliver(self, index: int, more: int, calls: int, late_after: int) -> None:
+        self.world.deliver(index, more=more, late_after=late_after).step(calls)
         self.world.reap()
 
     @precondition(lambda self: self.world.messages)
-    @rule(index=INDEXES)
-    def deliver_and_finish(self, index: int) -> None:
-        self.world.deliver(index).run()
+    @rule(index=INDEXES, more=MORE)
+    def deliver_and_finish(self, index: int, more: int) -> None:
+        self.world.deliver(index, more=more).run()
         self.world.reap()
 
     @precondition(lambda self: self.world.working)
@@ -106,16 +107,16 @@ class History(RuleBasedStateMachine):
         self.world.reap()
 
     @precondition(lambda self: self.world.messages)
-    @rule(index=INDEXES, write=STOPPED_BEFORE)
-    def deliver_and_stop_before(self, index: int, write: str) -> None:
+    @rule(index=INDEXES, more=MORE, write=STOPPED_BEFORE)
+    def deliver_and_stop_before(self, index: int, more: int, write: str) -> None:
         """A slow worker: it has read what it needs, and has yet to write."""
-        self._run_to(self.world.deliver(index), f"before {write}")
+        self._run_to(self.world.deliver(index, more=more), f"before {write}")
 
     @precondition(lambda self: self.world.messages)
-    @rule(index=INDEXES, write=DIES_AT, before=st.booleans(), times=st.integers(1, 3))
-    def deliver_and_kill_at(self, index: int, write: str, before: bool, times: int) -> None:
+    @rule(index=INDEXES, more=MORE, write=DIES_AT, before=st.booleans(), times=st.integers(1, 3))
+    def deliver_and_kill_at(self, index: int, more: int, write: str, before: bool, times: int) -> None:
         """A worker dies before or after such a write, the first of its message or a later one."""
-        worker, at = self.world.deliver(index), f"{'before' if before else 'after'} {write}"
+        worker, at = self.world.deliver(index, more=more), f"{'before' if before else 'after'} {write}"
         for _ in range(times):
             self._run_to(worker, at, reap=False)
             if times > 1:
@@ -129,7 +130,7 @@ class History(RuleBasedStateMachine):
         self.start_sync_undisturbed(number)
         steps = [index for index, message in enumerate(self.world.messages) if message.queue == "sync"]
         if steps:
-            self.deliver_and_kill_at(steps[index % len(steps)], write, before, times)
+            self.deliver_and_kill_at(steps[index % len(steps)], 0, write, before, times)
 
     @rule(key=KEYS, bodies=st.lists(BODIES | st.none(), min_size=2, max_size=3), write=STOPPED_BEFORE)
     def race(self, key: str, bodies: list[bytes | None], write: str) -> None:

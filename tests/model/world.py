@@ -6,7 +6,7 @@ by ``check_rest`` and ``check_converged``.
 
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -34,11 +34,12 @@ BUCKET = "photographs"
 UUID_NAMESPACE = UUID("8f6d1fd2-4f5f-4b0b-8e55-0a6f2f0a0c11")
 CONFIRMATION_MIN_FILES = 3
 MAX_DELIVERIES_TO_REST = 400
+MAX_MESSAGES_TOGETHER = {"events": 10, "changes": 10}  # of a delivery; one of the other queues
 HANDLERS = {
     "sync": workers.sync,
     "events": workers.route_events,
     "index": workers.index,
-    "changes": workers.index,
+    "changes": workers.apply_changes,
 }
 
 
@@ -57,7 +58,7 @@ class World:
         self.vectors, self.embedder, self.failure_log = self.ports.vectors, self.ports.embedder, self.ports.failure_log
         self.accounts, self.quota_ledger = self.ports.accounts, self.ports.quota_ledger
         self.sqs = InMemorySQS(self.ports.queues)
-        self.working: list[tuple[Worker, Message | None]] = []
+        self.working: list[tuple[Worker, list[Message]]] = []
         self.events_sent = 0
         self.needs_sync = False  # an event was lost since the last complete sync, so only a sync finds its object
         self.sync_orphaned = False  # the start of a sync died before it sent its messages
@@ -166,30 +167,34 @@ class World:
         steps = [PurgeStep(shard) for shard in sorted(shards)]
         return self._start("purge", lambda: [self.services.purge.run(step, lambda: 100) for step in steps])
 
-    def deliver(self, index: int, *, late_after: int = 1_000) -> Worker:
+    def deliver(self, index: int, *, more: int = 0, late_after: int = 1_000) -> Worker:
         """Deliver a message to a worker, even if another one has it.
 
         Args:
+            more: further messages of its queue that the delivery has, if as many wait and its worker takes several.
             late_after: how often the worker can check its time before it is up.
         """
-        message = self.messages[index % len(self.messages)]
-        event, services, handler = message.receive(), self.services, HANDLERS[message.queue]
-        return self._start(message.queue, lambda: handler(event, Context(late_after), services), message)
+        first = self.messages[index % len(self.messages)]
+        beside = [message for message in self.messages if message.queue == first.queue and message is not first]
+        limit = min(more, MAX_MESSAGES_TOGETHER.get(first.queue, 1) - 1)
+        messages, services, handler = [first, *beside[:limit]], self.services, HANDLERS[first.queue]
+        event = {"Records": [record for message in messages for record in message.receive()["Records"]]}
+        return self._start(first.queue, lambda: handler(event, Context(late_after), services), messages)
 
-    def _start(self, name: str, task: Callable[[], Any], message: Message | None = None) -> Worker:
+    def _start(self, name: str, task: Callable[[], Any], messages: Sequence[Message] = ()) -> Worker:
         worker = Worker(name, task)
-        self.working.append((worker, message))
+        self.working.append((worker, list(messages)))
         return worker
 
     def reap(self) -> None:
         """Remove the workers that have ended, and delete their messages; a failed message stays in its queue."""
-        for worker, message in [pair for pair in self.working if not pair[0].running]:
-            self.working.remove((worker, message))
+        for worker, messages in [pair for pair in self.working if not pair[0].running]:
+            self.working.remove((worker, messages))
             failed = worker.dead or worker.error is not None
-            if message is not None:
-                failed = failed or bool(worker.result["batchItemFailures"])
-            if message is not None and not failed and message in self.messages:
-                self.messages.remove(message)
+            if not failed and messages:
+                failures = {failure["itemIdentifier"] for failure in worker.result["batchItemFailures"]}
+                handled = {message.id for message in messages} - failures
+                self.sqs.waiting[:] = [message for message in self.messages if message.id not in handled]
             if worker.error is not None and not _is_expected(worker.error):
                 raise worker.error
             if worker.name == "start" and failed and not isinstance(worker.error, SimilarixError):
@@ -211,7 +216,7 @@ class World:
             self.reap()
             if not self.messages:
                 return
-            self.deliver(0).run()
+            self.deliver(0, more=9).run()
             self.reap()
         message = self.messages[0]
         raise Violation(f"The messages do not end: {self.failure_log.reason(message.id)}: {message}")

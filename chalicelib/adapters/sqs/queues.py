@@ -5,9 +5,10 @@ the messages of other accounts first while one account takes more than its share
 group are handled at once, in any order: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
 """
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.messages import (
     AccountDeletionStep,
     DeletionStep,
@@ -26,6 +27,10 @@ from chalicelib.domain.webhook_events import WebhookEvent
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
+
+# Of a request: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html. It may
+# be four times as large by now; a request is charged for each 64 KB all the same.
+MAX_MESSAGES_PER_REQUEST, MAX_BYTES_PER_REQUEST = 10, 262_144
 
 Message = (
     SyncStep
@@ -57,14 +62,10 @@ class SQSQueues:
         self._send(Queue.SYNC, step, delay)
 
     def send_batches(self, batches: Sequence[IndexBatch]) -> None:
-        # One by one: a sync sends each batch as it fills.
-        for batch in batches:
-            self._send(Queue.INDEX, batch)
+        self._send_all(Queue.INDEX, batches)
 
     def send_changes(self, batches: Sequence[IndexBatch], *, delay: int = 0) -> None:
-        # One by one: an S3 event rarely makes more than one.
-        for batch in batches:
-            self._send(Queue.CHANGES, batch, delay)
+        self._send_all(Queue.CHANGES, batches, delay)
 
     def send_deletion(self, step: DeletionStep | AccountDeletionStep, *, delay: int = 0) -> None:
         self._send(Queue.DELETIONS, step, delay)
@@ -96,6 +97,17 @@ class SQSQueues:
             QueueUrl=self._urls_by_name[message.queue], ReceiptHandle=message.handle, VisibilityTimeout=seconds
         )
 
+    def _send_all(self, queue: Queue, batches: Sequence[IndexBatch], delay: int = 0) -> None:
+        for entries in _entries_by_request(batches, delay):
+            if len(entries) == 1:
+                body, group = entries[0]["MessageBody"], entries[0]["MessageGroupId"]
+                self._send_body(queue, body, group, delay)
+                continue
+            response = self._client.send_message_batch(QueueUrl=self._urls[queue], Entries=entries)
+            if failed := response.get("Failed"):
+                codes = ", ".join(sorted({failure["Code"] for failure in failed}))
+                raise Unavailable(f"SQS did not take {len(failed)} of {len(entries)} messages: {codes}.")
+
     def _send(self, queue: Queue, message: Message, delay: int = 0) -> None:
         self._send_body(queue, message.to_json(), message.account, delay)
 
@@ -103,3 +115,20 @@ class SQSQueues:
         self._client.send_message(
             QueueUrl=self._urls[queue], MessageBody=body, MessageGroupId=group, DelaySeconds=delay
         )
+
+
+def _entries_by_request(batches: Sequence[IndexBatch], delay: int) -> Iterator[list[Any]]:
+    """The entries of each request that sends some of the batches, in order."""
+    entries: list[Any] = []
+    size = 0
+    for batch in batches:
+        body = batch.to_json()
+        if entries and (len(entries) == MAX_MESSAGES_PER_REQUEST or size + len(body) > MAX_BYTES_PER_REQUEST):
+            yield entries
+            entries, size = [], 0
+        entries.append(
+            {"Id": str(len(entries)), "MessageBody": body, "MessageGroupId": batch.account, "DelaySeconds": delay}
+        )
+        size += len(body)  # in ASCII, as JSON escapes all else
+    if entries:
+        yield entries

@@ -1,13 +1,14 @@
 """Routes S3's events to the collections that hold and select their objects."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from chalicelib.domain.collections import Collection, managed_owner
-from chalicelib.domain.files import latest_sequencer
-from chalicelib.domain.messages import IndexBatch, ObjectHint, hint_batches
+from chalicelib.domain.collections import managed_owner
+from chalicelib.domain.messages import IndexBatch, ObjectHint, hint_batches, merged_hints
 from chalicelib.domain.s3_events import ObjectEvent
+from chalicelib.services.pipeline.message_groups import handle_together
 from chalicelib.services.ports import Collections, Queues
 
 
@@ -17,34 +18,35 @@ class EventRouter:
     queues: Queues
     managed_bucket: str
 
+    def route_messages(self, messages: Mapping[str, Sequence[ObjectEvent]]) -> Mapping[str, Exception | None]:
+        """Route the events of several messages, given by their ids; returns the error of each, as ``handle_together``.
+
+        A message of S3 has one event, so the ten messages of a delivery mostly become one for the index workers.
+        """
+        return handle_together(
+            messages, lambda several: self.route(e for events in several for e in events), self.route
+        )
+
     def route(self, events: Iterable[ObjectEvent]) -> None:
         """Send each event's hint to the index workers, once for every collection that holds its key."""
-        hints: dict[tuple[str, str], dict[str, ObjectHint]] = defaultdict(dict)
+        hints: dict[tuple[str, str], list[ObjectHint]] = defaultdict(list)
+        # Ten events mostly have one bucket in common.
+        on_bucket, collection_of = cache(self.collections.on_bucket), cache(self.collections.get)
         for event in events:
             key = event.hint.key
-            for collection in self._collections_of(event.bucket, key):
-                by_key = hints[collection.account, collection.uuid]
-                by_key[key] = _merged(by_key[key], event.hint) if key in by_key else event.hint
+            if event.bucket == self.managed_bucket:
+                owner = managed_owner(key)
+                managed = collection_of(*owner) if owner else None
+                candidates = [managed] if managed else []
+            else:
+                candidates = on_bucket(event.bucket)
+            for collection in candidates:
+                if collection.holds(key) and collection.selects(key):
+                    hints[collection.account, collection.uuid].append(event.hint)
         self.queues.send_changes(
             [
                 IndexBatch(account, collection, batch)
-                for (account, collection), by_key in hints.items()
-                for batch in hint_batches(list(by_key.values()))
+                for (account, collection), of_collection in hints.items()
+                for batch in hint_batches(merged_hints(of_collection))
             ]
         )
-
-    def _collections_of(self, bucket: str, key: str) -> list[Collection]:
-        if bucket == self.managed_bucket:
-            owner = managed_owner(key)
-            managed = self.collections.get(*owner) if owner else None
-            candidates = [managed] if managed else []
-        else:
-            candidates = self.collections.on_bucket(bucket)
-        return [member for member in candidates if member.holds(key) and member.selects(key)]
-
-
-def _merged(first: ObjectHint, second: ObjectHint) -> ObjectHint:
-    """One hint for two of the same key: with the identity of the later one, and a retry if either wants one."""
-    latest = latest_sequencer(first.sequencer, second.sequencer)
-    later = first if latest is not None and first.sequencer == latest else second
-    return ObjectHint(second.key, latest, first.retry or second.retry, later.etag, later.size)

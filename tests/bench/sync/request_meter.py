@@ -55,6 +55,7 @@ class RequestMeter:
     def count_sqs(self, client: Any) -> Any:
         """Count the messages that a client of SQS sends."""
         client.meta.events.register("before-parameter-build.sqs.SendMessage", self._count_send)
+        client.meta.events.register("before-parameter-build.sqs.SendMessageBatch", self._count_send)
         return client
 
     def count_delivery(self) -> None:
@@ -102,9 +103,9 @@ class RequestMeter:
         parameters |= {"TableName": self._second_tables[request["TableName"]], "ReturnConsumedCapacity": "TOTAL"}
         return float(getattr(self._dynamodb, call)(**parameters)["ConsumedCapacity"]["CapacityUnits"])
 
-    def _count_send(self, **_: Any) -> None:
+    def _count_send(self, params: Mapping[str, Any], **_: Any) -> None:
         self.counts["sqs_requests"] += 1
-        self.counts["sqs_messages"] += 1
+        self.counts["sqs_messages"] += len(params.get("Entries", (params,)))
 
 
 def _read_units(operation: str, request: Mapping[str, Any], response: Mapping[str, Any]) -> float:

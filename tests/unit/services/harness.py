@@ -32,7 +32,7 @@ HANDLERS = {
     "sync": workers.sync,
     "events": workers.route_events,
     "index": workers.index,
-    "changes": workers.index,
+    "changes": workers.apply_changes,
     "uploads": workers.complete_uploads,
     "deletions": workers.delete,
     "purges": workers.purge,
