@@ -39,6 +39,15 @@ class ThumbnailToMake(NamedTuple):
     md5: str | None = None
 
 
+class ThumbnailCopy(NamedTuple):
+    """A thumbnail of medium size to copy: the collection and the key of either side."""
+
+    collection: str
+    key: str
+    to_collection: str
+    to_key: str
+
+
 def size_of(width: int, height: int, wanted: ThumbnailSize) -> ThumbnailSize:
     """The size to serve of a picture of so many pixels: the wanted one, or ``MEDIUM`` where both are the same bytes."""
     longest = max(width, height)

@@ -18,6 +18,7 @@ from chalicelib.domain.errors import Conflict, FileExists, InvalidRequest, NotFo
 from chalicelib.domain.files import FileRecord, FileState, file_uuid, new_thumbnail_key
 from chalicelib.domain.image_files import mime_type
 from chalicelib.domain.messages import FileMove, IndexBatch, ObjectHint
+from chalicelib.domain.thumbnails import ThumbnailCopy
 from chalicelib.domain.uploads import EXISTS, LOCKED, FileLock, ManagedArea, UploadRef
 from chalicelib.services.files import CHANGED_IN_BUCKET, RECORD_WRITE_ATTEMPTS, REQUEST_LOCK_TIME, FileService
 from chalicelib.services.pipeline.indexer import Indexer
@@ -130,10 +131,10 @@ class FileMoveService:
         self.storage.copy(area, move.source, move.target, content_type, md5=record.etag, upload=move.id)
         thumbnail = new_thumbnail_key(file_uuid(collection.uuid, move.target))
         embedded: dict[str, EmbeddedImage] = {}
-        if record.thumbnail is not None and self.storage.copy_thumbnail(
-            collection.uuid, record.thumbnail, collection.uuid, thumbnail
-        ):
-            embedded[move.target] = EmbeddedImage(record.embedding, thumbnail)
+        if record.thumbnail is not None:
+            copy = ThumbnailCopy(collection.uuid, record.thumbnail, collection.uuid, thumbnail)
+            if self.storage.copy_thumbnails([copy]) == [True]:
+                embedded[move.target] = EmbeddedImage(record.embedding, thumbnail)
         batch = IndexBatch(move.account, move.collection, (ObjectHint(move.target, retry=True),))
         self.indexer.apply(batch, embedded=embedded, metadata={move.target: record.metadata})
         moved = self.catalogue.get(collection.uuid, move.target)

@@ -18,7 +18,7 @@ from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import Contention, NotFound, OutsideFolder, SourceDenied
 from chalicelib.domain.files import MODIFIED_TOLERANCE, ObjectInfo
 from chalicelib.domain.search_uploads import SearchUploadArea
-from chalicelib.domain.thumbnails import ThumbnailSize
+from chalicelib.domain.thumbnails import ThumbnailCopy, ThumbnailSize
 from chalicelib.domain.uploads import ManagedArea, StoredObject
 from chalicelib.services.ports import ManagedStorage, Source, Sources
 from tests.factories import AWKWARD_KEYS, a_collection
@@ -275,11 +275,12 @@ class BucketsContract:
     def test_a_thumbnail_is_copied_and_deleted(self, subject: Subject):
         collection, key, copy = (str(uuid4()) for _ in range(3))
         subject.upload(subject.storage.thumbnail_upload_url(collection, key, seconds=60), b"a small picture")
-        assert subject.storage.copy_thumbnail(collection, key, collection, copy)
+        copies = [ThumbnailCopy(collection, source, collection, copy) for source in (key, "none")]
+        assert subject.storage.copy_thumbnails(copies) == [True, False]
         subject.storage.delete_thumbnail(collection, key)
         assert subject.storage.thumbnail(collection, key) is None
         assert subject.storage.thumbnail(collection, copy) == b"a small picture"
-        assert not subject.storage.copy_thumbnail(collection, key, collection, copy)
+        assert subject.storage.copy_thumbnails(copies) == [False, False]
         subject.storage.delete_thumbnail(collection, key)
 
     def test_each_size_of_a_thumbnail_is_stored_by_itself_and_all_are_deleted_together(self, subject: Subject):

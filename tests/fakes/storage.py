@@ -1,12 +1,12 @@
 """The application's own buckets in memory: managed pictures, and thumbnails."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from urllib.parse import quote
 
 from chalicelib.domain.errors import Contention, NotFound
 from chalicelib.domain.files import ObjectInfo
-from chalicelib.domain.thumbnails import ThumbnailSize
+from chalicelib.domain.thumbnails import ThumbnailCopy, ThumbnailSize
 from chalicelib.domain.uploads import StoredObject, UploadForm
 from chalicelib.services.ports import Area, Clock
 from tests.fakes.buckets import SCHEME, FakeSources, etag
@@ -110,11 +110,12 @@ class FakeStorage:
             self.resized.setdefault((collection, thumbnail_key), {})[size] = jpeg
             self._stored_at.setdefault((collection, thumbnail_key), self._now())
 
-    def copy_thumbnail(self, collection: str, thumbnail_key: str, to_collection: str, to_key: str) -> bool:
-        if (collection, thumbnail_key) not in self.thumbnails:
-            return False
-        self._store(to_collection, to_key, self.thumbnails[collection, thumbnail_key])
-        return True
+    def copy_thumbnails(self, copies: Sequence[ThumbnailCopy]) -> list[bool]:
+        found = [(copy.collection, copy.key) in self.thumbnails for copy in copies]
+        for copy, is_found in zip(copies, found, strict=True):
+            if is_found:
+                self._store(copy.to_collection, copy.to_key, self.thumbnails[copy.collection, copy.key])
+        return found
 
     def delete_thumbnail(self, collection: str, thumbnail_key: str) -> None:
         self.thumbnails.pop((collection, thumbnail_key), None)

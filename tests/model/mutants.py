@@ -246,9 +246,8 @@ MUTANTS = (
     Mutant(
         "the thumbnail of a reused image is not copied",
         "chalicelib/services/pipeline/embeddings.py",
-        "        if not self.storage.copy_thumbnail(image.collection, image.thumbnail, record.collection, thumbnail):\n"
-        "            return None\n",
-        "",
+        "        copied = self.storage.copy_thumbnails(copies) if copies else []\n",
+        "        copied = [True] * len(copies)\n",
     ),
 )
 

@@ -14,7 +14,7 @@ from greenlet import getcurrent, greenlet
 from chalicelib.domain.collections import Collection
 
 WRITES = {
-    "acquire", "begin", "complete_batch", "copy_thumbnail", "delete", "delete_thumbnail", "embed_objects", "end",
+    "acquire", "begin", "complete_batch", "copy_thumbnails", "delete", "delete_thumbnail", "embed_objects", "end",
     "mark_listed", "remove", "renew_lease", "save_all", "save_progress", "save_splits", "send_batches", "send_changes",
     "send_sync", "upsert",
 }  # fmt: skip

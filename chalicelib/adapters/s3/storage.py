@@ -1,6 +1,7 @@
 """The application's own buckets on S3: the pictures of managed collections, and all thumbnails."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from http import HTTPStatus
 from itertools import groupby
@@ -10,13 +11,14 @@ from botocore.exceptions import ClientError
 
 from chalicelib.domain.errors import Contention, NotFound, Unavailable
 from chalicelib.domain.files import ObjectInfo
-from chalicelib.domain.thumbnails import ThumbnailSize
+from chalicelib.domain.thumbnails import ThumbnailCopy, ThumbnailSize
 from chalicelib.domain.uploads import StoredObject, UploadForm
 from chalicelib.services.ports import Area
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
+MAX_PARALLEL_COPIES = 8  # below the ten connections that urllib3 keeps for a client
 MAX_KEYS_PER_DELETION = 1000  # of a DeleteObjects
 _UPLOAD = "similarix-upload"  # the metadata of a stored file that names its upload
 _NOT_FOUND_CODES = ("NoSuchKey", "404")
@@ -137,9 +139,13 @@ class S3Storage:
             ExpiresIn=seconds,
         )
 
-    def copy_thumbnail(self, collection: str, thumbnail_key: str, to_collection: str, to_key: str) -> bool:
-        source: Any = {"Bucket": self._thumbnails, "Key": _object_key(collection, thumbnail_key)}
-        target = _object_key(to_collection, to_key)
+    def copy_thumbnails(self, copies: Sequence[ThumbnailCopy]) -> list[bool]:
+        with ThreadPoolExecutor(MAX_PARALLEL_COPIES) as pool:  # a client of boto3 may be shared by threads
+            return list(pool.map(self._copy_thumbnail, copies))
+
+    def _copy_thumbnail(self, copy: ThumbnailCopy) -> bool:
+        source: Any = {"Bucket": self._thumbnails, "Key": _object_key(copy.collection, copy.key)}
+        target = _object_key(copy.to_collection, copy.to_key)
         try:
             self._client.copy_object(Bucket=self._thumbnails, Key=target, CopySource=source)
         except ClientError as error:

@@ -14,6 +14,7 @@ from chalicelib.domain.embeddings import (
 )
 from chalicelib.domain.files import ObjectInfo, PendingWrite, content_key, md5_matches, new_thumbnail_key
 from chalicelib.domain.index_plan import EmbeddingRequest, EmbeddingResult
+from chalicelib.domain.thumbnails import ThumbnailCopy
 from chalicelib.services.pipeline.embedding_batches import embed_batch
 from chalicelib.services.ports import Catalogue, Clock, Embedder, EmbeddingStash, ManagedStorage, Source
 
@@ -48,31 +49,27 @@ class EmbeddingService:
         Raises:
             EmbedderUnavailable: the embedder did not answer.
         """
-        content_keys = [content_key(collection.account, model, request.s3_object) for request in requests]
-        known = self._known_images(list(dict.fromkeys(content_keys)), redelivered=redelivered)
+        contents = {request: content_key(collection.account, model, request.s3_object) for request in requests}
+        known = self._known_images(list(dict.fromkeys(contents.values())), redelivered=redelivered)
+        reused = self._reused([(r, known[content]) for r, content in contents.items() if content in known])
+        yield from reused.items()
         originals: dict[str, EmbeddingRequest] = {}
-        copies: list[tuple[EmbeddingRequest, EmbeddingRequest]] = []
-        for request, content in zip(requests, content_keys, strict=True):
-            image = known.get(content)
-            if image is not None and (copy := self._copy(request, image)) is not None:
-                yield request, copy
-                continue
-            if content in originals:
-                copies.append((request, originals[content]))
-            else:
-                originals[content] = request
+        repeated: list[EmbeddingRequest] = []
+        for request, content in contents.items():
+            if request not in reused and originals.setdefault(content, request) is not request:
+                repeated.append(request)
         results = dict(self._embed_objects(collection, source, list(originals.values()), singly=redelivered))
-        left: list[EmbeddingRequest] = []
-        for request, original in copies:
-            result = results[original]
-            copy = None
-            if isinstance(result, EmbeddedImage):
-                copy = self._copy(request, StashedImage(result.embedding, result.thumbnail, collection.uuid))
-            if copy is not None:
-                yield request, copy
-            else:
-                left.append(request)
         yield from results.items()
+        images = {request: results[originals[contents[request]]] for request in repeated}
+        copies = self._reused(
+            [
+                (request, StashedImage(image.embedding, image.thumbnail, collection.uuid))
+                for request, image in images.items()
+                if isinstance(image, EmbeddedImage)
+            ]
+        )
+        yield from copies.items()
+        left = [request for request in repeated if request not in copies]
         yield from self._embed_objects(collection, source, left, singly=redelivered)
 
     def delete_unused_thumbnails(self, writes: Sequence[PendingWrite], stale: set[str]) -> None:
@@ -109,13 +106,23 @@ class EmbeddingService:
         unknown = [content for content in content_keys if content not in images] if redelivered else []
         return images | self.stash.get(unknown) if unknown else images
 
-    def _copy(self, request: EmbeddingRequest, image: StashedImage) -> EmbeddedImage | None:
-        """The image of another file, with a copy of its thumbnail; None if there is no thumbnail."""
-        record = request.write.record
-        thumbnail = new_thumbnail_key(record.uuid)
-        if not self.storage.copy_thumbnail(image.collection, image.thumbnail, record.collection, thumbnail):
-            return None
-        return EmbeddedImage(image.embedding, thumbnail)
+    def _reused(self, images: Sequence[tuple[EmbeddingRequest, StashedImage]]) -> dict[EmbeddingRequest, EmbeddedImage]:
+        """The images of other files, each with a copy of its thumbnail; those without a thumbnail are left out."""
+        copies = [
+            ThumbnailCopy(
+                image.collection,
+                image.thumbnail,
+                request.write.record.collection,
+                new_thumbnail_key(request.write.record.uuid),
+            )
+            for request, image in images
+        ]
+        copied = self.storage.copy_thumbnails(copies) if copies else []
+        return {
+            request: EmbeddedImage(image.embedding, copy.to_key)
+            for (request, image), copy, is_copied in zip(images, copies, copied, strict=True)
+            if is_copied
+        }
 
     def _embed_objects(
         self, collection: Collection, source: Source, requests: Sequence[EmbeddingRequest], *, singly: bool

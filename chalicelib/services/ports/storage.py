@@ -8,7 +8,7 @@ from chalicelib.domain.bucket_access import AccessFindings
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.files import ObjectInfo
-from chalicelib.domain.thumbnails import ThumbnailSize
+from chalicelib.domain.thumbnails import ThumbnailCopy, ThumbnailSize
 from chalicelib.domain.uploads import StoredObject, UploadForm
 from chalicelib.domain.web_pictures import PictureUrl, WebPicture
 
@@ -89,8 +89,8 @@ class ManagedStorage(Protocol):
     def thumbnail_upload_url(
         self, collection: str, thumbnail_key: str, *, size: ThumbnailSize = ThumbnailSize.MEDIUM, seconds: int
     ) -> str: ...
-    def copy_thumbnail(self, collection: str, thumbnail_key: str, to_collection: str, to_key: str) -> bool:
-        """Copy a thumbnail of medium size; False if it does not exist."""
+    def copy_thumbnails(self, copies: Sequence[ThumbnailCopy]) -> list[bool]:
+        """Copy thumbnails; False for each that does not exist."""
 
     def delete_thumbnail(self, collection: str, thumbnail_key: str) -> None:
         """Delete a thumbnail in all sizes."""

@@ -19,7 +19,7 @@ PICTURE = b"a picture"
 WRITES = [
     ("queues", "send_file_move", 1),
     ("storage", "copy", 1),
-    ("storage", "copy_thumbnail", 1),
+    ("storage", "copy_thumbnails", 1),
     ("catalogue", "save_all", 1),
     ("quota_ledger", "move_charge", 1),
     ("catalogue", "save", 1),
