@@ -33,6 +33,7 @@ def main() -> None:
     from infra.emulator_door import attach_door, verify_root  # noqa: PLC0415
     from infra.emulator_grants import GRANTS_VARIABLE, record_grants  # noqa: PLC0415
     from infra.emulator_limits import limit_functions, limit_workers, start_housekeeping  # noqa: PLC0415
+    from infra.emulator_shortcuts import take_shortcuts  # noqa: PLC0415
     from infra.emulator_tables import complete_tables  # noqa: PLC0415
 
     verify_root()
@@ -42,6 +43,7 @@ def main() -> None:
     keep_queue_urls()
     keep_keys_literal()
     complete_tables()
+    take_shortcuts()
     limit_functions()
     limit_workers()
     start_housekeeping(Path("emulator.log"))
