@@ -36,7 +36,8 @@ POLL_SECONDS = 0.25
 TIMEOUT_SECONDS = 500
 FOLDER = "photos"
 TICKS_A_SECOND = 100  # of /proc/PID/stat: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
-_CALLS = re.compile(r'"message": ?"message done".*?"calls": ?(\{.*?\}\})')
+_CALLS = re.compile(r'"message": ?"message done".*?"calls": ?')
+_DECODER = json.JSONDecoder()
 _REQUEST = re.compile(r"\b(GET|HEAD|PUT|POST|DELETE) \S+ -> service=(\w+) ")
 
 Figures = dict[str, float]
@@ -48,7 +49,8 @@ class Bench:
         self._deployment = Deployment(emulator.session(), emulator.endpoint, system.outputs)
         self._s3 = self._deployment.client("s3")
         self._api = seed.Api(system.api_url, system.token)
-        self._account = next(iter(self._deployment.services.accounts.all())).uuid
+        collections = self._deployment.services.every_collection()
+        self._account = next(c.account for c in collections if c.uuid == system.collection)
         self._random = np.random.default_rng(1)
 
     def copies(self, count: int) -> Figures:
@@ -173,7 +175,7 @@ def _logged_calls(log: str) -> Figures:
     sums: Figures = defaultdict(float)
     for match in _CALLS.finditer(log):
         sums["messages"] += 1
-        calls: Mapping[str, Mapping[str, float]] = json.loads(match.group(1))
+        calls: Mapping[str, Mapping[str, float]] = _DECODER.raw_decode(log, match.end())[0]
         for service, of_service in calls.items():
             sums[f"calls_{service}"] += of_service["count"]
             sums[f"calls_{service}_s"] += of_service["milliseconds"] / 1000
