@@ -1,6 +1,7 @@
 """Messages of one delivery that are handled together; each has an outcome of its own, so each is done or comes back."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from chalicelib.domain.errors import Unavailable
@@ -26,12 +27,12 @@ def handle_together(
     """
     if len(messages) == 1:
         ((message_id, message),) = messages.items()
-        return {message_id: _attempt(lambda: together([message]))}
-    outcome = _attempt(lambda: together(list(messages.values())))
+        return {message_id: _attempt(partial(together, [message]))}
+    outcome = _attempt(partial(together, list(messages.values())))
     if isinstance(outcome, Unavailable):
         return dict.fromkeys(messages, outcome)
     if isinstance(outcome, Exception):
-        return {message_id: _attempt(lambda one=message: alone(one)) for message_id, message in messages.items()}
+        return {message_id: _attempt(partial(alone, message)) for message_id, message in messages.items()}
     first = next(iter(messages))
     return {message_id: outcome if message_id == first else None for message_id in messages}
 
