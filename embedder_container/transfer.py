@@ -4,15 +4,13 @@ import http
 import http.client
 import math
 import re
-import ssl
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
-from functools import cached_property
-from typing import IO, Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO
 from urllib.parse import urlsplit
 
+from embedder_container.connections import Connections
 from embedder_container.errors import Code, ItemError
 
 # If the store sends nothing for this long, it will not reply before the function's time is over.
@@ -40,18 +38,12 @@ KMS_KEY_ERRORS = (
 ERROR_BODY_BYTES = 2048
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: a presigned URL is signed for one host, and the redirect's target is not signed."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
-
-
 class Transfers:
     """Downloads from S3 and uploads to it, by HTTPS, or to `endpoint`, the local stand-in for AWS in local runs.
 
     URLs come from our own worker. They are checked all the same: an attacker who makes the worker sign or send a URL of
-    theirs must not make this process fetch from a host that they cannot reach.
+    theirs must not make this process fetch from a host that they cannot reach. No redirect is followed: a presigned URL
+    is signed for one host, and the redirect's target is not signed.
     """
 
     def __init__(
@@ -61,7 +53,7 @@ class Transfers:
         transfer_seconds: float = TRANSFER_SECONDS,
     ) -> None:
         self._endpoint = (urlsplit(endpoint).netloc.lower() or None) if endpoint else None
-        self._read_timeout = read_timeout_seconds
+        self._connections = Connections(read_timeout_seconds)
         self._transfer_seconds = transfer_seconds
 
     def download(
@@ -91,14 +83,12 @@ class Transfers:
                 return start
             # The rest of the same object: it may be overwritten between the two requests.
             condition = {"If-Match": etag} if etag else {}
-            request = urllib.request.Request(url, headers={"Range": f"bytes={len(start)}-", **condition})  # noqa: S310 - see _check
-            with self._open(request) as response:
+            with self._opened("GET", url, {"Range": f"bytes={len(start)}-", **condition}) as response:
                 if _sent_part(response) != (len(start), total):
                     raise _unavailable("the source sent something else than the rest")
                 rest = self._read(response, max_bytes - len(start), too_large, deadline)
-        except urllib.error.HTTPError as error:
-            with error:
-                raise _http_failure(error.code, _body_start(error)) from None
+        except _Refused as error:
+            raise _http_failure(error.status, error.body) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _unavailable(f"the source could not be read: {_reason(error)}") from None
         if len(start) + len(rest) != total:
@@ -109,24 +99,21 @@ class Transfers:
         self, url: str, max_bytes: int, too_large: ItemError, deadline: float
     ) -> tuple[bytes, int | None, str | None]:
         """Return the first bytes, and the object's size and ETag; all bytes and None if it was sent whole."""
-        request = urllib.request.Request(url, headers={"Range": f"bytes=0-{START_BYTES - 1}"})  # noqa: S310 - see _check
         try:
-            response = self._open(request)
-        except urllib.error.HTTPError as error:
-            if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            with self._opened("GET", url, {"Range": f"bytes=0-{START_BYTES - 1}"}) as response:
+                part = _sent_part(response)
+                if part is None:
+                    return self._read(response, max_bytes, too_large, deadline), None, None
+                first, total = part
+                if first:
+                    raise _unavailable("the source sent something else than the start")
+                if total > max_bytes:
+                    raise too_large
+                return self._read(response, max_bytes, too_large, deadline), total, response.headers.get("ETag")
+        except _Refused as error:
+            if error.status != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 raise
-            error.close()
             return b"", None, None  # an empty object has no first byte
-        with response:
-            part = _sent_part(response)
-            if part is None:
-                return self._read(response, max_bytes, too_large, deadline), None, None
-            first, total = part
-            if first:
-                raise _unavailable("the source sent something else than the start")
-            if total > max_bytes:
-                raise too_large
-            return self._read(response, max_bytes, too_large, deadline), total, response.headers.get("ETag")
 
     def _read(self, response: http.client.HTTPResponse, max_bytes: int, too_large: ItemError, deadline: float) -> bytes:
         """Return a response's body; raises ItemError if it is too large, takes too long or is cut off."""
@@ -152,31 +139,23 @@ class Transfers:
         self._check(url)
         # The URL's signature covers the type.
         headers = {"Content-Type": "image/jpeg"}
-        request = urllib.request.Request(url, data=thumbnail, method="PUT", headers=headers)  # noqa: S310 - see _check
         try:
-            with self._open(request):
+            with self._opened("PUT", url, headers, thumbnail):
                 pass
-        except urllib.error.HTTPError as error:
-            with error:
-                raise ItemError(Code.THUMBNAIL_FAILED, f"the thumbnail's store returned status {error.code}") from None
+        except _Refused as error:
+            raise ItemError(Code.THUMBNAIL_FAILED, f"the thumbnail's store returned status {error.status}") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise ItemError(Code.THUMBNAIL_FAILED, f"the thumbnail could not be stored: {_reason(error)}") from None
 
-    def _open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        response: http.client.HTTPResponse = self._opener.open(request, timeout=self._read_timeout)
-        return response
-
-    @cached_property
-    def _opener(self) -> urllib.request.OpenerDirector:
-        """Created once, at the first transfer: reading the machine's certificates takes tens of milliseconds.
-
-        It uses no proxy: the store is reached directly or not at all.
-        """
-        return urllib.request.build_opener(
-            _NoRedirects,
-            urllib.request.ProxyHandler({}),
-            urllib.request.HTTPSHandler(context=ssl.create_default_context()),
-        )
+    @contextmanager
+    def _opened(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Iterator[http.client.HTTPResponse]:
+        """The response to a request that succeeded; raises _Refused for any other."""
+        with self._connections.response(method, url, headers, body) as response:
+            if not http.HTTPStatus.OK <= response.status < http.HTTPStatus.MULTIPLE_CHOICES:
+                raise _Refused(response.status, _body_start(response))
+            yield response
 
     def _check(self, url: str) -> None:
         if not self._is_allowed(url):
@@ -194,6 +173,15 @@ class Transfers:
             return parts.scheme in ("http", "https") and "@" not in host
         is_s3 = S3_HOST.fullmatch(parts.hostname or "") is not None
         return parts.scheme == "https" and is_s3 and port in (None, 443) and "@" not in host
+
+
+class _Refused(Exception):
+    """The store has not done what it was asked; ``body`` is the beginning of what it says."""
+
+    def __init__(self, status: int, body: str) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
 
 
 def _sent_part(response: http.client.HTTPResponse) -> tuple[int, int] | None:
@@ -239,5 +227,4 @@ def _body_start(response: IO[bytes]) -> str:
 
 def _reason(error: Exception) -> str:
     """Return the kind of failure, without the URL that some exceptions repeat."""
-    inner = error.reason if isinstance(error, urllib.error.URLError) else error
-    return "timed out" if isinstance(inner, TimeoutError) else type(inner).__name__
+    return "timed out" if isinstance(error, TimeoutError) else type(error).__name__
