@@ -180,6 +180,19 @@ class History(RuleBasedStateMachine):
         for key in list(self.world.bucket.objects):
             self.world.delete(key, 0)
 
+    @rule(keys=st.sets(KEYS, min_size=2, max_size=4), body=BODIES, fault=FAULTS)
+    def burst(self, keys: set[str], body: bytes, fault: str) -> None:
+        """Events of several objects are routed one by one, and one worker gets their changes while a system fails."""
+        for key in sorted(keys):
+            self.world.put(key, body, 1)
+            self.world.deliver(len(self.world.messages) - 1).run()
+            self.world.reap()
+        self.fail(fault, min(keys))
+        changes = [index for index, message in enumerate(self.world.messages) if message.queue == "changes"]
+        if changes:
+            self.world.deliver(changes[-1], more=9).run()
+            self.world.reap()
+
     @rule(number=MEMBERS)
     def start_sync_undisturbed(self, number: int) -> None:
         """A sync is started as the API does, and nothing fails."""
