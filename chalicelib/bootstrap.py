@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from chalicelib.services.file_moves import FileMoveService
     from chalicelib.services.file_retries import FileRetryService
     from chalicelib.services.files import FileService
+    from chalicelib.services.invitation_mails import InvitationMailService
     from chalicelib.services.maintenance.calibration import CalibrationService
     from chalicelib.services.maintenance.consistency_check import ConsistencyCheck
     from chalicelib.services.maintenance.model_switch import ModelSwitch
@@ -138,6 +139,12 @@ class Services:
             permissions=self.permissions,
             now=self.now,
         )
+
+    @cached_property
+    def invitation_mails(self) -> InvitationMailService:
+        from chalicelib.services.invitation_mails import InvitationMailService
+
+        return InvitationMailService(self.adapters.users, self.adapters.mailer, self.now)
 
     @cached_property
     def permissions(self) -> PermissionService:

@@ -81,6 +81,7 @@ class Config:
         sign_up: who gets an account at a first sign-in to the dashboard.
         default_plan: the plan of an account that a sign-in makes.
         sign_in_parameter: of Systems Manager, which says where users sign in; None: nobody can.
+        invitation_sender: the address that sends mails of invitations; None: no mails are sent.
     """
 
     aws_region: str
@@ -103,6 +104,7 @@ class Config:
     sign_up: SignUp = SignUp.INVITATION
     default_plan: str = "free"
     sign_in_parameter: str | None = None
+    invitation_sender: str | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Config":
@@ -138,6 +140,7 @@ class Config:
             sign_up=read.choice("SIGN_UP", SignUp, default=SignUp.INVITATION),
             default_plan=read.plan("DEFAULT_PLAN", default="free"),
             sign_in_parameter=read.optional("SIGN_IN_PARAMETER"),
+            invitation_sender=read.optional("INVITATION_SENDER"),
         )
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from chalicelib.adapters.s3.access_checker import S3AccessChecker
     from chalicelib.adapters.s3.sources import Credentials, S3Sources
     from chalicelib.adapters.s3.storage import S3Storage
+    from chalicelib.adapters.ses.mailer import SESMailer
     from chalicelib.adapters.sqs.queues import SQSQueues
     from chalicelib.adapters.web.pictures import HTTPSPictures
     from chalicelib.adapters.web.webhooks import HTTPWebhooks
@@ -53,6 +54,8 @@ S3_CLIENT = ClientConfig(
     signature_version="s3v4", s3={"addressing_style": "virtual"}, retries={"mode": "standard", "max_attempts": 4}
 )
 STANDARD_CLIENT = ClientConfig(retries={"mode": "standard", "max_attempts": 4})
+# Whoever invites waits for it.
+MAIL_CLIENT = ClientConfig(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 # The embedder may run for 120 seconds. A caller that may not run as long gives up while there is time to say so, and to
 # release what it has reserved and locked.
 EMBEDDER_SECONDS = 130
@@ -131,6 +134,13 @@ class AWSAdapters:
 
         name = self.config.sign_in_parameter
         return CognitoIdentityProvider(SignInParameter(lambda: self._client("ssm", config=STANDARD_CLIENT), name))
+
+    @cached_property
+    def mailer(self) -> SESMailer | None:
+        from chalicelib.adapters.ses.mailer import SESMailer
+
+        sender = self.config.invitation_sender
+        return SESMailer(lambda: self._client("sesv2", config=MAIL_CLIENT), sender) if sender is not None else None
 
     @cached_property
     def rate_buckets(self) -> DynamoDBRateBuckets:

@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from chalicelib.api.dispatch import logger, request_id
 from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.domain.errors import MailRefused
 from chalicelib.domain.permissions import Permission
-from chalicelib.domain.users import Role, parse_role
+from chalicelib.domain.users import Invitation, Role, parse_role
+
+SIGN_IN = "/sign-in"  # where an invited person joins
 
 
 def member_section(request: PageRequest) -> Mapping[str, Any]:
@@ -18,6 +22,8 @@ def member_section(request: PageRequest) -> Mapping[str, Any]:
         "invitations": users.invitations(account),
         "roles": list(Role),
         "can_leave": owners != [request.user.id],
+        "sends_mails": request.services.invitation_mails.is_on,
+        "sign_in_link": request.base_url + SIGN_IN,
     }
 
 
@@ -27,8 +33,8 @@ def add_pages(dispatcher: PageDispatcher) -> None:
     @page("/account/members/invite", methods=("POST",), needs=Permission.MEMBERS)
     def invite(request: PageRequest) -> Page | Redirect:
         role = parse_role(request.form.text("role"))
-        request.services.users.invite(request.account.uuid, request.form.text("email"), role, request.user)
-        return _answer(request, "account.invited")
+        users, email = request.services.users, request.form.text("email")
+        return _answer(request, _told(request, users.invite(request.account.uuid, email, role, request.user)))
 
     @page("/account/members/withdraw", methods=("POST",), needs=Permission.MEMBERS)
     def withdraw(request: PageRequest) -> Page | Redirect:
@@ -59,6 +65,17 @@ def add_pages(dispatcher: PageDispatcher) -> None:
     def switch(request: PageRequest) -> Redirect:
         _work_in(request, request.form.text("account"))
         return Redirect("/", toast="account.switched")
+
+
+def _told(request: PageRequest, invitation: Invitation) -> str:
+    """Send the mail of an invitation; returns the key of the text that says what became of it."""
+    mails, url = request.services.invitation_mails, request.base_url + SIGN_IN
+    try:
+        outcome = mails.send(invitation, request.account, request.user, url)
+    except MailRefused:
+        logger.exception("invitation not mailed", request_id=request_id(request.request))
+        return "account.invited_refused"
+    return f"account.invited_{outcome.value}"
 
 
 def _remove(request: PageRequest, user: str) -> None:

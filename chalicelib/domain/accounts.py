@@ -28,6 +28,7 @@ EXPORT_KINDS = (
     "token",
     "member",
     "invitation",
+    "mails",
     "collection",
     "usage",
     "source",

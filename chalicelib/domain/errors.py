@@ -36,6 +36,7 @@
         ├── EmbedderUnavailable       503
         │   └── EmbedderEnded         503  its function was ended while it worked: by its time, its memory or a crash
         ├── IdentityProviderUnavailable 503
+        ├── MailRefused               503  a mail could not be sent
         └── SourceUnavailable         503  a bucket cannot be listed or read at the moment
             └── SourceDenied          503  its owner must change a permission first
 
@@ -242,6 +243,10 @@ class EmbedderEnded(EmbedderUnavailable):
 
 class IdentityProviderUnavailable(Unavailable):
     """Raised for a page of the dashboard, as ``SignInFailed`` is."""
+
+
+class MailRefused(Unavailable):
+    """Raised for a page of the dashboard, which shows what it was about all the same."""
 
 
 class SourceUnavailable(Unavailable):

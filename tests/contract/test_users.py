@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -178,6 +178,14 @@ class UsersContract:
         assert stores.accounts.tokens(account.uuid) == tokens[:1]
         assert stores.account(account).tokens == 1
         assert stores.users.membership(account.uuid, owner.id) == member(account, owner, Role.MEMBER)
+
+    def test_mails_are_counted_by_account_and_day_up_to_a_limit(self, stores: Stores):
+        _, account = self.with_account(stores, a_user())
+        now = datetime(2026, 3, 1, 23, 59, tzinfo=UTC)
+        assert [stores.users.count_mail(account.uuid, now, 2) for _ in range(4)] == [True, True, False, False]
+        assert stores.users.count_mail(account.uuid, now, 3)
+        assert stores.users.count_mail(str(uuid4()), now, 1)
+        assert stores.users.count_mail(account.uuid, now + timedelta(minutes=1), 1)
 
     def test_a_membership_is_described_anew_but_not_made(self, stores: Stores):
         user, account = self.with_account(stores, a_user())

@@ -22,6 +22,7 @@ from tests.fakes.embedding_stash import FakeEmbeddingStash
 from tests.fakes.failure_log import FakeFailureLog
 from tests.fakes.idempotent_answers import FakeIdempotentAnswers
 from tests.fakes.identity_provider import FakeIdentityProvider
+from tests.fakes.mailer import FakeMailer
 from tests.fakes.queues import FakeQueues
 from tests.fakes.quota_ledger import FakeQuotaLedger
 from tests.fakes.rate_buckets import FakeRateBuckets
@@ -76,6 +77,7 @@ class FakeAdapters:
     webhook_deliveries: Any
     webhook_sender: Any
     idempotent_answers: Any
+    mailer: Any
     registry: Any
     access_checker: Any
     signing_keys: Any
@@ -112,6 +114,7 @@ class FakeAdapters:
             webhook_deliveries=FakeWebhookDeliveries(),
             webhook_sender=FakeReceivers(),
             idempotent_answers=FakeIdempotentAnswers(clock),
+            mailer=FakeMailer(),
             registry=FakeRegistry(collections, quota_ledger),
             access_checker=FakeAccessChecker(sources),
             signing_keys=FakeSigningKeys(),

@@ -1,7 +1,9 @@
 """Users, memberships and invitations in memory."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 from chalicelib.domain.accounts import Account, Token
@@ -25,6 +27,7 @@ class FakeUsers:
         self.stored: dict[str, User] = {}
         self.joined: dict[tuple[str, str], Membership] = {}
         self.invited: dict[tuple[str, str], Invitation] = {}
+        self.mails: Counter[tuple[str, date]] = Counter()
 
     def add(self, user: User) -> None:
         if user.id in self.stored:
@@ -97,6 +100,13 @@ class FakeUsers:
 
     def invitations_to(self, email: str) -> list[Invitation]:
         return [invitation for invitation in self.invited.values() if invitation.email == email]
+
+    def count_mail(self, account: str, now: datetime, limit: int) -> bool:
+        day = now.astimezone(UTC).date()
+        if self.mails[account, day] >= limit:
+            return False
+        self.mails[account, day] += 1
+        return True
 
     def clear_account(self, account: str) -> None:
         for membership in self.members(account):

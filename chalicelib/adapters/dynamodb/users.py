@@ -3,13 +3,13 @@
 A user is one item (``user#ID``/``user``). A membership is two: ``account#UUID``/``member#ID`` has everything, and goes
 with the account; ``user#ID``/``account#UUID`` leads from the user to it. So is an invitation:
 ``account#UUID``/``invitation#EMAIL`` has everything, and ``email#EMAIL``/``invitation#UUID`` leads from the address to
-it. Each pair is written in one transaction that also raises the account's revision, so that two requests do not each
-remove the other's owner.
+it. ``account#UUID``/``mails#DAY`` counts mails. Each pair is written in one transaction that also raises the account's
+revision, so that two requests do not each remove the other's owner.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb import batches
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
 RETENTION = timedelta(days=1)  # of an invitation that has expired; DynamoDB then deletes it
+MAILS_RETENTION = timedelta(days=2)  # of the number of a day's mails
 
 
 class DynamoDBUsers:
@@ -132,6 +133,21 @@ class DynamoDBUsers:
     def invitations_to(self, email: str) -> list[Invitation]:
         found = self._query({"pk": f"email#{email}", "sk": "invitation#"})
         return [_invitation(_after_mark(values["sk"]), values) for values in found]
+
+    def count_mail(self, account: str, now: datetime, limit: int) -> bool:
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=to_item(_account_key(account, f"mails#{now.astimezone(UTC).date().isoformat()}")),
+                UpdateExpression="ADD sent :one SET purge_at = :purge_at",
+                ConditionExpression="attribute_not_exists(sent) OR sent < :limit",
+                ExpressionAttributeValues=to_item(
+                    {":one": 1, ":limit": limit, ":purge_at": int((now + MAILS_RETENTION).timestamp())}
+                ),
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
 
     def clear_account(self, account: str) -> None:
         for membership in self.members(account):

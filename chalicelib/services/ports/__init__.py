@@ -8,7 +8,7 @@ from chalicelib.services.ports.embeddings import Calibrations, Embedder, Embeddi
 from chalicelib.services.ports.messages import FailureLog, Queues
 from chalicelib.services.ports.requests import IdempotentAnswers, RateBuckets, SearchUploads, SigningKeyStore
 from chalicelib.services.ports.storage import Area, BucketAccessChecker, ManagedStorage, Source, Sources, WebPictures
-from chalicelib.services.ports.users import IdentityProvider, Sessions, Users
+from chalicelib.services.ports.users import IdentityProvider, Mailer, Sessions, Users
 from chalicelib.services.ports.vectors import MaintainedVectorStore, Rebuild, VectorStore
 from chalicelib.services.ports.webhooks import WebhookDeliveries, WebhookRegistry, WebhookSender
 
@@ -28,6 +28,7 @@ __all__ = [
     "FailureLog",
     "IdempotentAnswers",
     "IdentityProvider",
+    "Mailer",
     "MaintainedVectorStore",
     "ManagedStorage",
     "QueryEmbedder",

@@ -8,7 +8,7 @@ from chalicelib.services.ports.embeddings import Calibrations, Embedder, Embeddi
 from chalicelib.services.ports.messages import FailureLog, Queues
 from chalicelib.services.ports.requests import IdempotentAnswers, RateBuckets, SearchUploads, SigningKeyStore
 from chalicelib.services.ports.storage import BucketAccessChecker, ManagedStorage, Sources, WebPictures
-from chalicelib.services.ports.users import IdentityProvider, Sessions, Users
+from chalicelib.services.ports.users import IdentityProvider, Mailer, Sessions, Users
 from chalicelib.services.ports.vectors import MaintainedVectorStore
 from chalicelib.services.ports.webhooks import WebhookDeliveries, WebhookRegistry, WebhookSender
 
@@ -38,6 +38,10 @@ class Adapters(Protocol):
     def search_uploads(self) -> SearchUploads: ...
     @property
     def identity_provider(self) -> IdentityProvider: ...
+    @property
+    def mailer(self) -> Mailer | None:
+        """None where the deployment sends no mails."""
+
     @property
     def rate_buckets(self) -> RateBuckets: ...
     @property

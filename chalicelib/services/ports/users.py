@@ -1,9 +1,11 @@
 """Ports of the people who sign in."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from chalicelib.domain.accounts import Account, Token
+from chalicelib.domain.invitation_mails import Mail
 from chalicelib.domain.sessions import Session
 from chalicelib.domain.sign_in import SignInAttempt
 from chalicelib.domain.users import Identity, Invitation, Membership, Role, User
@@ -53,6 +55,9 @@ class Users(Protocol):
     def withdraw(self, invitation: Invitation) -> None: ...
     def invitations(self, account: str) -> list[Invitation]: ...
     def invitations_to(self, email: str) -> list[Invitation]: ...
+    def count_mail(self, account: str, now: datetime, limit: int) -> bool:
+        """Count a mail that the account sends on this day, UTC; False, and nothing is counted, after ``limit``."""
+
     def clear_account(self, account: str) -> None:
         """Remove all members and invitations of an account, and users who belong to no other, with their sessions.
 
@@ -77,6 +82,11 @@ class Sessions(Protocol):
 
     def switch(self, session: Session, account: str) -> None: ...
     def remove(self, user: str, digests: Sequence[str]) -> None: ...
+
+
+class Mailer(Protocol):
+    def send(self, mail: Mail) -> None:
+        """Send a mail; raises MailRefused if it was not accepted."""
 
 
 class IdentityProvider(Protocol):

@@ -73,6 +73,22 @@ def test_strangers_sign_up_only_where_a_parameter_says_so(template, pool, functi
     assert variables["SIGN_UP"] == {"Fn::If": ["IsOpen", "open", "invitation"]}
 
 
+def test_invitations_are_sent_from_one_address_where_a_parameter_names_it(template, resources, functions):
+    assert template["Parameters"]["InvitationSender"]["Default"] == ""
+    assert functions["APIHandler"]["Environment"]["Variables"]["INVITATION_SENDER"] == {"Ref": "InvitationSender"}
+    permission = resources["InvitationPermission"]
+    assert permission["Condition"] == "SendsInvitations"
+    assert permission["Properties"]["Roles"] == [{"Ref": "APIHandlerRole"}]
+    (statement,) = permission["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "ses:SendEmail"
+    assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "InvitationSender"}}}
+    own = {"InvitationSender": "hello@mail.example"}
+    assert [resolved(arn, "eu-central-1", **own).rpartition("/")[2] for arn in statement["Resource"]] == [
+        "hello@mail.example",
+        "mail.example",
+    ]
+
+
 def test_the_default_plan_is_a_plan_and_by_default_the_one_that_costs_least(template, functions):
     declared = template["Parameters"]["DefaultPlan"]
 
@@ -135,6 +151,7 @@ class TestNames:
                 ["", "arn:aws:acm:us-east-1:111122223333:certificate/0a1b-2c"],
                 ["arn:aws:acm:eu-central-1:111122223333:certificate/0a1b-2c"],
             ),
+            ("InvitationSender", ["", "hello@b.example"], ["Similarix", "a@b", "X <a@b.example>", "a@b.c,d@e.f"]),
             ("SignInEmailFrom", ["", "a@b.example", "Similarix <login@b.example>"], ["Similarix", "<a>"]),
         ],
     )
