@@ -82,7 +82,7 @@ def test_invitations_are_sent_from_one_address_where_a_parameter_names_it(templa
     (statement,) = permission["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Action"] == "ses:SendEmail"
     assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "InvitationSender"}}}
-    own = {"InvitationSender": "hello@mail.example"}
+    own = {"InvitationSender": "hello@mail.example", "AWS::Partition": "aws", "AWS::AccountId": "111122223333"}
     assert [resolved(arn, "eu-central-1", **own).rpartition("/")[2] for arn in statement["Resource"]] == [
         "hello@mail.example",
         "mail.example",
