@@ -1,5 +1,6 @@
 """What all tests share: where the samples are, the emulator and what runs on it, and skips that CI does not allow."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,12 @@ SAMPLES = ROOT / "samples"
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("similarix", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("similarix")
+
+
+def pytest_collection_finish() -> None:
+    """Garbage collection leaves out the ten thousand collected tests, which live until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
