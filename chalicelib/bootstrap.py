@@ -193,6 +193,7 @@ class Services:
             access_checker=self.adapters.access_checker,
             deletion=self.deletion,
             permissions=self.permissions,
+            secrets=self.adapters.secrets,
             managed_bucket=self.config.managed_bucket,
             region=self.config.aws_region,
             now=self.now,

@@ -77,6 +77,8 @@ class Config:
         collection_write_units: write units a second that this process gives the records of one collection; 0 for any
             number.
         local_webhooks: whether events may be sent to this machine, too, as on the local system alone.
+        local_servers: whether an S3-compatible server may be on this machine, as on the local system alone.
+        secrets_key: the ARN of the KMS key that encrypts what customers entrust to us, such as access keys.
         function_timeout: seconds, 1 to 900, that the function may run; what it waits for must end before.
         sign_up: who gets an account at a first sign-in to the dashboard.
         default_plan: the plan of an account that a sign-in makes.
@@ -100,6 +102,8 @@ class Config:
     retry_delay: int = 30
     collection_write_units: int = 0
     local_webhooks: bool = False
+    local_servers: bool = False
+    secrets_key: str = ""
     function_timeout: int = 900
     sign_up: SignUp = SignUp.INVITATION
     default_plan: str = "free"
@@ -136,6 +140,8 @@ class Config:
             retry_delay=read.number("RETRY_DELAY", 1, 900, default=30),
             collection_write_units=read.number("COLLECTION_WRITE_UNITS", 0, 100_000, default=0),
             local_webhooks=read.number("LOCAL_WEBHOOKS", 0, 1, default=0) == 1,
+            local_servers=read.number("LOCAL_SERVERS", 0, 1, default=0) == 1,
+            secrets_key=read.text("SECRETS_KEY"),
             function_timeout=read.number("FUNCTION_TIMEOUT", 1, 900, default=900),
             sign_up=read.choice("SIGN_UP", SignUp, default=SignUp.INVITATION),
             default_plan=read.plan("DEFAULT_PLAN", default="free"),

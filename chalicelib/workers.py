@@ -60,7 +60,10 @@ def sync(event: Event, context: Any, services: Services) -> Event:
 
     def handle(record: "SQSRecord") -> None:
         step = SyncStep.from_json(record.body)
-        services.sync_worker.run(step, _seconds_left(context), redelivered=_is_redelivered(record))
+        is_patient = _receive_count(record) < FAILING_DELIVERIES
+        services.sync_worker.run(
+            step, _seconds_left(context), redelivered=_is_redelivered(record), is_patient=is_patient
+        )
 
     return _handle_each(event, context, services, handle)
 

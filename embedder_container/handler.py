@@ -36,6 +36,7 @@ from embedder_container.decoder_pool import DecoderPool
 from embedder_container.embedder import Embedder
 from embedder_container.inference import Model
 from embedder_container.models import ModelDescription, load_description
+from embedder_container.servers import Servers
 from embedder_container.settings import Settings
 from embedder_container.tasks import ObjectToEmbed, Result, ThumbnailToMake, Timings
 from embedder_container.transfer import Transfers
@@ -96,7 +97,8 @@ def create_embedder(description: ModelDescription, settings: Settings) -> Embedd
     model = Model(description, settings.threads)
     memory = DecodeMemory(settings.memory_mb * 1024**2, model.memory_bytes, settings.threads)
     decoders = DecoderPool(description.image, settings.threads, memory=memory)
-    return Embedder(model, Transfers(settings.endpoint), decoders, settings.threads)
+    transfers = Transfers(settings.endpoint, servers=Servers(is_local=settings.local_servers))
+    return Embedder(model, transfers, decoders, settings.threads)
 
 
 @functools.cache

@@ -17,7 +17,8 @@ class Settings:
     """The values of the environment's variables.
 
     `MODEL`, `MODELS_DIR`, `EMBEDDER_THREADS`, `EMBEDDER_FULL_DECODE` (`1`: no JPEG is decoded at a reduced size, see
-    limits.py), and in local runs only `AWS_ENDPOINT_URL`. Lambda sets `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`.
+    limits.py), and in local runs only `AWS_ENDPOINT_URL` and `LOCAL_SERVERS` (`1`: customers' servers may be on this
+    machine). Lambda sets `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`.
     """
 
     model: str
@@ -26,6 +27,7 @@ class Settings:
     full_decode: bool
     memory_mb: int
     endpoint: str | None
+    local_servers: bool = False
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -45,4 +47,5 @@ class Settings:
             full_decode=environ.get("EMBEDDER_FULL_DECODE") == "1",
             memory_mb=int(memory or FUNCTION_MEMORY_MB),
             endpoint=environ.get("AWS_ENDPOINT_URL") or None,
+            local_servers=environ.get("LOCAL_SERVERS") == "1",
         )

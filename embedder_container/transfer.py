@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from embedder_container.connections import Connections
 from embedder_container.errors import Code, ItemError
+from embedder_container.servers import AddressRefused, Servers
 
 # If the store sends nothing for this long, it will not reply before the function's time is over.
 STORE_READ_TIMEOUT_SECONDS = 10.0
@@ -41,6 +42,8 @@ ERROR_BODY_BYTES = 2048
 class Transfers:
     """Downloads from S3 and uploads to it, by HTTPS, or to `endpoint`, the local stand-in for AWS in local runs.
 
+    It downloads from customers' own servers, too, which `servers` asks. Nothing is uploaded there.
+
     URLs come from our own worker. They are checked all the same: an attacker who makes the worker sign or send a URL of
     theirs must not make this process fetch from a host that they cannot reach. No redirect is followed: a presigned URL
     is signed for one host, and the redirect's target is not signed.
@@ -51,9 +54,12 @@ class Transfers:
         endpoint: str | None = None,
         read_timeout_seconds: float = STORE_READ_TIMEOUT_SECONDS,
         transfer_seconds: float = TRANSFER_SECONDS,
+        servers: Servers | None = None,
     ) -> None:
+        self._servers = servers or Servers()
         self._endpoint = (urlsplit(endpoint).netloc.lower() or None) if endpoint else None
         self._connections = Connections(read_timeout_seconds)
+        self._read_timeout = read_timeout_seconds
         self._transfer_seconds = transfer_seconds
 
     def download(
@@ -74,7 +80,8 @@ class Transfers:
             ItemError: `source_…`; what `refuse_start` raises; or `too_large` as soon as the file is known to have more
                 than `max_bytes`.
         """
-        self._check(url)
+        if not self._is_store(url) and not self._servers.may_ask(url):
+            raise ItemError(Code.SOURCE_DENIED, "the URL is refused: it is neither S3's nor a server's by https")
         deadline = min(deadline, time.monotonic() + self._transfer_seconds)
         try:
             start, total, etag = self._read_start(url, max_bytes, too_large, deadline)
@@ -83,12 +90,17 @@ class Transfers:
                 return start
             # The rest of the same object: it may be overwritten between the two requests.
             condition = {"If-Match": etag} if etag else {}
-            with self._opened("GET", url, {"Range": f"bytes={len(start)}-", **condition}) as response:
-                if _sent_part(response) != (len(start), total):
+            with self._opened(
+                "GET", url, {"Range": f"bytes={len(start)}-", **condition}, deadline=deadline
+            ) as response:
+                # Not every server heeds the condition.
+                if _sent_part(response) != (len(start), total) or response.headers.get("ETag") != etag:
                     raise _unavailable("the source sent something else than the rest")
                 rest = self._read(response, max_bytes - len(start), too_large, deadline)
         except _Refused as error:
             raise _http_failure(error.status, error.body) from None
+        except AddressRefused:
+            raise ItemError(Code.SOURCE_DENIED, "the source's server has no public address") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _unavailable(f"the source could not be read: {_reason(error)}") from None
         if len(start) + len(rest) != total:
@@ -100,7 +112,7 @@ class Transfers:
     ) -> tuple[bytes, int | None, str | None]:
         """Return the first bytes, and the object's size and ETag; all bytes and None if it was sent whole."""
         try:
-            with self._opened("GET", url, {"Range": f"bytes=0-{START_BYTES - 1}"}) as response:
+            with self._opened("GET", url, {"Range": f"bytes=0-{START_BYTES - 1}"}, deadline=deadline) as response:
                 part = _sent_part(response)
                 if part is None:
                     return self._read(response, max_bytes, too_large, deadline), None, None
@@ -136,7 +148,8 @@ class Transfers:
 
     def upload(self, url: str, thumbnail: bytes) -> None:
         """Upload a thumbnail; raises ItemError (`thumbnail_failed`)."""
-        self._check(url)
+        if not self._is_store(url):
+            raise ItemError(Code.SOURCE_DENIED, "the URL is refused: thumbnails go to S3 alone, by https")
         # The URL's signature covers the type.
         headers = {"Content-Type": "image/jpeg"}
         try:
@@ -149,19 +162,30 @@ class Transfers:
 
     @contextmanager
     def _opened(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        deadline: float = math.inf,
     ) -> Iterator[http.client.HTTPResponse]:
-        """The response to a request that succeeded; raises _Refused for any other."""
-        with self._connections.response(method, url, headers, body) as response:
+        """The response to a request that succeeded; raises _Refused for any other.
+
+        Args:
+            deadline: of what a customer's server sends, on the monotonic clock.
+        """
+        if self._is_store(url):
+            opened = self._connections.response(method, url, headers, body)
+        else:
+            opened = self._servers.response(url, headers, self._read_timeout, deadline)
+        with opened as response:
             if not http.HTTPStatus.OK <= response.status < http.HTTPStatus.MULTIPLE_CHOICES:
                 raise _Refused(response.status, _body_start(response))
             yield response
 
-    def _check(self, url: str) -> None:
-        if not self._is_allowed(url):
-            raise ItemError(Code.SOURCE_DENIED, "the URL is refused: only S3's own are fetched, by https")
-
-    def _is_allowed(self, url: str) -> bool:
+    def _is_store(self, url: str) -> bool:
+        """Whether the URL is S3's own, or the local stand-in's."""
         try:
             parts = urlsplit(url)
             port = parts.port

@@ -99,6 +99,7 @@ def lines_without_store(usage: Usage) -> list[Line]:
         Line("API Gateway, Lambda, logs: searches", 0, searches * _search(usage)),
         Line("API Gateway, Lambda, traffic: thumbnails", 0, searches * usage.thumbnails * _thumbnail(usage)),
         Line("SQS, Lambda, DynamoDB: webhooks", 0, usage.webhooks_per_day * DAYS * _webhook(usage)),
+        Line("KMS: the key of access keys", 0, dollars({"kms_keys": 1})),
         Line(
             "CloudWatch, ECR: alarms, metrics, dashboard, image",
             0,

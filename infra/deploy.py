@@ -21,6 +21,7 @@ from infra.stack.rollout import MONITOR_MINUTES, Order, Rollout, adopt
 from infra.template.edits import (
     definition_digest,
     with_code,
+    with_local_servers,
     with_local_webhooks,
     with_sign_in_at,
     with_zipped_embedder,
@@ -82,7 +83,7 @@ def deploy_locally(
     template = with_code(packaged.template, artifacts.add_archive(packaged.code))
     embedder = artifacts.add_archive(zip_embedder(model.name))
     template = without_tls(with_zipped_embedder(template, embedder, model_variables(model)))
-    template = with_local_webhooks(without_alarms_that_calculate(template))
+    template = with_local_servers(with_local_webhooks(without_alarms_that_calculate(template)))
     template = with_sign_in_at(template, emulator.endpoint)
     api = f"{stack}-{definition_digest(template)}"
     url = emulator.api_url(api, STAGE)

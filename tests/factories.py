@@ -11,6 +11,7 @@ from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.messages import IndexBatch, ObjectHint
+from chalicelib.domain.storage_servers import ETagMeaning, StorageServer
 from chalicelib.domain.webhook_deliveries import WebhookDelivery
 from chalicelib.domain.webhook_events import message_id
 
@@ -32,6 +33,11 @@ def a_collection(**fields: Any) -> Collection:
         "external_id": "an-external-id",
     }
     return Collection(**(values | fields))
+
+
+def a_collection_on_a_server(url: str = "https://s3.example.com", **fields: Any) -> Collection:
+    server = StorageServer(url, "AKID", b"a sealed secret", ETagMeaning.MD5)
+    return a_collection(**({"role_arn": None, "external_id": None, "region": "auto", "server": server} | fields))
 
 
 def an_embedding(**fields: Any) -> ImageEmbedding:

@@ -34,10 +34,12 @@ class Kind(StrEnum):
     CURSOR = "cursor"
 
 
-# What identifies nothing of ours. A bucket and a role are AWS's: the role's external id guards them.
+# What identifies nothing of ours. A bucket and a role are AWS's: the role's external id guards them. A server and its
+# access key are the caller's own.
 NO_IDENTIFIERS = {
     *("query", "without", "cutoff", "limit", "max_distance", "state", "If-None-Match"),
     *("type", "name", "bucket", "folder", "region", "role_arn", "auto_sync_interval", "auto_sync_at"),
+    *("endpoint", "access_key_id", "secret_access_key"),
     *("include", "exclude", "reason", "sort", "match", "fold_duplicates", "tier"),
     *("path", "metadata"),  # within a collection or file that is identified apart
     "filter",  # its collection is tried in tests/unit/api/test_file_deletion.py

@@ -40,13 +40,17 @@ if TYPE_CHECKING:
     from chalicelib.adapters.dynamodb.users import DynamoDBUsers
     from chalicelib.adapters.dynamodb.webhook_deliveries import DynamoDBWebhookDeliveries
     from chalicelib.adapters.dynamodb.webhook_endpoints import DynamoDBWebhookEndpoints
+    from chalicelib.adapters.kms.secrets import KMSSecrets
     from chalicelib.adapters.s3.access_checker import S3AccessChecker
+    from chalicelib.adapters.s3.server_checker import ServerAccessChecker
+    from chalicelib.adapters.s3.server_sources import ServerSources
     from chalicelib.adapters.s3.sources import Credentials, S3Sources
     from chalicelib.adapters.s3.storage import S3Storage
     from chalicelib.adapters.ses.mailer import SESMailer
     from chalicelib.adapters.sqs.queues import SQSQueues
     from chalicelib.adapters.web.pictures import HTTPSPictures
     from chalicelib.adapters.web.webhooks import HTTPWebhooks
+    from chalicelib.domain.storage_servers import AccessKey
 
 # S3's older signature does not work for presigned URLs in every region. The virtual style makes URLs name the bucket's
 # region: the global name redirects to a new bucket in another region, which breaks signatures and forms.
@@ -62,6 +66,8 @@ EMBEDDER_SECONDS = 130
 RESERVED_SECONDS = 11
 EMBEDDER_CONNECT_SECONDS = 5
 PATIENCE_SHARE, MAX_PATIENCE_SECONDS = 12, 60.0
+# For one request to a customer's server; a function that may not run as long gives two of them most of its time.
+SERVER_SECONDS, SERVER_SHARE = 20.0, 3
 
 
 class AWSAdapters:
@@ -79,7 +85,12 @@ class AWSAdapters:
     def access_checker(self) -> S3AccessChecker:
         from chalicelib.adapters.s3.access_checker import S3AccessChecker
 
-        return S3AccessChecker(self.sources)
+        return S3AccessChecker(self.sources, self._server_checker)
+
+    def _server_checker(self) -> ServerAccessChecker:
+        from chalicelib.adapters.s3.server_checker import ServerAccessChecker
+
+        return ServerAccessChecker(self._servers)
 
     @cached_property
     def vectors(self) -> MaintainedVectorStore:
@@ -252,7 +263,33 @@ class AWSAdapters:
     def sources(self) -> S3Sources:
         from chalicelib.adapters.s3.sources import S3Sources
 
-        return S3Sources(self._s3, lambda: self._client("sts", config=STANDARD_CLIENT), self._customer_s3)
+        return S3Sources(
+            self._s3,
+            lambda: self._client("sts", config=STANDARD_CLIENT),
+            self._customer_s3,
+            servers=lambda: self._servers,
+        )
+
+    @cached_property
+    def secrets(self) -> KMSSecrets:
+        from chalicelib.adapters.kms.secrets import KMSSecrets
+
+        return KMSSecrets(lambda: self._client("kms", config=STANDARD_CLIENT), self.config.secrets_key)
+
+    @cached_property
+    def _servers(self) -> ServerSources:
+        from chalicelib.adapters.s3.server_requests import ServerRequests, server_client
+        from chalicelib.adapters.s3.server_sources import ServerSources
+        from chalicelib.adapters.web.connections import CheckedConnections
+        from chalicelib.domain.web_urls import is_public, is_public_or_local
+
+        connections = CheckedConnections(is_public_or_local if self.config.local_servers else is_public)
+        seconds = server_seconds(self.config.function_timeout)
+
+        def make(url: str, region: str, key: AccessKey, deadline: float | None) -> S3Client:
+            return server_client(url, region, key, ServerRequests(connections, seconds, deadline))
+
+        return ServerSources(self.secrets.open, make)
 
     @cached_property
     def storage(self) -> S3Storage:
@@ -306,6 +343,11 @@ def embedder_client(function_timeout: int) -> ClientConfig:
         read_timeout=max(1, min(EMBEDDER_SECONDS, function_timeout - RESERVED_SECONDS)),
         retries={"mode": "standard", "total_max_attempts": 1},
     )
+
+
+def server_seconds(function_timeout: int) -> float:
+    """Seconds that a function waits for a customer's server, for each request."""
+    return min(SERVER_SECONDS, function_timeout / SERVER_SHARE)
 
 
 def database_patience(function_timeout: int) -> float:

@@ -31,7 +31,8 @@ CREATE_COLLECTION = Operation(
     summary="Create a collection",
     description=(
         "A managed collection, or one on a bucket of yours, whose access is checked first: "
-        "`POST /api/collections/check/` says what it requires."
+        "`POST /api/collections/check/` says what it requires. A bucket on AWS has a `role_arn`; one on another server "
+        "that speaks S3 has an `endpoint` and an access key, whose secret no response shows."
     ),
     body=json_body(ref("CollectionDefinition")),
     status=201,
@@ -53,7 +54,7 @@ CHECK_BUCKET = Operation(
     summary="Check the access to a bucket",
     description=(
         "Returns the policies of the role that reads the bucket and, once the role is named, what is still missing. "
-        "Creates nothing."
+        "For a bucket at an `endpoint` it needs the access key instead. Creates nothing."
     ),
     body=json_body(ref("BucketDescription")),
     result=ref("BucketAccessReport"),
@@ -72,7 +73,7 @@ CHANGE_COLLECTION = Operation(
     summary="Change a collection",
     description=(
         "Changes its name; for a collection on your bucket also the interval, its hour (`null` stands for the usual "
-        "one), the patterns, and the role, whose access is checked first."
+        "one), the patterns, and the role or the access key, whose access is checked first."
     ),
     parameters=(COLLECTION_PARAMETER,),
     body=json_body(ref("CollectionChange"), example={"name": "Photographs"}),
@@ -111,7 +112,8 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
 
     @route("POST", "/api/collections", scope=Scope.WRITE, operation=CREATE_COLLECTION)
     def create_collection(context: RequestContext) -> Result:
-        new = parse_new_collection(json_object(context.request))
+        is_local = context.services.config.local_servers
+        new = parse_new_collection(json_object(context.request), is_local=is_local)
         collection, warnings = context.services.collections.create(context.caller, new)
         # For the role's trust policy; only its owner sees it, and to them it is no secret.
         info: dict[str, Any] = {"external_id": collection.external_id} if collection.external_id else {}
@@ -122,7 +124,8 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
 
     @route("POST", "/api/collections/check", scope=Scope.WRITE, safe=True, operation=CHECK_BUCKET)
     def check_bucket(context: RequestContext) -> Result:
-        source = parse_bucket_description(json_object(context.request))
+        is_local = context.services.config.local_servers
+        source = parse_bucket_description(json_object(context.request), is_local=is_local)
         report = context.services.collections.check(context.account, source)
         return Result(serializers.access_report(report, context.services.config.events_queue_arn))
 
@@ -133,7 +136,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     @route("PATCH", "/api/collections/{uuid}", scope=Scope.WRITE, operation=CHANGE_COLLECTION)
     def change_collection(context: RequestContext) -> Result:
         collection = context.collection()
-        change = parse_collection_change(json_object(context.request), collection.type)
+        change = parse_collection_change(json_object(context.request), collection)
         changed, warnings = context.services.collections.change(context.caller, collection, change)
         info = {"warnings": serializers.access_warnings(warnings)} if warnings else {}
         return Result({"collection": _serialized(changed, context)}, info=info)

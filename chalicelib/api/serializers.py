@@ -148,21 +148,30 @@ def completed_upload(collection: Collection, upload: "CompletedUpload") -> dict[
 def access_report(report: AccessReport, events_queue: str) -> dict[str, Any]:
     """The findings of an access check, and the policies and settings that the bucket's owner has to paste.
 
-    There are no settings for events of a bucket in another region than the queue's: S3 would refuse them.
+    There are no settings for events of a bucket in another region than the queue's: S3 would refuse them. A bucket that
+    is not on AWS has none of them.
     """
     collection, problems = report.collection, report.findings.problems
-    assert collection.external_id is not None
-    notifications = {"QueueConfigurations": [queue_configuration(collection.prefix, events_queue)]}
     return {
         "readable": not problems,
         "problems": [
             {"error": problem.code, "message": problem.message, "field": problem.field} for problem in problems
         ],
+        **_documents_of_aws(collection, events_queue),
+        "warnings": access_warnings(report.findings.warnings),
+    }
+
+
+def _documents_of_aws(collection: Collection, events_queue: str) -> dict[str, Any]:
+    if collection.external_id is None:
+        names = ("external_id", "trust_policy", "permissions_policy", "notification_configuration")
+        return dict.fromkeys(names)
+    notifications = {"QueueConfigurations": [queue_configuration(collection.prefix, events_queue)]}
+    return {
         "external_id": collection.external_id,
         "trust_policy": trust_policy(collection.external_id, events_queue),
         "permissions_policy": permissions_policy(collection.bucket, collection.prefix, events_queue.split(":")[1]),
         "notification_configuration": notifications if collection.region == queue_region(events_queue) else None,
-        "warnings": access_warnings(report.findings.warnings),
     }
 
 
@@ -219,6 +228,8 @@ def collection(collection: Collection, now: datetime, spread: int) -> dict[str, 
         "auto_sync_at": sync_hour(collection),
         "last_auto_sync": time(collection.sync.last_auto_sync),
         "next_auto_sync": time(next_run(collection, now, spread)),
+        "endpoint": collection.server.url if collection.server else None,
+        "access_key_id": collection.server.access_key_id if collection.server else None,
     }
 
 

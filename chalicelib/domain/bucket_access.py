@@ -9,12 +9,14 @@ from enum import StrEnum
 from typing import Any
 
 from chalicelib.domain.collections import Collection, folder_of
+from chalicelib.domain.storage_servers import ETagMeaning
 
 POLICY_VERSION = "2012-10-17"  # of IAM's policy language
 # Characters: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 SESSION_POLICY_LIMIT = 2_048
 _LAST_POLICY_CHARACTER = "\xff"  # STS takes those after it only as JSON's escapes
 MAX_EXAMPLES = 3  # keys that a warning names
+_ALLOW_READING = "Allow s3:GetObject on them, and kms:Decrypt on their key if they have one"
 _SPECIAL_IN_RESOURCES = re.compile(r"[$*?]")
 
 
@@ -38,10 +40,14 @@ class AccessWarning:
 
 @dataclass(frozen=True, slots=True)
 class AccessFindings:
-    """What an access check found: what prevents reading the bucket, and what its owner should know."""
+    """What an access check found: what prevents reading the bucket, and what its owner should know.
+
+    ``etags`` is what those of an S3-compatible server mean; None where nothing tells, as in an empty folder.
+    """
 
     problems: Sequence[AccessProblem] = ()
     warnings: Sequence[AccessWarning] = ()
+    etags: ETagMeaning | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,8 @@ def findings_of_trials(collection: Collection, trials: Mapping[str, ReadTrial]) 
     if denied and not keys[ReadTrial.READABLE]:
         return AccessFindings([_get_denied(collection, denied[0])])
     sentences = {
-        ReadTrial.DENIED: "cannot be read for lack of permission. Allow s3:GetObject on them, and kms:Decrypt on their "
-        "key if they have one",
+        ReadTrial.DENIED: "cannot be read for lack of permission. "
+        + ("Let the access key read them" if collection.server else _ALLOW_READING),
         ReadTrial.ARCHIVED: "cannot be read until restored from an archive. Each is indexed by the next sync after it",
         ReadTrial.CUSTOMER_KEY: "cannot be read because S3 demands their key with every request (SSE-C), and this "
         "service never has it",
@@ -93,7 +99,8 @@ def findings_of_trials(collection: Collection, trials: Mapping[str, ReadTrial]) 
         warnings.append(
             AccessWarning(
                 "reading_untried",
-                "No object could be read, so it is not known whether the role may. Check again once one can be.",
+                f"No object could be read, so it is not known whether the {'key' if collection.server else 'role'} "
+                "may. Check again once one can be.",
             )
         )
     return AccessFindings([], warnings)
@@ -142,6 +149,12 @@ def _folded(name: str) -> str:
 
 
 def _get_denied(collection: Collection, key: str) -> AccessProblem:
+    if collection.server is not None:
+        return AccessProblem(
+            "get_denied",
+            f"The access key may not read {key}. Let it read the objects of {collection.bucket}/{collection.prefix}.",
+            "access_key_id",
+        )
     return AccessProblem(
         "get_denied",
         f"The role may not read {key}: allow s3:GetObject on {collection.bucket}/{collection.prefix}*. If the bucket "

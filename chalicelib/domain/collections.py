@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from chalicelib.domain.errors import InvalidRequest, NotFound
 from chalicelib.domain.selection import DEFAULT_EXCLUDE, DEFAULT_SELECTION, Omission, Selection
+from chalicelib.domain.storage_servers import AccessKey, ServerDescription, StorageServer
 from chalicelib.domain.syncs import Progress
 from chalicelib.domain.texts import check_line, check_storable
 
@@ -129,6 +130,7 @@ class Collection:
         prefix: the folder as a key prefix: empty, or ending in a slash.
         auto_sync_at: the hour of the day (UTC) for scheduled syncs; None for the usual one of the interval.
         include, exclude: the patterns of its ``selection``; those of a managed collection mean nothing.
+        server: of its bucket, if that is not on AWS; then there is no role and no external id.
         unindexed: counts the files that are not indexed, by ``FileRecord.unindexed``.
     """
 
@@ -150,6 +152,12 @@ class Collection:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = DEFAULT_EXCLUDE
     unindexed: Mapping[str, int] = field(default_factory=dict)
+    server: StorageServer | None = None
+
+    @property
+    def sends_events(self) -> bool:
+        """Whether events of its bucket are of it: AWS's bucket of that name may be somebody else's."""
+        return self.server is None
 
     @property
     def files(self) -> int:
@@ -191,12 +199,16 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class BucketDescription:
-    """A customer's bucket, and the folder and role to read it with; ``role_arn`` is None before the role exists."""
+    """A customer's bucket, and the folder and role to read it with; ``role_arn`` is None before the role exists.
+
+    A bucket that is not on AWS has a ``server`` in place of a role.
+    """
 
     bucket: str
     prefix: str
     region: str
     role_arn: str | None
+    server: ServerDescription | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +247,7 @@ class CollectionChange:
     exclude: tuple[str, ...] | None = None
     auto_sync_at: int | None = None
     usual_hour: bool = False
+    access_key: AccessKey | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,10 @@ _SPECIAL_IPV6 = ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"]
 _REFUSED = [ip_network(network) for network in (*_SPECIAL_IPV4, *_SPECIAL_IPV6)]
 
 
+class NoAllowedAddress(Exception):
+    """The server's name has no address, or one that may not be connected to."""
+
+
 @dataclass(frozen=True, slots=True)
 class WebUrl:
     """A URL that may be asked; ``target`` is its path and query as a request has them. Without ``tls`` it is HTTP."""

@@ -30,15 +30,22 @@ from chalicelib.domain.collections import (
 from chalicelib.domain.errors import NotFound, PlanForbids, SourceUnreadable
 from chalicelib.domain.permissions import Permission
 from chalicelib.domain.plans import Plan
+from chalicelib.domain.storage_servers import AccessKey, ServerDescription, StorageServer
 from chalicelib.services.permissions import PermissionService
 from chalicelib.services.pipeline.deletion import Deletion
-from chalicelib.services.ports import BucketAccessChecker, Clock, CollectionRegistry, Collections
+from chalicelib.services.ports import BucketAccessChecker, Clock, CollectionRegistry, Collections, Secrets
 
 _NO_ROLE = AccessProblem(
     "no_role",
     "There is no role yet. Create one whose name starts with 'similarix-', attach the two policies of this response, "
     "and name it in role_arn.",
     "role_arn",
+)
+_NO_ACCESS_KEY = AccessProblem(
+    "no_access_key",
+    "There is no access key yet. Create one at the server that may list the bucket and read its objects, and name it "
+    "in access_key_id and secret_access_key.",
+    "access_key_id",
 )
 
 
@@ -56,6 +63,7 @@ class CollectionService:
     access_checker: BucketAccessChecker
     deletion: Deletion
     permissions: PermissionService
+    secrets: Secrets
     managed_bucket: str
     region: str
     now: Clock
@@ -79,7 +87,7 @@ class CollectionService:
                 include=new.selection.include,
                 exclude=new.selection.exclude,
             )
-            warnings = self._check_readable(collection)
+            collection, warnings = self._check_readable(collection)
         else:
             collection, warnings = self._managed(caller.account, new), []
         self.registry.add(collection, caller.plan.collections)
@@ -88,8 +96,12 @@ class CollectionService:
     def check(self, account: str, source: BucketDescription) -> AccessReport:
         """Check the access to a bucket, before or after its role is created; stores nothing of the bucket."""
         collection = self._on_bucket(account, source)
-        without_role = AccessFindings([_NO_ROLE])
-        findings = without_role if source.role_arn is None else self.access_checker.check(collection)
+        if source.server is not None and source.server.access_key is None:
+            findings = AccessFindings([_NO_ACCESS_KEY])
+        elif source.server is None and source.role_arn is None:
+            findings = AccessFindings([_NO_ROLE])
+        else:
+            findings = self.access_checker.check(collection)
         return AccessReport(collection, replace(findings, warnings=self._warnings(collection, findings)))
 
     def all(self, account: str) -> list[Collection]:
@@ -104,7 +116,9 @@ class CollectionService:
         return collection
 
     def change(self, caller: Caller, collection: Collection, change: CollectionChange) -> CheckedCollection:
-        """Change the name, interval, hour, role or patterns; a new role only if it can read the bucket.
+        """Change the name, interval, hour, role, access key or patterns.
+
+        A new role or key is stored only if it can read the bucket.
 
         The next sync removes what the patterns no longer select, and indexes what they select now.
 
@@ -121,8 +135,13 @@ class CollectionService:
         if change.auto_sync_at is not None or change.usual_hour:
             attributes["auto_sync_at"] = change.auto_sync_at
         if change.role_arn is not None:
-            warnings = self._check_readable(replace(collection, role_arn=change.role_arn))
+            _, warnings = self._check_readable(replace(collection, role_arn=change.role_arn))
             attributes["role_arn"] = change.role_arn
+        if change.access_key is not None:
+            assert collection.server is not None
+            server = self._server(collection.account, collection.uuid, collection.server.url, change.access_key)
+            checked, warnings = self._check_readable(replace(collection, server=server))
+            attributes["server"] = checked.server
         patterns = {"include": change.include, "exclude": change.exclude}
         attributes |= {name: value for name, value in patterns.items() if value is not None}
         changed = self.registry.change(collection, attributes) if attributes else collection
@@ -139,8 +158,9 @@ class CollectionService:
 
     def _on_bucket(self, account: str, source: BucketDescription) -> Collection:
         """A collection without a name on the bucket."""
+        collection_id = str(uuid.uuid4())
         return Collection(
-            uuid=str(uuid.uuid4()),
+            uuid=collection_id,
             account=account,
             name="",
             type=CollectionType.S3,
@@ -149,10 +169,30 @@ class CollectionService:
             region=source.region,
             created_at=self.now(),
             role_arn=source.role_arn,
-            # The account's own for this folder, so that no other account can make us use a role created for this one:
-            # https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
-            external_id=self.registry.external_id(account, source.bucket, source.prefix),
+            external_id=self._external_id(account, source),
+            server=self._described_server(account, collection_id, source.server),
         )
+
+    def _external_id(self, account: str, source: BucketDescription) -> str | None:
+        """The account's own for this folder, so that no other account can make us use a role created for this one.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+        """
+        if source.server is not None:
+            return None
+        return self.registry.external_id(account, source.bucket, source.prefix)
+
+    def _described_server(
+        self, account: str, collection: str, described: ServerDescription | None
+    ) -> StorageServer | None:
+        if described is None:
+            return None
+        if described.access_key is None:
+            return StorageServer(described.url, "", b"")
+        return self._server(account, collection, described.url, described.access_key)
+
+    def _server(self, account: str, collection: str, url: str, key: AccessKey) -> StorageServer:
+        return StorageServer(url, key.id, self.secrets.seal(account, collection, key.secret))
 
     def _managed(self, account: str, new: NewManagedCollection) -> Collection:
         collection_id = str(uuid.uuid4())
@@ -168,15 +208,18 @@ class CollectionService:
             sync=SyncState(status=SyncStatus.COMPLETED),
         )
 
-    def _check_readable(self, collection: Collection) -> Sequence[AccessWarning]:
+    def _check_readable(self, collection: Collection) -> CheckedCollection:
+        """The collection with what was measured of its server, and the warnings."""
         findings = self.access_checker.check(collection)
         for problem in findings.problems:
             raise SourceUnreadable(problem.message, field=problem.field)
-        return self._warnings(collection, findings)
+        if collection.server is not None and findings.etags is not None:
+            collection = replace(collection, server=replace(collection.server, etags=findings.etags))
+        return CheckedCollection(collection, self._warnings(collection, findings))
 
     def _warnings(self, collection: Collection, findings: AccessFindings) -> Sequence[AccessWarning]:
         """The warnings of a check, and the one about a bucket whose events cannot come by themselves."""
-        is_elsewhere = collection.region != self.region
+        is_elsewhere = collection.server is None and collection.region != self.region
         if not is_elsewhere or any(problem.field == "region" for problem in findings.problems):
             return findings.warnings
         return [*findings.warnings, events_of_another_region(self.region)]

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from chalicelib.domain.collections import Collection
 from chalicelib.domain.duplicates import Tier
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.files import FileRecord
@@ -72,7 +73,7 @@ class ExportService:
         for token in self.accounts.tokens(account_id):
             yield _record("token", {name: value for name, value in asdict(token).items() if name != "digest"})
         for collection in self.collections.of_account(account_id):
-            yield _record("collection", asdict(collection))
+            yield _record("collection", _without_secret(collection))
 
     def _deliveries(self, account: str, after: DeliveryPosition | None, limit: int) -> ExportPage:
         deliveries, position = self.deliveries.of_account(account, after, limit)
@@ -113,6 +114,13 @@ class ExportService:
     def _collections(self, account: str, first: str) -> list[str]:
         """The account's collections from an identifier on."""
         return sorted(c.uuid for c in self.collections.of_account(account) if c.uuid >= first)
+
+
+def _without_secret(collection: Collection) -> Record:
+    values = asdict(collection)
+    if values["server"] is not None:
+        del values["server"]["sealed_secret"]
+    return values
 
 
 def _file(record: FileRecord) -> Record:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 TABLE, BUCKET, POOL = "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Cognito::UserPool"
+KEY = "AWS::KMS::Key"
+LATER = (POOL, KEY)  # a stack from before users, or before S3-compatible storage, has none
 KEPT = "RetainExceptOnCreate"  # the deletion policy of what outlives a stack
 # Of a user pool, what no update changes, so that the import must say it.
 FIXED = ("Schema", "UsernameAttributes", "UsernameConfiguration")
@@ -30,7 +32,7 @@ ENABLED = ("ENABLED", "ENABLING")
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """A table, bucket or user pool to import, with the properties that it has."""
+    """A table, bucket, key or user pool to import, with the properties that it has."""
 
     existing: Existing
     properties: Mapping[str, Any]
@@ -41,7 +43,7 @@ def adoptable(template: Template) -> dict[str, str]:
     return {
         name: resource["Type"]
         for name, resource in template["Resources"].items()
-        if resource.get("Type") in (TABLE, BUCKET, POOL) and resource.get("DeletionPolicy") == KEPT
+        if resource.get("Type") in (TABLE, BUCKET, POOL, KEY) and resource.get("DeletionPolicy") == KEPT
     }
 
 
@@ -50,8 +52,8 @@ def examine(client: Callable[[str], Any], template: Template, names: Mapping[str
 
     Args:
         client: makes the client of a service, as that of a session does.
-        names: the table or bucket for each resource of the template that outlives a stack, and perhaps the user pool:
-            a stack from before users has none.
+        names: the table or bucket for each resource of the template that outlives a stack, and perhaps the user pool
+            and the key: an older stack has none.
 
     Raises:
         DeploymentError: one is missing, is not what the template has under this name, or belongs elsewhere.
@@ -59,7 +61,7 @@ def examine(client: Callable[[str], Any], template: Template, names: Mapping[str
     kinds = adoptable(template)
     if wrong := set(names) - set(kinds):
         raise DeploymentError(f"{min(wrong)} cannot be adopted. What can: {', '.join(kinds)}.")
-    if missing := [name for name, kind in kinds.items() if name not in names and kind != POOL]:
+    if missing := [name for name, kind in kinds.items() if name not in names and kind not in LATER]:
         options = " ".join(f"--adopt {name}=…" for name in missing)
         raise DeploymentError(f"These tables and buckets belong together. Name the others as well: {options}")
     found = []
@@ -68,6 +70,12 @@ def examine(client: Callable[[str], Any], template: Template, names: Mapping[str
         if kind == TABLE:
             properties = _table(client("dynamodb"), name, physical, wanted)
             found.append(Adopted(Existing(name, kind, {"TableName": physical}), properties))
+        elif kind == KEY:
+            found.append(
+                Adopted(
+                    Existing(name, kind, {"KeyId": _key(client("kms"), physical)}), {"KeyPolicy": wanted["KeyPolicy"]}
+                )
+            )
         elif kind == POOL:
             properties = _pool(client("cognito-idp"), physical, wanted)
             found.append(Adopted(Existing(name, kind, {"UserPoolId": physical}), properties))
@@ -145,6 +153,19 @@ def _pool(cognito: Any, pool: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
     if description.get("UsernameAttributes") != wanted["UsernameAttributes"]:
         raise DeploymentError(f"The users of the pool {pool} sign in by something else than an e-mail address.")
     return {name: wanted[name] for name in FIXED}
+
+
+def _key(kms: Any, key: str) -> str:
+    """The identifier of a key that decrypts."""
+    try:
+        description = kms.describe_key(KeyId=key)["KeyMetadata"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NotFoundException", "InvalidArnException"):
+            raise DeploymentError(f"There is no key {key} in this region and account.") from error
+        raise
+    if description["KeyState"] != "Enabled":
+        raise DeploymentError(f"The key {key} is {description['KeyState']}. Enable it first.")
+    return str(description["KeyId"])
 
 
 def _check_bucket(s3: "S3Client", name: str, bucket: str, region: str) -> None:

@@ -13,6 +13,7 @@ LOST = {
     "AWS::OpenSearchService::Domain": "searches would find nothing until 'infra.admin reindex' has ended",
     "AWS::OpenSearchServerless::Collection": "searches would find nothing until 'infra.admin reindex' has ended",
     "AWS::Cognito::UserPool": "nobody could sign in as the user who they are",
+    "AWS::KMS::Key": "the access keys of S3-compatible storage could not be decrypted",
     "AWS::ApiGateway::RestApi": "the API would have another URL, unless it has a DomainName",
 }
 # CloudFormation's words for what becomes of the old resource; 'Retain' and the like keep it.

@@ -13,6 +13,7 @@ Template = dict[str, Any]
 PACKAGED_CODE = "./deployment.zip"  # as Chalice names its archive
 EMBEDDER = "Embedder"
 WEBHOOKS_WORKER = "WebhooksWorker"
+READERS = ("SyncWorker", "IndexWorker", "ChangesWorker")  # of customers' buckets
 SIGN_IN_SETTINGS = "SignInSettings"
 ONLY_TLS = "OnlyTLS"  # the statement of a policy that refuses requests without TLS
 NO_VARIABLES: Mapping[str, str] = {}
@@ -79,6 +80,14 @@ def with_local_webhooks(template: Template) -> Template:
     changed = copy.deepcopy(template)
     for name in (API.name, WEBHOOKS_WORKER):
         changed["Resources"][name]["Properties"]["Environment"]["Variables"]["LOCAL_WEBHOOKS"] = "1"
+    return changed
+
+
+def with_local_servers(template: Template) -> Template:
+    """The template whose functions read S3-compatible servers of this machine, too."""
+    changed = copy.deepcopy(template)
+    for name in (API.name, *READERS, EMBEDDER):
+        changed["Resources"][name]["Properties"]["Environment"]["Variables"]["LOCAL_SERVERS"] = "1"
     return changed
 
 

@@ -15,9 +15,10 @@ from chalicelib.adapters.dynamodb.registry import DynamoDBRegistry
 from chalicelib.domain.collections import AutoSync, Collection, CollectionType
 from chalicelib.domain.errors import DuplicateCollection, NotFound, QuotaExceeded
 from chalicelib.domain.selection import DEFAULT_EXCLUDE
+from chalicelib.domain.storage_servers import ETagMeaning, StorageServer
 from chalicelib.services.ports import CollectionRegistry, Collections, QuotaLedger
 from tests.contract.tables import make_table
-from tests.factories import NOW, a_collection
+from tests.factories import NOW, a_collection, a_collection_on_a_server
 from tests.fakes.collections import FakeCollections
 from tests.fakes.quota_ledger import FakeQuotaLedger
 from tests.fakes.registry import FakeRegistry
@@ -213,6 +214,29 @@ class RegistryContract:
         quota_ledger.fix_usage(account, (0, 0), (5, 50))
         registry.begin_deletion(collection, NOW)
         assert quota_ledger.usage(account, "2026-03").files == 5
+
+    def test_a_collection_on_a_server_is_stored_with_its_key_and_gets_another_one(
+        self, registry: CollectionRegistry, collections: Collections
+    ):
+        collection = a_collection_on_a_server(prefix="x" * 899 + "/")
+        registry.add(collection, 1)
+        assert collections.get(collection.account, collection.uuid) == collection
+        server = StorageServer(collection.server.url, "another key", b"sealed anew", ETagMeaning.NONE)
+        changed = registry.change(collection, {"server": server, "name": "New"})
+        assert changed == replace(collection, server=server, name="New")
+        assert collections.get(collection.account, collection.uuid) == changed
+
+    def test_buckets_of_one_name_on_several_servers_are_several(self, registry: CollectionRegistry):
+        collection = a_collection_on_a_server()
+        account, bucket, prefix = collection.account, collection.bucket, collection.prefix
+        registry.add(collection, 9)
+        for url in ("https://s3.example.org", "https://s3.example.com:9000"):
+            registry.add(a_collection_on_a_server(url, account=account, bucket=bucket, prefix=prefix), 9)
+        registry.add(a_collection(account=account, bucket=bucket, prefix=prefix), 9)
+        with pytest.raises(DuplicateCollection):
+            registry.add(replace(collection, uuid=str(uuid4())), 9)
+        registry.begin_deletion(collection, NOW)
+        registry.add(replace(collection, uuid=str(uuid4())), 9)
 
 
 class TestFake(RegistryContract):

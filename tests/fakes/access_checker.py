@@ -1,5 +1,7 @@
 """Checks of the access to buckets, in memory."""
 
+from dataclasses import replace
+
 from chalicelib.domain.bucket_access import (
     AccessFindings,
     AccessProblem,
@@ -12,18 +14,21 @@ from chalicelib.domain.bucket_access import (
 )
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import SourceUnavailable
+from chalicelib.domain.storage_servers import ETagMeaning
 from tests.fakes.buckets import FakeBucket, FakeSources
 
 
 class FakeAccessChecker:
     """Tests may inspect ``checked``, every collection whose access was checked, in order.
 
-    A test names in ``open_roles`` the roles that can be assumed without the external id, or with any.
+    A test names in ``open_roles`` the roles that can be assumed without the external id, or with any, and in ``etags``
+    what those of a server mean.
     """
 
     def __init__(self, sources: FakeSources) -> None:
         self.checked: list[Collection] = []
         self.open_roles: set[str] = set()
+        self.etags = ETagMeaning.MD5
         self._sources = sources
 
     def check(self, collection: Collection) -> AccessFindings:
@@ -43,13 +48,15 @@ class FakeAccessChecker:
         if bucket.region not in (None, collection.region):
             return AccessFindings([AccessProblem("wrong_region", f"The bucket is in {bucket.region}.", "region")])
         if bucket.unlisted:
-            problem = AccessProblem("list_denied", "The bucket may not be listed, as the test wants it.", "role_arn")
+            field = "access_key_id" if collection.server else "role_arn"
+            problem = AccessProblem("list_denied", "The bucket may not be listed, as the test wants it.", field)
             return AccessFindings([problem])
         trials = {key: _trial(bucket, key) for key in sorted(bucket.objects) if collection.holds(key)}
         if not trials:
             existing = existing_spelling(collection.prefix, lambda prefix: _folders(bucket, prefix))
             return AccessFindings([], [empty_folder(collection, existing)])
-        return findings_of_trials(collection, trials)
+        etags = self.etags if collection.server else None
+        return replace(findings_of_trials(collection, trials), etags=etags)
 
 
 def _trial(bucket: FakeBucket, key: str) -> ReadTrial:

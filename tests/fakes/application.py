@@ -28,6 +28,7 @@ from tests.fakes.quota_ledger import FakeQuotaLedger
 from tests.fakes.rate_buckets import FakeRateBuckets
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.search_uploads import FakeSearchUploads
+from tests.fakes.secrets import FakeSecrets
 from tests.fakes.sessions import FakeSessions
 from tests.fakes.signing_keys import FakeSigningKeys
 from tests.fakes.storage import FakeStorage
@@ -83,6 +84,7 @@ class FakeAdapters:
     signing_keys: Any
     calibrations: Any
     duplicates: Any
+    secrets: Any
 
     @classmethod
     def fresh(cls) -> "FakeAdapters":
@@ -120,6 +122,7 @@ class FakeAdapters:
             signing_keys=FakeSigningKeys(),
             calibrations=FakeCalibrations(accounts),
             duplicates=FakeDuplicates(),
+            secrets=FakeSecrets(),
         )
 
 

@@ -26,6 +26,7 @@ class FakeAccount:
     certificates: dict[str, dict[str, Any]] = field(default_factory=dict)
     zones: dict[str, str] = field(default_factory=dict)
     pools: dict[str, list[str]] = field(default_factory=dict)  # by what their users sign in
+    keys: dict[str, str] = field(default_factory=dict)  # of KMS, by their states
     alarms: dict[str, str] = field(default_factory=dict)  # their states
     storage: "FakeStorage" = field(default_factory=lambda: FakeStorage())
     refused: bool = False
@@ -66,6 +67,11 @@ class FakeAccount:
         if UserPoolId not in self.pools:
             raise refusal("ResourceNotFoundException")
         return {"UserPool": {"Id": UserPoolId, "UsernameAttributes": self.pools[UserPoolId]}}
+
+    def describe_key(self, KeyId: str) -> dict[str, Any]:  # noqa: N803
+        if KeyId not in self.keys:
+            raise refusal("NotFoundException")
+        return {"KeyMetadata": {"KeyId": KeyId, "KeyState": self.keys[KeyId]}}
 
     def describe_alarms(self, AlarmNames: list[str]) -> dict[str, Any]:  # noqa: N803
         found = [name for name in AlarmNames if name in self.alarms]

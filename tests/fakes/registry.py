@@ -26,8 +26,8 @@ class FakeRegistry:
         owned = self._collections.of_account(collection.account)
         if len(owned) >= limit:
             raise QuotaExceeded(f"The plan allows {limit} collections.")
-        sources = [(other.bucket, other.prefix) for other in owned if other.type is CollectionType.S3]
-        if collection.type is CollectionType.S3 and (collection.bucket, collection.prefix) in sources:
+        sources = [_folder(other) for other in owned if other.type is CollectionType.S3]
+        if collection.type is CollectionType.S3 and _folder(collection) in sources:
             raise DuplicateCollection("There is one.", field="bucket")
         self._collections.add(collection)
         self._quota_ledger.count_collections(collection.account, 1)
@@ -58,3 +58,7 @@ class FakeRegistry:
 
     def has_collections(self, account: str) -> bool:
         return any(owner == account for owner, _ in (*self.deleting, *self._collections.stored))
+
+
+def _folder(collection: Collection) -> tuple[str | None, str, str]:
+    return collection.server.url if collection.server else None, collection.bucket, collection.prefix

@@ -18,6 +18,7 @@ ENVIRONMENT = {
     "EMBEDDER_FUNCTION": "embedder",
     "VECTOR_STORE": "sqlite",
     "SQLITE_PATH": "/vectors.sqlite",
+    "SECRETS_KEY": "arn:aws:kms:eu-west-1:111122223333:key/a-key",
     **{queue_variable(queue): f"https://sqs.example/{queue}" for queue in Queue},
 }
 

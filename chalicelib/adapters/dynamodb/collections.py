@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_item
 from chalicelib.domain.collections import AutoSync, Collection, CollectionType, SyncState, SyncStatus, Trigger
 from chalicelib.domain.selection import DEFAULT_EXCLUDE
+from chalicelib.domain.storage_servers import ETagMeaning, StorageServer
 from chalicelib.domain.syncs import Progress, Tally
 
 if TYPE_CHECKING:
@@ -66,6 +67,26 @@ def patterns_to_values(patterns: Mapping[str, tuple[str, ...]]) -> dict[str, lis
     return {name: list(value) if value != DEFAULT_PATTERNS[name] else None for name, value in patterns.items()}
 
 
+def server_to_values(server: StorageServer | None) -> dict[str, Any]:
+    """Return the attributes' values; a bucket on AWS has none."""
+    if server is None:
+        return {}
+    return {
+        "endpoint": server.url,
+        "access_key_id": server.access_key_id,
+        "sealed_secret": server.sealed_secret,
+        "etags": server.etags,
+    }
+
+
+def _server_from_values(values: Mapping[str, Any]) -> StorageServer | None:
+    if "endpoint" not in values:
+        return None
+    return StorageServer(
+        values["endpoint"], values["access_key_id"], values["sealed_secret"], ETagMeaning(values["etags"])
+    )
+
+
 def _is_deleted(item: Any) -> bool:
     """Whether the deletion has begun; only the worker that deletes the collection still reads it."""
     return "deleted_at" in item
@@ -90,6 +111,7 @@ def collection_to_item(collection: Collection) -> dict[str, Any]:
             "auto_sync_interval": collection.auto_sync if collection.auto_sync is not AutoSync.MANUAL else None,
             "auto_sync_at": collection.auto_sync_at,
             **patterns_to_values({"include": collection.include, "exclude": collection.exclude}),
+            **server_to_values(collection.server),
             "total_files": collection.total_files,
             "total_size": collection.total_size,
             "sync_status": sync.status,
@@ -117,6 +139,7 @@ def collection_from_item(item: Any) -> Collection:
         total_size=values["total_size"],
         **{name: tuple(values[name]) for name in DEFAULT_PATTERNS if name in values},
         unindexed=_unindexed(values),
+        server=_server_from_values(values),
         sync=_sync_state(values),
     )
 

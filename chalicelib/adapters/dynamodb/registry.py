@@ -1,8 +1,8 @@
 """The registry of collections in DynamoDB.
 
 Beside the collection's own item, the accounts table has ``account#UUID``/``usage`` with the number of collections, and
-``account#UUID``/``source#BUCKET/PREFIX`` with the collection on a bucket's folder. One transaction writes all three, so
-that the count and the uniqueness always hold.
+``account#UUID``/``source#BUCKET/PREFIX`` with the collection on a bucket's folder (before BUCKET stands a digest of its
+server, if it is not on AWS). One transaction writes all three, so that the count and the uniqueness always hold.
 
 ``account#UUID``/``external-ids`` has the secret from which the account's external ids are derived: a check of a bucket
 stores nothing. An external id that ``source#BUCKET/PREFIX`` has itself is older than the secret, and stays.
@@ -13,6 +13,7 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb.collections import (
@@ -20,6 +21,7 @@ from chalicelib.adapters.dynamodb.collections import (
     collection_from_item,
     collection_to_item,
     patterns_to_values,
+    server_to_values,
 )
 from chalicelib.adapters.dynamodb.items import from_item, to_attribute, to_item
 from chalicelib.adapters.dynamodb.refusals import CONDITION_FAILED
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 EXTERNAL_IDS_SORT_KEY = "external-ids"  # of the item with the secret
 SECRET_BYTES = 32
 EXTERNAL_ID_BYTES = 24  # 192 bits, 32 characters in base64; STS takes 2 to 1,224 characters
+_SERVER_DIGITS = 16  # of a server's digest
 _NOT_DELETED = "attribute_exists(#u) AND attribute_not_exists(deleted_at)"
 
 
@@ -84,8 +87,10 @@ class DynamoDBRegistry:
 
     def change(self, collection: Collection, changes: Mapping[str, Any]) -> Collection:
         patterns = patterns_to_values({name: changes[name] for name in DEFAULT_PATTERNS if name in changes})
+        server = server_to_values(changes.get("server"))
+        values_of = {**{name: value for name, value in changes.items() if name != "server"}, **patterns, **server}
         # Without a schedule the attribute is removed, so that the index by interval has only collections with one.
-        stored = {name: None if value is AutoSync.MANUAL else value for name, value in {**changes, **patterns}.items()}
+        stored = {name: None if value is AutoSync.MANUAL else value for name, value in values_of.items()}
         removed = {f"#n{number}": name for number, name in enumerate(stored) if stored[name] is None}
         assigned = {f"#n{number}": name for number, name in enumerate(stored) if stored[name] is not None}
         values = {placeholder.replace("#n", ":v"): stored[name] for placeholder, name in assigned.items()}
@@ -170,7 +175,7 @@ class DynamoDBRegistry:
 
     def _release_folder(self, collection: Collection) -> Any:
         """Return the part of a transaction that frees the folder for another collection."""
-        key = _source_key(collection.account, collection.bucket, collection.prefix)
+        key = _folder_key(collection)
         folder: dict[str, Any] = {"TableName": self._accounts, "Key": key}
         if "external_id" not in self._accounts_item(key):
             return {"Delete": folder}
@@ -182,7 +187,7 @@ class DynamoDBRegistry:
         """Return the part of a transaction that sets the folder's collection, unless it has one."""
         return {
             "TableName": self._accounts,
-            "Key": _source_key(collection.account, collection.bucket, collection.prefix),
+            "Key": _folder_key(collection),
             "UpdateExpression": "SET #c = :uuid",
             "ConditionExpression": "attribute_not_exists(#c)",
             "ExpressionAttributeNames": {"#c": "collection"},
@@ -216,6 +221,14 @@ def _derived_external_id(secret: bytes, bucket: str, prefix: str) -> str:
 
 def _secret_key(account: str) -> dict[str, Any]:
     return to_item({"pk": f"account#{account}", "sk": EXTERNAL_IDS_SORT_KEY})
+
+
+def _folder_key(collection: Collection) -> dict[str, Any]:
+    """Two servers may have buckets of one name. A key has 1,024 bytes, which no URL beside the folder fits into."""
+    bucket = collection.bucket
+    if collection.server is not None:
+        bucket = f"{sha256(collection.server.url.encode()).hexdigest()[:_SERVER_DIGITS]}@{bucket}"
+    return _source_key(collection.account, bucket, collection.prefix)
 
 
 def _source_key(account: str, bucket: str, prefix: str) -> dict[str, Any]:

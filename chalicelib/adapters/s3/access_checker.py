@@ -1,5 +1,6 @@
 """The check of a customer's bucket: its role, its region, and whether it can be listed and read."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from chalicelib.domain.bucket_access import (
 )
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import SourceUnavailable
+from chalicelib.services.ports import BucketAccessChecker
 
 _OTHER_REGION_CODES = (
     "301", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
@@ -25,9 +27,15 @@ _REGION_HEADER = "x-amz-bucket-region"
 
 @dataclass(frozen=True, slots=True)
 class S3AccessChecker:
+    """``servers`` checks the buckets that are not on AWS, and is made when the first one is checked."""
+
     sources: S3Sources
+    servers: Callable[[], BucketAccessChecker] | None = None
 
     def check(self, collection: Collection) -> AccessFindings:
+        if collection.server is not None:
+            assert self.servers is not None
+            return self.servers().check(collection)
         if collection.role_arn is not None and (problem := folder_problem(collection)) is not None:
             return AccessFindings([problem])
         with ExitStack() as until_checked:

@@ -59,9 +59,9 @@ class ObjectTrials:
         if not objects and not page.get("IsTruncated"):
             return AccessFindings([], [empty_folder(self.collection, self._existing_spelling())])
         candidates = [each for each in objects if not _is_archived(each)]
-        trials = self._try(_spread(candidates, FIRST_TRIALS))
+        trials = self._try(spread(candidates, FIRST_TRIALS))
         if ReadTrial.READABLE not in trials.values():
-            trials |= self._try(_spread([each for each in candidates if each["Key"] not in trials], MORE_TRIALS))
+            trials |= self._try(spread([each for each in candidates if each["Key"] not in trials], MORE_TRIALS))
         if ReadTrial.READABLE not in trials.values() and page.get("IsTruncated"):
             trials |= self._try(self._objects_of_folders())
         trials |= {each["Key"]: ReadTrial.ARCHIVED for each in objects if _is_archived(each)}
@@ -70,7 +70,7 @@ class ObjectTrials:
     def _objects_of_folders(self) -> "list[ObjectTypeDef]":
         """The first object that is not archived of some of the folders, which are spread over all."""
         found: list[ObjectTypeDef] = []
-        for folder in _spread(self._folders(self.source.prefix), MAX_FOLDERS):
+        for folder in spread(self._folders(self.source.prefix), MAX_FOLDERS):
             objects = self._with_bytes(self._list(folder, limit=OBJECTS_OF_A_FOLDER))
             found += [each for each in objects if not _is_archived(each)][:1]
         return found
@@ -134,7 +134,7 @@ def _is_archived(listed: "ObjectTypeDef") -> bool:
     return listed.get("StorageClass") in ARCHIVE_CLASSES
 
 
-def _spread(items: Sequence[T], count: int) -> list[T]:
+def spread(items: Sequence[T], count: int) -> list[T]:
     """So many of the items, evenly spaced, the first among them."""
     step = max(1, -(-len(items) // count))
     return list(items[::step])

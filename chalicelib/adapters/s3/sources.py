@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
     from types_boto3_sts.client import STSClient
 
+    from chalicelib.adapters.s3.server_sources import ServerSources
+
 logger = logging.getLogger("similarix.s3")  # its lines go to the log of the function
 
 MAX_PARALLEL_HEADS = 8  # below the ten connections that urllib3 keeps for a client
@@ -71,17 +73,22 @@ class S3Sources:
         own_client: the S3 client with our own credentials.
         make_sts_client: builds the client that assumes roles.
         make_client: builds an S3 client for a region with the credentials of a session.
+        servers: the buckets that are not on AWS, made when the first one is read.
     """
 
     own_client: "S3Client"
     make_sts_client: "Callable[[], STSClient]"
     make_client: "Callable[[str, Credentials], S3Client]"
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    servers: "Callable[[], ServerSources] | None" = None
     _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict)  # latest used last
 
     def of(self, collection: Collection) -> "BucketSource":
         if collection.type is CollectionType.MANAGED:
             return BucketSource(self.own_client, collection.bucket, collection.prefix, None)
+        if collection.server is not None:
+            assert self.servers is not None
+            return self.servers().of(collection)
         key = _session_key(collection)
         session = self._sessions.get(key)
         if session is None or session.expires_at - SESSION_RENEWAL_MARGIN < self.now():

@@ -17,14 +17,10 @@ from typing import Any
 
 import certifi
 
-from chalicelib.domain.web_urls import WebUrl, is_public
+from chalicelib.domain.web_urls import NoAllowedAddress, WebUrl, is_public
 
 USER_AGENT = "Similarix"
 Resolve = Callable[[str, int], Sequence[str]]
-
-
-class NoAllowedAddress(Exception):
-    """The server's name has no address, or one that may not be connected to."""
 
 
 class _Reader(io.BufferedReader):

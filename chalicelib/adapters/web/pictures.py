@@ -8,7 +8,7 @@ import ssl
 import time
 from urllib.parse import urljoin
 
-from chalicelib.adapters.web.connections import USER_AGENT, CheckedConnections, NoAllowedAddress
+from chalicelib.adapters.web.connections import USER_AGENT, CheckedConnections
 from chalicelib.domain.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from chalicelib.domain.image_files import has_picture_signature
 from chalicelib.domain.uploads import UPLOAD_LIMIT
@@ -20,6 +20,7 @@ from chalicelib.domain.web_pictures import (
     parse_picture_url,
     unreadable_url,
 )
+from chalicelib.domain.web_urls import NoAllowedAddress
 
 CHUNK_BYTES = 64 * 1024
 SIGNATURE_BYTES = 32

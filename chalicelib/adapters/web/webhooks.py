@@ -12,9 +12,9 @@ from datetime import datetime
 
 from standardwebhooks import Webhook
 
-from chalicelib.adapters.web.connections import USER_AGENT, CheckedConnections, NoAllowedAddress
+from chalicelib.adapters.web.connections import USER_AGENT, CheckedConnections
 from chalicelib.domain.errors import InvalidRequest
-from chalicelib.domain.web_urls import parse_local_url
+from chalicelib.domain.web_urls import NoAllowedAddress, parse_local_url
 from chalicelib.domain.webhook_deliveries import ANSWER_BYTES, ATTEMPT_SECONDS, WebhookAnswer
 
 

@@ -24,6 +24,7 @@ from chalicelib.api.openapi.builders import (
 from chalicelib.api.openapi.file_schemas import FILE_REQUEST_SCHEMAS, METADATA
 from chalicelib.api.openapi.filters import FILTER_SCHEMAS
 from chalicelib.api.openapi.searches import COLLECTIONS, CUTOFF, DISTANCE, FOLD_DUPLICATES, INCLUDE, MATCH, QUERY_TEXT
+from chalicelib.api.openapi.server_schemas import ACCESS_KEY, ENDPOINT, OPTIONAL_ACCESS_KEY, REGION
 from chalicelib.api.openapi.webhook_schemas import WEBHOOK_REQUEST_SCHEMAS
 from chalicelib.api.requests.queries import LIMIT_MAX
 from chalicelib.domain.accounts import TOKEN_NAME_LIMIT, Scope
@@ -33,7 +34,6 @@ from chalicelib.domain.collections import (
     FOLDER_LIMIT,
     HOURS_A_DAY,
     REFUSED_BUCKET_PATTERN,
-    REGION_PATTERN,
     ROLE_ARN_LIMIT,
     ROLE_ARN_PATTERN,
     AutoSync,
@@ -79,9 +79,11 @@ _SOURCE = {
         **{"not": {"pattern": REFUSED_BUCKET_PATTERN}},
     ),
     "folder": nullable(_FOLDER),
-    "region": text("AWS region of the S3 bucket", "eu-central-1", pattern=f"^{REGION_PATTERN}$"),
-    "role_arn": _ROLE,
+    "region": nullable(REGION),
+    "role_arn": nullable(_ROLE),
+    "endpoint": nullable(ENDPOINT),
 }
+_OPTIONAL_SOURCE = ("folder", "region", "role_arn", "endpoint")
 _NAME = text("Name of the collection", "test", pattern=_NOT_BLANK, minLength=1, maxLength=COLLECTION_NAME_LIMIT)
 _PATTERN = text(
     "A pattern as in a .gitignore file", "drafts/", pattern=_WITHOUT_CONTROLS, minLength=1, maxLength=PATTERN_LIMIT
@@ -181,11 +183,12 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
             "type": choice("A collection on a bucket of yours", ["s3"], "s3"),
             "name": _NAME,
             **_SOURCE,
+            **OPTIONAL_ACCESS_KEY,
             "auto_sync_interval": nullable(_INTERVAL),
             "auto_sync_at": nullable(_HOUR),
             **_PATTERNS,
         },
-        optional=("folder", "auto_sync_interval", "auto_sync_at", *_PATTERNS),
+        optional=(*_OPTIONAL_SOURCE, *ACCESS_KEY, "auto_sync_interval", "auto_sync_at", *_PATTERNS),
     ),
     "CollectionChange": obj(
         {
@@ -193,11 +196,12 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
             "auto_sync_interval": nullable(_INTERVAL),
             "auto_sync_at": nullable(_HOUR),
             "role_arn": _ROLE,
+            **ACCESS_KEY,
             **_PATTERNS,
         },
-        optional=("name", "auto_sync_interval", "auto_sync_at", "role_arn", *_PATTERNS),
+        optional=("name", "auto_sync_interval", "auto_sync_at", "role_arn", *ACCESS_KEY, *_PATTERNS),
     ),
-    "BucketDescription": obj({**_SOURCE, "role_arn": nullable(_ROLE)}, optional=("folder", "role_arn")),
+    "BucketDescription": obj({**_SOURCE, **OPTIONAL_ACCESS_KEY}, optional=(*_OPTIONAL_SOURCE, *ACCESS_KEY)),
     "SyncOptions": obj(
         {
             "dry_run": boolean("Only report what a sync would do"),

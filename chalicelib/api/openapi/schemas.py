@@ -24,6 +24,7 @@ from chalicelib.api.openapi.builders import (
 )
 from chalicelib.api.openapi.file_schemas import FILE_SCHEMAS
 from chalicelib.api.openapi.request_schemas import REQUEST_SCHEMAS
+from chalicelib.api.openapi.server_schemas import PROBLEMS_OF_SERVERS, WARNINGS_OF_SERVERS
 from chalicelib.api.openapi.upload_schemas import UPLOAD_SCHEMAS
 from chalicelib.api.openapi.webhook_schemas import WEBHOOK_SCHEMAS
 from chalicelib.api.requests.queries import EXPECTED_BY_CHANCE
@@ -150,6 +151,10 @@ RESPONSE_SCHEMAS: dict[str, Schema] = {
             ),
             "last_auto_sync": nullable(timestamp("The last automatic sync.")),
             "next_auto_sync": nullable(timestamp("When the next automatic sync starts.")),
+            "endpoint": nullable(
+                text("The server of a bucket that is not on AWS; null for every other", "https://s3.example.com")
+            ),
+            "access_key_id": nullable(text("Identifier of the access key that reads the bucket there", "AKIDEXAMPLE")),
         }
     ),
     "BucketAccessReport": obj(
@@ -169,6 +174,7 @@ RESPONSE_SCHEMAS: dict[str, Schema] = {
                                 "wrong_region",
                                 "list_denied",
                                 "get_denied",
+                                *PROBLEMS_OF_SERVERS,
                             ),
                             "list_denied",
                         ),
@@ -178,9 +184,14 @@ RESPONSE_SCHEMAS: dict[str, Schema] = {
                     title="AccessProblem",
                 )
             ),
-            "external_id": text("Specific to your account and this folder; the role's trust policy requires it"),
-            "trust_policy": _POLICY,
-            "permissions_policy": _POLICY,
+            "external_id": nullable(
+                text(
+                    "Specific to your account and this folder; the role's trust policy requires it. This and the next "
+                    "three are null for a bucket at an endpoint"
+                )
+            ),
+            "trust_policy": nullable(_POLICY),
+            "permissions_policy": nullable(_POLICY),
             "notification_configuration": {
                 **nullable(_POLICY),
                 "description": (
@@ -203,6 +214,7 @@ RESPONSE_SCHEMAS: dict[str, Schema] = {
                     "some_customer_key",
                     "reading_untried",
                     "events_in_other_region",
+                    *WARNINGS_OF_SERVERS,
                 ),
                 "some_archived",
             ),

@@ -43,6 +43,13 @@ from chalicelib.domain.metadata import Metadata, parse_metadata
 from chalicelib.domain.origins import parse_origins
 from chalicelib.domain.search_uploads import NewSearchUpload
 from chalicelib.domain.selection import DEFAULT_EXCLUDE, Selection, parse_patterns
+from chalicelib.domain.storage_servers import (
+    AccessKey,
+    ServerDescription,
+    parse_access_key,
+    parse_endpoint,
+    parse_server_region,
+)
 from chalicelib.domain.texts import check_storable, excerpt
 from chalicelib.domain.uploads import NewUpload, parse_mime_type, parse_name_rule, parse_upload_size
 from chalicelib.domain.web_pictures import NewUrlUpload, parse_picture_url
@@ -50,8 +57,9 @@ from chalicelib.domain.web_urls import parse_https_url, parse_local_url
 from chalicelib.domain.webhook_endpoints import NewWebhook, WebhookChange, parse_description, parse_events
 
 Body = Mapping[str, object]
-_BUCKET_FIELDS = ("bucket", "folder", "region", "role_arn")
-_S3_SETTINGS = ("name", "auto_sync_interval", "auto_sync_at", "role_arn", "include", "exclude")
+_ACCESS_KEY_FIELDS = ("access_key_id", "secret_access_key")
+_BUCKET_FIELDS = ("bucket", "folder", "region", "role_arn", "endpoint", *_ACCESS_KEY_FIELDS)
+_S3_SETTINGS = ("name", "auto_sync_interval", "auto_sync_at", "include", "exclude")
 _SYNC_OPTIONS = ("dry_run", "confirm_removals", "retry_failed")
 
 
@@ -118,7 +126,10 @@ def reject_unknown_fields(body: Body, known: Names[str]) -> None:
 # Each of the following raises the errors of its fields: mostly InvalidRequest, which names the field.
 
 
-def parse_new_collection(body: Body) -> NewCollection:
+def parse_new_collection(body: Body, *, is_local: bool = False) -> NewCollection:
+    """Args:
+    is_local: an S3-compatible server may be on this machine.
+    """
     kind = parse_type(body.get("type"))
     fields = ("type", "name", "auto_sync_interval")
     if kind is CollectionType.MANAGED:
@@ -132,21 +143,28 @@ def parse_new_collection(body: Body) -> NewCollection:
     name, auto_sync = parse_name(body.get("name")), parse_auto_sync(body.get("auto_sync_interval"))
     return NewS3Collection(
         name=name,
-        source=_parse_bucket_fields(body, parse_role(body.get("role_arn"))),
+        source=_parse_new_bucket(body, is_local=is_local),
         auto_sync=auto_sync,
         auto_sync_at=parse_auto_sync_at(body.get("auto_sync_at")),
         selection=Selection(_parse_include(body), _parse_exclude(body)),
     )
 
 
-def parse_bucket_description(body: Body) -> BucketDescription:
+def parse_bucket_description(body: Body, *, is_local: bool = False) -> BucketDescription:
+    """As a new collection's; its role or its access key may be left out."""
     reject_unknown_fields(body, _BUCKET_FIELDS)
     role = body.get("role_arn")
-    return _parse_bucket_fields(body, None if role is None else parse_role(role))
+    if body.get("endpoint") is None:
+        _reject_access_key(body)
+        return _parse_bucket_fields(body, None if role is None else parse_role(role))
+    has_key = any(body.get(name) is not None for name in _ACCESS_KEY_FIELDS)
+    return _parse_bucket_on_server(body, _parse_access_key(body) if has_key else None, is_local=is_local)
 
 
-def parse_collection_change(body: Body, collection_type: CollectionType) -> CollectionChange:
-    settings = _S3_SETTINGS if collection_type is CollectionType.S3 else ("name",)
+def parse_collection_change(body: Body, collection: Collection) -> CollectionChange:
+    settings: tuple[str, ...] = ("name",)
+    if collection.type is CollectionType.S3:
+        settings = (*_S3_SETTINGS, *(_ACCESS_KEY_FIELDS if collection.server else ("role_arn",)))
     reject_unknown_fields(body, settings)
     return CollectionChange(
         name=parse_name(body["name"]) if "name" in body else None,
@@ -156,6 +174,7 @@ def parse_collection_change(body: Body, collection_type: CollectionType) -> Coll
         role_arn=parse_role(body["role_arn"]) if "role_arn" in body else None,
         include=_parse_include(body) if "include" in body else None,
         exclude=_parse_exclude(body) if "exclude" in body else None,
+        access_key=_parse_access_key(body) if any(name in body for name in _ACCESS_KEY_FIELDS) else None,
     )
 
 
@@ -259,6 +278,40 @@ def _parse_include(body: Body) -> tuple[str, ...]:
 
 def _parse_exclude(body: Body) -> tuple[str, ...]:
     return parse_patterns(body.get("exclude"), "exclude", DEFAULT_EXCLUDE)
+
+
+def _parse_new_bucket(body: Body, *, is_local: bool) -> BucketDescription:
+    if body.get("endpoint") is not None:
+        return _parse_bucket_on_server(body, _parse_access_key(body), is_local=is_local)
+    _reject_access_key(body)
+    return _parse_bucket_fields(body, parse_role(body.get("role_arn")))
+
+
+def _parse_bucket_on_server(body: Body, key: AccessKey | None, *, is_local: bool) -> BucketDescription:
+    if body.get("role_arn") is not None:
+        raise InvalidRequest(
+            "A bucket at an endpoint is read with an access key: leave role_arn out.", field="role_arn"
+        )
+    return BucketDescription(
+        bucket=parse_bucket(body.get("bucket")),
+        prefix=parse_folder(body.get("folder")),
+        region=parse_server_region(body.get("region")),
+        role_arn=None,
+        server=ServerDescription(parse_endpoint(body.get("endpoint"), is_local=is_local), key),
+    )
+
+
+def _parse_access_key(body: Body) -> AccessKey:
+    return parse_access_key(body.get("access_key_id"), body.get("secret_access_key"))
+
+
+def _reject_access_key(body: Body) -> None:
+    for name in _ACCESS_KEY_FIELDS:
+        if body.get(name) is not None:
+            raise InvalidRequest(
+                "An access key is for a bucket at an endpoint, which must be named too. One on AWS is read by a role.",
+                field="endpoint",
+            )
 
 
 def _parse_bucket_fields(body: Body, role_arn: str | None) -> BucketDescription:

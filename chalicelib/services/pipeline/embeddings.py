@@ -51,7 +51,7 @@ class EmbeddingService:
         """
         contents = {request: content_key(collection.account, model, request.s3_object) for request in requests}
         known = self._known_images(list(dict.fromkeys(contents.values())), redelivered=redelivered)
-        reused = self._reused([(r, known[content]) for r, content in contents.items() if content in known])
+        reused = self._reused(collection, [(r, known[content]) for r, content in contents.items() if content in known])
         yield from reused.items()
         originals: dict[str, EmbeddingRequest] = {}
         repeated: list[EmbeddingRequest] = []
@@ -62,11 +62,12 @@ class EmbeddingService:
         yield from results.items()
         images = {request: results[originals[contents[request]]] for request in repeated}
         copies = self._reused(
+            collection,
             [
                 (request, StashedImage(image.embedding, image.thumbnail, collection.uuid))
                 for request, image in images.items()
                 if isinstance(image, EmbeddedImage)
-            ]
+            ],
         )
         yield from copies.items()
         left = [request for request in repeated if request not in copies]
@@ -106,8 +107,14 @@ class EmbeddingService:
         unknown = [content for content in content_keys if content not in images] if redelivered else []
         return images | self.stash.get(unknown) if unknown else images
 
-    def _reused(self, images: Sequence[tuple[EmbeddingRequest, StashedImage]]) -> dict[EmbeddingRequest, EmbeddedImage]:
-        """The images of other files, each with a copy of its thumbnail; those without a thumbnail are left out."""
+    def _reused(
+        self, collection: Collection, images: Sequence[tuple[EmbeddingRequest, StashedImage]]
+    ) -> dict[EmbeddingRequest, EmbeddedImage]:
+        """The images of other files, each with a copy of its thumbnail.
+
+        Those are left out that have no thumbnail, or perhaps other bytes.
+        """
+        images = [(request, image) for request, image in images if _is_same(collection, request, image)]
         copies = [
             ThumbnailCopy(
                 image.collection,
@@ -154,3 +161,11 @@ class EmbeddingService:
                 yield request, EmbeddedImage(result, thumbnail) if is_same else None
             else:
                 yield request, None if result.code == SOURCE_NOT_FOUND else result
+
+
+def _is_same(collection: Collection, request: EmbeddingRequest, image: StashedImage) -> bool:
+    """Whether an image of an equal ETag and size has the object's bytes.
+
+    S3's ETags say so. Another server's may be anything, so they must be the MD5 that the image was found to have.
+    """
+    return collection.server is None or md5_matches(image.embedding, request.s3_object)

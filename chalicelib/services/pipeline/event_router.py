@@ -39,7 +39,7 @@ class EventRouter:
                 managed = collection_of(*owner) if owner else None
                 candidates = [managed] if managed else []
             else:
-                candidates = on_bucket(event.bucket)
+                candidates = [found for found in on_bucket(event.bucket) if found.sends_events]
             for collection in candidates:
                 if collection.holds(key) and collection.selects(key):
                     hints[collection.account, collection.uuid].append(event.hint)

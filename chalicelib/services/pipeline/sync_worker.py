@@ -11,7 +11,7 @@ from datetime import timedelta
 from itertools import takewhile
 
 from chalicelib.domain.collections import Collection, SyncStatus, Trigger
-from chalicelib.domain.errors import ContinuationLimit, SourceDenied
+from chalicelib.domain.errors import ContinuationLimit, SourceDenied, SourceUnavailable
 from chalicelib.domain.files import CatalogueEntry, ObjectInfo
 from chalicelib.domain.messages import IndexBatch, ObjectHint, SyncStep, hint_batches, next_continuation
 from chalicelib.domain.sync_diff import CHUNK_KEYS, ChangeKind, Chunk, Difference, RetryBudget, merge_join
@@ -59,7 +59,14 @@ class SyncWorker:
     confirmation_min_files: int = CONFIRMATION_MIN_FILES
     max_waiting_retries: int = MAX_WAITING_RETRIES
 
-    def run(self, step: SyncStep, seconds_left: Callable[[], float], *, redelivered: bool = False) -> None:
+    def run(
+        self,
+        step: SyncStep,
+        seconds_left: Callable[[], float],
+        *,
+        redelivered: bool = False,
+        is_patient: bool = True,
+    ) -> None:
         """Scan one key range to its end, or until the worker's time runs low; another invocation continues then.
 
         A bucket that may not be listed ends the sync as failed, with the reason, and nothing is removed.
@@ -67,6 +74,8 @@ class SyncWorker:
         Args:
             redelivered: the message was delivered before; its worker may have died between the end of the sync and the
                 publication of that.
+            is_patient: a server that does not answer is asked again later. One that has not answered for several times
+                ends the sync, so that its owner sees why; S3 itself is always asked again.
 
         Raises:
             Unavailable: the bucket or the embedder did not answer; the message is redelivered.
@@ -88,6 +97,11 @@ class SyncWorker:
             try:
                 finished = self._scan(step, key_range, collection, seconds_left)
             except SourceDenied as error:
+                self._end(step.account, step.collection, step.sync, SyncStatus.FAILED, error.message)
+                return
+            except SourceUnavailable as error:
+                if is_patient or collection.server is None:
+                    raise
                 self._end(step.account, step.collection, step.sync, SyncStatus.FAILED, error.message)
                 return
             if not finished:

@@ -7,7 +7,15 @@ from chalicelib.services.ports.collections import Catalogue, Collections, Duplic
 from chalicelib.services.ports.embeddings import Calibrations, Embedder, EmbeddingStash, QueryEmbedder
 from chalicelib.services.ports.messages import FailureLog, Queues
 from chalicelib.services.ports.requests import IdempotentAnswers, RateBuckets, SearchUploads, SigningKeyStore
-from chalicelib.services.ports.storage import Area, BucketAccessChecker, ManagedStorage, Source, Sources, WebPictures
+from chalicelib.services.ports.storage import (
+    Area,
+    BucketAccessChecker,
+    ManagedStorage,
+    Secrets,
+    Source,
+    Sources,
+    WebPictures,
+)
 from chalicelib.services.ports.users import IdentityProvider, Mailer, Sessions, Users
 from chalicelib.services.ports.vectors import MaintainedVectorStore, Rebuild, VectorStore
 from chalicelib.services.ports.webhooks import WebhookDeliveries, WebhookRegistry, WebhookSender
@@ -37,6 +45,7 @@ __all__ = [
     "RateBuckets",
     "Rebuild",
     "SearchUploads",
+    "Secrets",
     "Sessions",
     "SigningKeyStore",
     "Source",

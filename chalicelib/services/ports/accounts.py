@@ -60,7 +60,7 @@ class CollectionRegistry(Protocol):
         """
 
     def change(self, collection: Collection, changes: Mapping[str, Any]) -> Collection:
-        """Write ``name``, ``role_arn``, ``auto_sync_interval``, ``auto_sync_at``, ``include`` or ``exclude``.
+        """Write ``name``, ``role_arn``, ``server``, ``auto_sync_interval``, ``auto_sync_at``, ``include``, ``exclude``.
 
         Raises:
             NotFound: the collection is deleted.

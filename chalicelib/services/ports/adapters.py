@@ -7,7 +7,7 @@ from chalicelib.services.ports.collections import Catalogue, Collections, Duplic
 from chalicelib.services.ports.embeddings import Calibrations, Embedder, EmbeddingStash
 from chalicelib.services.ports.messages import FailureLog, Queues
 from chalicelib.services.ports.requests import IdempotentAnswers, RateBuckets, SearchUploads, SigningKeyStore
-from chalicelib.services.ports.storage import BucketAccessChecker, ManagedStorage, Sources, WebPictures
+from chalicelib.services.ports.storage import BucketAccessChecker, ManagedStorage, Secrets, Sources, WebPictures
 from chalicelib.services.ports.users import IdentityProvider, Mailer, Sessions, Users
 from chalicelib.services.ports.vectors import MaintainedVectorStore
 from chalicelib.services.ports.webhooks import WebhookDeliveries, WebhookRegistry, WebhookSender
@@ -62,6 +62,8 @@ class Adapters(Protocol):
     def duplicates(self) -> Duplicates: ...
     @property
     def access_checker(self) -> BucketAccessChecker: ...
+    @property
+    def secrets(self) -> Secrets: ...
     @property
     def storage(self) -> ManagedStorage: ...
     @property

@@ -39,6 +39,21 @@ class BucketAccessChecker(Protocol):
         """Try the bucket and some of its objects; raises SourceUnavailable if S3 cannot tell now."""
 
 
+class Secrets(Protocol):
+    """Encrypts what a customer entrusts to us, for one collection alone."""
+
+    def seal(self, account: str, collection: str, secret: str) -> bytes:
+        """Return the secret as it may be stored; raises Unavailable if it cannot be encrypted now."""
+
+    def open(self, account: str, collection: str, sealed: bytes) -> str:
+        """Return the secret.
+
+        Raises:
+            SourceDenied: it was sealed for another collection, or with a key that is gone.
+            SourceUnavailable: it cannot be decrypted now.
+        """
+
+
 class Area(Protocol):
     """A part of the managed bucket."""
 

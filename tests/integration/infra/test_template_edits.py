@@ -7,6 +7,7 @@ from infra.template.edits import (
     PACKAGED_CODE,
     definition_digest,
     with_code,
+    with_local_servers,
     with_local_webhooks,
     with_zipped_embedder,
     without_tls,
@@ -100,3 +101,17 @@ def test_no_function_on_aws_sends_events_to_its_own_machine_and_only_two_of_the_
     assert "LocalWebhooks" not in template["Parameters"]
     changed = {name for name in template["Resources"] if local["Resources"][name] != template["Resources"][name]}
     assert changed == {"APIHandler", "WebhooksWorker"}
+
+
+def test_no_function_on_aws_reads_servers_of_its_own_machine_and_only_readers_of_the_local_system_do(template):
+    local = with_local_servers(template)
+    variables = {
+        name: resource["Properties"]["Environment"]["Variables"].get("LOCAL_SERVERS", "0")
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+    assert set(variables.values()) == {"0"}
+    assert "LocalServers" not in template["Parameters"]
+    changed = {name for name in template["Resources"] if local["Resources"][name] != template["Resources"][name]}
+    assert changed == {"APIHandler", "SyncWorker", "IndexWorker", "ChangesWorker", "Embedder"}

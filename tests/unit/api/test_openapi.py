@@ -276,7 +276,7 @@ BODY_SCHEMAS = {
             ("BucketDescription", "bucket", value)
             for value in ("b", "UPPER", "a..b", "192.168.5.4", "xn--a", "a--x-s3", "a" * 64)
         ),
-        *(("BucketDescription", "region", value) for value in ("", "Frankfurt", "eu-central-1a")),
+        *(("BucketDescription", "region", value) for value in ("", "Frankfurt", "eu central")),
         *(("BucketDescription", "role_arn", value) for value in ("", "arn:aws:iam::111122223333:role/reader")),
         *(("BucketDescription", "folder", value) for value in ("\0", "x" * 901, 5)),
         *(("TokenDefinition", "name", value) for value in ("", "  ", "\0", "x" * 101)),

@@ -385,30 +385,31 @@ class TestBucketDescription:
         assert refused_field(lambda: parse_bucket_description({**SOURCE, field: 7})) == field
 
 
+ON_AWS, MANAGED = a_collection(), a_collection(type=CollectionType.MANAGED, role_arn=None, external_id=None)
+
+
 class TestCollectionChange:
     def test_missing_settings_stay_as_they_are(self) -> None:
-        assert parse_collection_change({}, CollectionType.S3) == CollectionChange()
+        assert parse_collection_change({}, ON_AWS) == CollectionChange()
 
     def test_each_setting_of_an_s3_collection_can_be_changed(self) -> None:
         patterns: dict[str, object] = {"include": ["*.jpg"], "exclude": []}
         body = {"name": " New ", "auto_sync_interval": "monthly", "role_arn": ROLE, **patterns}
-        assert parse_collection_change(body, CollectionType.S3) == CollectionChange(
-            "New", AutoSync.MONTHLY, ROLE, ("*.jpg",), ()
-        )
+        assert parse_collection_change(body, ON_AWS) == CollectionChange("New", AutoSync.MONTHLY, ROLE, ("*.jpg",), ())
 
     def test_null_patterns_are_those_of_a_new_collection(self) -> None:
-        change = parse_collection_change({"include": None, "exclude": None}, CollectionType.S3)
+        change = parse_collection_change({"include": None, "exclude": None}, ON_AWS)
         assert (change.include, change.exclude) == ((), DEFAULT_EXCLUDE)
 
     def test_null_interval_means_syncs_by_hand(self) -> None:
-        change = parse_collection_change({"auto_sync_interval": None}, CollectionType.S3)
+        change = parse_collection_change({"auto_sync_interval": None}, ON_AWS)
         assert change.auto_sync is AutoSync.MANUAL
 
     @pytest.mark.parametrize(
         ("body", "usual"), [({}, False), ({"auto_sync_at": 0}, False), ({"auto_sync_at": None}, True)]
     )
     def test_null_hour_means_the_usual_one(self, body: dict[str, object], usual: bool) -> None:
-        assert parse_collection_change(body, CollectionType.S3).usual_hour is usual
+        assert parse_collection_change(body, ON_AWS).usual_hour is usual
 
     @pytest.mark.parametrize(
         "body",
@@ -423,11 +424,11 @@ class TestCollectionChange:
         ],
     )
     def test_fixed_or_malformed_setting_is_refused(self, body: dict[str, object]) -> None:
-        assert refused_field(lambda: parse_collection_change(body, CollectionType.S3)) in body
+        assert refused_field(lambda: parse_collection_change(body, ON_AWS)) in body
 
     @pytest.mark.parametrize("field", ["auto_sync_interval", "role_arn", "include", "exclude"])
     def test_managed_collection_has_no_interval_role_or_patterns(self, field: str) -> None:
-        assert refused_field(lambda: parse_collection_change({field: "daily"}, CollectionType.MANAGED)) == field
+        assert refused_field(lambda: parse_collection_change({field: "daily"}, MANAGED)) == field
 
 
 class TestSyncOptions:
@@ -518,7 +519,7 @@ def test_no_body_raises_another_error_than_those_of_the_tree(body: dict[str, obj
     parsers: list[Callable[[], object]] = [
         lambda: parse_new_collection(body),
         lambda: parse_bucket_description(body),
-        lambda: parse_collection_change(body, CollectionType.S3),
+        lambda: parse_collection_change(body, ON_AWS),
         lambda: parse_new_upload(body, TestNewUpload.managed),
         lambda: parse_new_token(body, NOW),
     ]  # without json_object, which refuses some of these before

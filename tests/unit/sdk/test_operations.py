@@ -46,6 +46,7 @@ FOUND = FoundFile(
     uuid=ID, file_name="a.jpg", file_size=1, md5="0", thumbnail=LINK, s3_uri="s3://b/k", download_url="https://api"
 )
 KEY: dict[str, Any] = {"idempotency_key": "k"}
+SERVER = {"endpoint": "https://s3.example.com", "access_key_id": "AKID", "secret_access_key": "a-secret-key"}
 UPLOAD: dict[str, Any] = {"path": "2024/a.jpg", "replace": True, "metadata": {"a": [1]}, **KEY}
 
 # The operation's id, with a call of the method that reaches it.
@@ -81,6 +82,9 @@ CALLS: list[tuple[str, Callable[[Any], Any]]] = [
         ),
     ),
     ("checkBucket", lambda c: c.collections.check("a-bucket", region="eu-west-1", folder="/f", role_arn="arn:aws:r")),
+    ("checkBucket", lambda c: c.collections.check("a-bucket", **SERVER)),
+    ("createCollection", lambda c: c.collections.connect("a-bucket", name="n", **SERVER)),
+    ("changeCollection", lambda c: c.collections.change(ID, access_key_id="AKID", secret_access_key="a-secret-key")),
     ("showCollection", lambda c: c.collections.get(ID)),
     ("changeCollection", lambda c: c.collections.change(ID, name="n", role_arn="arn:aws:r", exclude=None, include=[])),
     ("changeCollection", lambda c: c.collections.change(ID, auto_sync_interval="daily", auto_sync_at=None)),

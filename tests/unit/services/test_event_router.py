@@ -10,6 +10,7 @@ from chalicelib.domain.collections import Collection
 from chalicelib.domain.files import latest_sequencer
 from chalicelib.domain.messages import INDEX_BATCH_SIZE, ObjectHint
 from chalicelib.domain.s3_events import ObjectEvent
+from tests.factories import a_collection_on_a_server
 from tests.unit.services.harness import BUCKET, Harness
 
 HINTS = st.builds(
@@ -47,6 +48,12 @@ def test_an_event_reaches_every_collection_whose_folder_holds_the_key(world: Har
 
 def test_an_event_does_not_reach_a_neighbouring_folder(world: Harness, nested: Collection) -> None:
     assert routed(world, ObjectHint("bb/1.jpg"), ObjectHint("b")).keys() == {world.collection.uuid}
+
+
+def test_an_event_never_reaches_a_bucket_of_the_same_name_on_another_server(world: Harness) -> None:
+    """Its owner would be told the keys of somebody else's bucket."""
+    world.ports.collections.add(a_collection_on_a_server(bucket=BUCKET, prefix=""))
+    assert routed(world, ObjectHint("b/c/1.jpg")).keys() == {world.collection.uuid}
 
 
 def test_an_event_of_a_folder_object_is_ignored(world: Harness, nested: Collection) -> None:

@@ -37,7 +37,7 @@ class PlannedRole:
     @classmethod
     def of(cls, report: BucketAccessReport) -> "PlannedRole":
         """The same folder has the same name, so that a second run finds the role of the first."""
-        digits = hashlib.sha256(report.external_id.encode()).hexdigest()[:16]
+        digits = hashlib.sha256((report.external_id or "").encode()).hexdigest()[:16]
         return cls(PREFIX + digits, _document(report.trust_policy), _document(report.permissions_policy))
 
     def create(self, iam: Iam) -> str:

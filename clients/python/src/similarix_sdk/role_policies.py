@@ -32,8 +32,8 @@ def check_policies(report: BucketAccessReport, bucket: str, folder: str | None) 
         folder: begins with a slash; None for the whole bucket.
     """
     for name, policy, problem_of in (
-        ("trust", report.trust_policy, lambda one: _trust_problem(one, report.external_id)),
-        ("permissions", report.permissions_policy, lambda one: _permission_problem(one, bucket, folder)),
+        ("trust", report.trust_policy or {}, lambda one: _trust_problem(one, report.external_id or "")),
+        ("permissions", report.permissions_policy or {}, lambda one: _permission_problem(one, bucket, folder)),
     ):
         problem = _problem_of_policy(policy) or next(filter(None, map(problem_of, policy["Statement"])), None)
         if problem:

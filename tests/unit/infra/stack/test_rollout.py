@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra.cloudformation import DeploymentError
-from infra.stack.adoption import POOL, adoptable
+from infra.stack.adoption import KEY, POOL, adoptable
 from infra.stack.rollout import Order, Rollout
 from infra.template import read_template
 from tests.fakes.aws_account import FakeAccount, alarm_arn
@@ -247,6 +247,8 @@ class TestAdoption:
             names[name] = f"kept-{name}".lower()
             if kind == "AWS::S3::Bucket":
                 account.storage.buckets[names[name]] = account.region_name
+            elif kind == KEY:
+                account.keys[names[name]] = "Enabled"
             elif kind == POOL:
                 account.pools[names[name]] = ["email"]
             else:
@@ -296,6 +298,13 @@ class TestAdoption:
 
         assert "UserPool" not in deploy.template_of(0)["Resources"]
 
+    def test_a_stack_from_before_other_storage_gets_a_key_of_its_own(self, account, deploy, adopted):
+        del adopted["SecretsKey"]
+        account.cloudformation.resources = adopted
+        deploy(parameters={"EmbedderImageUri": IMAGE}, adopted=adopted)
+
+        assert "SecretsKey" not in deploy.template_of(0)["Resources"]
+
     def test_a_second_attempt_goes_on_where_the_first_one_failed(self, account, deploy, adopted):
         account.cloudformation.resources = adopted
         account.cloudformation.end = "UPDATE_ROLLBACK_COMPLETE"
@@ -329,12 +338,15 @@ class TestAdoption:
             ("ManagedBucket", "far-away", "is in us-east-1"),
             ("UserPool", "none", "no user pool none"),
             ("UserPool", "of-phones", "by something else than an e-mail address"),
+            ("SecretsKey", "none", "no key none"),
+            ("SecretsKey", "dying", "is PendingDeletion"),
             ("SyncQueue", "queue", "SyncQueue cannot be adopted"),
         ],
     )
     def test_a_wrong_table_or_bucket_is_refused(self, account, deploy, adopted, name, physical, sentence):
         account.storage.buckets |= {"foreign": None, "far-away": "us-east-1"}
         account.pools["of-phones"] = ["phone_number"]
+        account.keys["dying"] = "PendingDeletion"
 
         with pytest.raises(DeploymentError, match=sentence):
             deploy(parameters={"EmbedderImageUri": IMAGE}, adopted=adopted | {name: physical})

@@ -18,7 +18,10 @@ class CollectionStatistics(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class Collection(Model):
-    """``type`` is ``s3`` or ``managed``; ``failed`` has numbers of files by reason."""
+    """``type`` is ``s3`` or ``managed``; ``failed`` has numbers of files by reason.
+
+    ``endpoint`` is the server of a bucket that is not on AWS, and ``access_key_id`` names the key that reads it.
+    """
 
     uuid: str
     name: str
@@ -38,6 +41,8 @@ class Collection(Model):
     auto_sync_at: int | None
     last_auto_sync: datetime | None
     next_auto_sync: datetime | None
+    endpoint: str | None = None
+    access_key_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,13 +74,16 @@ class AccessProblem(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class BucketAccessReport(Model):
-    """Whether a bucket can be read; its policies are documents of IAM for a role of the bucket's owner."""
+    """Whether a bucket can be read; its policies are documents of IAM for a role of the bucket's owner.
+
+    A bucket at an endpoint has no role, so these are None.
+    """
 
     readable: bool
     problems: tuple[AccessProblem, ...]
-    external_id: str
-    trust_policy: Mapping[str, Any]
-    permissions_policy: Mapping[str, Any]
+    external_id: str | None
+    trust_policy: Mapping[str, Any] | None
+    permissions_policy: Mapping[str, Any] | None
     notification_configuration: Mapping[str, Any] | None
     warnings: tuple[AccessWarning, ...]
 

@@ -36,10 +36,24 @@ class CollectionOperations(Resource):
 
     @operation
     def check(
-        self, bucket: str, *, region: str, folder: str | None = None, role_arn: str | None = None
+        self,
+        bucket: str,
+        *,
+        region: str | None = None,
+        folder: str | None = None,
+        role_arn: str | None = None,
+        endpoint: str | None = None,
+        access_key_id: str | None = None,
+        secret_access_key: str | None = None,
     ) -> Steps[BucketAccessReport]:
-        """The role that a bucket needs, and what is still missing. It changes nothing."""
-        body = present(bucket=bucket, folder=folder, region=region, role_arn=role_arn)
+        """The role that a bucket needs, and what is still missing. It changes nothing.
+
+        Args:
+            region: of a bucket on AWS it must be given.
+            endpoint: the server of a bucket that is not on AWS, which an access key reads in place of a role.
+        """
+        body = present(bucket=bucket, folder=folder, region=region, role_arn=role_arn, endpoint=endpoint)
+        body |= present(access_key_id=access_key_id, secret_access_key=secret_access_key)
         envelope = yield from self._api.call(Request("POST", f"{COLLECTIONS}check/", json=body))
         return decode(BucketAccessReport, envelope.result)
 
@@ -49,8 +63,11 @@ class CollectionOperations(Resource):
         bucket: str,
         *,
         name: str,
-        region: str,
-        role_arn: str,
+        region: str | None = None,
+        role_arn: str | None = None,
+        endpoint: str | None = None,
+        access_key_id: str | None = None,
+        secret_access_key: str | None = None,
         folder: str | None = None,
         auto_sync_interval: str | None = None,
         auto_sync_at: int | None = None,
@@ -59,6 +76,8 @@ class CollectionOperations(Resource):
         idempotency_key: str | None = None,
     ) -> Steps[CreatedCollection]:
         """A collection on a bucket that the role may read; ``check`` says which role that is.
+
+        A bucket that is not on AWS has an ``endpoint`` and an access key in place of the role.
 
         Args:
             folder: such as ``/photos``; the whole bucket unless given.
@@ -73,6 +92,9 @@ class CollectionOperations(Resource):
             folder=folder,
             region=region,
             role_arn=role_arn,
+            endpoint=endpoint,
+            access_key_id=access_key_id,
+            secret_access_key=secret_access_key,
             auto_sync_interval=auto_sync_interval,
             auto_sync_at=auto_sync_at,
         )
@@ -87,13 +109,15 @@ class CollectionOperations(Resource):
         *,
         name: str | None = None,
         role_arn: str | None = None,
+        access_key_id: str | None = None,
+        secret_access_key: str | None = None,
         auto_sync_interval: str | Unchanged | None = UNCHANGED,
         auto_sync_at: int | Unchanged | None = UNCHANGED,
         include: Sequence[str] | Unchanged | None = UNCHANGED,
         exclude: Sequence[str] | Unchanged | None = UNCHANGED,
     ) -> Steps[CreatedCollection]:
         """Change what is given; None stands for the API's default, and what is not given stays."""
-        body = present(name=name, role_arn=role_arn)
+        body = present(name=name, role_arn=role_arn, access_key_id=access_key_id, secret_access_key=secret_access_key)
         others = {
             "auto_sync_interval": auto_sync_interval,
             "auto_sync_at": auto_sync_at,
