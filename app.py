@@ -6,7 +6,7 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Cron, SQSEvent
 
-from chalicelib import workers
+from chalicelib import snapshot, workers
 from chalicelib.api.routes import register_routes
 from chalicelib.bootstrap import Services
 from chalicelib.dashboard.routes import register_pages
@@ -18,7 +18,8 @@ services = cache(Services.from_environment)
 pages = register_pages(app, services)
 register_routes(app, services, pages.unknown_page)
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    services()  # a missing or malformed setting fails when the function starts, not at its first request
+    # A missing or malformed setting fails when the function starts, not at its first request.
+    snapshot.register(services(), pages)
 
 # CloudFormation inserts the stack's name: Chalice writes the name of a queue into an Fn::Sub.
 

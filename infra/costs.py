@@ -88,6 +88,7 @@ def lines_without_store(usage: Usage) -> list[Line]:
     syncs = usage.syncs_per_day * DAYS
     compared = syncs * (usage.pictures * dollars(FIGURES["unchanged_picture"]) + _sync_overhead())
     compared += syncs * usage.pictures * dollars({APPLICATION: time["comparing_seconds"] * _gb(usage, "worker")})
+    kept = HOURS * 3600 * _gb(usage, "api")
     indexed, embedded = dollars(FIGURES["first_sync_of_a_picture"]), _embedding(usage)
     records, thumbnails = (usage.pictures * sizes[name] / KB_PER_GB for name in ("record", "thumbnail"))
     return [
@@ -98,6 +99,7 @@ def lines_without_store(usage: Usage) -> list[Line]:
         Line("DynamoDB: records, recoverable", 0, dollars({"dynamodb_storage": records, "dynamodb_recovery": records})),
         Line("API Gateway, Lambda, logs: searches", 0, searches * _search(usage)),
         Line("API Gateway, Lambda, traffic: thumbnails", 0, searches * usage.thumbnails * _thumbnail(usage)),
+        Line("Lambda: the API's snapshot", 0, dollars({"lambda_snapshot_gb_seconds": kept})),
         Line("SQS, Lambda, DynamoDB: webhooks", 0, usage.webhooks_per_day * DAYS * _webhook(usage)),
         Line("KMS: the key of access keys", 0, dollars({"kms_keys": 1})),
         Line(
@@ -248,6 +250,7 @@ def _search(usage: Usage) -> float:
             "api_requests": 1,
             "lambda_requests": 2,
             APPLICATION: time["search_seconds"] * _gb(usage, "api"),
+            "lambda_restored_gb": counts["restored_requests"] * _gb(usage, "api"),
             MODEL: time["text_seconds"] * _gb(usage, "embedder"),
             "dynamodb_reads": counts["searches_reads"],
             "dynamodb_writes": counts["searches_writes"],
@@ -263,6 +266,7 @@ def _thumbnail(usage: Usage) -> float:
             "api_requests": 1,
             "lambda_requests": 1,
             APPLICATION: FIGURES["time"]["thumbnail_seconds"] * _gb(usage, "api"),
+            "lambda_restored_gb": FIGURES["counts"]["restored_requests"] * _gb(usage, "api"),
             "dynamodb_reads": 1,
             "s3_get": 1,
             "transfer": FIGURES["sizes"]["thumbnail"] / KB_PER_GB,

@@ -28,6 +28,8 @@ from infra.template.edits import (
     without_alarms_that_calculate,
     without_tls,
 )
+from infra.template.versions import with_deployment
+from infra.workers import API
 
 LOCAL_STACK = "similarix"
 DEFAULT_MODEL = "lite"  # of the local system
@@ -98,11 +100,9 @@ def deploy_locally(
             session.region_name,
         )
         adopt(cloudformation, artifacts, examined)
-    outputs = cloudformation.deploy(
-        artifacts.add_template(json.dumps(template)),
-        {"PublicUrl": url, **parameters, "EmbedderModel": model.name},
-        {_CHOSEN_API_ID: api},
-    )
+    values = {"PublicUrl": url, **parameters, "EmbedderModel": model.name}
+    template = with_deployment(template, API.name, cloudformation.parameters() | values)
+    outputs = cloudformation.deploy(artifacts.add_template(json.dumps(template)), values, {_CHOSEN_API_ID: api})
     return outputs | {"ApiUrl": url}
 
 

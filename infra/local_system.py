@@ -40,6 +40,7 @@ RESPONSE_SECONDS = 30  # the first request to a system starts a function
 SHORT_WAITS = {"ScheduleSpread": "0", "DeletionGrace": "5", "RetryDelay": "1"}
 EVERYBODY_SIGNS_UP = {"SignUp": "open"}
 NO_PACE = {"CollectionWriteUnits": "0"}  # the emulator throttles nothing
+NO_SNAPSHOTS = {"ApiSnapStart": "false"}  # it restores nothing: each process would load all that a snapshot has
 
 
 class LocalSystemNotFound(Exception):
@@ -101,9 +102,8 @@ def bring_up(
         opensearch: the URL of the node that vectors are searched on; None for the SQLite store.
         migration: the steps that remain until everything is searched by this model in this store.
     """
-    parameters = (
-        SHORT_WAITS | NO_PACE | EVERYBODY_SIGNS_UP | {"EmbedderModel": model} | _vector_store(emulator, opensearch)
-    )
+    fixed = SHORT_WAITS | NO_PACE | NO_SNAPSHOTS | EVERYBODY_SIGNS_UP
+    parameters = fixed | {"EmbedderModel": model} | _vector_store(emulator, opensearch)
     report("Deploying the template")
     outputs = deploy_locally(emulator, package(thin=True), parameters=parameters, report=_failures_only(report))
     system = LocalSystem.read(emulator.folder)

@@ -29,6 +29,7 @@ from infra.dependencies import Dependency, Installation, InstallationError, inst
 from infra.process_lock import process_lock
 from infra.template import read_template
 from infra.template.edits import Template
+from infra.template.versions import with_alias
 from infra.workers import API, RUNTIME
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,7 +111,7 @@ def _build(root: Path, own_part: str, out: Path, interpreter: Path | None, *, th
         (copy / "requirements.txt").write_text("")
         (copy / "template.json").write_text(own_part)
         _chalice(copy, "package", "--stage", STAGE, "--merge-template", "template.json", str(copy / "out"))
-        template = json.loads((copy / "out" / "sam.json").read_text())
+        template = with_alias(json.loads((copy / "out" / "sam.json").read_text()), API.name)
         files = read_archive(copy / "out" / "deployment.zip")
     installation = Installation((), {}) if thin else _install(root / "requirements.txt")
     (out / "sam.json").write_text(json.dumps(template, indent=1, sort_keys=True))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from chalicelib.domain.messages import Queue
 
 RUNTIME = "python3.13"  # of every function, whichever Python packages it; the embedder's image has the same
+ALIAS = "live"  # of the functions that are called by a published version
 # Lambda's processors. A second of arm64 costs a fifth less: https://aws.amazon.com/lambda/pricing/. The application is
 # Python, and what its packages have of compiled code has wheels for both. The embedder's decoder is confined by system
 # calls of x86-64 (docs/decisions/0119-arm64-for-the-application.md).

@@ -63,6 +63,13 @@ def link_runtime(folder: Path) -> Path:
     return folder
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """A function that is ended leaves its connection; what else fails here, its caller misses."""
+
+
 class Function:
     """A function of an unpacked package, run by the runtime interface client in a sandbox.
 
@@ -84,8 +91,7 @@ class Function:
         self._seconds = seconds
         self._log: str | None = None
         self._ready, self._restore = threading.Event(), threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._api())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._api())
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         module_paths = [str(path) for path in (task_root, *paths)]
         program = f"import sys; sys.path[:0] = {module_paths!r}; from awslambdaric.__main__ import main; main(sys.argv)"
@@ -158,6 +164,9 @@ class Function:
 
         class Api(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # A response in one piece and at once: else each takes the 40 ms that a delayed acknowledgement may.
+            wbufsize = -1
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 if not function._ready.is_set():

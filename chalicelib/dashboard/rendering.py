@@ -61,6 +61,12 @@ def environment() -> Environment:
     return made
 
 
+def compile_templates() -> None:
+    """Compile all templates, which the environment keeps."""
+    for name in environment().list_templates(extensions=["html"]):
+        environment().get_template(name)
+
+
 def render(template: str, data: Mapping[str, Any], frame: Frame, block: str | None = None) -> str:
     """The page, or one block of it: what htmx replaces.
 

@@ -109,10 +109,21 @@ class Pages:
         self._loaded: set[str] = set()
 
     def answer(self, module: str, path: str, request: Request, parameters: Mapping[str, str]) -> Response:
+        self._load(module)
+        return self._dispatcher.answer(request, path, parameters)
+
+    def load(self) -> None:
+        """Import every page and compile every template, for a function whose first request is to find them there."""
+        from chalicelib.dashboard.rendering import compile_templates  # noqa: PLC0415
+
+        for module in PATHS:
+            self._load(module)
+        compile_templates()
+
+    def _load(self, module: str) -> None:
         if module not in self._loaded:
             add_pages(module, self._dispatcher)
             self._loaded.add(module)
-        return self._dispatcher.answer(request, path, parameters)
 
     def unknown_page(self, request: Request) -> Response | None:
         """The answer to a browser that asks for a page where there is none; None for a program, which gets JSON."""

@@ -12,6 +12,7 @@ from chalicelib.bootstrap import Services
 from chalicelib.config import Config
 from chalicelib.domain.messages import Queue
 from infra.cloudformation import CloudFormationStack
+from infra.workers import ALIAS
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class Deployment:
 
     @cached_property
     def services(self) -> Services:
-        """The application's services with the settings of the API's function and the administrator's credentials."""
-        function = self.client("lambda").get_function_configuration(FunctionName=self.outputs["APIHandlerName"])
+        """The application's services, with the settings of the API that answers and the administrator's credentials."""
+        name = self.outputs["APIHandlerName"]
+        function = self.client("lambda").get_function_configuration(FunctionName=name, Qualifier=ALIAS)
         environment = function["Environment"]["Variables"] | {"AWS_REGION": self.session.region_name}
         environment.pop("FUNCTION_TIMEOUT", None)  # of the API's function; administration may wait
         config = Config.read(environment)

@@ -17,6 +17,8 @@ MAX_FUNCTION_NAME = 64  # https://docs.aws.amazon.com/lambda/latest/api/API_Crea
 # https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-add-custom-domain.html
 COGNITO_CERTIFICATES = "us-east-1"
 ROLLBACK_ALARM = "ApiErrorsAlarm"
+# https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html#snapstart-supported-regions, on 2026-11-26
+WITHOUT_SNAPSHOTS = ("ap-southeast-6", "ap-east-2")
 _STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 
 
@@ -120,6 +122,12 @@ def _check_together(values: Mapping[str, str]) -> None:
         raise DeploymentError(
             f"EmbedderProvisionedConcurrency={ready} is more than EmbedderReservedConcurrency={reserved} allows."
         )
+
+
+def check_snapshots(values: Mapping[str, str], region: str) -> None:
+    """Raises DeploymentError: the API is to start from snapshots, which Lambda does not take in the region."""
+    if values["ApiSnapStart"] == "true" and region in WITHOUT_SNAPSHOTS:
+        raise DeploymentError(f"Lambda has no SnapStart in {region}. Deploy with --set ApiSnapStart=false.")
 
 
 def check_domain_names(client: Callable[..., Any], values: Mapping[str, str], region: str) -> None:

@@ -10,7 +10,8 @@ from infra.artifacts import Artifacts
 from infra.cloudformation import CloudFormationStack, DeploymentError, Monitoring, Report
 from infra.stack import adoption, changes, image, indexes, preconditions
 from infra.template.edits import Template
-from infra.workers import EMBEDDER
+from infra.template.versions import with_deployment
+from infra.workers import API, EMBEDDER
 
 MONITOR_MINUTES = 5  # as long as the alarm of the API's errors looks back
 INDEX_SECONDS = 10.0  # between two looks at an index that is being filled
@@ -57,6 +58,7 @@ class Rollout:
         self._stack = CloudFormationStack(session.client("cloudformation"), order.stack, report, pause_seconds)
         self._adopted: list[adoption.Adopted] = []
         self._monitoring = Monitoring()
+        self._values: Mapping[str, str] = {}
 
     def prepare(self) -> None:
         """Check everything that can be checked before a change.
@@ -70,7 +72,10 @@ class Rollout:
         self._stack.check()
         current = self._stack.parameters()
         values = preconditions.effective_parameters(self._template, order.parameters, current)
-        self._order = replace(order, parameters=dict(order.parameters) | self._image(values))
+        image = self._image(values)
+        self._order = replace(order, parameters=dict(order.parameters) | image)
+        self._values = values | image
+        preconditions.check_snapshots(values, region)
         preconditions.check_domain_names(self._session.client, values, region)
         self._monitoring = preconditions.monitoring(
             self._stack, self._session.client("cloudwatch"), order.monitor_minutes
@@ -85,6 +90,7 @@ class Rollout:
             DeploymentError: CloudFormation failed, or a change would lose what is not allowed to be lost.
         """
         adopt(self._stack, artifacts, self._adopted)
+        template = with_deployment(template, API.name, self._values)
         refuse_losses = changes.review(self._order.allowed)
         # CloudFormation cannot roll back the creation of a protected table, so those of a new stack are protected last.
         protected = {"DeletionProtection": "true"} | dict(self._order.parameters)

@@ -13,12 +13,13 @@ from infra.template import alarms, dashboard, functions, store_alarms
 from infra.template.edits import Template
 from infra.template.transport import with_only_tls
 from infra.template.versions import with_versions
-from infra.workers import API, EMBEDDER, SCHEDULED, WORKERS
+from infra.workers import ALIAS, API, EMBEDDER, SCHEDULED, WORKERS
 
 FOLDER = Path(__file__).parent
 MINIMUM_COMPRESSION_BYTES = 1024  # of a response: less is one packet either way
 # Values that the code decides; the files name them with the tag ``!Constant``.
 CONSTANTS: dict[str, str | int] = {
+    "ALIAS": ALIAS,
     "MINIMUM_COMPRESSION_BYTES": MINIMUM_COMPRESSION_BYTES,
     "MANAGED_PREFIX": f"{MANAGED_PREFIX}/",
     "PRESIGNED_STAGING": f"{PRESIGNED_STAGING}/",

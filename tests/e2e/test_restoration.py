@@ -19,6 +19,7 @@ from infra.package import package
 from infra.restore import UNDELETED, Restoration, storage, undelete
 from infra.stack.adoption import TABLE, adoptable
 from infra.template import read_template
+from infra.workers import ALIAS
 from tests.e2e.harness import Caller, ManagedCollection, eventually, picture
 
 NAME = "lost"
@@ -83,21 +84,25 @@ def content(caller: Caller) -> list[tuple[Any, ...]]:
     return found
 
 
-def test_an_update_of_the_embedder_reaches_those_who_call_it_by_its_alias(own_stack: Stack) -> None:
+def test_an_update_of_a_setting_reaches_those_who_call_a_function_by_its_alias(own_stack: Stack) -> None:
     functions = own_stack.aws("lambda")
 
-    def called() -> dict[str, Any]:
-        name = own_stack.outputs["EmbedderName"]
-        found: dict[str, Any] = functions.get_function_configuration(FunctionName=name, Qualifier="live")
+    def called(output: str) -> dict[str, Any]:
+        name = own_stack.outputs[output]
+        found: dict[str, Any] = functions.get_function_configuration(FunctionName=name, Qualifier=ALIAS)
         return found
 
-    before = called()
-    own_stack.deploy({"EmbedderMemory": "2048"})
-    after = called()
+    embedder, api = called("EmbedderName"), called("APIHandlerName")
+    own_stack.deploy({"EmbedderMemory": "2048", "DefaultPlan": "pro"})
+    larger, changed = called("EmbedderName"), called("APIHandlerName")
 
-    assert (before["MemorySize"], after["MemorySize"]) == (3008, 2048)
-    assert after["Version"] != before["Version"]
-    assert "2048" in after["Description"]
+    assert (embedder["MemorySize"], larger["MemorySize"]) == (3008, 2048)
+    assert larger["Version"] != embedder["Version"]
+    assert "2048" in larger["Description"]
+    assert (api["SnapStart"]["ApplyOn"], changed["SnapStart"]["ApplyOn"]) == ("PublishedVersions",) * 2
+    assert [each["Environment"]["Variables"]["DEFAULT_PLAN"] for each in (api, changed)] == ["free", "pro"]
+    versions = functions.list_versions_by_function(FunctionName=own_stack.outputs["APIHandlerName"])["Versions"]
+    assert [each["Version"] for each in versions] == ["$LATEST", changed["Version"]]
 
 
 def test_a_lost_stack_comes_back_from_backups_and_searches_find_what_they_found(own_stack: Stack) -> None:

@@ -16,12 +16,14 @@ from infra.embedder import zip_embedder
 from infra.package import PackagingError, package
 from infra.workers import API, EMBEDDER
 from tests.embedder.samples import photo
-from tests.lambda_runtime import SITE_PACKAGES, Function, link_runtime, sandboxed, why_no_sandbox
+from tests.lambda_runtime import SITE_PACKAGES, SNAP_START, Function, link_runtime, sandboxed, why_no_sandbox
 from tests.pictures.costly import jpeg_of_scans
 from tests.unit.test_config import ENVIRONMENT
 
 MISSING = why_no_sandbox()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"this machine withholds nothing: {MISSING}")
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+OPENSEARCH = {"VECTOR_STORE": "opensearch", "OPENSEARCH_ENDPOINT": "https://search.invalid"}
 PROBE = """
 import json, multiprocessing, os, pathlib
 def tried(attempt):
@@ -46,16 +48,30 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory, runtime: Path) -> Iterator[Function]:
-    """The function behind the API, from the full package."""
+def task_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the application's functions, from the full package."""
     try:
         code = package().code
     except PackagingError as error:
         pytest.skip(f"the full package needs PyPI: {str(error).splitlines()[-1]}")
-    task_root = tmp_path_factory.mktemp("api")
-    ZipFile(code).extractall(task_root)
-    credentials = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
-    function = Function("app.app", task_root, [runtime], ENVIRONMENT | credentials, API.timeout)
+    folder = tmp_path_factory.mktemp("api")
+    ZipFile(code).extractall(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def api(task_root: Path, runtime: Path) -> Iterator[Function]:
+    """The function behind the API."""
+    function = Function("app.app", task_root, [runtime], ENVIRONMENT | CREDENTIALS, API.timeout)
+    yield function
+    function.close()
+
+
+@pytest.fixture
+def restored(task_root: Path, runtime: Path) -> Iterator[Function]:
+    """The same, between its snapshot and its restoration; the package has no other store than OpenSearch."""
+    variables = ENVIRONMENT | CREDENTIALS | SNAP_START | OPENSEARCH
+    function = Function("app.app", task_root, [runtime], variables, API.timeout)
     yield function
     function.close()
 
@@ -101,6 +117,13 @@ def test_the_api_answers_a_request(api: Function) -> None:
 def test_the_api_refuses_a_request_without_a_token(api: Function) -> None:
     response = api.invoke(request("/api/account"))
     assert response["statusCode"] == 403, api.close()
+
+
+def test_the_api_answers_after_its_snapshot_was_restored(restored: Function) -> None:
+    restored.ready_seconds()
+    restored.restore()
+    response = restored.invoke(request("/api/docs"))
+    assert response["statusCode"] == 200, restored.close()
 
 
 def test_the_embedder_describes_its_model(embedder: Function) -> None:

@@ -76,6 +76,16 @@ class TestFunctions:
         assert functions["Embedder"]["Architectures"] == ["x86_64"]
         assert "--platform linux/amd64" in (ROOT / "embedder_container/Dockerfile").read_text()
 
+    def test_the_api_starts_from_snapshots_unless_a_parameter_says_otherwise(self, template, functions):
+        assert functions["APIHandler"]["SnapStart"] == {
+            "ApplyOn": {"Fn::If": ["HasSnapshots", "PublishedVersions", "None"]}
+        }
+        assert template["Parameters"]["ApiSnapStart"]["Default"] == "true"
+        assert template["Conditions"]["HasSnapshots"] == {"Fn::Equals": [{"Ref": "ApiSnapStart"}, "true"]}
+        # What excludes them: https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html#snapstart-runtimes
+        excluding = {"EphemeralStorage", "FileSystemConfigs", "ImageUri", "ProvisionedConcurrencyConfig"}
+        assert not excluding & set(functions["APIHandler"])
+
     @pytest.mark.parametrize(
         ("name", "condition", "parameter"),
         [

@@ -1,11 +1,12 @@
-"""What SAM makes of the embedder's versions and of the API's stages, by its own translator."""
+"""What SAM makes of functions' versions and of the API's stages, by its own translator."""
 
 import copy
 
 import pytest
 
-from infra.template.versions import with_versions
-from infra.workers import EMBEDDER
+from infra.template.edits import with_code
+from infra.template.versions import with_deployment, with_versions
+from infra.workers import ALIAS, API, EMBEDDER
 from tests.integration.infra import conftest
 
 # By which AWS::Lambda::Version is replaced: its createOnlyProperties in the registry's schema.
@@ -22,9 +23,22 @@ def translate(template: dict, part: str = "Resources", **parameters: str) -> dic
     return conftest.translate(template, **parameters)[part]
 
 
+def versions(resources: dict, function: str) -> list:
+    """The logical names and definitions of a function's versions."""
+    found = [(n, r) for n, r in resources.items() if r["Type"] == "AWS::Lambda::Version"]
+    return [(name, version) for name, version in found if version["Properties"]["FunctionName"] == {"Ref": function}]
+
+
+def api_version(template: dict, code: str = "s3://artifacts/code.zip", **values: str) -> tuple:
+    """The logical name of the API's version, and the description that replaces it."""
+    deployed = with_deployment(with_code(template, code), API.name, values)
+    ((name, version),) = versions(translate(deployed), API.name)
+    return name, version["Properties"]["Description"]
+
+
 def version_of(resources: dict, values: dict) -> tuple:
-    """A version's logical name and the properties that replace it, with the parameters' values in them."""
-    ((name, version),) = [(n, r) for n, r in resources.items() if r["Type"] == "AWS::Lambda::Version"]
+    """The embedder's version: its name and the properties that replace it, with the parameters' values in them."""
+    ((name, version),) = versions(resources, EMBEDDER.name)
     properties = {key: version["Properties"].get(key) for key in REPLACING}
     text = properties["Description"]["Fn::Sub"]
     for parameter, value in values.items():
@@ -41,11 +55,11 @@ def version_of(resources: dict, values: dict) -> tuple:
     ],
 )
 def test_another_memory_model_or_image_of_the_embedder_is_another_version(template, parameter, before, after):
-    versions = [
+    one, other = (
         version_of(translate(template, **values), values) for values in ({parameter: v} for v in (before, after))
-    ]
+    )
 
-    assert versions[0] != versions[1]
+    assert one != other
 
 
 def test_another_constant_of_the_embedders_environment_is_another_version(template, transformed):
@@ -72,6 +86,52 @@ def test_concurrency_is_no_part_of_a_version(template):
         with_versions(changed, EMBEDDER.name)["Resources"][EMBEDDER.name]["Properties"]["Description"]
         == (template["Resources"][EMBEDDER.name]["Properties"]["Description"])
     )
+
+
+def test_any_other_setting_code_or_resource_is_another_version_of_the_api(template):
+    other = copy.deepcopy(template)
+    other["Resources"]["AccountsTable"]["Properties"]["KeySchema"].reverse()
+    deployed = [
+        api_version(template, LogLevel="INFO"),
+        api_version(template, LogLevel="DEBUG"),
+        api_version(template, code="s3://artifacts/other.zip", LogLevel="INFO"),
+        api_version(other, LogLevel="INFO"),
+    ]
+
+    assert len(set(deployed)) == len(deployed)
+    assert api_version(template, LogLevel="INFO") == deployed[0]
+    assert api_version(template, LogLevel="INFO", DeletionProtection="true") == deployed[0]
+
+
+def test_the_function_behind_the_api_changes_with_its_version(template):
+    properties = with_deployment(template, API.name, {})["Resources"][API.name]["Properties"]
+
+    assert properties["Description"] == properties["VersionDescription"]
+
+
+def test_a_version_goes_when_another_one_has_taken_its_place(transformed):
+    (version,) = [version for _, version in versions(transformed, API.name)]
+
+    assert version["DeletionPolicy"] == "Delete", "a snapshot is paid for as long as its version is there"
+
+
+def test_the_api_calls_the_alias_which_api_gateway_may_invoke(transformed):
+    ((name, alias),) = [
+        (name, each["Properties"])
+        for name, each in transformed.items()
+        if each["Type"] == "AWS::Lambda::Alias" and each["Properties"]["FunctionName"] == {"Ref": API.name}
+    ]
+    integrations = [
+        method["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+        for methods in transformed["RestAPI"]["Properties"]["Body"]["paths"].values()
+        for method in methods.values()
+    ]
+
+    assert alias["Name"] == ALIAS
+    assert integrations
+    assert all("/functions/${Alias}/invocations" in text for text, _ in integrations)
+    assert all(values == {"Alias": {"Ref": name}} for _, values in integrations)
+    assert transformed["APIHandlerInvokePermission"]["Properties"]["FunctionName"] == {"Ref": name}
 
 
 def test_the_api_has_one_stage_and_that_is_throttled(transformed):

@@ -73,8 +73,9 @@ def test_storage_costs_by_the_gigabyte():
 def test_searches_and_their_thumbnails_cost_by_the_search():
     usage = Usage(1000, 1000, thumbnails=16)
     model = 0.02 * 3008 / 1024 * 0.0000166667
-    a_search = 3.5e-6 + 2 * 0.2e-6 + 0.1 * 0.0000133334 + model + 0.75e-6 + 2e-6 * 0.5
-    a_thumbnail = 3.5e-6 + 0.2e-6 + 0.05 * 0.0000133334 + 0.125e-6 + 0.4e-6 + 42e-6 * 0.09 + 2e-6 * 0.5
+    restored = 0.01 * 0.0001397998
+    a_search = restored + 3.5e-6 + 2 * 0.2e-6 + 0.1 * 0.0000133334 + model + 0.75e-6 + 2e-6 * 0.5
+    a_thumbnail = restored + 3.5e-6 + 0.2e-6 + 0.05 * 0.0000133334 + 0.125e-6 + 0.4e-6 + 42e-6 * 0.09 + 2e-6 * 0.5
 
     assert line(usage, "searches").month == pytest.approx(1000 * DAYS * a_search)
     assert line(usage, "traffic").month == pytest.approx(16_000 * DAYS * a_thumbnail)

@@ -50,6 +50,16 @@ class TestRegion:
             preconditions.check_region(account)
 
 
+class TestSnapshots:
+    @pytest.mark.parametrize("region", preconditions.WITHOUT_SNAPSHOTS)
+    def test_a_region_that_has_none_is_refused_with_the_remedy(self, region):
+        with pytest.raises(DeploymentError, match="--set ApiSnapStart=false"):
+            preconditions.check_snapshots({"ApiSnapStart": "true"}, region)
+
+        preconditions.check_snapshots({"ApiSnapStart": "false"}, region)
+        preconditions.check_snapshots({"ApiSnapStart": "true"}, REGION)
+
+
 class TestStackName:
     @pytest.mark.parametrize("name", ["similarix", "S-2", "a" * 40])
     def test_a_name_of_letters_digits_and_hyphens_is_taken(self, name):
