@@ -44,8 +44,8 @@ class EmbeddedImage:
 
 
 @dataclass(frozen=True, slots=True)
-class StashedImage:
-    """An embedding whose record could not be saved, and the key of the thumbnail that its ``collection`` has of it."""
+class KnownImage:
+    """An embedding that an earlier object has, and the key of the thumbnail that its ``collection`` has of it."""
 
     embedding: ImageEmbedding
     thumbnail: str

@@ -242,6 +242,13 @@ class FilePage:
     after: str | None
 
 
+class RenewedPage(NamedTuple):
+    """How many records were written in the present layout; more may follow the key ``after``, unless it is None."""
+
+    renewed: int
+    after: str | None
+
+
 class Action(StrEnum):
     """What to do about an object.
 

@@ -253,10 +253,13 @@ class FileService:
                 return
             if record.state is not FileState.REMOVED:
                 break
+            # Read before the write, which makes stale whatever another worker would do with one of them.
+            images = self.catalogue.images_of([record.uuid])
             try:
                 self.catalogue.save(record.next_revision(self.now()).as_deleted(moved_to), record)
             except StaleWrite:
                 continue
+            self.catalogue.delete_images(images)
             return
         raise Unavailable(LOCKED)
 

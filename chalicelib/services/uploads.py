@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from chalicelib.domain.accounts import Caller
 from chalicelib.domain.collections import Collection, check_takes_uploads, parse_uuid
-from chalicelib.domain.errors import FileExists, NotFound, QuotaExceeded, StaleWrite
-from chalicelib.domain.files import FileRecord, FileState
+from chalicelib.domain.errors import FileExists, NotFound, QuotaExceeded
+from chalicelib.domain.file_images import unused_images
+from chalicelib.domain.files import FileRecord, FileState, PendingWrite
 from chalicelib.domain.image_files import check_inline_size, mime_type
 from chalicelib.domain.metadata import Metadata
 from chalicelib.domain.plans import Plan
@@ -276,7 +277,7 @@ class UploadService:
             return
         now = self.now()
         blank = FileRecord(upload.account, upload.collection, upload.key, FileState.PENDING, "", upload.size, 0, now)
-        try:
-            self.catalogue.save((record or blank).next_revision(now).as_pending(), record)
-        except StaleWrite:
-            return  # another writer has seen a newer state of the file
+        write = PendingWrite((record or blank).next_revision(now).as_pending(), record)
+        # Where it is refused, another writer has seen a newer state of the file.
+        if not self.catalogue.save_all([write]):
+            self.catalogue.delete_images(unused_images([write], set()))

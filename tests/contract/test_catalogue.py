@@ -1,7 +1,7 @@
 """The contract of every catalogue: one suite, run on the fake, the emulator's DynamoDB and DynamoDB Local."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,9 @@ from chalicelib.adapters.dynamodb.catalogue import RECORDS_PER_PAGE, DynamoDBCat
 from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
 from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
 from chalicelib.domain.collections import Collection
+from chalicelib.domain.embeddings import KnownImage
 from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite, Unavailable
+from chalicelib.domain.file_images import image_of, unused_images, with_new_images
 from chalicelib.domain.files import (
     OVER_PLAN,
     REMOVAL_SHARDS,
@@ -29,7 +31,7 @@ from chalicelib.domain.files import (
     content_key,
     removal_shard,
 )
-from chalicelib.domain.plans import PLANS
+from chalicelib.domain.plans import PLANS, Plan
 from chalicelib.services.ports import Catalogue, Collections, QuotaLedger
 from tests.contract.tables import make_table, put_collection
 from tests.factories import AWKWARD_KEYS, NOW, a_collection, a_record, an_embedding
@@ -47,6 +49,20 @@ class Stores:
     catalogue: Catalogue
     quota_ledger: QuotaLedger
     scanned: list[int] = field(default_factory=list)  # how many records each query of DynamoDB has read
+    after_read: list[Callable[[], Any]] = field(default_factory=list)  # what happens once after a record's item is read
+
+
+def save(catalogue: Catalogue, record: FileRecord, previous: FileRecord | None) -> None:
+    """Save a record as a worker does: its image first; then the image that it replaces is deleted."""
+    if save_all(catalogue, [PendingWrite(record, previous)]):
+        raise StaleWrite
+
+
+def save_all(catalogue: Catalogue, writes: Sequence[PendingWrite], plan: Plan | None = None) -> set[str]:
+    catalogue.put_images(with_new_images(writes))
+    stale = catalogue.save_all(writes, plan)
+    catalogue.delete_images(unused_images([write for write in writes if write.key not in stale], set()))
+    return stale
 
 
 def removed_between(catalogue: Catalogue, first: date, last: date) -> list[FileRecord]:
@@ -92,7 +108,7 @@ class CatalogueContract:
             collection, "pictures/x", state=FileState.FAILED, embedding=None, reason="truncated_image", detail="half"
         )
         for record in (indexed, failed, moved):
-            catalogue.save(record, None)
+            save(catalogue, record, None)
             assert catalogue.get(collection.uuid, record.key) == record
             assert catalogue.find(record.uuid) == record
 
@@ -109,7 +125,7 @@ class CatalogueContract:
         stores.add(other)
         records = [a_record(owner, key) for owner in (collection, other) for key in ("a", "é/c")]
         for record in records:
-            catalogue.save(record, None)
+            save(catalogue, record, None)
         files = [(record.collection, record.key) for record in records]
         assert catalogue.get_each([*files, (other.uuid, "none"), files[0]]) == dict(zip(files, records, strict=True))
         assert catalogue.get_each([]) == {}
@@ -117,7 +133,7 @@ class CatalogueContract:
     def test_records_are_found_by_many_uuids_at_once(self, catalogue: Catalogue, collection: Collection):
         records = [a_record(collection, key) for key in ("a", "b", "é/c")]
         for record in records:
-            catalogue.save(record, None)
+            save(catalogue, record, None)
         uuids = [*(record.uuid for record in records), str(uuid4()), records[0].uuid]
         assert catalogue.find_many(uuids) == {record.uuid: record for record in records}
         assert catalogue.find_many([]) == {}
@@ -127,14 +143,14 @@ class CatalogueContract:
     ):
         keys = [f"pictures/{number:03}" for number in range(130)]
         for key in keys:
-            catalogue.save(a_record(collection, key, embedding=an_embedding(vector=b"\0" * 16)), None)
+            save(catalogue, a_record(collection, key, embedding=an_embedding(vector=b"\0" * 16)), None)
         records = catalogue.get_many(collection.uuid, [*keys, keys[0], "missing"])
         assert sorted(records) == keys
         assert records[keys[7]].key == keys[7]
 
     def test_entries_are_in_the_order_of_the_keys_bytes(self, catalogue: Catalogue, collection: Collection):
         for key in reversed(AWKWARD_KEYS):
-            catalogue.save(a_record(collection, key), None)
+            save(catalogue, a_record(collection, key), None)
         assert [entry.key for entry in catalogue.entries(collection.uuid, None)] == list(AWKWARD_KEYS)
         for position, key in enumerate(AWKWARD_KEYS):
             after = [entry.key for entry in catalogue.entries(collection.uuid, key)]
@@ -143,20 +159,17 @@ class CatalogueContract:
     def test_entries_continue_over_pages_and_have_what_a_sync_compares(
         self, catalogue: Catalogue, collection: Collection
     ):
-        # 3 MB of vectors: a page of DynamoDB has 1 MB.
-        records = [
-            a_record(collection, f"{number:04}", embedding=an_embedding(vector=bytes([number % 251]) * 100_000))
-            for number in range(30)
-        ]
+        # 3 MB of records: a page of DynamoDB has 1 MB.
+        records = [a_record(collection, f"{number:04}", detail="x" * 100_000) for number in range(30)]
         for record in records:
-            catalogue.save(record, None)
+            save(catalogue, record, None)
         expected = [CatalogueEntry(r.key, r.state, r.etag, r.size, r.model, modified=NOW) for r in records]
         assert list(catalogue.entries(collection.uuid, None)) == expected
 
     @pytest.mark.parametrize("limit", [1, 3, 5, 6])
     def test_entries_end_after_their_limit(self, catalogue: Catalogue, collection: Collection, limit: int):
         for number in range(5):
-            catalogue.save(a_record(collection, str(number)), None)
+            save(catalogue, a_record(collection, str(number)), None)
         assert [entry.key for entry in catalogue.entries(collection.uuid, None, limit)] == list("01234")[:limit]
         assert [entry.key for entry in catalogue.entries(collection.uuid, "1", limit)] == list("234")[:limit]
 
@@ -167,7 +180,7 @@ class CatalogueContract:
     ):
         states = [*FileState, FileState.REMOVED, *FileState, *[FileState.REMOVED] * 9, FileState.INDEXED]
         records = [a_record(collection, f"{n:02}", state=each, embedding=None) for n, each in enumerate(states)]
-        catalogue.save_all([PendingWrite(record, None) for record in records])
+        save_all(catalogue, [PendingWrite(record, None) for record in records])
         wanted = {state} if state else set(FileState) - {FileState.REMOVED}
         listed, after = list[str](), None
         while True:
@@ -184,8 +197,8 @@ class CatalogueContract:
     ):
         other = a_collection(account=collection.account)
         stores.add(other)
-        catalogue.save(a_record(collection, "a"), None)
-        catalogue.save(a_record(other, "a", size=7), None)
+        save(catalogue, a_record(collection, "a"), None)
+        save(catalogue, a_record(other, "a", size=7), None)
         assert [entry.size for entry in catalogue.entries(other.uuid, None)] == [7]
         assert (self.statistics(stores, collection), self.statistics(stores, other)) == ((1, 1000), (1, 7))
 
@@ -197,7 +210,7 @@ class CatalogueContract:
         removed = replace(restored, state=FileState.REMOVED, version=5)
         statistics, previous = [], None
         for record in (first, larger, failed, restored, removed):
-            catalogue.save(record, previous)
+            save(catalogue, record, previous)
             statistics.append(self.statistics(stores, collection))
             previous = record
         assert statistics == [(1, 10), (1, 30), (0, 0), (1, 10), (0, 0)]
@@ -215,10 +228,10 @@ class CatalogueContract:
             {"state": FileState.REMOVED, "reason": "unfinished"},
         ]
         records = [first, *(replace(first, version=number, **state) for number, state in enumerate(states, start=2))]
-        catalogue.save(a_record(collection, "b", state=FileState.FAILED, embedding=None, reason="empty"), None)
+        save(catalogue, a_record(collection, "b", state=FileState.FAILED, embedding=None, reason="empty"), None)
         counted, previous = [], None
         for record in records:
-            catalogue.save(record, previous)
+            save(catalogue, record, previous)
             counted.append(self.unindexed(stores, collection))
             previous = record
         assert counted == [
@@ -235,7 +248,7 @@ class CatalogueContract:
     def test_statistics_are_fixed_unless_they_have_changed(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
     ):
-        catalogue.save(a_record(collection, "a", size=10), None)
+        save(catalogue, a_record(collection, "a", size=10), None)
         stated, counted = FileCounts(1, 10), FileCounts(3, 30, {"empty": 2})
         assert catalogue.fix_statistics(collection, stated, counted)
         assert (self.statistics(stores, collection), self.unindexed(stores, collection)) == ((3, 30), {"empty": 2})
@@ -250,8 +263,8 @@ class CatalogueContract:
         for number in range(5):
             reason = "access_denied" if number % 2 else "empty"
             failed = a_record(collection, str(number), state=FileState.FAILED, embedding=None, reason=reason)
-            catalogue.save(failed, None)
-        catalogue.save(a_record(collection, "indexed"), None)
+            save(catalogue, failed, None)
+        save(catalogue, a_record(collection, "indexed"), None)
         first = catalogue.page(collection.uuid, FileState.FAILED, after=None, limit=2, reason="empty")
         assert [record.key for record in first.records] == ["0", "2"]
         second = catalogue.page(collection.uuid, FileState.FAILED, after=first.after, limit=2, reason="empty")
@@ -265,10 +278,10 @@ class CatalogueContract:
         larger, failed = replace(first, size=30, version=2), replace(first, state=FileState.FAILED, version=3)
         usages, previous = [], None
         for record in (first, larger, failed):
-            assert catalogue.save_all([PendingWrite(record, previous)], plan) == set()
+            assert save_all(catalogue, [PendingWrite(record, previous)], plan) == set()
             usages.append(self.usage(stores, collection))
             previous = record
-        catalogue.save_all([PendingWrite(a_record(collection, "b"), None)])
+        save_all(catalogue, [PendingWrite(a_record(collection, "b"), None)])
         assert [*usages, self.usage(stores, collection)] == [(1, 10), (1, 30), (0, 0), (0, 0)]
 
     @pytest.mark.parametrize("limit", [{"files": 2}, {"bytes": 25}, {"bytes": 29}])
@@ -279,16 +292,18 @@ class CatalogueContract:
         stores.add(other)
         plan = PLANS["pro"].with_limits(limit)
         first = a_record(collection, "a", size=10)
-        catalogue.save_all([PendingWrite(first, None)], plan)
-        catalogue.save_all([PendingWrite(a_record(other, "a", size=10), None)], plan)
+        save_all(catalogue, [PendingWrite(first, None)], plan)
+        save_all(catalogue, [PendingWrite(a_record(other, "a", size=10), None)], plan)
         more, failed = a_record(collection, "b", size=10), a_record(collection, "c", state=FileState.FAILED)
         with pytest.raises(QuotaExceeded):
-            catalogue.save_all([PendingWrite(failed, None), PendingWrite(more, None)], plan)
+            save_all(catalogue, [PendingWrite(failed, None), PendingWrite(more, None)], plan)
         assert (catalogue.get(collection.uuid, "b"), catalogue.get(collection.uuid, "c")) == (None, None)
         assert self.usage(stores, collection) == (2, 20)
         smaller = replace(first, version=2, size=9)
-        catalogue.save_all(
-            [PendingWrite(failed, None), PendingWrite(smaller, first)], plan.with_limits({"files": 0, "bytes": 0})
+        save_all(
+            catalogue,
+            [PendingWrite(failed, None), PendingWrite(smaller, first)],
+            plan.with_limits({"files": 0, "bytes": 0}),
         )
         assert self.usage(stores, collection) == (2, 19)
 
@@ -297,75 +312,75 @@ class CatalogueContract:
         self, stores: Stores, catalogue: Catalogue, collection: Collection, limit: dict[str, int]
     ):
         with pytest.raises(QuotaExceeded):
-            catalogue.save_all([PendingWrite(a_record(collection, "a"), None)], PLANS["pro"].with_limits(limit))
+            save_all(catalogue, [PendingWrite(a_record(collection, "a"), None)], PLANS["pro"].with_limits(limit))
         assert self.usage(stores, collection) == (0, 0)
 
     def test_a_stale_record_takes_no_quota(self, stores: Stores, catalogue: Catalogue, collection: Collection):
         plan, first = PLANS["pro"].with_limits({"files": 2}), a_record(collection, "a", size=10)
-        catalogue.save_all([PendingWrite(first, None)], plan)
+        save_all(catalogue, [PendingWrite(first, None)], plan)
         writes = [PendingWrite(first, None), PendingWrite(a_record(collection, "b", size=5), None)]
-        assert catalogue.save_all(writes, plan) == {"a"}
+        assert save_all(catalogue, writes, plan) == {"a"}
         assert self.usage(stores, collection) == (2, 15)
 
     def test_an_entry_says_whether_its_file_was_over_the_plan(self, catalogue: Catalogue, collection: Collection):
         for key, reason in (("a", OVER_PLAN), ("b", "truncated_image")):
             failed = a_record(collection, key, state=FileState.FAILED, embedding=None, reason=reason, detail="so")
-            catalogue.save(failed, None)
+            save(catalogue, failed, None)
         assert [entry.over_plan for entry in catalogue.entries(collection.uuid, None)] == [True, False]
 
     def test_an_entry_says_from_when_on_a_waiting_file_is_tried_again(
         self, catalogue: Catalogue, collection: Collection
     ):
         first = a_record(collection, "a", embedding=None).as_failed("fake-1+d1", "access_denied", "so")
-        catalogue.save(first, None)
+        save(catalogue, first, None)
         assert [entry.retry_at for entry in catalogue.entries(collection.uuid, None)] == [NOW]
         second = first.next_revision(NOW + timedelta(hours=3)).as_failed("fake-1+d1", "archived", "so")
-        catalogue.save(second, first)
+        save(catalogue, second, first)
         assert [entry.retry_at for entry in catalogue.entries(collection.uuid, None)] == [NOW + timedelta(hours=6)]
         assert catalogue.get(collection.uuid, "a") == second
         listed = catalogue.page(collection.uuid, FileState.FAILED, after=None, limit=9).records
         assert [record.failed_since for record in listed] == [NOW]
-        catalogue.save(second.next_revision(NOW + timedelta(hours=4)).as_pending(), second)
+        save(catalogue, second.next_revision(NOW + timedelta(hours=4)).as_pending(), second)
         assert [entry.retry_at for entry in catalogue.entries(collection.uuid, None)] == [None]
 
     def test_a_stale_write_is_refused_and_counts_nothing(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
     ):
         first = a_record(collection, "a", size=10)
-        catalogue.save(first, None)
+        save(catalogue, first, None)
         second = replace(first, size=20, version=2)
-        catalogue.save(second, first)
+        save(catalogue, second, first)
         for late, previous in ((replace(first, size=99), None), (replace(first, size=99, version=2), first)):
             with pytest.raises(StaleWrite):
-                catalogue.save(late, previous)
+                save(catalogue, late, previous)
         with pytest.raises(StaleWrite):
-            catalogue.save(a_record(collection, "never", version=2), a_record(collection, "never"))
+            save(catalogue, a_record(collection, "never", version=2), a_record(collection, "never"))
         assert catalogue.get(collection.uuid, "a") == second
         assert self.statistics(stores, collection) == (1, 20)
 
     def test_a_record_of_a_deleted_collection_is_refused(self, catalogue: Catalogue):
         deleted = a_collection()
         with pytest.raises(NotFound):
-            catalogue.save(a_record(deleted, "a"), None)
+            save(catalogue, a_record(deleted, "a"), None)
         assert catalogue.get(deleted.uuid, "a") is None
 
     def test_many_records_are_written_at_once_and_the_stale_keys_are_returned(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
     ):
         stored = a_record(collection, "b", size=5)
-        catalogue.save(stored, None)
+        save(catalogue, stored, None)
         writes = [PendingWrite(a_record(collection, key, size=10), None) for key in ("a", "b", "c")]
-        assert catalogue.save_all(writes) == {"b"}
+        assert save_all(catalogue, writes) == {"b"}
         assert catalogue.get(collection.uuid, "b") == stored
         assert self.statistics(stores, collection) == (3, 25)
         removals = [
             PendingWrite(replace(write.record, state=FileState.REMOVED, version=2), write.record)
             for write in writes[::2]
         ]
-        assert catalogue.save_all(removals) == set()
+        assert save_all(catalogue, removals) == set()
         assert self.statistics(stores, collection) == (1, 5)
         with pytest.raises(NotFound):
-            catalogue.save_all([PendingWrite(a_record(a_collection(), "a"), None)])
+            save_all(catalogue, [PendingWrite(a_record(a_collection(), "a"), None)])
 
     def test_fifty_of_the_largest_records_are_written_at_once(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
@@ -374,15 +389,15 @@ class CatalogueContract:
             PendingWrite(a_record(collection, f"{number:02}" * 512, embedding=an_embedding(vector=b"\1" * 4096)), None)
             for number in range(50)
         ]
-        assert catalogue.save_all(writes) == set()
+        assert save_all(catalogue, writes) == set()
         assert self.statistics(stores, collection) == (50, 50_000)
 
     def test_a_record_of_hundreds_of_kilobytes_is_stored(self, catalogue: Catalogue, collection: Collection):
         record = a_record(collection, "a", embedding=an_embedding(vector=b"\7" * 390_000))
-        catalogue.save(record, None)
+        save(catalogue, record, None)
         assert catalogue.get(collection.uuid, "a") == record
 
-    def test_a_record_with_the_same_content_is_found_in_all_collections_of_the_account(
+    def test_an_image_of_the_same_content_is_found_in_all_collections_of_the_account(
         self, stores: Stores, catalogue: Catalogue
     ):
         account = str(uuid4())
@@ -390,9 +405,10 @@ class CatalogueContract:
         for collection in (one, other, foreign):
             stores.add(collection)
         etag = uuid4().hex
-        record = a_record(one, "a", etag=etag)
-        catalogue.save(record, None)
-        catalogue.save(a_record(other, "failed", etag=etag, size=1, state=FileState.FAILED, embedding=None), None)
+        record = a_record(one, "a", etag=etag, thumbnail="a/1")
+        assert record.embedding is not None
+        save(catalogue, record, None)
+        save(catalogue, a_record(other, "failed", etag=etag, size=1, state=FileState.FAILED, embedding=None), None)
         content = content_key(account, "fake-1+d1", ObjectInfo("elsewhere", etag, record.size))
         unknown = [
             content_key(foreign.account, "fake-1+d1", ObjectInfo("a", etag, record.size)),
@@ -400,13 +416,62 @@ class CatalogueContract:
             content_key(account, "fake-1+d1", ObjectInfo("a", etag, record.size + 1)),
             content_key(account, "fake-1+d1", ObjectInfo("a", etag, 1)),
         ]
-        assert catalogue.find_by_content([content, *unknown]) == {content: record}
+        known = KnownImage(record.embedding, "a/1", one.uuid)
+        assert catalogue.find_by_content([content, *unknown]) == {content: known}
         removed = replace(record, state=FileState.REMOVED, version=2)
-        catalogue.save(removed, record)
-        assert catalogue.find_by_content([content]) == {content: removed}, "a removed record keeps its embedding"
-        changed = replace(record, etag=uuid4().hex, version=3)
-        catalogue.save(changed, removed)
+        save(catalogue, removed, record)
+        assert catalogue.find_by_content([content]) == {content: known}, "a removed record keeps its image"
+        changed = replace(record, etag=uuid4().hex, version=3, thumbnail="a/2")
+        save(catalogue, changed, removed)
         assert catalogue.find_by_content([content]) == {}
+
+    def test_an_image_is_found_by_its_content_although_its_record_was_never_written(
+        self, catalogue: Catalogue, collection: Collection
+    ):
+        record = a_record(collection, "a", etag=uuid4().hex, thumbnail="a/1")
+        assert record.embedding is not None
+        catalogue.put_images([record])
+        content = content_key(collection.account, "fake-1+d1", ObjectInfo("a", record.etag, record.size))
+        found = catalogue.find_by_content([content])
+        assert found == {content: KnownImage(record.embedding, "a/1", collection.uuid)}
+        assert catalogue.find(record.uuid) is None
+
+    def test_the_images_of_a_file_are_listed_and_deleted_by_their_names(
+        self, catalogue: Catalogue, collection: Collection
+    ):
+        records = [
+            a_record(collection, key, thumbnail=f"{key}/{number}") for number, key in enumerate(("a", "a", "b", "é/c"))
+        ]
+        images = [image_of(record) for record in records]
+        catalogue.put_images(records)
+        catalogue.put_images(records[1:2])
+        a, b, c = (record.uuid for record in records[1:])
+        assert sorted(catalogue.images_of([a, b])) == sorted(images[:3])
+        assert catalogue.images_of([str(uuid4())]) == []
+        catalogue.delete_images([image for image in images[:2] if image is not None])
+        assert catalogue.images_of([a, c]) == images[3:]
+
+    def test_the_images_of_a_file_are_deleted_with_the_page_of_its_record(
+        self, catalogue: Catalogue, collection: Collection
+    ):
+        records = [a_record(collection, key, thumbnail=f"{key}/1") for key in ("a", "b")]
+        for record in records:
+            save(catalogue, record, None)
+        catalogue.put_images([replace(records[0], thumbnail="a/left")])
+        while catalogue.delete_page(collection.uuid):
+            pass
+        assert catalogue.images_of([record.uuid for record in records]) == []
+        assert list(catalogue.entries(collection.uuid, None)) == []
+
+    def test_whole_records_are_read_in_chunks_in_the_order_of_their_keys(
+        self, catalogue: Catalogue, collection: Collection
+    ):
+        records = [a_record(collection, f"{n:03}", embedding=an_embedding() if n % 3 else None) for n in range(45)]
+        save_all(catalogue, [PendingWrite(record, None) for record in records])
+        assert [r for chunk in catalogue.chunks(collection.uuid, 10) for r in chunk] == records
+        assert [len(chunk) for chunk in catalogue.chunks(collection.uuid, 20)] == [20, 20, 5]
+        assert [r for chunk in catalogue.chunks(collection.uuid, 10, limit=13) for r in chunk] == records[:13]
+        assert list(catalogue.chunks(str(uuid4()), 10)) == []
 
     def test_removed_records_are_found_in_the_shard_of_their_file_and_oldest_day_first(
         self, catalogue: Catalogue, collection: Collection
@@ -417,7 +482,7 @@ class CatalogueContract:
             for number in range(40)
         ]
         for record in records:
-            catalogue.save(record, None)
+            save(catalogue, record, None)
         first, last = long_ago.date(), long_ago.date() + timedelta(days=2)
         by_shard = [list(catalogue.removed(shard, first, last)) for shard in range(REMOVAL_SHARDS)]
         for shard, found in enumerate(by_shard):
@@ -432,12 +497,12 @@ class CatalogueContract:
         long_ago = NOW - timedelta(days=3650 + int(uuid4().hex[:4], 16))
         removed = [a_record(collection, key, state=FileState.REMOVED, updated_at=long_ago) for key in ("a", "b")]
         for record in (*removed, a_record(collection, "c", updated_at=long_ago)):
-            catalogue.save(record, None)
+            save(catalogue, record, None)
         day, later = long_ago.date(), long_ago.date() + timedelta(days=1)
         assert sorted(removed_between(catalogue, day, day), key=lambda r: r.key) == removed
         assert removed_between(catalogue, later, later) == []
         restored = replace(removed[0], state=FileState.INDEXED, version=2)
-        catalogue.save(restored, removed[0])
+        save(catalogue, restored, removed[0])
         assert not catalogue.delete(removed[0])
         assert not catalogue.delete(restored)
         assert catalogue.delete(removed[1])
@@ -457,13 +522,16 @@ class TestFake(CatalogueContract):
 def make_stores(client: Any) -> Stores:
     collections, accounts = make_table(client, "CollectionsTable"), make_table(client, "AccountsTable")
     scanned = list[int]()
+    after_read: list[Callable[[], Any]] = []
     client.meta.events.register("after-call.dynamodb.Query", lambda parsed, **_: scanned.append(parsed["ScannedCount"]))
+    client.meta.events.register("after-call.dynamodb.GetItem", lambda **_: after_read and after_read.pop()())
     return Stores(
         partial(put_collection, client, collections),
         DynamoDBCollections(client, collections),
         DynamoDBCatalogue(client, make_table(client, "CatalogueTable"), collections, accounts),
         DynamoDBQuotaLedger(client, accounts),
         scanned,
+        after_read,
     )
 
 
@@ -476,7 +544,7 @@ class DynamoDBContract(CatalogueContract):
     ):
         for start in range(0, 150, 50):
             records = [a_record(collection, f"{number:03}") for number in range(start, start + 50)]
-            catalogue.save_all([PendingWrite(record, None) for record in records])
+            save_all(catalogue, [PendingWrite(record, None) for record in records])
         stores.scanned.clear()
         assert len(catalogue.page(collection.uuid, None, after=None, limit=limit).records) == limit
         assert stores.scanned == [limit + 1]
@@ -490,8 +558,8 @@ class DynamoDBContract(CatalogueContract):
         for start in range(0, 1050, 50):
             keys = [f"{number:04}" for number in range(start, start + 50)]
             removed = [a_record(collection, key, state=FileState.REMOVED, embedding=None) for key in keys]
-            catalogue.save_all([PendingWrite(record, None) for record in removed])
-        catalogue.save(a_record(collection, "9999"), None)
+            save_all(catalogue, [PendingWrite(record, None) for record in removed])
+        save(catalogue, a_record(collection, "9999"), None)
         stores.scanned.clear()
         first = catalogue.page(collection.uuid, None, after=None, limit=1)
         assert (first.records, first.after) == ([], "0999")
@@ -499,6 +567,32 @@ class DynamoDBContract(CatalogueContract):
         assert len(stores.scanned) < 20
         second = catalogue.page(collection.uuid, None, after=first.after, limit=1)
         assert ([record.key for record in second.records], second.after) == (["9999"], None)
+
+    def test_a_record_that_is_replaced_while_it_is_read_is_read_again(
+        self, stores: Stores, catalogue: Catalogue, collection: Collection
+    ):
+        first = a_record(collection, "a", thumbnail="a/1")
+        second = replace(first, version=2, thumbnail="a/2", embedding=an_embedding(md5="1" * 32))
+        save(catalogue, first, None)
+        stores.after_read.append(lambda: save(catalogue, second, first))
+        assert catalogue.get(collection.uuid, "a") == second
+
+    def test_a_record_that_is_purged_while_it_is_read_is_none(
+        self, stores: Stores, catalogue: Catalogue, collection: Collection
+    ):
+        record = a_record(collection, "a", thumbnail="a/1")
+        save(catalogue, record, None)
+        stores.after_read.append(lambda: catalogue.delete_page(collection.uuid))
+        assert catalogue.get(collection.uuid, "a") is None
+
+    def test_a_record_whose_image_is_lost_is_unavailable_and_does_not_seem_to_have_none(
+        self, catalogue: Catalogue, collection: Collection
+    ):
+        record = a_record(collection, "a", thumbnail="a/1")
+        save(catalogue, record, None)
+        catalogue.delete_images(catalogue.images_of([record.uuid]))
+        with pytest.raises(Unavailable):
+            catalogue.get(collection.uuid, "a")
 
     def test_statistics_are_exact_whoever_writes_at_the_same_time(
         self, stores: Stores, catalogue: Catalogue, collection: Collection
@@ -512,7 +606,7 @@ class DynamoDBContract(CatalogueContract):
                 fields: dict[str, Any] = {"state": FileState.FAILED, "reason": reasons[turn % 3]} if turn % 4 else {}
                 record = a_record(collection, key, version=previous.version + 1 if previous else 1, **fields)
                 with suppress(StaleWrite, Unavailable):
-                    catalogue.save(record, previous)
+                    save(catalogue, record, previous)
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(write, range(4)))

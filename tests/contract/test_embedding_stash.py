@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from chalicelib.adapters.dynamodb.embedding_stash import STASH_RETENTION, DynamoDBEmbeddingStash
-from chalicelib.domain.embeddings import StashedImage
+from chalicelib.domain.embeddings import KnownImage
 from chalicelib.services.ports import EmbeddingStash
 from tests.contract.tables import make_table
 from tests.factories import NOW, an_embedding
 from tests.fakes.embedding_stash import FakeEmbeddingStash
 
-IMAGE = StashedImage(an_embedding(), "a-thumbnail", "a-collection")
+IMAGE = KnownImage(an_embedding(), "a-thumbnail", "a-collection")
 
 
 class EmbeddingStashContract:

@@ -83,6 +83,7 @@ class World:
 
     def save(self, *records: FileRecord) -> None:
         """Write records into the catalogue alone."""
+        self.catalogue.put_images(records)
         for record in records:
             self.catalogue.save(record, self.catalogue.get(record.collection, record.key))
 

@@ -93,6 +93,7 @@ class UnchangedSyncsContract:
         fields = {"etag": etag(BODY), "size": len(BODY), "embedding": embedding, "modified": MODIFIED}
         writes = [PendingWrite(a_record(collection, key, **fields), None) for key in keys]
         for start in range(0, len(writes), RECORDS_PER_TRANSACTION):
+            stores.catalogue.put_images([write.record for write in writes[start : start + RECORDS_PER_TRANSACTION]])
             assert stores.catalogue.save_all(writes[start : start + RECORDS_PER_TRANSACTION]) == set()
 
 

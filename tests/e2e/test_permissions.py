@@ -49,6 +49,11 @@ SAME_CODE: dict[Row, str] = {
         r"dynamodb:(Query|BatchGetItem)",
         r".*(content|Syncs.*)",
     ): ("whoever applies a batch looks for embeddings of the same bytes"),
+    (
+        r"(APIHandler|IndexWorker|ChangesWorker|UploadsWorker)",
+        r"dynamodb:(Query|BatchWriteItem)",
+        r".*CatalogueTable[^/]*",
+    ): "whoever applies a batch stores images, and deletes those of a deleted collection",
     (r"(APIHandler|IndexWorker|ChangesWorker|UploadsWorker)", r"s3:(Get|Delete)Object", r".*thumbnails.*"): (
         "whoever applies a batch may copy and delete thumbnails"
     ),

@@ -7,7 +7,9 @@ from datetime import date
 from itertools import islice
 
 from chalicelib.domain.collections import Collection
+from chalicelib.domain.embeddings import KnownImage
 from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite
+from chalicelib.domain.file_images import FileImage, image_of
 from chalicelib.domain.files import (
     CatalogueEntry,
     FileCounts,
@@ -16,6 +18,7 @@ from chalicelib.domain.files import (
     FileState,
     ObjectInfo,
     PendingWrite,
+    RenewedPage,
     content_key,
     removal_shard,
 )
@@ -27,10 +30,11 @@ MAX_RECORDS_PER_DELETION = 2
 
 
 class FakeCatalogue:
-    """Keeps ``records`` by collection and key."""
+    """Keeps ``records``, which are whole, by collection and key, and the contents of ``images`` beside them."""
 
     def __init__(self, collections: FakeCollections, quota_ledger: FakeQuotaLedger | None = None) -> None:
         self.records: dict[tuple[str, str], FileRecord] = {}
+        self.images: dict[FileImage, tuple[str, KnownImage | None]] = {}
         self._collections = collections
         self._quota_ledger = quota_ledger or FakeQuotaLedger()
 
@@ -59,13 +63,32 @@ class FakeCatalogue:
             if record is not None and (after is None or key.encode() > after.encode()):
                 yield record.entry
 
-    def find_by_content(self, content_keys: Sequence[str]) -> dict[str, FileRecord]:
-        records: dict[str, FileRecord] = {}
-        for record in self.records.values():
-            if record.embedding is not None:
-                s3_object = ObjectInfo(record.key, record.etag, record.size)
-                records.setdefault(content_key(record.account, record.embedding.model, s3_object), record)
-        return {content: records[content] for content in content_keys if content in records}
+    def chunks(self, collection: str, size: int, limit: int | None = None) -> Iterator[list[FileRecord]]:
+        keys = (entry.key for entry in self.entries(collection, None, limit))
+        while chunk := list(islice(keys, size)):
+            records = self.get_many(collection, chunk)
+            yield [records[key] for key in chunk if key in records]
+
+    def find_by_content(self, content_keys: Sequence[str]) -> dict[str, KnownImage]:
+        found: dict[str, KnownImage] = {}
+        stored = (_content(record) for record in self.records.values() if record.embedding is not None)
+        for content, image in (*stored, *self.images.values()):
+            if image is not None:
+                found.setdefault(content, image)
+        return {content: found[content] for content in content_keys if content in found}
+
+    def put_images(self, records: Sequence[FileRecord]) -> None:
+        for record in records:
+            image = image_of(record)
+            if image is not None:
+                self.images[image] = _content(record)
+
+    def delete_images(self, images: Sequence[FileImage]) -> None:
+        for image in images:
+            self.images.pop(image, None)
+
+    def images_of(self, files: Sequence[str]) -> list[FileImage]:
+        return [image for image in self.images if image.file in files]
 
     def page(
         self, collection: str, state: FileState | None, *, after: str | None, limit: int, reason: str | None = None
@@ -82,6 +105,7 @@ class FakeCatalogue:
     def delete_page(self, collection: str) -> bool:
         page = [(owner, key) for owner, key in self.records if owner == collection][:MAX_RECORDS_PER_DELETION]
         for owner, key in page:
+            self.delete_images(self.images_of([self.records[owner, key].uuid]))
             del self.records[owner, key]
         return bool(page)
 
@@ -107,6 +131,9 @@ class FakeCatalogue:
         self.records |= {(write.record.collection, write.key): write.record for write in accepted}
         return stale
 
+    def renew_page(self, collection: str, after: str | None) -> RenewedPage:
+        return RenewedPage(0, None)  # it has no records of earlier versions
+
     def fix_statistics(self, collection: Collection, stated: FileCounts, counted: FileCounts) -> bool:
         stored = self._collections.get(collection.account, collection.uuid)
         if stored is None or FileCounts(stored.total_files, stored.total_size, stored.unindexed) != stated:
@@ -130,6 +157,15 @@ class FakeCatalogue:
 
     def _version(self, record: FileRecord) -> int | None:
         return _version(self.get(record.collection, record.key))
+
+
+def _content(record: FileRecord) -> tuple[str, KnownImage | None]:
+    """The content key of a record's image, and the image if it has a thumbnail."""
+    assert record.embedding is not None
+    content = content_key(record.account, record.embedding.model, ObjectInfo(record.key, record.etag, record.size))
+    if record.thumbnail is None:
+        return content, None
+    return content, KnownImage(record.embedding, record.thumbnail, record.collection)
 
 
 def _without_vector(record: FileRecord) -> FileRecord:

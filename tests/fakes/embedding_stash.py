@@ -3,17 +3,17 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from chalicelib.domain.embeddings import StashedImage
+from chalicelib.domain.embeddings import KnownImage
 
 
 class FakeEmbeddingStash:
     """Keeps ``images`` by content key."""
 
     def __init__(self) -> None:
-        self.images: dict[str, StashedImage] = {}
+        self.images: dict[str, KnownImage] = {}
 
-    def put(self, images: Mapping[str, StashedImage], now: datetime) -> None:
+    def put(self, images: Mapping[str, KnownImage], now: datetime) -> None:
         self.images |= images
 
-    def get(self, content_keys: Sequence[str]) -> dict[str, StashedImage]:
+    def get(self, content_keys: Sequence[str]) -> dict[str, KnownImage]:
         return {content_key: self.images[content_key] for content_key in content_keys if content_key in self.images}

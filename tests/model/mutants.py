@@ -126,8 +126,8 @@ MUTANTS = (
     Mutant(
         "the same bytes are embedded again",
         "chalicelib/services/pipeline/embeddings.py",
-        "            for content, record in self.catalogue.find_by_content(content_keys).items()\n",
-        "            for content, record in []\n",
+        "        images = self.catalogue.find_by_content(content_keys)\n",
+        "        images = {}\n",
     ),
     Mutant(
         "an object that was overwritten while it was embedded counts as the one that was seen",
@@ -248,6 +248,63 @@ MUTANTS = (
         "chalicelib/services/pipeline/embeddings.py",
         "        copied = self.storage.copy_thumbnails(copies) if copies else []\n",
         "        copied = [True] * len(copies)\n",
+    ),
+    Mutant(
+        "an image is stored after the record that refers to it",
+        "chalicelib/services/pipeline/indexer.py",
+        """        if records := with_new_images(writes):
+            self.catalogue.put_images(records)
+        try:
+            return self.catalogue.save_all(writes, allocator.plan)
+""",
+        """        try:
+            stale = self.catalogue.save_all(writes, allocator.plan)
+            self.catalogue.put_images([r for r in with_new_images(writes) if r.key not in stale])
+            return stale
+""",
+    ),
+    Mutant(
+        "an image is deleted before the record that refers to it is replaced",
+        "chalicelib/services/pipeline/indexer.py",
+        "            stale = self._save(plan.writes, allocator) if plan.writes else set()\n",
+        "            self.embeddings.delete_unused(plan.writes, set())\n"
+        "            stale = self._save(plan.writes, allocator) if plan.writes else set()\n",
+    ),
+    Mutant(
+        "an image of a file has no name of its own",
+        "chalicelib/domain/file_images.py",
+        '    return thumbnail.rpartition("/")[2] if thumbnail is not None else NO_THUMBNAIL\n',
+        "    return NO_THUMBNAIL\n",
+    ),
+    Mutant(
+        "a purge looks for images after its write",
+        "chalicelib/services/pipeline/purge.py",
+        "            self.catalogue.delete_images([image for each in written for image in images[each.record.uuid]])\n",
+        "            self.catalogue.delete_images(self.catalogue.images_of([each.record.uuid for each in written]))\n",
+    ),
+    Mutant(
+        "the tombstone that a purge empties has the version of a new record",
+        "chalicelib/services/pipeline/purge.py",
+        "version=record.version + 1)\n",
+        "version=record.next_version(self.now()))\n",
+    ),
+    Mutant(
+        "a purge deletes images although its write was refused",
+        "chalicelib/services/pipeline/purge.py",
+        "            self.catalogue.delete_images([image for each in written for image in images[each.record.uuid]])\n",
+        "            self.catalogue.delete_images([image for each in writes for image in images[each.record.uuid]])\n",
+    ),
+    Mutant(
+        "a purge deletes the record before its images",
+        "chalicelib/services/pipeline/purge.py",
+        "            written = self._save(writes)\n",
+        "            written = [write for write in writes if self.catalogue.delete(write.previous)]\n",
+    ),
+    Mutant(
+        "the images of a purged file stay",
+        "chalicelib/services/pipeline/purge.py",
+        "            self.catalogue.delete_images([image for each in written for image in images[each.record.uuid]])\n",
+        "",
     ),
 )
 

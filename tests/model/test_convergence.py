@@ -35,12 +35,15 @@ BODIES = st.sampled_from([b"one", b"one", b"two", b"two", b"six", UNREADABLE, b"
 DELIVERIES = st.sampled_from([1, 1, 1, 2, 0])
 INDEXES = st.integers(0, 30)
 MORE = st.sampled_from([0, 0, 1, 9])  # messages of one delivery, beside the first
-STOPPED_BEFORE = st.sampled_from(["upsert", "remove", "save_all", "embed_objects", "complete_batch", "save_progress"])
+STOPPED_BEFORE = st.sampled_from(
+    ["upsert", "remove", "put_images", "save_all", "delete_images", "embed_objects", "complete_batch", "save_progress"]
+)
 FAULTS = st.sampled_from(["none"] * 5 + ["the bucket", "its listing", "an object", "the embedder", "the store"])
 DIES_AT = st.sampled_from(
-    ["save_progress", "send_batches", "send_sync", "mark_listed", "complete_batch", "upsert", "save_all"]
+    ["save_progress", "send_batches", "send_sync", "mark_listed", "complete_batch", "upsert", "put_images", "save_all"]
 )
 SYNC_WORKER_DIES_AT = st.sampled_from(["save_progress", "save_progress", "send_batches", "mark_listed", "end"])
+PURGE_STOPS = ["before images_of", "after save_all", "after delete_images", "after delete_thumbnail", "before delete"]
 CALLS = st.integers(1, 12)
 EXCLUDED = st.sampled_from([(), ("1",), ("*.jpg", "z"), ("b/*", "!b/1")])
 MEMBERS = st.integers(0, 2)
@@ -171,6 +174,26 @@ class History(RuleBasedStateMachine):
         else:
             world.put(key, before, 0)
 
+    @rule(key=KEYS, body=BODIES, again=BODIES, at=st.sampled_from(PURGE_STOPS), write=STOPPED_BEFORE)
+    def return_during_a_purge(self, key: str, body: bytes, again: bytes, at: str, write: str) -> None:
+        """A purge stops, the object of an expired removal returns, and its worker stops, too; the purge goes on."""
+        world = self.world
+        world.put(key, body, 1)
+        self.rest()
+        world.delete(key, 1)
+        self.rest()
+        self.wait(timedelta(days=40))
+        purge = world.start_purge()
+        self._run_to(purge, at, reap=False)
+        world.put(key, again, 1)
+        if world.messages:
+            world.deliver(len(world.messages) - 1).run()
+            world.reap()
+        if world.messages:
+            self._run_to(world.deliver(len(world.messages) - 1), f"before {write}")
+        purge.run()
+        world.reap()
+
     @rule(keys=st.sets(KEYS, min_size=4), body=BODIES)
     def fill_and_empty(self, keys: set[str], body: bytes) -> None:
         """A bucket is filled and indexed; then all its objects are deleted without an event."""
@@ -276,6 +299,12 @@ class History(RuleBasedStateMachine):
             assert self.world.current(number).sync.progress.to_do == 0, (
                 "a sync of an unchanged bucket had something to do"
             )
+        for _ in range(2):  # the first purges what has been removed for so long, the second what it has left
+            self.world.clock.pass_by(timedelta(days=40))
+            self.world.let_weeks_pass()
+            self.world.start_purge().run()
+            self.world.reap()
+        self.world.check_images()
 
     def _run_to(self, worker: Worker, at: str, *, reap: bool = True) -> None:
         while worker.running and worker.at != at:

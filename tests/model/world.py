@@ -19,6 +19,7 @@ from chalicelib.domain.accounts import Account, Subscription
 from chalicelib.domain.collections import Collection, SyncStatus, Trigger
 from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.errors import SimilarixError
+from chalicelib.domain.file_images import FileImage, image_of
 from chalicelib.domain.files import OVER_PLAN, FileRecord, FileState, ObjectInfo, content_key, removal_shard
 from chalicelib.domain.messages import IndexBatch, ObjectHint, PurgeStep
 from chalicelib.domain.vectors import VectorDocument
@@ -303,6 +304,16 @@ class World:
         if self.storage.thumbnail(document.collection, record.thumbnail or "none") != b"thumbnail of " + body:
             raise Violation(f"{document.file.key!r} has another thumbnail, or none")
 
+    def check_images(self) -> None:
+        """Once nothing is removed any more, and all removals are purged, each image is a record's."""
+        for record in self.catalogue.records.values():
+            if record.embedding is not None and image_of(record) not in self.catalogue.images:
+                raise Violation(f"{record.key!r} refers to an image that is not stored")
+        files = {record.uuid for record in self.catalogue.records.values()}
+        for image in self.catalogue.images:
+            if image.file not in files:
+                raise Violation(f"An image is stored of a file that has no record: {image}")
+
     def _check_counters(self) -> None:
         audit = self.services.statistics_audit
         for number, _ in enumerate(self.members):
@@ -349,8 +360,11 @@ class World:
         worker = current_worker()
         if name == "get_many" and worker is not None:
             worker.records = result
+        if name == "delete_images":
+            self._check_images(set(arguments[0]))
         if name == "save_all":
             writes, stale = arguments[0], result
+            self._check_images({image_of(write.record) for write in writes if write.key not in stale})
             added = sum(write.usage_delta[0] for write in writes if write.key not in stale)
             files = self.quota_ledger.usage(writes[0].record.account, "").files
             if added > 0 and files > arguments[1].files:  # the plan as the worker has read it: it may have changed
@@ -363,6 +377,13 @@ class World:
                     raise Violation(f"{write.key!r} was removed by a worker that has not seen it gone")
                 if record.embedding is not None and record.embedding.md5 != record.etag:
                     raise Violation(f"{write.key!r} was given an embedding of other bytes")
+
+    def _check_images(self, images: set[FileImage | None]) -> None:
+        """Each record that refers to one of these has it."""
+        for record in self.catalogue.records.values():
+            image = image_of(record)
+            if image is not None and image in images and image not in self.catalogue.images:
+                raise Violation(f"{record.key!r} refers to an image that is not stored")
 
     def _check_embedder_call(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
         worker = current_worker()

@@ -17,14 +17,30 @@ MAX_KEYS_PER_READ = 100  # of a BatchGetItem
 MAX_DELETIONS_PER_WRITE = MAX_PUTS_PER_WRITE = 25  # of a BatchWriteItem
 
 
-def read(client: "DynamoDBClient", table: str, keys: Sequence[Any], retries: Retries = OF_A_REQUEST) -> Iterator[Any]:
-    """Return the items with these keys, in no order, by consistent reads. The keys must be distinct.
+def read(
+    client: "DynamoDBClient",
+    table: str,
+    keys: Sequence[Any],
+    retries: Retries = OF_A_REQUEST,
+    *,
+    consistent: bool = True,
+    attributes: Sequence[str] | None = None,
+) -> Iterator[Any]:
+    """Return the items with these keys, in no order. The keys must be distinct.
+
+    Args:
+        consistent: sees every write that has returned, and costs twice as much.
+        attributes: that are returned, the keys among them; None for all.
 
     Raises:
         Unavailable: DynamoDB left out some keys in each attempt.
     """
+    options: dict[str, Any] = {"ConsistentRead": consistent}
+    if attributes is not None:
+        names = {f"#a{number}": name for number, name in enumerate(attributes)}
+        options |= {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
     for start in range(0, len(keys), MAX_KEYS_PER_READ):
-        request: Any = {table: {"Keys": keys[start : start + MAX_KEYS_PER_READ], "ConsistentRead": True}}
+        request: Any = {table: {"Keys": keys[start : start + MAX_KEYS_PER_READ], **options}}
         for _ in retries.attempts():
             response = client.batch_get_item(RequestItems=request)
             yield from response["Responses"].get(table, [])

@@ -1,38 +1,64 @@
-"""The catalogue in DynamoDB: a partition for each collection, sorted by key, with each object's state and embedding."""
+"""The catalogue in DynamoDB: a partition for each collection, sorted by key, with each object's state.
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import date, datetime, timedelta
+What the embedder has made of an object is in a partition of its file (``images``).
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import date, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb import batches
 from chalicelib.adapters.dynamodb.collections import count_attribute
+from chalicelib.adapters.dynamodb.images import (
+    MAX_PARALLEL_QUERIES,
+    DynamoDBImages,
+    is_image_key,
+    record_content_key,
+)
 from chalicelib.adapters.dynamodb.items import from_item, to_attribute, to_item
 from chalicelib.adapters.dynamodb.pace import UNPACED, WritePace, transaction_units
 from chalicelib.adapters.dynamodb.records import (
+    InlineEmbedding,
+    image_of_item,
     list_query,
-    record_content_key,
     record_from_item,
     record_key,
-    record_to_item,
+    record_put,
     removal_keys,
+    time_from_attribute,
 )
 from chalicelib.adapters.dynamodb.refusals import CONDITION_FAILED
-from chalicelib.adapters.dynamodb.retries import OF_A_REQUEST, Retries
+from chalicelib.adapters.dynamodb.renewal import renew_page
+from chalicelib.adapters.dynamodb.retries import DATABASE_BUSY, OF_A_REQUEST, Retries
 from chalicelib.adapters.dynamodb.transactions import transact
 from chalicelib.adapters.dynamodb.usage import PLAN_FULL, usage_update
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite
-from chalicelib.domain.files import CatalogueEntry, FileCounts, FilePage, FileRecord, FileState, PendingWrite
+from chalicelib.domain.embeddings import KnownImage
+from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite, Unavailable
+from chalicelib.domain.file_images import FileImage
+from chalicelib.domain.files import (
+    CatalogueEntry,
+    FileCounts,
+    FilePage,
+    FileRecord,
+    FileState,
+    PendingWrite,
+    RenewedPage,
+    file_uuid,
+)
 from chalicelib.domain.plans import Plan
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
 RECORDS_PER_QUERY = 200  # that a list reads at once, those included that it leaves out
-RECORDS_PER_PAGE = 1000  # that a list reads at most; each has a vector, so about 3 MB
-MAX_PARALLEL_QUERIES = 8  # below the ten connections that urllib3 keeps for a client
+RECORDS_PER_PAGE = 1000  # that a list reads at most
+CHUNKS_READ_AHEAD = 3  # of whole records, while the caller works with one
+REMOVALS_PER_READ = 25
+READ_ATTEMPTS = 4  # at records that are replaced, and their images deleted, while they are read
 MAX_CONTENT_CANDIDATES = 3  # the index may lag behind, but not for each of several records
 _ENTRY_ATTRIBUTES = ("key", "state", "etag", "size", "model", "reason", "retry_at", "modified")
 _STATES = {state.value: state for state in FileState}
@@ -59,43 +85,47 @@ class DynamoDBCatalogue:
         self._table = table
         self._collections = collections_table
         self._accounts = accounts_table
+        self._images = DynamoDBImages(client, table, retries)
 
     def get(self, collection: str, key: str) -> FileRecord | None:
         item = self._client.get_item(
             TableName=self._table, Key=record_key(collection, key), ConsistentRead=True
         ).get("Item")  # fmt: skip
-        return record_from_item(item) if item else None
+        return next(iter(self._complete([item])), None) if item else None
 
     def get_many(self, collection: str, keys: Sequence[str]) -> dict[str, FileRecord]:
-        primary_keys = [record_key(collection, key) for key in dict.fromkeys(keys)]
-        records = map(record_from_item, batches.read(self._client, self._table, primary_keys))
+        records = self._read([record_key(collection, key) for key in dict.fromkeys(keys)])
         return {record.key: record for record in records}
 
     def get_each(self, files: Sequence[tuple[str, str]]) -> dict[tuple[str, str], FileRecord]:
-        primary_keys = [record_key(collection, key) for collection, key in dict.fromkeys(files)]
-        records = map(record_from_item, batches.read(self._client, self._table, primary_keys))
+        records = self._read([record_key(collection, key) for collection, key in dict.fromkeys(files)])
         return {(record.collection, record.key): record for record in records}
 
     def find(self, uuid: str) -> FileRecord | None:
-        return next(self._by_index("by-uuid", "uuid", uuid), None)
+        place = self._place(uuid)
+        return self.get(*place) if place is not None else None
 
     def find_many(self, uuids: Sequence[str]) -> dict[str, FileRecord]:
-        def keys_of(uuid: str) -> list[Any]:
-            query: Any = self._index_query("by-uuid", "uuid", uuid)
-            items = self._client.query(**query)["Items"]
-            return [record_key(keys["collection"]["S"], keys["key"]["S"]) for keys in items]
-
         with ThreadPoolExecutor(MAX_PARALLEL_QUERIES) as pool:  # a client of boto3 may be shared by threads
-            primary_keys = [key for found in pool.map(keys_of, dict.fromkeys(uuids)) for key in found]
-        records = map(record_from_item, batches.read(self._client, self._table, primary_keys))
+            places = list(pool.map(self._place, dict.fromkeys(uuids)))
+        records = self._read([record_key(*place) for place in places if place is not None])
         return {record.uuid: record for record in records}
+
+    def chunks(self, collection: str, size: int, limit: int | None = None) -> Iterator[list[FileRecord]]:
+        with ThreadPoolExecutor(CHUNKS_READ_AHEAD) as pool:
+            pending: deque[Future[list[FileRecord]]] = deque()
+            for items in self._item_chunks(collection, size, limit):
+                pending.append(pool.submit(self._complete, items))
+                if len(pending) > CHUNKS_READ_AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
 
     def entries(self, collection: str, after: str | None, limit: int | None = None) -> Iterator[CatalogueEntry]:
         condition, values = "#n1 = :c", {":c": collection}
         names = {"#n1": "collection"} | {f"#p{number}": name for number, name in enumerate(_ENTRY_ATTRIBUTES)}
         if after is not None:
             condition, values = "#n1 = :c AND #p0 > :after", {":c": collection, ":after": after}
-        limits: Any = {"PageSize": limit, "MaxItems": limit} if limit is not None else {}
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             ConsistentRead=True,
@@ -103,7 +133,7 @@ class DynamoDBCatalogue:
             ProjectionExpression=", ".join(f"#p{number}" for number in range(len(_ENTRY_ATTRIBUTES))),
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=to_item(values),
-            PaginationConfig=limits,
+            PaginationConfig=_limits(limit),
         )
         for page in pages:
             for item in page["Items"]:
@@ -116,44 +146,62 @@ class DynamoDBCatalogue:
                     int(item["size"]["N"]),
                     model["S"] if model else None,
                     item["reason"].get("S") if "reason" in item else None,
-                    datetime.fromisoformat(item["retry_at"]["S"]) if "retry_at" in item else None,
-                    datetime.fromisoformat(item["modified"]["S"]) if "modified" in item else None,
+                    time_from_attribute(item["retry_at"]) if "retry_at" in item else None,
+                    time_from_attribute(item["modified"]) if "modified" in item else None,
                 )
 
-    def find_by_content(self, content_keys: Sequence[str]) -> dict[str, FileRecord]:
-        records: dict[str, FileRecord] = {}
-        for content_key in content_keys:
-            for record in self._by_index("by-content", "content", content_key, limit=MAX_CONTENT_CANDIDATES):
-                if record.embedding is not None and record_content_key(record) == content_key:
-                    records[content_key] = record
-                    break
-        return records
+    def find_by_content(self, content_keys: Sequence[str]) -> dict[str, KnownImage]:
+        def candidates(content: str) -> list[Any]:
+            query = self._index_query("by-content", "content", content)
+            items = self._client.query(**query, Limit=MAX_CONTENT_CANDIDATES)["Items"]
+            return [{name: item[name] for name in ("collection", "key")} for item in items]
+
+        with ThreadPoolExecutor(MAX_PARALLEL_QUERIES) as pool:
+            keys = [key for found in pool.map(candidates, content_keys) for key in found]
+        known = self._images.by_content([key for key in keys if is_image_key(key)])
+        # Records of earlier versions have their image inside.
+        for record in self._read([key for key in keys if not is_image_key(key)]):
+            if record.embedding is not None and record.thumbnail is not None:
+                image = KnownImage(record.embedding, record.thumbnail, record.collection)
+                known.setdefault(record_content_key(record), image)
+        return {content: known[content] for content in content_keys if content in known}
 
     def page(
         self, collection: str, state: FileState | None, *, after: str | None, limit: int, reason: str | None = None
     ) -> FilePage:
         query = list_query(self._table, collection, state, after, reason)
-        records: list[FileRecord] = []
+        items: list[Any] = []
         read = 0
         while read < RECORDS_PER_PAGE:
             # At first no more than the page has: mostly nothing lies between that it leaves out.
-            at_once = min(max(limit + 1 - len(records), read), RECORDS_PER_QUERY, RECORDS_PER_PAGE - read)
+            at_once = min(max(limit + 1 - len(items), read), RECORDS_PER_QUERY, RECORDS_PER_PAGE - read)
             response = self._client.query(**query, Limit=at_once)
             read += response["ScannedCount"]
-            records.extend(map(record_from_item, response["Items"]))
-            if len(records) > limit:
-                return FilePage(records[:limit], records[limit - 1].key)
+            items.extend(response["Items"])
+            if len(items) > limit:
+                return self._page(items[:limit], items[limit - 1]["key"]["S"])
             if "LastEvaluatedKey" not in response:
-                return FilePage(records, None)
+                return self._page(items, None)
             query["ExclusiveStartKey"] = response["LastEvaluatedKey"]
         # Much that it leaves out lies between: the next page continues where this request has stopped.
-        return FilePage(records, from_item(query["ExclusiveStartKey"])["key"])
+        return self._page(items, from_item(query["ExclusiveStartKey"])["key"])
+
+    def put_images(self, records: Sequence[FileRecord]) -> None:
+        self._images.put(records)
+
+    def delete_images(self, images: Sequence[FileImage]) -> None:
+        self._images.delete(images)
+
+    def images_of(self, files: Sequence[str]) -> list[FileImage]:
+        return self._images.of_files(files)
 
     def save(self, record: FileRecord, previous: FileRecord | None) -> None:
         if self.save_all([PendingWrite(record, previous)]):
             raise StaleWrite
 
     def save_all(self, writes: Sequence[PendingWrite], plan: Plan | None = None) -> set[str]:
+        # The next write of a record of an earlier version takes its image out of it.
+        self._images.put(write.record for write in writes if isinstance(write.record.embedding, InlineEmbedding))
         remaining, stale_keys = list(writes), set[str]()
         while remaining:
             stale = self._write(remaining, plan)
@@ -164,7 +212,14 @@ class DynamoDBCatalogue:
     def removed(self, shard: int, first: date, last: date) -> Iterator[FileRecord]:
         for number in range((last - first).days + 1):
             for removal_key in removal_keys(shard, first + timedelta(days=number)):
-                yield from self._by_index("by-removal", "removed_on", removal_key)
+                query = self._index_query("by-removal", "removed_on", removal_key)
+                pages = self._client.get_paginator("query").paginate(**query)
+                keys = (key for page in pages for key in page["Items"])
+                # The index has keys only, and may lag behind.
+                while some := [
+                    record_key(key["collection"]["S"], key["key"]["S"]) for key in islice(keys, REMOVALS_PER_READ)
+                ]:
+                    yield from self._read(some)
 
     def delete(self, record: FileRecord) -> bool:
         try:
@@ -190,8 +245,14 @@ class DynamoDBCatalogue:
             Limit=batches.MAX_DELETIONS_PER_WRITE,
         )["Items"]
         if keys:
+            # The images first: the records lead to them, whenever this is continued.
+            files = [file_uuid(key["collection"]["S"], key["key"]["S"]) for key in keys]
+            self._images.delete(self._images.of_files(files))
             batches.delete(self._client, self._table, keys, self._retries)
         return bool(keys)
+
+    def renew_page(self, collection: str, after: str | None) -> RenewedPage:
+        return renew_page(self._client, self._table, self._images, collection, after)
 
     def fix_statistics(self, collection: Collection, stated: FileCounts, counted: FileCounts) -> bool:
         attributes = ["total_files", "total_size", *map(count_attribute, {**stated.unindexed, **counted.unindexed})]
@@ -226,7 +287,7 @@ class DynamoDBCatalogue:
         unindexed: Counter[str] = Counter()
         for write in writes:
             unindexed.update(write.unindexed_delta)
-        puts = [self._put(write) for write in writes]
+        puts = [{"Put": record_put(self._table, write.record, write.previous)} for write in writes]
         parts = [*puts, self._statistics_update(record, files, size, unindexed)]
         if plan is not None and (files or size):
             parts.append({"Update": usage_update(self._accounts, record.account, plan, files, size)})
@@ -264,18 +325,6 @@ class DynamoDBCatalogue:
             }
         }
 
-    def _put(self, write: PendingWrite) -> Any:
-        put: Any = {
-            "TableName": self._table,
-            "Item": record_to_item(write.record),
-            "ExpressionAttributeNames": {"#v": "version"},
-            "ConditionExpression": "attribute_not_exists(#v)",
-        }
-        if write.previous is not None:
-            put["ConditionExpression"] = "#v = :v"
-            put["ExpressionAttributeValues"] = {":v": to_attribute(write.previous.version)}
-        return {"Put": put}
-
     def _index_query(self, index: str, attribute: str, value: str) -> Any:
         return {
             "TableName": self._table,
@@ -285,18 +334,58 @@ class DynamoDBCatalogue:
             "ExpressionAttributeValues": {":a": to_attribute(value)},
         }
 
-    def _by_index(self, index: str, attribute: str, value: str, limit: int | None = None) -> Iterator[FileRecord]:
-        """Return records with this value, read from the table: the index has keys only, and may lag behind."""
-        query = self._index_query(index, attribute, value)
-        if limit is not None:
-            pages: Any = [self._client.query(**query, Limit=limit)]
-        else:
-            pages = self._client.get_paginator("query").paginate(**query)
-        for page in pages:
-            for keys in page["Items"]:
-                record = self.get(keys["collection"]["S"], keys["key"]["S"])
-                if record is not None:
-                    yield record
+    def _read(self, primary_keys: Sequence[Any]) -> list[FileRecord]:
+        return self._complete(batches.read(self._client, self._table, primary_keys))
+
+    def _complete(self, items: Iterable[Any], *, with_vectors: bool = True) -> list[FileRecord]:
+        """Return the records of items with their images, in the order of the items.
+
+        An image may be missing because the item was read before its record was replaced, or because images are read
+        without consistency at first, which costs half. Such an item is read again; if it is gone, it is left out.
+
+        Raises:
+            Unavailable: other workers kept replacing a record.
+        """
+        left = {(item["collection"]["S"], item["key"]["S"]): item for item in items}
+        order, records = list(left), dict[tuple[str, str], FileRecord]()
+        for attempt in range(READ_ATTEMPTS):
+            named = {key: image for key, item in left.items() if (image := image_of_item(item)) is not None}
+            images = self._images.read(named.values(), consistent=attempt > 0, with_vectors=with_vectors)
+            missing = [key for key, image in named.items() if image not in images]
+            for key, item in left.items():
+                if key not in named or named[key] in images:
+                    records[key] = record_from_item(item, images[named[key]] if key in named else None)
+            if not missing:
+                return [records[key] for key in order if key in records]
+            again = batches.read(self._client, self._table, [record_key(*key) for key in missing], self._retries)
+            left = {(item["collection"]["S"], item["key"]["S"]): item for item in again}
+        raise Unavailable(DATABASE_BUSY)
+
+    def _item_chunks(self, collection: str, size: int, limit: int | None) -> Iterator[list[Any]]:
+        """The items of a collection's records, in the order of their keys."""
+        query = list_query(self._table, collection, None, None)
+        del query["FilterExpression"]
+        query["ExpressionAttributeNames"].pop("#state")
+        query["ExpressionAttributeValues"].pop(":state")
+        pages = self._client.get_paginator("query").paginate(**query, PaginationConfig=_limits(limit))
+        items = (item for page in pages for item in page["Items"])
+        while chunk := list(islice(items, size)):
+            yield chunk
+
+    def _page(self, items: Sequence[Any], after: str | None) -> FilePage:
+        return FilePage(self._complete(items, with_vectors=False), after)
+
+    def _place(self, uuid: str) -> tuple[str, str] | None:
+        """The collection and the key of a file: of its image, or by the index of files that have none."""
+        if (place := self._images.place(uuid)) is not None:
+            return place
+        items = self._client.query(**self._index_query("by-uuid", "uuid", uuid), Limit=1)["Items"]
+        return next(((item["collection"]["S"], item["key"]["S"]) for item in items), None)
+
+
+def _limits(limit: int | None) -> Any:
+    """The configuration of a paginator that reads so many items at most."""
+    return {"PageSize": limit, "MaxItems": limit} if limit is not None else {}
 
 
 def _count_values(counts: FileCounts) -> dict[str, int]:

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.adapters.dynamodb import batches
 from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_item
 from chalicelib.domain.collections import AutoSync, Collection, CollectionType, SyncState, SyncStatus, Trigger
 from chalicelib.domain.selection import DEFAULT_EXCLUDE
@@ -33,13 +35,16 @@ class DynamoDBCollections:
         return collection_from_item(item) if item and not _is_deleted(item) else None
 
     def of_account(self, account: str) -> list[Collection]:
-        return list(self._query("account", account, ConsistentRead=True))
+        return [collection_from_item(item) for item in self._query("account", account, ConsistentRead=True)]
 
     def on_bucket(self, bucket: str) -> list[Collection]:
-        return list(self._query("bucket", bucket, IndexName="by-bucket"))
+        found = self._by_index("by-source-bucket", "bucket", bucket)
+        on_bucket = (collection for collection in found if collection.bucket == bucket)
+        return sorted(on_bucket, key=lambda collection: collection.uuid)
 
     def due(self, interval: AutoSync) -> Iterator[Collection]:
-        return self._query("auto_sync_interval", interval.value, IndexName="by-interval")
+        found = self._by_index("by-schedule", "auto_sync_interval", interval.value)
+        return (collection for collection in found if collection.auto_sync is interval)
 
     def has_files(self) -> bool:
         pages = self._client.get_paginator("scan").paginate(
@@ -50,7 +55,17 @@ class DynamoDBCollections:
         )
         return any(page["Items"] for page in pages)
 
-    def _query(self, attribute: str, value: str, **options: Any) -> Iterator[Collection]:
+    def _by_index(self, index: str, attribute: str, value: str) -> Iterator[Collection]:
+        """The collections with this value, read from the table: an index has keys only, and may lag behind."""
+        keys = (
+            {name: item[name] for name in ("account", "uuid")}
+            for item in self._query(attribute, value, IndexName=index)
+        )
+        while some := list(islice(keys, batches.MAX_KEYS_PER_READ)):
+            items = batches.read(self._client, self._table, some)
+            yield from (collection_from_item(item) for item in items if not _is_deleted(item))
+
+    def _query(self, attribute: str, value: str, **options: Any) -> Iterator[Any]:
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="#k = :k",
@@ -59,7 +74,7 @@ class DynamoDBCollections:
             **options,
         )
         for page in pages:
-            yield from (collection_from_item(item) for item in page["Items"] if not _is_deleted(item))
+            yield from (item for item in page["Items"] if not _is_deleted(item))
 
 
 def patterns_to_values(patterns: Mapping[str, tuple[str, ...]]) -> dict[str, list[str] | None]:

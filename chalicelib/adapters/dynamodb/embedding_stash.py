@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb import batches
 from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_item
-from chalicelib.domain.embeddings import ImageEmbedding, StashedImage
+from chalicelib.domain.embeddings import ImageEmbedding, KnownImage
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
@@ -21,7 +21,7 @@ class DynamoDBEmbeddingStash:
         self._client = client
         self._table = syncs_table
 
-    def put(self, images: Mapping[str, StashedImage], now: datetime) -> None:
+    def put(self, images: Mapping[str, KnownImage], now: datetime) -> None:
         expires_at = int((now + STASH_RETENTION).timestamp())
         for content_key, image in images.items():
             embedding = {name: getattr(image.embedding, name) for name in _EMBEDDING_FIELDS}
@@ -29,15 +29,15 @@ class DynamoDBEmbeddingStash:
             item = to_item({**embedding, **place}) | _key(content_key)
             self._client.put_item(TableName=self._table, Item=item)
 
-    def get(self, content_keys: Sequence[str]) -> dict[str, StashedImage]:
+    def get(self, content_keys: Sequence[str]) -> dict[str, KnownImage]:
         keys = [_key(content_key) for content_key in dict.fromkeys(content_keys)]
-        images: dict[str, StashedImage] = {}
+        images: dict[str, KnownImage] = {}
         for item in batches.read(self._client, self._table, keys):
             values = from_item(item)
             fields: dict[str, Any] = {name: values.get(name) for name in _EMBEDDING_FIELDS}
             embedding = ImageEmbedding(**{**fields, "taken": optional_time(values.get("taken"))})
             content_key = values["sync"].removeprefix(_PREFIX)
-            images[content_key] = StashedImage(embedding, values["thumbnail"], values["collection"])
+            images[content_key] = KnownImage(embedding, values["thumbnail"], values["collection"])
         return images
 
 

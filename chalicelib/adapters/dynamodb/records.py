@@ -1,27 +1,32 @@
-"""The catalogue's records as DynamoDB items, and the query that lists them."""
+"""The catalogue's records as DynamoDB items, and the query that lists them.
 
-from datetime import date, datetime
+A sync reads every record of a collection, so a record has what a sync compares and what changes without the picture;
+the rest is in its image (``images``). Times are whole microseconds since 1970 in place of texts, which takes half.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from chalicelib.adapters.dynamodb.images import StoredImage
 from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_attribute, to_item
 from chalicelib.domain.embeddings import ImageEmbedding
-from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, content_key, removal_shard
+from chalicelib.domain.file_images import FileImage, image_id, thumbnail_part
+from chalicelib.domain.files import FileRecord, FileState, file_uuid, removal_shard
 from chalicelib.domain.metadata import metadata_from_json, metadata_to_json
 
-_EMBEDDING_ATTRIBUTES = (
-    "model", "vector", "picture_size", "md5", "width", "height", "format", "taken", "perceptual_hash",
-)  # fmt: skip
-_EMBEDDING_FIELDS = {"picture_size": "size"}  # where the field is named otherwise: the object has a size too
-# A list reads all attributes but the vector.
-_RECORD_ATTRIBUTES = (
-    "account", "collection", "key", "state", "etag", "size", "version", "updated_at", "reason", "detail",
-)  # fmt: skip
-_LISTED_ATTRIBUTES = (
-    *_RECORD_ATTRIBUTES, "sequencer", "event_at", "failed_since",
-    "model", "picture_size", "md5", "width", "height", "format", "taken", "perceptual_hash",
-    "modified", "metadata",
-)  # fmt: skip
 _STATES_WITH_INDEX = (FileState.FAILED, FileState.PENDING)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class InlineEmbedding(ImageEmbedding):
+    """The embedding of a record whose item still has it inside, as earlier versions have written it.
+
+    Its image is stored before the record is written again, whatever else of it changes.
+    """
 
 
 def record_key(collection: str, key: str) -> dict[str, Any]:
@@ -30,35 +35,73 @@ def record_key(collection: str, key: str) -> dict[str, Any]:
 
 
 def record_to_item(record: FileRecord) -> dict[str, Any]:
-    embedding = record.embedding
+    """Return the item without its image, which also has the file's account and thumbnail."""
+    has_image = record.embedding is not None
     return to_item(
         {
-            "account": record.account,
             "collection": record.collection,
             "key": record.key,
-            "uuid": record.uuid,
             "state": record.state,
             "listed_as": f"{record.collection}#{record.state}" if record.state in _STATES_WITH_INDEX else None,
             "etag": record.etag,
             "size": record.size,
             "version": record.version,
-            "updated_at": record.updated_at,
+            "updated_at": time_to_number(record.updated_at),
             "reason": record.reason,
             "detail": record.detail,
             "sequencer": record.sequencer,
             "event_at": record.event_at,
-            "thumbnail": record.thumbnail,
             "failed_since": record.failed_since,
             "retry_at": record.retry_at,
-            "modified": record.modified,
+            "modified": time_to_number(record.modified) if record.modified else None,
             "metadata": metadata_to_json(record.metadata) if record.metadata else None,
             "moved_to": record.moved_to,
-            "model": record.model,
-            "content": record_content_key(record) if embedding else None,
+            "model": record.embedding.model if record.embedding else record.model,
             "removed_on": removal_key(record) if record.state is FileState.REMOVED else None,
-            **_embedding_values(embedding),
+            "image": thumbnail_part(record.thumbnail) if has_image else None,
+            # A file that has an image is found by that.
+            "uuid": None if has_image else record.uuid,
+            "account": None if has_image else record.account,
+            "thumbnail": None if has_image else record.thumbnail,
         }
     )
+
+
+def record_put(table: str, record: FileRecord, previous: FileRecord | None) -> Any:
+    """Return the parameters of a write of a record, on condition that ``previous`` is still the stored one."""
+    put: Any = {
+        "TableName": table,
+        "Item": record_to_item(record),
+        "ExpressionAttributeNames": {"#v": "version"},
+        "ConditionExpression": "attribute_not_exists(#v)",
+    }
+    if previous is not None:
+        put["ConditionExpression"] = "#v = :v"
+        put["ExpressionAttributeValues"] = {":v": to_attribute(previous.version)}
+    return put
+
+
+def image_of_item(item: Any) -> FileImage | None:
+    """Return the image that an item refers to; None if it has none, or has it inside."""
+    if "image" not in item:
+        return None
+    file = file_uuid(item["collection"]["S"], item["key"]["S"])
+    model, etag, size = item["model"]["S"], item["etag"]["S"], int(item["size"]["N"])
+    return FileImage(file, image_id(item["image"]["S"], model, etag, size))
+
+
+def time_to_number(time: datetime) -> int:
+    """Return a time in microseconds since 1970. DynamoDB stores no zeros at the end of a number."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def time_from_attribute(attribute: Mapping[str, str]) -> datetime:
+    """Return a time that is stored as a number, or as ISO 8601 by earlier versions."""
+    return number_to_time(attribute["N"]) if "N" in attribute else datetime.fromisoformat(attribute["S"])
+
+
+def number_to_time(number: str | int) -> datetime:
+    return _EPOCH + timedelta(microseconds=int(number))
 
 
 def removal_key(record: FileRecord) -> str:
@@ -75,37 +118,44 @@ def removal_keys(shard: int, day: date) -> list[str]:
     return [*keys, day.isoformat()] if shard == 0 else keys
 
 
-def record_content_key(record: FileRecord) -> str:
-    """Return the ``files.content_key`` of a record that has an embedding."""
-    assert record.embedding is not None
-    return content_key(record.account, record.embedding.model, ObjectInfo(record.key, record.etag, record.size))
-
-
-def record_from_item(item: Any) -> FileRecord:
+def record_from_item(item: Any, image: StoredImage | None) -> FileRecord:
+    """Return the record of an item and of the image that it refers to."""
     values = from_item(item)
-    # A list leaves out the vector, which is then empty.
-    embedding = {_EMBEDDING_FIELDS.get(name, name): values.get(name, b"") for name in _EMBEDDING_ATTRIBUTES}
-    embedding |= {"taken": optional_time(values.get("taken")), "perceptual_hash": values.get("perceptual_hash")}
+    inline = _inline_embedding(values) if "md5" in values else None
     return FileRecord(
-        account=values["account"],
+        account=image.account if image else values["account"],
         collection=values["collection"],
         key=values["key"],
         state=FileState(values["state"]),
         etag=values["etag"],
         size=values["size"],
         version=values["version"],
-        updated_at=datetime.fromisoformat(values["updated_at"]),
-        embedding=ImageEmbedding(**embedding) if "md5" in values else None,
+        updated_at=time_from_attribute(item["updated_at"]),
+        embedding=image.embedding if image else inline,
         reason=values.get("reason"),
         detail=values.get("detail"),
         sequencer=values.get("sequencer"),
         model=values.get("model"),
         event_at=optional_time(values.get("event_at")),
-        thumbnail=values.get("thumbnail"),
+        thumbnail=image.thumbnail if image else values.get("thumbnail"),
         failed_since=optional_time(values.get("failed_since")),
-        modified=optional_time(values.get("modified")),
+        modified=time_from_attribute(item["modified"]) if "modified" in item else None,
         metadata=metadata_from_json(values.get("metadata")),
         moved_to=values.get("moved_to"),
+    )
+
+
+def _inline_embedding(values: Mapping[str, Any]) -> InlineEmbedding:
+    return InlineEmbedding(
+        model=values["model"],
+        vector=values["vector"],
+        size=values["picture_size"],
+        md5=values["md5"],
+        width=values["width"],
+        height=values["height"],
+        format=values["format"],
+        taken=optional_time(values.get("taken")),
+        perceptual_hash=values.get("perceptual_hash"),
     )
 
 
@@ -116,9 +166,9 @@ def list_query(
 
     A reason is that of failed records. Failed and pending records are few and have an index of their own.
     """
-    names = {f"#n{number}": name for number, name in enumerate(_LISTED_ATTRIBUTES)}
+    names: dict[str, str] = {}
     values: dict[str, Any] = {":after": after} if after is not None else {}
-    query: dict[str, Any] = {"TableName": table, "ProjectionExpression": ", ".join(names)}
+    query: dict[str, Any] = {"TableName": table}
     if state in _STATES_WITH_INDEX:
         query["IndexName"] = "by-state"
         names["#partition"], values[":partition"] = "listed_as", f"{collection}#{state}"
@@ -138,9 +188,3 @@ def list_query(
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": to_item(values),
     }
-
-
-def _embedding_values(embedding: ImageEmbedding | None) -> dict[str, Any]:
-    if embedding is None:
-        return {}
-    return {name: getattr(embedding, _EMBEDDING_FIELDS.get(name, name)) for name in _EMBEDDING_ATTRIBUTES}

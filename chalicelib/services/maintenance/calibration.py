@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import islice
 
 from chalicelib.domain.calibration import CalibrationAttempt
 from chalicelib.domain.calibration_statistics import compute_calibration
@@ -15,7 +14,7 @@ from chalicelib.domain.files import FileRecord
 from chalicelib.domain.unrelated_texts import UNRELATED_TEXTS
 from chalicelib.domain.vectors import unit_vector
 from chalicelib.services.maintenance.recall import Sample
-from chalicelib.services.maintenance.records import RECORD_CHUNK_SIZE, is_searchable, record_chunks
+from chalicelib.services.maintenance.records import is_searchable, record_chunks
 from chalicelib.services.ports import Accounts, Calibrations, Catalogue, Clock, Collections, Embedder
 
 SAMPLED_PICTURES = 500
@@ -127,8 +126,6 @@ class CalibrationService:
 
     def _records(self, collection: Collection, part: float) -> Iterator[FileRecord]:
         """The collection's records, or a part of them in the order of their keys."""
-        chunks = record_chunks(self.catalogue, collection.uuid)
-        if part < 1:
-            chunks = islice(chunks, math.ceil(part * collection.files / RECORD_CHUNK_SIZE))
-        for records in chunks:
+        limit = max(1, math.ceil(part * collection.files)) if part < 1 else None
+        for records in record_chunks(self.catalogue, collection.uuid, limit):
             yield from records

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import StaleWrite
-from chalicelib.domain.files import FileRecord, FileState
+from chalicelib.domain.file_images import unused_images
+from chalicelib.domain.files import FileRecord, FileState, PendingWrite
 from chalicelib.domain.vectors import vector_document
 from chalicelib.services.maintenance.records import record_chunks
 from chalicelib.services.ports import Catalogue, Clock, MaintainedVectorStore
@@ -53,8 +54,12 @@ class ModelSwitch:
         revision = replace(record.next_revision(self.now()), model=model, embedding=embedding)
         # The store first, as every writer does: docs/decisions/0002.
         self.store.upsert([vector_document(revision, embedding, collection)])
+        self.catalogue.put_images([revision])
         try:
             self.catalogue.save(revision, record)
         except StaleWrite:
-            return False  # a worker was faster and has embedded the object with the new model
+            # A worker was faster and has embedded the object with the new model. The image stays until its file is
+            # purged: another import would have stored it under the same name.
+            return False
+        self.catalogue.delete_images(unused_images([PendingWrite(revision, record)], set()))
         return True

@@ -1,7 +1,6 @@
 """Reads a collection's whole records in chunks."""
 
 from collections.abc import Iterator
-from itertools import islice
 
 from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.services.ports import Catalogue
@@ -14,9 +13,6 @@ def is_searchable(record: FileRecord, model: str) -> bool:
     return record.state is FileState.INDEXED and record.embedding is not None and record.embedding.model == model
 
 
-def record_chunks(catalogue: Catalogue, collection: str) -> Iterator[list[FileRecord]]:
-    """A collection's records with their embeddings, in the order of their keys."""
-    keys = (entry.key for entry in catalogue.entries(collection, None))
-    while chunk := list(islice(keys, RECORD_CHUNK_SIZE)):
-        records = catalogue.get_many(collection, chunk)
-        yield [records[key] for key in chunk if key in records]
+def record_chunks(catalogue: Catalogue, collection: str, limit: int | None = None) -> Iterator[list[FileRecord]]:
+    """A collection's records with their embeddings, in the order of their keys; ``limit`` at most, None for all."""
+    return catalogue.chunks(collection, RECORD_CHUNK_SIZE, limit)

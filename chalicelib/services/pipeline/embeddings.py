@@ -9,9 +9,10 @@ from chalicelib.domain.embeddings import (
     SOURCE_NOT_FOUND,
     EmbeddedImage,
     ImageEmbedding,
+    KnownImage,
     ObjectToEmbed,
-    StashedImage,
 )
+from chalicelib.domain.file_images import unused_images
 from chalicelib.domain.files import ObjectInfo, PendingWrite, content_key, md5_matches, new_thumbnail_key
 from chalicelib.domain.index_plan import EmbeddingRequest, EmbeddingResult
 from chalicelib.domain.thumbnails import ThumbnailCopy
@@ -64,7 +65,7 @@ class EmbeddingService:
         copies = self._reused(
             collection,
             [
-                (request, StashedImage(image.embedding, image.thumbnail, collection.uuid))
+                (request, KnownImage(image.embedding, image.thumbnail, collection.uuid))
                 for request, image in images.items()
                 if isinstance(image, EmbeddedImage)
             ],
@@ -73,8 +74,10 @@ class EmbeddingService:
         left = [request for request in repeated if request not in copies]
         yield from self._embed_objects(collection, source, left, singly=redelivered)
 
-    def delete_unused_thumbnails(self, writes: Sequence[PendingWrite], stale: set[str]) -> None:
-        """Delete the thumbnails that records have replaced, and those of records that were refused as stale."""
+    def delete_unused(self, writes: Sequence[PendingWrite], stale: set[str]) -> None:
+        """Delete the images and thumbnails that records have replaced, and those of records that were refused."""
+        if images := unused_images(writes, stale):
+            self.catalogue.delete_images(images)
         for write in writes:
             record = write.record
             previous = write.previous.thumbnail if write.previous else None
@@ -84,7 +87,7 @@ class EmbeddingService:
 
     def keep(self, writes: Sequence[PendingWrite]) -> None:
         """Keep the new embeddings of records that cannot be saved now, for the worker that tries it again."""
-        images: dict[str, StashedImage] = {}
+        images: dict[str, KnownImage] = {}
         for write in writes:
             record, previous = write.record, write.previous
             is_new = record.thumbnail is not None and (previous is None or previous.thumbnail != record.thumbnail)
@@ -92,23 +95,19 @@ class EmbeddingService:
                 content = content_key(
                     record.account, record.embedding.model, ObjectInfo(record.key, record.etag, record.size)
                 )
-                images[content] = StashedImage(record.embedding, record.thumbnail, record.collection)
+                images[content] = KnownImage(record.embedding, record.thumbnail, record.collection)
         self.stash.put(images, self.now())
 
-    def _known_images(self, content_keys: Sequence[str], *, redelivered: bool) -> dict[str, StashedImage]:
+    def _known_images(self, content_keys: Sequence[str], *, redelivered: bool) -> dict[str, KnownImage]:
         """Images of the same contents that other files have, or that could not be saved."""
         if not content_keys:
             return {}
-        images = {
-            content: StashedImage(record.embedding, record.thumbnail, record.collection)
-            for content, record in self.catalogue.find_by_content(content_keys).items()
-            if record.embedding is not None and record.thumbnail is not None
-        }
+        images = self.catalogue.find_by_content(content_keys)
         unknown = [content for content in content_keys if content not in images] if redelivered else []
         return images | self.stash.get(unknown) if unknown else images
 
     def _reused(
-        self, collection: Collection, images: Sequence[tuple[EmbeddingRequest, StashedImage]]
+        self, collection: Collection, images: Sequence[tuple[EmbeddingRequest, KnownImage]]
     ) -> dict[EmbeddingRequest, EmbeddedImage]:
         """The images of other files, each with a copy of its thumbnail.
 
@@ -163,7 +162,7 @@ class EmbeddingService:
                 yield request, None if result.code == SOURCE_NOT_FOUND else result
 
 
-def _is_same(collection: Collection, request: EmbeddingRequest, image: StashedImage) -> bool:
+def _is_same(collection: Collection, request: EmbeddingRequest, image: KnownImage) -> bool:
     """Whether an image of an equal ETag and size has the object's bytes.
 
     S3's ETags say so. Another server's may be anything, so they must be the MD5 that the image was found to have.

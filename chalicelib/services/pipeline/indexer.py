@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from chalicelib.domain.collections import Collection, SyncStatus
 from chalicelib.domain.embeddings import EmbeddedImage, ReadFailure
 from chalicelib.domain.errors import Contention, NotFound, QuotaExceeded, Unavailable
-from chalicelib.domain.files import PendingWrite
+from chalicelib.domain.file_images import with_new_images
+from chalicelib.domain.files import PendingWrite, file_uuid
 from chalicelib.domain.index_plan import (
     EmbeddingRequest,
     EmbeddingResult,
@@ -67,6 +68,8 @@ class Indexer:
         """
         collection = self.collections.get(batch.account, batch.collection)
         if collection is None:
+            if redelivered:  # the earlier worker may have died before it could delete what it had written
+                self._delete_images(batch)
             return Tally()
         hints = [hint for hint in batch.hints if collection.holds(hint.key)]
         try:
@@ -77,6 +80,7 @@ class Indexer:
         except NotFound:
             # The collection was deleted meanwhile: what this worker wrote into the store must not outlive it.
             self.vectors.remove_collection(collection.account, collection.uuid)
+            self._delete_images(batch)
         return Tally()
 
     def _index(
@@ -139,7 +143,7 @@ class Indexer:
         except Unavailable:
             self.embeddings.keep(plan.writes)
             raise
-        self.embeddings.delete_unused_thumbnails(plan.writes, stale)
+        self.embeddings.delete_unused(plan.writes, stale)
         saved = [write for write in plan.writes if write.key not in stale]
         self.publisher.publish_files(collection, saved, redelivered=is_repeated)
         # Only now that the other objects are saved: the redelivered message has only the failed ones left to do.
@@ -169,11 +173,19 @@ class Indexer:
         return plan.with_results(results, [allocator.over_plan(request, model) for request in waiting], model)
 
     def _save(self, writes: Sequence[PendingWrite], allocator: QuotaAllocator) -> set[str]:
-        """Save the records; returns the keys to check again."""
+        """Save the records, after their new images; returns the keys to check again."""
+        if records := with_new_images(writes):
+            self.catalogue.put_images(records)
         try:
             return self.catalogue.save_all(writes, allocator.plan)
         except QuotaExceeded:  # other workers have taken the quota that remained when the plan was made
             return {write.key for write in writes}
+
+    def _delete_images(self, batch: IndexBatch) -> None:
+        """Delete the images of a batch of a deleted collection: one without a record would be found by nobody."""
+        files = [file_uuid(batch.collection, hint.key) for hint in batch.hints]
+        if images := self.catalogue.images_of(files):
+            self.catalogue.delete_images(images)
 
     @property
     def _projection(self) -> VectorProjection:

@@ -7,7 +7,17 @@ from typing import Protocol
 from chalicelib.domain.collections import AutoSync, Collection, SyncState, SyncStatus
 from chalicelib.domain.duplicate_groups import DuplicateGroup, DuplicatesScan, GroupFile
 from chalicelib.domain.duplicates import Tier
-from chalicelib.domain.files import CatalogueEntry, FileCounts, FilePage, FileRecord, FileState, PendingWrite
+from chalicelib.domain.embeddings import KnownImage
+from chalicelib.domain.file_images import FileImage
+from chalicelib.domain.files import (
+    CatalogueEntry,
+    FileCounts,
+    FilePage,
+    FileRecord,
+    FileState,
+    PendingWrite,
+    RenewedPage,
+)
 from chalicelib.domain.messages import DuplicatesStep, IndexBatch, SyncStep
 from chalicelib.domain.plans import Plan
 from chalicelib.domain.syncs import BatchRecord, KeyRange, PendingBatch, Progress, Tally
@@ -90,6 +100,11 @@ class Syncs(Protocol):
 
 
 class Catalogue(Protocol):
+    """Records with their images; the two are written apart (``domain.file_images``).
+
+    Methods raise Unavailable when others keep writing what they read or write.
+    """
+
     def get(self, collection: str, key: str) -> FileRecord | None: ...
     def get_many(self, collection: str, keys: Sequence[str]) -> dict[str, FileRecord]: ...
     def get_each(self, files: Sequence[tuple[str, str]]) -> dict[tuple[str, str], FileRecord]:
@@ -99,6 +114,13 @@ class Catalogue(Protocol):
     def find_many(self, uuids: Sequence[str]) -> dict[str, FileRecord]:
         """Return the records with these uuids, by uuid; the vectors of their embeddings may be missing."""
 
+    def chunks(self, collection: str, size: int, limit: int | None = None) -> Iterator[list[FileRecord]]:
+        """Return a collection's records in the order of their keys, so many at once; some are read ahead.
+
+        Args:
+            limit: the most that are read; None for all of them.
+        """
+
     def entries(self, collection: str, after: str | None, limit: int | None = None) -> Iterator[CatalogueEntry]:
         """Return what a sync compares of each record, in the order of the keys' UTF-8 bytes.
 
@@ -106,8 +128,11 @@ class Catalogue(Protocol):
             limit: the most that are read; None for all of them.
         """
 
-    def find_by_content(self, content_keys: Sequence[str]) -> dict[str, FileRecord]:
-        """Return records with an embedding of the same content (``files.content_key``); the index may lag behind."""
+    def find_by_content(self, content_keys: Sequence[str]) -> dict[str, KnownImage]:
+        """Return images of the same content (``files.content_key``); the index may lag behind.
+
+        The record of one may be gone, or not yet be written.
+        """
 
     def page(
         self, collection: str, state: FileState | None, *, after: str | None, limit: int, reason: str | None = None
@@ -118,8 +143,17 @@ class Catalogue(Protocol):
             reason: only failed records with this reason; ``state`` is then ``FAILED``.
         """
 
+    def put_images(self, records: Sequence[FileRecord]) -> None:
+        """Store the images of records that get new ones, before the records themselves."""
+
+    def delete_images(self, images: Sequence[FileImage]) -> None:
+        """Delete images that no record refers to any more."""
+
+    def images_of(self, files: Sequence[str]) -> list[FileImage]:
+        """Return all images of files, by the files' uuids: those included that an interrupted worker has left."""
+
     def save(self, record: FileRecord, previous: FileRecord | None) -> None:
-        """Write ``record`` and update its collection's statistics in one transaction.
+        """Write ``record``, whose image is stored, and update its collection's statistics in one transaction.
 
         Raises:
             StaleWrite: the stored record is no longer ``previous``.
@@ -148,7 +182,14 @@ class Catalogue(Protocol):
         """Delete the record; False if it has been written since it was read."""
 
     def delete_page(self, collection: str) -> bool:
-        """Delete some records of a collection; False if none were left."""
+        """Delete some records of a collection, and their images; False if none were left."""
+
+    def renew_page(self, collection: str, after: str | None) -> RenewedPage:
+        """Write records anew that an earlier version has written with their images inside; they stay the same.
+
+        Args:
+            after: begin after this key.
+        """
 
     def fix_statistics(self, collection: Collection, stated: FileCounts, counted: FileCounts) -> bool:
         """Replace a collection's counts by the counted ones; False if they are no longer the stated ones.

@@ -5,15 +5,15 @@ from datetime import datetime
 from typing import Protocol
 
 from chalicelib.domain.calibration import Calibration, CalibrationAttempt
-from chalicelib.domain.embeddings import ImageEmbedding, ObjectToEmbed, QueryVector, ReadFailure, StashedImage
+from chalicelib.domain.embeddings import ImageEmbedding, KnownImage, ObjectToEmbed, QueryVector, ReadFailure
 from chalicelib.domain.thumbnails import ThumbnailToMake
 
 
 class EmbeddingStash(Protocol):
     """Embeddings whose records could not be saved, by ``files.content_key``, for a day."""
 
-    def put(self, images: Mapping[str, StashedImage], now: datetime) -> None: ...
-    def get(self, content_keys: Sequence[str]) -> dict[str, StashedImage]: ...
+    def put(self, images: Mapping[str, KnownImage], now: datetime) -> None: ...
+    def get(self, content_keys: Sequence[str]) -> dict[str, KnownImage]: ...
 
 
 class Embedder(Protocol):

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from infra.emulator import Emulator
@@ -39,6 +40,7 @@ class RequestMeter:
         self._log = log
         self._dynamodb = dynamodb
         self._second_tables: dict[str, str] = {}
+        self._lock = Lock()
 
     def make_table(self, resource: str) -> str:
         """Create a table of the template, and a second one to write to; returns the name of the first."""
@@ -75,12 +77,17 @@ class RequestMeter:
                 self.counts[f"s3_{method.lower() if is_object or method != 'GET' else 'list'}"] += 1
 
     def _count_capacity(self, parsed: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
+        with self._lock:  # the catalogue queries an index in threads
+            self._count(parsed, model, context["bench_request"])
+
+    def _count(self, parsed: Mapping[str, Any], model: Any, request: Mapping[str, Any]) -> None:
         self.counts["dynamodb_requests"] += 1
-        request: dict[str, Any] = context["bench_request"]
         if "Error" in parsed:
             self.counts["dynamodb_writes"] += 1  # a failed condition is charged too
         elif model.name == "TransactWriteItems":
             self.counts["dynamodb_writes"] += sum(2 * self._single_units(part) for part in request["TransactItems"])
+        elif model.name == "BatchWriteItem":
+            self.counts["dynamodb_writes"] += sum(float(table["CapacityUnits"]) for table in parsed["ConsumedCapacity"])
         elif model.name in _WRITE_OPERATIONS:
             self.counts["dynamodb_writes"] += self._write_again(_WRITE_OPERATIONS[model.name], request)
         else:

@@ -3,12 +3,16 @@
 The whole million is in `make stress SUITE=partitions`; the load does not depend on how long it lasts.
 """
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.adapters.dynamodb.images import image_to_item
 from chalicelib.adapters.dynamodb.pace import WritePace, item_bytes, transaction_units
 from chalicelib.adapters.dynamodb.records import record_to_item
+from chalicelib.domain.files import new_thumbnail_key
 from infra.template import read_template
 from infra.workers import WORKERS
 from tests.factories import a_collection, a_record, an_embedding
@@ -38,8 +42,8 @@ def test_sixteen_key_ranges_in_which_everything_has_changed_are_in_partitions_of
     assert 0 < load.busiest("catalogue", WINDOW_SECONDS) <= AIM
 
 
-def test_without_a_pace_index_workers_write_more_than_a_partition_takes() -> None:
-    load = sync_load(OBJECTS, workers=INDEX_WORKERS, units=None, seconds_per_batch=CLIP_BATCH)
+def test_without_a_pace_index_workers_of_a_small_model_write_more_than_a_partition_takes() -> None:
+    load = sync_load(OBJECTS, workers=INDEX_WORKERS, units=None, seconds_per_batch=FAST_BATCH)
     assert load.busiest("catalogue", WINDOW_SECONDS) > PARTITION_UNITS
 
 
@@ -77,8 +81,13 @@ def test_a_process_that_writes_to_many_partitions_forgets_those_that_are_free() 
     assert len(pace._free_at) <= 1_001
 
 
-def test_a_record_takes_six_units_in_a_transaction() -> None:
+def test_a_record_takes_two_units_in_a_transaction_and_its_image_three_outside_one() -> None:
     record = a_record(a_collection(), "2026/summer holidays/IMG_0001.jpg", embedding=an_embedding())
-    item = record_to_item(record)
-    assert 2 * 1024 < item_bytes(item) <= 3 * 1024
-    assert transaction_units(item) == 6
+    assert transaction_units(record_to_item(record)) == 2
+    assert 2 * 1024 < item_bytes(image_to_item(record)) <= 3 * 1024
+
+
+def test_a_record_has_240_bytes_so_that_a_sync_reads_seventeen_for_a_unit() -> None:
+    record = a_record(a_collection(), "2026/summer holidays/IMG_0001.jpg", metadata={}, version=1_790_000_000_000)
+    record = replace(record, thumbnail=new_thumbnail_key(record.uuid))
+    assert item_bytes(record_to_item(record)) <= 240

@@ -128,7 +128,7 @@ class CountedReads:
         self.count = 0
 
     def __getattr__(self, name: str) -> Any:
-        self.count += name == "entries"
+        self.count += name == "chunks"
         return getattr(self._catalogue, name)
 
 

@@ -1,0 +1,142 @@
+"""Images in the table of the catalogue: a partition for each file, apart from the collection's records.
+
+A sync reads the records of a collection one after the other, so what it does not compare is not among them: the vector,
+2 KB of a record's 2.5, and the facts of the picture. An image is never changed, so a read that lags behind can miss it,
+but cannot return another state of it.
+"""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chalicelib.adapters.dynamodb import batches
+from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_attribute, to_item
+from chalicelib.adapters.dynamodb.retries import OF_A_REQUEST, Retries
+from chalicelib.domain.embeddings import ImageEmbedding, KnownImage
+from chalicelib.domain.file_images import FileImage, image_of
+from chalicelib.domain.files import FileRecord, ObjectInfo, content_key
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.client import DynamoDBClient
+
+MAX_PARALLEL_QUERIES = 8  # below the ten connections that urllib3 keeps for a client
+PARTITION_PREFIX = "file/"  # no collection's uuid begins so
+_FACTS = ("model", "size", "md5", "width", "height", "format", "taken", "perceptual_hash")
+_PLACE = ("account", "file_collection", "file_key", "thumbnail")
+
+
+class StoredImage(NamedTuple):
+    """An image as it is stored: with the account of its file, and the key of its thumbnail, if it has one."""
+
+    account: str
+    embedding: ImageEmbedding
+    thumbnail: str | None
+
+
+class DynamoDBImages:
+    def __init__(self, client: "DynamoDBClient", table: str, retries: Retries = OF_A_REQUEST) -> None:
+        self._client = client
+        self._table = table
+        self._retries = retries
+
+    def put(self, records: Iterable[FileRecord]) -> None:
+        """Store the images of records that have one; each record must be given once."""
+        items = [image_to_item(record) for record in records if record.embedding is not None]
+        batches.write(self._client, self._table, items, self._retries)
+
+    def read(
+        self, images: Iterable[FileImage], *, consistent: bool, with_vectors: bool = True
+    ) -> dict[FileImage, StoredImage]:
+        """Return the images that are found; without vectors, these are empty."""
+        attributes = None if with_vectors else ("collection", "key", *_PLACE, *_FACTS)
+        keys = [image_key(image) for image in images]
+        found = batches.read(
+            self._client, self._table, keys, self._retries, consistent=consistent, attributes=attributes
+        )
+        return dict(map(_stored_image, found))
+
+    def delete(self, images: Iterable[FileImage]) -> None:
+        keys = [image_key(image) for image in images]
+        for start in range(0, len(keys), batches.MAX_DELETIONS_PER_WRITE):
+            page = keys[start : start + batches.MAX_DELETIONS_PER_WRITE]
+            batches.delete(self._client, self._table, page, self._retries)
+
+    def of_files(self, files: Sequence[str]) -> list[FileImage]:
+        """Return all images of these files, those included that no record refers to."""
+        with ThreadPoolExecutor(MAX_PARALLEL_QUERIES) as pool:  # a client of boto3 may be shared by threads
+            return [image for images in pool.map(self._of_file, files) for image in images]
+
+    def place(self, file: str) -> tuple[str, str] | None:
+        """Return the collection and the key of a file that has an image."""
+        items = self._client.query(**self._partition(file, "#c, #k", {"#c": "file_collection", "#k": "file_key"}))[
+            "Items"
+        ]
+        return next(((item["file_collection"]["S"], item["file_key"]["S"]) for item in items), None)
+
+    def by_content(self, keys: Sequence[Any]) -> dict[str, KnownImage]:
+        """Return images by their content, of those with these primary keys, which an index has found."""
+        images: dict[str, KnownImage] = {}
+        for item in batches.read(self._client, self._table, keys, self._retries, consistent=False):
+            image = _stored_image(item)[1]
+            if image.thumbnail is not None:
+                known = KnownImage(image.embedding, image.thumbnail, item["file_collection"]["S"])
+                images.setdefault(item["content"]["S"], known)
+        return images
+
+    def _of_file(self, file: str) -> list[FileImage]:
+        query = self._partition(file, "#k", {"#k": "key"})
+        del query["Limit"]
+        pages = self._client.get_paginator("query").paginate(**query)
+        return [FileImage(file, item["key"]["S"]) for page in pages for item in page["Items"]]
+
+    def _partition(self, file: str, projection: str, names: dict[str, str]) -> Any:
+        return {
+            "TableName": self._table,
+            "KeyConditionExpression": "#p = :p",
+            "ProjectionExpression": projection,
+            "ExpressionAttributeNames": {"#p": "collection", **names},
+            "ExpressionAttributeValues": {":p": to_attribute(PARTITION_PREFIX + file)},
+            "ConsistentRead": True,
+            "Limit": 1,
+        }
+
+
+def image_key(image: FileImage) -> dict[str, Any]:
+    """Return the primary key of an image."""
+    return {"collection": to_attribute(PARTITION_PREFIX + image.file), "key": to_attribute(image.id)}
+
+
+def is_image_key(key: Any) -> bool:
+    """Whether a primary key of the table is an image's, and not a record's."""
+    return str(key["collection"]["S"]).startswith(PARTITION_PREFIX)
+
+
+def image_to_item(record: FileRecord) -> dict[str, Any]:
+    image, embedding = image_of(record), record.embedding
+    assert image is not None and embedding is not None
+    if not embedding.vector:
+        raise ValueError(f"The image of {record.uuid} was read without its vector and cannot be stored.")
+    facts = {name: getattr(embedding, name) for name in _FACTS}
+    place = {
+        "account": record.account,
+        "file_collection": record.collection,
+        "file_key": record.key,
+        "thumbnail": record.thumbnail,
+        "content": record_content_key(record),
+    }
+    return image_key(image) | to_item({**facts, **place, "vector": embedding.vector})
+
+
+def record_content_key(record: FileRecord) -> str:
+    """Return the ``files.content_key`` of a record that has an embedding."""
+    assert record.embedding is not None
+    return content_key(record.account, record.embedding.model, ObjectInfo(record.key, record.etag, record.size))
+
+
+def _stored_image(item: Any) -> tuple[FileImage, StoredImage]:
+    values = from_item(item)
+    facts: dict[str, Any] = {name: values.get(name) for name in _FACTS}
+    facts["taken"] = optional_time(values.get("taken"))
+    embedding = ImageEmbedding(vector=values.get("vector", b""), **facts)
+    image = FileImage(values["collection"].removeprefix(PARTITION_PREFIX), values["key"])
+    return image, StoredImage(values["account"], embedding, values.get("thumbnail"))
