@@ -95,7 +95,7 @@ def time_to_number(time: datetime) -> int:
     return (time - _EPOCH) // _MICROSECOND
 
 
-def time_from_attribute(attribute: Mapping[str, str]) -> datetime:
+def time_from_attribute(attribute: Any) -> datetime:
     """Return a time that is stored as a number, or as ISO 8601 by earlier versions."""
     return number_to_time(attribute["N"]) if "N" in attribute else datetime.fromisoformat(attribute["S"])
 
