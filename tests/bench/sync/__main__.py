@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench.sync import costs, non_pictures, plan
+from tests.bench.sync import costs, layouts, non_pictures, plan
 
 match sys.argv[1:]:
     case ["--turn", keys, order]:
@@ -13,9 +13,13 @@ match sys.argv[1:]:
         plan.main()
     case ["non-pictures"]:
         non_pictures.main()
+    case ["layouts"]:
+        layouts.main()
+    case ["reads"]:
+        layouts.main(with_costs=False)
     case []:
         costs.main()
         non_pictures.main()
         plan.main()
     case _:
-        sys.exit("usage: python -m tests.bench.sync [costs | non-pictures | planning]")
+        sys.exit("usage: python -m tests.bench.sync [costs | layouts | reads | non-pictures | planning]")
