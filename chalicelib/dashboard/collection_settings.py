@@ -25,6 +25,7 @@ from chalicelib.domain.files import FileRecord
 from chalicelib.domain.permissions import Permission
 from chalicelib.domain.schedules import sync_hour
 from chalicelib.domain.selection import parse_patterns
+from chalicelib.domain.storage_servers import AccessKey, parse_access_key
 from chalicelib.domain.sync_diff import ChangeKind
 from chalicelib.domain.syncs import Preview
 
@@ -64,9 +65,9 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         collection = collection_of(request)
         if request.method != "POST":
             return _settings_page(request, collection, _stored(collection))
-        form = {name: request.form.get(name) or "" for name in ("name", "auto", "hour", "include", "exclude", "role")}
+        form = {name: request.form.get(name) or "" for name in _stored(collection)}
         try:
-            change = _change(form, collection)
+            change = _change(form, collection, request.form.text("secret_access_key"))
             if request.form.text("do") == "effect":
                 changed = replace(collection, include=change.include or (), exclude=change.exclude or ())
                 preview = request.services.syncs.preview(changed, countdown(PREVIEW_SECONDS))
@@ -163,25 +164,47 @@ def _stored(collection: Collection) -> dict[str, str]:
         "hour": "" if hour is None else str(hour),
         "include": "\n".join(collection.include),
         "exclude": "\n".join(collection.exclude),
-        "role": collection.role_arn or "",
+        **_stored_access(collection),
     }
 
 
-def _change(form: Mapping[str, str], collection: Collection) -> CollectionChange:
-    """What the form changes; a role that is as it was is not checked again."""
+def _stored_access(collection: Collection) -> dict[str, str]:
+    """What the bucket is read by. The secret of an access key is never sent back."""
+    if collection.server is not None:
+        return {"access_key_id": collection.server.access_key_id}
+    return {"role": collection.role_arn or ""}
+
+
+def _change(form: Mapping[str, str], collection: Collection, secret: str) -> CollectionChange:
+    """What the form changes; a role or key that is as it was is not checked again."""
     name = parse_name(form["name"])
     if collection.type is CollectionType.MANAGED:
         return CollectionChange(name=name)
-    role = form["role"].strip()
     return CollectionChange(
         name=name,
         auto_sync=parse_auto_sync(form["auto"] or None),
         auto_sync_at=_hour(form["hour"]),
         usual_hour=not form["hour"],
-        role_arn=parse_role(role) if role != collection.role_arn else None,
         include=parse_patterns(_lines(form["include"]), "include", ()),
         exclude=parse_patterns(_lines(form["exclude"]), "exclude", ()),
+        role_arn=_role(form, collection),
+        access_key=_access_key(form, collection, secret),
     )
+
+
+def _role(form: Mapping[str, str], collection: Collection) -> str | None:
+    role = form.get("role", "").strip()
+    return parse_role(role) if collection.server is None and role != collection.role_arn else None
+
+
+def _access_key(form: Mapping[str, str], collection: Collection, secret: str) -> AccessKey | None:
+    """The new key; another identifier needs its secret, and so does a new secret of the same."""
+    if collection.server is None:
+        return None
+    identifier = form["access_key_id"].strip()
+    if identifier == collection.server.access_key_id and not secret:
+        return None
+    return parse_access_key(identifier, secret)
 
 
 def _hour(value: str) -> int | None:

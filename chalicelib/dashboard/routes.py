@@ -41,6 +41,7 @@ PATHS: Mapping[str, Sequence[str]] = {
         "/collections/connect/stack",
         "/collections/connect/template",
     ),
+    "connect_server": ("/collections/connect/server",),
     "collections": (
         "/collections",
         "/collections/new",

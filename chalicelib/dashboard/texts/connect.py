@@ -5,6 +5,23 @@ TEXTS = {
     "lead": (
         "About three minutes. We only ever read, through a role in your AWS account that you can delete at any time."
     ),
+    "elsewhere": "Not on AWS? Connect S3-compatible storage",
+    "server_title": "Connect S3-compatible storage",
+    "server_lead": (
+        "A bucket of Cloudflare R2, MinIO, Wasabi, Backblaze B2, Ceph or the like. We only ever read, with an access "
+        "key that you can delete at any time."
+    ),
+    "on_aws": "The bucket is on AWS",
+    "server_no_events": (
+        "Such a bucket tells us of no changes: they are found by syncs alone, and Settings says how often."
+    ),
+    "endpoint": "Endpoint",
+    "endpoint_hint": "The server, such as https://s3.example.com",
+    "server_region_hint": "As the server names it; empty if it has none.",
+    "access_key_id": "Access key id",
+    "access_key_id_hint": "It needs to list the bucket and to read its objects, and nothing else.",
+    "secret_access_key": "Secret access key",
+    "secret_access_key_hint": "It is encrypted, and shown to nobody again.",
     "back": "Collections",
     "done": "(done)",
     "step_name": "Name the bucket",

@@ -60,6 +60,10 @@ PLACES: Mapping[str, Sequence[tuple[str, str, str]]] = {
         ("connect-role", MANY, _CONNECT),
         ("connect-refused", MANY, _CONNECT + "&role=arn:aws:iam::111122223333:role/similarix-nobody"),
     ),
+    "/collections/connect/server": (
+        ("connect-server", EMPTY, "/collections/connect/server"),
+        ("connect-server-filled", MANY, "/collections/connect/server?name=n&endpoint=https%3A%2F%2Fs3.example.com"),
+    ),
     "/collections": (
         ("collections-none", EMPTY, "/collections"),
         ("collections-one", ONE, "/collections"),

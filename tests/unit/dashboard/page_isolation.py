@@ -86,6 +86,7 @@ FIELDS = {
 }
 NO_IDENTIFIERS = {
     *("description", "events", "url"),
+    *("access_key_id", "endpoint", "secret_access_key"),
     *("at", "auto", "bucket", "csrf", "cutoff", "date", "delete", "do", "exclude", "expires_at", "file", "fold"),
     *("folder", "form", "from", "hour", "include", "metadata_name", "metadata_value", "mime_type", "name", "notify"),
     *("origins", "part", "path", "query", "reason", "region", "role", "role_arn", "scope", "size", "sort", "state"),
