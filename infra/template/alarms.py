@@ -81,7 +81,11 @@ def calculated(
 
 
 def of_function(row: Function) -> Resource:
-    """A function that raises errors, and one that Lambda does not start because too many run."""
+    """A function that raises errors, and one that Lambda does not start because too many run.
+
+    By its name alone a function's metrics are those of all its versions, so they follow an alias that moves:
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-view.html
+    """
     dimensions = {"FunctionName": {"Ref": row.name}}
     errors = alarm(f"{row.name}ErrorsAlarm", row.alarm, metric("AWS/Lambda", "Errors", "Sum", dimensions))
     throttles = alarm(

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +16,15 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from embedder_container.models import load_description
+from infra.archive import read_archive
 from infra.bill_of_materials import api_bill, embedder_bill
-from infra.bytecode import find_interpreter
+from infra.bytecode import compiled, find_interpreter
 from infra.dependencies import InstallationError, choose
 from infra.embedder import UNUSED_SECONDS, zip_embedder
 from infra.package import PACKAGED, ROOT, Package, PackagingError, package
 from infra.workers import API, ARM64, EMBEDDER, RUNTIME, X86_64
 from tests.conftest import SAMPLES
+from tests.lambda_runtime import link_runtime
 
 TYPES = ("library", "container", "machine-learning-model")
 
@@ -88,6 +91,30 @@ def test_each_module_has_the_bytecode_of_the_interpreter_that_runs_it(full, pack
         assert {name for name in names if "__pycache__" in name} == (expected if made.has_bytecode else set())
     assert packaged.has_bytecode
     assert full.has_bytecode == (find_interpreter(RUNTIME) is not None)
+
+
+def test_the_functions_python_imports_the_application_from_its_bytecode(full, tmp_path):
+    """Every module that is ours is broken; the runtime's own packages are this project's."""
+    interpreter = find_interpreter(RUNTIME) or Path(sys.executable)
+    root, runtime = tmp_path / "task", tmp_path / "runtime"
+    ZipFile(full.code).extractall(root)
+    if not full.has_bytecode:
+        for name, content in compiled(read_archive(full.code), interpreter).items():
+            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).write_bytes(content)
+    for source in (root / "app.py", *(root / "chalicelib").rglob("*.py")):
+        source.write_text("raise ImportError(__file__)\n")
+    runtime.mkdir()
+    paths = [str(root), str(link_runtime(runtime))]
+    command = [
+        str(interpreter),
+        "-S",
+        "-c",
+        f"import sys; sys.path[:0] = {paths!r}; import app; print(app.app.app_name)",
+    ]
+    process = subprocess.run(command, capture_output=True, text=True, check=False, env={"PYTHONDONTWRITEBYTECODE": "1"})
+
+    assert process.stdout == "similarix\n", process.stderr
 
 
 def test_compiled_code_is_for_the_functions_processor_and_python(full):
