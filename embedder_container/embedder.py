@@ -4,20 +4,24 @@ import base64
 import hashlib
 import math
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder_container.decoder_pool import DecoderPool
+from embedder_container.decoder_pool import Decoder, DecoderPool
 from embedder_container.errors import Code, ItemError
 from embedder_container.formats import refuse_start
+from embedder_container.heap import keep_freed_pages
 from embedder_container.inference import Model, Vector
 from embedder_container.limits import MAX_FILE_BYTES, TOO_LARGE_MESSAGE
 from embedder_container.prefetch import Prefetch
 from embedder_container.tasks import ImageTask, ObjectToEmbed, Result, ThumbnailToMake, Timings, capture_item_error
+from embedder_container.tensors import empty_tensors
 from embedder_container.transfer import Transfers
 
 # Enough to hide the store's latency behind the model; also the number of whole files in memory at a time.
@@ -38,6 +42,7 @@ class Embedder:
         self._decoders = decoders
         self._processors = processors
         self._free_processors = threading.BoundedSemaphore(processors)
+        keep_freed_pages()
 
     def warm(self, timings: Timings) -> None:
         """Load everything that a query by text or by image, or a batch of objects, would have to wait for."""
@@ -67,8 +72,7 @@ class Embedder:
             self.model.load_vision()
         task = ImageTask(data=data, deadline=deadline)
         with self._free_processors:
-            task.run_step(partial(self._decode, task, timings))
-            self._run_model([task], timings)
+            self._run_model(self._decoded_batch(iter([task]), 1, timings), timings)
         return task.result
 
     def embed_objects(
@@ -115,18 +119,44 @@ class Embedder:
     ) -> None:
         """Do the work of one processor: embed batches until no image is left."""
         while (download := downloaded.pop(wait=True)) is not None:
-            batch = [download.result()]
             # At most this processor's part of the remaining images, so that all processors end together.
             part = math.ceil((1 + downloaded.remaining()) / self._processors)
+            size = min(part, self.model.max_batch_size)
             with self._free_processors:
-                batch[0].run_step(partial(self._decode, batch[0], timings))
-                while len(batch) < min(part, self.model.max_batch_size) and (download := downloaded.pop(wait=False)):
-                    batch.append(download.result())
-                    batch[-1].run_step(partial(self._decode, batch[-1], timings))
+                batch = self._decoded_batch(_arrived(download.result(), downloaded), size, timings)
                 self._run_model(batch, timings)
-            for task in batch:
+            for task in batch.tasks:
                 if task.thumbnail_url:
                     uploads.submit(task.run_step, partial(self._upload, task, timings))
+
+    def _decoded_batch(self, tasks: Iterator[ImageTask | None], size: int, timings: Timings) -> "_Batch":
+        """Return the images that have arrived by now, `size` at most, each decoded or with an error.
+
+        While one is decoded, the next one waits in the decoder process already. `tasks` gives None when none is there.
+        """
+        batch, sent = _Batch(empty_tensors(size, self.model.description.image)), deque[ImageTask]()
+        with self._decoders.decoder() as decoder:
+            while True:
+                while decoder.has_room and len(batch.tasks) < size and (task := next(tasks, None)):
+                    batch.tasks.append(task)
+                    self._send(task, decoder, sent)
+                if not sent:
+                    return batch
+                task = sent.popleft()
+                task.run_step(partial(self._receive, task, decoder, batch.free_row(), timings))
+                if "error" not in task.result:
+                    batch.decoded.append(task)
+
+    def _send(self, task: ImageTask, decoder: Decoder, sent: deque[ImageTask]) -> None:
+        """Send an image to the decoder, unless it has an error by now."""
+
+        def send() -> Result:
+            decoder.send(task.data, thumbnail=task.thumbnail_url is not None, deadline=task.deadline)
+            return {}
+
+        task.run_step(send)
+        if "error" not in task.result:
+            sent.append(task)
 
     def _embed_text(self, text: str, timings: Timings) -> Result:
         if not self.model.reads(text):
@@ -151,34 +181,32 @@ class Embedder:
         task.run_step(download)
         return task
 
-    def _decode(self, task: ImageTask, timings: Timings) -> Result:
+    def _receive(self, task: ImageTask, decoder: Decoder, row: NDArray[np.float32], timings: Timings) -> Result:
         data, task.data = task.data, b""  # frees the file: from here on only the tensor is needed
-        prepared = self._decoders.decode(data, thumbnail=task.thumbnail_url is not None, deadline=task.deadline)
-        task.pixels, task.thumbnail = prepared.pixels, prepared.thumbnail
+        prepared = decoder.receive(row)
+        task.thumbnail = prepared.thumbnail
         for phase, seconds in prepared.seconds.items():
             timings.add(phase, seconds)
         size = {"width": prepared.width, "height": prepared.height}
         facts = {"format": prepared.format, "taken": prepared.taken, "perceptual_hash": prepared.perceptual_hash}
         return {"size": len(data), "md5": _md5(data), **size, **facts}
 
-    def _run_model(self, batch: Sequence[ImageTask], timings: Timings) -> None:
+    def _run_model(self, batch: "_Batch", timings: Timings) -> None:
         """Add the vectors of the images that could be decoded."""
-        ready = [(task, task.pixels) for task in batch if task.pixels is not None]
-        if not ready:
+        if not batch.decoded:
             return
-        run = capture_item_error(partial(self._run_vision, [pixels for _, pixels in ready], timings))
-        if "error" in run and len(ready) > 1:
+        run = capture_item_error(partial(self._run_vision, batch.pixels, timings))
+        if "error" in run and len(batch.decoded) > 1:
             # One image may be the cause: run each alone, so that it gets its own result or its own error.
-            for task, _ in ready:
-                self._run_model([task], timings)
+            for task, row in zip(batch.decoded, batch.pixels, strict=True):
+                self._run_model(_Batch(row[np.newaxis], [task], [task]), timings)
             return
-        for index, (task, _) in enumerate(ready):
-            task.pixels = None
+        for index, task in enumerate(batch.decoded):
             task.run_step((lambda: run) if "error" in run else partial(self._vector, run["outputs"][index]))
 
-    def _run_vision(self, tensors: Sequence[NDArray[np.float32]], timings: Timings) -> Result:
+    def _run_vision(self, pixels: NDArray[np.float32], timings: Timings) -> Result:
         with timings.phase("inference"):
-            return {"outputs": self.model.run_vision(tensors)}
+            return {"outputs": self.model.run_vision(pixels)}
 
     def _vector(self, output: NDArray[np.float32]) -> Result:
         return {"vector": _encode(self.model.unit(output))}
@@ -189,6 +217,31 @@ class Embedder:
         with timings.phase("upload"):
             self._transfers.upload(task.thumbnail_url, task.thumbnail)
         return {}
+
+
+def _arrived(first: ImageTask, downloaded: Prefetch[ImageTask, ImageTask]) -> Iterator[ImageTask | None]:
+    """Yield an image, then each time another one that has arrived by now, or None."""
+    yield first
+    while True:
+        download = downloaded.pop(wait=False)
+        yield download.result() if download else None
+
+
+@dataclass
+class _Batch:
+    """Images that run together. Those that could be decoded have the first rows of `rows` [N, 3, S, S], in order."""
+
+    rows: NDArray[np.float32]
+    tasks: list[ImageTask] = field(default_factory=list)
+    decoded: list[ImageTask] = field(default_factory=list)
+
+    @property
+    def pixels(self) -> NDArray[np.float32]:
+        return self.rows[: len(self.decoded)]
+
+    def free_row(self) -> NDArray[np.float32]:
+        """Return the next row, as a tensor [1, 3, S, S]."""
+        return self.rows[len(self.decoded) : len(self.decoded) + 1]
 
 
 def _md5(data: bytes) -> str:

@@ -182,7 +182,8 @@ def thumbnail(image: Image.Image, side: int = limits.THUMBNAIL_SIDE) -> bytes:
     if longest > side:
         scale = side / longest
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+        # A third faster than bicubic, and hardly less sharp (docs/embedder.md).
+        image = image.resize(size, Image.Resampling.HAMMING, reducing_gap=2.0)
     jpeg = BytesIO()
     # Optimised Huffman tables would make the file 2 % smaller and take three times as long.
     image.save(jpeg, "JPEG", quality=limits.THUMBNAIL_QUALITY)

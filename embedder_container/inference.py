@@ -1,7 +1,6 @@
 """Runs a model: text to vector, tensor to vector. A vector is float32 [D] of length 1."""
 
 import threading
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -100,7 +99,7 @@ class Model:
 
     def embed_pixels(self, pixels: NDArray[np.float32]) -> Vector:
         """Return the unit vector [D] of one image's tensor [1, 3, S, S]."""
-        return self.unit(self.run_vision([pixels])[0])
+        return self.unit(self.run_vision(pixels)[0])
 
     @cached_property
     def max_batch_size(self) -> int:
@@ -108,11 +107,10 @@ class Model:
         (node,) = self.load_vision().get_inputs()
         return node.shape[0] if isinstance(node.shape[0], int) else MAX_BATCH_SIZE
 
-    def run_vision(self, tensors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Return the graph's outputs [N, D] for N images' tensors [1, 3, S, S], N at most `max_batch_size`."""
+    def run_vision(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the graph's outputs [N, D] for the pixels [N, 3, S, S] of N images, at most `max_batch_size`."""
         session = self.load_vision()
         (node,) = session.get_inputs()
-        pixels = tensors[0] if len(tensors) == 1 else np.concatenate(tensors)
         outputs: NDArray[np.float32] = session.run([_output_name(session, "image_embeds")], {node.name: pixels})[0]
         return outputs
 

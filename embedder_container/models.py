@@ -70,6 +70,11 @@ class PreprocessingConfig:
     std: tuple[float, float, float]
     full_decode: bool = False
 
+    @property
+    def square_bytes(self) -> int:
+        """The size of the square that becomes the tensor, RGB."""
+        return 3 * self.size**2
+
     def to_json(self) -> str:
         """Serialise for `from_json`, in another process."""
         return json.dumps(asdict(self))

@@ -10,9 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from embedder_container.errors import Code, ItemError, postponed
 
 Result = dict[str, Any]
@@ -78,7 +75,6 @@ class ImageTask:
         self.thumbnail_url = thumbnail_url
         self.data = data
         self.deadline = deadline
-        self.pixels: NDArray[np.float32] | None = None
         self.thumbnail = b""
         self.result: Result = {}
 

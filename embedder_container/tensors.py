@@ -8,9 +8,19 @@ from numpy.typing import NDArray
 from embedder_container.models import PreprocessingConfig
 
 
-def normalise(square: NDArray[np.uint8], config: PreprocessingConfig) -> NDArray[np.float32]:
-    """Return the tensor float32 [1, 3, S, S] of an sRGB square [S, S, 3]: scaled to 0…1, less mean, divided by std."""
-    pixels = np.empty((1, 3, config.size, config.size), dtype=np.float32)
+def empty_tensors(count: int, config: PreprocessingConfig) -> NDArray[np.float32]:
+    """Return room for the tensors of some images, [N, 3, S, S]."""
+    return np.empty((count, 3, config.size, config.size), dtype=np.float32)
+
+
+def normalise(
+    square: NDArray[np.uint8], config: PreprocessingConfig, out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Return the tensor float32 [1, 3, S, S] of an sRGB square [S, S, 3]: scaled to 0…1, less mean, divided by std.
+
+    It is written to `out` if that is given, which has the tensor's shape.
+    """
+    pixels = empty_tensors(1, config) if out is None else out
     for channel, table in enumerate(_lookup_tables(config)):
         np.take(table, square[:, :, channel], out=pixels[0, channel], mode="clip")
     return pixels

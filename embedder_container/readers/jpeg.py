@@ -150,8 +150,8 @@ class JpegPicture(EncodedPicture):
                     self.data[position + 3 : position + 3 + 2 * self.data[position + 2] : 2] if length > 2 else b""
                 )
                 if not (scans or self.is_progressive) and len(components) == len(self._components):
-                    # Whatever follows is not read.
-                    return 0, self.data.find(END, position) >= 0
+                    # Whatever follows is not read. The end marker is searched for from the end, where it mostly is.
+                    return 0, self.data.rfind(END, position) >= 0
                 scans += 1
                 samples += sum(self._samples.get(component, 0) for component in components)
                 if scans > limits.MAX_JPEG_SCANS:

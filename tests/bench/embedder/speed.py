@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter, sleep
+from time import perf_counter, process_time, sleep
 from typing import Any
 
 import numpy as np
@@ -152,6 +152,13 @@ def interleaved_seconds(sides: dict[str, Callable[[], float]]) -> dict[str, list
 
 def ratio(theirs: Sequence[float], own: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(theirs, own, strict=True))
+
+
+def spent_by(action: Callable[[], object]) -> tuple[float, float]:
+    """Return the seconds of the clock and of this process's processors that an action takes."""
+    processors = process_time()
+    clock = seconds_of(action)
+    return clock, process_time() - processors
 
 
 def seconds_of(action: Callable[[], object]) -> float:

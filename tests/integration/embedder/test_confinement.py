@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from embedder_container.decoder_pool import DecoderPool, _warn_of_missing_walls
+from embedder_container.decoder_pool import DecoderPool
+from embedder_container.decoder_process import _warn_of_missing_walls
 from embedder_container.inference import Model
 from embedder_container.models import SHIPPED_MODELS, load_description
 from tests.embedder.samples import photo
@@ -29,27 +30,30 @@ confinement._WALLS = [wall for wall in confinement._WALLS if wall[0] not in {wit
 
 {attempt}
 
-def try_it(config, requests, replies, *, missing_walls, begin):
-    begin()
+def try_it(server, missing_walls):
+    server._begin()
     try:
         outcome = repr(attempt({parent}))
     except BaseException as error:
         outcome = type(error).__name__
-    replies.write(json.dumps({{"outcome": outcome, "missing": missing_walls}}).encode())
-    replies.flush()
+    server._send(json.dumps({{"outcome": outcome, "missing": missing_walls}}).encode())
     os._exit(0)
 
-decoder.serve = try_it
+decoder.Server.serve = try_it
 decoder.main()
 """
 # The embedder's side: it hides itself as the handler does, and prints what the decoder wrote.
 PARENT = """
 import os, subprocess, sys
 from embedder_container import confinement
+from embedder_container.models import PreprocessingConfig
+from embedder_container.slots import Slots
 confinement.forbid_inspection()
+slots, memory = Slots.create(PreprocessingConfig.from_json(sys.argv[2]).square_bytes)
 script = sys.argv[1].replace("PARENT", str(os.getpid()))
 environment = {{name: os.environ[name] for name in ("PATH", "PYTHONPATH")}}
-done = subprocess.run([sys.executable, "-c", script, sys.argv[2]], env=environment, stdout=subprocess.PIPE, stdin=0)
+command = [sys.executable, "-c", script, sys.argv[2], str(memory)]
+done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stdin=0, pass_fds=[memory])
 sys.stdout.buffer.write(done.stdout or str(done.returncode).encode())
 """.replace("{{", "{").replace("}}", "}")
 FILTER, DESCRIPTORS = "a filter of system calls", "no new descriptors"
@@ -203,14 +207,15 @@ def test_a_missing_wall_is_named_once_in_the_log(
     popen = subprocess.Popen
 
     def start(command: list[str], **options: object) -> "subprocess.Popen[bytes]":
-        return popen([sys.executable, "-c", script, command[-1]], **options)  # type: ignore[call-overload]
+        return popen([sys.executable, "-c", script, *command[3:]], **options)  # type: ignore[call-overload]
 
-    monkeypatch.setattr("embedder_container.decoder_pool.subprocess.Popen", start)
+    monkeypatch.setattr("embedder_container.decoder_process.subprocess.Popen", start)
     _warn_of_missing_walls.cache_clear()
     pool = DecoderPool(lite.description.image, processes=2)
     with pool._idle_decoders() as decoders:
         for decoder in decoders:
-            decoder.decode(photo(), False, float("inf"))
+            decoder.send(photo(), thumbnail=False)
+            decoder.receive()
     pool.close()
     (record,) = [record for record in caplog.records if "confined without" in record.message]
     assert "a filter of system calls (" in record.message

@@ -77,8 +77,9 @@ def test_an_image_that_ends_two_decoder_processes_is_refused(pool: DecoderPool) 
 
     def kill_when_ready() -> None:
         while not stopped.wait(0.001):
-            if decoder._is_ready and decoder._process is not None:
-                decoder._process.kill()
+            process = decoder._process
+            if process is not None and process._is_ready:
+                process._process.kill()
 
     thread = threading.Thread(target=kill_when_ready)
     thread.start()
@@ -121,9 +122,9 @@ def start_decoders_by(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     popen = subprocess.Popen
 
     def start(command: list[str], **options: object) -> "subprocess.Popen[bytes]":
-        return popen([sys.executable, "-c", script, command[-1]], **options)  # type: ignore[call-overload]
+        return popen([sys.executable, "-c", script, *command[3:]], **options)  # type: ignore[call-overload]
 
-    monkeypatch.setattr("embedder_container.decoder_pool.subprocess.Popen", start)
+    monkeypatch.setattr("embedder_container.decoder_process.subprocess.Popen", start)
 
 
 def test_an_image_that_needs_too_much_memory_is_refused(lite: Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +225,7 @@ def test_the_decoder_process_has_no_credentials(pool: DecoderPool, monkeypatch: 
         environments.append(env)
         return popen(command, env=env, **options)  # type: ignore[call-overload]
 
-    monkeypatch.setattr("embedder_container.decoder_pool.subprocess.Popen", start)
+    monkeypatch.setattr("embedder_container.decoder_process.subprocess.Popen", start)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     pool.decode(photo(), thumbnail=False)
     (environment,) = environments
@@ -241,3 +242,83 @@ def test_a_decoder_process_is_replaced_after_its_number_of_images(
         pool.decode(photo(), thumbnail=False)
         processes.append(process_of(pool))
     assert processes[0] == processes[1] != processes[2] == processes[3]
+
+
+def test_two_images_are_sent_before_the_first_is_received_and_come_in_their_order(pool: DecoderPool) -> None:
+    drawn = [encode(two_halves(width), "PNG") for width in (80, 81, 82, 83, 84)]
+    with pool.decoder() as decoder:
+        decoder.send(drawn[0], thumbnail=True)
+        widths, rooms = [], []
+        for ahead in drawn[1:]:
+            decoder.send(ahead, thumbnail=True)
+            rooms.append(decoder.has_room)
+            widths.append(decoder.receive().width)
+        widths.append(decoder.receive().width)
+        assert (widths, rooms, decoder.pending) == ([80, 81, 82, 83, 84], 4 * [False], 0)
+
+
+def test_an_image_that_is_sent_ahead_has_the_pixels_and_the_thumbnail_of_one_that_is_sent_alone(
+    pool: DecoderPool,
+) -> None:
+    first, second = encode(two_halves(900, 700), "PNG"), photo()
+    alone = [pool.decode(data, thumbnail=True) for data in (first, second)]
+    with pool.decoder() as decoder:
+        for data in (first, second):
+            decoder.send(data, thumbnail=True)
+        together = [decoder.receive() for _ in range(2)]
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.pixels, other.pixels)
+        assert (one.thumbnail, one.perceptual_hash) == (other.thumbnail, other.perceptual_hash)
+
+
+def test_both_images_are_tried_again_if_the_process_ends_between_them(pool: DecoderPool) -> None:
+    pool.decode(photo(), thumbnail=False)
+    os.kill(process_of(pool), signal.SIGSTOP)
+    with pool.decoder() as decoder:
+        for width in (80, 81):
+            decoder.send(encode(two_halves(width), "PNG"), thumbnail=False)
+        assert decoder._process is not None
+        os.kill(decoder._process.pid, signal.SIGKILL)
+        assert [decoder.receive().width for _ in range(2)] == [80, 81]
+
+
+def test_an_image_that_was_sent_ahead_of_one_that_takes_too_long_is_decoded(lite: Model) -> None:
+    pool = DecoderPool(lite.description.image, processes=1, seconds=3)
+    pool.decode(photo(), thumbnail=False)
+    os.kill(process_of(pool), signal.SIGSTOP)
+    with pool.decoder() as decoder:
+        decoder.send(photo(), thumbnail=False)
+        decoder.send(encode(two_halves(), "PNG"), thumbnail=False)
+        with pytest.raises(ItemError) as caught:
+            decoder.receive()
+        assert caught.value.code == Code.TOO_COSTLY
+        assert decoder.receive().format == "PNG"
+    pool.close()
+
+
+def test_what_was_sent_and_not_received_is_not_the_next_borrowers(pool: DecoderPool) -> None:
+    with pool.decoder() as decoder:
+        decoder.send(encode(two_halves(), "PNG"), thumbnail=False)
+    assert pool.decode(photo(), thumbnail=False).format == "JPEG"
+
+
+def test_a_file_larger_than_the_limit_reaches_no_process(pool: DecoderPool) -> None:
+    assert refusal(pool, bytes(limits.MAX_FILE_BYTES + 1)).code == Code.TOO_LARGE
+    assert pool._idle.queue[0]._process is None
+
+
+@pytest.mark.parametrize(
+    "reply", ["REPLY_HEADER.pack(2**31, 0)", "REPLY_HEADER.pack(2, 2**31) + b'{}'", "REPLY_HEADER.pack(2, 0)[:3]"]
+)
+def test_a_process_that_does_not_keep_to_the_protocol_is_ended(
+    lite: Model, monkeypatch: pytest.MonkeyPatch, reply: str
+) -> None:
+    script = (
+        "from embedder_container import decoder_protocol as p; write = decoder.Server._send; "
+        "lie = lambda self: write(self, p.REPLY + p.{reply}) or sys.exit(); "
+        "decoder.Server._send = lambda self, message: write(self, message) if message[:1] == p.READY else lie(self)"
+    ).replace("{reply}", reply)
+    start_decoders_by(script, monkeypatch)
+    pool = DecoderPool(lite.description.image, processes=1, seconds=30)
+    assert refusal(pool, photo()).code == Code.DECODER_CRASHED
+    pool.close()

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -187,10 +186,10 @@ def test_an_image_that_the_model_fails_on_does_not_fail_its_neighbours(
     lite: Model, store: ObjectStore, decoders: DecoderPool, caplog: pytest.LogCaptureFixture
 ) -> None:
     class FailingModel(Model):
-        def run_vision(self, tensors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-            if any(np.ptp(tensor[:, 0]) == 0 for tensor in tensors):  # an image of a single colour
+        def run_vision(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+            if any(np.ptp(tensor[0]) == 0 for tensor in pixels):  # an image of a single colour
                 raise RuntimeError("the graph fails")
-            return super().run_vision(tensors)
+            return super().run_vision(pixels)
 
     red = encode(Image.new("RGB", (64, 64), "red"), "PNG")
     objects = [{"url": store.put(f"{number}", body)} for number, body in enumerate([photo(), red, photo()])]

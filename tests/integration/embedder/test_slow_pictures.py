@@ -2,17 +2,22 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from embedder_container.decoder_pool import DecoderPool, PreparedImage
+from embedder_container.decoder_pool import Decoder, DecoderPool, PreparedImage
 from embedder_container.embedder import Embedder
 from embedder_container.errors import Code, ItemError, postponed
 from embedder_container.handler import handle_event
 from embedder_container.inference import Model
 from embedder_container.limits import DECODE_PROCESSOR_SECONDS, RESERVED_SECONDS
+from embedder_container.slots import SLOTS
 from embedder_container.transfer import Transfers
 from infra.workers import EMBEDDER
 from tests.embedder.samples import photo
@@ -23,14 +28,37 @@ BATCH = 16  # of objects: chalicelib.domain.syncs
 SLOW = photo() + b"slow"
 
 
-class SlowDecoders(DecoderPool):
-    """Decodes as a pool does, except that each slow picture takes all the time that is left."""
+class SlowDecoder:
+    """Decodes as a decoder does, except that each slow picture takes all the time that is left."""
 
-    def decode(self, data: bytes, *, thumbnail: bool, deadline: float = math.inf) -> PreparedImage:
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self._sent: deque[tuple[bytes, float]] = deque()
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._sent) < SLOTS
+
+    def send(self, data: bytes, *, thumbnail: bool, deadline: float) -> None:
+        self._sent.append((data, deadline))
+        if data != SLOW:
+            self._decoder.send(data, thumbnail=thumbnail, deadline=deadline)
+
+    def receive(self, pixels: NDArray[np.float32]) -> PreparedImage:
+        data, deadline = self._sent.popleft()
         if data == SLOW:
             time.sleep(max(0.0, deadline - time.monotonic()))
             raise postponed()
-        return super().decode(data, thumbnail=thumbnail, deadline=deadline)
+        return self._decoder.receive(pixels)
+
+
+class SlowDecoders(DecoderPool):
+    """Lends such decoders."""
+
+    @contextmanager
+    def decoder(self) -> Iterator[SlowDecoder]:  # type: ignore[override]
+        with super().decoder() as decoder:
+            yield SlowDecoder(decoder)
 
 
 @pytest.fixture

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from embedder_container.models import SHIPPED_MODELS, load_description
-from embedder_container.transforms import to_pixels
+from embedder_container.transforms import RESAMPLING_FILTERS, to_pixels, to_square
 
 CONFIG = load_description(SHIPPED_MODELS, "lite").image
 SIZES = [(640, 427), (427, 640), (61, 700), (57, 33), (224, 224), (2401, 1603), (335, 333), (901, 97), (3, 200)]
@@ -22,15 +24,39 @@ def test_an_image_of_one_colour_has_that_colours_normalised_value() -> None:
     np.testing.assert_allclose(pixels[0, :, 7, 9], expected, atol=1e-6)
 
 
+def resized_whole_and_cropped(image: Image.Image, resampling: Image.Resampling) -> Image.Image:
+    """CLIP's own transform: the whole image is resized, then its centre cropped."""
+    shortest = min(image.size)
+    width, height = int(224 * image.width / shortest), int(224 * image.height / shortest)
+    left, top = round((width - 224) / 2), round((height - 224) / 2)
+    return image.resize((width, height), resampling).crop((left, top, left + 224, top + 224))
+
+
+def noise(width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_the_shortest_edge_is_resized_and_the_centre_kept(size: tuple[int, int]) -> None:
-    image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
-    shortest = min(size)
-    width, height = int(224 * size[0] / shortest), int(224 * size[1] / shortest)
-    left, top = round((width - 224) / 2), round((height - 224) / 2)
-    resized = image.resize((width, height), Image.Resampling.BICUBIC)
-    expected = to_pixels(resized.crop((left, top, left + 224, top + 224)), CONFIG)
+    image = noise(*size)
+    expected = to_pixels(resized_whole_and_cropped(image, Image.Resampling.BICUBIC), CONFIG)
     np.testing.assert_array_equal(to_pixels(image, CONFIG), expected)
+
+
+@settings(max_examples=60)
+@given(
+    ratio=st.one_of(st.sampled_from([(3, 2), (4, 3), (16, 9), (2, 1), (5, 4)]), st.tuples(*[st.integers(3, 30)] * 2)),
+    unit=st.integers(1, 60),
+    turned=st.booleans(),
+    resample=st.sampled_from(["bicubic", "bilinear", "lanczos"]),
+)
+def test_whatever_its_shape_an_image_is_to_the_last_bit_as_if_it_were_resized_whole(
+    ratio: tuple[int, int], unit: int, turned: bool, resample: str
+) -> None:
+    width, height = (max(3, length * unit) for length in (reversed(ratio) if turned else ratio))
+    image = noise(width, height)
+    expected = resized_whole_and_cropped(image, RESAMPLING_FILTERS[resample])
+    assert to_square(image, replace(CONFIG, resample=resample)).tobytes() == expected.tobytes()
 
 
 def test_a_strip_of_one_pixel_by_a_million_is_resized_without_a_large_copy() -> None:
