@@ -137,8 +137,8 @@ stress.document = SIMILARIX_CALLS=8 $(BIN)/python -m pytest tests/e2e/test_opena
 stress.fuzz = $(BIN)/python -m tests.fuzz --seed $(SEED)
 ## stress SUITE=pictures: a folder of pictures beside libvips (FOLDER=…), or the costliest pictures that are admitted
 stress.pictures = $(BIN)/python -m tests.stress.pictures $(if $(FOLDER),"$(FOLDER)")
-## stress SUITE=browser: every page in Chromium: sizes, themes, axe, slow and failing networks; into build/browser (ONLY=)
-stress.browser = ONLY="$(ONLY)" $(BIN)/python -m tests.stress.browser
+## stress SUITE=browser: every page in Chromium: sizes, themes, axe, slow and failing networks; into build/browser (ONLY= SIZES=)
+stress.browser = ONLY="$(ONLY)" SIZES="$(SIZES)" $(BIN)/python -m tests.stress.browser
 ## stress SUITE=firefox: the flows of tests/browser in Firefox (Debian: apt-get install firefox-esr)
 stress.firefox = SIMILARIX_BROWSER=firefox $(BIN)/python -m pytest tests/browser
 ## stress SUITE=screenshots: the pictures of the documents, each page light, dark and narrow, into docs/images (ONLY=)

@@ -184,9 +184,10 @@ def thumbnail(image: Image.Image, side: int = limits.THUMBNAIL_SIDE) -> bytes:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         # A third faster than bicubic, and hardly less sharp (docs/embedder.md).
         image = image.resize(size, Image.Resampling.HAMMING, reducing_gap=2.0)
+    quality = limits.SMALL_THUMBNAIL_QUALITY if side < limits.THUMBNAIL_SIDE else limits.THUMBNAIL_QUALITY
     jpeg = BytesIO()
     # Optimised Huffman tables would make the file 2 % smaller and take three times as long.
-    image.save(jpeg, "JPEG", quality=limits.THUMBNAIL_QUALITY)
+    image.save(jpeg, "JPEG", quality=quality)
     return jpeg.getvalue()
 
 

@@ -56,7 +56,10 @@ DECODES_PER_PROCESS = 5_000
 BAND_PIXELS = 8_192
 THUMBNAIL_SIDE = 512
 LARGEST_THUMBNAIL_SIDE = 2_048  # that a caller may ask for
-THUMBNAIL_QUALITY = 85
+# Of what is mostly shown smaller than it is; 85 would be a sixth more bytes.
+THUMBNAIL_QUALITY = 80
+# Of smaller ones, in which less is seen.
+SMALL_THUMBNAIL_QUALITY = 75
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as its shorter side keeps this many times the model's
 # input size: the vector then stays within a cosine of 0.998 of that of the full decode (measured: docs/embedder.md).
 REDUCED_DECODE_MARGIN = 2

@@ -1,8 +1,8 @@
 """What Lighthouse says of the dashboard's pages: ``make bench SUITE=lighthouse``, on a local system of its own.
 
 Lighthouse comes from the npm registry, in a version that the Node.js here runs, into build/lighthouse. Simulated
-throttling is Lighthouse's own: a slow telephone, and a desktop. Scores are the median of RUNS=3. ONLY=results audits
-the pages alone whose name begins so.
+throttling is Lighthouse's own: a slow telephone, and a desktop. Scores are the median of RUNS=3. ONLY=results-desktop
+audits what begins so alone.
 """
 
 import json
@@ -46,7 +46,7 @@ def main() -> None:
         runs, only = int(os.environ.get("RUNS") or 3), os.environ.get("ONLY", "")
         for name, (path, signed_in, categories) in PAGES.items():
             for device, options in DEVICES.items():
-                if not name.startswith(only):
+                if not f"{name}-{device}".startswith(only):
                     continue
                 address, sent = stack.api_url + path, cookie if signed_in else None
                 reports = [audit(address, categories, options, sent) for _ in range(runs)]

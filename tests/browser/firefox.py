@@ -1,11 +1,15 @@
 """Firefox, driven by Playwright over WebDriver BiDi, so that it is the machine's own: Debian's is ``firefox-esr``."""
 
 import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from playwright.sync_api import Browser, Error, sync_playwright
 
+from tests.browser import firefox_relay
 from tests.browser.chromium import NoBrowser
 
 NAMES = ("firefox-esr", "firefox")
@@ -18,9 +22,12 @@ def firefox() -> Iterator[Browser]:
     installed = next(filter(None, map(shutil.which, NAMES)), None)
     if installed is None:
         raise NoBrowser("Firefox is not here; on Debian: apt-get install firefox-esr")
-    with sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        program = Path(folder) / "firefox"
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{firefox_relay.__file__}" "{installed}" "$@"\n')
+        program.chmod(0o700)
         try:
-            browser = playwright.firefox.launch(channel=CHANNEL, executable_path=installed)
+            browser = playwright.firefox.launch(channel=CHANNEL, executable_path=program)
         except Error as error:
             raise NoBrowser(f"Firefox does not start here: {error.message.splitlines()[0]}") from error
         try:

@@ -3,13 +3,14 @@
 On a local system of its own it signs in by Cognito's form, makes accounts with 0, 1 and 300 files whose names are long,
 right-to-left and hostile, opens every page at 1440, 768 and 320 pixels and at 200 %, runs axe-core on each, and plays a
 slow network and a failing server. Screenshots are kept in build/browser. ONLY=account looks at the places alone whose
-name begins so, and plays no fault.
+name begins so, and plays no fault; SIZES="1440 320" looks at these sizes alone.
 """
 
 import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from time import perf_counter
 
@@ -28,7 +29,7 @@ from tests.stress.browser.views import SIZES, Findings, look
 SCREENSHOTS = Path("build") / "browser"
 
 
-def run(only: str = "") -> Findings:
+def run(only: str = "", sizes: Collection[str] = SIZES) -> Findings:
     """Raises AssertionError where the system does not start, or an account cannot be made."""
     seen = Findings()
     for path in unnamed():
@@ -43,7 +44,7 @@ def run(only: str = "") -> Findings:
         chosen = [place for place in places(accounts.ids) if place.name.startswith(only)]
         with chromium() as browser:
             sign_in(browser, stack, seen)
-            look(browser, stack.api_url, accounts.visitors, chosen, SCREENSHOTS, seen)
+            look(browser, stack.api_url, accounts.visitors, chosen, SCREENSHOTS, seen, sizes)
             faults = Faults(browser, stack, accounts, SCREENSHOTS / "faults", seen)
             if not only or only == "faults":
                 faults.play()
@@ -78,7 +79,7 @@ def sign_in(browser: Browser, stack: LocalSystem, seen: Findings) -> None:
 def main() -> int:
     expect.set_options(timeout=15_000)
     started = perf_counter()
-    seen = run(os.environ.get("ONLY", ""))
+    seen = run(os.environ.get("ONLY", ""), os.environ.get("SIZES", "").split() or SIZES)
     print(f"\n{'what':<12} {'in all':>8} " + " ".join(f"{size:>8}" for size in SIZES))
     for kind, count in seen.counts.items():
         lines = [line for line in seen.lines if line.startswith(f"{kind}:")]

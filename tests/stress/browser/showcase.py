@@ -32,7 +32,7 @@ BROKEN = {
     "2024/kenya/IMG_0231.jpg": b"",
     "2024/kenya/IMG_0232.jpg": PHOTOS["giraffes"].read_bytes()[:9_000],
 }
-REMOVED = 6  # pictures of the travel desk that its bucket no longer has
+BOXES = 3  # of scans, of which the bucket no longer has all but one
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,11 @@ class _Maker:
             "northlight-archive-eu-south-1-cold-storage-legacy-2019",
             "Travel desk, 2011–2019, scans from Lisbon",
         )
-        self.fill(bucket, "scans/lisbon", TRAVEL)
+        scans = [f"box {box}/{photo}" for box in range(1, BOXES + 1) for photo in TRAVEL]
+        self.fill(bucket, "scans/lisbon", scans)
         uuid = self.connect(name, bucket, "scans/lisbon")
-        for photo in TRAVEL[:REMOVED]:
-            self.s3.delete_object(Bucket=bucket, Key=f"scans/lisbon/{photo}.jpg")
+        for scan in scans[len(TRAVEL) :]:
+            self.s3.delete_object(Bucket=bucket, Key=f"scans/lisbon/{scan}.jpg")
         assert self.api("POST", f"/api/collections/{uuid}/sync/").ok
         eventually(lambda: self.status(uuid) == "needs_confirmation")
         return uuid

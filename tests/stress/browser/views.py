@@ -3,7 +3,7 @@
 Screenshots are kept, and what a screen reader has of each place: its tree of roles and names.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,10 +56,13 @@ def look(
     places: Sequence[Place],
     folder: Path,
     findings: Findings,
+    sizes: Collection[str] = SIZES,
 ) -> None:
-    """Opens each place at each size; screenshots go to ``folder``/size-theme/place.png, trees to ``folder``/spoken."""
+    """Opens each place at each of the sizes; screenshots go to ``folder``/size-theme/place.png, trees to /spoken."""
     axe = Axe()
     for size, options in SIZES.items():
+        if size not in sizes:
+            continue
         for person in dict.fromkeys(place.person for place in places):
             with _window(browser, site, visitors.get(person), options) as (page, complaints):
                 for place in places:
