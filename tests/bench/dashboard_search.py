@@ -6,6 +6,8 @@ click that adds the samples to the first of them.
 """
 
 import gzip
+import io
+import logging
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -46,7 +48,7 @@ LATER_QUERIES = (
 ARRIVED = """async () => {
   const picture = document.querySelector("#results .tile img");
   await picture.decode();
-  const entry = performance.getEntriesByName(picture.src).at(-1);
+  const entry = performance.getEntriesByName(picture.currentSrc).at(-1);
   const arrived = Math.max(entry.responseEnd, Number(document.body.dataset.swapped ?? 0));
   return performance.timeOrigin + arrived - Number(sessionStorage.getItem("enter"));
 }"""
@@ -82,6 +84,7 @@ class Timed:
 
 
 def main() -> None:
+    logging.getLogger("similarix").handlers[0].setStream(io.StringIO())  # type: ignore[attr-defined]
     world = PictureWorld()
     world.put(*(f"2024/kenya/a-name-as-cameras-give-it-{number:04d}.jpg" for number in range(PICTURES)))
     spent: list[float] = []
