@@ -130,15 +130,6 @@ def test_compiled_code_is_for_the_functions_processor_and_python(full):
         assert f".{RUNTIME.replace('python3.', 'cpython-3')}-" in name or ".abi3." in name, name
 
 
-@pytest.mark.parametrize("lock", ["requirements.txt", "embedder_container/requirements.txt"])
-def test_each_package_has_a_file_for_the_processor_of_its_functions(lock):
-    architecture = API.architecture if lock == "requirements.txt" else EMBEDDER.architecture
-
-    assert {
-        (re.sub(r"[-_.]+", "-", part.name.lower()), part.version) for part in choose(ROOT / lock, architecture)
-    } == (locked(ROOT / lock))
-
-
 def test_a_file_that_is_not_the_locks_is_not_packaged(project):
     lock = project / "requirements.txt"
     pin, _, _ = lock.read_text().partition("\n")
