@@ -6,20 +6,35 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Cron, SQSEvent
 
-from chalicelib import snapshot, workers
-from chalicelib.api.routes import register_routes
+from chalicelib import workers
 from chalicelib.bootstrap import Services
-from chalicelib.dashboard.routes import register_pages
 from chalicelib.domain.collections import AutoSync
 from chalicelib.domain.messages import Queue
 
+API_HANDLER = "app.app"
+
 app = Chalice(app_name="similarix")
 services = cache(Services.from_environment)
-pages = register_pages(app, services)
-register_routes(app, services, pages.unknown_page)
+
+
+def serve_requests() -> None:
+    """Register the routes of the API and of the dashboard."""
+    from chalicelib import snapshot
+    from chalicelib.api.routes import register_routes
+    from chalicelib.dashboard.routes import register_pages
+
+    pages = register_pages(app, services)
+    register_routes(app, services, pages.unknown_page)
+    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        snapshot.register(services(), pages)
+
+
+# A worker starts without the routes and what they import. Lambda names the handler that it starts:
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
+if os.environ.get("_HANDLER", API_HANDLER) == API_HANDLER:
+    serve_requests()
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    # A missing or malformed setting fails when the function starts, not at its first request.
-    snapshot.register(services(), pages)
+    services()  # a missing or malformed setting fails when the function starts, not at its first request
 
 # CloudFormation inserts the stack's name: Chalice writes the name of a queue into an Fn::Sub.
 

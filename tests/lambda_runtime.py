@@ -53,6 +53,20 @@ def why_no_sandbox() -> str | None:
     return done.stderr.strip() or f"unshare ended with {done.returncode}" if done.returncode else None
 
 
+def sqs_event(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What Lambda hands to the worker of a queue, of one message."""
+    message = {
+        "messageId": "message",
+        "receiptHandle": "receipt",
+        "body": json.dumps(body),
+        "attributes": {"SentTimestamp": "1767225600000", "ApproximateReceiveCount": "1"},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:{REGION}:111122223333:similarix-events",
+    }
+    return {"Records": [message]}
+
+
 def link_runtime(folder: Path) -> Path:
     """The folder, with the modules of Lambda's own Python and no others."""
     for distribution in RUNTIME_PACKAGES:

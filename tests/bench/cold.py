@@ -37,7 +37,7 @@ from infra.workers import API, EMBEDDER
 from infra.workers import Function as Row
 from tests.bench.figures import figure
 from tests.bench.load.callers import measure_first_burst
-from tests.lambda_runtime import SITE_PACKAGES, SNAP_START, Function, link_runtime
+from tests.lambda_runtime import SITE_PACKAGES, SNAP_START, Function, link_runtime, sqs_event
 
 ROUNDS = 7
 CALLERS = 50  # of searches at once
@@ -361,17 +361,7 @@ def _s3_event() -> dict[str, Any]:
         "eventTime": "2026-01-01T00:00:00.000Z",
         "s3": {"bucket": {"name": "strangers"}, "object": {"key": "a.jpg", "sequencer": "0A"}},
     }
-    attributes = {"SentTimestamp": "1767225600000", "ApproximateReceiveCount": "1"}
-    message = {
-        "messageId": "message",
-        "receiptHandle": "receipt",
-        "body": json.dumps({"Records": [record]}),
-        "attributes": attributes,
-        "messageAttributes": {},
-        "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:eu-west-1:111122223333:similarix-events",
-    }
-    return {"Records": [message]}
+    return sqs_event({"Records": [record]})
 
 
 def _made(folder: Path) -> Path:

@@ -14,9 +14,9 @@ import pytest
 from embedder_container.limits import MAX_JPEG_SCANS
 from infra.embedder import zip_embedder
 from infra.package import PackagingError, package
-from infra.workers import API, EMBEDDER
+from infra.workers import API, EMBEDDER, WORKERS
 from tests.embedder.samples import photo
-from tests.lambda_runtime import SITE_PACKAGES, SNAP_START, Function, link_runtime, sandboxed, why_no_sandbox
+from tests.lambda_runtime import SITE_PACKAGES, SNAP_START, Function, link_runtime, sandboxed, sqs_event, why_no_sandbox
 from tests.pictures.costly import jpeg_of_scans
 from tests.unit.test_config import ENVIRONMENT
 
@@ -124,6 +124,16 @@ def test_the_api_answers_after_its_snapshot_was_restored(restored: Function) -> 
     restored.restore()
     response = restored.invoke(request("/api/docs"))
     assert response["statusCode"] == 200, restored.close()
+
+
+def test_a_worker_answers_without_the_routes_of_the_api(task_root: Path, runtime: Path) -> None:
+    worker = Function("app.events_worker", task_root, [runtime], ENVIRONMENT | CREDENTIALS, WORKERS[0].timeout)
+    try:
+        # What S3 sends when a bucket is connected: nothing is called for it.
+        test_event = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "photos"}
+        assert worker.invoke(sqs_event(test_event)) == {"batchItemFailures": []}
+    finally:
+        worker.close()
 
 
 def test_the_embedder_describes_its_model(embedder: Function) -> None:

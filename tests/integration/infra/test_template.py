@@ -6,6 +6,7 @@ import re
 import cfnlint
 import pytest
 
+import app
 from chalicelib.config import Config, OpenSearchProfile, VectorStoreKind
 from chalicelib.domain.collections import MANAGED_PREFIX, parse_role
 from chalicelib.domain.errors import ConfigurationError, InvalidRequest
@@ -68,6 +69,11 @@ class TestFunctions:
     def test_every_function_of_the_application_has_the_runtime_of_the_embedders_image(self, functions):
         assert {functions[name]["Runtime"] for name in APPLICATION} == {RUNTIME}
         assert f"lambda/python:{RUNTIME.removeprefix('python')}" in (ROOT / "embedder_container/Dockerfile").read_text()
+
+    def test_the_function_that_serves_requests_is_known_by_its_handler(self, functions):
+        handlers = {name: functions[name]["Handler"] for name in APPLICATION}
+
+        assert [name for name, handler in handlers.items() if handler == app.API_HANDLER] == ["APIHandler"]
 
     def test_the_application_runs_on_the_cheaper_processor_and_the_embedder_where_its_decoder_is_confined(
         self, functions
