@@ -174,6 +174,8 @@ lock: $(VENV)/.dev-ready  ## pin the requirements in the .in files, with hashes 
 	$(LOCK_ANYWHERE) requirements-package.in -o requirements-package.txt
 	$(LOCK_ANYWHERE) requirements-java.in -o requirements-java.txt
 	$(LOCK_ANYWHERE) requirements-dev.in -o requirements-dev.txt
+	$(LOCK_ANYWHERE) --no-deps -c requirements-dev.txt \
+		embedder_container/requirements-build.in -o embedder_container/requirements-build.txt
 	$(LOCK_ANYWHERE) requirements-bench.in -o requirements-bench.txt
 	$(LOCK_ANYWHERE) requirements-clients.in -o requirements-clients.txt
 

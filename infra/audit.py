@@ -16,6 +16,7 @@ from infra.package import ROOT
 LOCKS = (
     "requirements.txt",
     "embedder_container/requirements.txt",
+    "embedder_container/requirements-build.txt",
     "requirements-local.txt",
     "requirements-package.txt",
     "requirements-java.txt",
