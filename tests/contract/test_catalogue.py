@@ -576,6 +576,9 @@ class DynamoDBContract(CatalogueContract):
         save(catalogue, first, None)
         stores.after_read.append(lambda: save(catalogue, second, first))
         assert catalogue.get(collection.uuid, "a") == second
+        third = replace(second, version=3, thumbnail="a/3")
+        stores.after_read.append(lambda: save(catalogue, third, second))
+        assert catalogue.find(first.uuid) in (second, third), "whole, as it was before or after the write"
 
     def test_a_record_that_is_purged_while_it_is_read_is_none(
         self, stores: Stores, catalogue: Catalogue, collection: Collection

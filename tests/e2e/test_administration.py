@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.accounts import NewToken, Scope
+from chalicelib.domain.files import FileState
 from chalicelib.domain.messages import IndexBatch, ObjectHint, ReceivedMessage
 from infra.admin.__main__ import main
 from infra.admin.deployment import Deployment
@@ -17,6 +18,7 @@ from infra.emulator import Emulator
 from infra.folder_lock import FolderLock
 from infra.local_system import STACK_FILE, LocalSystem
 from tests.conftest import SAMPLES
+from tests.contract.earlier_records import earlier_item
 from tests.e2e.harness import Caller, eventually, picture
 
 Admin = Callable[..., str]
@@ -138,6 +140,21 @@ def test_recount_compares_the_figures_of_a_sync_with_its_batches(
     sync()
     assert "1 collections counted" in admin("recount", "--collection", stack.collection)
     assert "no collection" in admin("recount", "--collection", "00000000-0000-4000-8000-000000000000", fails=True)
+
+
+def test_renew_records_takes_the_image_out_of_a_record_of_an_earlier_version(
+    admin: Admin, stack: LocalSystem, aws: Callable[..., Any]
+) -> None:
+    catalogue, table = stack.deployment.services.adapters.catalogue, stack.outputs["CatalogueTableName"]
+    (listed,) = catalogue.page(stack.collection, FileState.INDEXED, after=None, limit=1).records
+    record = catalogue.get(stack.collection, listed.key)
+    assert record is not None and record.embedding is not None
+    catalogue.delete_images(catalogue.images_of([record.uuid]))
+    aws("dynamodb").put_item(TableName=table, Item=earlier_item(record))
+    assert "1 records of 1 collections renewed" in admin("renew-records", "--collection", stack.collection)
+    assert catalogue.get(stack.collection, record.key) == record
+    assert "0 records" in admin("renew-records")
+    assert "--collection" in admin("renew-records", "--after", "a", fails=True)
 
 
 def test_clean_thumbnails_keeps_a_thumbnail_that_was_just_stored(

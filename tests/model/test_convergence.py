@@ -43,7 +43,16 @@ DIES_AT = st.sampled_from(
     ["save_progress", "send_batches", "send_sync", "mark_listed", "complete_batch", "upsert", "put_images", "save_all"]
 )
 SYNC_WORKER_DIES_AT = st.sampled_from(["save_progress", "save_progress", "send_batches", "mark_listed", "end"])
-PURGE_STOPS = ["before images_of", "after save_all", "after delete_images", "after delete_thumbnail", "before delete"]
+PURGE_STOPS = st.sampled_from(
+    [
+        "before images_of",
+        "after save_all",
+        "after delete_images",
+        "after delete_thumbnail",
+        "before delete",
+        "after delete",
+    ]
+)
 CALLS = st.integers(1, 12)
 EXCLUDED = st.sampled_from([(), ("1",), ("*.jpg", "z"), ("b/*", "!b/1")])
 MEMBERS = st.integers(0, 2)
@@ -174,9 +183,12 @@ class History(RuleBasedStateMachine):
         else:
             world.put(key, before, 0)
 
-    @rule(key=KEYS, body=BODIES, again=BODIES, at=st.sampled_from(PURGE_STOPS), write=STOPPED_BEFORE)
-    def return_during_a_purge(self, key: str, body: bytes, again: bytes, at: str, write: str) -> None:
-        """A purge stops, the object of an expired removal returns, and its worker stops, too; the purge goes on."""
+    @rule(key=KEYS, body=BODIES, again=BODIES, at=PURGE_STOPS, write=STOPPED_BEFORE, dies=st.booleans())
+    def return_during_a_purge(self, key: str, body: bytes, again: bytes, at: str, write: str, dies: bool) -> None:
+        """A purge stops, the object of an expired removal returns, and its worker stops, too; the purge goes on.
+
+        Or it dies, and the object stays away.
+        """
         world = self.world
         world.put(key, body, 1)
         self.rest()
@@ -185,6 +197,10 @@ class History(RuleBasedStateMachine):
         self.wait(timedelta(days=40))
         purge = world.start_purge()
         self._run_to(purge, at, reap=False)
+        if dies:
+            purge.kill()
+            world.reap()
+            return
         world.put(key, again, 1)
         if world.messages:
             world.deliver(len(world.messages) - 1).run()

@@ -88,9 +88,7 @@ class DynamoDBCatalogue:
         self._images = DynamoDBImages(client, table, retries)
 
     def get(self, collection: str, key: str) -> FileRecord | None:
-        item = self._client.get_item(
-            TableName=self._table, Key=record_key(collection, key), ConsistentRead=True
-        ).get("Item")  # fmt: skip
+        item = self._item(collection, key)
         return next(iter(self._complete([item])), None) if item else None
 
     def get_many(self, collection: str, keys: Sequence[str]) -> dict[str, FileRecord]:
@@ -102,8 +100,15 @@ class DynamoDBCatalogue:
         return {(record.collection, record.key): record for record in records}
 
     def find(self, uuid: str) -> FileRecord | None:
-        place = self._place(uuid)
-        return self.get(*place) if place is not None else None
+        place, images = self._images.of_file(uuid)
+        place = place or self._place_by_index(uuid)
+        item = self._item(*place) if place is not None else None
+        if item is None:
+            return None
+        image = image_of_item(item)
+        if image is not None and image in images:
+            return record_from_item(item, images[image])
+        return next(iter(self._complete([item])), None)
 
     def find_many(self, uuids: Sequence[str]) -> dict[str, FileRecord]:
         with ThreadPoolExecutor(MAX_PARALLEL_QUERIES) as pool:  # a client of boto3 may be shared by threads
@@ -375,10 +380,15 @@ class DynamoDBCatalogue:
     def _page(self, items: Sequence[Any], after: str | None) -> FilePage:
         return FilePage(self._complete(items, with_vectors=False), after)
 
+    def _item(self, collection: str, key: str) -> Any:
+        response = self._client.get_item(TableName=self._table, Key=record_key(collection, key), ConsistentRead=True)
+        return response.get("Item")
+
     def _place(self, uuid: str) -> tuple[str, str] | None:
-        """The collection and the key of a file: of its image, or by the index of files that have none."""
-        if (place := self._images.place(uuid)) is not None:
-            return place
+        return self._images.place(uuid) or self._place_by_index(uuid)
+
+    def _place_by_index(self, uuid: str) -> tuple[str, str] | None:
+        """The collection and the key of a file without an image, or of a record of an earlier version."""
         items = self._client.query(**self._index_query("by-uuid", "uuid", uuid), Limit=1)["Items"]
         return next(((item["collection"]["S"], item["key"]["S"]) for item in items), None)
 

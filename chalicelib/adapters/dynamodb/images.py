@@ -5,7 +5,7 @@ A sync reads the records of a collection one after the other, so what it does no
 but cannot return another state of it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +31,13 @@ class StoredImage(NamedTuple):
     account: str
     embedding: ImageEmbedding
     thumbnail: str | None
+
+
+class FileImages(NamedTuple):
+    """The images of a file, and its collection and key, which are None if it has no image."""
+
+    place: tuple[str, str] | None
+    images: dict[FileImage, StoredImage]
 
 
 class DynamoDBImages:
@@ -64,13 +71,19 @@ class DynamoDBImages:
     def of_files(self, files: Sequence[str]) -> list[FileImage]:
         """Return all images of these files, those included that no record refers to."""
         with ThreadPoolExecutor(MAX_PARALLEL_QUERIES) as pool:  # a client of boto3 may be shared by threads
-            return [image for images in pool.map(self._of_file, files) for image in images]
+            return [image for images in pool.map(self._ids, files) for image in images]
+
+    def of_file(self, file: str) -> FileImages:
+        """Return all that is stored of a file, by one consistent read."""
+        query = self._partition(file)
+        items = [item for page in self._client.get_paginator("query").paginate(**query) for item in page["Items"]]
+        places = [(item["file_collection"]["S"], item["file_key"]["S"]) for item in items]
+        return FileImages(next(iter(places), None), dict(map(_stored_image, items)))
 
     def place(self, file: str) -> tuple[str, str] | None:
         """Return the collection and the key of a file that has an image."""
-        items = self._client.query(**self._partition(file, "#c, #k", {"#c": "file_collection", "#k": "file_key"}))[
-            "Items"
-        ]
+        query = self._partition(file, {"#c": "file_collection", "#k": "file_key"})
+        items = self._client.query(**query, Limit=1)["Items"]
         return next(((item["file_collection"]["S"], item["file_key"]["S"]) for item in items), None)
 
     def by_content(self, keys: Sequence[Any]) -> dict[str, KnownImage]:
@@ -83,22 +96,20 @@ class DynamoDBImages:
                 images.setdefault(item["content"]["S"], known)
         return images
 
-    def _of_file(self, file: str) -> list[FileImage]:
-        query = self._partition(file, "#k", {"#k": "key"})
-        del query["Limit"]
-        pages = self._client.get_paginator("query").paginate(**query)
+    def _ids(self, file: str) -> list[FileImage]:
+        pages = self._client.get_paginator("query").paginate(**self._partition(file, {"#k": "key"}))
         return [FileImage(file, item["key"]["S"]) for page in pages for item in page["Items"]]
 
-    def _partition(self, file: str, projection: str, names: dict[str, str]) -> Any:
-        return {
+    def _partition(self, file: str, attributes: Mapping[str, str] | None = None) -> Any:
+        """The query of a file's images: of all attributes, or of those with these placeholders."""
+        query: Any = {
             "TableName": self._table,
             "KeyConditionExpression": "#p = :p",
-            "ProjectionExpression": projection,
-            "ExpressionAttributeNames": {"#p": "collection", **names},
+            "ExpressionAttributeNames": {"#p": "collection", **(attributes or {})},
             "ExpressionAttributeValues": {":p": to_attribute(PARTITION_PREFIX + file)},
             "ConsistentRead": True,
-            "Limit": 1,
         }
+        return query | {"ProjectionExpression": ", ".join(attributes)} if attributes else query
 
 
 def image_key(image: FileImage) -> dict[str, Any]:
