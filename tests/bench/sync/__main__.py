@@ -15,11 +15,13 @@ match sys.argv[1:]:
         non_pictures.main()
     case ["layouts"]:
         layouts.main()
-    case ["reads"]:
+    case ["layouts", "costs"]:
+        layouts.main(with_reads=False)
+    case ["layouts", "reads"]:
         layouts.main(with_costs=False)
     case []:
         costs.main()
         non_pictures.main()
         plan.main()
     case _:
-        sys.exit("usage: python -m tests.bench.sync [costs | layouts | reads | non-pictures | planning]")
+        sys.exit("usage: python -m tests.bench.sync [costs | layouts [costs | reads] | non-pictures | planning]")

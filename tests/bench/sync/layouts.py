@@ -21,7 +21,7 @@ RECORDS, TURNS = 4_000, 5
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def main(*, with_costs: bool = True) -> None:
+def main(*, with_costs: bool = True, with_reads: bool = True) -> None:
     from tests.bench.figures import figure  # not in an earlier commit's process
     from tests.dynamodb_local.server import dynamodb_local
 
@@ -36,6 +36,8 @@ def main(*, with_costs: bool = True) -> None:
             for when, tree in trees.items():
                 print(f"# {when}", flush=True)
                 _run(tree, "-m", "tests.bench.sync", "costs")
+        if not with_reads:
+            return
         turns: dict[str, list[dict[str, float]]] = {when: [] for when in trees}
         with dynamodb_local(data) as client:
             for _ in range(TURNS):
