@@ -30,11 +30,15 @@ MAX_RECORDS_PER_DELETION = 2
 
 
 class FakeCatalogue:
-    """Keeps ``records``, which are whole, by collection and key, and the contents of ``images`` beside them."""
+    """Keeps ``records``, which are whole, by collection and key, and the contents of ``images`` beside them.
+
+    ``earlier`` are those of records that an earlier version has written, whose images are inside.
+    """
 
     def __init__(self, collections: FakeCollections, quota_ledger: FakeQuotaLedger | None = None) -> None:
         self.records: dict[tuple[str, str], FileRecord] = {}
         self.images: dict[FileImage, tuple[str, KnownImage | None]] = {}
+        self.earlier: set[tuple[str, str]] = set()
         self._collections = collections
         self._quota_ledger = quota_ledger or FakeQuotaLedger()
 
@@ -128,11 +132,30 @@ class FakeCatalogue:
             unindexed.update(write.unindexed_delta)
         if not self._collections.count(first.account, first.collection, files, size, unindexed):
             raise NotFound("The collection is deleted.")
-        self.records |= {(write.record.collection, write.key): write.record for write in accepted}
+        for write in accepted:
+            key = write.record.collection, write.key
+            if (
+                key in self.earlier
+                and write.previous is not None
+                and write.record.embedding == write.previous.embedding
+            ):
+                self.put_images([write.record])
+            self.earlier.discard(key)
+            self.records[key] = write.record
         return stale
 
     def renew_page(self, collection: str, after: str | None) -> RenewedPage:
-        return RenewedPage(0, None)  # it has no records of earlier versions
+        records = [self.records[key] for key in sorted(self.earlier) if key[0] == collection]
+        self.put_images(records)
+        return RenewedPage(sum(map(self.renew, records)), None)
+
+    def renew(self, record: FileRecord) -> bool:
+        """Take the image out of a record; False if it has been written since it was read."""
+        key = record.collection, record.key
+        if self._version(record) != record.version or key not in self.earlier:
+            return False
+        self.earlier.discard(key)
+        return True
 
     def fix_statistics(self, collection: Collection, stated: FileCounts, counted: FileCounts) -> bool:
         stored = self._collections.get(collection.account, collection.uuid)

@@ -315,6 +315,9 @@ class History(RuleBasedStateMachine):
             assert self.world.current(number).sync.progress.to_do == 0, (
                 "a sync of an unchanged bucket had something to do"
             )
+        self.world.start_renewal().run()
+        self.world.reap()
+        assert not self.world.catalogue.earlier, "a renewal has left records of an earlier version"
         for _ in range(2):  # the first purges what has been removed for so long, the second what it has left
             self.world.clock.pass_by(timedelta(days=40))
             self.world.let_weeks_pass()

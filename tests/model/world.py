@@ -168,6 +168,27 @@ class World:
         steps = [PurgeStep(shard) for shard in sorted(shards)]
         return self._start("purge", lambda: [self.services.purge.run(step, lambda: 100) for step in steps])
 
+    def keep_as_earlier(self) -> None:
+        """From rest: have all records as an earlier version has written them, with their images inside."""
+        for key, record in self.catalogue.records.items():
+            image = image_of(record)
+            if image is not None:
+                self.catalogue.images.pop(image, None)
+                self.catalogue.earlier.add(key)
+
+    def start_renewal(self) -> Worker:
+        """Take the images out of such records, as the command does: the image first, then the record."""
+        catalogue = Stepped(self.catalogue, self._check_catalogue_call)
+
+        def renew() -> None:
+            for key in sorted(self.catalogue.earlier):
+                record = catalogue.get(*key)
+                if record is not None and key in self.catalogue.earlier:
+                    catalogue.put_images([record])
+                    catalogue.renew(record)
+
+        return self._start("renewal", renew)
+
     def deliver(self, index: int, *, more: int = 0, late_after: int = 1_000) -> Worker:
         """Deliver a message to a worker, even if another one has it.
 
@@ -307,7 +328,7 @@ class World:
     def check_images(self) -> None:
         """Once nothing is removed any more, and all removals are purged, each image is a record's."""
         for record in self.catalogue.records.values():
-            if record.embedding is not None and image_of(record) not in self.catalogue.images:
+            if record.embedding is not None and not self._has_image(record):
                 raise Violation(f"{record.key!r} refers to an image that is not stored")
         files = {record.uuid for record in self.catalogue.records.values()}
         for image in self.catalogue.images:
@@ -382,8 +403,12 @@ class World:
         """Each record that refers to one of these has it."""
         for record in self.catalogue.records.values():
             image = image_of(record)
-            if image is not None and image in images and image not in self.catalogue.images:
+            if image is not None and image in images and not self._has_image(record):
                 raise Violation(f"{record.key!r} refers to an image that is not stored")
+
+    def _has_image(self, record: FileRecord) -> bool:
+        is_earlier = (record.collection, record.key) in self.catalogue.earlier
+        return is_earlier or image_of(record) in self.catalogue.images
 
     def _check_embedder_call(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
         worker = current_worker()
