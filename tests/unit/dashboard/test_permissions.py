@@ -43,6 +43,8 @@ TABLE = {
     ("GET", "/collections"): None,
     ("GET", "/collections/connect"): None,
     ("POST", "/collections/connect"): None,
+    ("GET", "/collections/connect/server"): None,
+    ("POST", "/collections/connect/server"): None,
     ("GET", "/collections/connect/stack"): None,
     ("GET", "/collections/connect/template"): None,
     ("GET", "/collections/new"): None,
