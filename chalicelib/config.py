@@ -25,6 +25,7 @@ class OpenSearchProfile(StrEnum):
     """How an index keeps vectors; ``chalicelib.adapters.opensearch.mappings`` has the mapping of each."""
 
     LUCENE = "lucene"
+    LUCENE_UNCOMPRESSED = "lucene-uncompressed"
     FAISS = "faiss"
     ON_DISK = "on-disk"
     SERVERLESS_CLASSIC = "serverless-classic"

@@ -21,7 +21,7 @@ from infra.costs import (
 )
 
 MILLION = 1_000_000
-SMALL, LARGE = Domain(1, "t3.small.search", 10), Domain(2, "r7g.large.search", 20)
+SMALL, LARGE = Domain(1, "t3.small.search", 10), Domain(2, "r7g.medium.search", 20)
 SEARCH_HOURS = 12  # of a day, in the scenario of searches
 EMBEDDER_MEMORIES = (1024, 1769, 3008, 5307, 10240)  # MB
 API_MEMORIES = (512, 1024, 1769, 3008)
@@ -39,8 +39,8 @@ def of(domain: Domain) -> Store:
 
 STORES: dict[str, Store] = {
     f"{SMALL.instances} × t3.small": of(SMALL),
-    "1 × r7g.large": of(replace(LARGE, instances=1)),
-    f"{LARGE.instances} × r7g.large": of(LARGE),
+    "1 × r7g.medium": of(replace(LARGE, instances=1)),
+    f"{LARGE.instances} × r7g.medium": of(LARGE),
     "Serverless": serverless_line,
 }
 

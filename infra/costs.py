@@ -31,6 +31,7 @@ MB_PER_GB, KB_PER_GB = 1024, 1e6
 METRICS_OF_A_WORKER = 3  # chalicelib/workers.py; and of two, one of each outcome of a file
 METRICS_OF_WEBHOOKS = 3
 DIMENSION, GRAPH_LINKS, GRAPH_OVERHEAD = 512, 16, 1.1  # docs/opensearch.md, "Sizing"
+SYSTEM_GB = 0.5  # of an instance's memory, for what is neither OpenSearch's heap nor the page cache
 
 
 def dollars(counts: Mapping[str, float]) -> float:
@@ -68,7 +69,7 @@ class Domain:
     """The instances of an OpenSearch domain, and the disk of each in GiB."""
 
     instances: int = 2
-    instance_type: str = "r7g.large.search"
+    instance_type: str = "r7g.medium.search"
     volume: int = 20
 
 
@@ -154,10 +155,13 @@ def alarm_metrics(condition: str | None) -> int:
 
 
 def vectors_that_fit(domain: Domain) -> int:
-    """How many vectors of 512 dimensions the domain's memory holds: half of it, and each vector twice in two zones."""
-    memory = FIGURES["instances"][domain.instance_type] / 2 * 1e9 * domain.instances
+    """How many vectors of 512 dimensions the domain's memory holds, of seven bits a number, each twice in two zones.
+
+    Half of the memory is OpenSearch's heap, and the system takes some of the rest.
+    """
+    memory = (FIGURES["instances"][domain.instance_type] / 2 - SYSTEM_GB) * 1e9 * domain.instances
     copies = 2 if domain.instances > 1 else 1
-    return int(memory / (GRAPH_OVERHEAD * (4 * DIMENSION + 8 * GRAPH_LINKS)) / copies)
+    return int(memory / (GRAPH_OVERHEAD * (DIMENSION + 8 * GRAPH_LINKS)) / copies)
 
 
 def table(usage: Usage, domain: Domain) -> list[str]:
@@ -198,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--embedding-seconds", type=float, default=FIGURES["time"]["embedding_seconds"],
         help="of one processor for a picture (default: %(default)s, CLIP ViT-B/32; lite: 0.02)")  # fmt: skip
     add("--instances", type=int, default=2, help="of the domain (default: 2)")
-    add("--instance-type", choices=FIGURES["instances"], default="r7g.large.search", help="(default: %(default)s)")
+    add("--instance-type", choices=FIGURES["instances"], default="r7g.medium.search", help="(default: %(default)s)")
     add("--volume", type=int, default=20, help="of each instance, in GiB (default: 20)")
     options = parser.parse_args(arguments)
     usage = Usage(

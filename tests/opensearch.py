@@ -8,8 +8,9 @@ import pytest
 from chalicelib.adapters.opensearch.client import OpenSearchClient, connect
 from chalicelib.adapters.opensearch.documents import VersionedDocuments
 from chalicelib.adapters.opensearch.indexes import Indexes
-from chalicelib.adapters.opensearch.mappings import Sizing
+from chalicelib.adapters.opensearch.mappings import PROFILES, Sizing
 from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
+from chalicelib.config import OpenSearchProfile
 from infra.localhost import free_port
 from infra.opensearch.node import Node, NodeError
 from tests.java import JAVA_OPTIONS
@@ -34,12 +35,14 @@ def prefix(node: Node) -> Iterator[str]:
     OpenSearchClient(connect(node.endpoint)).request("DELETE", f"/{prefix}-*")
 
 
-def store_on(node: Node, prefix: str, *, refresh_seconds: float = 0.01) -> OpenSearchVectorStore:
+def store_on(
+    node: Node, prefix: str, *, refresh_seconds: float = 0.01, profile: OpenSearchProfile = OpenSearchProfile.LUCENE
+) -> OpenSearchVectorStore:
     """Returns a store as one process has it; stores with the same prefix share their indexes.
 
     The short refresh interval makes writes return soon.
     """
     client = OpenSearchClient(connect(node.endpoint))
     sizing = Sizing(refresh_seconds=refresh_seconds)
-    indexes = Indexes(client, prefix=prefix, sizing=sizing, cache_seconds=0.3)
+    indexes = Indexes(client, prefix=prefix, profile=PROFILES[profile], sizing=sizing, cache_seconds=0.3)
     return OpenSearchVectorStore(client, indexes, VersionedDocuments(client, indexes))

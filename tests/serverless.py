@@ -3,7 +3,8 @@
 The operations are those of https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-genref.html;
 …/serverless-overview.html#serverless-usecase says what holds for ids. These pages say nothing of parameters, so the
 gate rejects them too. The gate sets shards and the refresh interval, as the service does: several shards, so that
-nothing may depend on there being one. Only the engine differs from Serverless', whose native code is not published.
+nothing may depend on there being one. Only the engine differs from Serverless', whose native code is not published: it
+is Lucene's, uncompressed as there.
 """
 
 import json
@@ -23,7 +24,7 @@ from chalicelib.config import OpenSearchProfile
 from infra.opensearch.node import Node
 from tests.fault_proxy import Proxy, Rejection, proxy_before
 
-PROFILE = Profile(PROFILES[OpenSearchProfile.LUCENE].vector_mapping, serverless=True)
+PROFILE = Profile(PROFILES[OpenSearchProfile.LUCENE_UNCOMPRESSED].vector_mapping, serverless=True)
 SERVICE_SETTINGS = {"number_of_shards": 2, "number_of_replicas": 0, "refresh_interval": "10ms"}
 ACCEPTED_OPERATIONS = [
     ("PUT", r"/[^/_][^/]*"),

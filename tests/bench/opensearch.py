@@ -22,11 +22,11 @@ from chalicelib.adapters.opensearch.client import OpenSearchClient, connect
 from chalicelib.adapters.opensearch.documents import VersionedDocuments
 from chalicelib.adapters.opensearch.indexes import Indexes
 from chalicelib.adapters.opensearch.mappings import PROFILES, Sizing, index_body
-from chalicelib.adapters.opensearch.search import EF_SEARCH, SPARE_HITS
+from chalicelib.adapters.opensearch.search import EF_SEARCH
 from chalicelib.adapters.opensearch.vector_store import OpenSearchVectorStore
 from chalicelib.adapters.sqlite.vector_store import SQLiteVectorStore
 from chalicelib.config import OpenSearchProfile
-from chalicelib.domain.vectors import VectorDocument, unit_vector
+from chalicelib.domain.vectors import VectorDocument
 from chalicelib.services.ports import VectorStore
 from infra.localhost import free_port
 from infra.opensearch.node import Node
@@ -42,7 +42,7 @@ from tests.bench.owners import (
     query_of,
 )
 from tests.bench.pictures import Drawn, Vectors, draw, intrinsic_dimension
-from tests.bench.request_counter import measure_counting
+from tests.bench.request_counter import first_page, measure_counting
 
 BATCH_SIZE = 500
 EF_SEARCH_VALUES = (32, 64, 128, 256, 512, 1_024)
@@ -176,9 +176,7 @@ def measure_overhead(node: Node, vectors: Vectors, size: str) -> None:
     theirs: list[float] = []
     for turn, vector in enumerate(vectors):
         query = query_of(OWN, vector)
-        body = queries.approximate_search(
-            query, unit_vector(query.vector), size=LIMIT + SPARE_HITS, k=EF_SEARCH, ef=EF_SEARCH
-        )
+        body = first_page(query)
         ways: list[tuple[list[float], Callable[[], object]]] = [
             (ours, lambda query=query: store.search(query)),
             (theirs, lambda body=body: bare.transport.perform_request("POST", path, body=body)),

@@ -7,12 +7,19 @@ from typing import Any
 
 from chalicelib.adapters.opensearch import queries
 from chalicelib.adapters.opensearch.client import connect
-from chalicelib.adapters.opensearch.search import EF_SEARCH, MAX_CANDIDATES, SPARE_HITS
-from chalicelib.domain.vectors import unit_vector
+from chalicelib.adapters.opensearch.mappings import Json
+from chalicelib.adapters.opensearch.search import EF_SEARCH, MAX_CANDIDATES, OVERSAMPLING, SPARE_HITS
+from chalicelib.domain.vectors import VectorQuery, unit_vector
 from infra.opensearch.node import Node
 from tests.bench.figures import figure, milliseconds
 from tests.bench.owners import LIMIT, query_of
 from tests.bench.pictures import Vectors
+
+
+def first_page(query: VectorQuery) -> Json:
+    """Returns the body that the store sends for a first page."""
+    vector, size = unit_vector(query.vector), query.options.limit + SPARE_HITS
+    return queries.rescored_search(query, vector, size=size, k=OVERSAMPLING * size, ef=EF_SEARCH)
 
 
 def measure_counting(node: Node, index: str, small: str, large: str, vectors: Vectors) -> None:
@@ -32,9 +39,7 @@ def measure_counting(node: Node, index: str, small: str, large: str, vectors: Ve
     for turn, vector in enumerate(vectors):
         for account in (small, large):
             query = query_of(account, vector)
-            body = queries.approximate_search(
-                query, unit_vector(query.vector), size=LIMIT + SPARE_HITS, k=EF_SEARCH, ef=EF_SEARCH
-            )
+            body = first_page(query)
             condition = queries.query_filter(query)
             ways: list[Callable[[Any, Any], None]] = [count_apart, count_along]
             for way in ways if turn % 2 else reversed(ways):

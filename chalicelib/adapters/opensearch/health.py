@@ -50,8 +50,9 @@ def _check_aliases(model: str, indexes: Sequence[Index]) -> Iterator[str]:
 
 def _check_index(client: OpenSearchClient, indexes: Indexes, index: Index) -> Iterator[str]:
     description = client.request("GET", f"/{index.name}")[index.name]
+    actual, expected = description["mappings"], indexes.body(index.model, index.dimension)["mappings"]
     # OpenSearch describes a mapping with its own defaults, too.
-    if not _includes(description["mappings"], indexes.body(index.model, index.dimension)["mappings"]):
+    if not _includes(actual, expected) or _is_quantised(actual) is not _is_quantised(expected):
         yield f"The mapping of {index.name} is not this version's. {REINDEX_ADVICE}"
     blocks = description["settings"]["index"].get("blocks", {})
     if any(str(value).lower() == "true" for value in blocks.values()):
@@ -63,6 +64,11 @@ def _check_index(client: OpenSearchClient, indexes: Indexes, index: Index) -> It
         return  # the service keeps its shards healthy itself, and does not report on them
     if client.request("GET", f"/_cluster/health/{index.name}")["status"] == "red":
         yield f"{index.name} is red: a shard is lost or being recovered. If it stays red: {REINDEX_ADVICE}"
+
+
+def _is_quantised(mappings: Json) -> bool:
+    """Whether a method of the vectors' mapping has an encoder; without one it has no default either."""
+    return "encoder" in mappings.get("properties", {}).get("vector", {}).get("method", {}).get("parameters", {})
 
 
 def _includes(actual: Json, expected: Json) -> bool:

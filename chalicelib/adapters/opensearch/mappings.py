@@ -18,9 +18,9 @@ from chalicelib.config import OpenSearchProfile
 # Stored in each index. Raised when documents change so that an index must be filled again from the catalogue: until
 # then, `check_health` reports the index. Of 4, what is shown of a file includes its perceptual hash.
 LAYOUT = 4
-# Links of a vector in the graph, and candidates when they are chosen. A vector needs 1.1 * (4 * dimension + 8 * links)
-# bytes of memory: docs/opensearch.md, and
-# https://docs.opensearch.org/latest/vector-search/optimizing-storage/knn-vector-quantization/#hnsw-memory-estimation
+# Links of a vector in the graph, and candidates when they are chosen. A vector needs 1.1 * (dimension + 8 * links)
+# bytes of memory with seven bits a number: docs/opensearch.md, and
+# https://docs.opensearch.org/latest/vector-search/optimizing-storage/lucene-scalar-quantization/#memory-estimation
 HNSW_LINKS, HNSW_EF_CONSTRUCTION = 16, 128
 
 Json = dict[str, Any]
@@ -52,7 +52,13 @@ class Sizing:
     refresh_seconds: float = 1.0
 
 
-def _hnsw(engine: str) -> Callable[[int], Json]:
+# Of each number of a vector while the graph is searched. One scale serves all numbers of a segment, and models have a
+# few that are ten times as large as the others: with the default interval Lucene would cut these off, and a search find
+# a seventh of what it should. Of 1, the scale reaches from the smallest to the largest: docs/decisions/0112
+SEVEN_BITS: Json = {"encoder": {"name": "sq", "parameters": {"bits": 7, "confidence_interval": 1.0}}}
+
+
+def _hnsw(engine: str, **encoder: Json) -> Callable[[int], Json]:
     def vector_mapping(dimension: int) -> Json:
         return {
             "type": "knn_vector",
@@ -61,7 +67,7 @@ def _hnsw(engine: str) -> Callable[[int], Json]:
                 "name": "hnsw",
                 "engine": engine,
                 "space_type": "cosinesimil",
-                "parameters": {"m": HNSW_LINKS, "ef_construction": HNSW_EF_CONSTRUCTION},
+                "parameters": {"m": HNSW_LINKS, "ef_construction": HNSW_EF_CONSTRUCTION, **encoder},
             },
         }
 
@@ -95,7 +101,9 @@ SLOW_LOGS: Json = {
 
 PROFILES = {
     # Lucene filters while it searches the graph, and needs no native memory: tests run on it, and it is the default.
-    OpenSearchProfile.LUCENE: Profile(_hnsw("lucene")),
+    # Every OpenSearch since 2.16 takes seven bits: docs/decisions/0112
+    OpenSearchProfile.LUCENE: Profile(_hnsw("lucene", **SEVEN_BITS)),
+    OpenSearchProfile.LUCENE_UNCOMPRESSED: Profile(_hnsw("lucene")),
     OpenSearchProfile.FAISS: Profile(_hnsw("faiss")),
     OpenSearchProfile.ON_DISK: Profile(_on_disk),
     OpenSearchProfile.SERVERLESS_CLASSIC: Profile(_hnsw("faiss"), serverless=True),

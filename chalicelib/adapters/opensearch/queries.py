@@ -101,26 +101,40 @@ def query_filter(query: VectorQuery) -> Json:
     return {"bool": {"filter": [*owned["bool"]["filter"], *filters.conditions(query.account, query.options.filter)]}}
 
 
-def approximate_search(query: VectorQuery, vector: Sequence[float], *, size: int, k: int, ef: int | None) -> Json:
-    """Searches the ``size`` nearest of the ``k`` that the graph finds; exact where no more than ``k`` pass the filter.
+def approximate_search(query: VectorQuery, vector: Sequence[float], *, size: int, k: int) -> Json:
+    """Searches the ``size`` nearest of the ``k`` that the engine finds, by the distances that it gives them."""
+    return _page(_neighbours(query, vector, k), query, size)
+
+
+def rescored_search(query: VectorQuery, vector: Sequence[float], *, size: int, k: int, ef: int) -> Json:
+    """Searches the ``size`` nearest of the ``k`` that the graph finds, by the distances of the vectors themselves.
+
+    The graph may compare quantised vectors; the script reads those of the ``k``, and gives the same score as in
+    ``exact_search``. An engine's own `rescore` reads all ``ef`` of them, and OpenSearch 2.19 ignores it on Lucene:
+    https://docs.opensearch.org/latest/vector-search/vector-search-techniques/knn-score-script/
 
     Args:
-        ef: candidates on the way through the graph; without it, as many as the engine takes for ``k``.
+        ef: candidates on the way through the graph.
     """
-    knn: Json = {"vector": vector, "k": k, "filter": query_filter(query)}
-    if ef is not None:
-        knn["method_parameters"] = {"ef_search": max(k, ef)}
-    return _page({"knn": {"vector": knn}}, query, size)
+    return _page(_script_score(_neighbours(query, vector, k, method_parameters={"ef_search": ef}), vector), query, size)
 
 
 def exact_search(query: VectorQuery, vector: Sequence[float], *, size: int) -> Json:
     """Searches the ``size`` nearest of all that pass the filter, each compared."""
+    return _page(_script_score(query_filter(query), vector), query, size)
+
+
+def _neighbours(query: VectorQuery, vector: Sequence[float], k: int, **parameters: Json) -> Json:
+    return {"knn": {"vector": {"vector": vector, "k": k, "filter": query_filter(query), **parameters}}}
+
+
+def _script_score(scored: Json, vector: Sequence[float]) -> Json:
     script = {
         "lang": "knn",
         "source": "knn_score",
         "params": {"field": "vector", "query_value": vector, "space_type": "cosinesimil"},
     }
-    return _page({"script_score": {"query": query_filter(query), "script": script}}, query, size)
+    return {"script_score": {"query": scored, "script": script}}
 
 
 def _page(scored: Json, query: VectorQuery, size: int) -> Json:

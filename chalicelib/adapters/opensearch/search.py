@@ -14,6 +14,8 @@ from chalicelib.domain.vectors import MAX_DISTANCE, CountedHits, Hit, VectorQuer
 
 EF_SEARCH = 256  # candidates that a search keeps on its way through the graph: docs/decisions/0036
 SPARE_HITS = 8  # hits beyond the limit, so that a tie at its end is seen whole
+# Candidates of a first page whose vectors are read from the disk and compared, for each hit: docs/decisions/0112
+OVERSAMPLING = 2
 # Candidates of every page but the first: all pages up to a thousand results are cut from the same ones.
 DEEP_CANDIDATES = 1_100
 MAX_CANDIDATES = 10_000  # candidates and hits that OpenSearch returns at once
@@ -119,8 +121,10 @@ class Searcher:
     def _body(self, query: VectorQuery, vector: Sequence[float], size: int, k: int) -> Json:
         if k > MAX_CANDIDATES:
             return queries.exact_search(query, vector, size=size)
-        ef = self._ef_search if self._documents.supports_ef_search else None
-        return queries.approximate_search(query, vector, size=size, k=k, ef=ef)
+        if not self._documents.supports_ef_search:
+            return queries.approximate_search(query, vector, size=size, k=k)
+        compared = min(k, OVERSAMPLING * size) if query.options.after is None else k
+        return queries.rescored_search(query, vector, size=size, k=compared, ef=max(k, self._ef_search))
 
     def _send(self, target: str, query: VectorQuery, body: Json, *, counting: bool) -> tuple[Any, int | None]:
         """Returns the response, and how many documents pass the filter where that is asked for or likely to be needed.

@@ -1,15 +1,27 @@
 """The bodies that create indexes, as golden values: a change needs a new index, so it must not happen by accident."""
 
+from typing import Any
+
 import pytest
 
 from chalicelib.adapters.opensearch.indexes import slug
 from chalicelib.adapters.opensearch.mappings import PROFILES, Sizing, index_body
 from chalicelib.config import OpenSearchProfile
 
-HNSW = {"name": "hnsw", "space_type": "cosinesimil", "parameters": {"m": 16, "ef_construction": 128}}
+HNSW: dict[str, Any] = {"name": "hnsw", "space_type": "cosinesimil", "parameters": {"m": 16, "ef_construction": 128}}
+
+
+def hnsw(engine: str, **parameters: Any) -> dict[str, Any]:
+    method = {"engine": engine, **HNSW, "parameters": {**HNSW["parameters"], **parameters}}
+    return {"type": "knn_vector", "dimension": 512, "method": method}
+
+
 VECTOR_MAPPINGS = {
-    OpenSearchProfile.LUCENE: {"type": "knn_vector", "dimension": 512, "method": {"engine": "lucene", **HNSW}},
-    OpenSearchProfile.FAISS: {"type": "knn_vector", "dimension": 512, "method": {"engine": "faiss", **HNSW}},
+    OpenSearchProfile.LUCENE: hnsw(
+        "lucene", encoder={"name": "sq", "parameters": {"bits": 7, "confidence_interval": 1.0}}
+    ),
+    OpenSearchProfile.LUCENE_UNCOMPRESSED: hnsw("lucene"),
+    OpenSearchProfile.FAISS: hnsw("faiss"),
     OpenSearchProfile.ON_DISK: {
         "type": "knn_vector",
         "dimension": 512,
@@ -18,11 +30,7 @@ VECTOR_MAPPINGS = {
         "mode": "on_disk",
         "compression_level": "32x",
     },
-    OpenSearchProfile.SERVERLESS_CLASSIC: {
-        "type": "knn_vector",
-        "dimension": 512,
-        "method": {"engine": "faiss", **HNSW},
-    },
+    OpenSearchProfile.SERVERLESS_CLASSIC: hnsw("faiss"),
     OpenSearchProfile.SERVERLESS_NEXTGEN: {
         "type": "knn_vector",
         "dimension": 512,

@@ -81,6 +81,13 @@ def test_searches_and_their_thumbnails_cost_by_the_search():
     assert line(usage, "traffic").month == pytest.approx(16_000 * DAYS * a_thumbnail)
 
 
+def test_the_calculators_domain_is_the_templates():
+    parameters = read_template()["Parameters"]
+    names = ("OpenSearchInstances", "OpenSearchInstanceType", "OpenSearchVolumeSize")
+
+    assert Domain(*(parameters[name]["Default"] for name in names)) == Domain()
+
+
 def test_a_domain_costs_its_instances_hours_and_disks():
     month = domain_line(Domain(2, "r7g.large.search", 20)).month
 
@@ -104,10 +111,10 @@ def test_serverless_that_nobody_searches_costs_its_storage_and_alarms_alone():
     assert idle == pytest.approx(4.096 * 0.024 + 0.10 * alarm_metrics("HasServerless"))
 
 
-def test_a_domain_holds_vectors_in_half_of_its_memory_and_twice_in_two_zones():
+def test_a_domain_holds_vectors_in_half_of_its_memory_but_the_systems_and_twice_in_two_zones():
     one = vectors_that_fit(Domain(1, "r7g.large.search"))
 
-    assert one == int(8e9 / (1.1 * (2048 + 128)))
+    assert one == int(7.5e9 / (1.1 * (512 + 128)))
     assert vectors_that_fit(Domain(2, "r7g.large.search")) == one
 
 
