@@ -21,6 +21,7 @@ DEEP_CANDIDATES = 1_100
 MAX_CANDIDATES = 10_000  # candidates and hits that OpenSearch returns at once
 EVERY_CANDIDATE = MAX_CANDIDATES + 1  # a script compares everything that passes the filter
 NARROW_FILTERS_CACHE_SIZE = 1_000
+WRONG_DIMENSION = ("dimension", "does not match the expected length")  # in the words of a k-NN query, and of its script
 
 
 class Searcher:
@@ -75,7 +76,7 @@ class Searcher:
             if error.status == 404:
                 self._check_files()
                 return CountedHits([], 0)
-            if "dimension" in error.reason:
+            if any(words in error.reason for words in WRONG_DIMENSION):
                 raise ValueError(f"The query's dimension is not the model's: {error.reason}") from error
             raise
 
