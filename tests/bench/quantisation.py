@@ -125,7 +125,7 @@ def store_of(node: Node, kind: str, prefix: str) -> OpenSearchVectorStore:
     client = OpenSearchClient(connect(node.endpoint))
     prefix = f"{prefix}-{kind.replace('_', '-')}"
     made = ReadIndexes if kind == "1_bit" else Indexes
-    indexes = made(client, prefix=prefix, profile=KINDS[kind], sizing=Sizing(refresh_seconds=1), cache_seconds=0.0)
+    indexes = made(client, prefix=prefix, profile=KINDS[kind], sizing=Sizing(refresh_seconds=60), cache_seconds=0.0)
     return OpenSearchVectorStore(client, indexes, VersionedDocuments(client, indexes))
 
 
