@@ -31,7 +31,10 @@ class MavenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """``artifact`` is ``group:name:version``, with ``:packaging`` after it where that is not ``jar``."""
+    """``artifact`` is ``group:name:version``, with ``:packaging`` after it where that is not ``jar``.
+
+    A classifier may stand after the packaging.
+    """
 
     artifact: str
     sha256: str
@@ -42,9 +45,13 @@ class Locked:
         return group, name, version, packaging[0] if packaging else "jar"
 
     @property
+    def classifier(self) -> str | None:
+        return self.artifact.split(":")[4] if self.artifact.count(":") == 4 else None
+
+    @property
     def file_name(self) -> str:
         _, name, version, packaging = self.parts
-        return f"{name}-{version}.{packaging}"
+        return f"{'-'.join(filter(None, (name, version, self.classifier)))}.{packaging}"
 
 
 Download = Callable[[Locked, Path], Path]
@@ -118,7 +125,8 @@ def _download(locked: Locked, scratch: Path) -> Path:
         # A folder of its own for each attempt: the resolver takes the rest of a broken download for the whole file.
         context = MavenContext(repo_cache=scratch / str(attempt), local_repos=[], timeout=60)
         try:
-            return Path(context.project(group, name).at_version(version).artifact(packaging=packaging).resolve())
+            component = context.project(group, name).at_version(version)
+            return Path(component.artifact(locked.classifier or "", packaging).resolve())
         except Exception as error:
             failure = error
     raise MavenError(f"{locked.artifact} could not be downloaded: {failure}") from failure

@@ -42,7 +42,7 @@ def rclone_server(folder: Path) -> Iterator[str]:
         "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}", "--vfs-cache-mode", "off",
     ]  # fmt: skip
     client = s3_client(f"http://{HOST}:{port}")
-    with ChildServer("rclone", RcloneUnavailable, folder, port, command, lambda: _responds(client)) as server:
+    with ChildServer("rclone", RcloneUnavailable, folder, port, command, lambda: responds(client)) as server:
         yield server.endpoint
 
 
@@ -53,7 +53,8 @@ def s3_client(endpoint: str) -> Any:
     return session.client("s3", endpoint_url=endpoint, config=config)
 
 
-def _responds(client: Any) -> bool:
+def responds(client: Any) -> bool:
+    """Whether a server takes requests."""
     try:
         client.list_buckets()
     except (BotoCoreError, ClientError):
