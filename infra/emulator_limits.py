@@ -27,9 +27,12 @@ FUNCTIONS_AT_ONCE = 2 * PROCESSORS
 EMBEDDERS_AT_ONCE = PROCESSORS
 # Of one queue. More would start for seconds each, and stand between a caller and the emulator, one process for all.
 WORKERS_AT_ONCE = PROCESSORS
-# Of a queue with much work that nobody waits for: half of the machine is left to requests and events.
+# Of a queue with much work that nobody waits for: half of the machine is left to requests and events, while there are
+# any. They are taken to have ended when none has come for so long; of a caller who waits, the next one comes sooner.
 BULK_WORKERS_AT_ONCE = max(1, PROCESSORS // 2)
 BULK_QUEUES = (Queue.SYNC, Queue.INDEX, Queue.DELETIONS)
+QUIET_SECONDS = 0.5
+_BULK_FUNCTIONS = tuple(f"-{row.function.lambda_name}" for row in WORKERS if row.queue in BULK_QUEUES)
 HOUSEKEEPING_SECONDS = 30
 MAX_LOG_BYTES = 10_000_000  # of the emulator's log; as much again is kept as `….1`
 KEPT_STREAMS = 500  # of a function's log, one for each invocation
@@ -73,6 +76,40 @@ class Turns:
                     self._free += 1
 
 
+class Demand:
+    """Whether anybody wants more of the machine than bulk work: a request, an event or an upload runs, or just has.
+
+    Args:
+        clock: seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._running = 0
+        self._ended_at = float("-inf")
+        self._lock = threading.Lock()
+
+    @property
+    def is_quiet(self) -> bool:
+        with self._lock:
+            return not self._running and self._clock() - self._ended_at >= QUIET_SECONDS
+
+    @contextmanager
+    def invocation(self, function: str) -> Iterator[None]:
+        """The time of an invocation; one of bulk work, or of the embedder, which serves both, is no demand."""
+        if function.endswith((*_BULK_FUNCTIONS, f"-{EMBEDDER.lambda_name}")):
+            yield
+            return
+        with self._lock:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+                self._ended_at = self._clock()
+
+
 def lane(function: str, event: Any) -> tuple[str, int] | None:
     """The queue in which an invocation waits, and how many of that queue run at once; None if it need not wait.
 
@@ -91,7 +128,7 @@ def lane(function: str, event: Any) -> tuple[str, int] | None:
     return None
 
 
-def limit_functions() -> None:
+def limit_functions(demand: Demand) -> None:
     """Have the emulator run a limited number of functions at once; the other invocations wait for their turn.
 
     Its own limits refuse instead of having callers wait: they are those of AWS, where there is always room.
@@ -103,32 +140,33 @@ def limit_functions() -> None:
     run: Callable[..., Any] = lambda_svc._execute_function_dispatch
 
     def run_in_turn(function: Any, config: dict[str, Any], event: Any, *arguments: Any) -> Any:
-        place = lane(config.get("FunctionName", ""), event)
-        if place is None:
-            return run(function, config, event, *arguments)
-        name, limit = place
-        with lock:
-            turns = queues.setdefault(name, Turns(limit))
-        with turns.turn():
-            return run(function, config, event, *arguments)
+        called = config.get("FunctionName", "")
+        place = lane(called, event)
+        with demand.invocation(called):
+            if place is None:
+                return run(function, config, event, *arguments)
+            name, limit = place
+            with lock:
+                turns = queues.setdefault(name, Turns(limit))
+            with turns.turn():
+                return run(function, config, event, *arguments)
 
     lambda_svc._execute_function_dispatch = run_in_turn
 
 
-def limit_workers() -> None:
+def limit_workers(demand: Demand) -> None:
     """Have the worker of each queue run a limited number of times at once; its messages wait in the queue."""
     from ministack.services import lambda_svc  # noqa: PLC0415
 
     allowed: Callable[..., int] = lambda_svc._sqs_esm_concurrency
     lambda_svc._sqs_esm_concurrency = lambda source, *arguments: min(
-        workers_at_once(source["FunctionName"]), allowed(source, *arguments)
+        workers_at_once(source["FunctionName"], is_quiet=demand.is_quiet), allowed(source, *arguments)
     )
 
 
-def workers_at_once(function: str) -> int:
-    """How many invocations of a queue's worker run at once."""
-    bulk = tuple(f"-{row.function.lambda_name}" for row in WORKERS if row.queue in BULK_QUEUES)
-    return BULK_WORKERS_AT_ONCE if function.endswith(bulk) else WORKERS_AT_ONCE
+def workers_at_once(function: str, *, is_quiet: bool) -> int:
+    """How many invocations of a queue's worker run at once; ``is_quiet`` says that nobody else wants the machine."""
+    return BULK_WORKERS_AT_ONCE if function.endswith(_BULK_FUNCTIONS) and not is_quiet else WORKERS_AT_ONCE
 
 
 def start_housekeeping(log: Path) -> None:

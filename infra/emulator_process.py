@@ -32,7 +32,12 @@ def main() -> None:
 
     from infra.emulator_door import attach_door, verify_root  # noqa: PLC0415
     from infra.emulator_grants import GRANTS_VARIABLE, record_grants  # noqa: PLC0415
-    from infra.emulator_limits import limit_functions, limit_workers, start_housekeeping  # noqa: PLC0415
+    from infra.emulator_limits import (  # noqa: PLC0415
+        Demand,
+        limit_functions,
+        limit_workers,
+        start_housekeeping,
+    )
     from infra.emulator_shortcuts import take_shortcuts  # noqa: PLC0415
     from infra.emulator_tables import complete_tables  # noqa: PLC0415
 
@@ -44,8 +49,9 @@ def main() -> None:
     keep_keys_literal()
     complete_tables()
     take_shortcuts()
-    limit_functions()
-    limit_workers()
+    demand = Demand()
+    limit_functions(demand)
+    limit_workers(demand)
     start_housekeeping(Path("emulator.log"))
     sys.argv = ["ministack"]
     try:

@@ -30,7 +30,7 @@ def test_many_searches_at_once_are_all_answered_by_a_limited_number_of_functions
     # As many again may serve all other requests: they wait apart from searches.
     assert 1 <= len(functions) <= 2 * FUNCTIONS_AT_ONCE
     for name in (row.function.lambda_name for row in WORKERS):
-        assert len(processes[name]) <= workers_at_once(f"-{name}"), name
+        assert len(processes[name]) <= workers_at_once(f"-{name}", is_quiet=True), name
     threads = {status.split("Threads:")[1].split()[0] for status in map(_status, functions)}
     assert threads == {"1"}
 

@@ -1,4 +1,4 @@
-"""``make bench SUITE=bulk``: 1,000 copies, their batch deletion and a first sync, by an earlier commit and by this one.
+"""``make bench SUITE=bulk``: 1,000 copies, deletions and a first sync, by an earlier commit and by this one.
 
 Both run in turns on one machine, each on a system of its own, so that other load meets both. A ratio is the median of
 the turns' ratios. Of each flow: seconds, objects a second, and which process has used how much of the processors.
@@ -15,7 +15,7 @@ from statistics import median
 
 from tests.bench.figures import figure
 
-COPIES, OBJECTS, TURNS = 1_000, 2_000, 3
+COPIES, FILES, OBJECTS, TURNS = 1_000, 500, 2_000, 3
 EARLIER_COMMIT = "fee4807"  # before events of one collection were handled together
 ROOT = Path(__file__).resolve().parents[3]
 FLOWS = Path(__file__).with_name("flows.py")
@@ -26,6 +26,7 @@ Figures = dict[str, float]
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.bulk", description=__doc__)
     parser.add_argument("--copies", type=int, default=COPIES, help="objects that are copied, then deleted")
+    parser.add_argument("--files", type=int, default=FILES, help="files that are uploaded, then deleted")
     parser.add_argument("--objects", type=int, default=OBJECTS, help="objects of the first sync")
     parser.add_argument("--turns", type=int, default=TURNS)
     parser.add_argument("--earlier", default=EARLIER_COMMIT, help="the commit to compare with; empty for none")
@@ -36,11 +37,12 @@ def main() -> None:
         if options.earlier:
             trees = {"before": _extracted(options.earlier, Path(folder)), **trees}
         turns: dict[str, list[dict[str, Figures]]] = {when: [] for when in trees}
-        sizes = [str(options.copies), str(options.objects), *(["--count"] if options.count else [])]
+        sizes = [*map(str, (options.copies, options.files, options.objects)), *(["--count"] if options.count else [])]
         for turn in range(options.turns):
             for when in trees if turn % 2 == 0 else reversed(trees):
                 turns[when].append(_measured(trees[when], sizes))
-    counts = {"copies": options.copies, "deletes": options.copies, "first_sync": options.objects}
+    counts = {"copies": options.copies, "deletes": options.copies, "file_deletes": options.files}
+    counts["first_sync"] = options.objects
     for flow in turns["after"][0]:
         for when, found in turns.items():
             _print(f"bulk_{flow}_{when}", [measured[flow] for measured in found], counts[flow])

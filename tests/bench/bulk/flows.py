@@ -1,4 +1,4 @@
-"""The three flows on one deployed system, with the code of whatever tree is on the path: ``measure`` prints JSON.
+"""The flows on one deployed system, with the code of whatever tree is on the path: ``measure`` prints JSON.
 
 An earlier commit has no such module, so this one is run as a script there, and imports only what both have. The system
 is the deployed template on the emulator; its tables are asked directly whether all is searchable, because a record is
@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from chalicelib.domain.collections import managed_prefix
+from chalicelib.domain.files import file_uuid
 from infra import seed
 from infra.admin.deployment import Deployment
 from infra.emulator import REGION, Emulator
@@ -37,6 +39,7 @@ TIMEOUT_SECONDS = 500
 FOLDER = "photos"
 TICKS_A_SECOND = 100  # of /proc/PID/stat: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
 _CALLS = re.compile(r'"message": ?"message done".*?"calls": ?')
+_INVOCATION = re.compile(r"ESM: Lambda \S+ processed ")
 _DECODER = json.JSONDecoder()
 _REQUEST = re.compile(r"\b(GET|HEAD|PUT|POST|DELETE) \S+ -> service=(\w+) ")
 
@@ -82,6 +85,23 @@ class Bench:
             self._wait(lambda: self._files(collection) == SAMPLES)
         return figures
 
+    def file_deletes(self, count: int) -> Figures:
+        """The deletion of uploaded files by one request, until none is counted any more."""
+        collection = self._system.managed_collection
+
+        def upload(number: int) -> str:
+            api = seed.Api(self._system.api_url, self._system.token)  # a session of requests is no thread's but its own
+            name = f"{number:05}.jpg"
+            api.call("POST", f"/collections/{collection}/upload/", files={"file": (name, self._picture())})
+            return file_uuid(collection, managed_prefix(self._account, collection) + name)
+
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            uuids = list(pool.map(upload, range(count)))
+        with self._measured() as figures:
+            self._api.call("POST", "/files/delete/", json={"files": uuids})
+            self._wait(lambda: self._files(collection) == 0)
+        return figures
+
     def first_sync(self, count: int) -> Figures:
         """The first sync of a bucket of different pictures, from the call to its end."""
         collection = self._connect("bulk-sync")
@@ -113,7 +133,7 @@ class Bench:
         with self._emulator.log.open("rb") as log:
             log.seek(log_size)
             text = log.read().decode(errors="replace")
-        figures |= _logged_calls(text)
+        figures |= _logged_calls(text) | {"invocations": float(len(_INVOCATION.findall(text)))}
         for _, service in _REQUEST.findall(text):
             name = f"requests_{service}"
             figures[name] = figures.get(name, 0) + 1
@@ -138,11 +158,14 @@ class Bench:
         return found.sync.status
 
     def _put(self, bucket: str, key: str) -> None:
-        """Put a small JPEG that no other equals."""
+        self._s3.put_object(Bucket=bucket, Key=key, Body=self._picture())
+
+    def _picture(self) -> bytes:
+        """A small JPEG that no other equals."""
         body = io.BytesIO()
         blocks = self._random.integers(0, 256, (8, 8, 3), dtype=np.uint8)
         Image.fromarray(blocks).resize((PICTURE_PIXELS, PICTURE_PIXELS)).save(body, "JPEG", quality=85)
-        self._s3.put_object(Bucket=bucket, Key=key, Body=body.getvalue())
+        return body.getvalue()
 
     @staticmethod
     def _wait(is_over: Callable[[], bool]) -> None:
@@ -182,26 +205,28 @@ def _logged_calls(log: str) -> Figures:
     return dict(sums)
 
 
-def measure(copies: int, objects: int, emulator_class: type[Emulator] = Emulator) -> dict[str, Figures]:
+def measure(copies: int, files: int, objects: int, emulator_class: type[Emulator] = Emulator) -> dict[str, Figures]:
     """The figures of each flow on a new system."""
     with tempfile.TemporaryDirectory() as folder, emulator_class(Path(folder), free_port()) as emulator:
         bench = Bench(emulator, bring_up(emulator, lambda _: None))
         found = {"copies": bench.copies(copies), "deletes": bench.deletes(copies)} if copies else {}
+        found |= {"file_deletes": bench.file_deletes(files)} if files else {}
         return found | ({"first_sync": bench.first_sync(objects)} if objects else {})
 
 
-def counted(copies: int, objects: int) -> dict[str, Figures]:
+def counted(copies: int, files: int, objects: int) -> dict[str, Figures]:
     """As ``measure``, on an emulator that logs each request, which takes longer."""
     from tests.bench.sync.request_meter import LoggingEmulator  # it needs DynamoDB Local's module
 
-    return measure(copies, objects, LoggingEmulator)
+    return measure(copies, files, objects, LoggingEmulator)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("copies", type=int)
+    parser.add_argument("files", type=int)
     parser.add_argument("objects", type=int)
     parser.add_argument("--count", action="store_true")
     options = parser.parse_args()
     act = counted if options.count else measure
-    print(json.dumps(act(options.copies, options.objects)))
+    print(json.dumps(act(options.copies, options.files, options.objects)))

@@ -10,7 +10,9 @@ from infra.emulator_limits import (
     BULK_WORKERS_AT_ONCE,
     EMBEDDERS_AT_ONCE,
     FUNCTIONS_AT_ONCE,
+    QUIET_SECONDS,
     WORKERS_AT_ONCE,
+    Demand,
     Turns,
     forget_oldest,
     lane,
@@ -96,10 +98,51 @@ def test_an_event_of_any_shape_has_a_place_to_wait(function, event):
 
 
 def test_workers_that_nobody_waits_for_leave_half_of_the_machine_to_the_others():
-    bulk = {row.queue for row in WORKERS if workers_at_once(f"a-stack-{row.function.lambda_name}") < WORKERS_AT_ONCE}
+    bulk = {
+        row.queue
+        for row in WORKERS
+        if workers_at_once(f"a-stack-{row.function.lambda_name}", is_quiet=False) < WORKERS_AT_ONCE
+    }
 
     assert bulk == {"sync", "index", "deletions"} if WORKERS_AT_ONCE > 1 else bulk == set()
     assert max(1, WORKERS_AT_ONCE // 2) == BULK_WORKERS_AT_ONCE
+
+
+@pytest.mark.parametrize("row", WORKERS, ids=lambda row: row.queue)
+def test_all_workers_may_take_the_whole_machine_while_nobody_else_wants_it(row):
+    assert workers_at_once(f"a-stack-{row.function.lambda_name}", is_quiet=True) == WORKERS_AT_ONCE
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.mark.parametrize("function", ["api", "changes-worker", "events-worker", "uploads-worker"])
+def test_the_machine_is_quiet_a_while_after_the_last_request_or_event(function):
+    clock = Clock()
+    demand = Demand(clock)
+    assert demand.is_quiet
+    with demand.invocation(f"a-stack-{function}"):
+        clock.now += 100
+        assert not demand.is_quiet, "it lasts long"
+        with pytest.raises(RuntimeError), demand.invocation("a-stack-api"):
+            raise RuntimeError
+        clock.now += QUIET_SECONDS
+        assert not demand.is_quiet, "the other one is still running"
+    assert not demand.is_quiet
+    clock.now += QUIET_SECONDS
+    assert demand.is_quiet
+
+
+@pytest.mark.parametrize("function", ["index-worker", "sync-worker", "deletions-worker", "embedder"])
+def test_bulk_work_is_no_demand(function):
+    demand = Demand(Clock())
+    with demand.invocation(f"a-stack-{function}"):
+        assert demand.is_quiet
+    assert demand.is_quiet
 
 
 def test_the_oldest_entries_are_forgotten():
