@@ -1,6 +1,5 @@
 """Chromium, or the Firefox that SIMILARIX_BROWSER=firefox names, and pages of the dashboard in it."""
 
-import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,15 +10,11 @@ from infra.emulator import Emulator
 from infra.local_system import LocalSystem
 from infra.localhost import HOST
 from tests.browser.chromium import NoBrowser, chromium
-from tests.browser.firefox import firefox
+from tests.browser.firefox import firefox, is_firefox
 
 OpenPage = Callable[..., Page]
 
 expect.set_options(timeout=30_000)  # a busy machine starts functions slowly
-
-
-def is_firefox() -> bool:
-    return os.environ.get("SIMILARIX_BROWSER") == "firefox"
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Firefox, driven by Playwright over WebDriver BiDi, so that it is the machine's own: Debian's is ``firefox-esr``."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
 
 from tests.browser import firefox_relay
@@ -14,6 +16,17 @@ from tests.browser.chromium import NoBrowser
 
 NAMES = ("firefox-esr", "firefox")
 CHANNEL = "moz-firefox"  # Playwright's name for a Firefox that it has not patched
+VARIABLE = "SIMILARIX_BROWSER"
+
+
+def is_firefox() -> bool:
+    """Whether the tests run in Firefox."""
+    return os.environ.get(VARIABLE) == "firefox"
+
+
+def not_by_bidi(reason: str) -> pytest.MarkDecorator:
+    """Marks a test that needs what Playwright cannot do by WebDriver BiDi."""
+    return pytest.mark.skipif(is_firefox(), reason=reason)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from chalicelib.domain.webhook_endpoints import NewWebhook
 from chalicelib.domain.webhook_events import EventType
 from infra.local_system import LocalSystem
 from tests.browser.accessibility import THEMES, show_theme, violations
+from tests.browser.firefox import not_by_bidi
 from tests.browser.visits import Visitor, visitor
 from tests.e2e.harness import Caller as ApiCaller
 
@@ -48,6 +49,7 @@ def test_members_are_invited_and_sessions_ended_where_they_stand(browser: Browse
         page.get_by_label("E-mail address").fill("jo@example")
         page.get_by_role("button", name="Invite").click()
         expect(page.get_by_role("alert")).to_contain_text("Give an e-mail address")
+        page.get_by_label("E-mail address").press("ControlOrMeta+a")  # Firefox would add what is filled in
         page.get_by_label("E-mail address").fill("jo@partner.example")
         page.keyboard.press("Enter")
         expect(page.locator("#member-section")).to_contain_text("jo@partner.example")
@@ -58,6 +60,7 @@ def test_members_are_invited_and_sessions_ended_where_they_stand(browser: Browse
     assert services.sessions.find(user.cookie) is not None
 
 
+@not_by_bidi("no download is told of")
 def test_the_export_is_one_file_and_the_account_goes_by_its_name(browser: Browser, stack: LocalSystem) -> None:
     user = visitor(stack)
     export = "**/account/export*"

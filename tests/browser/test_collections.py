@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from infra.local_system import LocalSystem
 from tests.browser.accessibility import violations
+from tests.browser.firefox import not_by_bidi
 from tests.browser.visits import Visitor, visitor
 from tests.conftest import SAMPLES
 from tests.e2e.harness import Caller, Customer
@@ -42,6 +43,7 @@ def row(page: Page, name: str) -> Any:
     return page.locator("#uploads > li, #refused-rows > li").filter(has_text=name)
 
 
+@not_by_bidi("no folder can be chosen")
 def test_a_collection_is_made_filled_looked_at_renamed_and_deleted(
     browser: Browser, member: Visitor, tmp_path: Path
 ) -> None:
@@ -112,6 +114,7 @@ def test_an_upload_is_paused_breaks_and_goes_on_when_one_says_so(browser: Browse
         expect(page.locator("#all")).to_have_text("1 searchable")
 
 
+@not_by_bidi("the other window's requests cannot be answered")
 def test_a_bucket_is_connected_while_the_page_looks_on_and_syncs(
     browser: Browser, member: Visitor, aws: Callable[[str], Any]
 ) -> None:

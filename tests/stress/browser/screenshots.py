@@ -142,11 +142,13 @@ def take(browser: Browser, stack: LocalSystem, showcase: Showcase, only: str) ->
 
 
 def _load_pictures(page: Page) -> None:
-    """Wait for each picture of the window."""
+    """Wait for each picture of the window; one that is put off, as it lies beside it, is not waited for."""
     page.mouse.move(0, 0)
     page.evaluate("""async () => {
-      const seen = [...document.images].filter(each => each.getBoundingClientRect().top < innerHeight);
-      await Promise.allSettled(seen.map(each => each.decode()));
+      const box = each => each.getBoundingClientRect();
+      const seen = [...document.images].filter(each => box(each).top < innerHeight && box(each).left < innerWidth);
+      const late = new Promise(done => setTimeout(done, 5000));
+      await Promise.race([late, Promise.allSettled(seen.map(each => each.decode()))]);
     }""")
 
 
