@@ -16,7 +16,7 @@ from pathlib import Path
 from embedder_container.decoder_pool import DecoderPool
 from embedder_container.embedder import Embedder
 from embedder_container.inference import Model
-from embedder_container.models import read_description
+from embedder_container.models import SHIPPED_MODELS, load_description
 from embedder_container.tasks import ObjectToEmbed, Timings
 from embedder_container.transfer import Transfers
 
@@ -37,7 +37,7 @@ def processor_seconds():
             ticks += int(fields[11]) + int(fields[12])
     return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
-description, threads = read_description(Path(sys.argv[1])), int(sys.argv[2])
+description, threads = load_description(SHIPPED_MODELS, sys.argv[1]), int(sys.argv[2])
 decoders = DecoderPool(description.image, threads)
 embedder = Embedder(Model(description, threads), MemoryTransfers(), decoders, threads)
 contents = {}
@@ -67,11 +67,15 @@ class Spent:
 
 
 class CheckoutProcess:
-    """A process with the embedder of a checkout of this repository."""
+    """A process with the embedder of a checkout of this repository.
 
-    def __init__(self, checkout: Path, model_folder: Path, threads: int) -> None:
+    Args:
+        model: the name of a model that ships, or a folder.
+    """
+
+    def __init__(self, checkout: Path, model: str, threads: int) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(model_folder), str(threads)],
+            [sys.executable, "-c", SCRIPT, model, str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -33,7 +33,8 @@ def main() -> None:
     options = parser.parse_args()
     description = full_size_model() if options.model == "full" else load_description(SHIPPED_MODELS, "lite")
     checkouts = {"before": options.before.resolve(), "after": HERE}
-    processes = {name: CheckoutProcess(folder, description.folder, THREADS) for name, folder in checkouts.items()}
+    model = str(description.folder) if options.model == "full" else options.model
+    processes = {name: CheckoutProcess(folder, model, THREADS) for name, folder in checkouts.items()}
     try:
         for size in options.sizes:
             _measure(size, processes, Model(description, 1), options.rounds)
