@@ -1,4 +1,4 @@
-"""``similarix connect``: the role, the collection and the first sync."""
+"""``similarix connect``: the role or the access key, the collection and the first sync."""
 
 import io
 import json
@@ -130,3 +130,60 @@ def test_what_names_no_bucket_and_a_bucket_that_is_nowhere_are_refused(command: 
         assert command("connect", uri) == Exit.USAGE
     command.aws["s3"].region = None
     assert command("connect", "s3://pictures/photos") == Exit.FAILED
+
+
+KEY = {"SIMILARIX_ACCESS_KEY_ID": "AKID", "SIMILARIX_SECRET_ACCESS_KEY": "a-secret-of-this-test"}
+ON_SERVER = ("connect", "s3://pictures/photos/2024", "--endpoint", "https://s3.example.com")
+
+
+def secret_of(http_api: HttpApi) -> str:
+    """The secret that the API has sealed last."""
+    (stored,) = [each for each in http_api.ports.collections.stored.values() if each.server is not None]
+    secret: str = http_api.ports.secrets.open(stored.account, stored.uuid, stored.server.sealed_secret)
+    return secret
+
+
+def test_a_bucket_at_an_endpoint_is_connected_with_the_key_of_the_environment(
+    command: Command, client: Client, http_api: HttpApi
+) -> None:
+    assert command(*ON_SERVER, "--every", "daily", environ=KEY) == 0, command.err
+    collection = client.collections.get(command.out.strip())
+    assert (collection.endpoint, collection.access_key_id) == ("https://s3.example.com", "AKID")
+    assert (collection.name, collection.auto_sync_interval) == ("2024", "daily")
+    assert collection.sync_status == "in_progress"
+    assert secret_of(http_api) == KEY["SIMILARIX_SECRET_ACCESS_KEY"]
+    assert KEY["SIMILARIX_SECRET_ACCESS_KEY"] not in command.out + command.err
+
+
+def test_in_a_pipe_the_key_is_two_lines_and_it_is_changed_the_same_way(
+    command: Command, client: Client, http_api: HttpApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("AKID\na-secret-of-a-pipe\n"))
+    assert command(*ON_SERVER, "--no-sync") == 0, command.err
+    uuid = command.out.strip()
+    monkeypatch.setattr("sys.stdin", io.StringIO("OTHER\nanother-secret\n"))
+    assert command("access-key", uuid) == 0, command.err
+    assert client.collections.get(uuid).access_key_id == "OTHER"
+    assert secret_of(http_api) == "another-secret"
+    assert "another-secret" not in command.out + command.err
+
+
+def test_without_a_key_and_with_a_role_nothing_is_connected(
+    command: Command, client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert command(*ON_SERVER) == Exit.USAGE
+    assert "SIMILARIX_SECRET_ACCESS_KEY" in capsys.readouterr().err
+    assert command(*ON_SERVER, "--create-role", environ=KEY) == Exit.USAGE
+    assert client.collections.list() == ()
+
+
+def test_a_key_that_the_server_refuses_is_told(command: Command, http_api: HttpApi) -> None:
+    http_api.ports.sources.bucket("pictures").unlisted = True
+    assert command(*ON_SERVER, environ=KEY) == Exit.FAILED
+    assert "may not be listed" in command.err
+
+
+@pytest.mark.parametrize("option", ["--secret", "--secret-access-key", "--access-key"])
+def test_no_option_takes_a_secret(command: Command, option: str) -> None:
+    assert command(*ON_SERVER, option, "a-secret") == Exit.USAGE

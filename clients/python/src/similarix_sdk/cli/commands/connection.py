@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from similarix_sdk.aws_role import PlannedRole
+from similarix_sdk.cli.access_key import read_access_key
+from similarix_sdk.cli.arguments import CollectionName, find_collection
 from similarix_sdk.cli.exits import Exit
 from similarix_sdk.cli.session import Aws, Session, session_of
 from similarix_sdk.client import Client
-from similarix_sdk.models import BucketAccessReport
+from similarix_sdk.models import BucketAccessReport, CreatedCollection
 from similarix_sdk.role_policies import check_policies
 
 # IAM shows a new role everywhere after some seconds:
@@ -21,17 +23,23 @@ NOT_YET = frozenset({"role_not_assumable", "list_denied", "get_denied"})
 
 def register(app: typer.Typer) -> None:
     app.command()(connect)
+    app.command("access-key")(change_access_key)
 
 
 @dataclass(frozen=True)
 class _Source:
     bucket: str
     folder: str | None
-    region: str
+    region: str | None
 
     @property
     def uri(self) -> str:
         return f"s3://{self.bucket}{self.folder or ''}"
+
+    @property
+    def name(self) -> str:
+        """What the collection is called unless its owner says so: the folder, or the bucket."""
+        return (self.folder or "").strip("/").rpartition("/")[2] or self.bucket
 
 
 def connect(  # each is an option of the command
@@ -47,6 +55,9 @@ def connect(  # each is an option of the command
     profile: Annotated[str | None, typer.Option(help="A profile of your credentials of AWS.")] = None,
     every: Annotated[str | None, typer.Option(help="Sync by itself: daily, weekly or monthly.")] = None,
     sync: Annotated[bool, typer.Option("--sync/--no-sync", help="Start the first sync.")] = True,
+    endpoint: Annotated[
+        str | None, typer.Option(help="The server of a bucket that is not on AWS; its access key is asked for.")
+    ] = None,
 ) -> None:
     """Connect a folder of a bucket of yours as a collection.
 
@@ -54,9 +65,32 @@ def connect(  # each is an option of the command
 
     Similarix reads it through a role that you own, and that you can withdraw. Without --role and --create-role this
     prints which role is needed, and creates nothing. Prints the collection's uuid.
+
+    similarix connect s3://my-bucket/photos --endpoint https://s3.example.com
+
+    S3-compatible storage is read with an access key: of SIMILARIX_ACCESS_KEY_ID and SIMILARIX_SECRET_ACCESS_KEY, of
+    prompts, or of two lines of standard input. No option takes a secret, because shells keep what they are told.
     """
     session = session_of(context)
     bucket, folder = _parts(uri)
+    if endpoint is not None:
+        if role or create_role or profile:
+            raise typer.BadParameter("A bucket at an endpoint is read with an access key, not by a role of AWS.")
+        identifier, secret = read_access_key(session.environ)
+        source = _Source(bucket, f"/{folder}" if folder else None, region)
+        with session.client() as client:
+            created = client.collections.connect(
+                source.bucket,
+                name=name or source.name,
+                region=region,
+                endpoint=endpoint,
+                folder=source.folder,
+                auto_sync_interval=every,
+                access_key_id=identifier,
+                secret_access_key=secret,
+            )
+            _finish(session, client, created, sync=sync)
+        return
     region = region or _region_of(bucket, session.aws(profile, None))
     source = _Source(bucket, f"/{folder}" if folder else None, region)
     with session.client() as client:
@@ -75,17 +109,34 @@ def connect(  # each is an option of the command
             raise typer.Exit(Exit.FAILED)
         created = client.collections.connect(
             source.bucket,
-            name=name or (source.folder or "").strip("/").rpartition("/")[2] or source.bucket,
+            name=name or source.name,
             region=source.region,
             role_arn=role,
             folder=source.folder,
             auto_sync_interval=every,
         )
-        for warning in created.warnings:
-            session.output.complain(f"{warning.warning}: {warning.message}")
-        if sync:
-            session.output.complain(client.syncs.start(created.collection.uuid))
-        session.output.line(created.collection.uuid)
+        _finish(session, client, created, sync=sync)
+
+
+def change_access_key(context: typer.Context, collection: CollectionName) -> None:
+    """Give a collection at an endpoint another access key, once that reads its bucket.
+
+    The key is read as 'similarix connect --endpoint' reads it.
+    """
+    session = session_of(context)
+    with session.client() as client:
+        uuid = find_collection(client, collection)
+        identifier, secret = read_access_key(session.environ)
+        changed = client.collections.change(uuid, access_key_id=identifier, secret_access_key=secret)
+    session.output.say(f"{changed.collection.name} is read with the access key {changed.collection.access_key_id}.")
+
+
+def _finish(session: Session, client: Client, created: CreatedCollection, *, sync: bool) -> None:
+    for warning in created.warnings:
+        session.output.complain(f"{warning.warning}: {warning.message}")
+    if sync:
+        session.output.complain(client.syncs.start(created.collection.uuid))
+    session.output.line(created.collection.uuid)
 
 
 def _parts(uri: str) -> tuple[str, str]:
