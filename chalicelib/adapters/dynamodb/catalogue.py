@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
 RECORDS_PER_QUERY = 200  # that a list reads at once, those included that it leaves out
+ENTRIES_PER_PAGE = 1500  # a page of 1 MB has thrice as many, and more live objects slow Python's garbage collector
 RECORDS_PER_PAGE = 1000  # that a list reads at most
 CHUNKS_READ_AHEAD = 3  # of whole records, while the caller works with one
 REMOVALS_PER_READ = 25
@@ -138,7 +139,7 @@ class DynamoDBCatalogue:
             ProjectionExpression=", ".join(f"#p{number}" for number in range(len(_ENTRY_ATTRIBUTES))),
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=to_item(values),
-            PaginationConfig=_limits(limit),
+            PaginationConfig=_limits(limit) or {"PageSize": ENTRIES_PER_PAGE},
         )
         for page in pages:
             for item in page["Items"]:
