@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 EARLIER_COMMIT = "fee4807"
-RECORDS, TURNS = 4_000, 5
+RECORDS, TURNS = 3_000, 3
 ROOT = Path(__file__).resolve().parents[3]
 
 
