@@ -139,7 +139,7 @@ class DynamoDBCatalogue:
             ProjectionExpression=", ".join(f"#p{number}" for number in range(len(_ENTRY_ATTRIBUTES))),
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=to_item(values),
-            PaginationConfig=_limits(limit) or {"PageSize": ENTRIES_PER_PAGE},
+            PaginationConfig=_limits(limit, page=ENTRIES_PER_PAGE),
         )
         for page in pages:
             for item in page["Items"]:
@@ -394,9 +394,11 @@ class DynamoDBCatalogue:
         return next(((item["collection"]["S"], item["key"]["S"]) for item in items), None)
 
 
-def _limits(limit: int | None) -> Any:
-    """The configuration of a paginator that reads so many items at most."""
-    return {"PageSize": limit, "MaxItems": limit} if limit is not None else {}
+def _limits(limit: int | None, page: int | None = None) -> Any:
+    """The configuration of a paginator that reads so many items at most, and so many a page if there is no limit."""
+    if limit is not None:
+        return {"PageSize": limit, "MaxItems": limit}
+    return {"PageSize": page} if page is not None else {}
 
 
 def _count_values(counts: FileCounts) -> dict[str, int]:
