@@ -111,6 +111,7 @@ def test_a_lost_stack_comes_back_from_backups_and_searches_find_what_they_found(
     for name in PICTURES:
         assert collection.upload(name, picture(name)).status_code == 201
     user = add_demo_user(own_stack.deployment, token)
+    sealed = own_stack.deployment.services.adapters.secrets.seal("an account", "a collection", "an access key's secret")
     before = content(collection.caller)
     assert before[0][0] == "owl.jpg"
 
@@ -133,6 +134,7 @@ def test_a_lost_stack_comes_back_from_backups_and_searches_find_what_they_found(
     services.rebuild(lambda _: None, 0).rebuild(services.model_version())
 
     assert content(Caller(own_stack.outputs["ApiUrl"], token)) == before
+    assert services.adapters.secrets.open("an account", "a collection", sealed) == "an access key's secret"
     assert {own_stack.outputs[f"{name}Name"] for name in tables} == set(restored.values())
     visitor = Visitor(own_stack.outputs["ApiUrl"], user.email, user.password)
     visitor.sign_in()  # as the same user, of the same account
