@@ -101,7 +101,9 @@ def deploy_locally(
         )
         adopt(cloudformation, artifacts, examined)
     values = {"PublicUrl": url, **parameters, "EmbedderModel": model.name}
-    template = with_deployment(template, API.name, cloudformation.parameters() | values)
+    # A value that is a default is written out once the stack has it: that is no other deployment.
+    defaults = {name: str(each.get("Default", "")) for name, each in template["Parameters"].items()}
+    template = with_deployment(template, API.name, defaults | cloudformation.parameters() | values)
     outputs = cloudformation.deploy(artifacts.add_template(json.dumps(template)), values, {_CHOSEN_API_ID: api})
     return outputs | {"ApiUrl": url}
 

@@ -93,6 +93,8 @@ def test_an_update_of_a_setting_reaches_those_who_call_a_function_by_its_alias(o
         return found
 
     embedder, api = called("EmbedderName"), called("APIHandlerName")
+    own_stack.deploy()
+    assert called("APIHandlerName")["Version"] == api["Version"], "the same deployment is no other version"
     own_stack.deploy({"EmbedderMemory": "2048", "DefaultPlan": "pro"})
     larger, changed = called("EmbedderName"), called("APIHandlerName")
 
