@@ -315,14 +315,11 @@ class Services:
     @cached_property
     def file_deletion(self) -> FileDeletionService:
         from chalicelib.services.file_deletion import FileDeletionService
+        from chalicelib.services.file_group_deletion import FileGroupDeletion
 
-        return FileDeletionService(
-            files=self.files,
-            collections=self.adapters.collections,
-            catalogue=self.adapters.catalogue,
-            queues=self.adapters.queues,
-            now=self.now,
-        )
+        a = self.adapters
+        groups = FileGroupDeletion(self.files, a.catalogue, a.storage, a.quota_ledger, self.indexer, self.now)
+        return FileDeletionService(groups, a.collections, a.catalogue, a.queues, self.now)
 
     @cached_property
     def uploads(self) -> UploadService:

@@ -3,6 +3,7 @@
 A request deletes what it can in its time; the rest is deleted by workers, which get the keys in messages.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +23,8 @@ from chalicelib.domain.files import FileRecord, FileState, file_uuid, just_befor
 from chalicelib.domain.filters import Filter
 from chalicelib.domain.messages import FileDeletion
 from chalicelib.domain.vectors import record_facts
-from chalicelib.services.files import NOT_MANAGED, FileService
+from chalicelib.services.file_group_deletion import FILES_TOGETHER, Errors, FileGroupDeletion
+from chalicelib.services.files import NOT_MANAGED
 from chalicelib.services.ports import Catalogue, Clock, Collections, Queues
 
 DELETED_STATES = (FileState.INDEXED, FileState.FAILED)  # an upload that is under way is no file yet
@@ -31,7 +33,7 @@ _GONE = (DeletionOutcome.DELETED, DeletionOutcome.PENDING, DeletionOutcome.MATCH
 
 @dataclass(frozen=True, slots=True)
 class FileDeletionService:
-    files: FileService
+    group_deletion: FileGroupDeletion
     collections: Collections
     catalogue: Catalogue
     queues: Queues
@@ -53,7 +55,7 @@ class FileDeletionService:
         }
         collections = {uuid: self.collections.get(account, uuid) for uuid in {r.collection for r in found.values()}}
         outcomes: dict[str, FileOutcome] = {}
-        pending: list[FileRecord] = []
+        deleted: dict[str, list[FileRecord]] = defaultdict(list)
         for uuid in uuids:
             record = found.get(uuid)
             collection = collections[record.collection] if record is not None else None
@@ -61,14 +63,15 @@ class FileDeletionService:
             if record is None or collection is None or (is_gone and (dry_run or not _is_managed(collection))):
                 outcomes[uuid] = FileOutcome(uuid, DeletionOutcome.NOT_FOUND)
                 continue
-            outcome, message = self._delete(record, collection, seconds_left, dry_run=dry_run)
-            if outcome is DeletionOutcome.PENDING:
-                pending.append(record)
-            path = None if outcome is DeletionOutcome.NOT_FOUND else collection.path_of(record.key)
-            outcomes[uuid] = FileOutcome(uuid, outcome, path, message)
-        for collection_id in dict.fromkeys(record.collection for record in pending):
-            keys = [record.key for record in pending if record.collection == collection_id]
-            self._send(account, collection_id, keys, asked_at)
+            path = collection.path_of(record.key)
+            if not _is_managed(collection):
+                outcomes[uuid] = FileOutcome(uuid, DeletionOutcome.REFUSED, path, NOT_MANAGED)
+            elif dry_run:
+                outcomes[uuid] = FileOutcome(uuid, DeletionOutcome.MATCHED, path)
+            else:
+                deleted[collection.uuid].append(record)
+        for records in deleted.values():
+            outcomes |= self._delete_now(collections[records[0].collection], records, seconds_left, asked_at)
         files = [outcomes[uuid] for uuid in uuids]
         return DeletionReport(sum(file.outcome in _GONE for file in files), None, files)
 
@@ -111,42 +114,55 @@ class FileDeletionService:
         collection = self.collections.get(deletion.account, deletion.collection)
         if collection is None or not _is_managed(collection):
             return
-        asked_at, left = datetime.fromisoformat(deletion.asked_at), 0
-        for key in deletion.keys:
-            record = self.catalogue.get(collection.uuid, key)
-            if record is None or record.state is FileState.PENDING:
-                continue
+        asked_at = datetime.fromisoformat(deletion.asked_at)
+        records = [
+            record
+            for record in self.catalogue.get_many(collection.uuid, deletion.keys).values()
             # A removed record may be that of a deletion that was interrupted: its quota is still charged.
-            if record.state is not FileState.REMOVED and record.updated_at > asked_at:
-                continue
-            if seconds_left() <= 0:
-                left += 1
-                continue
-            try:
-                self.files.delete_record(record, asked_at=asked_at)
-            except NotFound:
-                continue
-            except Unavailable:
-                left += 1
-        if left:
+            if record.state is FileState.REMOVED
+            or (record.state is not FileState.PENDING and record.updated_at <= asked_at)
+        ]
+        errors = self._delete(collection, records, seconds_left, asked_at)
+        if left := sum(isinstance(error, Unavailable) for error in errors.values()):
             raise Unavailable(f"{left} files are left to delete.")
 
+    def _delete_now(
+        self,
+        collection: Collection | None,
+        records: Sequence[FileRecord],
+        seconds_left: Callable[[], float],
+        asked_at: datetime,
+    ) -> dict[str, FileOutcome]:
+        """Delete files of a managed collection as a request does: what is left is sent to workers. By uuid."""
+        assert collection is not None
+        errors = self._delete(collection, records, seconds_left)
+        outcomes: dict[str, FileOutcome] = {}
+        pending: list[str] = []
+        for record in records:
+            outcome = _outcome(errors[record.key])
+            path = None if outcome is DeletionOutcome.NOT_FOUND else collection.path_of(record.key)
+            outcomes[record.uuid] = FileOutcome(record.uuid, outcome, path)
+            if outcome is DeletionOutcome.PENDING:
+                pending.append(record.key)
+        self._send(collection.account, collection.uuid, pending, asked_at)
+        return outcomes
+
     def _delete(
-        self, record: FileRecord, collection: Collection, seconds_left: Callable[[], float], *, dry_run: bool
-    ) -> tuple[DeletionOutcome, str | None]:
-        if not _is_managed(collection):
-            return DeletionOutcome.REFUSED, NOT_MANAGED
-        if dry_run:
-            return DeletionOutcome.MATCHED, None
-        if seconds_left() <= 0:
-            return DeletionOutcome.PENDING, None
-        try:
-            self.files.delete_record(record)
-        except NotFound:
-            return DeletionOutcome.NOT_FOUND, None
-        except Unavailable:
-            return DeletionOutcome.PENDING, None
-        return DeletionOutcome.DELETED, None
+        self,
+        collection: Collection,
+        records: Sequence[FileRecord],
+        seconds_left: Callable[[], float],
+        asked_at: datetime | None = None,
+    ) -> Errors:
+        """Delete files of a managed collection, those for which there is time; returns the error of each, by key."""
+        errors: Errors = {}
+        for first in range(0, len(records), FILES_TOGETHER):
+            part = records[first : first + FILES_TOGETHER]
+            if seconds_left() <= 0:
+                errors |= {record.key: Unavailable("There was no time left.") for record in part}
+            else:
+                errors |= self.group_deletion.delete(collection, part, asked_at=asked_at)
+        return errors
 
     def _matching(
         self, collection: Collection, admitted: Filter, after: str | None, seconds_left: Callable[[], float]
@@ -178,3 +194,9 @@ class FileDeletionService:
 
 def _is_managed(collection: Collection) -> bool:
     return collection.type is CollectionType.MANAGED
+
+
+def _outcome(error: NotFound | Unavailable | None) -> DeletionOutcome:
+    if error is None:
+        return DeletionOutcome.DELETED
+    return DeletionOutcome.NOT_FOUND if isinstance(error, NotFound) else DeletionOutcome.PENDING

@@ -283,6 +283,20 @@ class BucketsContract:
         assert subject.storage.copy_thumbnails(copies) == [False, False]
         subject.storage.delete_thumbnail(collection, key)
 
+    def test_objects_and_thumbnails_are_deleted_together_whether_they_exist_or_not(self, subject: Subject):
+        storage, collection = subject.storage, str(uuid4())
+        area = ManagedArea(str(uuid4()), collection)
+        keys = [f"{area.prefixes[0]}{number}.jpg" for number in range(3)]
+        for key in keys[:2]:
+            storage.put(area, key, b"a picture", "image/jpeg")
+            subject.upload(storage.thumbnail_upload_url(collection, key[-5:], seconds=60), b"a small picture")
+        storage.delete_all(area, keys)
+        storage.delete_thumbnails(collection, [key[-5:] for key in keys])
+        assert [storage.stored(area, key) for key in keys] == [None] * 3
+        assert [storage.thumbnail(collection, key[-5:]) for key in keys] == [None] * 3
+        with pytest.raises(OutsideFolder):
+            storage.delete_all(area, [keys[0], "objects/somebody/else.jpg"])
+
     def test_each_size_of_a_thumbnail_is_stored_by_itself_and_all_are_deleted_together(self, subject: Subject):
         collection, storage = str(uuid4()), subject.storage
         key, other = (f"{uuid4()}/{number:016x}" for number in range(2))

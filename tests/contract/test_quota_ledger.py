@@ -210,6 +210,25 @@ class QuotaLedgerContract:
         with pytest.raises(Unavailable):
             store.refund_file(lock)
 
+    def test_deleted_files_are_refunded_together_or_not_at_all(self, store: QuotaLedger):
+        first = an_upload()
+        uploads = [first, *(replace(first, id=str(uuid4()), key=f"{first.key} {number}") for number in range(2))]
+        locks = []
+        for upload in uploads:
+            store.reserve(upload, PLENTY)
+            self.complete(store, upload)
+            lock = store.lock(upload.ref, upload.key, "me", NOW, LOCK_EXPIRY)
+            assert lock is not None
+            locks.append(lock)
+        uncharged = store.lock(first.ref, f"{first.key} new", "me", NOW, LOCK_EXPIRY)
+        assert uncharged is not None
+        with pytest.raises(Unavailable):
+            store.refund_files([*locks, replace(uncharged, holder="another")])
+        assert store.usage(first.account, first.month) == Usage(0, 3, 300, 3, 3, 300)
+        store.refund_files([*locks, uncharged])
+        assert store.usage(first.account, first.month) == Usage(0, 0, 0, 3)
+        assert store.lock(first.ref, first.key, "another", NOW, LOCK_EXPIRY) is not None, "it is unlocked"
+
     def test_a_charge_moves_to_another_name_in_one_step_and_counts_once(self, store: QuotaLedger):
         upload = an_upload()
         store.reserve(upload, PLENTY)

@@ -128,12 +128,16 @@ class FakeQuotaLedger:
         self.uploads[upload.ref] = replace(upload, state=UploadState.DONE, moved_to=upload.target)
 
     def refund_file(self, lock: FileLock) -> None:
-        if not self._holds(lock):
+        self.refund_files([lock])
+
+    def refund_files(self, locks: Sequence[FileLock]) -> None:
+        if not all(map(self._holds, locks)):
             raise Unavailable("The file is being changed by another request.")
-        self._refund(lock)
-        self.charged.pop((lock.account, lock.collection, lock.key), None)
-        self.md5s.pop((lock.account, lock.collection, lock.key), None)
-        self.unlock(lock)
+        for lock in locks:
+            self._refund(lock)
+            self.charged.pop((lock.account, lock.collection, lock.key), None)
+            self.md5s.pop((lock.account, lock.collection, lock.key), None)
+            self.unlock(lock)
 
     def move_charge(self, source: FileLock, target: FileLock) -> None:
         if not self._holds(source) or not self._holds(target):

@@ -64,6 +64,10 @@ class FakeStorage:
         fields = {"key": area.check(key), "size": str(size), "Content-Type": content_type}
         return UploadForm(f"{SCHEME}{self._bucket}", fields)
 
+    def delete_all(self, area: Area, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.delete(area, key)
+
     def delete_page(self, area: Area) -> bool:
         managed = self._sources.bucket(self._bucket)
         keys = [key for key in managed.objects if key.startswith(area.prefixes)][:MAX_KEYS_PER_DELETION]
@@ -120,6 +124,10 @@ class FakeStorage:
     def delete_thumbnail(self, collection: str, thumbnail_key: str) -> None:
         self.thumbnails.pop((collection, thumbnail_key), None)
         self.resized.pop((collection, thumbnail_key), None)
+
+    def delete_thumbnails(self, collection: str, thumbnail_keys: Sequence[str]) -> None:
+        for key in thumbnail_keys:
+            self.delete_thumbnail(collection, key)
 
     def stored_thumbnails(self, collection: str, before: datetime) -> Iterator[str]:
         for owner, thumbnail_key in sorted({*self.thumbnails, *self.resized}):

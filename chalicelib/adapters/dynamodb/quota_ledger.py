@@ -176,7 +176,12 @@ class DynamoDBQuotaLedger:
         return self._end(upload, assignments, values, now)
 
     def refund_file(self, lock: FileLock) -> None:
-        self._write_locked([{"Delete": self._locked(lock)}, *self._file_refund(lock)])
+        self.refund_files([lock])
+
+    def refund_files(self, locks: Sequence[FileLock]) -> None:
+        charged = [lock.charged for lock in locks if lock.charged is not None]
+        refunds = [{"Update": self._refund(locks[0].account, len(charged), sum(charged))}] if charged else []
+        self._write_locked([*({"Delete": self._locked(lock)} for lock in locks), *refunds])
 
     def move_charge(self, source: FileLock, target: FileLock) -> None:
         freed = self._locked(source)

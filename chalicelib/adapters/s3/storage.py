@@ -93,6 +93,9 @@ class S3Storage:
         )
         return UploadForm(form["url"], form["fields"])
 
+    def delete_all(self, area: Area, keys: Sequence[str]) -> None:
+        self._delete(self._managed, [area.check(key) for key in keys])
+
     def delete_page(self, area: Area) -> bool:
         return any(self._delete_page(self._managed, prefix) for prefix in area.prefixes)
 
@@ -155,7 +158,11 @@ class S3Storage:
         return True
 
     def delete_thumbnail(self, collection: str, thumbnail_key: str) -> None:
-        self._delete(self._thumbnails, [_object_key(collection, thumbnail_key, size) for size in ThumbnailSize])
+        self.delete_thumbnails(collection, [thumbnail_key])
+
+    def delete_thumbnails(self, collection: str, thumbnail_keys: Sequence[str]) -> None:
+        sizes = [_object_key(collection, key, size) for key in thumbnail_keys for size in ThumbnailSize]
+        self._delete(self._thumbnails, sizes)
 
     def stored_thumbnails(self, collection: str, before: datetime) -> Iterator[str]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._thumbnails, Prefix=f"{collection}/")

@@ -132,6 +132,9 @@ class QuotaLedger(Protocol):
     def refund_file(self, lock: FileLock) -> None:
         """Release the quota of a deleted file and unlock it; raises Unavailable if the lock is lost."""
 
+    def refund_files(self, locks: Sequence[FileLock]) -> None:
+        """As ``refund_file`` for files of one account, 50 at most: all of them, or none if a lock is lost."""
+
     def move_charge(self, source: FileLock, target: FileLock) -> None:
         """Charge what the source's file is charged for to the target, in one step, and unlock the target.
 

@@ -85,6 +85,9 @@ class ManagedStorage(Protocol):
     def stored(self, area: Area, key: str) -> StoredObject | None: ...
 
     def delete(self, area: Area, key: str) -> None: ...
+    def delete_all(self, area: Area, keys: Sequence[str]) -> None:
+        """Delete objects, 1,000 at most; raises Unavailable if S3 has not deleted all of them."""
+
     def presigned_get(self, area: Area, key: str, *, seconds: int) -> str: ...
     def presigned_form(self, area: Area, key: str, *, size: int, content_type: str, seconds: int) -> UploadForm:
         """Return a presigned POST that accepts exactly this size and type."""
@@ -109,6 +112,9 @@ class ManagedStorage(Protocol):
 
     def delete_thumbnail(self, collection: str, thumbnail_key: str) -> None:
         """Delete a thumbnail in all sizes."""
+
+    def delete_thumbnails(self, collection: str, thumbnail_keys: Sequence[str]) -> None:
+        """Delete thumbnails in all sizes, 300 at most; raises Unavailable if S3 has not deleted all of them."""
 
     def stored_thumbnails(self, collection: str, before: datetime) -> Iterator[str]:
         """Return the keys of a collection's thumbnails of which a size was stored before that time, each key once."""

@@ -2,6 +2,7 @@
 
 import contextlib
 from datetime import timedelta
+from itertools import count as numbers
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from chalicelib.domain.filters import Filter, PathMatches, PathPattern
 from chalicelib.domain.uploads import NameRule
 from chalicelib.domain.vectors import record_facts
 from chalicelib.services import file_deletion
+from chalicelib.services.file_group_deletion import FILES_TOGETHER
 from tests.factories import a_record
 from tests.fakes.messages import Context
 from tests.unit.services.harness import Harness, WorkerKilled, die, no_time, plenty
@@ -58,6 +60,8 @@ def names(world: Harness, collection: Collection) -> list[str]:
     stored = world.ports.sources.bucket(collection.bucket).objects
     assert sorted(left) == sorted(key for key in stored if key.startswith(collection.prefix))
     assert set(left) == world.searchable(collection)
+    uuids = {r.uuid for r in world.ports.catalogue.records.values() if r.collection != collection.uuid or r.key in left}
+    assert {image.file for image in world.ports.catalogue.images} <= uuids
     counts = world.ports.quota_ledger.counts[collection.account]
     assert counts.files == len(left)
     assert counts.bytes == sum(len(stored[key]) for key in left)
@@ -119,7 +123,10 @@ def test_a_file_that_another_request_has_locked_is_deleted_by_a_worker(world: Ha
     assert names(world, managed) == []
 
 
-def test_a_worker_that_has_no_time_left_goes_on_with_the_next_delivery(world: Harness, managed: Collection) -> None:
+def test_a_worker_that_has_no_time_left_goes_on_with_the_next_delivery(
+    world: Harness, managed: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_deletion, "FILES_TOGETHER", 1)
     uuids = upload(world, managed, "a.jpg", "b.jpg", "c.jpg")
     world.app.file_deletion.delete_named(world.caller.account, uuids, no_time, dry_run=False)
     world.sqs.collect()
@@ -131,21 +138,24 @@ def test_a_worker_that_has_no_time_left_goes_on_with_the_next_delivery(world: Ha
 
 
 @pytest.mark.parametrize(
-    ("port", "method"),
+    ("port", "method", "time"),
     [
-        ("storage", "delete"),
-        ("catalogue", "save_all"),
-        ("storage", "delete_thumbnail"),
-        ("catalogue", "save"),
-        ("quota_ledger", "refund_file"),
+        ("quota_ledger", "lock", 2),
+        ("catalogue", "save_all", 1),
+        ("storage", "delete_all", 1),
+        ("catalogue", "save_all", 2),
+        ("storage", "delete_thumbnails", 1),
+        ("catalogue", "save_all", 3),
+        ("quota_ledger", "refund_files", 1),
     ],
 )
 def test_a_worker_that_dies_within_a_deletion_leaves_it_to_the_next(
-    world: Harness, managed: Collection, port: str, method: str
+    world: Harness, managed: Collection, port: str, method: str, time: int
 ) -> None:
     uuids = upload(world, managed, "a.jpg", "b.jpg")
     world.app.file_deletion.delete_named(world.caller.account, uuids, no_time, dry_run=False)
-    world.interleave(port, method, die)
+    calls = numbers(1)
+    world.interleave(port, method, lambda: die() if next(calls) == time else None, times=time)
     with pytest.raises(WorkerKilled):
         world.work()
     world.clock.pass_by(timedelta(minutes=5))
@@ -262,9 +272,9 @@ def test_what_was_uploaded_after_the_request_stays(world: Harness, managed: Coll
     ("port", "method", "is_answered"),
     [
         ("quota_ledger", "lock", True),
-        ("catalogue", "save", False),
-        ("storage", "delete", False),
         ("catalogue", "save_all", False),
+        ("storage", "delete_all", False),
+        ("storage", "delete_thumbnails", False),
     ],
 )
 def test_the_same_picture_uploaded_at_any_moment_of_a_deletion_stays_if_the_upload_was_answered(
@@ -289,7 +299,7 @@ def test_the_same_picture_uploaded_at_any_moment_of_a_deletion_stays_if_the_uplo
     assert names(world, managed) == (["a.jpg"] if answered else [])
 
 
-@pytest.mark.parametrize(("port", "method"), [("catalogue", "save"), ("storage", "delete")])
+@pytest.mark.parametrize(("port", "method"), [("catalogue", "save_all"), ("storage", "delete_all")])
 def test_an_upload_that_has_found_its_file_before_the_deletion_keeps_it_or_is_refused(
     world: Harness, managed: Collection, port: str, method: str
 ) -> None:
@@ -304,7 +314,7 @@ def test_an_upload_that_has_found_its_file_before_the_deletion_keeps_it_or_is_re
     world.interleave(port, method, lambda: renewed.append(world.app.uploads.completion.renew(found, None)))
     assert world.deliver(message)
     world.work()
-    assert renewed == [method == "save"]
+    assert renewed == [method == "save_all"]
     assert names(world, managed) == (["a.jpg"] if renewed[0] else [])
 
 
@@ -354,8 +364,9 @@ def test_what_was_replaced_while_the_request_read_the_list_stays(
 
 
 def test_a_pending_file_that_was_replaced_while_its_request_was_handled_stays(
-    world: Harness, managed: Collection
+    world: Harness, managed: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(file_deletion, "FILES_TOGETHER", 1)
     a, b = upload(world, managed, "a.jpg", "b.jpg")
 
     def replace_b() -> None:
@@ -369,6 +380,62 @@ def test_a_pending_file_that_was_replaced_while_its_request_was_handled_stays(
     assert [file.outcome for file in report.files] == [DeletionOutcome.DELETED, DeletionOutcome.PENDING]
     assert world.work() == []
     assert names(world, managed) == ["b.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("port", "method", "calls"),
+    [
+        ("catalogue", "save_all", 3),
+        ("storage", "delete_all", 1),
+        ("storage", "delete_thumbnails", 1),
+        ("quota_ledger", "refund_files", 1),
+    ],
+)
+def test_many_files_are_deleted_with_a_few_writes(
+    world: Harness, managed: Collection, port: str, method: str, calls: int
+) -> None:
+    uuids = upload(world, managed, *(f"{number}.jpg" for number in range(2 * FILES_TOGETHER)))
+    writes: list[None] = []
+    world.interleave(port, method, lambda: writes.append(None), times=100)
+    assert set(delete(world, *uuids).values()) == {"deleted"}
+    assert len(writes) == 2 * calls
+    assert names(world, managed) == []
+
+
+def test_a_lock_that_is_lost_among_others_costs_its_own_file_alone(world: Harness, managed: Collection) -> None:
+    a, b, c = upload(world, managed, "a.jpg", "b.jpg", "c.jpg")
+    file = (managed.account, managed.uuid, f"{managed.prefix}b.jpg")
+    taken = ("another", world.clock() + timedelta(seconds=60))
+    world.interleave("quota_ledger", "refund_files", lambda: world.ports.quota_ledger.locks.update({file: taken}))
+    assert delete(world, a, b, c) == {a: "deleted", b: "pending", c: "deleted"}
+    del world.ports.quota_ledger.locks[file]
+    assert world.work() == []
+    assert names(world, managed) == []
+
+
+@given(fates=st.lists(st.sampled_from(["stays", "is replaced", "is moved", "is gone"]), min_size=1, max_size=8))
+def test_each_file_of_a_group_has_its_own_fate(fates: list[str]) -> None:
+    world = Harness()
+    managed = world.add_managed()
+    files = [f"{number}.jpg" for number in range(len(fates))]
+    uuids = upload(world, managed, *files)
+
+    def change_them() -> None:
+        for name, uuid, fate in zip(files, uuids, fates, strict=True):
+            if fate == "is replaced":
+                world.app.uploads.upload(world.caller, managed, name, b"another", NameRule.REPLACE)
+            elif fate == "is moved":
+                change = FileChange(has_metadata=False, metadata=None, path=f"moved/{name}")
+                world.app.file_changes.change(managed.account, uuid, change)
+            elif fate == "is gone":
+                world.app.files.delete(managed.account, uuid)
+
+    world.interleave("quota_ledger", "lock", change_them)
+    outcomes = delete(world, *uuids)
+    world.work()
+    expected = {"stays": "deleted", "is replaced": "deleted", "is moved": "not_found", "is gone": "not_found"}
+    assert outcomes == {uuid: expected[fate] for uuid, fate in zip(uuids, fates, strict=True)}
+    assert names(world, managed) == [f"moved/{n}" for n, fate in zip(files, fates, strict=True) if fate == "is moved"]
 
 
 def test_a_connected_bucket_is_never_deleted_from(world: Harness) -> None:
