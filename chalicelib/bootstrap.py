@@ -163,7 +163,7 @@ class Services:
     def sessions(self) -> SessionService:
         from chalicelib.services.sessions import SessionService
 
-        return SessionService(self.adapters.sessions, self.adapters.users, self.adapters.accounts, self.now)
+        return SessionService(self.adapters.sessions, self.adapters.users, self.now)
 
     @cached_property
     def sign_in(self) -> SignInService:

@@ -9,7 +9,7 @@ from chalicelib.domain.plans import Plan
 from chalicelib.domain.sessions import AGENT_LIMIT, TOUCH_INTERVAL, Session, SessionKey
 from chalicelib.domain.texts import excerpt, is_storable
 from chalicelib.domain.users import Membership, Role, User
-from chalicelib.services.ports import Accounts, Clock, Sessions, Users
+from chalicelib.services.ports import Clock, Sessions, Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,6 @@ class SignedIn:
 class SessionService:
     sessions: Sessions
     users: Users
-    accounts: Accounts
     now: Clock
 
     def begin(self, user: User, account: Account, *, address: str, agent: str) -> SessionKey:
@@ -64,15 +63,14 @@ class SessionService:
         Records the use, at most once an hour.
         """
         key = SessionKey.from_cookie(cookie)
-        session = self.sessions.get(key.user, key.digest) if key is not None else None
+        user, session = self.users.with_session(key.user, key.digest) if key is not None else (None, None)
         now = self.now()
         if key is None or session is None or session.expires_at <= now:
             return None
-        user, account = self.users.user(key.user), self.accounts.account(session.account)
-        membership = self.users.membership(session.account, key.user)
-        if user is None or user.disabled_at is not None or membership is None:
+        if user is None or user.disabled_at is not None:
             return None
-        if account is None or account.deleted_at is not None:
+        account, membership = self.users.in_account(key.user, session.account)
+        if account is None or account.deleted_at is not None or membership is None:
             return None
         if now - session.last_used >= TOUCH_INTERVAL:
             session = replace(session, last_used=now)
@@ -91,8 +89,8 @@ class SessionService:
         Raises:
             NotFound: the user does not belong to it.
         """
-        there = self.accounts.account(account) if self.users.membership(account, signed_in.user.id) else None
-        if there is None or there.deleted_at is not None:
+        there, membership = self.users.in_account(signed_in.user.id, account)
+        if there is None or there.deleted_at is not None or membership is None:
             raise NotFound("You do not belong to this account.")
         self.sessions.switch(signed_in.session, account)
 

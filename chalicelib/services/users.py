@@ -134,18 +134,15 @@ class UserService:
 
         The one joined first is the first.
         """
-        found: list[tuple[Account, Membership]] = []
-        for uuid_ in self.users.accounts_of(user):
-            account, membership = self.accounts.account(uuid_), self.users.membership(uuid_, user)
-            if account is not None and account.deleted_at is None and membership is not None:
-                found.append((account, membership))
-        found.sort(key=lambda pair: (pair[1].joined_at, pair[0].uuid))
-        return [(account, membership.role) for account, membership in found]
+        return [(account, membership.role) for account, membership in self._memberships(user)]
 
     def joined_since(self, user: str, moment: datetime) -> list[Account]:
         """The accounts that the user has joined, or opened, since a moment."""
-        memberships = ((account, self.users.membership(account.uuid, user)) for account, _ in self.accounts_of(user))
-        return [account for account, found in memberships if found is not None and found.joined_at >= moment]
+        return [account for account, membership in self._memberships(user) if membership.joined_at >= moment]
+
+    def _memberships(self, user: str) -> list[tuple[Account, Membership]]:
+        open_ones = [pair for pair in self.users.memberships(user) if pair[0].deleted_at is None]
+        return sorted(open_ones, key=lambda pair: (pair[1].joined_at, pair[0].uuid))
 
     def members(self, account: str) -> list[Membership]:
         """Owners first, then by name."""

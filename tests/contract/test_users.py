@@ -187,6 +187,26 @@ class UsersContract:
         assert stores.users.count_mail(str(uuid4()), now, 1)
         assert stores.users.count_mail(account.uuid, now + timedelta(minutes=1), 1)
 
+    def test_accounts_are_read_with_the_memberships_in_them(self, stores: Stores):
+        user, own = self.with_account(stores, a_user())
+        owner, other = self.with_account(stores, a_user("Jo"))
+        assert stores.users.memberships(a_user().id) == []
+        assert stores.users.memberships(user.id) == [(own, member(own, user, Role.OWNER))]
+        assert stores.users.in_account(user.id, own.uuid) == (own, member(own, user, Role.OWNER))
+        assert stores.users.in_account(user.id, other.uuid) == (other, None)
+        assert stores.users.in_account(user.id, str(uuid4())) == (None, None)
+        invitation = Invitation(other.uuid, user.email, Role.MEMBER, owner.id, NOW)
+        stores.users.invite(invitation, other)
+        stores.users.join(member(other, user), invitation, stores.account(other))
+        stores.accounts.begin_deletion(stores.account(other), NOW)
+        deleted = stores.account(other)
+        found = stores.users.memberships(user.id)
+        assert sorted(found, key=lambda pair: pair[0].deleted_at is not None) == [
+            (own, member(own, user, Role.OWNER)),
+            (deleted, member(other, user)),
+        ]
+        assert stores.users.in_account(user.id, other.uuid) == (deleted, member(other, user))
+
     def test_a_membership_is_described_anew_but_not_made(self, stores: Stores):
         user, account = self.with_account(stores, a_user())
         described = replace(member(account, user, Role.OWNER), email="new@example.com", name="")
@@ -251,8 +271,11 @@ class UsersContract:
         one, two = a_session(user, account), a_session(user, account, 5)
         for session in (one, two):
             stores.sessions.add(session)
-        assert stores.sessions.get(user.id, one.digest) == one
-        assert stores.sessions.get(a_user().id, one.digest) is None
+        assert stores.users.with_session(user.id, one.digest) == (None, one)
+        stores.users.add(user)
+        assert stores.users.with_session(user.id, one.digest) == (user, one)
+        assert stores.users.with_session(user.id, uuid4().hex) == (user, None)
+        assert stores.users.with_session(a_user().id, one.digest) == (None, None)
         assert sorted(stores.sessions.of_user(user.id), key=lambda session: session.created_at) == [one, two]
         stores.sessions.remove(user.id, [one.digest, two.digest])
         stores.sessions.remove(user.id, [])
@@ -265,11 +288,11 @@ class UsersContract:
         used = replace(session, last_used=NOW + timedelta(hours=2))
         stores.sessions.touch(used)
         stores.sessions.switch(used, other)
-        assert stores.sessions.get(user.id, session.digest) == replace(used, account=other)
+        assert stores.sessions.of_user(user.id) == [replace(used, account=other)]
         stores.sessions.remove(user.id, [session.digest])
         stores.sessions.touch(used)
         stores.sessions.switch(used, account)
-        assert stores.sessions.get(user.id, session.digest) is None
+        assert stores.sessions.of_user(user.id) == []
 
 
 class TestFakes(UsersContract):

@@ -17,9 +17,6 @@ class FakeSessions:
         self.writes += 1
         self.stored[session.user, session.digest] = session
 
-    def get(self, user: str, digest: str) -> Session | None:
-        return self.stored.get((user, digest))
-
     def of_user(self, user: str) -> list[Session]:
         return [session for session in self.stored.values() if session.user == user]
 

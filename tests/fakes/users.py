@@ -8,6 +8,7 @@ from typing import Any
 
 from chalicelib.domain.accounts import Account, Token
 from chalicelib.domain.errors import StaleWrite
+from chalicelib.domain.sessions import Session
 from chalicelib.domain.users import Invitation, Membership, Role, User
 from tests.fakes.accounts import FakeAccounts
 from tests.fakes.sessions import FakeSessions
@@ -52,6 +53,16 @@ class FakeUsers:
         self._accounts.add_account(account)
         self.joined[account.uuid, user.id] = membership
         return changed
+
+    def with_session(self, user: str, digest: str) -> tuple[User | None, Session | None]:
+        return self.stored.get(user), self._sessions.stored.get((user, digest))
+
+    def in_account(self, user: str, account: str) -> tuple[Account | None, Membership | None]:
+        return self._accounts.account(account), self.membership(account, user)
+
+    def memberships(self, user: str) -> list[tuple[Account, Membership]]:
+        pairs = ((self._accounts.account(each.account), each) for each in self.joined.values() if each.user == user)
+        return [(account, membership) for account, membership in pairs if account is not None]
 
     def membership(self, account: str, user: str) -> Membership | None:
         return self.joined.get((account, user))

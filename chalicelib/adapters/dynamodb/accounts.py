@@ -35,7 +35,7 @@ class DynamoDBAccounts:
 
     def account(self, uuid: str) -> Account | None:
         values = self._get(_account_key(uuid, "account"))
-        return _account(values) if values else None
+        return account_of(values) if values else None
 
     def all(self) -> Iterator[Account]:
         pages = self._client.get_paginator("scan").paginate(
@@ -44,7 +44,7 @@ class DynamoDBAccounts:
             ExpressionAttributeValues={":sk": to_attribute("account")},
         )
         for page in pages:
-            yield from (_account(from_item(item)) for item in page["Items"])
+            yield from (account_of(from_item(item)) for item in page["Items"])
 
     def rename(self, account: Account, name: str) -> None:
         update = {
@@ -108,8 +108,8 @@ class DynamoDBAccounts:
         return _token(values) if values else None
 
     def tokens(self, account: str) -> list[Token]:
-        tokens = (self.token(digest) for digest in self._digests(account))
-        return [token for token in tokens if token is not None]
+        keys = [to_item(_token_key(digest)) for digest in self._digests(account)]
+        return [_token(from_item(item)) for item in batches.read(self._client, self._table, keys)]
 
     def remove_tokens(self, tokens: Sequence[Token], account: Account) -> None:
         count = self._count_tokens(account, -len(tokens))
@@ -250,7 +250,8 @@ def _subscription(values: dict[str, Any]) -> Subscription:
     return Subscription(values["plan"], {name: int(value) for name, value in values["allowances"].items()})
 
 
-def _account(values: dict[str, Any]) -> Account:
+def account_of(values: dict[str, Any]) -> Account:
+    """The account of an item's values."""
     created_at = datetime.fromisoformat(values["created_at"])
     return Account(
         uuid=values["uuid"],

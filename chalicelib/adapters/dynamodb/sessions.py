@@ -31,11 +31,6 @@ class DynamoDBSessions:
         item = _key(session.user, session.digest) | to_item(values)
         self._client.put_item(TableName=self._table, Item=item)
 
-    def get(self, user: str, digest: str) -> Session | None:
-        response = self._client.get_item(TableName=self._table, Key=_key(user, digest), ConsistentRead=True)
-        item = response.get("Item")
-        return _session(from_item(item)) if item else None
-
     def of_user(self, user: str) -> list[Session]:
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
@@ -43,7 +38,7 @@ class DynamoDBSessions:
             KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
             ExpressionAttributeValues=to_item({":pk": f"user#{user}", ":sk": "session#"}),
         )
-        return [_session(from_item(item)) for page in pages for item in page["Items"]]
+        return [session_of(from_item(item)) for page in pages for item in page["Items"]]
 
     def touch(self, session: Session) -> None:
         values = {":last_used": session.last_used, ":purge_at": _purge_at(session)}
@@ -77,7 +72,8 @@ def _purge_at(session: Session) -> int:
     return int(session.expires_at.timestamp())
 
 
-def _session(values: dict[str, Any]) -> Session:
+def session_of(values: dict[str, Any]) -> Session:
+    """The session of an item's values."""
     return Session(
         user=values["pk"].partition("#")[2],
         digest=values["sk"].partition("#")[2],

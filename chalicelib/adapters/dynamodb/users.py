@@ -13,11 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb import batches
-from chalicelib.adapters.dynamodb.accounts import account_item, token_keys
+from chalicelib.adapters.dynamodb.accounts import account_item, account_of, token_keys
 from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_attribute, to_item
+from chalicelib.adapters.dynamodb.sessions import session_of
 from chalicelib.adapters.dynamodb.transactions import transact
 from chalicelib.domain.accounts import Account, Token
 from chalicelib.domain.errors import StaleWrite
+from chalicelib.domain.sessions import Session
 from chalicelib.domain.users import Invitation, Membership, Role, User
 
 if TYPE_CHECKING:
@@ -69,6 +71,23 @@ class DynamoDBUsers:
             *_membership_puts(membership),
         )
         return replace(user, revision=user.revision + 1, account=account.uuid)
+
+    def with_session(self, user: str, digest: str) -> tuple[User | None, Session | None]:
+        keys = _user_key(user, "user"), _user_key(user, f"session#{digest}")
+        stored, session = self._read(keys)
+        return _user(stored) if stored else None, session_of(session) if session else None
+
+    def in_account(self, user: str, account: str) -> tuple[Account | None, Membership | None]:
+        keys = _account_key(account, "account"), _account_key(account, f"member#{user}")
+        stored, membership = self._read(keys)
+        return account_of(stored) if stored else None, _membership(membership) if membership else None
+
+    def memberships(self, user: str) -> list[tuple[Account, Membership]]:
+        accounts = self.accounts_of(user)
+        keys = [_account_key(account, name) for account in accounts for name in ("account", f"member#{user}")]
+        read = self._read(keys)
+        pairs = zip(read[::2], read[1::2], strict=True)
+        return [(account_of(account), _membership(found)) for account, found in pairs if account and found]
 
     def membership(self, account: str, user: str) -> Membership | None:
         values = self._get(_account_key(account, f"member#{user}"))
@@ -183,6 +202,12 @@ class DynamoDBUsers:
         named = [{kind: {"TableName": self._table, **part} for kind, part in each.items()} for each in parts]
         if transact(self._client, named):
             raise StaleWrite
+
+    def _read(self, keys: Sequence[dict[str, str]]) -> list[dict[str, Any] | None]:
+        """The values of the items with these keys, in their order; None for one that is not there."""
+        items = map(from_item, batches.read(self._client, self._table, list(map(to_item, keys))))
+        found = {(values["pk"], values["sk"]): values for values in items}
+        return [found.get((key["pk"], key["sk"])) for key in keys]
 
     def _get(self, key: dict[str, str]) -> dict[str, Any] | None:
         item = self._client.get_item(TableName=self._table, Key=to_item(key), ConsistentRead=True).get("Item")

@@ -28,6 +28,15 @@ class Users(Protocol):
     def open_account(self, user: User, account: Account, membership: Membership) -> User:
         """Store a new account and its first member in one transaction; returns the user, who works in it."""
 
+    def with_session(self, user: str, digest: str) -> tuple[User | None, Session | None]:
+        """Return a user and one of their sessions, which may have expired, by one request."""
+
+    def in_account(self, user: str, account: str) -> tuple[Account | None, Membership | None]:
+        """Return an account, which may be deleted, and the user's membership in it, by one request."""
+
+    def memberships(self, user: str) -> list[tuple[Account, Membership]]:
+        """Return the accounts that the user belongs to, deleted ones too, and the memberships, by two requests."""
+
     def membership(self, account: str, user: str) -> Membership | None: ...
     def members(self, account: str) -> list[Membership]: ...
     def accounts_of(self, user: str) -> list[str]:
@@ -73,9 +82,6 @@ class Sessions(Protocol):
     """Sessions of the dashboard, by user and digest."""
 
     def add(self, session: Session) -> None: ...
-    def get(self, user: str, digest: str) -> Session | None:
-        """Return a session; it may have expired."""
-
     def of_user(self, user: str) -> list[Session]: ...
     def touch(self, session: Session) -> None:
         """Record the session's ``last_used``, unless it was removed."""

@@ -64,7 +64,7 @@ class OtherSignIn:
         return call
 
 
-@pytest.mark.parametrize("at", ["add", "invitations_to", "accounts_of", "open_account"])
+@pytest.mark.parametrize("at", ["add", "invitations_to", "memberships", "open_account"])
 def test_two_first_sign_ins_at_once_make_one_account(adapters: FakeAdapters, at: str):
     racing = OtherSignIn(adapters, at)
     services = Services(CONFIG, replace(adapters, users=racing), adapters.clock)
