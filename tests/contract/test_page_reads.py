@@ -67,7 +67,7 @@ def owner(counted: Counted) -> FakeBrowser:
     return counted.dashboard.signed_in()
 
 
-@pytest.mark.parametrize("path", ["/", "/collections", "/account/tokens/new", "/account/webhooks", "/upload"])
+@pytest.mark.parametrize("path", ["/", "/collections", "/account/tokens/new", "/account/webhooks"])
 def test_a_page_reads_who_has_signed_in_by_two_requests(counted: Counted, owner: FakeBrowser, path: str):
     assert counted.of(owner, path) == WHO
 
