@@ -40,7 +40,7 @@ Prepare = Callable[[Page], None]
 @dataclass(frozen=True)
 class Shot:
     """Args:
-    whose: "nobody", "nora" or "new"; ``whole``: the page to its end, not the window alone.
+    whose: "nobody", "nora" or "new"; ``whole``: the page to its end, unless it is narrow.
     """
 
     whose: str
@@ -135,7 +135,8 @@ def take(browser: Browser, stack: LocalSystem, showcase: Showcase, only: str) ->
                     shot.prepare(page)
                 show_theme(page, theme)
                 _load_pictures(page)
-                shown = page.screenshot(full_page=shot.whole, caret="initial")
+                # The bar at the bottom of a narrow window would stand in the middle of a whole page.
+                shown = page.screenshot(full_page=shot.whole and look != "narrow", caret="initial")
             target = FOLDER / f"{name}-{look}.webp"
             Image.open(io.BytesIO(shown)).convert("RGB").save(target, "WEBP", quality=QUALITY, method=6)
             yield target
