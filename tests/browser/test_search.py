@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Error, Locator, Page, Route, expect
 
 from infra.local_system import LocalSystem
 from tests.browser.accessibility import violations
+from tests.browser.firefox import not_by_bidi
 from tests.browser.visits import Visitor, visitor
 from tests.conftest import SAMPLES
 from tests.e2e.harness import Caller
@@ -134,7 +135,9 @@ def test_the_keyboard_reaches_selects_and_refines(browser: Browser, member: Visi
         expect(page.locator("#terms .chip.not")).to_have_count(1)
 
 
-@pytest.mark.parametrize("way", ["choose", "drop", "paste"])
+@pytest.mark.parametrize(
+    "way", ["choose", "drop", pytest.param("paste", marks=not_by_bidi("a script pastes no file there"))]
+)
 def test_a_picture_is_searched_by(browser: Browser, member: Visitor, way: str) -> None:
     with member.visit(browser, "/" if way == "choose" else "/?query=a+dog") as page:
         if way == "choose":
@@ -183,6 +186,7 @@ def test_a_search_that_nothing_answers_leaves_the_pictures_that_were_there(
         expect(page.locator("#terms .chip")).to_have_count(2)
 
 
+@not_by_bidi("the style sheet is not told that there is no script")
 def test_without_a_script_one_searches_narrows_looks_and_comes_back(browser: Browser, member: Visitor) -> None:
     with member.visit(browser, java_script_enabled=False) as page:
         expect(page.locator(".drop")).to_be_hidden()
