@@ -11,8 +11,9 @@ from chalice.app import Response
 from chalicelib.api.accounts import EXPORT_SCOPE, export_position
 from chalicelib.api.cursors import decode_cursor, encode_cursor
 from chalicelib.dashboard.agents import agent_name
+from chalicelib.dashboard.dispatch import PageDispatcher
 from chalicelib.dashboard.members import elsewhere, member_section
-from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.pages import Page, PageRequest, Redirect
 from chalicelib.dashboard.texts import text
 from chalicelib.dashboard.tokens import token_section
 from chalicelib.dashboard.usage import offers, usage_of_plan

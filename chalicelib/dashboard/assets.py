@@ -11,7 +11,8 @@ from typing import Any
 
 from chalice.app import Response
 
-from chalicelib.dashboard.pages import PageDispatcher, PageRequest
+from chalicelib.dashboard.dispatch import PageDispatcher
+from chalicelib.dashboard.pages import PageRequest
 from chalicelib.domain.errors import NotFound
 
 STATIC = Path(__file__).parent / "static"

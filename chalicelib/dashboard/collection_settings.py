@@ -6,7 +6,8 @@ from typing import Any
 
 from chalicelib.dashboard.collection_files import file_list
 from chalicelib.dashboard.collections import collection_of, countdown, frame_data, thumbnail, view_of
-from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.dispatch import PageDispatcher
+from chalicelib.dashboard.pages import Page, PageRequest, Redirect
 from chalicelib.dashboard.texts import text
 from chalicelib.domain.collections import (
     HOURS_A_DAY,

@@ -6,7 +6,8 @@ from typing import Any
 
 from chalicelib.dashboard.collection_files import file_list
 from chalicelib.dashboard.collection_views import CollectionView, failures_by_reason, file_view, view
-from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.dispatch import PageDispatcher
+from chalicelib.dashboard.pages import Page, PageRequest, Redirect
 from chalicelib.dashboard.texts.states import reason_words
 from chalicelib.domain.collections import Collection, CollectionType, NewManagedCollection, parse_name
 from chalicelib.domain.embeddings import ReadFailure

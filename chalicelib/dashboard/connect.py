@@ -14,8 +14,9 @@ from urllib.parse import urlencode
 from chalice.app import Response
 
 from chalicelib.dashboard.access_checks import TRIES, checks_of, is_ready, waiting_checks
+from chalicelib.dashboard.dispatch import PageDispatcher
 from chalicelib.dashboard.fields import Fields
-from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.pages import Page, PageRequest, Redirect
 from chalicelib.domain.bucket_access import AccessReport, permissions_policy, trust_policy
 from chalicelib.domain.bucket_stacks import can_notify, parse_role_or_account, stack_name, stack_parameters
 from chalicelib.domain.collections import (

@@ -6,7 +6,8 @@ The secret of its access key travels in the body of the form alone: never in an 
 from collections.abc import Mapping
 
 from chalicelib.api.requests.bodies import parse_new_collection
-from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.dispatch import PageDispatcher
+from chalicelib.dashboard.pages import Page, PageRequest, Redirect
 from chalicelib.domain.collections import AutoSync, NewCollection, Trigger
 from chalicelib.domain.errors import DuplicateCollection, InvalidRequest, PlanForbids, QuotaExceeded, Unavailable
 

@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 from chalice.app import Response
 
 from chalicelib.api.files import JpegResponse
-from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.dispatch import PageDispatcher
+from chalicelib.dashboard.pages import Page, PageRequest, Redirect
 from chalicelib.dashboard.texts import text
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.errors import NotFound

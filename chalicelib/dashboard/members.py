@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chalicelib.api.dispatch import logger, request_id
-from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.dispatch import PageDispatcher
+from chalicelib.dashboard.pages import Page, PageRequest, Redirect
 from chalicelib.domain.errors import MailRefused
 from chalicelib.domain.permissions import Permission
 from chalicelib.domain.users import Invitation, Role, parse_role

@@ -7,8 +7,9 @@ from typing import Any
 
 from chalicelib.api.dispatch import logger
 from chalicelib.dashboard.chips import Chip, chips
+from chalicelib.dashboard.dispatch import PageDispatcher
 from chalicelib.dashboard.found_pictures import PAGE_SIZE, PictureSearch
-from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect, check_rate
+from chalicelib.dashboard.pages import Page, PageRequest, Redirect, check_rate
 from chalicelib.dashboard.search import query_values
 from chalicelib.dashboard.search_address import SearchAddress, SearchTerm, Subject, read_address
 from chalicelib.dashboard.texts import text

@@ -13,7 +13,7 @@ from chalice.app import Blueprint, Chalice, Request, Response
 from chalicelib.bootstrap import Services
 
 if TYPE_CHECKING:
-    from chalicelib.dashboard.pages import PageDispatcher
+    from chalicelib.dashboard.dispatch import PageDispatcher
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # The modules of pages, each with the paths that its ``add_pages`` has views of.
@@ -134,7 +134,7 @@ class Pages:
 
     @cached_property
     def _dispatcher(self) -> "PageDispatcher":
-        from chalicelib.dashboard.pages import PageDispatcher  # noqa: PLC0415
+        from chalicelib.dashboard.dispatch import PageDispatcher  # noqa: PLC0415
 
         return PageDispatcher(self._services)
 

@@ -11,10 +11,11 @@ from chalice.app import Response
 from chalicelib.api.dispatch import logger
 from chalicelib.api.requests.bodies import parse_new_search_upload
 from chalicelib.dashboard.chips import chips, search_title
+from chalicelib.dashboard.dispatch import PageDispatcher
 from chalicelib.dashboard.filter_panel import Narrowing, filter_panel
 from chalicelib.dashboard.first_run import first_run_page, sample_names
 from chalicelib.dashboard.found_pictures import FoundPage, PictureSearch, read_cursor
-from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.pages import Page, PageRequest, Redirect
 from chalicelib.dashboard.search_address import WORDS, SearchAddress, Subject, is_canonical, read_address
 from chalicelib.dashboard.suggestions import sample_texts, suggested_texts
 from chalicelib.dashboard.tiles import Tile, tiles

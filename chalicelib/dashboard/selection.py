@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from chalicelib.dashboard.collections import countdown
-from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.dispatch import PageDispatcher
+from chalicelib.dashboard.pages import Page, PageRequest, Redirect
 from chalicelib.dashboard.search import query_values
 from chalicelib.dashboard.search_address import PICKED, read_address
 from chalicelib.dashboard.texts import text

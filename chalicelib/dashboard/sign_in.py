@@ -6,7 +6,8 @@ and ends the one that the browser had, so that nobody waits in a session that th
 
 from urllib.parse import urlencode
 
-from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.dispatch import PageDispatcher
+from chalicelib.dashboard.pages import Page, PageRequest, Redirect
 from chalicelib.dashboard.security import local_path, session_cookie, set_cookie
 from chalicelib.dashboard.toasts import joined_toast
 from chalicelib.domain.errors import Forbidden, NotFound, SignInFailed, SimilarixError, Unavailable

@@ -7,8 +7,9 @@ from typing import Any
 
 from chalicelib.api.cross_origin import check_origins_allowed
 from chalicelib.api.requests.bodies import parse_new_token
+from chalicelib.dashboard.dispatch import PageDispatcher
 from chalicelib.dashboard.fields import Fields
-from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.pages import Page, PageRequest, Redirect
 from chalicelib.dashboard.repetition import MadeSecret, made_once
 from chalicelib.dashboard.texts import text
 from chalicelib.domain.accounts import NewToken, Scope, Token

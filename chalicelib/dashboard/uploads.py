@@ -10,7 +10,8 @@ from chalice.app import Response
 
 from chalicelib.api.response_headers import retry_headers
 from chalicelib.dashboard.collections import collection_of
-from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.dispatch import PageDispatcher
+from chalicelib.dashboard.pages import Page, PageRequest, Redirect
 from chalicelib.dashboard.texts import TEXTS
 from chalicelib.domain.collections import Collection, CollectionType, check_takes_uploads
 from chalicelib.domain.errors import FileExists, InvalidRequest, QuotaExceeded, RateLimited, SimilarixError

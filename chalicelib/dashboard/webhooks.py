@@ -5,8 +5,9 @@ from typing import Any
 
 from chalicelib.api.cursors import decode_cursor, encode_cursor
 from chalicelib.api.requests.bodies import parse_new_webhook
+from chalicelib.dashboard.dispatch import PageDispatcher
 from chalicelib.dashboard.fields import Fields
-from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.pages import Page, PageRequest, Redirect
 from chalicelib.dashboard.repetition import MadeSecret, made_once
 from chalicelib.domain.errors import PlanForbids, SimilarixError
 from chalicelib.domain.permissions import Permission

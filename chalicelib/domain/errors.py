@@ -40,9 +40,8 @@
         └── SourceUnavailable         503  a bucket cannot be listed or read at the moment
             └── SourceDenied          503  its owner must change a permission first
 
-The API (``chalicelib.api.dispatch``) turns the tree into its envelope, the dashboard (``chalicelib.dashboard.pages``)
-into a page. Workers let these errors rise, and the queue
-delivers the message again.
+The API (``chalicelib.api.dispatch``) turns the tree into its envelope, the dashboard
+(``chalicelib.dashboard.dispatch``) into a page. Workers let these errors rise, and the queue delivers the message again.
 
 Apart from the tree stand errors that no caller sees by name:
 

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from chalicelib import dashboard as dashboard_package
-from chalicelib.dashboard.pages import PageDispatcher, PageOptions
+from chalicelib.dashboard.dispatch import PageDispatcher, PageOptions
 from chalicelib.dashboard.routes import PATHS as PATHS_OF_MODULES
 from chalicelib.dashboard.routes import add_pages
 from chalicelib.domain.accounts import Caller, NewToken, Scope

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.dashboard.assets import STATIC, TYPES, asset_path, assets
-from chalicelib.dashboard.pages import Page, PageDispatcher, PageRequest, Redirect
+from chalicelib.dashboard.dispatch import PageDispatcher
+from chalicelib.dashboard.pages import Page, PageRequest, Redirect
 from chalicelib.dashboard.rendering import environment
 from chalicelib.dashboard.routes import METHODS, PATHS, add_pages
 from chalicelib.dashboard.security import cookie_name, header_path, local_path
