@@ -41,7 +41,8 @@
             └── SourceDenied          503  its owner must change a permission first
 
 The API (``chalicelib.api.dispatch``) turns the tree into its envelope, the dashboard
-(``chalicelib.dashboard.dispatch``) into a page. Workers let these errors rise, and the queue delivers the message again.
+(``chalicelib.dashboard.dispatch``) into a page. Workers let these errors rise, and the queue delivers the message
+again.
 
 Apart from the tree stand errors that no caller sees by name:
 
