@@ -48,7 +48,7 @@ TEXTS = {
     "removed": "Removed",
     "began": "Began",
     "last": "Last sync",
-    "next": "next",
+    "next": "Next sync:",
     "not_yet": "No sync has run yet.",
     "managed_state": "What you upload is searchable at once. Nothing has to be synced.",
     "stalled": "The sync has stopped making progress. Start another one.",

@@ -114,7 +114,7 @@ class _Maker:
             id=str(uuid4()),
             trigger=Trigger.MANUAL,
             lease_until=now + timedelta(hours=1),
-            started_at=now - timedelta(minutes=4),
+            started_at=now,
             open_key_ranges=1,
             files_before=5_140,
             progress=Progress(listed=3_215),
