@@ -49,7 +49,8 @@ def test_members_are_invited_and_sessions_ended_where_they_stand(browser: Browse
         page.get_by_label("E-mail address").fill("jo@example")
         page.get_by_role("button", name="Invite").click()
         expect(page.get_by_role("alert")).to_contain_text("Give an e-mail address")
-        page.get_by_label("E-mail address").press("ControlOrMeta+a")  # Firefox would add what is filled in
+        # By BiDi, what is filled in is added to what an e-mail field has.
+        page.get_by_label("E-mail address").evaluate("field => { field.value = '' }")
         page.get_by_label("E-mail address").fill("jo@partner.example")
         page.keyboard.press("Enter")
         expect(page.locator("#member-section")).to_contain_text("jo@partner.example")

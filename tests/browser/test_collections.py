@@ -157,6 +157,7 @@ def test_a_bucket_is_connected_while_the_page_looks_on_and_syncs(
         expect(page.locator("#explanation")).to_contain_text("A search finds it.")
 
 
+@not_by_bidi("what stands in a noscript element is not shown")
 def test_a_picture_is_uploaded_and_a_collection_looked_at_without_a_script(browser: Browser, member: Visitor) -> None:
     with member.visit(browser, "/collections/new", java_script_enabled=False) as page:
         page.get_by_label("Name").fill("No script")
