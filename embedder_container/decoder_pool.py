@@ -167,12 +167,18 @@ class Decoder:
 
         Raises:
             ItemError: TOO_LARGE.
+            OSError: no process starts. Images that were sent before are not affected.
         """
         if len(data) > limits.MAX_FILE_BYTES:  # the shared memory has no room for more
             raise ItemError(Code.TOO_LARGE, limits.TOO_LARGE_MESSAGE)
         self._pending.append(PictureToDecode(data, side if thumbnail else 0, deadline))
         if time.monotonic() < deadline:
-            self._pass_on()
+            try:
+                self._pass_on()
+            except BaseException:
+                self._pending.pop()  # else the caller, who receives no reply to it, would take it for the next one's
+                self.stop()  # the process may have been sent it; the others are sent to a new one
+                raise
 
     def receive(self, pixels: NDArray[np.float32] | None = None) -> PreparedImage:
         """Wait for the image that was sent first.
