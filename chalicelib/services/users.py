@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from chalicelib.domain.accounts import Account, Scope, Subscription, Token, tokens_of_user
 from chalicelib.domain.errors import Conflict, Forbidden, NotFound, QuotaExceeded, StaleWrite
-from chalicelib.domain.permissions import Permission, permits
+from chalicelib.domain.permissions import Permission, permits, refusal
 from chalicelib.domain.users import (
     MEMBERS_LIMIT,
     MEMBERSHIPS_LIMIT,
@@ -49,7 +49,7 @@ class UserService:
 
         The first sign-in makes both, the user the account's owner; two at once make one. With ``SignUp.INVITATION``
         it makes no account: the user works in the one that they were invited to. Invitations to the user's verified
-        address are joined. The account is the one that the user worked in last.
+        address are joined while who made them may invite. The account is the one that the user worked in last.
 
         Raises:
             Forbidden: the user is disabled, or belongs to no account where one is needed an invitation for.
@@ -84,11 +84,24 @@ class UserService:
             return found
         for invitation in self.users.invitations_to(email):
             account = self.accounts.account(invitation.account)
-            if account is None or account.deleted_at is not None or invitation.expires_at <= self.now():
-                self.users.withdraw(invitation)
-            else:
+            is_open = account is not None and account.deleted_at is None and invitation.expires_at > self.now()
+            if is_open and self._may_invite(invitation.account, invitation.invited_by):
                 found.append(invitation)
+            else:
+                self.users.withdraw(invitation)
         return found
+
+    def _may_invite(self, account: str, user: str | None) -> bool:
+        """Whether the user may invite others now; administration, which is None, always may.
+
+        Read it after the account, whose revision a change of the members raises.
+        """
+        if user is None:
+            return True
+        stored, membership = self.users.user(user), self.users.membership(account, user)
+        if stored is None or stored.disabled_at is not None or membership is None:
+            return False
+        return permits(membership.role, Permission.MEMBERS)
 
     def _recorded(self, identity: Identity, stored: User | None) -> User:
         """The user as stored, after what the identity provider says now; raises StaleWrite."""
@@ -107,7 +120,8 @@ class UserService:
 
     def _join(self, user: User, invitation: Invitation) -> None:
         account = self.accounts.account(invitation.account)
-        if account is None or self.users.membership(account.uuid, user.id) is not None:
+        is_member = account is not None and self.users.membership(account.uuid, user.id) is not None
+        if account is None or is_member or not self._may_invite(account.uuid, invitation.invited_by):
             self.users.withdraw(invitation)
         elif len(self.users.accounts_of(user.id)) < MEMBERSHIPS_LIMIT:
             membership = Membership(account.uuid, user.id, invitation.role, user.email, user.name, self.now())
@@ -165,6 +179,7 @@ class UserService:
 
         Raises:
             NotFound: there is no such account.
+            Forbidden: the user is no owner any more, or is disabled.
             InvalidRequest: this is no address.
             Conflict: a member has it.
             QuotaExceeded: the account has 50 members, invitations included.
@@ -173,6 +188,8 @@ class UserService:
 
         def invite() -> Invitation:
             current = self._account(account)
+            if not self._may_invite(account, invitation.invited_by):
+                raise Forbidden(refusal(Permission.MEMBERS))
             members, invited = self.users.members(account), self.invitations(account)
             if any(member.email == invitation.email for member in members):
                 raise Conflict("This address is a member's already.")

@@ -63,7 +63,7 @@ def visitor(stack: LocalSystem, account: str | None = None, plan: str = "busines
     if account is None:
         services.accounts.set_subscription(own.uuid, Subscription(plan))
     else:
-        services.users.invite(account, identity.email, Role.OWNER, user)
+        services.users.invite(account, identity.email, Role.OWNER, None)
         user, _ = services.users.sign_in(identity)
         found = services.adapters.accounts.account(account)
         assert found is not None

@@ -139,8 +139,8 @@ class _Maker:
         )
         owner = services.users.get(self.owner.cookie.partition(".")[0])
         identity = Identity("https://issuer.example", "tal", "tal@northlight.example", True, "טל אברהם")
-        other, _ = services.users.sign_in(identity)
-        services.users.invite(account, identity.email, Role.MEMBER, other)
+        services.users.sign_in(identity)
+        services.users.invite(account, identity.email, Role.MEMBER, None)
         services.users.sign_in(identity)
         services.users.invite(account, "jo@partner-agency.example", Role.MEMBER, owner)
         agent = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Mobile/15E148 Safari/604.1"

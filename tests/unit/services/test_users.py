@@ -18,6 +18,7 @@ from tests.fakes.application import CONFIG, FakeAdapters
 
 NORA = Identity("https://issuer.example", "nora", "Nora@Example.com", True, "Nora Keller")
 JO = Identity("https://issuer.example", "jo", "jo@example.com", True, "Jo")
+SECOND = Identity("https://issuer.example", "second", "second@example.com", True, "Jo")
 
 
 @pytest.fixture
@@ -260,6 +261,66 @@ def test_a_member_revokes_their_own_tokens_alone_and_an_owner_all(services: Serv
     assert services.accounts.tokens(account.uuid) == []
 
 
+LOSSES: list[Callable[[Services, str, str], object]] = [
+    lambda services, account, user: services.users.remove_member(account, user),
+    lambda services, account, user: services.users.change_role(account, user, Role.MEMBER),
+    lambda services, _, user: services.users.disable(user),
+]
+losses = pytest.mark.parametrize("lose", LOSSES, ids=["removed", "demoted", "disabled"])
+
+
+@losses
+@pytest.mark.parametrize("sign_up", [SignUp.OPEN, SignUp.INVITATION])
+def test_an_invitation_ends_when_its_maker_may_invite_nobody_any_more(
+    services: Services, adapters: FakeAdapters, lose: Callable[[Services, str, str], object], sign_up: SignUp
+):
+    """Else an owner who expects to be removed would come back by another address."""
+    _, jo, account, _ = team(services)
+    services.users.invite(account.uuid, SECOND.email, Role.OWNER, jo)
+    services.users.invite(account.uuid, "third@example.com", Role.OWNER, None)
+    lose(services, account.uuid, jo.id)
+    later = Services(replace(CONFIG, sign_up=sign_up), adapters, adapters.clock)
+    if sign_up is SignUp.INVITATION:
+        with pytest.raises(Forbidden, match="by invitation"):
+            later.users.sign_in(SECOND)
+    else:
+        assert later.users.sign_in(SECOND)[1].uuid != account.uuid
+    assert [left.email for left in later.users.invitations(account.uuid)] == ["third@example.com"]
+    third, _ = later.users.sign_in(replace(SECOND, subject="third", email="third@example.com"))
+    assert adapters.users.membership(account.uuid, third.id) is not None
+
+
+@losses
+def test_who_may_invite_nobody_any_more_is_refused_also_when_the_request_was_let_in_before(
+    services: Services, lose: Callable[[Services, str, str], object]
+):
+    _, jo, account, _ = team(services)
+    lose(services, account.uuid, jo.id)
+    with pytest.raises(Forbidden, match="Only an owner"):
+        services.users.invite(account.uuid, SECOND.email, Role.OWNER, jo)
+    assert services.users.invitations(account.uuid) == []
+
+
+@pytest.mark.parametrize("at", ["invite", "join"])
+@pytest.mark.parametrize("lose", LOSSES[:2], ids=["removed", "demoted"])
+def test_an_owner_who_is_removed_while_an_invitation_is_written_or_joined_lets_nobody_in(
+    services: Services, adapters: FakeAdapters, lose: Callable[[Services, str, str], object], at: str
+):
+    _, jo, account, _ = team(services)
+    racing = Services(
+        CONFIG,
+        replace(adapters, users=OtherOwner(adapters, lambda other: lose(other, account.uuid, jo.id), at)),
+        adapters.clock,
+    )
+    if at == "invite":
+        with pytest.raises(Forbidden, match="Only an owner"):
+            racing.users.invite(account.uuid, SECOND.email, Role.OWNER, jo)
+    else:
+        racing.users.invite(account.uuid, SECOND.email, Role.OWNER, jo)
+    second, _ = racing.users.sign_in(SECOND)
+    assert adapters.users.membership(account.uuid, second.id) is None
+
+
 @pytest.mark.parametrize("role", Role)
 def test_a_token_deletes_a_collection_only_while_its_maker_may(services: Services, role: Role):
     owner, account = services.users.sign_in(NORA)
@@ -441,14 +502,15 @@ def test_a_disabled_user_stays_so_when_their_account_is_deleted(services: Servic
 
 
 class OtherOwner:
-    """Users among whom an owner changes the invitation of a user right before that user joins."""
+    """Users among whom an owner changes something right before a user joins, or before another write."""
 
-    def __init__(self, adapters: FakeAdapters, change: Callable[[Services], object]) -> None:
+    def __init__(self, adapters: FakeAdapters, change: Callable[[Services], object], at: str = "join") -> None:
         self._adapters = adapters
+        self._at = at
         self._change: Callable[[Services], object] | None = change
 
     def __getattr__(self, name: str) -> Any:
-        if name == "join" and self._change is not None:
+        if name == self._at and self._change is not None:
             change, self._change = self._change, None
             change(Services(CONFIG, self._adapters, self._adapters.clock))
         return getattr(self._adapters.users, name)
