@@ -1,5 +1,11 @@
-"""DynamoDB transactions: all writes or none, repeated while DynamoDB refuses them for now."""
+"""DynamoDB transactions: all writes or none, repeated while DynamoDB refuses them for now.
 
+A call may have written although its answer was lost. So each repetition has the token of the first call: for ten
+minutes DynamoDB answers that it is written, and does not check conditions against what the call itself has written.
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+"""
+
+import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +22,7 @@ Response = TypeVar("Response")
 
 
 def transact(client: "DynamoDBClient", parts: list[Any], retries: Retries = OF_A_REQUEST) -> dict[int, str]:
-    """Write all parts, or none if a condition fails.
+    """Write all parts once, or none if a condition fails.
 
     Returns:
         The reason why each failed part failed, by its position; empty when all parts are written.
@@ -24,8 +30,9 @@ def transact(client: "DynamoDBClient", parts: list[Any], retries: Retries = OF_A
     Raises:
         Unavailable: DynamoDB throttled it, or other transactions kept writing the same items.
     """
+    token = str(uuid.uuid4())  # botocore makes one for each call, which covers its own repetitions only
     try:
-        repeat(lambda: client.transact_write_items(TransactItems=parts), retries)
+        repeat(lambda: client.transact_write_items(TransactItems=parts, ClientRequestToken=token), retries)
     except client.exceptions.TransactionCanceledException as error:
         failures = failed_parts(error)
         if CONDITION_FAILED not in failures.values():

@@ -12,7 +12,7 @@ from chalicelib.domain.embeddings import (
     KnownImage,
     ObjectToEmbed,
 )
-from chalicelib.domain.file_images import unused_images
+from chalicelib.domain.file_images import image_of, unused_images
 from chalicelib.domain.files import ObjectInfo, PendingWrite, content_key, md5_matches, new_thumbnail_key
 from chalicelib.domain.index_plan import EmbeddingRequest, EmbeddingResult
 from chalicelib.domain.thumbnails import ThumbnailCopy
@@ -75,7 +75,11 @@ class EmbeddingService:
         yield from self._embed_objects(collection, source, left, singly=redelivered)
 
     def delete_unused(self, writes: Sequence[PendingWrite], stale: set[str]) -> None:
-        """Delete the images and thumbnails that records have replaced, and those of records that were refused."""
+        """Delete the images and thumbnails that records have replaced, and those of records that were refused.
+
+        A record is read before its image is deleted: one whose answer was lost seems refused, although it is stored.
+        """
+        stale = stale - self._stored(writes, stale)
         if images := unused_images(writes, stale):
             self.catalogue.delete_images(images)
         for write in writes:
@@ -97,6 +101,19 @@ class EmbeddingService:
                 )
                 images[content] = KnownImage(record.embedding, record.thumbnail, record.collection)
         self.stash.put(images, self.now())
+
+    def _stored(self, writes: Sequence[PendingWrite], stale: set[str]) -> set[str]:
+        """The keys of refused records whose image and thumbnail a stored record names."""
+        refused = [write.record for write in writes if write.key in stale]
+        if not refused:
+            return set()
+        stored = self.catalogue.get_many(refused[0].collection, [record.key for record in refused])
+        return {
+            record.key
+            for record in refused
+            if record.key in stored
+            and (image_of(stored[record.key]), stored[record.key].thumbnail) == (image_of(record), record.thumbnail)
+        }
 
     def _known_images(self, content_keys: Sequence[str], *, redelivered: bool) -> dict[str, KnownImage]:
         """Images of the same contents that other files have, or that could not be saved."""

@@ -93,7 +93,11 @@ class CountingClient:
     def __init__(self, clock: Timeline, load: Load, sizes: dict[str, int]) -> None:
         self._clock, self._load, self._sizes = clock, load, sizes
 
-    def transact_write_items(self, TransactItems: list[Any]) -> None:  # noqa: N803  # as boto3 names it
+    def transact_write_items(
+        self,
+        TransactItems: list[Any],  # noqa: N803  # as boto3 names it
+        ClientRequestToken: str,  # noqa: N803
+    ) -> None:
         for part in TransactItems:
             ((kind, request),) = part.items()
             table, item = request["TableName"], request.get("Item") or request["Key"]

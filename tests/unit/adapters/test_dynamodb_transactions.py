@@ -1,6 +1,7 @@
 """Transactions in DynamoDB: what a refused one returns, and when it is repeated."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
@@ -100,6 +101,24 @@ def test_a_call_that_is_refused_as_a_whole_for_now_is_repeated(dynamodb: Stubber
     dynamodb.add_client_error("transact_write_items", code)
     dynamodb.add_response("transact_write_items", {})
     assert transact(dynamodb.client, PARTS, patient) == {}
+
+
+def test_a_repeated_transaction_has_the_token_of_its_first_call_and_another_one_has_its_own(
+    dynamodb: Stubber, patient: Retries
+) -> None:
+    tokens: list[str] = []
+
+    def record_token(params: dict[str, Any], **_: Any) -> None:
+        tokens.append(params["ClientRequestToken"])
+
+    dynamodb.client.meta.events.register("provide-client-params.dynamodb.TransactWriteItems", record_token)
+    dynamodb.add_client_error("transact_write_items", "ServiceUnavailable")
+    cancel(dynamodb, "ThrottlingError", "None", "None")
+    for _ in range(2):
+        dynamodb.add_response("transact_write_items", {})
+        transact(dynamodb.client, PARTS, patient)
+    first, *repeated, other = tokens
+    assert repeated == [first, first] and other != first
 
 
 @pytest.mark.parametrize("reason", PASSING_REASONS)

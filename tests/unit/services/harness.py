@@ -147,6 +147,11 @@ class Harness:
         wrapped = _Interleaved(getattr(self.ports, port), method, action, times)
         self.app = services_on(replace(self.ports, **{port: wrapped}), **self._sync_worker)
 
+    def lose_answer(self, port: str, method: str) -> None:
+        """Have the next call of a port's method made twice, as by who repeats it because the first answer was lost."""
+        wrapped = _Repeated(getattr(self.ports, port), method)
+        self.app = services_on(replace(self.ports, **{port: wrapped}), **self._sync_worker)
+
     # Results.
 
     def current(self, collection: Collection | None = None) -> Collection:
@@ -192,3 +197,22 @@ class _Interleaved:
             self.left -= 1
             self.action()
         return getattr(self.port, name)
+
+
+class _Repeated:
+    """An object of whose method the first call is made twice."""
+
+    def __init__(self, wrapped: Any, method: str) -> None:
+        self._wrapped, self._method, self._repeated = wrapped, method, False
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._wrapped, name)
+        if name != self._method or self._repeated:
+            return method
+
+        def call_twice(*args: Any, **kwargs: Any) -> Any:
+            self._repeated = True
+            method(*args, **kwargs)
+            return method(*args, **kwargs)
+
+        return call_twice

@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.domain.collections import SyncStatus
 from chalicelib.domain.errors import Contention
+from chalicelib.domain.file_images import image_of
 from chalicelib.domain.files import FileState
 from chalicelib.domain.syncs import Tally
 from tests.factories import a_batch
@@ -40,6 +41,21 @@ class TestRaces:
         assert record is not None and record.embedding is not None
         (document,) = world.vectors.documents.values()
         assert record.embedding.vector == document.vector == vector(b"two")
+        assert list(world.ports.storage.thumbnails) == [(record.collection, record.thumbnail)]
+
+    @pytest.mark.parametrize("earlier", [None, b"one"])
+    def test_a_record_that_is_stored_although_its_answer_is_lost_keeps_its_image(
+        self, world: Harness, earlier: bytes | None
+    ) -> None:
+        if earlier is not None:
+            world.put("a.jpg", body=earlier)
+            world.apply("a.jpg")
+        world.put("a.jpg", body=b"two")
+        world.lose_answer("catalogue", "save_all")
+        world.apply("a.jpg")
+        record = world.record("a.jpg")
+        assert record is not None
+        assert list(world.ports.catalogue.images) == [image_of(record)]
         assert list(world.ports.storage.thumbnails) == [(record.collection, record.thumbnail)]
 
     def test_a_worker_that_finds_nothing_to_do_makes_the_write_of_a_slower_worker_stale(self, world: Harness) -> None:
