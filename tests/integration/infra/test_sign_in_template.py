@@ -82,11 +82,16 @@ def test_invitations_are_sent_from_one_address_where_a_parameter_names_it(templa
     (statement,) = permission["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Action"] == "ses:SendEmail"
     assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "InvitationSender"}}}
-    own = {"InvitationSender": "hello@mail.example", "AWS::Partition": "aws", "AWS::AccountId": "111122223333"}
-    assert [resolved(arn, "eu-central-1", **own).rpartition("/")[2] for arn in statement["Resource"]] == [
-        "hello@mail.example",
-        "mail.example",
+    own = {"AWS::Partition": "aws", "AWS::AccountId": "111122223333"}
+    assert [resolved(arn, "eu-central-1", **own) for arn in statement["Resource"]] == [
+        "arn:aws:ses:eu-central-1:111122223333:identity/*",
+        "arn:aws:ses:eu-central-1:111122223333:configuration-set/*",
     ]
+
+
+def test_the_permission_to_send_is_valid_while_no_parameter_names_an_address(resources):
+    """CloudFormation may evaluate what a false condition leaves out, and an empty text has no second part."""
+    assert "Fn::Select" not in json.dumps(resources["InvitationPermission"])
 
 
 def test_the_default_plan_is_a_plan_and_by_default_the_one_that_costs_least(template, functions):
