@@ -77,6 +77,7 @@ def test_a_role_is_shown_made_and_used(command: Command, client: Client) -> None
     assert json.loads(role["trust"])["Statement"]
     for document in role.values():
         assert document in command.err
+    assert "It may list the names in the bucket pictures, and read s3://pictures/photos/2024:" in command.err
 
 
 def test_without_consent_nothing_is_made(command: Command, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

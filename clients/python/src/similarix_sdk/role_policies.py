@@ -1,4 +1,4 @@
-"""Whether the policies that the API sends let a role read one folder of a bucket, and nothing else.
+"""Whether the policies that the API sends let a role list a bucket and read one folder of it, and do no more.
 
 They come from a server, and the role is made with credentials that may do more. So a policy is compared with what is
 needed, statement by statement; what is not known is refused.
@@ -22,11 +22,13 @@ _SPECIAL = re.compile(r"[$*?]")
 
 
 class UnexpectedPolicy(ValueError):
-    """A policy of the API allows something else than reading the folder, or anyone else to do it."""
+    """A policy of the API allows more than to list the bucket and read the folder, or allows it to anyone else."""
 
 
 def check_policies(report: BucketAccessReport, bucket: str, folder: str | None) -> None:
-    """Raises UnexpectedPolicy unless the report's two policies let a role be used to read the folder alone.
+    """Raises UnexpectedPolicy unless the report's two policies let a role list the bucket and read the folder alone.
+
+    The names are of the whole bucket: S3 tells a file that is gone from one that is forbidden only to who may list it.
 
     Args:
         folder: begins with a slash; None for the whole bucket.

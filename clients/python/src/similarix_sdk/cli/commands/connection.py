@@ -170,7 +170,7 @@ def _make_role(
     session.output.complain(f"In your AWS account {account} this makes the role {planned.name}.")
     session.output.complain("Similarix alone may assume it, with the external id of this folder:")
     print(planned.trust_policy, file=session.output.err)
-    session.output.complain(f"It may list and read {source.uri} and nothing else:")
+    session.output.complain(f"It may list the names in the bucket {source.bucket}, and read {source.uri}:")
     print(planned.permissions_policy, file=session.output.err)
     if not yes and not typer.confirm("Make this role?", err=True):
         return None
