@@ -419,7 +419,7 @@ class Services:
     def change_worker(self) -> ChangeWorker:
         from chalicelib.services.pipeline.change_worker import ChangeWorker
 
-        return ChangeWorker(self.index_worker)
+        return ChangeWorker(self.index_worker, self.adapters.queues)
 
     @cached_property
     def quota(self) -> QuotaService:

@@ -93,16 +93,19 @@ def index(event: Event, context: Any, services: Services) -> Event:
 
 def apply_changes(event: Event, context: Any, services: Services) -> Event:
     """Apply batches of hints to the index, those of one collection together."""
-    changes, outcomes = _parsed(
-        event, lambda record: Change(IndexBatch.from_json(record.body), _is_redelivered(record))
-    )
+    changes, outcomes = _parsed(event, _change)
+    messages, _ = _parsed(event, _received)
     groups = change_groups(changes)
     group_of = {message_id: group for group in groups for message_id in group}
 
     def handle(record: "SQSRecord") -> None:
         if record.message_id not in outcomes:
             group = group_of[record.message_id]
-            outcomes.update(services.change_worker.apply(group, _seconds_left(context), is_first=group is groups[0]))
+            applied = services.change_worker.apply(group, _seconds_left(context), is_first=group is groups[0])
+            outcomes.update(applied)
+            if group is not groups[-1]:
+                done = [messages[each] for each, outcome in applied.items() if not isinstance(outcome, Exception)]
+                services.change_worker.delete(done)
         outcome = outcomes[record.message_id]
         if isinstance(outcome, Exception):
             raise outcome
@@ -227,6 +230,16 @@ def _parsed(event: Event, parse: Callable[["SQSRecord"], Parsed]) -> tuple[dict[
     return parsed, errors
 
 
+def _change(record: "SQSRecord") -> Change:
+    batch, is_redelivered = IndexBatch.from_json(record.body), _is_redelivered(record)
+    return Change(batch, is_redelivered or batch.redelivered, _receive_count(record))
+
+
+def _received(record: "SQSRecord") -> ReceivedMessage:
+    queue = record.event_source_arn.rpartition(":")[2]
+    return ReceivedMessage(record.message_id, queue, record.receipt_handle, _receive_count(record))
+
+
 def _seconds_left(context: Any) -> Callable[[], float]:
     return lambda: float(context.get_remaining_time_in_millis()) / 1000 - RESERVED_SECONDS
 
@@ -258,8 +271,7 @@ def _handle_each(event: Event, context: Any, services: Services, handle: Callabl
             logger.exception(
                 "message failed", message_id=record.message_id, calls=services.calls.take(), body=record.body
             )
-            queue = record.event_source_arn.rpartition(":")[2]
-            message = ReceivedMessage(record.message_id, queue, record.receipt_handle, _receive_count(record))
+            message = _received(record)
             if message.received >= FAILING_DELIVERIES:
                 failing.append(message.id)
             services.retries.handle_failure(message, error)

@@ -134,7 +134,14 @@ WORKERS = (
     # The same work for what somebody waits for, which no sync delays. Messages of one collection are handled together.
     # Ten is the most that Lambda gives without waiting for more:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html
-    Worker(queue=Queue.CHANGES, messages="Changed objects", timeout=180, batch_size=10, max_concurrency=8),
+    Worker(
+        queue=Queue.CHANGES,
+        messages="Changed objects",
+        timeout=180,
+        batch_size=10,
+        max_concurrency=8,
+        feeds_itself=True,  # it sends messages again for which there was no time left
+    ),
     Worker(queue=Queue.UPLOADS, messages="Uploads", timeout=180, batch_size=1, max_concurrency=8, feeds_itself=True),
     Worker(
         queue=Queue.DELETIONS,

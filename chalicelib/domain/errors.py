@@ -221,12 +221,16 @@ class RateLimited(SimilarixError):
 
 
 class Unavailable(SimilarixError):
+    """``is_partial``: not the whole system is unavailable; only some of a message's objects could not be handled."""
+
     status = 503
     code = "unavailable"
+    is_partial = False
 
 
 class Contention(Unavailable):
     code = "contention"
+    is_partial = True
 
 
 class StoreUnavailable(Unavailable):

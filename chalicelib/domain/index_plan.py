@@ -132,12 +132,15 @@ class IndexPlan:
 
         If both the bucket and the embedder failed, the error is the bucket's: the embedder reads from the bucket, so
         the bucket may be the cause of both, and the embedder cannot. The message names every failure.
+        The error is partial if other objects did not fail.
         """
         failures = (*self.bucket_failures, *self.embedder_failures)
         if not failures:
             return None
         text = "; ".join(sorted({f"{failure.code}: {failure.message}" for failure in failures}))
-        return SourceUnavailable(text) if self.bucket_failures else EmbedderUnavailable(text)
+        error = SourceUnavailable(text) if self.bucket_failures else EmbedderUnavailable(text)
+        error.is_partial = bool(self.writes or self.unchanged or self.unselected)
+        return error
 
     def _outcome(self, record: FileRecord) -> Outcome:
         if record.key in self.unreadable:

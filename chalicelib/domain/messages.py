@@ -58,7 +58,11 @@ class ObjectHint:
 class IndexBatch:
     """Hints about objects of one collection.
 
-    ``sync`` is the sync that waits for the batch, if one does, and ``batch_id`` the id under which it counts the batch.
+    Args:
+        sync: the sync that waits for the batch, if one does.
+        batch_id: under which that sync counts the batch.
+        postponed: how often the batch was sent again, because its delivery had no time left for it.
+        redelivered: before it was sent again, it was delivered more than once or handled in part.
     """
 
     account: str
@@ -66,6 +70,8 @@ class IndexBatch:
     hints: tuple[ObjectHint, ...]
     sync: str | None = None
     batch_id: str | None = None
+    postponed: int = 0
+    redelivered: bool = False
 
     def to_json(self) -> str:
         body: dict[str, Any] = {
@@ -75,13 +81,23 @@ class IndexBatch:
         }
         if self.sync is not None:
             body |= {"sync": self.sync, "batch_id": self.batch_id}
+        if self.postponed:
+            body |= {"postponed": self.postponed, "redelivered": self.redelivered}
         return json.dumps(body, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "IndexBatch":
         raw = json.loads(text)
         hints = tuple(map(_hint_from_dict, raw["hints"]))
-        return cls(raw["account"], raw["collection"], hints, raw.get("sync"), raw.get("batch_id"))
+        return cls(
+            raw["account"],
+            raw["collection"],
+            hints,
+            raw.get("sync"),
+            raw.get("batch_id"),
+            raw.get("postponed", 0),
+            raw.get("redelivered", False),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class Rollout:
         protected = {"DeletionProtection": "true"} | dict(self._order.parameters)
         if self._stack.is_new():
             self._stack.deploy(_url(artifacts, template), self._order.parameters)
-            stages = [template]
+            stages, tables = [template], []
         else:
             deployed = self._stack.template()
             tables = indexes.changed_tables(deployed, template)
@@ -104,8 +104,8 @@ class Rollout:
                 self._wait_for_indexes(tables)
                 self._stack.deploy(_url(artifacts, stage), {}, review=refuse_losses)
             stages = indexes.after(deployed, template)
-            self._wait_for_indexes(tables)
         for stage in stages:
+            self._wait_for_indexes(tables)
             outputs = self._stack.deploy(
                 _url(artifacts, stage), protected, review=refuse_losses, monitoring=self._monitoring
             )

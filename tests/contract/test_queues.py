@@ -141,6 +141,13 @@ class QueuesContract:
         assert subject.is_visible(soon)
         assert not subject.is_visible(late)
 
+    def test_a_deleted_message_is_not_redelivered_and_can_be_deleted_again(self, subject: Subject):
+        done = subject.deliver()
+        subject.queues.delay(done, 0)
+        subject.queues.delete(done)
+        subject.queues.delete(done)
+        assert not subject.is_visible(done)
+
 
 class TestFake(QueuesContract):
     @pytest.fixture
@@ -167,7 +174,7 @@ class TestFake(QueuesContract):
             sent,
             lambda queue: [group for sent_to, group in queues.groups if sent_to == queue],
             lambda: ReceivedMessage(str(uuid4()), "sync", "handle", 1),
-            lambda message: any(seconds == 0 for delayed, seconds in queues.delayed if delayed == message),
+            lambda message: message not in queues.deleted and (message, 0) in queues.delayed,
         )
 
 

@@ -30,8 +30,8 @@ class FakeQueues:
     ``webhooks`` with their delays; ``file_work``, deletions and moves of files; and ``duplicates``, the steps of scans.
 
     ``groups`` are the queues and the groups of all messages that were sent.
-    ``delayed`` are the received messages that were delayed, with the seconds. While a test sets ``down``, each send
-    fails.
+    ``delayed`` are the received messages that were delayed, with the seconds, and ``deleted`` those that were
+    deleted. While a test sets ``down``, each send fails.
     """
 
     def __init__(self) -> None:
@@ -46,6 +46,7 @@ class FakeQueues:
         self.duplicates: list[DuplicatesStep] = []
         self.webhooks: list[tuple[WebhookEvent | DeliveryStep, int]] = []
         self.delayed: list[tuple[ReceivedMessage, int]] = []
+        self.deleted: list[ReceivedMessage] = []
         self.down = False
 
     def send_sync(self, step: SyncStep, *, delay: int = 0) -> None:
@@ -97,6 +98,9 @@ class FakeQueues:
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         assert 0 <= seconds <= MAX_SQS_INVISIBLE_SECONDS, "SQS hides a message for twelve hours at most"
         self.delayed.append((message, seconds))
+
+    def delete(self, message: ReceivedMessage) -> None:
+        self.deleted.append(message)
 
     def _check_send(self, queue: Queue, account: str, delay: int = 0) -> None:
         if self.down:

@@ -234,8 +234,8 @@ MUTANTS = (
     Mutant(
         "messages for which no time is left count as done",
         "chalicelib/services/pipeline/change_worker.py",
-        '            return dict.fromkeys(group, Unavailable("There was no time left to begin with the message."))\n',
-        "            return dict.fromkeys(group)\n",
+        "                self._postpone(change)\n",
+        "                pass\n",
     ),
     Mutant(
         "all thumbnails of a file have the same key",

@@ -97,6 +97,9 @@ class SQSQueues:
             QueueUrl=self._urls_by_name[message.queue], ReceiptHandle=message.handle, VisibilityTimeout=seconds
         )
 
+    def delete(self, message: ReceivedMessage) -> None:
+        self._client.delete_message(QueueUrl=self._urls_by_name[message.queue], ReceiptHandle=message.handle)
+
     def _send_all(self, queue: Queue, batches: Sequence[IndexBatch], delay: int = 0) -> None:
         for entries in _entries_by_request(batches, delay):
             if len(entries) == 1:

@@ -18,8 +18,8 @@ def handle_together(
     """Handle messages, given by their ids; returns the result or the error of each, by its id.
 
     The result of what was handled together is the first message's, and None the others'. A system that is unavailable
-    is nobody's fault: all of them fail. After any other error one of them may be the cause, so each is handled alone,
-    and only the cause fails.
+    is nobody's fault: all of them fail. After any other error, a partial one included, one of them may be the cause, so
+    each is handled alone, and only the cause fails.
 
     Args:
         together: handles several; it may fail when some of the work is done.
@@ -29,7 +29,7 @@ def handle_together(
         ((message_id, message),) = messages.items()
         return {message_id: _attempt(partial(together, [message]))}
     outcome = _attempt(partial(together, list(messages.values())))
-    if isinstance(outcome, Unavailable):
+    if isinstance(outcome, Unavailable) and not outcome.is_partial:
         return dict.fromkeys(messages, outcome)
     if isinstance(outcome, Exception):
         return {message_id: _attempt(partial(alone, message)) for message_id, message in messages.items()}

@@ -41,6 +41,9 @@ class Queues(Protocol):
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         """Redeliver a received message after so many seconds."""
 
+    def delete(self, message: ReceivedMessage) -> None:
+        """End a received message; nothing happens if it has ended already."""
+
 
 class FailureLog(Protocol):
     """Why messages failed."""

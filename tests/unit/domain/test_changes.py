@@ -8,12 +8,17 @@ from chalicelib.domain.messages import INDEX_BATCH_SIZE, IndexBatch, ObjectHint,
 
 HINTS = st.lists(st.sampled_from("abcdefgh").map(ObjectHint), min_size=1, max_size=INDEX_BATCH_SIZE)
 BATCHES = st.builds(
-    lambda owner, hints, sync: IndexBatch(*owner, tuple(hints), sync, sync and "sent.000.000000001"),
+    lambda owner, hints, sync, postponed: IndexBatch(
+        *owner, tuple(hints), sync, sync and "sent.000.000000001", postponed
+    ),
     st.sampled_from([("one", "a"), ("one", "b"), ("two", "a")]),
     HINTS,
     st.sampled_from([None, None, None, "a sync"]),
+    st.integers(0, 2),
 )
-CHANGES = st.builds(Change, BATCHES, st.sampled_from([False, False, True]))
+CHANGES = st.builds(
+    lambda batch, received: Change(batch, received > 1, received), BATCHES, st.sampled_from([1, 1, 1, 2, 3])
+)
 DELIVERIES = st.lists(CHANGES, max_size=10).map(lambda changes: {f"m{n}": c for n, c in enumerate(changes)})
 
 
@@ -41,9 +46,25 @@ def test_a_message_that_was_delivered_before_or_that_a_sync_counts_is_alone(chan
 
 
 @given(DELIVERIES)
-def test_small_groups_come_before_large_ones(changes: dict[str, Change]) -> None:
-    sizes = [sum(len(change.batch.hints) for change in group.values()) for group in change_groups(changes)]
-    assert sizes == sorted(sizes)
+def test_the_least_delivered_come_first_then_the_most_postponed_then_small_groups(changes: dict[str, Change]) -> None:
+    places = []
+    for group in change_groups(changes):
+        received = max(change.received for change in group.values())
+        postponed = max(change.batch.postponed for change in group.values())
+        size = sum(len(change.batch.hints) for change in group.values())
+        places.append((received, -postponed, size) if received == 1 else (received, 0, 0))
+    assert places == sorted(places)
+
+
+@given(st.sets(st.uuids().map(str), min_size=2, max_size=10), st.sampled_from([2, 4, 6]))
+def test_in_one_of_two_deliveries_each_message_comes_before_the_one_that_ends_the_worker(
+    ids: set[str], received: int
+) -> None:
+    def order(count: int) -> list[str]:
+        batch = IndexBatch("one", "a", (ObjectHint("a.jpg"),))
+        return [each for group in change_groups({each: Change(batch, True, count) for each in ids}) for each in group]
+
+    assert order(received) == order(received + 1)[::-1]
 
 
 def test_ten_events_of_one_collection_are_one_group() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib import workers
+from chalicelib.domain.errors import Contention
 from chalicelib.domain.files import FileState
 from chalicelib.domain.messages import IndexBatch, ObjectHint
 from tests.fakes.messages import Context
@@ -73,14 +74,63 @@ def test_while_a_system_is_unavailable_all_messages_come_back_and_nothing_is_los
     assert world.searchable() == {"a.jpg", "b.jpg"}
 
 
-def test_without_time_left_the_first_group_is_applied_and_the_others_come_back(world: Harness) -> None:
+def test_without_time_left_the_first_group_is_applied_and_the_others_are_sent_again_as_new_messages(
+    world: Harness, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = world.add("b/")
     world.put("a.jpg", "b/1.jpg", "b/2.jpg")
     event = changes(world, "a.jpg", "b/1.jpg", "b/2.jpg")
     for record in event["Records"][1:]:
         record["body"] = json.dumps({**json.loads(record["body"]), "collection": other.uuid})
-    assert apply(world, event, Context(late_after=0)) == {"b/1.jpg", "b/2.jpg"}
+    assert apply(world, event, Context(late_after=0)) == set()
     assert (world.searchable(), world.searchable(other)) == ({"a.jpg"}, set())
+    assert world.ports.queues.delayed == [], "they have not failed"
+    assert "message failed" not in capsys.readouterr().out
+    again = world.ports.queues.changes
+    assert [(batch.hints[0].key, batch.postponed, batch.redelivered) for batch in again] == [
+        ("b/1.jpg", 1, False),
+        ("b/2.jpg", 1, False),
+    ]
+
+
+def test_a_redelivered_message_that_is_sent_again_is_repaired_as_a_redelivered_one(world: Harness) -> None:
+    world.put("a.jpg", "b.jpg")
+    apply(world, changes(world, "a.jpg", "b.jpg", received=2), Context(late_after=0))
+    (batch,) = world.ports.queues.changes
+    assert (batch.postponed, batch.redelivered) == (1, True)
+
+
+def test_messages_that_are_done_are_deleted_before_the_next_group_is_begun(world: Harness) -> None:
+    world.put("a.jpg", "b.jpg", "c.jpg")
+    event = changes(world, "a.jpg", "b.jpg")
+    event["Records"] = changes(world, "c.jpg", received=2)["Records"] + event["Records"]
+    deleted: list[list[str]] = []
+    original = world.ports.catalogue.get_many
+
+    def end_at_c(collection: str, keys: Any) -> Any:
+        if "c.jpg" in keys:
+            deleted.append([message.id for message in world.ports.queues.deleted])
+            raise KeyboardInterrupt  # the process ends
+        return original(collection, keys)
+
+    world.ports.catalogue.get_many = end_at_c  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        apply(world, event)
+    assert deleted == [["a.jpg", "b.jpg"]]
+
+
+def test_an_object_that_keeps_changing_brings_back_its_own_message_alone(world: Harness) -> None:
+    world.put("a.jpg", "b.jpg", "c.jpg")
+    original = world.ports.catalogue.get_many
+
+    def contend(collection: str, keys: Any) -> Any:
+        if "b.jpg" in keys:
+            raise Contention("It kept changing.")
+        return original(collection, keys)
+
+    world.ports.catalogue.get_many = contend  # type: ignore[method-assign]
+    assert apply(world, changes(world, "a.jpg", "b.jpg", "c.jpg")) == {"b.jpg"}
+    assert world.searchable() == {"a.jpg", "c.jpg"}
 
 
 def test_several_messages_about_one_object_are_one_change(world: Harness) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from chalicelib.domain.errors import StoreUnavailable
+from chalicelib.domain.errors import SourceUnavailable, StoreUnavailable
 from chalicelib.services.pipeline.message_groups import handle_together
 
 GUILTY = "guilty"
@@ -53,6 +53,13 @@ def test_all_messages_fail_at_once_while_a_system_is_unavailable() -> None:
     outcomes = handle_together({"1": "a", "2": GUILTY}, handler.together, handler.alone)
     assert outcomes == {"1": error, "2": error}
     assert handler.alone_calls == []
+
+
+def test_only_the_cause_fails_after_an_error_of_some_objects() -> None:
+    error = SourceUnavailable("One object cannot be read now.")
+    error.is_partial = True
+    handler = Handler(error)
+    assert handle_together({"1": "a", "2": GUILTY}, handler.together, handler.alone) == {"1": "a", "2": error}
 
 
 def test_a_single_message_is_tried_once() -> None:

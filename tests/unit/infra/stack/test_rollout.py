@@ -194,6 +194,17 @@ class TestAnUpdate:
         assert deploy.values(2)["LogLevel"] == "DEBUG"
         assert any("waiting for" in line for line in deploy.lines)
 
+    def test_that_removes_two_indexes_of_one_table_waits_before_each_removal(self, deployed, deploy, template):
+        old = json.loads(json.dumps(template))
+        indexes = old["Resources"]["CatalogueTable"]["Properties"]["GlobalSecondaryIndexes"]
+        indexes += [{**indexes[0], "IndexName": name} for name in ("old-one", "old-two")]
+        deployed.cloudformation.template = old
+        described = len(deployed.storage.descriptions)
+        deploy()
+        assert len(deploy.changes) == 3
+        waits = deployed.storage.descriptions[described:]
+        assert len(waits) >= 3
+
     def test_to_another_model_needs_the_image_that_contains_it(self, deployed, deploy):
         deployed.images.push("embedder", "2", number=2, model="clip-vit-b-32")
 
