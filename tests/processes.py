@@ -39,6 +39,7 @@ ON_THE_NODE = tuple(
         "opensearch_faults",
         "opensearch_tenants",
         "pattern_limits",
+        "quantised_vectors",
         "rebuild",
         "serverless",
         "vector_store",

@@ -8,6 +8,7 @@ from chalicelib.api import serializers
 from chalicelib.api.dispatch import Dispatcher, RequestContext, Result
 from chalicelib.api.openapi.builders import array, obj, ref, text
 from chalicelib.api.openapi.operation import COLLECTION_PARAMETER, MESSAGE, Operation, json_body
+from chalicelib.api.openapi.request_schemas import BUCKET_ON_AWS
 from chalicelib.api.requests.bodies import (
     json_object,
     parse_bucket_description,
@@ -56,7 +57,7 @@ CHECK_BUCKET = Operation(
         "Returns the policies of the role that reads the bucket and, once the role is named, what is still missing. "
         "For a bucket at an `endpoint` it needs the access key instead. Creates nothing."
     ),
-    body=json_body(ref("BucketDescription")),
+    body=json_body(ref("BucketDescription"), example=BUCKET_ON_AWS),
     result=ref("BucketAccessReport"),
 )
 SHOW_COLLECTION = Operation(

@@ -94,7 +94,8 @@ class EarlierRecordsContract:
         first = records[0]
         assert _plain(stores.catalogue.get(collection.uuid, first.key)) == first
         assert _plain(stores.catalogue.find(first.uuid)) == first
-        assert [_plain(r) for r in stores.catalogue.find_many([r.uuid for r in records]).values()] == records
+        found = stores.catalogue.find_many([r.uuid for r in records])
+        assert [_plain(found[r.uuid]) for r in records] == records
         assert [[_plain(r) for r in chunk] for chunk in stores.catalogue.chunks(collection.uuid, 9)] == [records]
         assert list(stores.catalogue.entries(collection.uuid, None)) == [record.entry for record in records]
         content = content_key(first.account, "fake-1+d1", ObjectInfo("", first.etag, first.size))

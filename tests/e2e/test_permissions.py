@@ -31,9 +31,11 @@ UNUSED_HERE: dict[Row, str] = {
     (r"(IndexWorker|ChangesWorker|UploadsWorker)", r"s3:ListBucket", r".*"): MISSING_OBJECTS,
     (r"APIHandler", r"s3:ListBucket", r".*thumbnailsbucket.*"): MISSING_OBJECTS,
     (r".*", r"dynamodb:Scan", r".*CollectionsTable.*"): "asked where OpenSearch has no index; the store here is SQLite",
-    (r"(Sync|Purges|Duplicates)Worker", r"sqs:SendMessage\*", r".*:similarix-(sync|purges|duplicates)"): (
-        "sent to continue when a worker's time runs out: tests/stress/continuations"
-    ),
+    (
+        r"(Sync|Purges|Duplicates|Changes)Worker",
+        r"sqs:SendMessage\*",
+        r".*:similarix-(sync|purges|duplicates|changes)",
+    ): ("sent to continue when a worker's time runs out: tests/stress/continuations"),
     (r"(Daily|Weekly|Monthly)Sync", r"dynamodb:GetItem", r".*CollectionsTable.*"): (
         "read to say why a sync cannot start, if one is running as its schedule fires"
     ),

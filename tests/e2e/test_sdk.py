@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from infra.local_system import LocalSystem
 from similarix_sdk import AsyncClient, Client
 from similarix_sdk.errors import Forbidden, ScopeForbids
 from similarix_sdk.pictures import REQUEST_LIMIT
+from tests import loops
 from tests.conftest import SAMPLES
 from tests.e2e.harness import Caller, picture
 
@@ -65,10 +65,7 @@ def test_searches_run_at_once_and_lists_go_on_with_asyncio(api: Caller, stack: L
             listed = [file.uuid async for file in client.files.list(stack.collection, limit=20)]
             return [page[0].file_name for page in pages], len(set(listed))
 
-    # In a thread of its own: the browser of other tests keeps an event loop running in this one.
-    with ThreadPoolExecutor(1) as thread:
-        found = thread.submit(lambda: asyncio.run(run())).result()
-    assert found == (["owl.jpg", "giant-panda.jpg"], len(list(PHOTOS.iterdir())))
+    assert loops.run(run()) == (["owl.jpg", "giant-panda.jpg"], len(list(PHOTOS.iterdir())))
 
 
 def test_an_error_of_the_api_has_its_class(api: Caller, stack: LocalSystem) -> None:

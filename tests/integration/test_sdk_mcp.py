@@ -1,6 +1,5 @@
 """``similarix mcp --http`` as a process: an MCP client reaches it, a web page of another origin does not."""
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from typing import Literal
@@ -10,6 +9,7 @@ import pytest
 from mcp import Client
 
 from infra.localhost import free_port, listens
+from tests import loops
 from tests.child_server import ChildServer
 from tests.conftest import ROOT
 
@@ -48,7 +48,7 @@ def test_an_mcp_client_of_today_and_one_of_before_list_and_call_the_tools(
             assert answer.is_error
             return {tool.name for tool in tools}, str(answer.content)
 
-    names, said = asyncio.run(run())
+    names, said = loops.run(run())
     assert {"search_images", "similar_images", "get_image", "list_collections", "sync_status"} == names
     assert "reads no files" in said
 

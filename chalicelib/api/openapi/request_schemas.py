@@ -83,6 +83,13 @@ _SOURCE = {
     "role_arn": nullable(_ROLE),
     "endpoint": nullable(ENDPOINT),
 }
+# A bucket has a role or an access key, so that no example has all fields.
+BUCKET_ON_AWS = {
+    "bucket": "similarix-test",
+    "folder": "/images",
+    "region": "eu-central-1",
+    "role_arn": ROLE_ARN,
+}
 _OPTIONAL_SOURCE = ("folder", "region", "role_arn", "endpoint")
 _NAME = text("Name of the collection", "test", pattern=_NOT_BLANK, minLength=1, maxLength=COLLECTION_NAME_LIMIT)
 _PATTERN = text(

@@ -1,6 +1,5 @@
 """What the local system compresses of a deployed API's responses, as API Gateway does."""
 
-import asyncio
 import gzip
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 
 from infra.emulator_compression import compressing
 from infra.template.assembly import MINIMUM_COMPRESSION_BYTES
+from tests import loops
 
 BODY = b"a" * MINIMUM_COMPRESSION_BYTES
 
@@ -39,7 +39,7 @@ def respond(
 
     request = [(b"host", b"127.0.0.1:4566")] + ([(b"Accept-Encoding", accepted.encode())] if accepted else [])
     scope = {"type": "http", "path": "/api/", "headers": request}
-    asyncio.run(compressing(app, lambda host, path: is_api and path == "/api/")(scope, None, send))
+    loops.run(compressing(app, lambda host, path: is_api and path == "/api/")(scope, None, send))
     answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return answered, b"".join(message["body"] for message in sent[1:])
 

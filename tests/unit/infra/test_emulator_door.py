@@ -1,6 +1,5 @@
 """Who may enter the emulator: by name of the host, page of origin, path and signature."""
 
-import asyncio
 import json
 import string
 from typing import Any
@@ -10,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.emulator_door import SIGN_IN_REQUESTS, Door, Visitor, answer, guarded, is_local
+from tests import loops
 
 SIGNATURE = (
     "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20261126/us-east-1/sqs/aws4_request, "
@@ -278,7 +278,7 @@ def test_nothing_of_a_refused_request_reaches_the_emulator_and_no_websocket_does
 
     app = guarded(emulator, door())
     for asked in (scope(path=API), scope(path="/photos"), scope(path=API) | {"type": "websocket"}):
-        asyncio.run(app(asked, None, send))
+        loops.run(app(asked, None, send))
 
     assert reached == [API]
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body", "websocket.close"]

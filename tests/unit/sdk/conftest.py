@@ -1,6 +1,5 @@
 """Clients of the API on fakes."""
 
-import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from similarix_sdk import AsyncClient, Client, RetryPolicy
 from similarix_sdk.drivers import AsyncDriver, BlockingDriver
+from tests import loops
 from tests.fakes.http_api import BASE_URL, HttpApi
 
 
@@ -54,9 +54,9 @@ def async_client(
 def finish(value: Any) -> Any:
     """What a method of either client has led to: a list of what it iterates over."""
     if isinstance(value, Coroutine):
-        return asyncio.run(value)  # type: ignore[arg-type]
+        return loops.run(value)  # type: ignore[arg-type]
     if hasattr(value, "__aiter__"):
-        return asyncio.run(_collected(value))
+        return loops.run(_collected(value))
     return list(value) if hasattr(value, "__next__") or type(value).__name__ == "Pages" else value
 
 

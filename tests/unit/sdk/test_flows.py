@@ -1,6 +1,5 @@
 """What the clients do with the real API, on fakes: searches, uploads, pages, folders, downloads."""
 
-import asyncio
 import io
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from similarix_sdk.errors import ApiError, FileExists, NotFound, SyncAlreadyRunn
 from similarix_sdk.folders import FolderOutcome
 from similarix_sdk.operations.uploads import Wish, send
 from similarix_sdk.pictures import REQUEST_LIMIT, UPLOAD_LIMIT, picture_of
+from tests import loops
 from tests.fakes.http_api import HttpApi
 from tests.unit.sdk.conftest import async_client
 
@@ -267,7 +267,7 @@ def test_a_folder_is_uploaded_with_asyncio(
         client: AsyncClient = async_client(http_api, pauses)
         return [outcome async for outcome in client.uploads.folder(collection, folder, width=2)]
 
-    assert outcomes(asyncio.run(run())) == {"owl.jpg": "uploaded", "beach/cow.PNG": "uploaded", "bad.jpg": "failed"}
+    assert outcomes(loops.run(run())) == {"owl.jpg": "uploaded", "beach/cow.PNG": "uploaded", "bad.jpg": "failed"}
 
 
 def test_a_folder_whose_upload_is_stopped_sends_no_more(
@@ -303,7 +303,7 @@ def test_with_asyncio_a_file_whose_name_is_not_utf_8_fails_alone(
         client: AsyncClient = async_client(http_api, pauses)
         return [outcome async for outcome in client.uploads.folder(collection, tmp_path, width=2)]
 
-    assert outcomes(asyncio.run(run())) == {"caf\udce9.jpg": "failed", "z.jpg": "uploaded"}
+    assert outcomes(loops.run(run())) == {"caf\udce9.jpg": "failed", "z.jpg": "uploaded"}
 
 
 @pytest.mark.parametrize("id", ["", ".", ".."])

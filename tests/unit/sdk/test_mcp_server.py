@@ -1,6 +1,5 @@
 """The MCP server's tools, called by the SDK's own client in one process."""
 
-import asyncio
 import base64
 import io
 from collections.abc import Callable, Coroutine
@@ -14,6 +13,7 @@ from PIL import Image
 from chalicelib.domain.accounts import Scope
 from similarix_sdk import Client
 from similarix_sdk.mcp_server import build_server
+from tests import loops
 from tests.fakes.http_api import HttpApi
 from tests.unit.sdk.conftest import async_client
 
@@ -32,7 +32,7 @@ class Model:
             async with McpClient(server) as client:
                 return await question(client)
 
-        return asyncio.run(run())
+        return loops.run(run())
 
     def __call__(self, tool: str, **arguments: Any) -> Any:
         """The structured result of a tool."""

@@ -1,6 +1,5 @@
 """Each operation of the OpenAPI document has a method of either client, which sends what the document admits."""
 
-import asyncio
 import io
 import json
 import re
@@ -15,6 +14,7 @@ from multipart import MultipartParser, parse_options_header
 from similarix_sdk import AsyncClient, Client, File, Filter, PreparedPicture, Text
 from similarix_sdk.drivers import AsyncDriver, BlockingDriver
 from similarix_sdk.models import FoundFile
+from tests import loops
 from tests.fakes.http_api import BASE_URL, HttpApi
 
 ID = "8ff9ef69-fd22-4308-ad1e-22c59500d944"
@@ -252,7 +252,7 @@ def asynchronous(server: DocumentedServer, call: Callable[[Any], Any]) -> Any:
         value = call(AsyncClient("smx_t", BASE_URL, driver=AsyncDriver(httpx.AsyncClient(transport=server))))
         return await anext(aiter(value)) if hasattr(value, "__aiter__") else await value
 
-    return asyncio.run(run())
+    return loops.run(run())
 
 
 @pytest.mark.parametrize("run", [blocking, asynchronous])

@@ -1,6 +1,5 @@
 """What is tried again, after how long, and what is not."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from similarix_sdk import NO_RETRIES, Client, RetryPolicy
 from similarix_sdk.errors import ConnectionFailed, RateLimited, SourceDenied, TimedOut, Unavailable
 from similarix_sdk.requests import Response
+from tests import loops
 from tests.fakes.http_api import HttpApi
 from tests.unit.sdk.conftest import async_client, blocking_client
 
@@ -72,7 +72,7 @@ def test_a_connection_that_never_works_raises_the_errors_of_this_package(
         client.collections.list()
     http_api.failures = [error]
     with pytest.raises(kind):
-        asyncio.run(async_client(http_api, pauses, NO_RETRIES).collections.list())
+        loops.run(async_client(http_api, pauses, NO_RETRIES).collections.list())
 
 
 def test_a_request_that_was_carried_out_and_not_answered_is_carried_out_once(
