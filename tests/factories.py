@@ -36,7 +36,7 @@ def a_collection(**fields: Any) -> Collection:
 
 
 def a_collection_on_a_server(url: str = "https://s3.example.com", **fields: Any) -> Collection:
-    server = StorageServer(url, "AKID", b"a sealed secret", ETagMeaning.MD5)
+    server = StorageServer(url, "AKID", b"a sealed secret", ETagMeaning.OPAQUE)
     return a_collection(**({"role_arn": None, "external_id": None, "region": "auto", "server": server} | fields))
 
 

@@ -17,6 +17,7 @@ from chalicelib.api.requests.bodies import (
 )
 from chalicelib.domain.accounts import Scope
 from chalicelib.domain.collections import Collection
+from chalicelib.domain.rates import Rate
 
 _ONE_COLLECTION = obj({"collection": ref("PictureCollection")})
 LIST_COLLECTIONS = Operation(
@@ -111,7 +112,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         owned = context.services.collections.all(context.account)
         return Result({"collections": [_serialized(collection, context) for collection in owned]})
 
-    @route("POST", "/api/collections", scope=Scope.WRITE, operation=CREATE_COLLECTION)
+    @route("POST", "/api/collections", scope=Scope.WRITE, rate=Rate.UPLOAD, operation=CREATE_COLLECTION)
     def create_collection(context: RequestContext) -> Result:
         is_local = context.services.config.local_servers
         new = parse_new_collection(json_object(context.request), is_local=is_local)
@@ -123,7 +124,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         path = f"/api/collections/{collection.uuid}/"
         return Result({"collection": _serialized(collection, context)}, status=201, info=info, location=path)
 
-    @route("POST", "/api/collections/check", scope=Scope.WRITE, safe=True, operation=CHECK_BUCKET)
+    @route("POST", "/api/collections/check", scope=Scope.WRITE, rate=Rate.UPLOAD, safe=True, operation=CHECK_BUCKET)
     def check_bucket(context: RequestContext) -> Result:
         is_local = context.services.config.local_servers
         source = parse_bucket_description(json_object(context.request), is_local=is_local)

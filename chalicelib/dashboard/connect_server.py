@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 from chalicelib.api.requests.bodies import parse_new_collection
 from chalicelib.dashboard.dispatch import PageDispatcher
-from chalicelib.dashboard.pages import Page, PageRequest, Redirect
+from chalicelib.dashboard.pages import Page, PageRequest, Redirect, check_rate
 from chalicelib.domain.collections import AutoSync, NewCollection, Trigger
 from chalicelib.domain.errors import DuplicateCollection, InvalidRequest, PlanForbids, QuotaExceeded, Unavailable
+from chalicelib.domain.rates import Rate
 
 FIELDS = ("name", "endpoint", "bucket", "folder", "region", "access_key_id")  # that a form which is sent back repeats
 _SCHEME = "s3://"
@@ -20,6 +21,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
     def connect_bucket_of_server(request: PageRequest) -> Page | Redirect:
         if request.method != "POST":
             return _form(request, {name: request.query.text(name) for name in FIELDS})
+        check_rate(request, Rate.UPLOAD)  # each form asks a server that anybody may name
         filled = {name: request.form.text(name) for name in FIELDS}
         try:
             made, _ = request.services.collections.create(request.caller, _new(request, filled))

@@ -27,6 +27,7 @@ UNKNOWN_REASON = "unknown"  # counts failed files without a reason
 # Parts of the list of a day's removals: a partition of an index takes 1,000 write units a second, so one would hold up
 # the writes of a bucket that was emptied.
 REMOVAL_SHARDS = 16
+NO_ETAG = "none"  # of every object of a server whose ETags mean nothing
 MODIFIED_TOLERANCE = timedelta(seconds=1)
 SEQUENCER_WIDTH = 64  # hexadecimal digits; S3 sends 16 to 18, of varying length
 
@@ -43,6 +44,8 @@ class FileState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """An object as S3 has it. Key, ETag and size are its identity: two of equal ones are the same object.
+
+    Where the ETag is ``NO_ETAG``, the time of storage belongs to its identity, within ``MODIFIED_TOLERANCE``.
 
     Args:
         modified: when it was stored, in whole seconds.
@@ -280,7 +283,7 @@ def decide(entry: CatalogueEntry | None, s3_object: ObjectInfo | None, model: st
         return Action.NOTHING if entry is None or entry.state is FileState.REMOVED else Action.REMOVE
     if entry is None:
         return Action.ADD
-    if entry.etag != s3_object.etag or entry.size != s3_object.size:
+    if has_other_bytes(entry, s3_object):
         return Action.REPLACE
     if entry.state is FileState.REMOVED:
         return Action.RESTORE if entry.model == model else Action.ADD
@@ -289,6 +292,17 @@ def decide(entry: CatalogueEntry | None, s3_object: ObjectInfo | None, model: st
     if retry and entry.state is FileState.FAILED:
         return Action.RETRY
     return Action.FOLLOW if _is_stored_again(entry.modified, s3_object.modified) else Action.NOTHING
+
+
+def is_same_object(first: ObjectInfo, second: ObjectInfo) -> bool:
+    return first == second and not has_other_bytes(first, second)
+
+
+def has_other_bytes(known: CatalogueEntry | ObjectInfo | FileRecord, current: ObjectInfo | FileRecord) -> bool:
+    """Whether an object of the same key has other bytes."""
+    if known.etag != current.etag or known.size != current.size:
+        return True
+    return current.etag == NO_ETAG and _is_stored_again(known.modified, current.modified)
 
 
 def _is_stored_again(known: datetime | None, current: datetime | None) -> bool:

@@ -32,11 +32,10 @@ _OF_AWS = re.compile(r"(.*\.)?amazonaws\.(com|com\.cn|eu)")
 class ETagMeaning(StrEnum):
     """What a server's ETags say of an object, as it was measured when the bucket was connected.
 
-    ``MD5``: the MD5 of its bytes. ``OPAQUE``: something else, the same in a listing and in a HEAD. ``NONE``: nothing
-    that both agree on, so that objects are compared by size and time.
+    ``OPAQUE``: the same in a listing and in a HEAD, whatever it is. ``NONE``: nothing that both are known to agree on,
+    so that objects are compared by size and time.
     """
 
-    MD5 = "md5"
     OPAQUE = "opaque"
     NONE = "none"
 
@@ -64,12 +63,13 @@ class StorageServer:
     Args:
         url: scheme, host and port, without a slash at the end.
         sealed_secret: the secret of the access key, encrypted for this collection alone.
+        etags: ``NONE`` until some object was there to measure them by.
     """
 
     url: str
     access_key_id: str
     sealed_secret: bytes = field(repr=False)
-    etags: ETagMeaning = ETagMeaning.OPAQUE
+    etags: ETagMeaning = ETagMeaning.NONE
 
     @property
     def host(self) -> str:

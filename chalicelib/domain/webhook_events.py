@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any
 
 from chalicelib.domain.collections import Collection, CollectionType, SyncStatus
-from chalicelib.domain.files import FileRecord, FileState, PendingWrite
+from chalicelib.domain.files import FileRecord, FileState, PendingWrite, has_other_bytes
 from chalicelib.domain.messages import INDEX_BATCH_SIZE
 from chalicelib.domain.plans import WEBHOOKS_MAX
 
@@ -140,7 +140,7 @@ def _is_changed(record: FileRecord, previous: FileRecord | None) -> bool:
         return previous is not None and previous.state in (FileState.INDEXED, FileState.FAILED)
     if previous is None or previous.state is not record.state:
         return True
-    return (record.etag, record.size, record.reason) != (previous.etag, previous.size, previous.reason)
+    return record.reason != previous.reason or has_other_bytes(previous, record)
 
 
 def _is_told(record: FileRecord) -> bool:

@@ -140,6 +140,7 @@ class CollectionService:
         if change.access_key is not None:
             assert collection.server is not None
             server = self._server(collection.account, collection.uuid, collection.server.url, change.access_key)
+            server = replace(server, etags=collection.server.etags)  # for a bucket that has nothing to measure now
             checked, warnings = self._check_readable(replace(collection, server=server))
             attributes["server"] = checked.server
         patterns = {"include": change.include, "exclude": change.exclude}

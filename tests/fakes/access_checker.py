@@ -28,7 +28,7 @@ class FakeAccessChecker:
     def __init__(self, sources: FakeSources) -> None:
         self.checked: list[Collection] = []
         self.open_roles: set[str] = set()
-        self.etags = ETagMeaning.MD5
+        self.etags = ETagMeaning.OPAQUE
         self._sources = sources
 
     def check(self, collection: Collection) -> AccessFindings:

@@ -22,7 +22,8 @@ class FakeS3Server:
 
     A test may set ``order``, by which keys are listed; ``ignores`` of ``prefix``, ``start-after`` and ``max-keys``;
     ``etag_of``, what the ETag of a body is, in a listing or not; ``error``, a code and a status, with which everything
-    is answered; ``raises``, what every request raises; ``body``, which replaces every document; and ``denied`` keys.
+    is answered; ``raises``, what every request raises; ``body``, which replaces every document, with
+    ``body_status``; and ``denied`` keys.
     ``requests`` has the targets that were asked for.
     """
 
@@ -34,6 +35,7 @@ class FakeS3Server:
     error: tuple[str, int] | None = None
     raises: Exception | None = None
     body: bytes | None = None
+    body_status: int = 200
     denied: set[str] = field(default_factory=set)
     always_truncated: bool = False
     requests: list[tuple[str, str]] = field(default_factory=list)
@@ -54,7 +56,7 @@ class FakeS3Server:
         if self.error is not None:
             return self._failure(method, *self.error)
         if self.body is not None:
-            return _Response(200, {}, self.body)
+            return _Response(self.body_status, {}, self.body)
         if bucket != self.bucket:
             return self._failure(method, "NoSuchBucket", 404)
         if not key:

@@ -5,7 +5,6 @@ again, or not relied on, when the bucket is synced. Whether a server heeds condi
 reads an object in two parts compares their ETags.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -25,10 +24,9 @@ if TYPE_CHECKING:
     from types_boto3_s3.type_defs import ObjectTypeDef
 
 SAMPLES = 4  # objects whose listing is compared with their HEAD
-READ_BYTES = 1024 * 1024  # of the object whose MD5 is compared with its ETag, at most
 _TIME_AND_SIZE = (
     "The ETags of the server are not the same in its listings and for its objects. So changes are found by size and "
-    "time of storage: one within a second that keeps the size is not."
+    "time of storage: one within two seconds that keeps the size is not."
 )
 _LOST_NAMES = (
     "The server lists objects that it does not find by the names that it lists. They are listed as failed, or missing."
@@ -108,7 +106,7 @@ def _measure(source: ServerSource, listed: "Sequence[ObjectTypeDef]") -> tuple[E
     # Awkward names first: a server that writes one of them otherwise than it lists it shows it there.
     awkward = [entry for entry in listed if not entry["Key"].replace("/", "").isalnum()]
     chosen = {entry["Key"]: entry for entry in (*spread(awkward, SAMPLES), *spread(listed, SAMPLES))}
-    agree, lost, compared = True, [], []
+    agree, compared, lost = True, False, []
     for key, entry in chosen.items():
         try:
             head = source.client.head_object(Bucket=source.bucket, Key=key)
@@ -116,7 +114,7 @@ def _measure(source: ServerSource, listed: "Sequence[ObjectTypeDef]") -> tuple[E
             if code_of(error) in NOT_FOUND_CODES:
                 lost.append(key)
             continue  # what may not be read the trials have found
-        compared.append(entry)
+        compared = True
         etag = plain_etag(head.get("ETag"))
         agree = agree and bool(etag) and etag == plain_etag(entry.get("ETag"))
     warnings = [AccessWarning("names_differ", _LOST_NAMES, tuple(lost))] if lost else []
@@ -124,16 +122,4 @@ def _measure(source: ServerSource, listed: "Sequence[ObjectTypeDef]") -> tuple[E
         return None, warnings
     if not agree:
         return ETagMeaning.NONE, [*warnings, AccessWarning("etags_differ", _TIME_AND_SIZE)]
-    return ETagMeaning.MD5 if _is_md5(source, compared) else ETagMeaning.OPAQUE, warnings
-
-
-def _is_md5(source: ServerSource, listed: "Sequence[ObjectTypeDef]") -> bool:
-    """Whether the ETag of the smallest of the objects is the MD5 of its bytes."""
-    smallest = min(listed, key=lambda entry: entry["Size"])
-    if smallest["Size"] > READ_BYTES:
-        return False
-    try:
-        body = source.client.get_object(Bucket=source.bucket, Key=smallest["Key"])["Body"].read()
-    except ClientError:
-        return False
-    return hashlib.md5(body, usedforsecurity=False).hexdigest() == plain_etag(smallest.get("ETag"))
+    return ETagMeaning.OPAQUE, warnings

@@ -44,6 +44,7 @@ SERVER_CLIENT = ClientConfig(
 _DECLARED_ENCODING = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*[\"']([^\"']*)", re.IGNORECASE)
 _DOCTYPE = b"<!DOCTYPE"
 # Any other document, such as a page that says that the server is busy, would be read as an empty bucket.
+_ERROR = b"<Error"
 _LISTING, _LISTING_WITHIN = b"<ListBucketResult", 512
 
 
@@ -106,6 +107,8 @@ class ServerRequests:
             if isinstance(error, TimeoutError) or time.monotonic() >= deadline:
                 raise ReadTimeoutError(**endpoint) from error
             raise ConnectionClosedError(**endpoint) from error
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not (_is_plain(body) and _ERROR in body):
+            body = b""  # a page of a proxy, perhaps: botocore then raises an error by the status
         is_listing = event_name.endswith(".ListObjectsV2") and response.status == HTTPStatus.OK
         if is_document and not (_is_plain(body) and (_LISTING in body[:_LISTING_WITHIN] or not is_listing)):
             raise NoS3Response(**endpoint)

@@ -20,7 +20,7 @@ from chalicelib.adapters.s3.sources import BucketSource
 from chalicelib.domain.collections import KEY_LIMIT, Collection
 from chalicelib.domain.embeddings import SOURCE_UNAVAILABLE, ReadFailure
 from chalicelib.domain.errors import SourceDenied, SourceUnavailable
-from chalicelib.domain.files import ObjectInfo
+from chalicelib.domain.files import NO_ETAG, ObjectInfo
 from chalicelib.domain.metadata import Metadata, object_metadata
 from chalicelib.domain.storage_servers import AccessKey, ETagMeaning
 
@@ -140,11 +140,8 @@ class ServerSource(BucketSource):
             raise ValueError("an object has an impossible size")
         modified = modified.replace(microsecond=0) if modified is not None else None
         assert self.collection.server is not None
-        if self.collection.server.etags is ETagMeaning.NONE:
-            identity = f"{int(modified.timestamp()) if modified else 0}-{size}"
-        else:
-            identity = plain_etag(etag)
-        return ObjectInfo(key, identity, size, modified, metadata)
+        is_opaque = self.collection.server.etags is ETagMeaning.OPAQUE
+        return ObjectInfo(key, plain_etag(etag) if is_opaque else NO_ETAG, size, modified, metadata)
 
 
 def plain_etag(etag: str | None) -> str:

@@ -13,7 +13,14 @@ from chalicelib.domain.embeddings import (
     ObjectToEmbed,
 )
 from chalicelib.domain.file_images import image_of, unused_images
-from chalicelib.domain.files import ObjectInfo, PendingWrite, content_key, md5_matches, new_thumbnail_key
+from chalicelib.domain.files import (
+    ObjectInfo,
+    PendingWrite,
+    content_key,
+    is_same_object,
+    md5_matches,
+    new_thumbnail_key,
+)
 from chalicelib.domain.index_plan import EmbeddingRequest, EmbeddingResult
 from chalicelib.domain.thumbnails import ThumbnailCopy
 from chalicelib.services.pipeline.embedding_batches import embed_batch
@@ -171,8 +178,11 @@ class EmbeddingService:
         current = source.head_objects(unproven) if unproven else {}
         for request, result, thumbnail in answers:
             if isinstance(result, ImageEmbedding):
+                now = current.get(request.key)
                 is_same = md5_matches(result, request.s3_object) or (
-                    result.size == request.s3_object.size and current[request.key] == request.s3_object
+                    result.size == request.s3_object.size
+                    and isinstance(now, ObjectInfo)
+                    and is_same_object(request.s3_object, now)
                 )
                 yield request, EmbeddedImage(result, thumbnail) if is_same else None
             else:

@@ -16,7 +16,7 @@ from chalicelib.domain.bucket_access import AccessFindings
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import OutsideFolder, SourceDenied, SourceUnavailable
-from chalicelib.domain.files import ObjectInfo
+from chalicelib.domain.files import NO_ETAG, ObjectInfo
 from chalicelib.domain.storage_servers import AccessKey, ETagMeaning, StorageServer
 from chalicelib.domain.web_urls import NoAllowedAddress
 from tests.factories import AWKWARD_KEYS, a_collection
@@ -28,7 +28,7 @@ URL = "https://s3.example.com:9000"
 
 
 def on_server(**fields: Any) -> Collection:
-    server = StorageServer(URL, "AKID", b"sealed", fields.pop("etags", ETagMeaning.MD5))
+    server = StorageServer(URL, "AKID", b"sealed", fields.pop("etags", ETagMeaning.OPAQUE))
     values = {"bucket": "a-bucket", "region": "auto", "role_arn": None, "external_id": None, "server": server}
     return a_collection(**(values | fields))
 
@@ -170,6 +170,15 @@ def test_each_error_of_a_server_has_its_words_and_the_servers_own_message_is_not
             world.check()
 
 
+@pytest.mark.parametrize("body", [b"<!DOCTYPE html><p>busy", b"<html></html>", b"busy", b""])
+def test_a_page_of_a_busy_proxy_is_an_outage_and_no_other_protocol(world: World, body: bytes) -> None:
+    world.server.body, world.server.body_status = body, 502
+    for ask in (world.check, lambda: world.keys(on_server())):
+        with pytest.raises(SourceUnavailable, match=r"cannot serve the bucket now \(502\)") as caught:
+            ask()
+        assert type(caught.value) is SourceUnavailable
+
+
 @pytest.mark.parametrize(
     ("raised", "code", "is_final"),
     [
@@ -191,7 +200,7 @@ def test_a_server_that_cannot_be_reached_is_told_with_its_field(
 
 def test_a_readable_bucket_has_no_problem_and_its_etags_are_measured(world: World) -> None:
     world.server.objects = {f"pictures/{name}.jpg": name.encode() for name in ("a", "b", "c d")}
-    assert world.check() == AccessFindings([], [], ETagMeaning.MD5)
+    assert world.check() == AccessFindings([], [], ETagMeaning.OPAQUE)
     world.server.etag_of = lambda body, _: f"{len(body)}-opaque"
     assert world.check().etags is ETagMeaning.OPAQUE
     world.server.etag_of = lambda body, is_listed: f"{len(body)}-{is_listed}"
@@ -245,7 +254,8 @@ def test_where_etags_mean_nothing_objects_are_compared_by_size_and_time(world: W
     world.server.etag_of = lambda body, is_listed: f"{len(body)}-{is_listed}"
     source = world.sources.of(on_server(etags=ETagMeaning.NONE))
     (listed,), head = source.list_objects(None), source.head_objects(["pictures/a"])["pictures/a"]
-    assert listed == head == ObjectInfo("pictures/a", "1749283750-1", 1)
+    assert isinstance(head, ObjectInfo) and listed.modified == head.modified is not None
+    assert listed == head == ObjectInfo("pictures/a", NO_ETAG, 1)
 
 
 def test_an_etag_is_never_longer_than_a_table_takes(world: World) -> None:

@@ -168,7 +168,7 @@ def test_a_month_whose_uploads_are_used_up_says_when_the_next_one_begins() -> No
     assert 0 < (resets_at - now).days <= 31
 
 
-def test_searches_and_uploads_are_limited_and_nothing_else() -> None:
+def test_searches_uploads_and_checks_of_buckets_are_limited_and_nothing_else() -> None:
     assert {(route.method, route.path) for route in documented_routes() if route.rate_limited} == {
         ("GET", "/api/search"),
         ("POST", "/api/search"),
@@ -178,6 +178,8 @@ def test_searches_and_uploads_are_limited_and_nothing_else() -> None:
         ("POST", UPLOAD),
         ("POST", UPLOADS),
         ("POST", f"{UPLOADS}/fetch"),
+        ("POST", "/api/collections"),
+        ("POST", "/api/collections/check"),
     }
 
 

@@ -118,3 +118,14 @@ def test_another_key_is_checked_and_sealed(browser: FakeBrowser, adapters: FakeA
     answer = browser.post(path, settings_of(connected, **key))
     assert (answer.status, 'class="wrong" id="access_key_id-h"' in answer.body) == (400, True)
     assert "another-secret" not in answer.body
+
+
+def test_a_user_has_no_more_buckets_checked_a_minute_than_the_plan_allows(
+    dashboard: FakeDashboard, adapters: FakeAdapters
+) -> None:
+    browser = dashboard.signed_in(plan="free")
+    statuses = [browser.post(PAGE, FORM | {"bucket": "no-such-bucket"}).status for _ in range(61)]
+    assert statuses == [400] * 60 + [429]
+    assert len(adapters.access_checker.checked) == 60
+    assert browser.get(PAGE).status == 200
+    assert browser.get("/collections/connect").status == 429

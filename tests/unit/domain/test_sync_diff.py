@@ -4,14 +4,17 @@
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.files import (
     MAX_RETRY_WAIT,
+    NO_ETAG,
     OVER_PLAN,
     WAITING_REASONS,
     Action,
@@ -20,6 +23,7 @@ from chalicelib.domain.files import (
     FileState,
     ObjectInfo,
     decide,
+    is_same_object,
 )
 from chalicelib.domain.sync_diff import CHANGE_KINDS, ChangeKind, Chunk, Difference, RetryBudget, merge_join
 from tests.factories import NOW, a_collection, a_record, an_embedding
@@ -49,6 +53,21 @@ def records(draw: Callable[..., Any], keys: st.SearchStrategy[str] | None = None
         failed_since=NOW - timedelta(hours=draw(st.integers(0, 48))) if waits else None,
         modified=draw(st.sampled_from([None, NOW])),
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "action"), [(None, Action.NOTHING), (0, Action.NOTHING), (1, Action.NOTHING), (2, Action.REPLACE)]
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_without_an_etag_an_object_of_the_same_size_is_another_once_its_time_differs_by_more_than_rounding(
+    seconds: int | None, action: Action, sign: int
+) -> None:
+    record = a_record(COLLECTION, "a", etag=NO_ETAG, size=1, model=MODEL, modified=NOW)
+    stored = None if seconds is None else NOW + sign * timedelta(seconds=seconds)
+    current = ObjectInfo("a", NO_ETAG, 1, stored)
+    assert decide(record.entry, current, MODEL) is action
+    assert is_same_object(ObjectInfo("a", NO_ETAG, 1, NOW), current) is (action is Action.NOTHING)
+    assert decide(record.entry, replace(current, size=2), MODEL) is Action.REPLACE
 
 
 def indexing_table(record: FileRecord | None, s3_object: ObjectInfo | None, retry: bool) -> str:

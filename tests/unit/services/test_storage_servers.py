@@ -104,11 +104,22 @@ def test_a_new_key_takes_the_place_of_the_old_one_only_if_it_reads_the_bucket(wo
     assert replace(changed, server=collection.server) == collection
 
 
+def test_etags_that_were_not_measured_are_not_relied_on_and_a_new_key_keeps_what_was(
+    world: Harness, caller: Caller
+) -> None:
+    unmeasured = world.app.collections.create(caller, new(folder="empty/")).collection
+    assert unmeasured.server is not None and unmeasured.server.etags is ETagMeaning.NONE
+    measured = created(world, caller)
+    world.bucket.objects.clear()
+    changed = world.app.collections.change(caller, measured, CollectionChange(access_key=OTHER_KEY)).collection
+    assert changed.server is not None and changed.server.etags is ETagMeaning.OPAQUE
+
+
 def test_an_export_names_the_server_and_the_key_and_has_no_secret_in_any_form(world: Harness, caller: Caller) -> None:
     collection = created(world, caller)
     records = list(world.app.export.records(caller.account))
     (exported,) = [record for record in records if record["kind"] == "collection"]
-    assert exported["server"] == {"url": URL, "access_key_id": "AKID", "etags": "md5"}
+    assert exported["server"] == {"url": URL, "access_key_id": "AKID", "etags": "opaque"}
     assert collection.server is not None
     for secret in (SECRET, collection.server.sealed_secret.decode(), "sealed"):
         assert secret not in json.dumps(records)
