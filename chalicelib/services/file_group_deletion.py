@@ -5,6 +5,7 @@ The steps are those of ``FileService.delete_record``, in its order, so a death i
 
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,15 +42,8 @@ class FileGroupDeletion:
         Args:
             records: of the files, ``FILES_TOGETHER`` at most.
         """
-        now, ref = self.now(), UploadRef(collection.account, collection.uuid, "")
         errors: Errors = {}
-        locks: dict[str, FileLock] = {}
-        for record in records:
-            lock = self.quota_ledger.lock(ref, record.key, str(uuid.uuid4()), now, now + REQUEST_LOCK_TIME)
-            if lock is None:
-                errors[record.key] = Unavailable(LOCKED)
-            else:
-                locks[record.key] = lock
+        locks = self._lock(collection, records, errors)
         refunded: set[str] = set()
         overtaken: set[str] = set()
         try:
@@ -61,11 +55,28 @@ class FileGroupDeletion:
             errors |= dict.fromkeys(locks.keys() - errors.keys() - overtaken, error)
         finally:
             for key in locks.keys() - refunded:
-                self.quota_ledger.unlock(locks[key])
+                with suppress(Unavailable):  # this lock expires; those of the others are released now
+                    self.quota_ledger.unlock(locks[key])
         for record in records:
             if record.key in overtaken:
                 errors[record.key] = self._delete_alone(record, asked_at)
         return errors
+
+    def _lock(self, collection: Collection, records: Sequence[FileRecord], errors: Errors) -> dict[str, FileLock]:
+        """Lock the files; returns the locks by key. One that cannot be locked leaves the others theirs."""
+        now, ref = self.now(), UploadRef(collection.account, collection.uuid, "")
+        locks: dict[str, FileLock] = {}
+        for record in records:
+            try:
+                lock = self.quota_ledger.lock(ref, record.key, str(uuid.uuid4()), now, now + REQUEST_LOCK_TIME)
+            except Unavailable as error:
+                errors[record.key] = error
+                continue
+            if lock is None:
+                errors[record.key] = Unavailable(LOCKED)
+            else:
+                locks[record.key] = lock
+        return locks
 
     def _remove(
         self, collection: Collection, locks: Mapping[str, FileLock], errors: Errors, asked_at: datetime | None

@@ -1,6 +1,7 @@
 """Deletions of many files: by name and by folder, at once and by workers, interrupted and repeated."""
 
 import contextlib
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import count as numbers
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.errors import InvalidRequest, Unavailable
+from chalicelib.domain.errors import InvalidRequest, NotFound, Unavailable
 from chalicelib.domain.file_changes import FileChange
 from chalicelib.domain.file_deletions import EXAMPLES, KEYS_PER_MESSAGE, DeletionOutcome, DeletionReport
 from chalicelib.domain.files import FileState, file_uuid
@@ -411,6 +412,39 @@ def test_a_lock_that_is_lost_among_others_costs_its_own_file_alone(world: Harnes
     del world.ports.quota_ledger.locks[file]
     assert world.work() == []
     assert names(world, managed) == []
+
+
+def fail_at_call(number: int) -> Callable[[], None]:
+    """What fails at the call of this number, and passes before and after."""
+    calls = numbers(1)
+
+    def fail() -> None:
+        if next(calls) == number:
+            raise Unavailable("The database is busy.")
+
+    return fail
+
+
+def test_a_file_that_cannot_be_locked_is_deleted_later_and_the_others_now(world: Harness, managed: Collection) -> None:
+    a, b, c = upload(world, managed, "a.jpg", "b.jpg", "c.jpg")
+    world.interleave("quota_ledger", "lock", fail_at_call(2), times=100)
+    assert delete(world, a, b, c) == {a: "deleted", b: "pending", c: "deleted"}
+    assert world.ports.quota_ledger.locks == {}
+    assert world.work() == []
+    assert names(world, managed) == []
+
+
+def test_an_unlock_that_fails_leaves_no_other_file_locked(world: Harness, managed: Collection) -> None:
+    uuids = upload(world, managed, "a.jpg", "b.jpg", "c.jpg")
+    world.interleave("quota_ledger", "unlock", fail_at_call(1), times=100)
+    for uuid in uuids:
+        record = world.ports.catalogue.find(uuid)
+        assert record is not None
+        del world.ports.catalogue.records[managed.uuid, record.key]
+    records = [a_record(managed, f"{managed.prefix}{name}.jpg") for name in "abc"]
+    errors = world.app.file_deletion.group_deletion.delete(managed, records)
+    assert {type(error) for error in errors.values()} == {NotFound}
+    assert len(world.ports.quota_ledger.locks) == 1
 
 
 @given(fates=st.lists(st.sampled_from(["stays", "is replaced", "is moved", "is gone"]), min_size=1, max_size=8))
