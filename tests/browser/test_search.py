@@ -82,6 +82,8 @@ def test_a_picture_opens_large_and_closes_to_the_same_place(browser: Browser, me
         late: list[Route] = []
         page.route("**/pictures/*", lambda route: late.append(route), times=1)
         page.keyboard.press("ArrowRight")
+        while not late:  # else the request after it would be the one that is held back
+            page.wait_for_timeout(10)
         page.keyboard.press("ArrowLeft")
         expect(page.locator("#picture-name")).to_have_text(shown[20])
         with suppress(Error):  # the browser wants the answer no more

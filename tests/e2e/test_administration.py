@@ -87,7 +87,7 @@ def test_an_account_is_exported_and_deleted_once_its_name_confirms_it(admin: Adm
     caller = Caller(stack.api_url, admin("issue-token", account, "laptop"))
     caller.create_managed_collection()
     records = [json.loads(line) for line in admin("export-account", account).splitlines()]
-    assert [record["kind"] for record in records] == ["account", "token", "collection", "usage"]
+    assert [record["kind"] for record in records] == ["account", "token", "collection", "rate", "usage"]
     (shown,) = [line for line in admin("accounts").splitlines() if account in line]
     assert shown.endswith("A\\x1b[2J photographer"), "no control character reaches the terminal"
     assert "Confirm" in admin("delete-account", account, "--confirm", "Another", fails=True)

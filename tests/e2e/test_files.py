@@ -153,9 +153,14 @@ def test_a_file_is_changed_moved_and_deleted_with_others_by_their_owner(managed:
     assert (report["count"], [file["outcome"] for file in report["files"]]) == (1, ["matched"])
     assert caller.result("POST", "/api/files/delete/", json=folder)["count"] == 1
     eventually(lambda: list(managed.files()) == ["cow.jpg"])
-    named = {"files": [managed.files()["cow.jpg"]["uuid"], moved["uuid"]]}
-    report = caller.result("POST", "/api/files/delete/", json=named)
-    assert [file["outcome"] for file in report["files"]] == ["deleted", "not_found"]
+
+    def outcomes(*uuids: str) -> list[str]:
+        files = caller.result("POST", "/api/files/delete/", json={"files": uuids})["files"]
+        return [file["outcome"] for file in files]
+
+    # It is in no list as soon as its deletion has begun, and pending until the worker has ended that.
+    eventually(lambda: outcomes(moved["uuid"]) == ["not_found"], seconds=20)
+    assert outcomes(managed.files()["cow.jpg"]["uuid"], moved["uuid"]) == ["deleted", "not_found"]
     assert managed.exact_matches(body) == []
 
 
