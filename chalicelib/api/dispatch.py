@@ -217,13 +217,9 @@ class Dispatcher:
         response = self._respond(request, path, view, options, known)
         allowed_origins = self._services().config.allowed_origins
         cross_origin = cross_origin_headers(allowed_origins, request.headers.get("origin"))
-        for name, value in {**_SECURITY_HEADERS, **cross_origin}.items():
-            response.headers.setdefault(name, value)
-        response.headers["X-Request-Id"] = request_id(request)
+        complete(response, request, {**_SECURITY_HEADERS, **cross_origin})
         if known.rate is not None:
             response.headers |= rate_headers(known.rate)
-        if request.method == "HEAD":
-            response.body = type(response.body)()
         caller = known.caller
         logger.info(
             "request",
@@ -355,6 +351,15 @@ def _envelope(
     # An object's key, or a host, may have half of a surrogate pair, which UTF-8 cannot express; JSON escapes it so too.
     text = json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
     return Response(text, {**_JSON, **(headers or {})}, status)
+
+
+def complete(response: Response, request: Request, headers: Mapping[str, str]) -> None:
+    """Add the headers that a response lacks and the request's identifier; the response to HEAD has no body."""
+    for name, value in headers.items():
+        response.headers.setdefault(name, value)
+    response.headers["X-Request-Id"] = request_id(request)
+    if request.method == "HEAD":
+        response.body = type(response.body)()
 
 
 def request_id(request: Request) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from chalice.app import Request, Response
 
-from chalicelib.api.dispatch import base_url, logger, request_id
+from chalicelib.api.dispatch import base_url, complete, logger, request_id
 from chalicelib.api.requests.headers import check_coding
 from chalicelib.api.response_headers import retry_headers
 from chalicelib.bootstrap import Services
@@ -137,12 +137,7 @@ class PageDispatcher:
         except Exception:
             logger.exception("unexpected error", request_id=request_id(request))
             response = _error(page_request, SimilarixError("Something went wrong on our side. Try again in a moment."))
-        for name, value in PAGE_HEADERS.items():
-            response.headers.setdefault(name, value)
-        response.headers.setdefault("Content-Security-Policy", content_policy({}))
-        response.headers["X-Request-Id"] = request_id(request)
-        if request.method == "HEAD":
-            response.body = type(response.body)()
+        complete(response, request, {**PAGE_HEADERS, "Content-Security-Policy": content_policy({})})
         signed_in = page_request.signed_in
         logger.info(
             "page",
