@@ -19,12 +19,13 @@ MISSING_OBJECTS = (
     "whoever may list is told that an object is missing, others that it is forbidden; the emulator tells all: "
     "https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"
 )
+RECEIVED_BY_LAMBDA = "Lambda receives for the function with its role; the emulator does so itself"
 # Rights that no call here needs, and why they are there.
 UNUSED_HERE: dict[Row, str] = {
     (r".*", r"logs:.*", r".*"): "Lambda writes the log with the function's role; the emulator does so itself",
-    (r".*Worker", r"sqs:(ReceiveMessage|DeleteMessage|GetQueueAttributes)", r".*"): (
-        "Lambda receives for the function with its role; the emulator does so itself"
-    ),
+    # The changes worker deletes messages itself.
+    (r".*Worker", r"sqs:(ReceiveMessage|GetQueueAttributes)", r".*"): RECEIVED_BY_LAMBDA,
+    (r"(?!Changes).*Worker", r"sqs:DeleteMessage", r".*"): RECEIVED_BY_LAMBDA,
     (r"(Daily|Weekly|Monthly)Sync|Purge|Calibration", r"sqs:SendMessage", r".*:similarix-schedules-dlq"): (
         "Lambda sends what failed in each attempt"
     ),
