@@ -105,7 +105,8 @@ def apply_changes(event: Event, context: Any, services: Services) -> Event:
             outcomes.update(applied)
             if group is not groups[-1]:
                 done = [messages[each] for each, outcome in applied.items() if not isinstance(outcome, Exception)]
-                services.change_worker.delete(done)
+                if refused := services.change_worker.delete(done):
+                    logger.warning("messages not deleted", refused=refused)
         outcome = outcomes[record.message_id]
         if isinstance(outcome, Exception):
             raise outcome

@@ -16,7 +16,8 @@ LAMBDA_ASSUMES = {
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
 WRITE_LOG = ["logs:CreateLogStream", "logs:PutLogEvents"]
-RECEIVE = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"]
+# DeleteMessage covers batches on AWS; the emulator knows a batch as an action of its own, so the name ends in '*'.
+RECEIVE = ["sqs:ReceiveMessage", "sqs:DeleteMessage*", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"]
 SCHEDULE_DEAD_LETTERS = "ScheduleDeadLetters"
 # A schedule that fires again in a quarter of an hour need not be tried for EventBridge's 24 hours.
 SCHEDULE_RETRIES = {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 8}

@@ -144,8 +144,20 @@ class QueuesContract:
     def test_a_deleted_message_is_not_redelivered(self, subject: Subject):
         done = subject.deliver()
         subject.queues.delay(done, 0)
-        subject.queues.delete(done)
+        assert subject.queues.delete([done]) == {}
         assert not subject.is_visible(done)
+
+    def test_messages_are_deleted_together_although_one_of_them_has_ended_already(self, subject: Subject):
+        ended, done, late = subject.deliver(), subject.deliver(), subject.deliver()
+        subject.queues.delete([ended])
+        for message in (done, late):
+            subject.queues.delay(message, 0)
+        # Whether SQS refuses a message that has ended or says that it is deleted is SQS's affair.
+        assert set(subject.queues.delete([done, ended, late])) <= {ended.id}
+        assert not any(subject.is_visible(message) for message in (ended, done, late))
+
+    def test_no_messages_are_deleted_by_no_request(self, subject: Subject):
+        assert subject.queues.delete([]) == {}
 
 
 class TestFake(QueuesContract):

@@ -25,7 +25,7 @@ UNUSED_HERE: dict[Row, str] = {
     (r".*", r"logs:.*", r".*"): "Lambda writes the log with the function's role; the emulator does so itself",
     # The changes worker deletes messages itself.
     (r".*Worker", r"sqs:(ReceiveMessage|GetQueueAttributes)", r".*"): RECEIVED_BY_LAMBDA,
-    (r"(?!Changes).*Worker", r"sqs:DeleteMessage", r".*"): RECEIVED_BY_LAMBDA,
+    (r"(?!Changes).*Worker", r"sqs:DeleteMessage\*", r".*"): RECEIVED_BY_LAMBDA,
     (r"(Daily|Weekly|Monthly)Sync|Purge|Calibration", r"sqs:SendMessage", r".*:similarix-schedules-dlq"): (
         "Lambda sends what failed in each attempt"
     ),

@@ -23,6 +23,7 @@ from chalicelib.domain.webhook_events import WebhookEvent
 
 MAX_SQS_DELAY_SECONDS = 900
 MAX_SQS_INVISIBLE_SECONDS = 43_200
+MAX_SQS_BATCH = 10
 
 
 class FakeQueues:
@@ -99,8 +100,12 @@ class FakeQueues:
         assert 0 <= seconds <= MAX_SQS_INVISIBLE_SECONDS, "SQS hides a message for twelve hours at most"
         self.delayed.append((message, seconds))
 
-    def delete(self, message: ReceivedMessage) -> None:
-        self.deleted.append(message)
+    def delete(self, messages: Sequence[ReceivedMessage]) -> dict[str, str]:
+        assert len(messages) <= MAX_SQS_BATCH, "SQS deletes ten messages at once at most"
+        assert len({message.queue for message in messages}) <= 1, "a request is of one queue"
+        refused = {message.id: "ReceiptHandleIsInvalid" for message in messages if message in self.deleted}
+        self.deleted.extend(message for message in messages if message.id not in refused)
+        return refused
 
     def _check_send(self, queue: Queue, account: str, delay: int = 0) -> None:
         if self.down:

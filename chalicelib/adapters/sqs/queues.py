@@ -97,8 +97,25 @@ class SQSQueues:
             QueueUrl=self._urls_by_name[message.queue], ReceiptHandle=message.handle, VisibilityTimeout=seconds
         )
 
-    def delete(self, message: ReceivedMessage) -> None:
-        self._client.delete_message(QueueUrl=self._urls_by_name[message.queue], ReceiptHandle=message.handle)
+    def delete(self, messages: Sequence[ReceivedMessage]) -> dict[str, str]:
+        """See ``ports.Queues.delete``; what a standard queue answers for a handle that is not the latest:
+
+        - mostly success, though the message may stay, and for a message that is deleted already, success:
+          https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html,
+          http://docs.amazonwebservices.com/AWSSimpleQueueService/latest/APIReference/Query_QueryDeleteMessage.html
+        - sometimes ``InvalidParameterValue``, once the handle has expired. A FIFO queue, which none of these is, always
+          answers so: https://repost.aws/knowledge-center/sqs-receipt-handle-error
+
+        Of a batch, each message has an answer of its own, whatever the status of the response:
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessageBatch.html
+        """
+        if not messages:
+            return {}
+        entries: list[Any] = [
+            {"Id": str(position), "ReceiptHandle": message.handle} for position, message in enumerate(messages)
+        ]
+        response = self._client.delete_message_batch(QueueUrl=self._urls_by_name[messages[0].queue], Entries=entries)
+        return {messages[int(failure["Id"])].id: failure["Code"] for failure in response.get("Failed", [])}
 
     def _send_all(self, queue: Queue, batches: Sequence[IndexBatch], delay: int = 0) -> None:
         for entries in _entries_by_request(batches, delay):

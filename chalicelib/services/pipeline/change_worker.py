@@ -47,10 +47,13 @@ class ChangeWorker:
 
         return handle_together(group, self._apply, alone)
 
-    def delete(self, messages: Sequence[ReceivedMessage]) -> None:
-        """Delete messages that are done before the next group is begun, which may end the worker."""
-        for message in messages:
-            self.queues.delete(message)
+    def delete(self, messages: Sequence[ReceivedMessage]) -> dict[str, str]:
+        """Delete messages that are done before the next group is begun, which may end the worker.
+
+        Returns:
+            As ``Queues.delete``. One that is refused is done all the same; if it comes back, it changes nothing.
+        """
+        return self.queues.delete(messages)
 
     def _postpone(self, change: Change, *, delay: int = 0) -> None:
         batch = replace(change.batch, postponed=change.batch.postponed + 1, redelivered=change.redelivered)

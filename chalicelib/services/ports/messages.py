@@ -41,8 +41,12 @@ class Queues(Protocol):
     def delay(self, message: ReceivedMessage, seconds: int) -> None:
         """Redeliver a received message after so many seconds."""
 
-    def delete(self, message: ReceivedMessage) -> None:
-        """End a received message; nothing happens if it has ended already."""
+    def delete(self, messages: Sequence[ReceivedMessage]) -> dict[str, str]:
+        """End received messages of one queue, ten at most.
+
+        Returns:
+            The codes of those that the queue refuses to end, by their ids: they have ended, or were received again.
+        """
 
 
 class FailureLog(Protocol):
