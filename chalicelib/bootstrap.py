@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from chalicelib.services.maintenance.calibration import CalibrationService
     from chalicelib.services.maintenance.consistency_check import ConsistencyCheck
     from chalicelib.services.maintenance.model_switch import ModelSwitch
+    from chalicelib.services.maintenance.orphaned_images import OrphanedImages
     from chalicelib.services.maintenance.orphaned_thumbnails import OrphanedThumbnails
     from chalicelib.services.maintenance.rebuild import EmbedRecords, RebuildService
     from chalicelib.services.maintenance.reconciliation import Reconciliation
@@ -536,6 +537,12 @@ class Services:
 
         a = self.adapters
         return CalibrationService(a.accounts, a.collections, a.catalogue, a.embedder, a.calibrations, self.now)
+
+    @cached_property
+    def orphaned_images(self) -> OrphanedImages:
+        from chalicelib.services.maintenance.orphaned_images import OrphanedImages
+
+        return OrphanedImages(self.adapters.image_inventory, self.now)
 
     @cached_property
     def orphaned_thumbnails(self) -> OrphanedThumbnails:

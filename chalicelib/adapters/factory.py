@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from chalicelib.adapters.dynamodb.embedding_stash import DynamoDBEmbeddingStash
     from chalicelib.adapters.dynamodb.failure_log import DynamoDBFailureLog
     from chalicelib.adapters.dynamodb.idempotent_answers import DynamoDBIdempotentAnswers
+    from chalicelib.adapters.dynamodb.image_inventory import DynamoDBImageInventory
     from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
     from chalicelib.adapters.dynamodb.registry import DynamoDBRegistry
     from chalicelib.adapters.dynamodb.search_uploads import DynamoDBSearchUploads
@@ -258,6 +259,12 @@ class AWSAdapters:
         retries = Retries(database_patience(self.config.function_timeout))
         pace = WritePace(self.config.collection_write_units or None)
         return DynamoDBCatalogue(self._dynamodb, tables.catalogue, tables.collections, tables.accounts, retries, pace)
+
+    @cached_property
+    def image_inventory(self) -> DynamoDBImageInventory:
+        from chalicelib.adapters.dynamodb.image_inventory import DynamoDBImageInventory
+
+        return DynamoDBImageInventory(self._dynamodb, self.config.tables.catalogue)
 
     @cached_property
     def sources(self) -> S3Sources:

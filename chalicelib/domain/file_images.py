@@ -6,6 +6,8 @@ to an image that is deleted.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 from chalicelib.domain.files import FileRecord, PendingWrite
@@ -18,6 +20,28 @@ class FileImage(NamedTuple):
 
     file: str
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrphanedImage:
+    """An image that the record of its file does not name, if there is one.
+
+    Its name is used once, so only a worker that has just stored it can come to name it.
+    """
+
+    image: FileImage
+    collection: str
+    key: str
+    stored_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrphanPage:
+    """``read``: records and images that were read for it; ``after``: where the next page begins, None at the end."""
+
+    orphans: Sequence[OrphanedImage]
+    read: int
+    after: str | None
 
 
 def image_of(record: FileRecord) -> FileImage | None:

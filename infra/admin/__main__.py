@@ -12,6 +12,7 @@ from infra.admin import (
     calibrate,
     doctor,
     evaluate,
+    images,
     migrate,
     recount,
     redrive,
@@ -43,6 +44,7 @@ COMMANDS = (
     renewal,
     redrive,
     thumbnails,
+    images,
     signing_key,
 )
 ERROR_STATUS = 1  # as with findings; an error is printed to standard error, findings to standard output

@@ -20,6 +20,7 @@ from infra.local_system import STACK_FILE, LocalSystem
 from tests.conftest import SAMPLES
 from tests.contract.earlier_records import earlier_item
 from tests.e2e.harness import Caller, eventually, picture
+from tests.factories import a_record
 
 Admin = Callable[..., str]
 
@@ -164,6 +165,17 @@ def test_clean_thumbnails_keeps_a_thumbnail_that_was_just_stored(
     aws("s3").put_object(Bucket=bucket, Key=key, Body=b"left behind")
     assert admin("clean-thumbnails", "--collection", stack.collection, "--delete") == "0 orphaned thumbnails deleted"
     aws("s3").delete_object(Bucket=bucket, Key=key)
+
+
+def test_clean_images_keeps_an_image_that_was_just_stored(admin: Admin, stack: LocalSystem) -> None:
+    catalogue = stack.deployment.services.adapters.catalogue
+    (collection, *_) = stack.deployment.services.every_collection()
+    record = a_record(collection, "left behind", thumbnail="left/behind")
+    catalogue.put_images([record])
+    assert admin("clean-images", "--delete") == "0 orphaned images deleted"
+    assert len(catalogue.images_of([record.uuid])) == 1
+    catalogue.delete_images(catalogue.images_of([record.uuid]))
+    assert "no position" in admin("clean-images", "--after", "é", fails=True)
 
 
 def test_reindex_restores_searches_after_the_file_of_the_sqlite_store_was_deleted(

@@ -22,6 +22,7 @@ from tests.fakes.embedding_stash import FakeEmbeddingStash
 from tests.fakes.failure_log import FakeFailureLog
 from tests.fakes.idempotent_answers import FakeIdempotentAnswers
 from tests.fakes.identity_provider import FakeIdentityProvider
+from tests.fakes.image_inventory import FakeImageInventory
 from tests.fakes.mailer import FakeMailer
 from tests.fakes.queues import FakeQueues
 from tests.fakes.quota_ledger import FakeQuotaLedger
@@ -61,6 +62,7 @@ class FakeAdapters:
     collections: Any
     syncs: Any
     catalogue: Any
+    image_inventory: Any
     vectors: Any
     embedder: Any
     queues: Any
@@ -91,6 +93,7 @@ class FakeAdapters:
         clock, sources, collections = FakeClock(), FakeSources(), FakeCollections()
         quota_ledger = FakeQuotaLedger()
         storage = FakeStorage(sources, now=clock)
+        catalogue = FakeCatalogue(collections, quota_ledger, clock)
         accounts, sessions = FakeAccounts(Subscription("business")), FakeSessions()
         return cls(
             clock=clock,
@@ -98,7 +101,8 @@ class FakeAdapters:
             storage=storage,
             collections=collections,
             syncs=FakeSyncs(collections),
-            catalogue=FakeCatalogue(collections, quota_ledger),
+            catalogue=catalogue,
+            image_inventory=FakeImageInventory(catalogue),
             vectors=FakeVectorStore(),
             embedder=FakeEmbedder(sources, storage),
             queues=FakeQueues(),

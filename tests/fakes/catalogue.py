@@ -1,15 +1,15 @@
 """The catalogue in memory."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import islice
 
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.embeddings import KnownImage
 from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite
-from chalicelib.domain.file_images import FileImage, image_of
+from chalicelib.domain.file_images import FileImage, OrphanedImage, image_of
 from chalicelib.domain.files import (
     CatalogueEntry,
     FileCounts,
@@ -32,13 +32,21 @@ MAX_RECORDS_PER_DELETION = 2
 class FakeCatalogue:
     """Keeps ``records``, which are whole, by collection and key, and the contents of ``images`` beside them.
 
+    ``stored`` says of each image where its file is, and when it was stored, even after it was deleted.
     ``earlier`` are those of records that an earlier version has written, whose images are inside.
     """
 
-    def __init__(self, collections: FakeCollections, quota_ledger: FakeQuotaLedger | None = None) -> None:
+    def __init__(
+        self,
+        collections: FakeCollections,
+        quota_ledger: FakeQuotaLedger | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self.records: dict[tuple[str, str], FileRecord] = {}
         self.images: dict[FileImage, tuple[str, KnownImage | None]] = {}
+        self.stored: dict[FileImage, OrphanedImage] = {}
         self.earlier: set[tuple[str, str]] = set()
+        self._now = now
         self._collections = collections
         self._quota_ledger = quota_ledger or FakeQuotaLedger()
 
@@ -86,6 +94,7 @@ class FakeCatalogue:
             image = image_of(record)
             if image is not None:
                 self.images[image] = _content(record)
+                self.stored[image] = OrphanedImage(image, record.collection, record.key, self._now())
 
     def delete_images(self, images: Sequence[FileImage]) -> None:
         for image in images:

@@ -14,9 +14,9 @@ from greenlet import getcurrent, greenlet
 from chalicelib.domain.collections import Collection
 
 WRITES = {
-    "acquire", "begin", "complete_batch", "copy_thumbnails", "delete", "delete_images", "delete_thumbnail",
-    "embed_objects", "end", "mark_listed", "put_images", "remove", "renew_lease", "save_all", "save_progress",
-    "save_splits", "send_batches", "send_changes", "send_sync", "upsert",
+    "acquire", "begin", "complete_batch", "copy_thumbnails", "delete", "delete_images", "delete_orphan",
+    "delete_thumbnail", "embed_objects", "end", "mark_listed", "put_images", "remove", "renew", "renew_lease",
+    "save_all", "save_progress", "save_splits", "send_batches", "send_changes", "send_sync", "upsert",
 }  # fmt: skip
 
 

@@ -100,6 +100,23 @@ class History(RuleBasedStateMachine):
         self.world.start_purge().step(calls)
         self.world.reap()
 
+    @rule()
+    def upgrade(self) -> None:
+        """At a quiet time, all records are as an earlier version has written them."""
+        self.world.rest()
+        self.world.keep_as_earlier()
+
+    @precondition(lambda self: self.world.catalogue.earlier)
+    @rule(calls=CALLS)
+    def renew_records(self, calls: int) -> None:
+        self.world.start_renewal().step(calls)
+        self.world.reap()
+
+    @rule(calls=CALLS)
+    def clean_images(self, calls: int) -> None:
+        self.world.start_cleaning().step(calls)
+        self.world.reap()
+
     @precondition(lambda self: self.world.messages)
     @rule(index=INDEXES, more=MORE, calls=CALLS, late_after=st.sampled_from([0, 1, 2, 1000]))
     def deliver(self, index: int, more: int, calls: int, late_after: int) -> None:
@@ -324,6 +341,10 @@ class History(RuleBasedStateMachine):
             self.world.start_purge().run()
             self.world.reap()
         self.world.check_images()
+        self.world.clock.pass_by(timedelta(days=16))
+        self.world.start_cleaning().run()
+        self.world.reap()
+        self.world.check_no_orphans()
 
     def _run_to(self, worker: Worker, at: str, *, reap: bool = True) -> None:
         while worker.running and worker.at != at:

@@ -96,6 +96,7 @@ class World:
             collections=Stepped(self.collections, self._note_collection),
             syncs=Stepped(self.syncs, self._check_sync_call),
             catalogue=Stepped(self.catalogue, self._check_catalogue_call),
+            image_inventory=Stepped(self.ports.image_inventory, self._check_inventory_call),
             vectors=Stepped(self.vectors),
             queues=Stepped(self.ports.queues, self._check_queue_call),
             embedder=Stepped(self.embedder, self._check_embedder_call),
@@ -167,6 +168,19 @@ class World:
         shards = {removal_shard(record.uuid) for record in self.catalogue.records.values()}
         steps = [PurgeStep(shard) for shard in sorted(shards)]
         return self._start("purge", lambda: [self.services.purge.run(step, lambda: 100) for step in steps])
+
+    def start_cleaning(self) -> Worker:
+        """Delete the images that no record names, as the command does."""
+        images = self.services.orphaned_images
+
+        def clean() -> None:
+            after, is_first = None, True
+            while after is not None or is_first:
+                page = images.find_page(after)
+                images.delete(page)
+                after, is_first = page.after, False
+
+        return self._start("cleaning", clean)
 
     def keep_as_earlier(self) -> None:
         """From rest: have all records as an earlier version has written them, with their images inside."""
@@ -335,6 +349,12 @@ class World:
             if image.file not in files:
                 raise Violation(f"An image is stored of a file that has no record: {image}")
 
+    def check_no_orphans(self) -> None:
+        """Once the orphaned images are deleted, each image is one that a record names."""
+        named = {image_of(record) for record in self.catalogue.records.values()}
+        if left := self.catalogue.images.keys() - named:
+            raise Violation(f"Images are left that no record names: {sorted(left)}")
+
     def _check_counters(self) -> None:
         audit = self.services.statistics_audit
         for number, _ in enumerate(self.members):
@@ -398,6 +418,10 @@ class World:
                     raise Violation(f"{write.key!r} was removed by a worker that has not seen it gone")
                 if record.embedding is not None and record.embedding.md5 != record.etag:
                     raise Violation(f"{write.key!r} was given an embedding of other bytes")
+
+    def _check_inventory_call(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
+        if name == "delete_orphan":
+            self._check_images({arguments[0].image})
 
     def _check_images(self, images: set[FileImage | None]) -> None:
         """Each record that refers to one of these has it."""

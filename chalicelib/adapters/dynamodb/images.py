@@ -5,12 +5,13 @@ A sync reads the records of a collection one after the other, so what it does no
 but cannot return another state of it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.adapters.dynamodb import batches
-from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_attribute, to_item
+from chalicelib.adapters.dynamodb.items import from_item, optional_time, time_to_number, to_attribute, to_item
 from chalicelib.adapters.dynamodb.retries import OF_A_REQUEST, Retries
 from chalicelib.domain.embeddings import ImageEmbedding, KnownImage
 from chalicelib.domain.file_images import FileImage, image_of
@@ -41,14 +42,22 @@ class FileImages(NamedTuple):
 
 
 class DynamoDBImages:
-    def __init__(self, client: "DynamoDBClient", table: str, retries: Retries = OF_A_REQUEST) -> None:
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        table: str,
+        retries: Retries = OF_A_REQUEST,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._client = client
         self._table = table
         self._retries = retries
+        self._now = now
 
     def put(self, records: Iterable[FileRecord]) -> None:
         """Store the images of records that have one; each record must be given once."""
-        items = [image_to_item(record) for record in records if record.embedding is not None]
+        stored_at = self._now()
+        items = [image_to_item(record, stored_at) for record in records if record.embedding is not None]
         batches.write(self._client, self._table, items, self._retries)
 
     def read(
@@ -122,7 +131,12 @@ def is_image_key(key: Any) -> bool:
     return str(key["collection"]["S"]).startswith(PARTITION_PREFIX)
 
 
-def image_to_item(record: FileRecord) -> dict[str, Any]:
+def image_from_key(key: Any) -> FileImage:
+    """Return the image with this primary key."""
+    return FileImage(key["collection"]["S"].removeprefix(PARTITION_PREFIX), key["key"]["S"])
+
+
+def image_to_item(record: FileRecord, stored_at: datetime) -> dict[str, Any]:
     image, embedding = image_of(record), record.embedding
     assert image is not None and embedding is not None
     if not embedding.vector:
@@ -134,6 +148,7 @@ def image_to_item(record: FileRecord) -> dict[str, Any]:
         "file_key": record.key,
         "thumbnail": record.thumbnail,
         "content": record_content_key(record),
+        "stored_at": time_to_number(stored_at),
     }
     return image_key(image) | to_item({**facts, **place, "vector": embedding.vector})
 
@@ -149,5 +164,4 @@ def _stored_image(item: Any) -> tuple[FileImage, StoredImage]:
     facts: dict[str, Any] = {name: values.get(name) for name in _FACTS}
     facts["taken"] = optional_time(values.get("taken"))
     embedding = ImageEmbedding(vector=values.get("vector", b""), **facts)
-    image = FileImage(values["collection"].removeprefix(PARTITION_PREFIX), values["key"])
-    return image, StoredImage(values["account"], embedding, values.get("thumbnail"))
+    return image_from_key(item), StoredImage(values["account"], embedding, values.get("thumbnail"))

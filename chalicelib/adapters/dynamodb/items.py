@@ -1,13 +1,15 @@
 """Conversions between DynamoDB's typed attributes and plain Python values."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
 
 
@@ -36,6 +38,15 @@ def nested_values(values: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in values.items()
         if value is not None
     }
+
+
+def time_to_number(time: datetime) -> int:
+    """Return a time in microseconds since 1970. DynamoDB stores no zeros at the end of a number."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def number_to_time(number: str | int) -> datetime:
+    return _EPOCH + timedelta(microseconds=int(number))
 
 
 def optional_time(text: str | None) -> datetime | None:

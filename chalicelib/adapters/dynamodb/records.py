@@ -6,19 +6,24 @@ the rest is in its image (``images``). Times are whole microseconds since 1970 i
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from chalicelib.adapters.dynamodb.images import StoredImage
-from chalicelib.adapters.dynamodb.items import from_item, optional_time, to_attribute, to_item
+from chalicelib.adapters.dynamodb.items import (
+    from_item,
+    number_to_time,
+    optional_time,
+    time_to_number,
+    to_attribute,
+    to_item,
+)
 from chalicelib.domain.embeddings import ImageEmbedding
 from chalicelib.domain.file_images import FileImage, image_id, thumbnail_part
 from chalicelib.domain.files import FileRecord, FileState, file_uuid, removal_shard
 from chalicelib.domain.metadata import metadata_from_json, metadata_to_json
 
 _STATES_WITH_INDEX = (FileState.FAILED, FileState.PENDING)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +95,9 @@ def image_of_item(item: Any) -> FileImage | None:
     return FileImage(file, image_id(item["image"]["S"], model, etag, size))
 
 
-def time_to_number(time: datetime) -> int:
-    """Return a time in microseconds since 1970. DynamoDB stores no zeros at the end of a number."""
-    return (time - _EPOCH) // _MICROSECOND
-
-
 def time_from_attribute(attribute: Any) -> datetime:
     """Return a time that is stored as a number, or as ISO 8601 by earlier versions."""
     return number_to_time(attribute["N"]) if "N" in attribute else datetime.fromisoformat(attribute["S"])
-
-
-def number_to_time(number: str | int) -> datetime:
-    return _EPOCH + timedelta(microseconds=int(number))
 
 
 def removal_key(record: FileRecord) -> str:

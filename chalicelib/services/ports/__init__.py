@@ -3,7 +3,7 @@
 from chalicelib.services.ports.accounts import Accounts, CollectionRegistry, QuotaLedger
 from chalicelib.services.ports.adapters import Adapters
 from chalicelib.services.ports.clock import Clock
-from chalicelib.services.ports.collections import Catalogue, Collections, Duplicates, Syncs
+from chalicelib.services.ports.collections import Catalogue, Collections, Duplicates, ImageInventory, Syncs
 from chalicelib.services.ports.embeddings import Calibrations, Embedder, EmbeddingStash, QueryEmbedder
 from chalicelib.services.ports.messages import FailureLog, Queues
 from chalicelib.services.ports.requests import IdempotentAnswers, RateBuckets, SearchUploads, SigningKeyStore
@@ -36,6 +36,7 @@ __all__ = [
     "FailureLog",
     "IdempotentAnswers",
     "IdentityProvider",
+    "ImageInventory",
     "Mailer",
     "MaintainedVectorStore",
     "ManagedStorage",

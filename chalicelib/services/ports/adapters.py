@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from chalicelib.services.ports.accounts import Accounts, CollectionRegistry, QuotaLedger
-from chalicelib.services.ports.collections import Catalogue, Collections, Duplicates, Syncs
+from chalicelib.services.ports.collections import Catalogue, Collections, Duplicates, ImageInventory, Syncs
 from chalicelib.services.ports.embeddings import Calibrations, Embedder, EmbeddingStash
 from chalicelib.services.ports.messages import FailureLog, Queues
 from chalicelib.services.ports.requests import IdempotentAnswers, RateBuckets, SearchUploads, SigningKeyStore
@@ -52,6 +52,8 @@ class Adapters(Protocol):
     def syncs(self) -> Syncs: ...
     @property
     def catalogue(self) -> Catalogue: ...
+    @property
+    def image_inventory(self) -> ImageInventory: ...
     @property
     def sources(self) -> Sources: ...
     @property

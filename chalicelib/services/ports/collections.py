@@ -8,7 +8,7 @@ from chalicelib.domain.collections import AutoSync, Collection, SyncState, SyncS
 from chalicelib.domain.duplicate_groups import DuplicateGroup, DuplicatesScan, GroupFile
 from chalicelib.domain.duplicates import Tier
 from chalicelib.domain.embeddings import KnownImage
-from chalicelib.domain.file_images import FileImage
+from chalicelib.domain.file_images import FileImage, OrphanedImage, OrphanPage
 from chalicelib.domain.files import (
     CatalogueEntry,
     FileCounts,
@@ -196,6 +196,20 @@ class Catalogue(Protocol):
 
         The usage of the account is apart: ``QuotaLedger.fix_usage``.
         """
+
+
+class ImageInventory(Protocol):
+    """The images of all files of all accounts."""
+
+    def orphans(self, stored_before: datetime, after: str | None) -> OrphanPage:
+        """Return some images that were stored before a time and that no record names, in no order.
+
+        Args:
+            after: the ``after`` of the page before; None for the first one.
+        """
+
+    def delete_orphan(self, orphan: OrphanedImage) -> bool:
+        """Delete an image; False, and it stays, if its file's record names it now, or it was stored again meanwhile."""
 
 
 class Duplicates(Protocol):

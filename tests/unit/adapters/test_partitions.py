@@ -15,7 +15,7 @@ from chalicelib.adapters.dynamodb.records import record_to_item
 from chalicelib.domain.files import new_thumbnail_key
 from infra.template import read_template
 from infra.workers import WORKERS
-from tests.factories import a_collection, a_record, an_embedding
+from tests.factories import NOW, a_collection, a_record, an_embedding
 from tests.stress.partitions.simulation import AIM, PARTITION_UNITS, WINDOW_SECONDS, Timeline, sync_load
 
 OBJECTS = 6_000
@@ -84,7 +84,7 @@ def test_a_process_that_writes_to_many_partitions_forgets_those_that_are_free() 
 def test_a_record_takes_two_units_in_a_transaction_and_its_image_three_outside_one() -> None:
     record = a_record(a_collection(), "2026/summer holidays/IMG_0001.jpg", embedding=an_embedding())
     assert transaction_units(record_to_item(record)) == 2
-    assert 2 * 1024 < item_bytes(image_to_item(record)) <= 3 * 1024
+    assert 2 * 1024 < item_bytes(image_to_item(record, NOW)) <= 3 * 1024
 
 
 def test_a_record_has_240_bytes_so_that_a_sync_reads_seventeen_for_a_unit() -> None:
