@@ -66,16 +66,18 @@ class SyncService:
             retry=retry_failed,
             open_key_ranges=len(key_ranges) - 1,
         )
-        if not self.syncs.begin(collection, state, key_ranges, now):
-            raise self._refused(collection, now)
         try:
-            for key_range in key_ranges[:-1]:
+            has_begun = self.syncs.begin(collection, state, key_ranges, now)
+            for key_range in key_ranges[:-1] if has_begun else ():
                 step = SyncStep(collection.account, collection.uuid, sync, key_range.number)
                 self.queues.send_sync(step, delay=delay)
         except Exception:
-            # No worker will run this sync: free the collection now, not when the lease expires.
-            self._end(collection, sync, SyncStatus.FAILED, "The sync queue did not answer.")
+            # It may have begun although the answer was lost. No worker will run it: free the collection now, and not
+            # when the lease expires.
+            self._end(collection, sync, SyncStatus.FAILED, "It could not be started: a system did not answer.")
             raise
+        if not has_begun:
+            raise self._refused(collection, now)
         return sync
 
     def start_scheduled(self, interval: AutoSync, fired_at: datetime) -> int:

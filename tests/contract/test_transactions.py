@@ -1,14 +1,12 @@
 """A transaction whose answer is lost is not written twice, on the emulator and on DynamoDB Local."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from chalicelib.adapters.dynamodb.transactions import transact
-from chalicelib.domain.errors import Unavailable
+from tests.contract.lost_answers import lost_answers
 from tests.contract.tables import make_table
 
 
@@ -36,30 +34,12 @@ def make_stores(client: Any) -> Stores:
     return Stores(client, make_table(client, "CatalogueTable"))
 
 
-@contextmanager
-def lost_answers(client: Any, count: int) -> Iterator[list[None]]:
-    """Lose the answers of the next transactions; the list has one item for each call."""
-    calls: list[None] = []
-
-    def lose(**_: Any) -> None:
-        calls.append(None)
-        if len(calls) <= count:
-            raise Unavailable("The answer was lost.")
-
-    event = "after-call.dynamodb.TransactWriteItems"
-    client.meta.events.register(event, lose)
-    try:
-        yield calls
-    finally:
-        client.meta.events.unregister(event, lose)
-
-
 class TransactionContract:
     @pytest.mark.parametrize("lost", [1, 3])
     def test_a_transaction_that_is_repeated_because_its_answers_were_lost_is_written_once(
         self, stores: Stores, lost: int
     ) -> None:
-        with lost_answers(stores.client, lost) as calls:
+        with lost_answers(stores.client, "TransactWriteItems", lost) as calls:
             assert transact(stores.client, [stores.put(f"{lost}/a"), stores.put(f"{lost}/b")]) == {}
         assert len(calls) == lost + 1
 

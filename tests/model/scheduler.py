@@ -1,7 +1,7 @@
 """Runs workers one call of a port at a time, so that a test decides which one continues, waits, fails or dies.
 
 Each worker is a greenlet. A call through a ``Stepped`` port pauses before the call and, if it writes, after it. There
-the test may switch to another worker, let the call fail, or kill the worker.
+the test may switch to another worker, let the call fail, lose its answer, or kill the worker.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,12 +12,22 @@ from typing import Any
 from greenlet import getcurrent, greenlet
 
 from chalicelib.domain.collections import Collection
+from chalicelib.domain.errors import Unavailable
 
 WRITES = {
     "acquire", "begin", "complete_batch", "copy_thumbnails", "delete", "delete_images", "delete_orphan",
     "delete_thumbnail", "embed_objects", "end", "mark_listed", "put_images", "remove", "renew", "renew_lease",
     "save_all", "save_progress", "save_splits", "send_batches", "send_changes", "send_sync", "upsert",
 }  # fmt: skip
+
+
+# Writes that an adapter or its client makes again when the answer is lost. Those in a transaction are written once, as
+# all repetitions have one token; the end of a sync is recognised as the call's own.
+REPEATED = {
+    "acquire", "delete", "delete_images", "delete_thumbnail", "mark_listed", "put_images", "remove", "renew",
+    "renew_lease", "save_splits", "send_batches", "send_changes", "send_sync", "upsert",
+}  # fmt: skip
+ONCE_MORE = object()
 
 
 class Killed(BaseException):
@@ -70,6 +80,22 @@ class Worker:
         if self.running and self.at.startswith("before"):
             self._greenlet.switch(Throttled(f"{self.at}: the test has throttled the call"))
 
+    def lose_answer(self, *, is_repeated: bool) -> None:
+        """Lose the answer to the write that it has just made.
+
+        Args:
+            is_repeated: the write is made once more, if it is one of those that are, and that answer arrives. Else
+                those of all repetitions are lost, too, so the call fails although it took place.
+        """
+        if not self.running or not self.at.startswith("after "):
+            return
+        write = self.at.removeprefix("after ")
+        if is_repeated:
+            self._greenlet.switch(ONCE_MORE if write in REPEATED else None)
+        else:
+            lost = ConnectionError if write.startswith("send_") else Unavailable
+            self._greenlet.switch(lost(f"{self.at}: the test has lost the answer"))
+
     def kill(self) -> None:
         if self.running:
             self._greenlet.throw(Killed)
@@ -91,14 +117,16 @@ class _TaskGreenlet(greenlet):
             self.worker.error = error
 
 
-def pause(at: str) -> None:
-    """Return control to the test, if the caller is a worker."""
+def pause(at: str) -> bool:
+    """Return control to the test, if the caller is a worker; returns whether the call is to be made once more."""
     current = getcurrent()
     if isinstance(current, _TaskGreenlet):
         current.worker.at = at
-        fault = current.parent.switch()
-        if fault is not None:
-            raise fault
+        answer = current.parent.switch()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer is ONCE_MORE
+    return False
 
 
 def current_worker() -> Worker | None:
@@ -120,14 +148,14 @@ class Stepped:
 
         def call(*arguments: Any, **options: Any) -> Any:
             pause(f"before {name}")
-            with _violations_end_the_worker():
-                result = attribute(*arguments, **options)
-                if isgenerator(result):
-                    return _stream(name, result)
-                self._watch(name, arguments, result)
-            if name in WRITES:
-                pause(f"after {name}")
-            return result
+            while True:
+                with _violations_end_the_worker():
+                    result = attribute(*arguments, **options)
+                    if isgenerator(result):
+                        return _stream(name, result)
+                    self._watch(name, arguments, result)
+                if name not in WRITES or not pause(f"after {name}"):
+                    return result
 
         return call
 

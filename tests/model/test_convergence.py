@@ -42,6 +42,20 @@ FAULTS = st.sampled_from(["none"] * 5 + ["the bucket", "its listing", "an object
 DIES_AT = st.sampled_from(
     ["save_progress", "send_batches", "send_sync", "mark_listed", "complete_batch", "upsert", "put_images", "save_all"]
 )
+ANSWERS_LOST_OF = st.sampled_from(
+    [
+        "acquire",
+        "save_progress",
+        "send_batches",
+        "send_changes",
+        "put_images",
+        "save_all",
+        "save_all",
+        "delete_images",
+        "complete_batch",
+        "end",
+    ]
+)
 SYNC_WORKER_DIES_AT = st.sampled_from(["save_progress", "save_progress", "send_batches", "mark_listed", "end"])
 PURGE_STOPS = st.sampled_from(
     [
@@ -151,6 +165,25 @@ class History(RuleBasedStateMachine):
             if times > 1:
                 worker.step()
         worker.kill()
+        self.world.reap()
+
+    @precondition(lambda self: self.world.messages)
+    @rule(index=INDEXES, more=MORE, write=ANSWERS_LOST_OF, is_repeated=st.booleans(), goes_on=st.booleans())
+    def deliver_and_lose_an_answer(self, index: int, more: int, write: str, is_repeated: bool, goes_on: bool) -> None:
+        """A write takes place, and its worker is not told; it goes on at once, or other workers do first."""
+        worker = self.world.deliver(index, more=more)
+        self._run_to(worker, f"after {write}", reap=False)
+        worker.lose_answer(is_repeated=is_repeated)
+        if goes_on:
+            worker.run()
+        self.world.reap()
+
+    @rule(number=MEMBERS, write=st.sampled_from(["begin", "send_sync"]), is_repeated=st.booleans())
+    def start_sync_and_lose_an_answer(self, number: int, write: str, is_repeated: bool) -> None:
+        worker = self.world.start_sync(number, Trigger.MANUAL)
+        self._run_to(worker, f"after {write}", reap=False)
+        worker.lose_answer(is_repeated=is_repeated)
+        worker.run()
         self.world.reap()
 
     @rule(number=MEMBERS, index=INDEXES, write=SYNC_WORKER_DIES_AT, before=st.booleans(), times=st.integers(1, 2))
@@ -265,6 +298,15 @@ class History(RuleBasedStateMachine):
     @rule(index=INDEXES)
     def throttle(self, index: int) -> None:
         self._worker(index).fail()
+        self.world.reap()
+
+    @precondition(lambda self: self.world.working)
+    @rule(index=INDEXES, write=st.sampled_from(sorted(WRITES)), is_repeated=st.booleans())
+    def lose_answer(self, index: int, write: str, is_repeated: bool) -> None:
+        """Let a worker run to a certain write, and lose the answer; it may end before."""
+        worker = self._worker(index)
+        self._run_to(worker, f"after {write}", reap=False)
+        worker.lose_answer(is_repeated=is_repeated)
         self.world.reap()
 
     @precondition(lambda self: self.world.working)

@@ -63,7 +63,11 @@ class DynamoDBDuplicates:
             if previous.served != previous.generation:
                 change += " ADD replaced :abandoned"
                 values[":abandoned"] = {previous.generation}
-        return self._update(collection, change, condition, values, {"#after": "after"}) is not None
+        if self._update(collection, change, condition, values, {"#after": "after"}) is not None:
+            return True
+        # The call is repeated when its answer is lost, and then refused because of what it has written itself.
+        current = self.scan(collection)
+        return current is not None and current.generation == generation
 
     def stop(self, collection: str, generation: str, now: datetime) -> None:
         values = {":generation": generation, ":now": now}

@@ -296,13 +296,17 @@ class DynamoDBSyncs:
     def _update(
         self, account: str, collection: str, change: str, values: dict[str, Any], and_condition: str = ""
     ) -> bool:
-        """Update the collection of a running sync; False if the sync does not run any more."""
+        """Update the collection of a running sync; False if the sync does not run any more.
+
+        The call is repeated when its answer is lost, and then refused where it has ended the sync itself.
+        """
         values = {**values, ":running": SyncStatus.IN_PROGRESS}
         update = self._collection_update(account, collection, change, _RUNNING + and_condition, values)
+        update["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         try:
             repeat(lambda: self._client.update_item(**update))
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return False
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            return ":status" in values and _is_ended_so(error.response.get("Item", {}), update)
         return True
 
     def _numbers(self, sync: str) -> list[int]:
@@ -324,6 +328,13 @@ class DynamoDBSyncs:
         )
         for page in pages:
             yield from page["Items"]
+
+
+def _is_ended_so(item: Any, update: Any) -> bool:
+    """Whether an update of a collection has ended its sync: no other call has its time, to the microsecond."""
+    attributes = {"sync_id": ":sync", "sync_status": ":status", "sync_ended_at": ":now"}
+    values = update["ExpressionAttributeValues"]
+    return all(item.get(name) == values[value] for name, value in attributes.items())
 
 
 def _key_range_key(sync: str, number: int) -> dict[str, Any]:

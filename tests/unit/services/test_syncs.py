@@ -1,12 +1,13 @@
 """Syncs: started, replaced when their lease has expired, cancelled, and previewed."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from chalicelib.api import serializers
 from chalicelib.domain.collections import CANCELLATIONS_PERIOD, MAX_CANCELLATIONS, SyncStatus
-from chalicelib.domain.errors import Conflict, SourceDenied, StaleWrite, SyncAlreadyRunning
+from chalicelib.domain.errors import Conflict, SourceDenied, StaleWrite, SyncAlreadyRunning, Unavailable
 from chalicelib.domain.files import FileState
 from chalicelib.domain.image_files import PICTURE_LIMIT
 from chalicelib.domain.syncs import Progress
@@ -15,6 +16,8 @@ from tests.fakes.buckets import MODIFIED
 from tests.fakes.embedder import UNREADABLE
 from tests.fakes.messages import Message
 from tests.unit.services.harness import AFTER_THE_LEASE, Harness, no_time, plenty
+
+NOT_STARTED = "It could not be started: a system did not answer."
 
 
 def test_a_second_sync_is_refused_while_one_is_running(world: Harness) -> None:
@@ -83,8 +86,25 @@ def test_a_sync_whose_messages_cannot_be_sent_fails_at_once_and_another_may_star
     world.ports.queues.down = True
     with pytest.raises(ConnectionError):
         world.start()
-    assert (world.state().status, world.state().reason) == (SyncStatus.FAILED, "The sync queue did not answer.")
+    assert (world.state().status, world.state().reason) == (SyncStatus.FAILED, NOT_STARTED)
     world.ports.queues.down = False
+    assert world.sync().status is SyncStatus.COMPLETED
+
+
+def test_a_sync_that_has_begun_although_the_answer_was_lost_fails_at_once_and_another_may_start(
+    world: Harness,
+) -> None:
+    original = world.ports.syncs.begin
+
+    def begin_and_lose_the_answer(*arguments: Any) -> bool:
+        original(*arguments)
+        raise Unavailable("The answer was lost.")
+
+    world.ports.syncs.begin = begin_and_lose_the_answer  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        world.start()
+    assert (world.state().status, world.state().reason) == (SyncStatus.FAILED, NOT_STARTED)
+    world.ports.syncs.begin = original  # type: ignore[method-assign]
     assert world.sync().status is SyncStatus.COMPLETED
 
 
