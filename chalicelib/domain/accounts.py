@@ -14,6 +14,7 @@ from chalicelib.domain.errors import Forbidden, InvalidRequest, NotFound
 from chalicelib.domain.origins import is_origin_of
 from chalicelib.domain.plans import PLANS, Plan
 from chalicelib.domain.texts import check_line
+from chalicelib.domain.times import parse_time
 from chalicelib.domain.vectors import COLLECTIONS_MAX
 
 TOKEN_PREFIX = "smx_"  # noqa: S105  # lets people and secret scanners recognise a token
@@ -270,7 +271,7 @@ def parse_expiry(value: object, now: datetime) -> datetime | None:
     if value is None:
         return None
     try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        moment = parse_time(value).moment if isinstance(value, str) else None
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None or moment <= now:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.domain.errors import InvalidRequest, NotFound
+from chalicelib.domain.json_values import whole_number
 from chalicelib.domain.selection import DEFAULT_EXCLUDE, DEFAULT_SELECTION, Omission, Selection
 from chalicelib.domain.storage_servers import AccessKey, ServerDescription, StorageServer
 from chalicelib.domain.syncs import Progress
@@ -16,7 +17,8 @@ from chalicelib.domain.texts import check_line, check_storable
 # Patterns are in what Python's regular expressions and JavaScript's have in common: the OpenAPI document has them too.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 BUCKET_PATTERN = "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
-REFUSED_BUCKET_PATTERN = r"^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|--x-s3)$|\.\.|^[0-9]{1,3}(\.[0-9]{1,3}){3}$"
+_RESERVED_ENDS = r"(-s3alias|--ol-s3|--x-s3|--table-s3|\.mrap)$"
+REFUSED_BUCKET_PATTERN = rf"^(xn--|sthree-|amzn-s3-demo-)|{_RESERVED_ENDS}|\.\.|^[0-9]{{1,3}}(\.[0-9]{{1,3}}){{3}}$"
 REGION_PATTERN = "[a-z]{2,4}(-[a-z]{1,15}){1,3}-[0-9]"
 # The name's prefix lets our own permission to assume roles stay narrower than every role of every customer.
 ROLE_ARN_PATTERN = "arn:aws[a-z-]{0,20}:iam::([0-9]{12}):role/([A-Za-z0-9_+=,.@-]+/)*similarix-[A-Za-z0-9_+=,.@-]{1,54}"
@@ -345,9 +347,10 @@ def parse_auto_sync(value: object) -> AutoSync:
 def parse_auto_sync_at(value: object) -> int | None:
     if value is None:
         return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < HOURS_A_DAY:
+    hour = whole_number(value)
+    if hour is None or not 0 <= hour < HOURS_A_DAY:
         raise InvalidRequest("auto_sync_at is an hour of the day in UTC, 0 to 23.", field="auto_sync_at")
-    return value
+    return hour
 
 
 def managed_prefix(account: str, collection: str) -> str:

@@ -4,11 +4,11 @@ A picture whose path another one has is stored beside it, under a name with a nu
 interfaces of Google Drive and Dropbox: ``a (1).jpg`` (docs/decisions/0064).
 """
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.image_files import FILE_NAME_LIMIT, stored_name
+from chalicelib.domain.texts import breaks_line, is_storable, is_visible
 
 # Bytes: S3's keys have 1,024, of which the folder of a managed collection takes 82 and a number in the name some.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
@@ -30,9 +30,9 @@ def parse_path(value: object) -> str:
         raise InvalidRequest(f"{_INSTRUCTION}.", field="path")
     parts = [stored_name(part).strip() for part in value.split("/")]
     for part in parts:
-        if part in ("", ".", ".."):
+        if part in (".", "..") or (is_storable(part) and not is_visible(part)):
             raise InvalidRequest(f"{_INSTRUCTION}, without empty parts, '.' and '..'.", field="path")
-        if "\\" in part or any(unicodedata.category(char) in ("Cc", "Cs") for char in part):
+        if "\\" in part or not is_storable(part) or breaks_line(part):
             raise InvalidRequest(f"{_INSTRUCTION}, without backslashes and control characters.", field="path")
         if len(part.encode()) > FILE_NAME_LIMIT:
             raise InvalidRequest(f"Each part of path has at most {FILE_NAME_LIMIT} bytes.", field="path")

@@ -6,6 +6,7 @@ JSON: ``{"format": ["jpeg", "png"], "size": {"gte": 100000}, "metadata": {"tag":
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
@@ -31,8 +32,10 @@ from chalicelib.domain.filters import (
     value_term,
 )
 from chalicelib.domain.image_files import EXTENSIONS
+from chalicelib.domain.json_values import whole_number
 from chalicelib.domain.metadata import METADATA_BYTES, METADATA_NAME
 from chalicelib.domain.texts import excerpt, is_storable
+from chalicelib.domain.times import NotATime, parse_time
 
 FIELDS = ("path", "format", "size", "width", "height", "orientation", "modified", "taken", "metadata")
 METADATA_PARAMETER = "metadata.NAME"  # as documents write a parameter whose name has a name of metadata in it
@@ -50,7 +53,8 @@ _OPERATORS = (*_BOUNDS, _EXISTS)
 _FORMATS = {name.lower(): name.lower() for name in EXTENSIONS} | {
     extension: name.lower() for name, extensions in EXTENSIONS.items() for extension in extensions
 }
-_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_TIME_EXPECTED = "It is a date or a time in ISO 8601, such as '2025-01-31' or '2025-01-31T18:00:00+01:00'."
 _WHOLE = re.compile(r"\d{1,16}", re.ASCII)
 _DECIMAL = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -126,7 +130,21 @@ def _filter(fields: Mapping[str, Any], place: str) -> Filter:
 
 def _paths(_: str, value: object, place: str) -> list[Clause]:
     texts = _alternatives(value, place, MAX_PATTERNS)
-    return [PathMatches(tuple(_pattern(text, each) for text, each in texts))]
+    patterns = [pattern for text, each in texts for pattern in _patterns(text, each)]
+    return [PathMatches(tuple(dict.fromkeys(patterns)))]
+
+
+def _patterns(value: object, place: str) -> list[PathPattern]:
+    """The pattern, and the same in the other forms of Unicode: macOS writes accents apart, browsers with the letter."""
+    written = _pattern(value, place)
+    assert isinstance(value, str)
+    others = [unicodedata.normalize(form, value) for form in ("NFC", "NFD")]
+    # Accents that stand apart take more characters: a form that would be refused is left out.
+    return [written, *(other for other in map(PathPattern.of, others) if _text_behind_star(other) <= MAX_PATTERN_TEXT)]
+
+
+def _text_behind_star(pattern: PathPattern) -> int:
+    return sum(map(len, pattern.parts[1:]))
 
 
 def _pattern(value: object, place: str) -> PathPattern:
@@ -137,7 +155,7 @@ def _pattern(value: object, place: str) -> PathPattern:
     pattern = PathPattern.of(value)
     if len(pattern.parts) > MAX_WILDCARDS + 1:
         _refuse(place, f"A path has at most {MAX_WILDCARDS} '{WILDCARD}'.")
-    if sum(map(len, pattern.parts[1:])) > MAX_PATTERN_TEXT:
+    if _text_behind_star(pattern) > MAX_PATTERN_TEXT:
         _refuse(place, f"A path has at most {MAX_PATTERN_TEXT} characters behind its first '{WILDCARD}'.")
     if pattern.parts == ("",):
         _refuse(place, "A path has more than slashes. Leave it out for all files.")
@@ -171,11 +189,10 @@ def _numbers(name: str, value: object, place: str) -> list[Clause]:
 def _whole(value: object, place: str) -> int:
     if isinstance(value, _Text) and _WHOLE.fullmatch(value):
         value = int(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_NUMBER:
+    number = whole_number(value)
+    if number is None or not 0 <= number <= LARGEST_NUMBER:
         _refuse(place, "It is a whole number from 0 to 2^53.")
-    return value
+    return number
 
 
 def _whole_range(bounds: Mapping[str, int]) -> Range[int]:
@@ -204,16 +221,19 @@ def _times(name: str, value: object, place: str) -> list[Clause]:
 
 def _moment(value: object, place: str) -> Range[int]:
     """The milliseconds of a time: of a day all, of a time to the second one second, and so on."""
-    if not isinstance(value, str) or not _TIME.fullmatch(value):
-        _refuse(place, "It is a date or a time in ISO 8601, such as '2025-01-31' or '2025-01-31T18:00:00+01:00'.")
+    if not isinstance(value, str):
+        _refuse(place, _TIME_EXPECTED)
     try:
-        if len(value) == len("2025-01-31"):
+        if _DATE.fullmatch(value):
             start = milliseconds(datetime.combine(date.fromisoformat(value), datetime.min.time(), UTC))
             return Range(start, start + _DAY)
-        start = milliseconds(datetime.fromisoformat(value))
+        stated = parse_time(value, is_parameter=isinstance(value, _Text))
+        start = milliseconds(stated.moment)
+    except NotATime:
+        _refuse(place, _TIME_EXPECTED)
     except (ValueError, OverflowError):
         _refuse(place, f"There is no date or time '{value}'.")
-    return Range(start, start + (1 if "." in value else 1000))
+    return Range(start, start + stated.precision // _MILLISECOND)
 
 
 def _metadata(_: str, value: object, place: str) -> list[Clause]:

@@ -3,7 +3,7 @@
 import unicodedata
 
 from chalicelib.domain.errors import InvalidRequest, PayloadTooLarge
-from chalicelib.domain.texts import without_bidi_controls
+from chalicelib.domain.texts import breaks_line, is_storable, is_visible, without_bidi_controls
 
 # Base64 turns 4.5 MB into 6.0 MB, and Lambda takes events of 6 MiB:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -65,7 +65,7 @@ def parse_file_name(value: str | None) -> str:
         InvalidRequest: nothing usable is left, or it is too long.
     """
     name = stored_name((value or "").replace("\\", "/").rpartition("/")[2]).strip()
-    if name in ("", ".", "..") or any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+    if name in (".", "..") or not is_storable(name) or not is_visible(name) or breaks_line(name):
         raise InvalidRequest("Give the file part a file name.", field="file")
     if len(name.encode()) > FILE_NAME_LIMIT:
         raise InvalidRequest(f"The file name has at most {FILE_NAME_LIMIT} bytes.", field="file")

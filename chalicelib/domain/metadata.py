@@ -11,6 +11,7 @@ from typing import Any
 
 from chalicelib.domain.encoded_words import decode_words
 from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.json_values import RepeatedName, parse_json
 from chalicelib.domain.texts import excerpt, is_storable
 
 MetadataValue = str | int | float | bool | tuple[str, ...]
@@ -41,9 +42,11 @@ def parse_metadata(value: object, field: str = "metadata") -> Metadata:
 def parse_metadata_text(text: str, field: str = "metadata") -> Metadata:
     """The metadata in a text field of a form; raises as ``parse_metadata``."""
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = parse_json(text)
+    except ValueError:
         raise InvalidRequest(f'{field} is a JSON object, such as {{"product_id": "A1"}}.', field=field) from None
+    except RepeatedName as error:
+        raise InvalidRequest(f"{field} has '{error.name}' more than once.", field=f"{field}.{error.name}") from None
     return parse_metadata(value, field)
 
 

@@ -17,6 +17,7 @@ from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.base import GitIgnorePatternError
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
+from chalicelib.domain.bracket_expressions import NO_SLASH, BracketExpressions, InvalidBracket
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.image_files import ALL_EXTENSIONS, PICTURE_LIMIT
 from chalicelib.domain.texts import excerpt
@@ -133,7 +134,7 @@ def _check_pattern(pattern: str, field: str) -> None:
         )
     try:
         matches_something = any(compiled.include is not None for compiled in _compiled((pattern,))[0].patterns)
-    except (GitIgnorePatternError, re.error):
+    except (GitIgnorePatternError, InvalidBracket, re.error):
         matches_something = False
     if not matches_something:
         raise InvalidRequest(
@@ -183,8 +184,9 @@ def _comparable(text: str) -> str:
 
 
 class _Pattern(GitIgnoreSpecPattern):
-    """A pattern whose asterisks need no backtracking: each takes the first place where the text after it matches.
+    """A pattern with git's bracket expressions, whose asterisks need no backtracking.
 
+    Each asterisk takes the first place where the text after it matches.
     Within a segment a later place never helps: what follows the text is another asterisk. ``fnmatch`` does the same.
     Else a pattern such as ``*a*a*a*a*b`` would occupy a worker for hours with one long key.
     """
@@ -193,15 +195,21 @@ class _Pattern(GitIgnoreSpecPattern):
 
     @classmethod
     def pattern_to_regex(cls, pattern: Any) -> Any:
-        regex, include = super().pattern_to_regex(pattern)
+        brackets = BracketExpressions.of(pattern)
+        regex, include = super().pattern_to_regex(brackets.pattern)
         if regex is None:
             return regex, include
+        regex = brackets.restored(regex)
         first, *rest = regex.split(_ASTERISK)
         if not rest:
             return regex, include
         *inner, last = rest
         # A group stands for folders, of which the first ones need not be the right ones.
-        parts = [f"(?>{_ASTERISK}?{text})" if "(" not in text else f"{_ASTERISK}{text}" for text in inner]
+        plain = [text.replace(NO_SLASH, "") for text in inner]
+        parts = [
+            f"(?>{_ASTERISK}?{text})" if "(" not in without else f"{_ASTERISK}{text}"
+            for text, without in zip(inner, plain, strict=True)
+        ]
         return f"{first}{''.join(parts)}{_ASTERISK}{last}", include
 
 

@@ -34,10 +34,26 @@ def check_storable(text: str, field: str | None) -> str:
 
 
 def check_line(text: str, field: str) -> str:
-    """A text that is shown in one line, as names are; raises InvalidRequest for one with control characters."""
-    if any(unicodedata.category(character) == "Cc" for character in check_storable(text, field)):
+    """A text that is shown in one line, as names are.
+
+    Raises:
+        InvalidRequest: it has control characters or ends a line, or none of its characters is visible.
+    """
+    if breaks_line(check_storable(text, field)):
         raise InvalidRequest(f"'{excerpt(field)}' has a control character, such as a line break.", field=field)
+    if not is_visible(text):
+        raise InvalidRequest(f"'{excerpt(field)}' has no visible character.", field=field)
     return text
+
+
+def breaks_line(text: str) -> bool:
+    """Whether the text has control characters, or one of Unicode's own ends of lines and paragraphs."""
+    return any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text)
+
+
+def is_visible(text: str) -> bool:
+    """Whether a character of the text is more than space, a control or a format: else nobody sees which it is."""
+    return any(unicodedata.category(character) not in ("Cc", "Cf", "Zs", "Zl", "Zp") for character in text)
 
 
 def excerpt(text: str) -> str:

@@ -15,6 +15,7 @@ from chalicelib.domain.collections import MANAGED_PREFIX
 from chalicelib.domain.errors import InvalidRequest, OutsideFolder, PayloadTooLarge, UnsupportedMediaType
 from chalicelib.domain.files import file_uuid
 from chalicelib.domain.image_files import ACCEPTED_TYPES
+from chalicelib.domain.json_values import whole_number
 from chalicelib.domain.metadata import Metadata
 from chalicelib.domain.s3_events import parse_s3_events
 
@@ -297,13 +298,12 @@ def checks_in_message(text: str) -> Iterator[UploadCheck]:
 
 
 def parse_upload_size(value: object) -> int:
-    if isinstance(value, float) and value.is_integer():  # JSON has one kind of number: 5.0 is a whole one
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    size = whole_number(value)
+    if size is None or size < 1:
         raise InvalidRequest("size is the number of bytes of the file, a whole number above 0.", field="size")
-    if value > UPLOAD_LIMIT:
+    if size > UPLOAD_LIMIT:
         raise PayloadTooLarge(f"A file has at most {UPLOAD_LIMIT:,} bytes (20 MiB).", field="size")
-    return value
+    return size
 
 
 def parse_name_rule(*, only_new: bool, replaces: bool) -> NameRule:

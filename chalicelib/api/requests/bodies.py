@@ -1,6 +1,5 @@
 """Parses JSON bodies into the values that services take; each field is checked once, here."""
 
-import json
 from collections.abc import Collection as Names
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -39,6 +38,7 @@ from chalicelib.domain.collections import (
 )
 from chalicelib.domain.errors import InvalidRequest, UnsupportedMediaType
 from chalicelib.domain.file_paths import parse_path
+from chalicelib.domain.json_values import RepeatedName, parse_json
 from chalicelib.domain.metadata import Metadata, parse_metadata
 from chalicelib.domain.origins import parse_origins
 from chalicelib.domain.search_uploads import NewSearchUpload
@@ -50,7 +50,7 @@ from chalicelib.domain.storage_servers import (
     parse_endpoint,
     parse_server_region,
 )
-from chalicelib.domain.texts import check_storable, excerpt
+from chalicelib.domain.texts import check_storable
 from chalicelib.domain.uploads import NewUpload, parse_mime_type, parse_name_rule, parse_upload_size
 from chalicelib.domain.web_pictures import NewUrlUpload, parse_picture_url
 from chalicelib.domain.web_urls import parse_https_url, parse_local_url
@@ -75,9 +75,11 @@ def json_object(request: Request) -> dict[str, Any]:
     raw = request.raw_body
     text = raw if isinstance(raw, str) else _decoded(raw)
     try:
-        body = json.loads(text, object_pairs_hook=_members)
-    except (ValueError, RecursionError):
+        body = parse_json(text)
+    except ValueError:
         raise InvalidRequest("Send a JSON object as the body, in UTF-8.") from None
+    except RepeatedName as error:
+        raise InvalidRequest(f"The body has '{error.name}' more than once.", field=error.name) from None
     if not isinstance(body, dict):
         raise InvalidRequest("Send a JSON object as the body, not another JSON value.")
     for name, value in body.items():
@@ -92,16 +94,6 @@ def _decoded(raw: bytes) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidRequest("Send the JSON object in UTF-8.") from None
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The members of an object; raises InvalidRequest for a name that it has twice, of which one would be ignored."""
-    members: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in members:
-            raise InvalidRequest(f"The body has '{excerpt(name)}' more than once.", field=excerpt(name))
-        members[name] = value
-    return members
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -6,15 +6,16 @@ from multipart import parse_options_header
 from chalicelib.domain.errors import InvalidRequest, UnsupportedMediaType
 from chalicelib.domain.texts import excerpt
 
+_MERGE_PATCH = "application/merge-patch+json"
 # How a body begins that is still compressed: on AWS, API Gateway decompresses these two before it invokes the function.
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-gzip-compression-decompression.html
 _COMPRESSED = {"gzip": b"\x1f\x8b", "deflate": b"\x78"}
 
 
 def has_json_body(request: Request) -> bool:
-    """Whether the content type is JSON."""
+    """Whether the content type is JSON; a PATCH may call it a merge patch (RFC 7396)."""
     content_type, _ = parse_options_header(request.headers.get("content-type", ""))
-    return str(content_type) == "application/json"
+    return content_type == "application/json" or (request.method == "PATCH" and content_type == _MERGE_PATCH)
 
 
 def only_new(request: Request) -> bool:

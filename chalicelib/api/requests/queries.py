@@ -22,8 +22,9 @@ INCLUDED_BY_SEARCHES = (*INCLUDED, EXPECTED_BY_CHANCE)
 LISTED_STATES = (FileState.INDEXED, FileState.FAILED, FileState.PENDING)
 _REASON = re.compile(r"[a-z][a-z_]{0,39}", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
-# float() alone would accept 'nan', '1_0' and other scripts' digits.
-_DECIMAL = re.compile(r"\d{1,4}(?:\.\d{0,20})?|\.\d{1,20}", re.ASCII)
+# float() alone would accept 'nan', '1_0' and other scripts' digits. Python and JavaScript write small numbers as 1e-05
+# and 1e-7, and some programs all decimals of a double, of which none has more than 1,074.
+_DECIMAL = re.compile(r"(?:\d{1,4}(?:\.\d{0,1100})?|\.\d{1,1100})(?:e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 
 
 def check_parameters(request: Request, known: Names[str]) -> None:

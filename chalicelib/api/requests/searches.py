@@ -30,6 +30,7 @@ from chalicelib.domain.errors import InvalidRequest, NotFound, UnknownParameter
 from chalicelib.domain.file_queries import MatchBy
 from chalicelib.domain.filter_syntax import parse_filter
 from chalicelib.domain.filters import Filter
+from chalicelib.domain.json_values import whole_number
 from chalicelib.domain.search_uploads import NO_SEARCH_UPLOAD
 from chalicelib.domain.vectors import NO_FILTER
 
@@ -156,9 +157,9 @@ def _upload(value: str, field: str) -> str:
 
 def _options(body: Body) -> StatedOptions:
     stated = {name: body[name] for name in _BODY_FIELDS if name != "query" and body.get(name) is not None}
-    limit, distance = stated.get("limit", LIMIT_DEFAULT), stated.get("max_distance")
+    limit, distance = whole_number(stated.get("limit", LIMIT_DEFAULT)), stated.get("max_distance")
     collections, cursor = stated.get("collection", []), stated.get("cursor")
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= LIMIT_MAX:
+    if limit is None or not 1 <= limit <= LIMIT_MAX:
         raise InvalidRequest(f"limit is a whole number from 1 to {LIMIT_MAX}.", field="limit")
     if distance is not None:
         if isinstance(distance, bool) or not isinstance(distance, int | float) or not 0 <= distance <= DISTANCE_MAX:

@@ -33,6 +33,24 @@ def test_a_file_is_moved_and_changed_at_once(api: FakeApi, token: str, file: dic
 
 
 @pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        *(("application/json", 200), ("application/merge-patch+json", 200), ("Application/Merge-Patch+JSON; v=1", 200)),
+        *(("", 200), ("application/json-patch+json", 415), ("text/plain", 415), ("application/xml+json", 415)),
+    ],
+)
+def test_a_change_may_call_itself_the_merge_patch_that_it_is(
+    api: FakeApi, token: str, file: dict[str, str], content_type: str, status: int
+) -> None:
+    headers = {"authorization": f"Token {token}", "content-type": content_type}
+    response = api.send("PATCH", ROUTE, path=file, headers=headers, body=b'{"metadata": {"a": 1}}')
+    assert response["statusCode"] == status
+    merge = {**headers, "content-type": "application/merge-patch+json"}
+    created = api.send("POST", "/api/collections", headers=merge, body=b'{"type": "managed", "name": "a"}')
+    assert created["statusCode"] == 415
+
+
+@pytest.mark.parametrize(
     ("body", "field"),
     [
         ({}, None),

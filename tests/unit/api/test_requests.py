@@ -5,11 +5,12 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from chalice.app import Request
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib.api.requests.bodies import (
@@ -107,11 +108,23 @@ class TestNumber:
         elif text.lstrip("0") not in {str(number) for number in range(2, 10)}:
             assert refused_field(lambda: parse_whole_number(text, "size", 2, 9)) == "size"
 
-    @pytest.mark.parametrize(("text", "number"), [("0", 0), ("2", 2), ("0.25", 0.25), (".5", 0.5), ("1.", 1)])
+    @pytest.mark.parametrize(
+        ("text", "number"),
+        [("0", 0), ("2", 2), ("0.25", 0.25), (".5", 0.5), ("1.", 1), ("1e0", 1), ("1E-05", 1e-5), ("5e-324", 5e-324)],
+    )
     def test_number_is_a_decimal_of_its_range(self, text: str, number: float) -> None:
         assert parse_number(text, "distance", 0, 2) == number
 
-    @pytest.mark.parametrize("text", ["", "-1", "2.01", "nan", "inf", "1e0", "1_0", " 1", "1\n", "\u0661"])
+    @given(st.floats(0, 2, allow_subnormal=True))
+    @example(1e-5)
+    @example(5e-324)
+    def test_a_number_is_read_however_a_program_writes_it(self, number: float) -> None:
+        for text in (str(abs(number)), f"{abs(number):.17e}", f"{Decimal(abs(number)):f}"):
+            assert parse_number(text, "distance", 0, 2) == abs(number)
+
+    @pytest.mark.parametrize(
+        "text", ["", "-1", "2.01", "nan", "inf", "2.1e0", "1e400", "1e", "e1", "1e1.0", "1_0", " 1", "1\n", "\u0661"]
+    )
     def test_every_other_number_is_refused(self, text: str) -> None:
         assert refused_field(lambda: parse_number(text, "distance", 0, 2)) == "distance"
 

@@ -106,6 +106,11 @@ def test_an_option_that_is_null_is_left_out(shop: Party) -> None:
     assert post(shop, body) == get(shop, query=["an owl"])
 
 
+def test_a_limit_is_a_whole_number_however_json_writes_it(shop: Party) -> None:
+    status, answer = post(shop, {"query": [{"text": "an owl"}], "limit": 1.0})
+    assert (status, answer["info"]["files_count"]) == (200, 1)
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -130,6 +135,8 @@ def test_an_option_that_is_null_is_left_out(shop: Party) -> None:
         ({"query": [{"text": "a"}, {"text": "a", "weight": -1}]}, "query"),
         ({"query": [{"text": "a"}], "limit": 0}, "limit"),
         ({"query": [{"text": "a"}], "limit": True}, "limit"),
+        ({"query": [{"text": "a"}], "limit": 5.5}, "limit"),
+        ({"query": [{"text": "a"}], "limit": math.inf}, "limit"),
         ({"query": [{"text": "a"}], "limit": "5"}, "limit"),
         ({"query": [{"text": "a"}], "max_distance": 3}, "max_distance"),
         ({"query": [{"text": "a"}], "max_distance": math.nan}, "max_distance"),

@@ -94,6 +94,8 @@ def test_valid_bucket_name_is_accepted(name: str) -> None:
         "sthree-x",
         "a-s3alias",
         "a--use1-az4--x-s3",
+        "a--table-s3",
+        "a.mrap",
         "a b",
         None,
     ],

@@ -47,7 +47,25 @@ def test_a_path_is_stored_in_one_spelling(text: str, path: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, 7, "", "/a", "a/", "a//b", ".", "a/../b", " / a", "a\\b", "a/\n", "\ud800", "x" * 256, "ab/" * 300 + "cde"],
+    [
+        *(
+            None,
+            7,
+            "",
+            "/a",
+            "a/",
+            "a//b",
+            ".",
+            "a/../b",
+            " / a",
+            "a\\b",
+            "a/\n",
+            "\ud800",
+            "x" * 256,
+            "ab/" * 300 + "cde",
+        ),
+        *("a\u2028b", "a/b\u2029c", "a/\u200b/b", "\u200d", "a/\u3000", "a/\u202e..\u202c/b", "a/b\x85c", "a\x7f"),
+    ],
 )
 def test_what_is_no_path_is_refused(value: object) -> None:
     with pytest.raises(InvalidRequest):

@@ -1,17 +1,18 @@
 """How callers write filters, and what is refused with which words."""
 
 import json
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 
 from chalicelib.domain.errors import InvalidRequest, UnknownParameter
 from chalicelib.domain.file_facts import milliseconds
-from chalicelib.domain.filter_syntax import parse_filter, parse_filter_parameters
-from chalicelib.domain.filters import AnyOf, Filter, Known, MetadataMatches, Range, Within
+from chalicelib.domain.filter_syntax import MAX_PATTERN_TEXT, parse_filter, parse_filter_parameters
+from chalicelib.domain.filters import AnyOf, Filter, Known, MetadataMatches, PathMatches, PathPattern, Range, Within
 from tests.filters import written_filters
 
 
@@ -45,6 +46,23 @@ def test_a_day_is_all_of_it_and_a_bound_says_whether_it_belongs_to_it(
     written: object, low: str | None, high: str | None
 ) -> None:
     assert within(written) == Range(low and at(low), high and at(high))
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("path", ["été/owl.jpg", "Ångström/a.jpg", "한국/사진.jpg", "plain/a.jpg"])
+def test_a_path_is_found_in_whichever_form_of_unicode_it_was_written(path: str, form: Literal["NFC", "NFD"]) -> None:
+    folder = path.partition("/")[0]
+    for pattern in (path, f"{folder}/", f"{folder}*", f"*{path[1:]}"):
+        (clause,) = parse_filter({"path": unicodedata.normalize(form, pattern)}).clauses
+        assert isinstance(clause, PathMatches)
+        composed, apart = unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)
+        assert all(any(each.admits(stored) for each in clause.patterns) for stored in (composed, apart))
+        assert len(clause.patterns) == (1 if path.isascii() else 2)
+
+
+def test_a_form_of_unicode_that_is_too_long_for_a_pattern_is_left_out() -> None:
+    (clause,) = parse_filter({"path": "*" + "é" * MAX_PATTERN_TEXT}).clauses
+    assert clause == PathMatches((PathPattern.of("*" + "é" * MAX_PATTERN_TEXT),))
 
 
 def test_formats_are_known_by_their_usual_names_in_any_case() -> None:

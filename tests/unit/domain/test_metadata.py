@@ -44,6 +44,30 @@ def test_metadata_comes_back_as_it_was_sent(sent: dict[str, object]):
     assert json.dumps(written(metadata)) == json.dumps(sent)
 
 
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('{"a": 1, "a": 2}', "metadata.a"),
+        ('{"a": 1, "\\u0061": 1}', "metadata.a"),
+        ('{"a": {"b": 1, "b": 1}}', "metadata.b"),
+        ('{"a": NaN}', "metadata.a"),
+        ('{"a": -Infinity}', "metadata.a"),
+        ('{"a": 1e400}', "metadata.a"),
+        ('{"a": "\\ud800"}', "metadata.a"),
+        ('{"a": 1,}', "metadata"),
+        ("{'a': 1}", "metadata"),
+        ('\ufeff{"a": 1}', "metadata"),
+        ('{"a": 1} {}', "metadata"),
+        ("[" * 100_000, "metadata"),
+        ("", "metadata"),
+    ],
+)
+def test_a_text_that_says_less_or_more_than_one_object_is_refused_by_its_field(text: str, field: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_metadata_text(text)
+    assert refused.value.field == field
+
+
 @given(OBJECTS, st.dictionaries(NAMES, st.none() | VALUES, max_size=5))
 def test_a_patch_changes_what_it_names_and_nothing_else(sent: dict[str, object], patch: dict[str, object]):
     merged = written(merge_metadata(parse_metadata(sent), patch))

@@ -1,13 +1,23 @@
 """File names that callers send, and the header that authenticates them."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.accounts import generate_secret, token_digest, token_from_header
+from chalicelib.domain.accounts import (
+    generate_secret,
+    parse_account_name,
+    parse_token_name,
+    token_digest,
+    token_from_header,
+)
+from chalicelib.domain.collections import parse_name
 from chalicelib.domain.errors import InvalidRequest
 from chalicelib.domain.image_files import EXTENSIONS, MIME_TYPES, mime_type, name_to_save, parse_file_name
 from chalicelib.domain.texts import without_bidi_controls
+from chalicelib.domain.webhook_endpoints import parse_description
 
 
 @given(st.text(st.characters(exclude_categories=[])))
@@ -41,9 +51,24 @@ def test_bidi_controls_are_taken_out_of_a_name(sent: str, name: str) -> None:
     assert parse_file_name(sent) == name
 
 
-def test_name_of_nothing_but_bidi_controls_is_refused() -> None:
+@pytest.mark.parametrize(
+    "sent", ["\u202e\u202c", "\u200b", "\ufeff\u2060", "\u3000", "a\u2028b.jpg", "a\u2029b", "a\x85b"]
+)
+def test_name_that_nobody_sees_or_that_breaks_a_line_is_refused(sent: str) -> None:
     with pytest.raises(InvalidRequest):
-        parse_file_name("\u202e\u202c")
+        parse_file_name(sent)
+
+
+@pytest.mark.parametrize("parse", [parse_name, parse_account_name, parse_token_name, parse_description])
+@pytest.mark.parametrize("sent", ["\u200b", "\u2060\u200d", "a\u2028b", "a\u2029b", "a\x85b", "a\x1b]0;x\x07"])
+def test_a_name_is_one_line_that_can_be_seen(parse: Callable[[object], object], sent: str) -> None:
+    with pytest.raises(InvalidRequest):
+        parse(sent)
+
+
+@pytest.mark.parametrize("sent", ["\U0001f469\u200d\U0001f680", "\u05d0\u200f", "a\xa0b", "-", "\uf8ff", "\U0001fae8"])
+def test_a_name_may_be_a_picture_and_have_the_marks_of_its_script(sent: str) -> None:
+    assert parse_name(sent) == sent
 
 
 @pytest.mark.parametrize(
