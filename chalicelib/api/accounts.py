@@ -22,6 +22,7 @@ from chalicelib.api.openapi.operation import (
 from chalicelib.api.requests.bodies import json_object, parse_new_token
 from chalicelib.api.requests.queries import parameter, parse_limit
 from chalicelib.domain.accounts import Scope
+from chalicelib.domain.collections import canonical_uuid
 from chalicelib.domain.errors import Forbidden, InvalidRequest
 
 EXPORT_SCOPE = "export"  # of its cursors
@@ -115,7 +116,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
 
     @route("DELETE", "/api/account", scope=Scope.ADMIN, any_plan=True, operation=DELETE_ACCOUNT)
     def delete_account(context: RequestContext) -> Result:
-        if parameter(context.request, "confirm") != context.account:
+        if canonical_uuid(parameter(context.request, "confirm") or "") != context.account:
             raise InvalidRequest("Confirm the deletion: give the account's uuid in 'confirm'.", field="confirm")
         token = context.caller.token
         if token is None or token.made_by is not None:

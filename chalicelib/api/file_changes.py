@@ -13,7 +13,7 @@ from chalicelib.api.openapi.builders import obj, ref
 from chalicelib.api.openapi.operation import FILE_PARAMETER, NEXT_CURSOR, Operation, json_body
 from chalicelib.api.requests.bodies import json_object, reject_unknown_fields
 from chalicelib.domain.accounts import Scope
-from chalicelib.domain.collections import Collection
+from chalicelib.domain.collections import Collection, canonical_uuid
 from chalicelib.domain.errors import InvalidRequest, NotFound
 from chalicelib.domain.file_changes import FileChange
 from chalicelib.domain.file_deletions import DELETED_AT_ONCE_MAX, EXAMPLES, MATCHED_MAX
@@ -76,7 +76,7 @@ def parse_named_files(value: object) -> list[str]:
     for number, item in enumerate(value):
         if not isinstance(item, str) or len(item) > NAME_LIMIT or not (item.isascii() and item.isprintable()):
             raise InvalidRequest("A file is named by its UUID.", field=f"files[{number}]")
-    return list(dict.fromkeys(value))
+    return list(dict.fromkeys(map(canonical_uuid, value)))
 
 
 def _without_texts(report: dict[str, Any]) -> dict[str, Any]:

@@ -42,6 +42,7 @@ from chalicelib.api.requests.queries import (
 )
 from chalicelib.api.sorted_files import SORT_PARAMETER, is_sorted_or_filtered, list_sorted_files
 from chalicelib.domain.accounts import Scope
+from chalicelib.domain.collections import canonical_uuid
 from chalicelib.domain.errors import InvalidRequest, LinkExpired, NotFound
 from chalicelib.domain.files import FileRecord, FileState
 from chalicelib.domain.links import Link
@@ -296,7 +297,7 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         operation=DOWNLOAD_FILE,
     )
     def download_file(context: RequestContext) -> Response | Result:
-        file = context.path["uuid"]
+        file = canonical_uuid(context.path["uuid"])
         inline = parse_flag(parameter(context.request, "inline"), "inline")
         record, _ = _opened_file(context, file, download_path(file))
         download = context.services.files.download(record, inline=inline)
@@ -309,7 +310,9 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         file_id, dot, extension = context.path["file"].rpartition(".")
         if not dot or extension != "jpg":
             raise NotFound("There is no such thumbnail.")
-        collection, size = context.path["collection"], parse_thumbnail_size(parameter(context.request, "size"))
+        # A link is signed with the identifiers as a response writes them.
+        collection, file_id = canonical_uuid(context.path["collection"]), canonical_uuid(file_id)
+        size = parse_thumbnail_size(parameter(context.request, "size"))
         record, expires = _opened_file(context, file_id, thumbnail_path(collection, file_id))
         if record.collection != collection:
             raise NotFound("There is no such thumbnail.")

@@ -371,6 +371,14 @@ def is_uuid(value: str) -> bool:
         return False
 
 
+def canonical_uuid(value: str) -> str:
+    """The identifier in its canonical spelling; what is none stays as it is, and is found nowhere."""
+    try:
+        return parse_uuid(value)
+    except NotFound:
+        return value
+
+
 def parse_uuid(value: str) -> str:
     """The identifier in its canonical spelling; raises NotFound for a malformed one, exactly as for an unknown one."""
     try:

@@ -38,6 +38,18 @@ EXTENSIONS = {
 ALL_EXTENSIONS = frozenset(extension for extensions in EXTENSIONS.values() for extension in extensions)
 # The types that a client may announce; the actual type follows from the file's bytes.
 ACCEPTED_TYPES = (*MIME_TYPES.values(), "image/heic")
+# What systems and programs call these types beside their registered names, each with one meaning; sequences are files
+# of the same kind, of which the first picture is read: https://www.iana.org/assignments/media-types/#image
+TYPE_SYNONYMS = {
+    **dict.fromkeys(("image/jpg", "image/pjpeg", "image/jfif"), "image/jpeg"),
+    **dict.fromkeys(("image/x-png", "image/apng", "image/vnd.mozilla.apng"), "image/png"),
+    **dict.fromkeys(("image/x-bmp", "image/x-ms-bmp", "image/x-windows-bmp"), "image/bmp"),
+    **dict.fromkeys(("image/tif", "image/x-tif", "image/x-tiff"), "image/tiff"),
+    **dict.fromkeys(("image/heic-sequence",), "image/heic"),
+    **dict.fromkeys(("image/heif-sequence",), "image/heif"),
+    **dict.fromkeys(("image/avif-sequence",), "image/avif"),
+    **dict.fromkeys(("image/jpx", "image/j2k", "image/j2c", "image/jpeg2000", "image/x-jp2"), "image/jp2"),
+}
 
 
 # How the files of these formats begin; 4 bytes of length precede the name of the first box of the last two.

@@ -89,14 +89,12 @@ def _is_archive(storage_class: Any) -> bool:
 
 
 def _hint(key: str, entity: dict[str, Any], etag: str, *, retry: bool) -> ObjectHint:
-    has_identity = "size" in entity and etag in entity  # the event of a removal has neither
-    return ObjectHint(
-        key,
-        entity.get("sequencer"),
-        retry,
-        str(entity[etag]).strip('"') if has_identity else None,
-        int(entity["size"]) if has_identity else None,
-    )
+    sequencer, tag, size = entity.get("sequencer"), entity.get(etag), entity.get("size")
+    if not isinstance(sequencer, str | None):
+        raise TypeError("no sequencer of S3's")
+    if not isinstance(tag, str) or size is None:  # as in the event of a removal
+        return ObjectHint(key, sequencer, retry)
+    return ObjectHint(key, sequencer, retry, tag.strip('"'), int(size))
 
 
 def _json_object(text: str) -> dict[str, Any]:

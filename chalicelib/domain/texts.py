@@ -37,11 +37,11 @@ def check_line(text: str, field: str) -> str:
     """A text that is shown in one line, as names are.
 
     Raises:
-        InvalidRequest: it has control characters or ends a line, or none of its characters is visible.
+        InvalidRequest: it has control characters or ends a line, or it has characters, of which none is visible.
     """
     if breaks_line(check_storable(text, field)):
         raise InvalidRequest(f"'{excerpt(field)}' has a control character, such as a line break.", field=field)
-    if not is_visible(text):
+    if text and not is_visible(text):
         raise InvalidRequest(f"'{excerpt(field)}' has no visible character.", field=field)
     return text
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from chalicelib.domain.collections import MANAGED_PREFIX
 from chalicelib.domain.errors import InvalidRequest, OutsideFolder, PayloadTooLarge, UnsupportedMediaType
 from chalicelib.domain.files import file_uuid
-from chalicelib.domain.image_files import ACCEPTED_TYPES
+from chalicelib.domain.image_files import ACCEPTED_TYPES, TYPE_SYNONYMS
 from chalicelib.domain.json_values import whole_number
 from chalicelib.domain.metadata import Metadata
 from chalicelib.domain.s3_events import parse_s3_events
@@ -318,9 +318,9 @@ def parse_name_rule(*, only_new: bool, replaces: bool) -> NameRule:
 def parse_mime_type(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidRequest("mime_type is the picture's media type, such as 'image/jpeg'.", field="mime_type")
-    # Media types are case-insensitive: https://www.rfc-editor.org/rfc/rfc9110#section-8.3.1
-    lowered = value.lower()
-    mime_type = "image/jpeg" if lowered == "image/jpg" else lowered  # a common mistake, with one meaning
+    # Media types are case-insensitive, and may have parameters: https://www.rfc-editor.org/rfc/rfc9110#section-8.3.1
+    lowered = value.partition(";")[0].strip(" \t").lower()
+    mime_type = TYPE_SYNONYMS.get(lowered, lowered)
     if mime_type not in ACCEPTED_TYPES:
         raise UnsupportedMediaType(
             f"Only these picture types are accepted: {', '.join(ACCEPTED_TYPES)}.", field="mime_type"

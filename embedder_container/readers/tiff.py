@@ -4,6 +4,7 @@ import struct
 from io import BytesIO
 from typing import ClassVar
 
+import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from embedder_container import limits
@@ -40,6 +41,7 @@ _PHOTOMETRICS = {
     32844: "LogL",
     32845: "LogLuv",
 }
+_UNSIGNED, _SIGNED = 1, 2  # of the sample formats
 _SAMPLE_FORMATS = {1: "", 2: "signed ", 3: "floating-point ", 4: "untyped ", 5: "complex ", 6: "complex "}
 # Those that Pillow's libtiff cannot decompress, or that Pillow does not know.
 _COMPRESSIONS = {
@@ -105,7 +107,9 @@ class TiffPicture(EncodedPicture):
         # A strip or a tile.
         samples = max(len(self._bits()), self._value(_SAMPLES, 1))
         piece = min(self._piece_pixels(), limits.MAX_TILE_PIXELS) * samples * max(1, max(self._bits()) // 8)
-        return super().codec_bytes(image) + piece
+        # Greys of 32 bits are copied to be read with their sign.
+        copies = 8 * image.width * image.height if image.mode == "I" else 0
+        return super().codec_bytes(image) + piece + copies
 
     def _piece_pixels(self) -> int:
         """Return the pixels of a tile or a strip."""
@@ -141,7 +145,17 @@ class TiffPicture(EncodedPicture):
 
     def load(self, image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
         image.load()
+        image = self._with_sign(image)
         return (ImageOps.invert(to_eight_bits(image)) if self._is_inverted else image), None
+
+    def _with_sign(self, image: Image.Image) -> Image.Image:
+        """Return greys as the file means them: Pillow takes 8 bits for unsigned, and 32 bits for signed."""
+        sample_format = self._value(_SAMPLE_FORMAT, _UNSIGNED)
+        if image.mode == "I" and sample_format == _UNSIGNED and (values := np.asarray(image)).min() < 0:
+            return Image.fromarray(values.view(np.uint32).astype(np.float32))
+        if image.mode == "L" and sample_format == _SIGNED:
+            return Image.fromarray(np.asarray(image).view(np.int8).astype(np.int32))
+        return image
 
     def refusal(self, error: Exception) -> ItemError:
         compression = self._value(_COMPRESSION, 1)

@@ -309,6 +309,30 @@ def _png_transparency() -> Iterator[Kind]:
     )
 
 
+def _signed_greys(order: str) -> Iterator[Kind]:
+    """Greys of other numbers than 0 to 255: where there is no agreed white, those that occur are stretched."""
+    grey = np.asarray(drawing("L")).astype(np.int64)
+    stretched = Image.fromarray(np.rint(255 * (grey - grey.min()) / np.ptp(grey)).astype(np.uint8))
+    layouts = (
+        ("32-bit", grey * 16843009, "u4", 1, stretched),
+        ("32-bit, below 2^31", grey * 8000000, "u4", 1, stretched),
+        ("32-bit, of 16 bits", grey * 257, "u4", 1, drawing("L")),
+        ("signed 32-bit", (grey - 128) * 16843009, "i4", 2, stretched),
+        ("signed 16-bit", (grey - 128) * 256, "i2", 2, stretched),
+        ("signed 8-bit", grey - 128, "i1", 2, stretched),
+    )
+    for name, values, number, sample_format, shown in layouts:
+        pixels = [values.astype(order + number).tobytes()]
+        tags = {258: 8 * int(number[1]), 262: 1, 277: 1, 339: sample_format}
+        data = tiff((96, 64), pixels, tags, order=order)
+        if (order, number) == (">", "u4"):  # Pillow has no reader of it
+            words = "1 samples of 32 bits (grey)"
+            yield Kind(f"TIFF, {name} grey, >", "refused", data, code=REFUSED_UNSUPPORTED, words=words)
+            continue
+        before = "black and white exchanged where the number's first bit is 1"
+        yield Kind(f"TIFF, {name} grey, {order}", before, data, shown)
+
+
 def _tiff_layouts() -> Iterator[Kind]:
     image = drawing()
     deep = np.asarray(image).astype(np.uint16) * 257
@@ -348,6 +372,7 @@ def _tiff_layouts() -> Iterator[Kind]:
             tiff(image.size, pixels, {258: 16, 262: 0}, order=order, big=True),
             drawing("L"),
         )
+        yield from _signed_greys(order)
         palette = image.quantize(256)
         colours = np.array(palette.getpalette(), np.uint16).reshape(-1, 3)
         colours = np.pad(colours, ((0, 256 - len(colours)), (0, 0)))

@@ -33,7 +33,7 @@ def only_new(request: Request) -> bool:
 def accepts_only_json(request: Request) -> bool:
     """Whether the caller wants JSON where others are redirected: many clients accept JSON among other types."""
     accepted: str = request.headers.get("accept", "")
-    return accepted.strip().lower() == "application/json"
+    return {each.partition(";")[0].strip().lower() for each in accepted.split(",")} == {"application/json"}
 
 
 def is_unchanged(request: Request, etag: str) -> bool:

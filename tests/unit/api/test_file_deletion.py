@@ -45,6 +45,15 @@ def test_a_dry_run_counts_and_shows_what_a_filter_matches(parties: tuple[Party, 
     assert {file["outcome"] for file in answer["result"]["files"]} == {"matched"}
 
 
+def test_a_file_is_named_in_capital_letters_as_well_and_once(parties: tuple[Party, Party]) -> None:
+    victim, _ = parties
+    uuid = victim.ids[Kind.FILE]
+    body = {"files": [uuid.upper(), uuid, FILE.upper()], "dry_run": True}
+    status, answer = victim.api(victim.token, "POST", PATH, json=body)
+    outcomes = [(file["uuid"], file["outcome"]) for file in answer["result"]["files"]]
+    assert (status, outcomes) == (200, [(uuid, "matched"), (FILE, "not_found")])
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

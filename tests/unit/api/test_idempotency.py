@@ -125,6 +125,9 @@ def test_a_form_is_the_same_whatever_its_boundary_and_makes_one_file(shop: Shop)
     first, again, other = upload("one", b"a picture"), upload("two", b"a picture"), upload("one", b"another picture")
     assert (first["statusCode"], replayed(again), other["statusCode"]) == (201, True, 422)
     assert without_request(first) == without_request(again)
+    for boundary in ("i", "form", "a"):  # that occur in the form itself
+        assert replayed(upload(boundary, b"a picture"))
+        assert upload(boundary, b"another picture")["statusCode"] == 422
 
 
 def test_the_secret_of_a_token_is_given_again_and_never_kept_in_clear(shop: Shop) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from chalicelib.domain.collections import is_uuid
 from chalicelib.domain.links import LINK_LIFETIME, LINK_PERIOD
 from chalicelib.domain.messages import AccountDeletionStep
 from chalicelib.domain.thumbnails import ThumbnailSize
@@ -108,6 +110,15 @@ def test_without_its_signature_a_link_needs_the_token(shop: Shop, name: str) -> 
 
 
 @LINKS
+def test_identifiers_of_a_link_may_be_in_capital_letters(shop: Shop, name: str) -> None:
+    path, _, query = shop.file()[name].partition("?")
+    for uuid in filter(is_uuid, re.split("[/.]", path)):
+        path = path.replace(uuid, uuid.upper())
+    assert shop.open(f"{path}?{query}")["statusCode"] == (200 if name == "thumbnail" else 302)
+    assert shop.open(path, authorization=f"Token {shop.token}")["statusCode"] < 400
+
+
+@LINKS
 def test_a_search_has_the_links_of_the_list(shop: Shop, name: str) -> None:
     (hit,) = shop.api(shop.token, "GET", "/api/search", query={"query": "a"})[1]["result"]["files"]
     assert hit[name] == shop.file()[name]
@@ -172,7 +183,7 @@ def test_the_links_of_a_deleted_collection_or_account_open_nothing(shop: Shop, n
         status, _ = shop.api(shop.token, "DELETE", "/api/collections/{uuid}", path={"uuid": shop.collection})
     else:
         account = shop.api(shop.token, "GET", "/api/account")[1]["result"]["account"]["uuid"]
-        status, _ = shop.api(shop.token, "DELETE", "/api/account", query={"confirm": account})
+        status, _ = shop.api(shop.token, "DELETE", "/api/account", query={"confirm": account.upper()})
         services_on(shop.adapters).account_deletion.run(AccountDeletionStep(account), lambda: 60.0)
     assert status == 202
     assert error_of(shop.open(url)) == (404, "not_found")
@@ -205,7 +216,17 @@ def test_a_client_that_accepts_only_json_gets_the_url_of_the_original(shop: Shop
     response = shop.open(url, accept="application/json")
     download = json.loads(response["body"])["result"]["download"]
     assert shop.adapters.sources.fetch(download["url"]) == PICTURE
-    assert shop.open(url, accept="application/json, */*")["headers"]["Location"] == download["url"]
+    for accept in ("Application/JSON", "application/json; charset=utf-8", "application/json;q=0.9, application/json"):
+        assert shop.open(url, accept=accept)["statusCode"] == 200
+    for accept in (
+        "application/json, */*",
+        "application/json;q=0.9, image/*",
+        "text/json",
+        "application/jsonp",
+        "",
+        ",",
+    ):
+        assert shop.open(url, accept=accept)["headers"]["Location"] == download["url"]
 
 
 def test_a_picture_is_shown_instead_of_saved_if_asked(shop: Shop) -> None:

@@ -473,9 +473,38 @@ class TestNewUpload:
     def test_malformed_or_unknown_field_of_an_upload_is_refused(self, field: str, value: object) -> None:
         assert refused_field(lambda: parse_new_upload({**UPLOAD, field: value}, self.managed)) == field
 
-    @pytest.mark.parametrize("mime_type", ["image/jpg", "IMAGE/JPEG", "image/jpeg"])
-    def test_type_is_read_whatever_its_case_and_its_common_misspelling(self, mime_type: str) -> None:
-        assert parse_new_upload({**UPLOAD, "mime_type": mime_type}, self.managed).mime_type == "image/jpeg"
+    @pytest.mark.parametrize(
+        ("written", "mime_type"),
+        [
+            *((each, "image/jpeg") for each in ("image/jpeg", "IMAGE/JPEG", "image/jpg", "image/pjpeg", "image/jfif")),
+            *((f"image/jpeg{each}", "image/jpeg") for each in ("; charset=binary", ";q=1", " ;x", ";")),
+            *((each, "image/png") for each in ("image/png", "image/x-png", "image/apng", "Image/X-PNG; a=b")),
+            *((each, "image/bmp") for each in ("image/bmp", "image/x-bmp", "image/x-ms-bmp")),
+            *((each, "image/tiff") for each in ("image/tiff", "image/tif", "image/x-tiff")),
+            *((each, "image/jp2") for each in ("image/jp2", "image/jpx", "image/j2c")),
+            *(
+                ("image/heic-sequence", "image/heic"),
+                ("image/heif-sequence", "image/heif"),
+                ("image/avif", "image/avif"),
+            ),
+        ],
+    )
+    def test_type_is_read_whatever_its_case_its_parameters_and_its_other_names(
+        self, written: str, mime_type: str
+    ) -> None:
+        assert parse_new_upload({**UPLOAD, "mime_type": written}, self.managed).mime_type == mime_type
+
+    @pytest.mark.parametrize(
+        "written",
+        [
+            *("", ";", "image", "image/", "/jpeg", "image/*", "*/*", "jpeg", "image/jpeg, image/png", "image/svg+xml"),
+            *("image/x-icon", "image/vnd.adobe.photoshop", "video/mp4", "application/octet-stream", "image /jpeg"),
+        ],
+    )
+    def test_a_type_that_is_not_read_is_refused(self, written: str) -> None:
+        with pytest.raises(UnsupportedMediaType) as refused:
+            parse_new_upload({**UPLOAD, "mime_type": written}, self.managed)
+        assert refused.value.field == "mime_type"
 
     def test_size_is_a_whole_number_however_json_writes_it(self) -> None:
         assert parse_new_upload({**UPLOAD, "size": 5.0}, self.managed).size == 5

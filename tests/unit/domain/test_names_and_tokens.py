@@ -71,6 +71,10 @@ def test_a_name_may_be_a_picture_and_have_the_marks_of_its_script(sent: str) -> 
     assert parse_name(sent) == sent
 
 
+def test_a_description_may_be_empty() -> None:
+    assert parse_description("") == parse_description(" ") == ""
+
+
 @pytest.mark.parametrize(
     ("name", "format_name", "saved_as"),
     [
