@@ -1,9 +1,4 @@
-"""Files: what the catalogue knows of each object, and the one rule that decides what to do about it.
-
-A hint says that an object may have changed; it states no fact. The rule compares the record with the object as S3 has
-it at that moment, so duplicate, reordered and lost hints cannot cause a wrong state. The record is read first and the
-object second, and a write is refused if another worker has written the record since.
-"""
+"""Files: what the catalogue knows of each object. What is to be done about one is ``file_actions``."""
 
 import uuid
 from collections import Counter
@@ -28,8 +23,6 @@ UNKNOWN_REASON = "unknown"  # counts failed files without a reason
 # the writes of a bucket that was emptied.
 REMOVAL_SHARDS = 16
 NO_ETAG = "none"  # of every object of a server whose ETags mean nothing
-MODIFIED_TOLERANCE = timedelta(seconds=1)
-SEQUENCER_WIDTH = 64  # hexadecimal digits; S3 sends 16 to 18, of varying length
 
 
 class FileState(StrEnum):
@@ -45,7 +38,7 @@ class FileState(StrEnum):
 class ObjectInfo:
     """An object as S3 has it. Key, ETag and size are its identity: two of equal ones are the same object.
 
-    Where the ETag is ``NO_ETAG``, the time of storage belongs to its identity, within ``MODIFIED_TOLERANCE``.
+    Where the ETag is ``NO_ETAG``, the time of storage belongs to its identity, within a tolerance of ``file_actions``.
 
     Args:
         modified: when it was stored, in whole seconds.
@@ -252,67 +245,6 @@ class RenewedPage(NamedTuple):
     after: str | None
 
 
-class Action(StrEnum):
-    """What to do about an object.
-
-    ``ADD``: embed an object without a record, or one whose tombstone has another model version.
-    ``REPLACE``: embed other bytes. ``REEMBED``: embed the same bytes with another model version.
-    ``RETRY``: embed an object that has failed. ``RESTORE``: the object of a tombstone is back with the same bytes;
-    it is embedded only if the tombstone has no embedding. ``FOLLOW``: the same bytes were stored again, perhaps with
-    other metadata; nothing is embedded.
-    """
-
-    NOTHING = "nothing"
-    ADD = "add"
-    REPLACE = "replace"
-    REEMBED = "reembed"
-    RETRY = "retry"
-    RESTORE = "restore"
-    FOLLOW = "follow"
-    REMOVE = "remove"
-
-
-def decide(entry: CatalogueEntry | None, s3_object: ObjectInfo | None, model: str, *, retry: bool = False) -> Action:
-    """What to do about an object, by its record and by what S3 has now.
-
-    Args:
-        model: the current model version; an outcome of another one is out of date.
-        retry: try an object again that has failed.
-    """
-    if s3_object is None:
-        return Action.NOTHING if entry is None or entry.state is FileState.REMOVED else Action.REMOVE
-    if entry is None:
-        return Action.ADD
-    if has_other_bytes(entry, s3_object):
-        return Action.REPLACE
-    if entry.state is FileState.REMOVED:
-        return Action.RESTORE if entry.model == model else Action.ADD
-    if entry.model != model:
-        return Action.REEMBED
-    if retry and entry.state is FileState.FAILED:
-        return Action.RETRY
-    return Action.FOLLOW if _is_stored_again(entry.modified, s3_object.modified) else Action.NOTHING
-
-
-def is_same_object(first: ObjectInfo, second: ObjectInfo) -> bool:
-    return first == second and not has_other_bytes(first, second)
-
-
-def has_other_bytes(known: CatalogueEntry | ObjectInfo | FileRecord, current: ObjectInfo | FileRecord) -> bool:
-    """Whether an object of the same key has other bytes."""
-    if known.etag != current.etag or known.size != current.size:
-        return True
-    return current.etag == NO_ETAG and _is_stored_again(known.modified, current.modified)
-
-
-def _is_stored_again(known: datetime | None, current: datetime | None) -> bool:
-    """Whether an object with the same bytes has been stored since, by its time of storage.
-
-    A listing and a HEAD may round the same time differently; so the times of one object may differ by a second.
-    """
-    return known is not None and current is not None and abs(current - known) > MODIFIED_TOLERANCE
-
-
 def _unindexed(state: FileState, reason: str | None) -> str | None:
     if state is FileState.FAILED:
         return reason or UNKNOWN_REASON
@@ -371,23 +303,3 @@ def new_thumbnail_key(file: str) -> str:
 def md5_matches(embedding: ImageEmbedding, s3_object: ObjectInfo) -> bool:
     """Whether the ETag proves that the embedding was made of the object's bytes."""
     return embedding.size == s3_object.size and embedding.md5 == s3_object.etag
-
-
-def is_stale_event(record: FileRecord | None, sequencer: str | None) -> bool:
-    """Whether an S3 event is no later than one that has been handled.
-
-    Sequencers of one key compare as strings once the shorter is padded on the right with zeros:
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
-    """
-    if record is None or record.sequencer is None or sequencer is None:
-        return False
-    return _padded(sequencer) <= _padded(record.sequencer)
-
-
-def latest_sequencer(first: str | None, second: str | None) -> str | None:
-    """The later of two sequencers."""
-    return max((s for s in (first, second) if s is not None), key=_padded, default=None)
-
-
-def _padded(sequencer: str) -> str:
-    return sequencer.upper().ljust(SEQUENCER_WIDTH, "0")

@@ -11,20 +11,12 @@ from datetime import datetime
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.embeddings import SOURCE_UNAVAILABLE, EmbeddedImage, ReadFailure
 from chalicelib.domain.errors import EmbedderUnavailable, SourceUnavailable, Unavailable
-from chalicelib.domain.files import (
-    Action,
-    FileRecord,
-    FileState,
-    ObjectInfo,
-    PendingWrite,
-    decide,
-    is_stale_event,
-    latest_sequencer,
-    md5_matches,
-)
+from chalicelib.domain.file_actions import Action, decide
+from chalicelib.domain.files import FileRecord, FileState, ObjectInfo, PendingWrite, md5_matches
 from chalicelib.domain.image_files import unreadable_size
 from chalicelib.domain.messages import ObjectHint
 from chalicelib.domain.metadata import Metadata
+from chalicelib.domain.sequencers import is_stale_event, latest_sequencer
 from chalicelib.domain.syncs import Outcome
 
 VANISHED = ("vanished", "There was no object to index when it was looked for.")

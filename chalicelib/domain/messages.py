@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from chalicelib.domain.errors import ContinuationLimit
-from chalicelib.domain.files import latest_sequencer
+from chalicelib.domain.sequencers import latest_sequencer
 
 # Objects a message: one embedder call well inside its time, few enough to share work among workers.
 INDEX_BATCH_SIZE = 16

@@ -6,7 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from chalicelib.domain.files import Action, CatalogueEntry, FileState, ObjectInfo, decide
+from chalicelib.domain.file_actions import Action, decide
+from chalicelib.domain.files import CatalogueEntry, FileState, ObjectInfo
 
 CHUNK_KEYS = 500  # keys that are compared between two checks of the time left
 

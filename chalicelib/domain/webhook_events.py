@@ -16,7 +16,8 @@ from hashlib import sha256
 from typing import Any
 
 from chalicelib.domain.collections import Collection, CollectionType, SyncStatus
-from chalicelib.domain.files import FileRecord, FileState, PendingWrite, has_other_bytes
+from chalicelib.domain.file_actions import has_other_bytes
+from chalicelib.domain.files import FileRecord, FileState, PendingWrite
 from chalicelib.domain.messages import INDEX_BATCH_SIZE
 from chalicelib.domain.plans import WEBHOOKS_MAX
 

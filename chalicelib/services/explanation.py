@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from chalicelib.domain.collections import KEY_LIMIT, MANAGED_PREFIX, Collection, CollectionType
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import InvalidRequest, SourceUnavailable
-from chalicelib.domain.files import OVER_PLAN, WAITING_REASONS, Action, FileRecord, FileState, ObjectInfo, decide
+from chalicelib.domain.file_actions import Action, decide
+from chalicelib.domain.files import OVER_PLAN, WAITING_REASONS, FileRecord, FileState, ObjectInfo
 from chalicelib.domain.image_files import stored_name
 from chalicelib.domain.selection import Omission, OmissionReason
 from chalicelib.domain.texts import check_storable

@@ -16,7 +16,8 @@ from chalicelib.adapters.s3.storage import S3Storage
 from chalicelib.domain.collections import CollectionType
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import Contention, NotFound, OutsideFolder, SourceDenied
-from chalicelib.domain.files import MODIFIED_TOLERANCE, ObjectInfo
+from chalicelib.domain.file_actions import MODIFIED_TOLERANCE
+from chalicelib.domain.files import ObjectInfo
 from chalicelib.domain.search_uploads import SearchUploadArea
 from chalicelib.domain.thumbnails import ThumbnailCopy, ThumbnailSize
 from chalicelib.domain.uploads import ManagedArea, StoredObject

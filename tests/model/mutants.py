@@ -65,13 +65,13 @@ MUTANTS = (
     ),
     Mutant(
         "sequencers are compared without padding",
-        "chalicelib/domain/files.py",
+        "chalicelib/domain/sequencers.py",
         '    return sequencer.upper().ljust(SEQUENCER_WIDTH, "0")\n',
         "    return sequencer.upper().rjust(SEQUENCER_WIDTH, '0')\n",
     ),
     Mutant(
         "the model version is not compared",
-        "chalicelib/domain/files.py",
+        "chalicelib/domain/file_actions.py",
         "    if entry.model != model:\n        return Action.REEMBED\n",
         "",
     ),

@@ -4,14 +4,13 @@ What the embedder has made of an object is in a partition of its file (``images`
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb import batches
-from chalicelib.adapters.dynamodb.collections import count_attribute
 from chalicelib.adapters.dynamodb.images import (
     MAX_PARALLEL_QUERIES,
     DynamoDBImages,
@@ -33,6 +32,7 @@ from chalicelib.adapters.dynamodb.records import (
 from chalicelib.adapters.dynamodb.refusals import CONDITION_FAILED
 from chalicelib.adapters.dynamodb.renewal import renew_page
 from chalicelib.adapters.dynamodb.retries import DATABASE_BUSY, OF_A_REQUEST, Retries
+from chalicelib.adapters.dynamodb.statistics import fix_statistics, statistics_update
 from chalicelib.adapters.dynamodb.transactions import transact
 from chalicelib.adapters.dynamodb.usage import PLAN_FULL, usage_update
 from chalicelib.domain.collections import Collection
@@ -261,29 +261,7 @@ class DynamoDBCatalogue:
         return renew_page(self._client, self._table, self._images, collection, after)
 
     def fix_statistics(self, collection: Collection, stated: FileCounts, counted: FileCounts) -> bool:
-        attributes = ["total_files", "total_size", *map(count_attribute, {**stated.unindexed, **counted.unindexed})]
-        placeholders = {name: f"#c{number}" for number, name in enumerate(attributes)}
-        before, after = _count_values(stated), _count_values(counted)
-        conditions, values = ["attribute_exists(total_files)"], dict[str, int]()
-        for number, (name, placeholder) in enumerate(placeholders.items()):
-            values |= {f":before{number}": before.get(name, 0), f":after{number}": after.get(name, 0)}
-            condition = f"{placeholder} = :before{number}"
-            if not before.get(name):  # what has never been counted has no attribute
-                condition = f"(attribute_not_exists({placeholder}) OR {condition})"
-            conditions.append(condition)
-        assignments = (f"{placeholder} = :after{number}" for number, placeholder in enumerate(placeholders.values()))
-        try:
-            self._client.update_item(
-                TableName=self._collections,
-                Key=to_item({"account": collection.account, "uuid": collection.uuid}),
-                UpdateExpression=f"SET {', '.join(assignments)}",
-                ConditionExpression=" AND ".join(conditions),
-                ExpressionAttributeNames={placeholder: name for name, placeholder in placeholders.items()},
-                ExpressionAttributeValues=to_item(values),
-            )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+        return fix_statistics(self._client, self._collections, collection, stated, counted)
 
     def _write(self, writes: Sequence[PendingWrite], plan: Plan | None) -> set[int]:
         """Write all records; or none, and return the positions of the stale ones."""
@@ -294,7 +272,7 @@ class DynamoDBCatalogue:
         for write in writes:
             unindexed.update(write.unindexed_delta)
         puts = [{"Put": record_put(self._table, write.record, write.previous)} for write in writes]
-        parts = [*puts, self._statistics_update(record, files, size, unindexed)]
+        parts = [*puts, statistics_update(self._collections, record, files, size, unindexed)]
         if plan is not None and (files or size):
             parts.append({"Update": usage_update(self._accounts, record.account, plan, files, size)})
         self._pace.wait(record.collection, sum(transaction_units(put["Put"]["Item"]) for put in puts))
@@ -306,30 +284,6 @@ class DynamoDBCatalogue:
         if not stale and failures.get(usage) == CONDITION_FAILED:
             raise QuotaExceeded(PLAN_FULL)
         return stale
-
-    def _statistics_update(self, record: FileRecord, files: int, size: int, unindexed: Mapping[str, int]) -> Any:
-        """Return the part of a transaction that counts a record's collection, and fails if the collection is gone."""
-        on_collection: dict[str, Any] = {
-            "TableName": self._collections,
-            "Key": to_item({"account": record.account, "uuid": record.collection}),
-            "ConditionExpression": "attribute_exists(#u) AND attribute_not_exists(deleted_at)",
-            "ExpressionAttributeNames": {"#u": "uuid"},
-        }
-        changes = {"total_files": files, "total_size": size}
-        changes |= {count_attribute(name): change for name, change in unindexed.items()}
-        changes = {name: change for name, change in changes.items() if change}
-        if not changes:
-            # Nothing to count: a check, unlike an update, does not conflict with those of other writers.
-            return {"ConditionCheck": on_collection}
-        names = {f"#c{number}": name for number, name in enumerate(changes)}
-        return {
-            "Update": {
-                **on_collection,
-                "UpdateExpression": "ADD " + ", ".join(f"{name} :{name[1:]}" for name in names),
-                "ExpressionAttributeNames": {**on_collection["ExpressionAttributeNames"], **names},
-                "ExpressionAttributeValues": to_item({f":{name[1:]}": changes[names[name]] for name in names}),
-            }
-        }
 
     def _index_query(self, index: str, attribute: str, value: str) -> Any:
         return {
@@ -399,9 +353,3 @@ def _limits(limit: int | None, page: int | None = None) -> Any:
     if limit is not None:
         return {"PageSize": limit, "MaxItems": limit}
     return {"PageSize": page} if page is not None else {}
-
-
-def _count_values(counts: FileCounts) -> dict[str, int]:
-    """The values of a collection's attributes that count its files."""
-    unindexed = {count_attribute(name): count for name, count in counts.unindexed.items()}
-    return {"total_files": counts.files, "total_size": counts.bytes, **unindexed}

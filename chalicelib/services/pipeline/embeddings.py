@@ -12,15 +12,9 @@ from chalicelib.domain.embeddings import (
     KnownImage,
     ObjectToEmbed,
 )
+from chalicelib.domain.file_actions import is_same_object
 from chalicelib.domain.file_images import image_of, unused_images
-from chalicelib.domain.files import (
-    ObjectInfo,
-    PendingWrite,
-    content_key,
-    is_same_object,
-    md5_matches,
-    new_thumbnail_key,
-)
+from chalicelib.domain.files import ObjectInfo, PendingWrite, content_key, md5_matches, new_thumbnail_key
 from chalicelib.domain.index_plan import EmbeddingRequest, EmbeddingResult
 from chalicelib.domain.thumbnails import ThumbnailCopy
 from chalicelib.services.pipeline.embedding_batches import embed_batch

@@ -27,11 +27,9 @@ from datetime import timedelta
 from enum import StrEnum
 
 from chalicelib.domain.embeddings import (
-    EMBEDDER_URL_SECONDS,
     SOURCE_NOT_FOUND,
     EmbeddedImage,
     ImageEmbedding,
-    ObjectToEmbed,
     ReadFailure,
     unreadable_picture,
 )
@@ -41,15 +39,13 @@ from chalicelib.domain.errors import (
     FileExists,
     NotFound,
     StaleWrite,
-    Unavailable,
     UnreadablePicture,
     UploadIncomplete,
 )
-from chalicelib.domain.files import FileRecord, FileState, file_uuid, new_thumbnail_key
+from chalicelib.domain.files import FileRecord, FileState, file_uuid
 from chalicelib.domain.image_files import mime_type
 from chalicelib.domain.messages import IndexBatch, ObjectHint, next_continuation
 from chalicelib.domain.metadata import Metadata
-from chalicelib.domain.syncs import Tally
 from chalicelib.domain.uploads import (
     ABANDONED,
     CANCELLED,
@@ -60,8 +56,6 @@ from chalicelib.domain.uploads import (
     LOCKED,
     PRESIGNED_STAGING,
     CompletedUpload,
-    FileLock,
-    ManagedArea,
     NameRule,
     Upload,
     UploadCheck,
@@ -69,9 +63,9 @@ from chalicelib.domain.uploads import (
     UploadState,
     staged_key,
 )
-from chalicelib.services.pipeline.embedding_batches import embed_batch
 from chalicelib.services.pipeline.indexer import Indexer
 from chalicelib.services.pipeline.name_resolution import NameResolver, Occupant, Place
+from chalicelib.services.pipeline.staged_files import StagedFiles
 from chalicelib.services.pipeline.upload_errors import (
     error_of_abandoned,
     error_of_cancelled,
@@ -225,6 +219,10 @@ class UploadCompletion:
     def names(self) -> NameResolver:
         return NameResolver(self.catalogue, self.quota_ledger, self.storage, self.now)
 
+    @property
+    def staged_files(self) -> StagedFiles:
+        return StagedFiles(self.catalogue, self.quota_ledger, self.storage, self.embedder, self.indexer, self.now)
+
     def _end_unless_locked(self, upload: Upload, aim: _Aim) -> CompletedUpload | None:
         """Lock the file and end the upload; returns None if it must be tried again later."""
         try:
@@ -280,14 +278,14 @@ class UploadCompletion:
                 return duplicate
         staged = self._read_staged(upload, place, aim)
         if isinstance(staged, EmbeddedImage):
-            return self._store(upload, lock, staged)
+            return self.staged_files.store(upload, lock, staged)
         if staged.failure is None:
             raise staged.error
         stored = self.storage.stored(upload.area, lock.key)
         if stored is not None and stored.upload == upload.id:
-            return self._store(upload, lock, None)
+            return self.staged_files.store(upload, lock, None)
         if stored is None and lock.charged is not None:
-            self._delete_stored(lock)  # a worker died after it had deleted the file
+            self.staged_files.delete_stored(lock)  # a worker died after it had deleted the file
             return None
         self.fail(upload, staged.failure)
         raise staged.error
@@ -323,7 +321,7 @@ class UploadCompletion:
         if upload.rule is NameRule.REFUSE and place.occupant is not Occupant.NOTHING:
             return _Obstacle(error_of_existing(file_uuid(upload.collection, place.lock.key), place.md5), EXISTS)
         try:
-            result, thumbnail = self._embed_staged(upload, place.lock.key)
+            result, thumbnail = self.staged_files.embed(upload, place.lock.key)
         except Exception as error:
             return _Obstacle(error, at_an_error)
         if isinstance(result, ImageEmbedding):
@@ -335,75 +333,6 @@ class UploadCompletion:
             return _Obstacle(error_of_incomplete(), EXPIRED if expired else None)
         failure = at_an_error if result.transient else UploadFailure(result.code, result.message)
         return _Obstacle(unreadable_picture(result), failure)
-
-    def _embed_staged(self, upload: Upload, key: str) -> tuple[ImageEmbedding | ReadFailure, str]:
-        """Embed the staged file and store its thumbnail; returns the thumbnail's key, too."""
-        thumbnail = new_thumbnail_key(file_uuid(upload.collection, key))
-        thumbnail_url = self.storage.thumbnail_upload_url(upload.collection, thumbnail, seconds=EMBEDDER_URL_SECONDS)
-        source_url = self.storage.presigned_get(upload.area, upload.staged_key, seconds=EMBEDDER_URL_SECONDS)
-        (result,) = embed_batch(self.embedder, [ObjectToEmbed(source_url, thumbnail_url)])
-        return result, thumbnail
-
-    def _store(self, upload: Upload, lock: FileLock, image: EmbeddedImage | None) -> Upload | None:
-        """Store the staged file, if its ``image`` is given, and index the stored one; returns the upload as done.
-
-        None if the stored file cannot be read. It is deleted then. After an error the file may be stored: its quota
-        stays reserved, and the upload's message tries it again.
-        """
-        if lock.key != upload.target:
-            upload = replace(upload, moved_to=lock.key)
-            self.quota_ledger.set_target(upload)  # before the copy: whoever ends the upload looks for its file there
-        if image is not None:
-            self._copy_staged(upload, image.embedding)
-        if not self._index_stored(upload, image):
-            self._delete_stored(lock)
-            return None
-        embedding = image.embedding if image is not None else self._stored_embedding(upload)
-        done = replace(
-            upload,
-            state=UploadState.DONE,
-            mime_type=mime_type(embedding.format),
-            replaced=upload.rule is NameRule.REPLACE and lock.md5 not in (None, embedding.md5),
-        )
-        self.quota_ledger.complete(done, lock, embedding.md5, self.now())
-        return done
-
-    def _copy_staged(self, upload: Upload, embedding: ImageEmbedding) -> None:
-        area, content_type = upload.area, mime_type(embedding.format)
-        try:
-            # Only the bytes that the embedder has opened: the client may have sent others since.
-            self.storage.copy(area, upload.staged_key, upload.target, content_type, md5=embedding.md5, upload=upload.id)
-        except NotFound:  # the staged file has expired since it was embedded
-            raise error_of_incomplete() from None
-
-    def _index_stored(self, upload: Upload, image: EmbeddedImage | None) -> bool:
-        """Index the stored file; False if it cannot be read."""
-        # An S3 event may have come first and recorded a failure, so the file is to be tried again.
-        hint = ObjectHint(upload.target, retry=True)
-        embedded = {upload.target: image} if image is not None else {}
-        metadata = {upload.target: upload.metadata} if upload.metadata is not None else {}
-        batch = IndexBatch(upload.account, upload.collection, (hint,))
-        tally = self.indexer.apply(batch, embedded=embedded, metadata=metadata)
-        if tally == Tally():
-            raise NotFound("There is no such collection.")
-        if tally.done == tally.failed == 0:
-            raise Unavailable("The stored file cannot be read just now. Try again in a moment.")
-        return tally.done == 1
-
-    def _stored_embedding(self, upload: Upload) -> ImageEmbedding:
-        """The embedding of the stored file, which this worker has not embedded."""
-        record = self.catalogue.get(upload.collection, upload.target)
-        assert record is not None and record.embedding is not None
-        return record.embedding
-
-    def _delete_stored(self, lock: FileLock) -> None:
-        """Delete the stored file with its record, release what is charged for it, and unlock it.
-
-        The upload stays pending. When it is tried next, its file is not stored, so it may fail.
-        """
-        self.storage.delete(ManagedArea(lock.account, lock.collection), lock.key)
-        self.indexer.apply(IndexBatch(lock.account, lock.collection, (ObjectHint(lock.key),)))
-        self.quota_ledger.refund_file(lock)
 
     def _unlist(self, upload: Upload) -> None:
         """End the pending record of an upload that has failed, or is stored elsewhere: as removed, or as failed."""

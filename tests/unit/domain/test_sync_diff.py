@@ -12,18 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.domain.file_actions import Action, decide, is_same_object
 from chalicelib.domain.files import (
     MAX_RETRY_WAIT,
     NO_ETAG,
     OVER_PLAN,
     WAITING_REASONS,
-    Action,
     CatalogueEntry,
     FileRecord,
     FileState,
     ObjectInfo,
-    decide,
-    is_same_object,
 )
 from chalicelib.domain.sync_diff import CHANGE_KINDS, ChangeKind, Chunk, Difference, RetryBudget, merge_join
 from tests.factories import NOW, a_collection, a_record, an_embedding

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.collections import Collection
-from chalicelib.domain.files import latest_sequencer
 from chalicelib.domain.messages import INDEX_BATCH_SIZE, ObjectHint
 from chalicelib.domain.s3_events import ObjectEvent
+from chalicelib.domain.sequencers import latest_sequencer
 from tests.factories import a_collection_on_a_server
 from tests.unit.services.harness import BUCKET, Harness
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.files import FileState, is_stale_event
+from chalicelib.domain.files import FileState
+from chalicelib.domain.sequencers import is_stale_event
 from chalicelib.domain.syncs import Tally
 from tests.factories import a_batch, a_collection
 from tests.fakes.embedder import UNREADABLE
