@@ -16,6 +16,9 @@ Vector = NDArray[np.float32]
 # `optimise` writes this file beside a graph; it is loaded in the graph's place.
 OPTIMISED_SUFFIX = ".optimised.onnx"
 
+# The output of each encoder that is read, of graphs that have several.
+EMBEDDINGS = {"vision": "image_embeds", "text": "text_embeds"}
+
 # A run streams the weights through the processor's caches once for all its images: eight images of CLIP ViT-B/32 take
 # a tenth less time together than alone, sixteen no less than eight (docs/embedder.md).
 MAX_BATCH_SIZE = 8
@@ -95,7 +98,7 @@ class Model:
         for node in session.get_inputs():
             values = encoding.attention_mask if "mask" in node.name else encoding.ids
             feed[node.name] = np.array([values], dtype=np.int32 if "int32" in node.type else np.int64)
-        return self.unit(session.run([_output_name(session, "text_embeds")], feed)[0][0])
+        return self.unit(session.run([_output_name(session, EMBEDDINGS["text"])], feed)[0][0])
 
     def embed_pixels(self, pixels: NDArray[np.float32]) -> Vector:
         """Return the unit vector [D] of one image's tensor [1, 3, S, S]."""
@@ -111,7 +114,8 @@ class Model:
         """Return the graph's outputs [N, D] for the pixels [N, 3, S, S] of N images, at most `max_batch_size`."""
         session = self.load_vision()
         (node,) = session.get_inputs()
-        outputs: NDArray[np.float32] = session.run([_output_name(session, "image_embeds")], {node.name: pixels})[0]
+        name = _output_name(session, EMBEDDINGS["vision"])
+        outputs: NDArray[np.float32] = session.run([name], {node.name: pixels})[0]
         return outputs
 
     def unit(self, output: NDArray[np.float32]) -> Vector:

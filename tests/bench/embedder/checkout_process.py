@@ -37,7 +37,12 @@ def processor_seconds():
             ticks += int(fields[11]) + int(fields[12])
     return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
-description, threads = load_description(SHIPPED_MODELS, sys.argv[1]), int(sys.argv[2])
+if sys.argv[1] == "full":
+    from tests.bench.embedder.full_size import full_size_model
+    description = full_size_model()
+else:
+    description = load_description(SHIPPED_MODELS, sys.argv[1])
+threads = int(sys.argv[2])
 decoders = DecoderPool(description.image, threads)
 embedder = Embedder(Model(description, threads), MemoryTransfers(), decoders, threads)
 contents = {}
@@ -70,7 +75,7 @@ class CheckoutProcess:
     """A process with the embedder of a checkout of this repository.
 
     Args:
-        model: the name of a model that ships, or a folder.
+        model: the name of a model that ships, or `full`: CLIP at full size, its graphs optimised by that checkout.
     """
 
     def __init__(self, checkout: Path, model: str, threads: int) -> None:

@@ -42,8 +42,14 @@ def full_size_model(folder: Path = MODEL_FOLDER, seed: int = 0) -> ModelDescript
         for encoder in ENCODERS:
             _fill(GRAPH_FOLDER / f"{encoder}_graph.onnx", folder / f"{encoder}.onnx", seed)
         _write_description(folder)
-        optimise(read_description(folder))
-    return read_description(folder)
+    description = read_description(folder)
+    # Optimised once for each state of the code that optimises.
+    stamp = folder / "optimised-by"
+    digest = "".join(sha256_of(PACKAGE / name) for name in ("optimise.py", "pooling.py"))
+    if not stamp.exists() or stamp.read_text() != digest:
+        optimise(description)
+        stamp.write_text(digest)
+    return description
 
 
 def fastembed_folders(model: ModelDescription) -> tuple[Path, Path]:

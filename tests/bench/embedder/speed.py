@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from time import perf_counter, process_time, sleep
 from typing import Any
 
@@ -46,7 +47,7 @@ def measure_images(size: str, model: Model, decoders: DecoderPool, peers: dict[s
     embedder = Embedder(model, MemoryTransfers(contents), decoders, THREADS)
     objects = [ObjectToEmbed(url) for url in contents]
     tensors = [to_pixels(decode(data, 224).image, model.description.image) for data in contents.values()]
-    raw_runs = raw_model_runs(model, tensors)
+    raw_runs = raw_model_runs(model.description.path("vision.onnx"), tensors)
 
     def embed_all() -> None:
         results = embedder.embed_objects(objects, Timings())
@@ -71,14 +72,13 @@ def measure_images(size: str, model: Model, decoders: DecoderPool, peers: dict[s
     return len(files) / statistics.median(seconds["own"])
 
 
-def raw_model_runs(model: Model, tensors: Sequence[Any]) -> dict[str, Callable[[], object]]:
+def raw_model_runs(graph: Path, tensors: Sequence[Any]) -> dict[str, Callable[[], object]]:
     """Return ways to call `session.run` on ready tensors: in eights on all threads, in eights or singly on each."""
-    graph = str(model.description.folder / "vision.onnx")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
-    all_threads = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    all_threads = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     options.intra_op_num_threads = 1
-    one_thread = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    one_thread = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     batches = [np.concatenate(tensors[first : first + 8]) for first in range(0, len(tensors), 8)]
     pool = ThreadPoolExecutor(THREADS)
     return {

@@ -4,16 +4,19 @@
     python -m tests.bench.embedder.turns build/before
 
 `…_before` is the other checkout's, `…_after` this one's; `bare` is `session.run` on ready tensors in batches of eight,
-a thread for each processor. `lite` is the shipped model, whose pictures get thumbnails here.
+a thread for each processor, of the graph as it is published, and `optimised` of the graph as this checkout optimises it
+at the build. `lite` is the shipped model, whose pictures get thumbnails here and whose graph is not optimised.
 """
 
 import argparse
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 from embedder_container.images import decode
-from embedder_container.inference import Model
+from embedder_container.inference import OPTIMISED_SUFFIX, Model
 from embedder_container.models import SHIPPED_MODELS, load_description
 from embedder_container.transforms import to_pixels
 from tests.bench.embedder.checkout_process import HERE, CheckoutProcess, Spent
@@ -33,8 +36,7 @@ def main() -> None:
     options = parser.parse_args()
     description = full_size_model() if options.model == "full" else load_description(SHIPPED_MODELS, "lite")
     checkouts = {"before": options.before.resolve(), "after": HERE}
-    model = str(description.folder) if options.model == "full" else options.model
-    processes = {name: CheckoutProcess(folder, model, THREADS) for name, folder in checkouts.items()}
+    processes = {name: CheckoutProcess(folder, options.model, THREADS) for name, folder in checkouts.items()}
     try:
         for size in options.sizes:
             _measure(size, processes, Model(description, 1), options.rounds)
@@ -47,10 +49,13 @@ def _measure(size: str, processes: dict[str, CheckoutProcess], model: Model, rou
     files = image_files(size)
     is_lite = model.description.name == "lite"
     tensors = [to_pixels(decode(file.read_bytes(), 224).image, model.description.image) for file in files]
-    bare = raw_model_runs(model, tensors)["raw_apart"]
+    bare = {"bare": model.description.path("vision.onnx")}
+    optimised = model.description.folder / f"vision{OPTIMISED_SUFFIX}"
+    if optimised.exists():
+        bare["optimised"] = optimised
     times = 8 if is_lite else 1
     sides: dict[str, Callable[[], Spent]] = {
-        "bare": lambda: Spent(*(number * times for number in spent_by(bare))),
+        **{name: _bare_run(graph, tensors, times) for name, graph in bare.items()},
         **{
             name: lambda process=process: process.embed(files, thumbnails=is_lite, times=times)  # type: ignore[misc]
             for name, process in processes.items()
@@ -67,10 +72,16 @@ def _measure(size: str, processes: dict[str, CheckoutProcess], model: Model, rou
         clock, processors = (statistics.median(getattr(one, unit) for one in turns) for unit in ("clock", "processors"))
         figure(f"{prefix}_{name}", times * len(files) / clock, "1/s")
         figure(f"{prefix}_{name}_processor", processors * 1000 / times / len(files), "ms")
-    for name in processes:
+    for name, other in product(processes, bare):
         for unit in ("clock", "processors"):
-            ratios = [getattr(a, unit) / getattr(b, unit) for a, b in zip(spent["bare"], spent[name], strict=True)]
-            figure(f"{prefix}_ratio_{name}_{unit}", statistics.median(ratios), "x")
+            ratios = [getattr(a, unit) / getattr(b, unit) for a, b in zip(spent[other], spent[name], strict=True)]
+            figure(f"{prefix}_{name}_of_{other}_{unit}", statistics.median(ratios), "x")
+
+
+def _bare_run(graph: Path, tensors: Sequence[Any], times: int) -> Callable[[], Spent]:
+    """Return a run of the bare graph on ready tensors; what it takes counts so many times."""
+    run = raw_model_runs(graph, tensors)["raw_apart"]
+    return lambda: Spent(*(number * times for number in spent_by(run)))
 
 
 if __name__ == "__main__":
