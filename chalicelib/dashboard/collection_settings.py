@@ -51,7 +51,10 @@ def add_pages(dispatcher: PageDispatcher) -> None:
             return _after(request, collection, "collections.sync_cancelled")
         if what == "preview":
             preview = syncs.preview(collection, countdown(PREVIEW_SECONDS))
-            return _sync_page(request, collection, {"preview": preview})
+            said = text(
+                "collections.preview_said", new=preview.to_add, changed=preview.to_update, gone=preview.to_remove
+            )
+            return _sync_page(request, collection, {"preview": preview, "said": said})
         syncs.start(collection, Trigger.MANUAL, confirm_removals=what == "remove", retry_failed=what == "retry")
         return _after(request, collection, "collections.sync_started")
 

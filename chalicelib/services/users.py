@@ -166,13 +166,24 @@ class UserService:
         )
 
     def invitations(self, account: str) -> list[Invitation]:
-        """Those that are neither joined nor expired, the oldest first."""
-        now = self.now()
-        open_ones = [invitation for invitation in self.users.invitations(account) if invitation.expires_at > now]
-        return sorted(open_ones, key=lambda invitation: (invitation.created_at, invitation.email))
+        """Those that may be joined now, the oldest first.
+
+        One that is neither joined nor expired, but made by who is disabled or no owner any more, is not among them.
+        """
+        return self._split_invitations(account)[0]
+
+    def _split_invitations(self, account: str) -> tuple[list[Invitation], list[Invitation]]:
+        """The account's invitations that may be joined, the oldest first, and those that may not."""
+        stored, now = self.users.invitations(account), self.now()
+        makers = {maker: self._may_invite(account, maker) for maker in {each.invited_by for each in stored}}
+        stored.sort(key=lambda invitation: (invitation.created_at, invitation.email))
+        open_ones = [each for each in stored if each.expires_at > now and makers[each.invited_by]]
+        return open_ones, [each for each in stored if each not in open_ones]
 
     def invite(self, account: str, email: str, role: Role, by: User | None) -> Invitation:
         """Invite an address, or renew its invitation.
+
+        The account's invitations that may not be joined are withdrawn: they would come back with their makers.
 
         Args:
             by: the owner who invites; None for administration.
@@ -190,7 +201,9 @@ class UserService:
             current = self._account(account)
             if not self._may_invite(account, invitation.invited_by):
                 raise Forbidden(refusal(Permission.MEMBERS))
-            members, invited = self.users.members(account), self.invitations(account)
+            members, (invited, ended) = self.users.members(account), self._split_invitations(account)
+            for other in ended:
+                self.users.withdraw(other)
             if any(member.email == invitation.email for member in members):
                 raise Conflict("This address is a member's already.")
             others = [other for other in invited if other.email != invitation.email]

@@ -1,4 +1,4 @@
-"""What axe-core finds on a page against WCAG 2.2 AA, in the light and in the dark."""
+"""What axe-core finds on a page against WCAG 2.2 AA, in the light and in the dark; and what a screen reader says."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,6 +13,37 @@ _SETTLED = """async () => {
   const transitions = document.getAnimations().filter(each => each instanceof CSSTransition);
   await Promise.allSettled(transitions.map(each => each.finished));
 }"""
+# What comes to a live region that was there before is said, and so is a new alert; another region that comes with its
+# words is not, by several readers: https://www.w3.org/WAI/WCAG22/Techniques/aria/ARIA22
+_LISTEN = """(() => {
+  window.said = [];
+  const region = "[role=status], [role=alert], [aria-live]";
+  const say = element => {
+    const words = element.hidden ? "" : element.textContent.replace(/\\s+/g, " ").trim();
+    if (words) window.said.push(words);
+  };
+  new MutationObserver(records => {
+    const heard = new Set();
+    for (const { type, target, addedNodes } of records) {
+      const around = (target.nodeType === Node.ELEMENT_NODE ? target : target.parentElement)?.closest(region);
+      if (around && (type === "attributes" || addedNodes.length)) heard.add(around);
+      for (const node of addedNodes) if (!around && node.matches?.("[role=alert]")) heard.add(node);
+      for (const node of addedNodes) for (const each of node.querySelectorAll?.("[role=alert]") ?? []) heard.add(each);
+    }
+    heard.forEach(say);
+  }).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["hidden"] });
+})()"""
+
+
+def listen(page: Page) -> None:
+    """Note from now on, on this page and those after it, what a screen reader would say by itself."""
+    page.add_init_script(_LISTEN)
+    page.evaluate(_LISTEN)
+
+
+def wait_until_said(page: Page, words: str) -> None:
+    """Raises TimeoutError: a screen reader has not said the words on this page since ``listen``."""
+    page.wait_for_function("words => window.said.some(each => each.includes(words))", arg=words)
 
 
 def show_theme(page: Page, theme: str) -> None:

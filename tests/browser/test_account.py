@@ -7,11 +7,11 @@ from playwright.sync_api import Browser, Download, expect
 
 from chalicelib.domain.accounts import Caller, NewToken, Scope
 from chalicelib.domain.plans import PLANS
-from chalicelib.domain.users import Role
+from chalicelib.domain.users import Identity, Role
 from chalicelib.domain.webhook_endpoints import NewWebhook
 from chalicelib.domain.webhook_events import EventType
 from infra.local_system import LocalSystem
-from tests.browser.accessibility import THEMES, show_theme, violations
+from tests.browser.accessibility import THEMES, listen, show_theme, violations, wait_until_said
 from tests.browser.firefox import not_by_bidi
 from tests.browser.visits import Visitor, visitor
 from tests.e2e.harness import Caller as ApiCaller
@@ -32,10 +32,13 @@ def test_a_token_is_made_copied_used_and_revoked_where_it_stands(browser: Browse
 
         page.get_by_role("link", name="I have copied it").click()
         page.evaluate("window.marked = true")
+        listen(page)
         page.locator("summary", has_text="Revoke").click()
         page.get_by_role("button", name="Revoke nightly-export").click()
         expect(page.locator("#toasts")).to_contain_text("Token revoked")
         expect(page.locator("#token-section")).to_contain_text("No tokens yet")
+        expect(page.locator("#tokens")).to_be_focused()
+        wait_until_said(page, "Token revoked")
         assert page.evaluate("window.marked"), "the page was not loaded anew"
 
 
@@ -44,19 +47,28 @@ def test_members_are_invited_and_sessions_ended_where_they_stand(browser: Browse
     services = stack.deployment.services
     person = services.users.get(user.cookie.partition(".")[0])
     other = services.sessions.begin(person, user.account, address="192.0.2.7", agent="Version/17.5 Safari/604.1 iPhone")
+    jo = Identity("https://issuer.example", f"jo-{person.id}", f"jo-{person.id}@example.com", True, "Jo Sand")
+    services.users.invite(user.account.uuid, jo.email, Role.MEMBER, person)
+    services.users.sign_in(jo)
     with user.visit(browser, "/account") as page:
+        listen(page)
         page.locator("summary", has_text="Invite").click()
         page.get_by_label("E-mail address").fill("jo@example")
         page.get_by_role("button", name="Invite").click()
-        expect(page.get_by_role("alert")).to_contain_text("Give an e-mail address")
+        wait_until_said(page, "Give an e-mail address")
         # By BiDi, what is filled in is added to what an e-mail field has.
         page.get_by_label("E-mail address").evaluate("field => { field.value = '' }")
         page.get_by_label("E-mail address").fill("jo@partner.example")
         page.keyboard.press("Enter")
         expect(page.locator("#member-section")).to_contain_text("jo@partner.example")
-        expect(page.get_by_role("alert")).to_have_count(0)
+        expect(page.locator("#member-section [role=alert]")).to_have_count(0)
         page.get_by_role("button", name="End the session in Safari on iPhone").click()
         expect(page.locator("#session-section li")).to_have_count(1)
+        expect(page.locator("#sessions")).to_be_focused()
+        page.get_by_label("Role of Jo Sand").focus()
+        page.get_by_label("Role of Jo Sand").select_option("owner")
+        expect(page.locator("#toasts")).to_contain_text("Role changed")
+        expect(page.get_by_label("Role of Jo Sand")).to_be_focused()
     assert services.sessions.find(other.cookie) is None
     assert services.sessions.find(user.cookie) is not None
 
@@ -83,6 +95,7 @@ def test_the_export_is_one_file_and_the_account_goes_by_its_name(browser: Browse
         page.get_by_label("Type the account's name").fill("another")
         page.get_by_role("button", name="Delete the account").click()
         expect(page.locator(".wrong")).to_contain_text("This is not the account's name")
+        expect(page.get_by_label("Type the account's name")).to_be_focused()
         page.get_by_label("Type the account's name").fill(user.account.name)
         page.get_by_role("button", name="Delete the account").click()
         expect(page.locator("#toasts")).to_contain_text("The account is deleted")

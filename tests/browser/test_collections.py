@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from infra.local_system import LocalSystem
-from tests.browser.accessibility import violations
+from tests.browser.accessibility import listen, violations, wait_until_said
 from tests.browser.firefox import not_by_bidi
 from tests.browser.visits import Visitor, visitor
 from tests.conftest import SAMPLES
@@ -54,6 +54,7 @@ def test_a_collection_is_made_filled_looked_at_renamed_and_deleted(
         folder = tmp_path / "kenya"
         folder.mkdir()
         (folder / "giraffes.jpg").write_bytes((PHOTOS / "giraffes.jpg").read_bytes())
+        listen(page)
         page.set_input_files("#files", [PHOTOS / "owl.jpg"])
         page.set_input_files("#folder", folder)
         page.evaluate(
@@ -62,6 +63,8 @@ def test_a_collection_is_made_filled_looked_at_renamed_and_deleted(
         for name in ("owl.jpg", "giraffes.jpg", "copy.jpg"):
             expect(row(page, name)).to_contain_text("Searchable")
         expect(row(page, "notes.jpg")).to_contain_text("could not be read as a picture")
+        expect(row(page, "notes.jpg")).to_contain_text("10 bytes")
+        wait_until_said(page, "notes.jpg: ")
         expect(row(page, "giraffes.jpg")).to_contain_text("kenya/")
         expect(page.locator("#all")).to_have_text("3 searchable")
         expect(page.locator("#refused")).to_have_text("1 not taken")
@@ -74,11 +77,13 @@ def test_a_collection_is_made_filled_looked_at_renamed_and_deleted(
         page.get_by_label("Name or folder").fill("kenya/")
         page.keyboard.press("Enter")
         expect(page.locator("#files tbody tr")).to_have_count(1)
+        wait_until_said(page, "1 shown")
+        expect(page.get_by_label("Name or folder")).to_be_focused()
         page.get_by_role("link", name="Settings").click()
         page.get_by_label("Name").fill("Photographs")
         page.get_by_role("button", name="Save").click()
         expect(page.locator("h1")).to_have_text("Photographs")
-        expect(page.locator("#toasts")).to_contain_text("Saved")
+        wait_until_said(page, "Saved")
         page.get_by_label("Type Photographs to confirm").fill("Photographs")
         page.get_by_role("button", name="Delete the collection").click()
         expect(page.locator("#toasts")).to_contain_text("deleted")
@@ -153,8 +158,10 @@ def test_a_bucket_is_connected_while_the_page_looks_on_and_syncs(
         expect(page.locator("#sync")).to_contain_text("What a sync would do now")
         page.get_by_role("link", name="Explain a key").click()
         page.get_by_label("Key of an object").fill("photos/owl.jpg")
+        listen(page)
         page.get_by_role("button", name="Explain").click()
-        expect(page.locator("#explanation")).to_contain_text("A search finds it.")
+        wait_until_said(page, "A search finds it.")
+        expect(page.get_by_role("button", name="Explain")).to_be_focused()
 
 
 @not_by_bidi("what stands in a noscript element is not shown")

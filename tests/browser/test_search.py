@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Error, Locator, Page, Route, expect
 
 from infra.local_system import LocalSystem
-from tests.browser.accessibility import violations
+from tests.browser.accessibility import listen, violations, wait_until_said
 from tests.browser.firefox import not_by_bidi
 from tests.browser.visits import Visitor, visitor
 from tests.conftest import SAMPLES
@@ -44,15 +44,18 @@ def test_words_find_pictures_and_each_step_has_an_address(browser: Browser, memb
         expect(tiles(page).first).to_be_visible()
         assert names(page)[0] == "owl.jpg"
         page.wait_for_url("**/?query=a+bird")
+        listen(page)
         page.locator("#words").fill("-people feathers")
         page.keyboard.press("Enter")
         expect(page.locator("#terms .chip.not")).to_contain_text("people")
         assert member.path(page) == "/?query=a+bird&query=feathers&without=people"
+        wait_until_said(page, "picture")
         expect(page.locator("#words")).to_be_focused()
         page.keyboard.press("Backspace")
         expect(page.locator("#terms .chip")).to_have_count(2)
         page.get_by_role("switch", name="Relevant only").click()
         expect(page.locator("#tally")).to_contain_text("50 pictures")
+        wait_until_said(page, "50 pictures")
         page.wait_for_url("**/*cutoff=off")
         page.locator('label[title="Portrait"]').click()
         page.wait_for_url("**/*orientation=portrait*")
@@ -159,6 +162,24 @@ def test_a_picture_is_searched_by(browser: Browser, member: Visitor, way: str) -
         expect(page.locator("#terms img")).to_be_visible()
         assert page.locator("#terms img").evaluate("async img => (await img.decode(), img.naturalWidth)") > 0
         assert names(page)[0] == "owl.jpg"
+
+
+@not_by_bidi("the network cannot be taken away")
+def test_who_is_offline_is_told_and_keeps_what_was_there(browser: Browser, member: Visitor) -> None:
+    with member.visit(browser, "/?query=an+animal&cutoff=off") as page:
+        expect(tiles(page).first).to_be_visible()
+        shown = names(page)
+        listen(page)
+        page.context.set_offline(True)
+        wait_until_said(page, "You are offline. What you see stays")
+        page.locator("#words").fill("a bird")
+        page.keyboard.press("Enter")
+        wait_until_said(page, "The connection was lost")
+        assert names(page) == shown
+        page.context.set_offline(False)
+        expect(page.locator("#offline")).to_be_hidden()
+        page.keyboard.press("Enter")
+        expect(page.locator("#terms .chip")).to_have_count(2)
 
 
 @pytest.mark.parametrize("failure", ["503", "lost"])

@@ -1,7 +1,7 @@
-"""Visits of the dashboard in Chromium by users who have signed in, without the sign-in pages."""
+"""Visits of the dashboard in a browser: by nobody, or by users who have signed in without the sign-in pages."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,33 @@ COOKIE = "session"  # of the local system, which speaks HTTP
 EXPECTED = ("Failed to load resource", "Response Status Error Code", "htmx:afterRequest", "htmx:sendError")
 
 
+@contextmanager
+def visit(browser: Browser, site: str, path: str = "/", cookie: str | None = None, **context: Any) -> Iterator[Page]:
+    """A page of a fresh browser, with a session's cookie if one is given.
+
+    What its console complains of, such as what the Content-Security-Policy refuses, fails the visit.
+
+    Args:
+        site: its address; ``path`` is below it.
+        context: of the browser, such as ``viewport``: https://playwright.dev/python/docs/api/class-browser
+    """
+    opened = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context})
+    if cookie is not None:
+        opened.add_cookies([{"name": COOKIE, "value": cookie, "url": site}])
+    page = opened.new_page()
+    page.set_default_timeout(60_000)  # a busy machine starts functions slowly
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(site + path)
+    try:
+        yield page
+    finally:
+        opened.close()
+    unexpected = [complaint for complaint in complaints if not complaint.startswith(EXPECTED)]
+    assert not unexpected, unexpected
+
+
 @dataclass(frozen=True)
 class Visitor:
     """A user with a session in one account."""
@@ -26,23 +53,9 @@ class Visitor:
     cookie: str
     account: Account
 
-    @contextmanager
-    def visit(self, browser: Browser, path: str = "/", **context: Any) -> Iterator[Page]:
-        """A page of a fresh browser; what its console complains of fails the visit."""
-        opened = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context})
-        opened.add_cookies([{"name": COOKIE, "value": self.cookie, "url": self.site}])
-        page = opened.new_page()
-        page.set_default_timeout(60_000)  # a busy machine starts functions slowly
-        complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(self.site + path)
-        try:
-            yield page
-        finally:
-            opened.close()
-        unexpected = [complaint for complaint in complaints if not complaint.startswith(EXPECTED)]
-        assert not unexpected, unexpected
+    def visit(self, browser: Browser, path: str = "/", **context: Any) -> AbstractContextManager[Page]:
+        """A page of a fresh browser, as ``visit`` opens it."""
+        return visit(browser, self.site, path, self.cookie, **context)
 
     def below(self, path: str) -> str:
         """A path as a link has it, without the stage."""
@@ -70,3 +83,12 @@ def visitor(stack: LocalSystem, account: str | None = None, plan: str = "busines
         own = found
     key = services.sessions.begin(user, own, address="", agent="")
     return Visitor(stack.api_url, key.cookie, own)
+
+
+def sign_in(page: Page, stack: LocalSystem) -> None:
+    """From the page that asks for it, by Cognito's own pages, as the demo user."""
+    page.get_by_role("link", name="Sign in or sign up").click()
+    page.get_by_label("Username").fill(stack.demo_user)
+    page.get_by_role("button", name="Next").click()
+    page.get_by_label("Password").fill(stack.demo_password)
+    page.get_by_role("button", name="Sign in").click()

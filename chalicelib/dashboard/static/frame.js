@@ -38,6 +38,12 @@ export function toast(text) {
 }
 
 function letGo(element) {
+  const dismiss = document.getElementById("dismiss").content.firstElementChild.cloneNode(true);
+  dismiss.addEventListener("click", () => {
+    element.remove();
+    document.getElementById("main").focus({ preventScroll: true }); // focus does not begin anew at the top
+  });
+  element.append(dismiss);
   const remove = () => {
     if (element.matches(":hover, :focus-within")) setTimeout(remove, 1000);
     else element.remove();
@@ -74,6 +80,14 @@ document.addEventListener("keydown", (event) => {
   open.querySelector("summary").focus();
 });
 
+// A menu closes when what was chosen in it has been done, and does not stand over it.
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  const menu = detail.elt.closest?.("details.menu[open]");
+  if (!menu || !detail.successful) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+
 document.addEventListener("htmx:load", (event) => localise(event.detail.elt));
 // A page in the background asks for nothing. Once it is seen again, its next look comes within seconds.
 document.addEventListener("htmx:beforeRequest", (event) => {
@@ -81,11 +95,50 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 });
 document.addEventListener("htmx:sendError", () => toast(document.body.dataset.lost));
 document.addEventListener("htmx:oobAfterSwap", (event) => {
-  if (event.detail.target?.id === "toasts") for (const element of event.detail.target.children) letGo(element);
+  if (event.detail.target?.id === "toasts") letGo(event.detail.target.lastElementChild);
 });
 
 localise(document);
-for (const element of document.querySelectorAll("#toasts .toast")) letGo(element);
+for (const element of document.querySelectorAll("#toasts .toast")) {
+  element.parentElement.append(element); // a screen reader says what comes to a live region, not what came with it
+  letGo(element);
+}
+
+// A page that has just come is not offline, whatever a browser says that knows no network but this machine's own.
+let offline = false;
+export const isOffline = () => offline;
+for (const type of ["offline", "online"]) {
+  addEventListener(type, () => {
+    offline = type === "offline";
+    document.getElementById("offline").hidden = !offline;
+  });
+}
+
+// Focus. A form that comes back begins at what is wrong with it. What a swap takes from under the reader leads on to
+// what came instead, because a browser would begin at the top of the page.
+const WRONG = '[aria-invalid="true"], fieldset:has(> .wrong) input';
+document.querySelector(WRONG)?.focus();
+
+let taken = null; // the region whose swap takes the focus away
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  taken = detail.shouldSwap && detail.target.contains(document.activeElement) ? detail.target : null;
+});
+document.addEventListener("htmx:afterSettle", () => {
+  const region = taken && (taken.isConnected ? taken : document.getElementById(taken.id));
+  taken = null;
+  // After the other modules' handlers, which may know a better place. An element with an id keeps the focus by itself.
+  if (region) queueMicrotask(() => lead(region));
+});
+
+function lead(region) {
+  const wrong = region.querySelector(WRONG);
+  if (!wrong && document.activeElement !== document.body) return;
+  const heading = region.querySelector("h1, h2, h3") ?? document.querySelector("main h1");
+  const place = wrong ?? heading;
+  if (place === heading) heading?.setAttribute("tabindex", "-1");
+  place?.focus({ preventScroll: true });
+  place?.scrollIntoView({ block: "nearest" });
+}
 
 const failed = document.querySelector("[data-retry]");
 if (failed) {

@@ -139,5 +139,16 @@ export function refresh() {
   if (next) seen.observe(next);
 }
 
-document.addEventListener("htmx:afterSettle", refresh);
+// Who has asked for more goes on at the first picture that came.
+let shown = null;
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const asked = detail.target.id === "next" && detail.target.contains(document.activeElement);
+  shown = asked ? tiles().length : null;
+});
+document.addEventListener("htmx:afterSettle", () => {
+  refresh();
+  const next = shown !== null && document.activeElement === document.body ? tiles()[shown] ?? tiles().at(-1) : null;
+  shown = null;
+  if (next) focusTile(next);
+});
 refresh();

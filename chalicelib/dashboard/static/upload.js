@@ -1,22 +1,24 @@
 // Uploads many files and folders straight to storage, several at a time: each is prepared by the page's own endpoint,
 // sent with the form that it answers, and completed there. What a row shows are templates of the page.
 
+import { isOffline } from "./frame.js";
+import { bytes, duration, fill, number, root, settings, words } from "./upload_words.js";
+
 const AT_ONCE = 4;
 const ROWS = 200; // shown at once: under way first, then the last that finished
 const BREAKS = 2; // times that a broken connection is tried again by itself
 const PREVIEW_BYTES = 8_000_000; // a larger picture costs the browser more than its thumbnail is worth
 
-const root = document.getElementById("many");
-const { uploads: endpoint, limit, types, words } = JSON.parse(root.dataset.settings);
+const { uploads: endpoint, limit, types } = settings;
 const token = document.querySelector('#one input[name="csrf"]').value;
 const at = (id) => document.getElementById(id);
-const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
-const number = new Intl.NumberFormat(document.documentElement.lang);
 
 const items = [];
+const saying = [];
 const timing = { since: 0, sent: 0 };
 let pausedAll = false;
 let saidTenth = -1;
+let saidRefused = 0;
 let drawing = false;
 
 class Refused extends Error {
@@ -26,21 +28,6 @@ class Refused extends Error {
   }
 }
 class Broken extends Error {}
-
-function bytes(count) {
-  let [amount, unit] = [count / 1000, "KB"];
-  for (const next of ["MB", "GB", "TB"]) {
-    if (amount < 999.5) break;
-    [amount, unit] = [amount / 1000, next];
-  }
-  return `${amount < 9.95 ? amount.toFixed(1) : number.format(Math.round(amount))} ${unit}`;
-}
-
-function duration(seconds) {
-  const minutes = Math.max(1, Math.round(seconds / 60));
-  if (minutes === 1) return words.minute;
-  return minutes < 120 ? fill(words.minutes, { count: minutes }) : fill(words.hours, { count: Math.round(minutes / 60) });
-}
 
 const typeOf = (name) => types[name.slice(name.lastIndexOf(".") + 1).toLowerCase()];
 
@@ -154,7 +141,7 @@ async function failed(item, error) {
   const percent = Math.round((item.sent / item.file.size) * 100);
   cancel(item);
   item.sent = 0;
-  if (!navigator.onLine) return become(item, "waiting");
+  if (isOffline()) return become(item, "waiting");
   item.breaks += 1;
   if (item.breaks > BREAKS) return refuse(item, fill(words.broke, { percent }));
   become(item, "waiting");
@@ -184,7 +171,7 @@ function start() {
 }
 
 function pump() {
-  if (pausedAll || !navigator.onLine) return;
+  if (pausedAll || isOffline()) return;
   let busy = items.filter((each) => each.state === "sending" || each.state === "reading").length;
   for (const item of items) {
     if (busy >= AT_ONCE) break;
@@ -267,21 +254,12 @@ addEventListener("drop", (event) => {
   addDropped(event.dataTransfer);
 });
 
-addEventListener("offline", () => notice(words.offline));
-addEventListener("online", () => {
-  notice("");
-  pump();
-});
+addEventListener("online", pump);
 addEventListener("beforeunload", (event) => {
   if (items.some((each) => ["waiting", "sending", "reading", "paused"].includes(each.state))) event.preventDefault();
 });
 
 // Showing.
-
-function notice(text) {
-  at("notice").hidden = !text;
-  at("notice").querySelector("div").textContent = text;
-}
 
 function become(item, state) {
   item.state = state;
@@ -314,6 +292,7 @@ function drawRows() {
   at("under-way").hidden = live.length === 0;
   at("refusals").hidden = refused.length === 0;
   at("refused").textContent = fill(words.refused, { count: number.format(refused.length) });
+  sayRefused(refused);
 }
 
 function arrange(list, shown) {
@@ -406,8 +385,30 @@ function drawOverall() {
   const tenth = counted.length ? Math.floor((done.length / counted.length) * 10) : 0;
   if (tenth !== saidTenth && items.length) {
     saidTenth = tenth;
-    at("said").textContent = at("all").textContent;
+    say(at("all").textContent);
   }
+}
+
+/** Says aloud what was not taken since the last time: one file with its reason, several by their number. */
+function sayRefused(refused) {
+  if (refused.length === saidRefused + 1) {
+    const { file, reason } = refused.at(-1);
+    say(fill(words.refused_one, { name: file.name, reason }));
+  } else if (refused.length > saidRefused) {
+    say(at("refused").textContent);
+  }
+  saidRefused = refused.length;
+}
+
+/** What is said in one frame is said together, so that no word takes the place of another. */
+function say(text) {
+  if (saying.length === 0) {
+    queueMicrotask(() => {
+      at("said").textContent = saying.join(". ");
+      saying.length = 0;
+    });
+  }
+  saying.push(text);
 }
 
 at("one").hidden = true;

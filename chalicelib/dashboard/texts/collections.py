@@ -156,6 +156,7 @@ TEXTS = {
     "removals_some": "Some of those that would go",
     "removals_which": "See which would go",
     "preview_title": "What a sync would do now",
+    "preview_said": "What a sync would do now: {new:,} new, {changed:,} changed, {gone:,} would go.",
     "preview_part": "There was no time to look at the whole bucket: these are the figures so far.",
     "preview_add": "New",
     "preview_update": "Changed",

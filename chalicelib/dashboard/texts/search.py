@@ -88,6 +88,8 @@ TEXTS = {
     "one_picture": "picture",
     "no_pictures": "No pictures",
     "and_more": "pictures, and more",
+    "came": "{count} more pictures",
+    "came_one": "1 more picture",
     "from_to": "Pictures {first} to {last}",
     "select": "Select",
     "select_one": "Select {name}",

@@ -37,6 +37,9 @@ TEXTS = {
     "js_progress": "{done} of {total} uploaded",
     "js_finished": "{done} searchable",
     "js_refused": "{count} not taken",
+    "js_refused_one": "{name}: {reason}",
+    "js_bytes": "{count} bytes",
+    "js_byte": "1 byte",
     "js_figures": "{sent} of {size} · {rate} a second",
     "js_left": "About {time} left. Keep this page open.",
     "js_keep": "Keep this page open.",
@@ -54,5 +57,5 @@ TEXTS = {
     "js_broke": "The connection broke at {percent} %.",
     "js_unreadable": "Your browser could not read the file.",
     "js_session": "Your session has ended. Sign in again in another tab, then try again.",
-    "js_offline": "You are offline. Uploads go on by themselves once you are back.",
+    "offline_hint": "Uploads go on by themselves once you are back.",
 }

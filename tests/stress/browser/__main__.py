@@ -20,6 +20,7 @@ from infra.emulator import Emulator
 from infra.local_system import LocalSystem, bring_up
 from infra.localhost import free_port
 from tests.bench.figures import figure
+from tests.browser import visits
 from tests.browser.chromium import chromium
 from tests.stress.browser.accounts import make_accounts
 from tests.stress.browser.faults import Faults
@@ -57,23 +58,15 @@ def run(only: str = "", sizes: Collection[str] = SIZES) -> Findings:
 
 def sign_in(browser: Browser, stack: LocalSystem, seen: Findings) -> None:
     """By Cognito's own pages, as the demo user, and out again."""
-    context = browser.new_context()
-    page = context.new_page()
     try:
-        page.goto(stack.dashboard_url)
-        page.get_by_role("link", name="Sign in or sign up").click()
-        page.get_by_label("Username").fill(stack.demo_user)
-        page.get_by_role("button", name="Next").click()
-        page.get_by_label("Password").fill(stack.demo_password)
-        page.get_by_role("button", name="Sign in").click()
-        expect(page).to_have_url(stack.dashboard_url)
-        page.get_by_label("your account").click()
-        page.get_by_role("button", name="Sign out").click()
-        expect(page.get_by_role("status")).to_contain_text("You are signed out.")
+        with visits.visit(browser, stack.api_url) as page:
+            visits.sign_in(page, stack)
+            expect(page).to_have_url(stack.dashboard_url)
+            page.get_by_label("your account").click()
+            page.get_by_role("button", name="Sign out").click()
+            expect(page.get_by_role("status")).to_contain_text("You are signed out.")
     except AssertionError as error:
         seen.add("sign-in", "demo user", str(error))
-    finally:
-        context.close()
 
 
 def main() -> int:

@@ -7,7 +7,6 @@ import io
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from infra.localhost import free_port
 from tests.bench.figures import figure
 from tests.browser.accessibility import show_theme
 from tests.browser.chromium import chromium
-from tests.browser.visits import Visitor, visitor
+from tests.browser.visits import visit, visitor
 from tests.stress.browser.showcase import PHOTOS, Showcase, make_showcase
 
 FOLDER = Path("docs") / "images"
@@ -109,28 +108,16 @@ SHOTS: Mapping[str, Shot] = {
 }
 
 
-@contextmanager
-def opened(browser: Browser, site: str, person: Visitor | None, address: str, **window: Any) -> Iterator[Page]:
-    if person is None:
-        context = browser.new_context(reduced_motion="reduce", **window)
-        page = context.new_page()
-        page.goto(site + address)
-        yield page
-        context.close()
-    else:
-        with person.visit(browser, address, reduced_motion="reduce", **window) as page:
-            yield page
-
-
 def take(browser: Browser, stack: LocalSystem, showcase: Showcase, only: str) -> Iterator[Path]:
     """The files of the pictures, which it has written."""
-    people = {"nobody": None, "nora": showcase.visitor, "new": visitor(stack, plan="free")}
+    cookies = {"nobody": None, "nora": showcase.visitor.cookie, "new": visitor(stack, plan="free").cookie}
     for name, shot in SHOTS.items():
         if not name.startswith(tuple(only.split()) or ""):
             continue
         for look, (window, theme) in LOOKS.items():
             address = shot.address.format_map(showcase.ids)
-            with opened(browser, stack.api_url, people[shot.whose], address, **window) as page:
+            cookie = cookies[shot.whose]
+            with visit(browser, stack.api_url, address, cookie, reduced_motion="reduce", **window) as page:
                 if shot.prepare is not None:
                     shot.prepare(page)
                 show_theme(page, theme)

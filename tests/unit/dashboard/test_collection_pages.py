@@ -22,6 +22,7 @@ from tests.fakes.application import FakeAdapters
 from tests.fakes.pages import FakeBrowser, FakeDashboard
 
 Make = Callable[..., Collection]
+FRAGMENT = {"hx-request": "true"}
 HOSTILE = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -179,6 +180,10 @@ def test_a_preview_says_what_a_sync_would_do_and_does_nothing(
     assert "gone.jpg" in words
     assert adapters.collections.get(collection.account, collection.uuid).sync == SyncState()
     assert "gone.jpg" in shown(page.body).partition(text("collections.find"))[0], "the files stand below it"
+    part = browser.post(f"/collections/{collection.uuid}/sync", {"do": "preview"}, FRAGMENT)
+    assert (
+        '<p id="sync-said" hx-swap-oob="innerHTML">What a sync would do now: 1 new, 0 changed, 1 would go.' in part.body
+    )
     assert browser.get(f"/collections/{collection.uuid}/sync").location == f"/collections/{collection.uuid}"
 
 
@@ -241,9 +246,11 @@ def test_files_are_found_by_a_part_of_their_name_or_by_their_folder(
     path = f"/collections/{collection.uuid}"
 
     for query in ("path=owl", "path=2024/", "sort=taken", "sort=size&state=indexed", "path=x&state=failed"):
-        answer = browser.get(f"{path}?{query}", {"hx-request": "true"})
+        answer = browser.get(f"{path}?{query}", FRAGMENT)
         assert answer.status == 200
-        assert text("collections.none_such") in answer.body or text("collections.no_files") in answer.body
+        words = text("collections.none_such") if "path=" in query or "state=" in query else text("collections.no_files")
+        assert answer.body.count(words) == 2
+        assert f'<p id="tab-said" hx-swap-oob="innerHTML">{words}</p>' in answer.body
 
 
 def test_failures_stand_by_reason_and_are_looked_at_again(
@@ -279,6 +286,8 @@ def test_a_key_is_explained(browser: FakeBrowser, make: Make, adapters: FakeAdap
     assert text("collections.is_not_found") in there
     assert "has not been indexed yet" in there
     assert text("collections.is_missing") in shown(browser.get(f"{path}?key=pictures/none.jpg").body)
+    part = browser.get(f"{path}?key=pictures/none.jpg", FRAGMENT).body
+    assert f'<p id="tab-said" hx-swap-oob="innerHTML">{text("collections.is_missing")}</p>' in part
     assert browser.get(f"{path}?key={'x' * 2000}").status == 400
 
 
@@ -358,6 +367,11 @@ def test_patterns_show_what_they_change_before_they_are_saved(
         f"/collections/{collection.uuid}/settings", stored_settings(collection, include="*.jpg", do="effect")
     )
     assert "0 pictures stay, 1 go, 1 are new" in shown(answer.body)
+    assert "tab-said" not in answer.body.partition('id="tab"')[2].partition("</section>")[0]
+    part = browser.post(
+        f"/collections/{collection.uuid}/settings", stored_settings(collection, include="*.jpg", do="effect"), FRAGMENT
+    )
+    assert '<p id="tab-said" hx-swap-oob="innerHTML">With these patterns 0 pictures stay, 1 go, 1 are new.' in part.body
     assert "old.gif" in answer.body
     assert adapters.collections.get(collection.account, collection.uuid).include == ()
 

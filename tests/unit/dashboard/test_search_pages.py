@@ -77,6 +77,7 @@ def test_the_next_page_is_appended_to_the_grid_and_replaces_the_way_to_it(crowd:
     assert links(part, "/?query=an+owl&cursor=") == []
     assert 'id="next"' in part
     assert f"{len(NAMES)} pictures" in words(part)
+    assert '<p id="found-said" hx-swap-oob="innerHTML">10 more pictures</p>' in part
     assert 'id="search"' not in part, "the form stays as it is, with what has been typed"
 
 
@@ -87,6 +88,12 @@ def test_a_search_by_htmx_is_the_results_and_the_form_and_its_address(crowd: Pic
     assert 'id="search"' in answer.body
     assert 'hx-swap-oob="true"' in answer.body
     assert "<html" not in answer.body
+    said = answer.body.partition('<p id="found-said" hx-swap-oob="innerHTML">')[2].partition("</p>")[0]
+    assert "pictures" in said
+    whole = crowd.get("/?query=an+owl").body
+    assert '<p class="unseen" role="status" id="found-said"></p>' in whole.partition("</section>")[2], (
+        "it outlasts a swap"
+    )
 
 
 def test_a_form_without_a_script_leads_to_the_address_of_its_search(crowd: PictureWorld) -> None:

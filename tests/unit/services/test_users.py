@@ -291,6 +291,18 @@ def test_an_invitation_ends_when_its_maker_may_invite_nobody_any_more(
 
 
 @losses
+def test_an_invitation_that_nobody_can_join_is_not_listed_and_goes_with_the_next_one(
+    services: Services, adapters: FakeAdapters, lose: Callable[[Services, str, str], object]
+):
+    nora, jo, account, _ = team(services)
+    services.users.invite(account.uuid, SECOND.email, Role.MEMBER, jo)
+    lose(services, account.uuid, jo.id)
+    assert services.users.invitations(account.uuid) == []
+    services.users.invite(account.uuid, "third@example.com", Role.MEMBER, nora)
+    assert [left.email for left in adapters.users.invitations(account.uuid)] == ["third@example.com"]
+
+
+@losses
 def test_who_may_invite_nobody_any_more_is_refused_also_when_the_request_was_let_in_before(
     services: Services, lose: Callable[[Services, str, str], object]
 ):
