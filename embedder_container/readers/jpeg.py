@@ -175,19 +175,26 @@ class JpegPicture(EncodedPicture):
         whole = self._head + self.data[self._scan :]
         stream = whole.rstrip(b"\0")
         zeros = len(whole) - len(stream)
-        candidates = [stream.rstrip(b"\xff")]
+        # Each with a shorter stream, if any, that may not be complete.
+        candidates: list[tuple[bytes, bytes | None]] = [(stream.rstrip(b"\xff"), None)]
         if stream.endswith(b"\xff"):
-            candidates.append(stream + b"\0")  # a data byte FF is followed by 00
+            candidates.append((stream + b"\0", None))  # a data byte FF is followed by 00
         if 0 < zeros <= 2:
-            candidates.append(whole)
-        if 2 * len(candidates) * self._coded_samples > limits.MAX_JPEG_SAMPLES:
+            candidates.append((whole, None))
+        elif zeros:
+            # The data of a plain area may be zeros, and so may be what fills a hole in a file. Data ends where the
+            # picture does, but for two bytes that were the end marker, and one whose bits may change no pixel.
+            candidates.append((whole, whole[:-4]))
+        decodes = 2 * sum(1 if shorter is None else 2 for _, shorter in candidates)
+        if decodes * self._coded_samples > limits.MAX_JPEG_SAMPLES:
             raise cut_short("its end marker is missing, and it has too many scans to tell what else is")
         first_row = 0
-        for candidate in candidates:
+        for candidate, shorter in candidates:
             height, row = _first_difference(candidate)
-            if row is None:
+            if row is None and (shorter is None or _first_difference(shorter)[1] is not None):
                 return candidate + END
-            first_row = max(first_row, row)
+            if shorter is None:
+                first_row = max(first_row, row or 0)
         raise cut_short(f"of its {height:,} rows those from row {first_row + 1:,} on are missing or incomplete")
 
     def _missing_scans(self) -> str | None:

@@ -93,9 +93,26 @@ def _jpeg_ends() -> Iterator[Kind]:
         yield Kind(f"JPEG, {name}, cut in its last block", cut, data[:-4], code=REFUSED_CUT, words="of its 64 rows")
         half = data[: len(data) // 2]
         yield Kind(f"JPEG, {name}, half of it", cut, half, code=REFUSED_CUT, words="the picture is cut short")
+    yield from _jpeg_data_of_zeros()
     progressive = streams["progressive"]
     last = progressive.rindex(b"\xff\xda")
     yield Kind("JPEG, progressive, last scan missing", cut, progressive[:last], code=REFUSED_CUT, words="last scans")
+
+
+def _jpeg_data_of_zeros() -> Iterator[Kind]:
+    """The data of a plain area may be zeros, which stand where a zeroed end marker would."""
+    cut = "refused as truncated_image"
+    half_plain = drawing()
+    half_plain.paste((0, 0, 0), (0, 32, 96, 64))
+    plain = Image.new("RGB", half_plain.size, WHITE)
+    for name, image in (("half plain", half_plain), ("plain", plain)):
+        data = encoded(image, "JPEG", quality=75, optimize=True, subsampling=0)
+        zeros = len(data[:-2]) - len(data[:-2].rstrip(b"\0"))
+        assert zeros > 2
+        for end, missing in (("without end marker", b""), ("its first byte alone", b"\xff"), ("end zeroed", b"\0\0")):
+            yield Kind(f"JPEG, {name}, data of zeros, {end}", cut, data[:-2] + missing, image, 4 * LOSSY)
+        short = data[: -2 - zeros]
+        yield Kind(f"JPEG, {name}, data of zeros missing", cut, short, code=REFUSED_CUT, words="of its 64 rows")
 
 
 def _jpeg_segments() -> Iterator[Kind]:
