@@ -72,11 +72,18 @@ class WeightedVector:
 
 
 def check_query_text(text: str | None, field: str) -> str:
-    """Raises InvalidRequest unless there is a text that is not blank and not longer than 1,000 characters."""
+    """The text itself.
+
+    Raises:
+        InvalidRequest: it is blank or longer than 1,000 characters, or has the character in place of which something
+            stood that was not UTF-8, as API Gateway decodes ``caf%E9``.
+    """
     if text is None or not text.strip():
         raise InvalidRequest(f"Give the text to search for in '{field}'.", field=field)
     if len(text) > QUERY_LIMIT:
         raise InvalidRequest(f"A query has at most {QUERY_LIMIT:,} characters.", field=field)
+    if "\ufffd" in text:
+        raise InvalidRequest(f"'{field}' has a character that was not UTF-8. Encode the text in UTF-8.", field=field)
     return text
 
 

@@ -52,12 +52,12 @@ def pictures(data: bytes) -> Iterator[EncodedPicture]:
     is_avif = codec == "av01" or (not codec and any(brand in _AVIF_BRANDS for brand in brands))
     prepared = _without_metadata(data, file)
     if is_avif:
-        yield AvifPicture(_with_brand(prepared, _AVIF_BRANDS, b"avif" if file.meta else b"avis"), data, file)
+        yield AvifPicture(_with_brand(prepared, file, _AVIF_BRANDS, b"avif" if file.meta else b"avis"), data, file)
         mended = _mended(prepared, file)
         if mended is not None:
-            yield AvifPicture(_with_brand(mended, _AVIF_BRANDS, b"avif"), data, file)
+            yield AvifPicture(_with_brand(mended, file, _AVIF_BRANDS, b"avif"), data, file)
     if codec != "av01":
-        yield HeifPicture(_with_brand(prepared, _HEIF_BRANDS, b"heic"), data, file)
+        yield HeifPicture(_with_brand(prepared, file, _HEIF_BRANDS, b"heic"), data, file)
 
 
 class _ItemPicture(EncodedPicture):
@@ -153,12 +153,17 @@ def _brands(data: bytes, file: ItemFile) -> list[bytes]:
     return [data[8:12], *(data[at : at + 4] for at in range(16, end - 3, 4))]
 
 
-def _with_brand(data: bytes, known: tuple[bytes, ...], brand: bytes) -> bytes:
-    """Return the file with this brand, major and first compatible one, if its major brand says too little."""
-    if data[8:12] in known and data[8:12] not in (b"mif1", b"msf1"):
-        return data
+def _with_brand(data: bytes, file: ItemFile, known: tuple[bytes, ...], brand: bytes) -> bytes:
+    """Return the file with this brand, major and first compatible one, if its brands say too little or what is wrong.
+
+    libheif asks for a compatible brand that it knows, and libavif looks for a sequence where the major one is of one.
+    """
     size = min(int.from_bytes(data[:4], "big"), _MAX_BRANDS_BYTES)
-    first = brand if size >= 20 and brand not in [data[at : at + 4] for at in range(16, size - 3, 4)] else data[16:20]
+    major, compatible = data[8:12], [data[at : at + 4] for at in range(16, size - 3, 4)]
+    is_sequence = major in SEQUENCE_BRANDS and not file.has(b"moov") and file.meta is not None
+    if major in known and major not in (b"mif1", b"msf1") and not is_sequence and not set(known).isdisjoint(compatible):
+        return data
+    first = brand if compatible and brand not in compatible else data[16:20]
     return data[:8] + brand + data[12:16] + first + data[20:]
 
 

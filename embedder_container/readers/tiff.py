@@ -2,6 +2,7 @@
 
 import struct
 from io import BytesIO
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +16,9 @@ from embedder_container.readers.exif import Entry
 from embedder_container.readers.picture import EncodedPicture, check_parts, counted, cut_short, damaged, unsupported
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANAR = 256, 257, 258, 259, 262, 277, 284
+_FILL_ORDER, _LOWEST_FIRST = 266, 2
+_TURNED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_OLDEST_JPEG = 6  # of the compressions: JPEG as TIFF 6.0 had it
 _JPEG = 7  # of the compressions: ISO JPEG, each strip or tile a stream
 _COLOUR_MAP, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _PROFILE = 320, 338, 339, 34675
 _TILE_WIDTH, _TILE_LENGTH, _ROWS, _OLD_JPEG, _JPEG_TABLES = 322, 323, 278, 513, 347
@@ -27,6 +31,7 @@ _KEPT = frozenset(
     {*range(256, 260), 262, 266, 273, *range(277, 280), 284, 292, 293, 317, 320, *range(322, 326), 332, 338, 339, 347}
     | {*range(512, 516), *range(519, 522), *range(529, 533)}
 )
+_YCBCR = 6
 _PHOTOMETRICS = {
     0: "grey",
     1: "grey",
@@ -82,6 +87,7 @@ class TiffPicture(EncodedPicture):
         self._is_inverted = self._value(_PHOTOMETRIC, 1) == 0 and self._bits()[0] > 8
         # Before a directory is put where the missing bytes would be.
         self._missing = self._missing_bytes()
+        self._turn_bits()
         size = self.size
         super().__init__(self._reduced())
         self.size = size
@@ -96,8 +102,9 @@ class TiffPicture(EncodedPicture):
         self._check_work()
         if self._missing:
             raise cut_short(f"it lacks {counted(self._missing, 'byte')} of its pixels")
-        # Pillow's own reading of uncompressed planes takes each sample for 8 bits; libtiff's does not.
-        TiffImagePlugin.READ_LIBTIFF = self._value(_PLANAR, 1) == 2 and self._bits()[0] > 8
+        # Pillow's own reading of uncompressed planes takes each sample for 8 bits, and knows no YCbCr; libtiff's does.
+        is_deep, is_ycbcr = self._bits()[0] > 8, self._value(_PHOTOMETRIC, 1) == _YCBCR
+        TiffImagePlugin.READ_LIBTIFF = self._value(_PLANAR, 1) == 2 and (is_deep or is_ycbcr)
         try:
             return Image.open(BytesIO(self.data), formats=("TIFF",))
         finally:
@@ -205,14 +212,32 @@ class TiffPicture(EncodedPicture):
 
     def _missing_bytes(self) -> int:
         """Return how many bytes of strips or tiles are beyond the file's end."""
+        return sum(max(0, min(count, offset + count - len(self._file))) for offset, count in self._pieces())
+
+    def _pieces(self) -> list[tuple[int, int]]:
+        """Return place and length of each strip or tile."""
         (offset_tag, count_tag) = next((pair for pair in _PIECES if pair[0] in self._entries), _PIECES[0])
         offsets, counts = self._values(offset_tag), self._values(count_tag)
         if self._value(_COMPRESSION, 1) == 1:
             # Counts of uncompressed pixels may be absent or wrong: the size says how many there are.
             counts = tuple(self._raw_bytes(number, len(offsets)) for number in range(len(offsets)))
-        return sum(
-            max(0, min(count, offset + count - len(self._file))) for offset, count in zip(offsets, counts, strict=False)
-        )
+        return list(zip(offsets, counts, strict=False))
+
+    def _turn_bits(self) -> None:
+        """Turn the bits of strips or tiles whose bytes begin with their lowest bit: Pillow does so for few layouts.
+
+        What overlaps is left to Pillow: it would be turned twice.
+        """
+        if self._value(_FILL_ORDER, 1) != _LOWEST_FIRST or self._value(_COMPRESSION, 1) in (_OLDEST_JPEG, _JPEG):
+            return
+        pieces = sorted(set(self._pieces()))
+        if any(start + length > following for (start, length), (following, _) in pairwise(pieces)):
+            return
+        turned = bytearray(self._file)
+        for start, length in pieces:
+            turned[start : start + length] = turned[start : start + length].translate(_TURNED_BITS)
+        self._file = bytes(turned)
+        del self._entries[_FILL_ORDER]
 
     def _raw_bytes(self, number: int, pieces: int) -> int:
         """Return the bytes of an uncompressed strip or tile."""

@@ -3,7 +3,6 @@
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pillow_heif
@@ -24,23 +23,8 @@ from tests.pictures.containers import (
     with_segments,
     xmp,
 )
-
-WHITE = (255, 255, 255)
-LOSSY, EXACT = 3.0, 0.6  # of 255, in the mean of blocks
-REFUSED_CUT, REFUSED_UNSUPPORTED = Code.TRUNCATED_IMAGE, Code.UNSUPPORTED_FORMAT
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A file with its right answer: a picture, or a code and words of its message. `before` is what it was before."""
-
-    name: str
-    before: str
-    data: bytes
-    shows: Image.Image | None = None
-    tolerance: float = EXACT
-    code: Code | None = None
-    words: str = ""
+from tests.pictures.kind import LOSSY, REFUSED_CUT, REFUSED_UNSUPPORTED, WHITE, Kind, over_white, with_alpha
+from tests.pictures.tiff_kinds import tiff_bit_orders, tiff_layouts
 
 
 def kinds() -> list[Kind]:
@@ -53,7 +37,8 @@ def kinds() -> list[Kind]:
         _words_of_other_formats,
         _png_metadata,
         _png_transparency,
-        _tiff_layouts,
+        tiff_layouts,
+        tiff_bit_orders,
         _unread_layouts,
         _gif_canvas,
         _bmp_fields,
@@ -61,18 +46,6 @@ def kinds() -> list[Kind]:
         _damaged_metadata,
     )
     return [kind for maker in makers for kind in maker()]
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    background = Image.new("RGB", image.size, WHITE)
-    background.paste(image.convert("RGB"), mask=image.getchannel("A"))
-    return background
-
-
-def _with_alpha() -> Image.Image:
-    image = drawing("RGBA")
-    image.putalpha(Image.linear_gradient("L").resize(image.size))
-    return image
 
 
 def _jpeg_ends() -> Iterator[Kind]:
@@ -326,117 +299,6 @@ def _png_transparency() -> Iterator[Kind]:
     )
 
 
-def _signed_greys(order: str) -> Iterator[Kind]:
-    """Greys of other numbers than 0 to 255: where there is no agreed white, those that occur are stretched."""
-    grey = np.asarray(drawing("L")).astype(np.int64)
-    stretched = Image.fromarray(np.rint(255 * (grey - grey.min()) / np.ptp(grey)).astype(np.uint8))
-    layouts = (
-        ("32-bit", grey * 16843009, "u4", 1, stretched),
-        ("32-bit, below 2^31", grey * 8000000, "u4", 1, stretched),
-        ("32-bit, of 16 bits", grey * 257, "u4", 1, drawing("L")),
-        ("signed 32-bit", (grey - 128) * 16843009, "i4", 2, stretched),
-        ("signed 16-bit", (grey - 128) * 256, "i2", 2, stretched),
-        ("signed 8-bit", grey - 128, "i1", 2, stretched),
-    )
-    for name, values, number, sample_format, shown in layouts:
-        pixels = [values.astype(order + number).tobytes()]
-        tags = {258: 8 * int(number[1]), 262: 1, 277: 1, 339: sample_format}
-        data = tiff((96, 64), pixels, tags, order=order)
-        if (order, number) == (">", "u4"):  # Pillow has no reader of it
-            words = "1 samples of 32 bits (grey)"
-            yield Kind(f"TIFF, {name} grey, >", "refused", data, code=REFUSED_UNSUPPORTED, words=words)
-            continue
-        before = "black and white exchanged where the number's first bit is 1"
-        yield Kind(f"TIFF, {name} grey, {order}", before, data, shown)
-
-
-def _tiff_layouts() -> Iterator[Kind]:
-    image = drawing()
-    deep = np.asarray(image).astype(np.uint16) * 257
-    for order in "<>":
-        planes = [deep[:, :, band].astype(order + "u2").tobytes() for band in range(3)]
-        tags = {258: (16,) * 3, 262: 2, 277: 3, 284: 2}
-        yield Kind(f"TIFF, planes of 16 bits, {order}", "noise", tiff(image.size, planes, tags, order=order), image)
-        full = np.full(deep.shape[:2], 65535, order + "u2").tobytes()
-        tags = {258: (16,) * 4, 262: 2, 277: 4, 284: 2, 338: 2}
-        yield Kind(
-            f"TIFF, planes of 16 bits with alpha, {order}",
-            "noise",
-            tiff(image.size, [*planes, full], tags, order=order),
-            image,
-        )
-        inks = [(65535 - deep[:, :, band]).astype(order + "u2").tobytes() for band in range(3)]
-        tags = {258: (16,) * 4, 262: 5, 277: 4, 284: 2}
-        none = bytes(2 * deep.shape[0] * deep.shape[1])
-        yield Kind(
-            f"TIFF, CMYK planes of 16 bits, {order}",
-            "noise",
-            tiff(image.size, [*inks, none], tags, order=order),
-            image,
-            2.0,
-        )
-        grey = np.asarray(drawing("L")).astype(np.uint32)
-        pixels = [(65535 - 257 * grey).astype(order + "u2").tobytes()]
-        yield Kind(
-            f"TIFF, 16-bit grey whose white is zero, {order}",
-            "a negative, or refused",
-            tiff(image.size, pixels, {258: 16, 262: 0}, order=order),
-            drawing("L"),
-        )
-        yield Kind(
-            f"BigTIFF, 16-bit grey whose white is zero, {order}",
-            "a negative, or refused",
-            tiff(image.size, pixels, {258: 16, 262: 0}, order=order, big=True),
-            drawing("L"),
-        )
-        yield from _signed_greys(order)
-        palette = image.quantize(256)
-        colours = np.array(palette.getpalette(), np.uint16).reshape(-1, 3)
-        colours = np.pad(colours, ((0, 256 - len(colours)), (0, 0)))
-        for name, scale in (("8-bit", 1), ("16-bit", 257)):
-            tags = {258: 8, 262: 3, 320: tuple(int(v) * scale for v in colours.T.ravel())}
-            yield Kind(
-                f"TIFF, colour map of {name} values, {order}",
-                "black if 8-bit",
-                tiff(image.size, [palette.tobytes()], tags, order=order),
-                palette.convert("RGB"),
-            )
-    alpha = _with_alpha().getchannel("A")
-    grey8, opacity = np.asarray(drawing("L")).astype(int), np.asarray(alpha).astype(int)
-    associated = np.stack([(grey8 * opacity + 127) // 255, opacity], axis=-1).astype(np.uint8)
-    shown = grey8 * opacity / 255 + 255 - opacity
-    tags = {258: (8, 8), 262: 1, 277: 2, 338: 1}
-    yield Kind(
-        "TIFF, grey with associated alpha",
-        "refused in a programmer's words",
-        tiff(image.size, [associated.tobytes()], tags),
-        Image.fromarray(shown.astype(np.uint8)),
-        1.0,
-    )
-    strips = [np.asarray(image)[row : row + 16].tobytes() for row in range(0, 64, 16)]
-    tags = {258: (8,) * 3, 262: 2, 277: 3, 278: 16}
-    whole = tiff(image.size, strips, tags)
-    yield Kind("TIFF, four strips", "opened", whole, image)
-    at_end = tiff(image.size, strips, {**tags, 273: [8, 4616, 9224, 13832 + 400]})
-    yield Kind("TIFF, last strip cut", "refused", at_end, code=REFUSED_CUT, words="bytes of its pixels")
-    odd = {
-        305: b"x",
-        700: b"<x:xmpmeta",
-        34675: b"no profile",
-        34377: b"8BIM",
-        33723: b"\x1c",
-        37724: b"",
-        282: 7,
-        65000: b"?",
-    }
-    yield Kind(
-        "TIFF, metadata of wrong types",
-        "opened",
-        tiff(image.size, strips, {**tags, **{k: v for k, v in odd.items() if v != b""}}),
-        image,
-    )
-
-
 def _unread_layouts() -> Iterator[Kind]:
     image, misworded = drawing(), "refused as truncated_image"
     floats = (np.asarray(image) / np.float32(255)).astype("<f4").tobytes()
@@ -546,16 +408,28 @@ def _item_files() -> Iterator[Kind]:
     heic = encoded(image, "HEIF", quality=90)
     for brand in (b"mif2", b"hevx", b"MiHB", b"heim"):
         yield Kind(f"HEIC, major brand {brand.decode()}", "refused as video", with_brand(heic, brand), image, LOSSY)
+    for name, data, brands in (
+        ("AVIF", avif, (b"avis", b"miaf", b"isom")),
+        ("HEIC", heic, (b"hevc", b"msf1", b"isom")),
+    ):
+        for brand in brands:
+            strange = with_brand(data, brand)
+            yield Kind(
+                f"{name}, major brand {brand.decode()} of a still picture", "avis refused", strange, image, LOSSY
+            )
+        end = int.from_bytes(data[:4], "big")
+        lone = data[:16] + bytes(end - 16) + data[end:]
+        yield Kind(f"{name}, no compatible brand", "HEIC refused", lone, image, LOSSY)
     cut = "refused as truncated_image"
     for name, data in (("AVIF", avif), ("HEIC", heic)):
         yield Kind(f"{name}, 9 bytes short", cut, data[:-9], code=REFUSED_CUT, words="lacks 9 bytes")
-    transparent = encoded(_with_alpha(), "AVIF", quality=90)
-    yield Kind("AVIF, alpha", "opened", transparent, _over_white(_with_alpha()), LOSSY)
+    transparent = encoded(with_alpha(), "AVIF", quality=90)
+    yield Kind("AVIF, alpha", "opened", transparent, over_white(with_alpha()), LOSSY)
     yield Kind(
         "AVIF, two ipma boxes",
         "refused: its header cannot be read",
         _with_two_tables(transparent),
-        _over_white(_with_alpha()),
+        over_white(with_alpha()),
         LOSSY,
     )
     sizeless = _with_two_tables(transparent, with_size=False)
@@ -563,7 +437,7 @@ def _item_files() -> Iterator[Kind]:
         "AVIF, alpha without its size",
         "refused: its header cannot be read",
         sizeless,
-        _over_white(_with_alpha()),
+        over_white(with_alpha()),
         LOSSY,
     )
 

@@ -13,7 +13,8 @@ from embedder_container.errors import ItemError
 from embedder_container.formats import refuse_start
 from embedder_container.models import PreprocessingConfig
 from embedder_container.transfer import START_BYTES
-from tests.pictures.kinds import Kind, kinds
+from tests.pictures.kind import Kind
+from tests.pictures.kinds import kinds
 
 SIDE = 64
 SQUARE = PreprocessingConfig(SIDE, "squash", "bicubic", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), full_decode=True)

@@ -122,6 +122,7 @@ def test_a_limit_is_a_whole_number_however_json_writes_it(shop: Party) -> None:
         ({"query": [{}]}, "query[0]"),
         ({"query": [{"text": "an owl"}, {"text": "a", "file": MISSING_ID}]}, "query[1]"),
         ({"query": [{"text": " "}]}, "query[0].text"),
+        ({"query": [{"text": "caf\ufffd"}]}, "query[0].text"),
         ({"query": [{"text": "an owl"}, {"text": "🦉", "weight": -1}]}, "query[1].text"),
         ({"query": [{"text": "x" * (QUERY_LIMIT + 1)}]}, "query[0].text"),
         ({"query": [{"text": 5}]}, "query[0].text"),
