@@ -4,6 +4,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -12,10 +13,10 @@ from hypothesis import HealthCheck, settings
 from infra.emulator import Emulator
 from infra.local_system import LocalSystem, bring_up
 from infra.localhost import free_port
+from tests.deployed_systems import DeployedSystem
 
 pytest_plugins = ["tests.embedder.fixtures", "tests.opensearch", "tests.processes", "tests.serverless"]
 
-GRANTS_FILE = "grants.jsonl"  # of the emulator's folder: the rights that roles have used
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "samples"
 
@@ -41,17 +42,24 @@ def pytest_runtest_makereport(item: pytest.Item) -> object:
 
 
 @pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+def deployed_system(run_folder: Path) -> DeployedSystem:
+    """Where this process says what the roles of its deployed system have done."""
+    return DeployedSystem(Path(mkdtemp(dir=run_folder)))
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory, deployed_system: DeployedSystem) -> Iterator[Emulator]:
     """AWS on this machine, once for the contract's and the end-to-end tests."""
-    folder = tmp_path_factory.mktemp("stack")
-    with Emulator(folder, free_port(), grants=folder / GRANTS_FILE) as running:
+    with Emulator(tmp_path_factory.mktemp("stack"), free_port(), grants=deployed_system.used_file) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def stack(emulator: Emulator) -> LocalSystem:
+def stack(emulator: Emulator, aws: Callable[..., Any], deployed_system: DeployedSystem) -> LocalSystem:
     """The deployed template with its samples."""
-    return bring_up(emulator, print)
+    system = bring_up(emulator, print)
+    deployed_system.record(aws)
+    return system
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,27 @@
 """How several processes share the tests: https://pytest-xdist.readthedocs.io/en/stable/distribution.html.
 
-The tests of a file stay in one process, because they share its fixtures. So do all tests on the deployed system: it is
-deployed once, and the rights that its functions have used are judged where all uses were seen. So do all tests on the
-OpenSearch node: it starts once, and becomes faster as it runs.
+The tests of a file stay in one process, because they share its fixtures. So does each half of the tests on a deployed
+system: each process deploys one, and the rights that functions have used are judged when both halves have ended. So do
+all tests on the OpenSearch node, and all other contracts, for DynamoDB Local: each starts once, and becomes faster as
+it runs.
 """
 
 import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-DEPLOYED = "the deployed system"
-NODE = "the OpenSearch node"
+DEPLOYED, ALSO_DEPLOYED = "the deployed system", "another deployed system"
+NODE, TABLES = "the OpenSearch node", "DynamoDB Local"
+CONTRACTS = "tests/contract/"
 # Beginnings of the ids of the tests that ask for the fixture `stack`. Another test may; its process deploys once more.
 ON_THE_DEPLOYED_SYSTEM = (
     "tests/browser/",
@@ -22,11 +30,19 @@ ON_THE_DEPLOYED_SYSTEM = (
     "tests/integration/infra/test_emulator_door.py::TestWhoIsLetIn::test_the_deployed_api",
     "tests/integration/infra/test_emulator_door.py::test_the_tools_of_aws",
 )
-# End-to-end tests that start a system of their own.
+# Half of them, by the time that they take.
+ON_ANOTHER = (
+    "tests/browser/",
+    "tests/e2e/test_documents.py",
+    "tests/e2e/test_files.py",
+    "tests/e2e/test_isolation.py",
+)
+# End-to-end tests that start a system of their own, or judge all of them.
 BESIDE_IT = (
     "tests/e2e/test_local_kills.py",
     "tests/e2e/test_one_system.py",
     "tests/e2e/test_opensearch.py",
+    "tests/e2e/test_permissions.py",
     "tests/e2e/test_restoration.py",
 )
 # Files whose tests ask for the fixture `node`. Another file may; its process starts a node once more.
@@ -45,16 +61,83 @@ ON_THE_NODE = tuple(
         "vector_store",
     )
 )
-END_TO_END = Path(__file__).parent / "e2e"
-MOST_PROCESSES = 6  # the tests on the deployed system take longer than a fifth of the others
+TESTS = Path(__file__).parent
+MOST_PROCESSES = 6  # the tests on a deployed system take longer than a fifth of the others
+RUN_FOLDER = pytest.StashKey[Path]()
+
+
+@pytest.fixture(scope="session")
+def run_folder(pytestconfig: pytest.Config) -> Path:
+    """A folder that all processes of this run share, until the run ends."""
+    return pytestconfig.stash[RUN_FOLDER]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    shared = getattr(config, "workerinput", {}).get("run_folder")
+    config.stash[RUN_FOLDER] = Path(shared or mkdtemp(prefix="similarix-tests-"))
+    config.pluginmanager.register(Ends(config.stash[RUN_FOLDER]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["run_folder"] = str(node.config.stash[RUN_FOLDER])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(config.stash[RUN_FOLDER], ignore_errors=True)
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Have each process import the modules of all tests from another one on.
+
+    pytest compiles such a module when it is first imported, and keeps what it has compiled: so the processes of a first
+    run compile a part for each other, and not each of them all, which takes ten seconds.
+    """
+    worker = getattr(session.config, "workerinput", None)
+    if worker and session.config.args == session.config.getini("testpaths"):
+        files = sorted(TESTS.rglob("test_*.py"))
+        first = len(files) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+        for file in (*files[first:], *files[:first]):
+            with suppress(Exception):  # which the collection reports
+                import_module(".".join(file.relative_to(TESTS.parent).with_suffix("").parts))
+
+
+class Ends:
+    """Says in the run's folder which groups of tests on a deployed system have ended, in whichever process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._left: Counter[str] = Counter()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._left = Counter(group(item.nodeid) for item in session.items)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        of = group(nodeid)
+        self._left[of] -= 1
+        if self._left[of] == 0 and of in (DEPLOYED, ALSO_DEPLOYED):
+            _end_file(self._folder, of).touch()
+
+
+def unfinished_groups(items: Iterable[pytest.Item], folder: Path) -> list[str]:
+    """The groups of these tests on a deployed system that have not ended."""
+    groups = {group(item.nodeid) for item in items} & {DEPLOYED, ALSO_DEPLOYED}
+    return sorted(of for of in groups if not _end_file(folder, of).exists())
+
+
+def _end_file(folder: Path, group: str) -> Path:
+    return folder / f"{group} has ended"
 
 
 def group(test: str) -> str:
     """The tests that go to one process, of which the test with this id is one."""
     if test.startswith(ON_THE_DEPLOYED_SYSTEM) and not test.startswith(BESIDE_IT):
-        return DEPLOYED
+        return ALSO_DEPLOYED if test.startswith(ON_ANOTHER) else DEPLOYED
     if test.startswith(ON_THE_NODE):
         return NODE
+    if test.startswith(CONTRACTS):
+        return TABLES
     return test.partition("::")[0]
 
 
@@ -69,12 +152,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     def rank(item: pytest.Item) -> int:
         by_folder = next((rank for part, rank in order.items() if part in item.path.parts), 0)
-        return max(by_folder, 2 if group(item.nodeid) in (DEPLOYED, NODE) else 0)
+        return max(by_folder, 2 if group(item.nodeid) in (DEPLOYED, ALSO_DEPLOYED, NODE) else 0)
 
     items.sort(key=rank, reverse=hasattr(config, "workerinput"))
     last = [item for item in items if item.get_closest_marker("after_all")]
     items[:] = [item for item in items if item not in last]
-    if _has_all_of(END_TO_END, config, items):
+    if _has_all_of(TESTS / "e2e", config, items):
         items += last
     else:
         config.hook.pytest_deselected(items=last)
@@ -88,8 +171,8 @@ def _has_all_of(folder: Path, config: pytest.Config, items: list[pytest.Item]) -
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: end-to-end tests wait half of their time."""
-    return min((os.cpu_count() or 1) + 1, MOST_PROCESSES)
+    """Two more than there are processors: end-to-end tests wait half of their time."""
+    return min((os.cpu_count() or 1) + 2, MOST_PROCESSES)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

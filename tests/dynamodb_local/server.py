@@ -19,6 +19,7 @@ from infra.java import find_java
 from infra.localhost import HOST, free_port
 from infra.maven import MavenError, fetch, read_lock
 from tests.child_server import ChildServer
+from tests.java import JAVA_OPTIONS
 
 MAIN_CLASS = "software.amazon.dynamodb.services.local.main.ServerRunner"
 LOCK_FILE = Path(__file__).with_name("lock.json")
@@ -47,8 +48,8 @@ def dynamodb_local(folder: Path) -> Iterator[Any]:
         # The loader searches for the name without its version.
         (native / f"{library.name.rpartition('-')[0]}{library.suffix}").write_bytes(library.read_bytes())
     command = [
-        str(java.command), f"-Djava.library.path={native}", "-cp", os.pathsep.join(map(str, jars)), MAIN_CLASS,
-        "-inMemory", "-port", str(port), "-disableTelemetry",
+        str(java.command), *JAVA_OPTIONS, f"-Djava.library.path={native}",
+        "-cp", os.pathsep.join(map(str, jars)), MAIN_CLASS, "-inMemory", "-port", str(port), "-disableTelemetry",
     ]  # fmt: skip
     client = _client(f"http://{HOST}:{port}")
     name, error = "DynamoDB Local", DynamoDBLocalUnavailable

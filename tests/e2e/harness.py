@@ -213,14 +213,18 @@ def paused_sync_worker(aws: Callable[[str], Any], stack: LocalSystem) -> Iterato
 
 
 def eventually(probe: Callable[[], Value], seconds: float = 60) -> Value:
-    """Calls ``probe`` until its result is true, and returns that; fails after ``seconds``."""
-    deadline = time.monotonic() + seconds
+    """Calls ``probe`` until its result is true, and returns that; fails after ``seconds``.
+
+    The longer it has waited, the less often it asks, since a question takes time from those who are waited for.
+    """
+    began = time.monotonic()
     while True:
         result = probe()
         if result:
             return result
-        assert time.monotonic() < deadline, f"the condition did not hold within {seconds} s"
-        time.sleep(0.1)
+        waited = time.monotonic() - began
+        assert waited < seconds, f"the condition did not hold within {seconds} s"
+        time.sleep(max(0.1, waited / 10))
 
 
 def picture(name: str) -> bytes:

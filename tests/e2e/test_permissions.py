@@ -1,17 +1,17 @@
 """What roles may do and what functions do are the same: no right is missing, and none is there for nothing."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
+from pathlib import Path
 
 import pytest
 
-from infra.deploy import LOCAL_STACK
-from infra.emulator import Emulator
 from infra.emulator_grants import Grant, Use
-from infra.local_system import LocalSystem
-from tests.conftest import GRANTS_FILE
+from tests.deployed_systems import DeployedSystem
+from tests.e2e.harness import eventually
+from tests.processes import unfinished_groups
+
+OTHERS_SECONDS = 900  # that the tests of other processes may still take
+pytestmark = pytest.mark.timeout(OTHERS_SECONDS + 60)
 
 Row = tuple[str, str, str]  # of the role, the action and the resource, patterns that match in full
 
@@ -30,7 +30,7 @@ UNUSED_HERE: dict[Row, str] = {
         "Lambda sends what failed in each attempt"
     ),
     (r"(IndexWorker|ChangesWorker|UploadsWorker)", r"s3:ListBucket", r".*"): MISSING_OBJECTS,
-    (r"APIHandler", r"s3:ListBucket", r".*thumbnailsbucket.*"): MISSING_OBJECTS,
+    (r"APIHandler", r"s3:ListBucket", r".*ThumbnailsBucket.*"): MISSING_OBJECTS,
     (r".*", r"dynamodb:Scan", r".*CollectionsTable.*"): "asked where OpenSearch has no index; the store here is SQLite",
     (
         r"(Sync|Purges|Duplicates|Changes)Worker",
@@ -44,7 +44,7 @@ UNUSED_HERE: dict[Row, str] = {
 
 # Rights of several roles for the same code, of which some need it only in a race or after a failure: one use is enough.
 SAME_CODE: dict[Row, str] = {
-    (r"(APIHandler|SyncWorker)", r"s3:ListBucket", r".*managedbucket.*"): "a preview lists as a sync does",
+    (r"(APIHandler|SyncWorker)", r"s3:ListBucket", r".*ManagedBucket.*"): "a preview lists as a sync does",
     (r"(Index|Changes)Worker", r".*", r".*"): "both apply batches, of syncs or of events",
     (r"(Daily|Weekly|Monthly)Sync", r".*", r".*"): "they start what is due",
     (
@@ -57,7 +57,7 @@ SAME_CODE: dict[Row, str] = {
         r"dynamodb:(Query|BatchWriteItem)",
         r".*CatalogueTable[^/]*",
     ): "whoever applies a batch stores images, and deletes those of a deleted collection",
-    (r"(APIHandler|IndexWorker|ChangesWorker|UploadsWorker)", r"s3:(Get|Delete)Object", r".*thumbnails.*"): (
+    (r"(APIHandler|IndexWorker|ChangesWorker|UploadsWorker)", r"s3:(Get|Delete)Object", r".*ThumbnailsBucket.*"): (
         "whoever applies a batch may copy and delete thumbnails"
     ),
     (
@@ -74,31 +74,25 @@ SAME_CODE: dict[Row, str] = {
 
 
 @pytest.fixture(scope="module")
-def functions(aws: Any, stack: LocalSystem) -> dict[str, str]:
-    """The logical names of the functions by the names of their roles."""
-    pages = aws("cloudformation").get_paginator("list_stack_resources").paginate(StackName=LOCAL_STACK)
-    resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
-    return {
-        each["PhysicalResourceId"]: each["LogicalResourceId"].removesuffix("Role")
-        for each in resources
-        if each["ResourceType"] == "AWS::IAM::Role"
-    }
+def systems(request: pytest.FixtureRequest, run_folder: Path) -> list[DeployedSystem]:
+    """Every system that this run has deployed, once the tests on it have ended."""
+    items = request.session.items
+    eventually(lambda: not unfinished_groups(items, run_folder), seconds=OTHERS_SECONDS)
+    return DeployedSystem.all(run_folder)
 
 
 @pytest.fixture(scope="module")
-def granted(aws: Any, functions: dict[str, str]) -> set[Grant]:
+def granted(systems: list[DeployedSystem]) -> set[Grant]:
     """What the deployed roles may do, each by its function's name."""
-    return {replace(grant, role=name) for role, name in functions.items() for grant in _grants(aws("iam"), role)}
+    first, *others = (system.granted() for system in systems)
+    assert all(other == first for other in others)
+    return first
 
 
 @pytest.fixture(scope="module")
-def use(emulator: Emulator, functions: dict[str, str]) -> Use:
-    recorded = Use.read(emulator.folder / GRANTS_FILE)
-    grants, refusals = (
-        frozenset(replace(grant, role=functions[grant.role]) for grant in found if grant.role in functions)
-        for found in (recorded.grants, recorded.refusals)
-    )
-    return Use(grants, refusals)
+def use(systems: list[DeployedSystem]) -> Use:
+    used = [system.use() for system in systems]
+    return Use(frozenset().union(*(each.grants for each in used)), frozenset().union(*(each.refusals for each in used)))
 
 
 @pytest.mark.after_all
@@ -136,19 +130,6 @@ def _is_alike(grant: Grant, other: Grant) -> bool:
     return grant.action == other.action and (is_own or grant.resource == other.resource)
 
 
-def _grants(iam: Any, role: str) -> Iterator[Grant]:
-    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-        document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        for statement in document["Statement"]:
-            for action in _as_list(statement["Action"]):
-                for resource in _as_list(statement["Resource"]):
-                    yield Grant(role, action, resource)
-
-
 def _covers(row: Row, grant: Grant) -> bool:
     values = (grant.role, grant.action, grant.resource)
     return all(re.fullmatch(pattern, value) for pattern, value in zip(row, values, strict=True))
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

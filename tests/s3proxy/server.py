@@ -11,6 +11,7 @@ from infra.java import find_java
 from infra.localhost import HOST, free_port
 from infra.maven import MavenError, fetch, read_lock
 from tests.child_server import ChildServer
+from tests.java import JAVA_OPTIONS
 from tests.rclone.server import ACCESS_KEY, SECRET_KEY, responds, s3_client
 
 LOCK_FILE = Path(__file__).with_name("lock.json")
@@ -39,7 +40,7 @@ def s3proxy_server(folder: Path) -> Iterator[str]:
         f"jclouds.provider=filesystem-nio2\njclouds.identity={ACCESS_KEY}\njclouds.credential={SECRET_KEY}\n"
         f"jclouds.filesystem.basedir={buckets}\n"
     )
-    command = [str(java.command), "-Xmx256m", "-jar", str(archive), "--properties", str(settings)]
+    command = [str(java.command), *JAVA_OPTIONS, "-Xmx256m", "-jar", str(archive), "--properties", str(settings)]
     client = s3_client(f"http://{HOST}:{port}")
     with ChildServer("S3Proxy", S3ProxyUnavailable, folder, port, command, lambda: responds(client)) as server:
         yield server.endpoint

@@ -19,6 +19,7 @@ from chalicelib.services.maintenance.recall import (
     MAX_PENDING_PICTURES,
     MIN_RECALL,
     RECALL_NEIGHBOURS,
+    SAMPLE_SIZE,
     Sample,
     measure_quality,
 )
@@ -37,6 +38,7 @@ class RebuildService:
     collections: returns every collection of the deployment.
     writer_timeout_seconds: after it no worker runs any more that began before the rebuild did.
     embed: computes the vectors of a new model, which the catalogue does not have.
+    sample_size: pictures whose vectors and neighbours are compared before searches are switched over.
     """
 
     collections: Callable[[], Iterable[Collection]]
@@ -46,6 +48,7 @@ class RebuildService:
     writer_timeout_seconds: float = WRITER_TIMEOUT_SECONDS
     sleep: Callable[[float], None] = time.sleep
     embed: EmbedRecords | None = None
+    sample_size: int = SAMPLE_SIZE
     _embedded_sample: Sample = field(default_factory=Sample)
 
     def rebuild(self, model: str, dimension: int | None = None) -> None:
@@ -112,7 +115,7 @@ class RebuildService:
         Raises:
             Conflict: they differ by more than running workers can explain.
         """
-        sample = Sample()
+        sample = Sample(self.sample_size)
         for collection in self.collections():
             expected = self._count_searchable(collection, model, sample)
             stored = target.count(collection.account, collection.uuid)

@@ -11,9 +11,9 @@ from infra.template.edits import with_code
 
 
 @pytest.fixture(scope="session")
-def packaged(tmp_path_factory) -> Package:
-    """The real application, packaged by Chalice."""
-    return package(out=tmp_path_factory.mktemp("package"), thin=True)
+def packaged() -> Package:
+    """The real application, packaged by Chalice; all processes share one, and so does the local system."""
+    return package(thin=True)
 
 
 @pytest.fixture(scope="session")

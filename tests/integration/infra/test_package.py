@@ -27,6 +27,21 @@ from tests.conftest import SAMPLES
 from tests.lambda_runtime import link_runtime
 
 TYPES = ("library", "container", "machine-learning-model")
+SMALL_APPLICATION = {
+    "app.py": """from chalice import Chalice
+
+from chalicelib.answer import ANSWER
+
+app = Chalice(app_name="similarix")
+
+
+@app.route("/")
+def answer():
+    return ANSWER
+""",
+    "chalicelib/__init__.py": "",
+    "chalicelib/answer.py": "ANSWER = {}\n",
+}
 
 
 @pytest.fixture
@@ -38,6 +53,19 @@ def project(tmp_path):
     for folder in ("chalicelib", "samples"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     return tmp_path
+
+
+@pytest.fixture
+def small_project(tmp_path):
+    """An application of one route: packaged in a fifth of the time, by the same steps."""
+    folder = tmp_path / "small"
+    for name, content in SMALL_APPLICATION.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    for name in (".chalice/config.json", "requirements.txt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -130,13 +158,13 @@ def test_compiled_code_is_for_the_functions_processor_and_python(full):
         assert f".{RUNTIME.replace('python3.', 'cpython-3')}-" in name or ".abi3." in name, name
 
 
-def test_a_file_that_is_not_the_locks_is_not_packaged(project):
-    lock = project / "requirements.txt"
+def test_a_file_that_is_not_the_locks_is_not_packaged(small_project):
+    lock = small_project / "requirements.txt"
     pin, _, _ = lock.read_text().partition("\n")
     lock.write_text(f"{pin}\n    --hash=sha256:{'0' * 64}\n")
 
     with pytest.raises(PackagingError, match="DO NOT MATCH THE HASHES"):
-        package(project)
+        package(small_project)
 
 
 def test_a_lock_without_hashes_installs_nothing(tmp_path):
@@ -188,39 +216,39 @@ def test_the_package_has_the_applications_files_and_the_samples_alone(packaged):
     assert all(name.endswith(PACKAGED) for name in set(names) - samples)
 
 
-def test_those_who_package_at_once_share_one_package(project, tmp_path):
+def test_those_who_package_at_once_share_one_package(small_project, tmp_path):
     with ThreadPoolExecutor(2) as pool:
-        packages = list(pool.map(lambda _: package(project, out=tmp_path / "out", thin=True), range(2)))
+        packages = list(pool.map(lambda _: package(small_project, out=tmp_path / "out", thin=True), range(2)))
 
     assert packages[0] == packages[1]
     with ZipFile(packages[0].code) as archive:
         assert archive.testzip() is None
 
 
-def test_an_unchanged_application_is_packaged_once(project):
-    modified = package(project, thin=True).code.stat().st_mtime_ns
-    assert package(project, thin=True).code.stat().st_mtime_ns == modified
+def test_an_unchanged_application_is_packaged_once(small_project):
+    modified = package(small_project, thin=True).code.stat().st_mtime_ns
+    assert package(small_project, thin=True).code.stat().st_mtime_ns == modified
 
-    (project / "chalicelib" / "new.py").write_text("NEW = 1\n")
-    assert "chalicelib/new.py" in ZipFile(package(project, thin=True).code).namelist()
+    (small_project / "chalicelib" / "new.py").write_text("NEW = 1\n")
+    assert "chalicelib/new.py" in ZipFile(package(small_project, thin=True).code).namelist()
 
 
-def test_the_error_of_a_failed_packaging_has_chalices_words(project):
-    (project / "app.py").write_text("import no_such_module\n")
+def test_the_error_of_a_failed_packaging_has_chalices_words(small_project):
+    (small_project / "app.py").write_text("import no_such_module\n")
 
     with pytest.raises(PackagingError, match="no_such_module"):
-        package(project, thin=True)
+        package(small_project, thin=True)
 
 
-def test_a_failed_packaging_leaves_no_package_behind(project):
-    working = (project / "app.py").read_text()
-    package(project, thin=True)
-    (project / "app.py").write_text("raise SystemExit(3)\n")
+def test_a_failed_packaging_leaves_no_package_behind(small_project):
+    working = (small_project / "app.py").read_text()
+    package(small_project, thin=True)
+    (small_project / "app.py").write_text("raise SystemExit(3)\n")
     with pytest.raises(PackagingError):
-        package(project, thin=True)
-    (project / "app.py").write_text(working)
+        package(small_project, thin=True)
+    (small_project / "app.py").write_text(working)
 
-    assert package(project, thin=True).code.exists()
+    assert package(small_project, thin=True).code.exists()
 
 
 def test_the_embedders_archive_has_the_chosen_model(tmp_path):
