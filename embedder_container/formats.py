@@ -11,7 +11,7 @@ _TIFF_SIGNATURES = tuple(order + magic for order in (b"II", b"MM") for magic in 
 # HEIF stands for AVIF too: the file's boxes tell them apart.
 SIGNATURES = (
     (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\x89PNG", "PNG"),  # and line ends, which a copy of it as text has changed
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG2000"),

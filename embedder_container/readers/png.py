@@ -32,6 +32,8 @@ class PngPicture(EncodedPicture):
     format: ClassVar[str] = "PNG"
 
     def __init__(self, data: bytes) -> None:
+        if len(data) >= len(SIGNATURE) and not data.startswith(SIGNATURE):
+            raise damaged("its line ends were changed, as in a copy of a text")
         chunks: dict[bytes, bytes] = {}
         critical, pixels, text_exif = [], [], b""
         self._is_cut, position, number = False, len(SIGNATURE), 0

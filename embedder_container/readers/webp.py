@@ -21,6 +21,7 @@ class WebpPicture(EncodedPicture):
     def __init__(self, data: bytes) -> None:
         kept: list[bytes] = []
         profile, exif_block, picture, position, frames, missing, number = None, b"", b"", 12, 0, 0, 0
+        first_frame = b""
         while position + 8 <= len(data):
             check_parts(number := number + 1)
             name, length = struct.unpack_from("<4sI", data, position)
@@ -34,7 +35,9 @@ class WebpPicture(EncodedPicture):
             elif name in _NEEDED and picture in (b"", b"ANMF"):
                 kept.append(name + struct.pack("<I", length) + body + bytes(length % 2))
                 picture = name if name in _PICTURES else picture
-                frames += name == b"ANMF"
+                if name == b"ANMF":
+                    frames += 1
+                    first_frame = first_frame or body
             elif name == b"ICCP" and len(body) == length <= limits.MAX_PROFILE_BYTES:
                 profile = profile or body
             elif name == b"EXIF":
@@ -48,6 +51,9 @@ class WebpPicture(EncodedPicture):
             self._refusal = cut_short("it ends before its pixels") if is_cut else damaged("it has no pixels")
         elif frames > limits.MAX_FRAMES:
             self._refusal = ItemError(Code.TOO_COSTLY, f"the file has more than {limits.MAX_FRAMES:,} frames")
+        if kept and kept[0].startswith(b"VP8X") and first_frame and not _covers(first_frame, kept[0]):
+            # What the frame leaves out is transparent, as in browsers, also if no frame has alpha itself.
+            kept[0] = kept[0][:8] + bytes([kept[0][8] | _ALPHA]) + kept[0][9:]
         body = b"WEBP" + b"".join(kept)
         super().__init__(b"RIFF" + struct.pack("<I", len(body)) + body)
         self.size = canvas_size(self.data)
@@ -65,6 +71,11 @@ class WebpPicture(EncodedPicture):
 
     def refusal(self, error: Exception) -> ItemError:  # noqa: ARG002 - the base says more with it
         return damaged("its pixels cannot be decoded")
+
+
+def _covers(frame: bytes, header: bytes) -> bool:
+    """Return whether a frame (ANMF) covers the canvas of the VP8X chunk."""
+    return frame[:6] == bytes(6) and frame[6:12] == header[12:18]
 
 
 def canvas_size(data: bytes) -> tuple[int, int]:

@@ -41,6 +41,7 @@ def kinds() -> list[Kind]:
         tiff_bit_orders,
         _unread_layouts,
         _gif_canvas,
+        _webp_canvas,
         _bmp_fields,
         _item_files,
         _damaged_metadata,
@@ -221,6 +222,9 @@ def _png_metadata() -> Iterator[Kind]:
     def having(*chunks: bytes) -> bytes:
         return data[:33] + b"".join(chunks) + data[33:]
 
+    for name, copied in (("LF", data.replace(b"\r\n", b"\n")), ("CR LF", data.replace(b"\n", b"\r\n"))):
+        before = "refused as not a picture"
+        yield Kind(f"PNG, copied as text with {name}", before, copied, code=REFUSED_CUT, words="line ends")
     long_text = zlib.compress(bytes(2_000_000))
     yield Kind("PNG, text that inflates to 2 MB", unopened, having(chunk(b"zTXt", b"Comment\0\0" + long_text)), image)
     yield Kind(
@@ -440,6 +444,29 @@ def _item_files() -> Iterator[Kind]:
         over_white(with_alpha()),
         LOSSY,
     )
+
+
+def _webp_canvas() -> Iterator[Kind]:
+    """Films in WebP: what the first frame does not cover is transparent, whatever the header says of alpha."""
+    frame = drawing().crop((0, 0, 48, 32))
+    shown = Image.new("RGB", (96, 64), WHITE)
+    shown.paste(frame, (16, 16))
+    pixels = encoded(frame, "WEBP", lossless=True)[12:]
+    for name, flags in (("without alpha", 0x02), ("with alpha", 0x12)):
+        header = bytes([flags, 0, 0, 0]) + _three_bytes(95, 63)
+        chunks = [(b"VP8X", header), (b"ANIM", b"\0\0\xff\xff\0\0")]
+        chunks += [(b"ANMF", _three_bytes(16 // 2, 16 // 2, 47, 31, 100) + b"\0" + pixels)] * 2
+        body = b"WEBP" + b"".join(
+            name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2) for name, data in chunks
+        )
+        before = "black around the frame if there is no alpha"
+        yield Kind(
+            f"WebP, frame smaller than the canvas, {name}", before, b"RIFF" + struct.pack("<I", len(body)) + body, shown
+        )
+
+
+def _three_bytes(*numbers: int) -> bytes:
+    return b"".join(struct.pack("<I", number)[:3] for number in numbers)
 
 
 def _damaged_metadata() -> Iterator[Kind]:
