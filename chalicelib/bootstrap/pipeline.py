@@ -89,13 +89,15 @@ class PipelineServices:
     def indexer(self) -> Indexer:
         from chalicelib.services.pipeline.embeddings import EmbeddingService
         from chalicelib.services.pipeline.indexer import Indexer
+        from chalicelib.services.pipeline.known_images import KnownImages
 
         a = self.adapters
+        known_images = KnownImages(a.catalogue.find_by_content)
         return Indexer(
             collections=a.collections,
             catalogue=a.catalogue,
             sources=a.sources,
-            embeddings=EmbeddingService(a.catalogue, a.storage, a.embedder, a.embedding_stash, self.now),
+            embeddings=EmbeddingService(a.catalogue, known_images, a.storage, a.embedder, a.embedding_stash, self.now),
             vectors=a.vectors,
             quota=self.quota,
             publisher=self.event_publisher,

@@ -126,7 +126,7 @@ MUTANTS = (
     Mutant(
         "the same bytes are embedded again",
         "chalicelib/services/pipeline/embeddings.py",
-        "        images = self.catalogue.find_by_content(content_keys)\n",
+        "        images = self.known_images.find(content_keys)\n",
         "        images = {}\n",
     ),
     Mutant(

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.dynamodb import batches
 from chalicelib.adapters.dynamodb.images import (
-    MAX_PARALLEL_QUERIES,
     DynamoDBImages,
     is_image_key,
     record_content_key,
@@ -35,6 +34,7 @@ from chalicelib.adapters.dynamodb.retries import DATABASE_BUSY, OF_A_REQUEST, Re
 from chalicelib.adapters.dynamodb.statistics import fix_statistics, statistics_update
 from chalicelib.adapters.dynamodb.transactions import transact
 from chalicelib.adapters.dynamodb.usage import PLAN_FULL, usage_update
+from chalicelib.adapters.parallel import call_each
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.embeddings import KnownImage
 from chalicelib.domain.errors import NotFound, QuotaExceeded, StaleWrite, Unavailable
@@ -112,8 +112,7 @@ class DynamoDBCatalogue:
         return next(iter(self._complete([item])), None)
 
     def find_many(self, uuids: Sequence[str]) -> dict[str, FileRecord]:
-        with ThreadPoolExecutor(MAX_PARALLEL_QUERIES) as pool:  # a client of boto3 may be shared by threads
-            places = list(pool.map(self._place, dict.fromkeys(uuids)))
+        places = call_each(self._place, dict.fromkeys(uuids))
         records = self._read([record_key(*place) for place in places if place is not None])
         return {record.uuid: record for record in records}
 
@@ -162,8 +161,7 @@ class DynamoDBCatalogue:
             items = self._client.query(**query, Limit=MAX_CONTENT_CANDIDATES)["Items"]
             return [{name: item[name] for name in ("collection", "key")} for item in items]
 
-        with ThreadPoolExecutor(MAX_PARALLEL_QUERIES) as pool:
-            keys = [key for found in pool.map(candidates, content_keys) for key in found]
+        keys = [key for found in call_each(candidates, content_keys) for key in found]
         known = self._images.by_content([key for key in keys if is_image_key(key)])
         # Records of earlier versions have their image inside.
         for record in self._read([key for key in keys if not is_image_key(key)]):

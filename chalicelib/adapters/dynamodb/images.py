@@ -6,13 +6,13 @@ but cannot return another state of it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.adapters.dynamodb import batches
 from chalicelib.adapters.dynamodb.items import from_item, optional_time, time_to_number, to_attribute, to_item
 from chalicelib.adapters.dynamodb.retries import OF_A_REQUEST, Retries
+from chalicelib.adapters.parallel import call_each
 from chalicelib.domain.embeddings import ImageEmbedding, KnownImage
 from chalicelib.domain.file_images import FileImage, image_of
 from chalicelib.domain.files import FileRecord, ObjectInfo, content_key
@@ -20,7 +20,6 @@ from chalicelib.domain.files import FileRecord, ObjectInfo, content_key
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
-MAX_PARALLEL_QUERIES = 8  # below the ten connections that urllib3 keeps for a client
 PARTITION_PREFIX = "file/"  # no collection's uuid begins so
 _FACTS = ("model", "size", "md5", "width", "height", "format", "taken", "perceptual_hash")
 _PLACE = ("account", "file_collection", "file_key", "thumbnail")
@@ -79,8 +78,7 @@ class DynamoDBImages:
 
     def of_files(self, files: Sequence[str]) -> list[FileImage]:
         """Return all images of these files, those included that no record refers to."""
-        with ThreadPoolExecutor(MAX_PARALLEL_QUERIES) as pool:  # a client of boto3 may be shared by threads
-            return [image for images in pool.map(self._ids, files) for image in images]
+        return [image for images in call_each(self._ids, files) for image in images]
 
     def of_file(self, file: str) -> FileImages:
         """Return all that is stored of a file, by one consistent read."""

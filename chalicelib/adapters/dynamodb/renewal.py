@@ -1,10 +1,10 @@
 """Writes records anew that an earlier version of the application has written with their images inside."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from chalicelib.adapters.dynamodb.images import MAX_PARALLEL_QUERIES, DynamoDBImages
+from chalicelib.adapters.dynamodb.images import DynamoDBImages
 from chalicelib.adapters.dynamodb.records import list_query, record_from_item, record_put
+from chalicelib.adapters.parallel import call_each
 from chalicelib.domain.files import FileRecord, RenewedPage
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ def renew_page(
             return False  # another worker has written it, and so renewed it
         return True
 
-    with ThreadPoolExecutor(MAX_PARALLEL_QUERIES) as pool:
-        renewed = sum(pool.map(renew, records))
+    renewed = sum(call_each(renew, records))
     last = page.get("LastEvaluatedKey")
     return RenewedPage(renewed, last["key"]["S"] if last else None)

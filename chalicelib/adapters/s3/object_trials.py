@@ -1,13 +1,13 @@
 """The part of an access check that reads objects: as many of them as it takes to know whether the role may."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from chalicelib.adapters.s3.sources import MAX_PARALLEL_HEADS, BucketSource
+from chalicelib.adapters.parallel import call_each
+from chalicelib.adapters.s3.sources import BucketSource
 from chalicelib.domain.bucket_access import (
     AccessFindings,
     AccessProblem,
@@ -76,9 +76,8 @@ class ObjectTrials:
         return found
 
     def _try(self, objects: "Sequence[ObjectTypeDef]") -> dict[str, ReadTrial]:
-        with ThreadPoolExecutor(MAX_PARALLEL_HEADS) as pool:
-            trials = zip((each["Key"] for each in objects), pool.map(self._read, objects), strict=True)
-            return {key: trial for key, trial in trials if trial is not None}
+        trials = zip((each["Key"] for each in objects), call_each(self._read, objects), strict=True)
+        return {key: trial for key, trial in trials if trial is not None}
 
     def _read(self, listed: "ObjectTypeDef") -> ReadTrial | None:
         """Read an object's first byte; None if the object is gone."""

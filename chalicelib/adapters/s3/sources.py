@@ -5,7 +5,6 @@ import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.adapters.parallel import call_each
 from chalicelib.domain.bucket_access import POLICY_VERSION, session_policy_text
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.embeddings import SOURCE_UNAVAILABLE, ReadFailure
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("similarix.s3")  # its lines go to the log of the function
 
-MAX_PARALLEL_HEADS = 8  # below the ten connections that urllib3 keeps for a client
 SESSION_SECONDS = 3600
 MAX_SESSIONS = 64  # each with an S3 client, which takes about 0.4 MB
 SESSION_RENEWAL_MARGIN = timedelta(minutes=20)  # a presigned URL expires with the credentials that signed it
@@ -230,15 +229,14 @@ class BucketSource:
     def head_objects(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo | ReadFailure | None]:
         for key in keys:
             self._check(key)
-        with ThreadPoolExecutor(MAX_PARALLEL_HEADS) as pool:
-            heads = dict(zip(keys, pool.map(self._head, keys), strict=True))
-            refused = [key for key, head in heads.items() if _is_refusal(head)]
-            try:
-                if refused and self._replace_client():
-                    heads |= zip(refused, pool.map(self._head, refused), strict=True)
-            except SourceUnavailable as error:
-                failure = ReadFailure(SOURCE_UNAVAILABLE, error.message, transient=True)
-                heads |= dict.fromkeys(refused, failure)
+        heads = dict(zip(keys, call_each(self._head, keys), strict=True))
+        refused = [key for key, head in heads.items() if _is_refusal(head)]
+        try:
+            if refused and self._replace_client():
+                heads |= zip(refused, call_each(self._head, refused), strict=True)
+        except SourceUnavailable as error:
+            failure = ReadFailure(SOURCE_UNAVAILABLE, error.message, transient=True)
+            heads |= dict.fromkeys(refused, failure)
         return heads
 
     def presigned_get(self, key: str, *, seconds: int, file_name: str | None = None, show_as: str | None = None) -> str:

@@ -1,7 +1,6 @@
 """The application's own buckets on S3: the pictures of managed collections, and all thumbnails."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from http import HTTPStatus
 from itertools import groupby
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.adapters.parallel import call_each
 from chalicelib.domain.errors import Contention, NotFound, Unavailable
 from chalicelib.domain.files import ObjectInfo
 from chalicelib.domain.thumbnails import ThumbnailCopy, ThumbnailSize
@@ -18,7 +18,6 @@ from chalicelib.services.ports import Area
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
-MAX_PARALLEL_COPIES = 8  # below the ten connections that urllib3 keeps for a client
 MAX_KEYS_PER_DELETION = 1000  # of a DeleteObjects
 _UPLOAD = "similarix-upload"  # the metadata of a stored file that names its upload
 _NOT_FOUND_CODES = ("NoSuchKey", "404")
@@ -143,8 +142,7 @@ class S3Storage:
         )
 
     def copy_thumbnails(self, copies: Sequence[ThumbnailCopy]) -> list[bool]:
-        with ThreadPoolExecutor(MAX_PARALLEL_COPIES) as pool:  # a client of boto3 may be shared by threads
-            return list(pool.map(self._copy_thumbnail, copies))
+        return call_each(self._copy_thumbnail, copies)
 
     def _copy_thumbnail(self, copy: ThumbnailCopy) -> bool:
         source: Any = {"Bucket": self._thumbnails, "Key": _object_key(copy.collection, copy.key)}

@@ -18,12 +18,14 @@ from chalicelib.domain.files import ObjectInfo, PendingWrite, content_key, md5_m
 from chalicelib.domain.index_plan import EmbeddingRequest, EmbeddingResult
 from chalicelib.domain.thumbnails import ThumbnailCopy
 from chalicelib.services.pipeline.embedding_batches import embed_batch
+from chalicelib.services.pipeline.known_images import KnownImages
 from chalicelib.services.ports import Catalogue, Clock, Embedder, EmbeddingStash, ManagedStorage, Source
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingService:
     catalogue: Catalogue
+    known_images: KnownImages
     storage: ManagedStorage
     embedder: Embedder
     stash: EmbeddingStash
@@ -54,6 +56,7 @@ class EmbeddingService:
         contents = {request: content_key(collection.account, model, request.s3_object) for request in requests}
         known = self._known_images(list(dict.fromkeys(contents.values())), redelivered=redelivered)
         reused = self._reused(collection, [(r, known[content]) for r, content in contents.items() if content in known])
+        self.known_images.forget(content for request, content in contents.items() if request not in reused)
         yield from reused.items()
         originals: dict[str, EmbeddingRequest] = {}
         repeated: list[EmbeddingRequest] = []
@@ -120,7 +123,7 @@ class EmbeddingService:
         """Images of the same contents that other files have, or that could not be saved."""
         if not content_keys:
             return {}
-        images = self.catalogue.find_by_content(content_keys)
+        images = self.known_images.find(content_keys)
         unknown = [content for content in content_keys if content not in images] if redelivered else []
         return images | self.stash.get(unknown) if unknown else images
 

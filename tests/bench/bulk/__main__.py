@@ -42,7 +42,7 @@ def main() -> None:
             for when in trees if turn % 2 == 0 else reversed(trees):
                 turns[when].append(_measured(trees[when], sizes))
     counts = {"copies": options.copies, "deletes": options.copies, "file_deletes": options.files}
-    counts["first_sync"] = options.objects
+    counts["first_sync"] = counts["first_sync_of_copies"] = options.objects
     for flow in turns["after"][0]:
         for when, found in turns.items():
             _print(f"bulk_{flow}_{when}", [measured[flow] for measured in found], counts[flow])

@@ -107,12 +107,28 @@ class Bench:
         collection = self._connect("bulk-sync")
         with ThreadPoolExecutor(CLIENTS) as pool:
             list(pool.map(lambda number: self._put("bulk-sync", f"{FOLDER}/{number:06}.jpg"), range(count)))
+        return self._synced(collection, count)
+
+    def _synced(self, collection: str, count: int) -> Figures:
         with self._measured() as figures:
             self._api.call("POST", f"/collections/{collection}/sync/")
             self._wait(lambda: self._sync_status(collection) != "in_progress")
         if self._files(collection) != count:
             raise RuntimeError(f"The sync ended with {self._files(collection)} of {count} objects.")
         return figures
+
+    def first_sync_of_copies(self, count: int) -> Figures:
+        """The first sync of a bucket of copies of few pictures, from the call to its end."""
+        collection = self._connect("bulk-sync-copies")
+        originals = [self._picture() for _ in range(SAMPLES)]
+
+        def put(number: int) -> None:
+            key = f"{FOLDER}/{number:06}.jpg"
+            self._s3.put_object(Bucket="bulk-sync-copies", Key=key, Body=originals[number % SAMPLES])
+
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            list(pool.map(put, range(count)))
+        return self._synced(collection, count)
 
     @contextmanager
     def _measured(self) -> Iterator[Figures]:
@@ -211,7 +227,10 @@ def measure(copies: int, files: int, objects: int, emulator_class: type[Emulator
         bench = Bench(emulator, bring_up(emulator, lambda _: None))
         found = {"copies": bench.copies(copies), "deletes": bench.deletes(copies)} if copies else {}
         found |= {"file_deletes": bench.file_deletes(files)} if files else {}
-        return found | ({"first_sync": bench.first_sync(objects)} if objects else {})
+        if objects:
+            found["first_sync"] = bench.first_sync(objects)
+            found["first_sync_of_copies"] = bench.first_sync_of_copies(objects)
+        return found
 
 
 def counted(copies: int, files: int, objects: int) -> dict[str, Figures]:
