@@ -16,7 +16,7 @@ from chalicelib.api.requests.bodies import (
     parse_new_collection,
 )
 from chalicelib.domain.accounts import Scope
-from chalicelib.domain.collections import Collection
+from chalicelib.domain.collections import Collection, NewS3Collection
 from chalicelib.domain.rates import Rate
 
 _ONE_COLLECTION = obj({"collection": ref("PictureCollection")})
@@ -112,10 +112,19 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         owned = context.services.collections.all(context.account)
         return Result({"collections": [_serialized(collection, context) for collection in owned]})
 
-    @route("POST", "/api/collections", scope=Scope.WRITE, rate=Rate.UPLOAD, operation=CREATE_COLLECTION)
+    @route(
+        "POST",
+        "/api/collections",
+        scope=Scope.WRITE,
+        rate=Rate.UPLOAD,
+        counted_by_view=True,
+        operation=CREATE_COLLECTION,
+    )
     def create_collection(context: RequestContext) -> Result:
         is_local = context.services.config.local_servers
         new = parse_new_collection(json_object(context.request), is_local=is_local)
+        if isinstance(new, NewS3Collection) and new.source.server is not None:
+            context.count(Rate.UPLOAD)
         collection, warnings = context.services.collections.create(context.caller, new)
         # For the role's trust policy; only its owner sees it, and to them it is no secret.
         info: dict[str, Any] = {"external_id": collection.external_id} if collection.external_id else {}
@@ -124,10 +133,20 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
         path = f"/api/collections/{collection.uuid}/"
         return Result({"collection": _serialized(collection, context)}, status=201, info=info, location=path)
 
-    @route("POST", "/api/collections/check", scope=Scope.WRITE, rate=Rate.UPLOAD, safe=True, operation=CHECK_BUCKET)
+    @route(
+        "POST",
+        "/api/collections/check",
+        scope=Scope.WRITE,
+        rate=Rate.UPLOAD,
+        counted_by_view=True,
+        safe=True,
+        operation=CHECK_BUCKET,
+    )
     def check_bucket(context: RequestContext) -> Result:
         is_local = context.services.config.local_servers
         source = parse_bucket_description(json_object(context.request), is_local=is_local)
+        if source.server is not None and source.server.access_key is not None:
+            context.count(Rate.UPLOAD)
         report = context.services.collections.check(context.account, source)
         return Result(serializers.access_report(report, context.services.config.events_queue_arn))
 
@@ -135,10 +154,19 @@ def blueprint(dispatcher: Dispatcher) -> Blueprint:
     def show_collection(context: RequestContext) -> Result:
         return Result({"collection": _serialized(context.collection(), context)})
 
-    @route("PATCH", "/api/collections/{uuid}", scope=Scope.WRITE, operation=CHANGE_COLLECTION)
+    @route(
+        "PATCH",
+        "/api/collections/{uuid}",
+        scope=Scope.WRITE,
+        rate=Rate.UPLOAD,
+        counted_by_view=True,
+        operation=CHANGE_COLLECTION,
+    )
     def change_collection(context: RequestContext) -> Result:
         collection = context.collection()
         change = parse_collection_change(json_object(context.request), collection)
+        if change.access_key is not None:
+            context.count(Rate.UPLOAD)
         changed, warnings = context.services.collections.change(context.caller, collection, change)
         info = {"warnings": serializers.access_warnings(warnings)} if warnings else {}
         return Result({"collection": _serialized(changed, context)}, info=info)

@@ -108,6 +108,20 @@ class RequestContext:
             raise NotFound("There is no such file.")
         return record
 
+    def count(self, rate: Rate) -> None:
+        """Count the request for a limit of its token; raises RateLimited where that is used up."""
+        caller, known = self.caller, self.known
+        if caller.token is None:
+            return
+        limit = caller.plan.rate_limit(rate)
+        status = known.rate = self.services.rate_limiter.admit(caller.account, caller.token.id, limit)
+        if not status.admitted:
+            raise RateLimited(
+                f"This token may make {limit.quota:,} requests of this kind a minute. "
+                f"Try again in {status.seconds} seconds.",
+                status.seconds,
+            )
+
     def collection(self) -> Collection:
         """The collection that the path names; raises NotFound unless it is the account's."""
         return self.services.collections.get(self.account, self.path["uuid"])
@@ -139,6 +153,7 @@ class RouteOptions:
         any_plan: whether it is open to accounts whose plan does not include the API.
         parameters: the names of the query parameters that it takes; None for any.
         rate: the limit that its requests count for, if any.
+        counted_by_view: whether the view decides which of them count (``RequestContext.count``).
         takes_key: whether it may be sent again with an idempotency key.
         takes_links: whether a signed link stands for a token: a request with a ``signature`` has no caller.
     """
@@ -149,6 +164,7 @@ class RouteOptions:
     rate: Rate | None = None
     takes_links: bool = False
     takes_key: bool = False
+    counted_by_view: bool = False
 
     def needs_token(self, request: Request) -> bool:
         return self.scope is not None and not (self.takes_links and "signature" in (request.query_params or ()))
@@ -180,13 +196,14 @@ class Dispatcher:
             any_plan: bool = False,
             takes_links: bool = False,
             rate: Rate | None = None,
+            counted_by_view: bool = False,
             safe: bool = False,
             operation: Operation | None = None,
         ) -> Callable[[View], View]:
             parameters = operation.query_names() if operation is not None else None
             # https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1: ``safe`` is a POST that changes nothing
             takes_key = method == "POST" and scope is not None and not safe
-            options = RouteOptions(scope, any_plan, parameters, rate, takes_links, takes_key)
+            options = RouteOptions(scope, any_plan, parameters, rate, takes_links, takes_key, counted_by_view)
             # https://www.rfc-editor.org/rfc/rfc9110#section-9.1: a server supports HEAD wherever it supports GET
             methods = ["GET", "HEAD"] if method == "GET" else [method]
             self.options.update({(each, path): options for each in methods})
@@ -243,13 +260,15 @@ class Dispatcher:
         try:
             services = self._services()
             self._calls = services.calls
+            context = RequestContext(request, services, path, known)
             if options.needs_token(request):
                 _authenticate(request, services, options, known)
+                if options.rate is not None and not options.counted_by_view:
+                    context.count(options.rate)
             _check_identifiers(path)
             if options.parameters is not None:
                 check_parameters(request, options.parameters)
             check_coding(request)
-            context = RequestContext(request, services, path, known)
             result, replayed = _answer_once(context, view) if options.takes_key else (view(context), False)
         except SimilarixError as error:
             if error.status >= 500:
@@ -267,20 +286,10 @@ class Dispatcher:
 
 
 def _authenticate(request: Request, services: Services, options: RouteOptions, known: Known) -> None:
-    """Find out who calls, and whether the caller may do this, so often."""
+    """Find out who calls, and whether the caller may do this."""
     assert options.scope is not None
     caller = known.caller = services.authentication.authenticate(request.headers.get("authorization"))
     authorize(caller, options.scope, origin=request.headers.get("origin"), any_plan=options.any_plan)
-    if options.rate is None or caller.token is None:
-        return
-    limit = caller.plan.rate_limit(options.rate)
-    status = known.rate = services.rate_limiter.admit(caller.account, caller.token.id, limit)
-    if not status.admitted:
-        raise RateLimited(
-            f"This token may make {limit.quota:,} requests of this kind a minute. "
-            f"Try again in {status.seconds} seconds.",
-            status.seconds,
-        )
 
 
 def _answer_once(context: RequestContext, view: View) -> tuple[Result | Response, bool]:

@@ -61,9 +61,11 @@ class PipelineServices:
 
         return SyncWorker(
             collections=self.adapters.collections,
+            registry=self.adapters.registry,
             syncs=self.adapters.syncs,
             catalogue=self.adapters.catalogue,
             sources=self.adapters.sources,
+            access_checker=self.adapters.access_checker,
             embedder=self.adapters.embedder,
             queues=self.adapters.queues,
             quota=self.quota,

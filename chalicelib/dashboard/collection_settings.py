@@ -7,7 +7,7 @@ from typing import Any
 from chalicelib.dashboard.collection_files import file_list
 from chalicelib.dashboard.collections import collection_of, countdown, frame_data, thumbnail, view_of
 from chalicelib.dashboard.dispatch import PageDispatcher
-from chalicelib.dashboard.pages import Page, PageRequest, Redirect
+from chalicelib.dashboard.pages import Page, PageRequest, Redirect, check_rate
 from chalicelib.dashboard.texts import text
 from chalicelib.domain.collections import (
     HOURS_A_DAY,
@@ -24,6 +24,7 @@ from chalicelib.domain.collections import (
 from chalicelib.domain.errors import InvalidRequest, PlanForbids
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.permissions import Permission
+from chalicelib.domain.rates import Rate
 from chalicelib.domain.schedules import sync_hour
 from chalicelib.domain.selection import parse_patterns
 from chalicelib.domain.storage_servers import AccessKey, parse_access_key
@@ -76,6 +77,8 @@ def add_pages(dispatcher: PageDispatcher) -> None:
                 changed = replace(collection, include=change.include or (), exclude=change.exclude or ())
                 preview = request.services.syncs.preview(changed, countdown(PREVIEW_SECONDS))
                 return _settings_page(request, collection, form, effect=preview)
+            if change.access_key is not None:
+                check_rate(request, Rate.UPLOAD)  # the server is asked, which anybody may name
             request.services.collections.change(request.caller, collection, change)
         except (InvalidRequest, PlanForbids) as error:
             wrong = {_FIELDS.get(error.field or "", error.field or "name"): error.message}

@@ -37,7 +37,6 @@ from chalicelib.domain.errors import (
     SourceUnreadable,
 )
 from chalicelib.domain.notifications import queue_configuration
-from chalicelib.domain.rates import Rate
 from chalicelib.services.bucket_stacks import template
 
 TEMPLATE_NAME = "similarix-bucket.yaml"
@@ -99,7 +98,7 @@ class Sitting:
 def add_pages(dispatcher: PageDispatcher) -> None:
     page = dispatcher.page
 
-    @page("/collections/connect", methods=("GET", "POST"), rate=Rate.UPLOAD)
+    @page("/collections/connect", methods=("GET", "POST"))
     def connect_bucket(request: PageRequest) -> Page | Redirect:
         is_change = request.method == "POST"
         sitting = Sitting.of(request.form if is_change else request.query, request.services.config.aws_region)

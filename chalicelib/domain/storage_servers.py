@@ -30,14 +30,15 @@ _OF_AWS = re.compile(r"(.*\.)?amazonaws\.(com|com\.cn|eu)")
 
 
 class ETagMeaning(StrEnum):
-    """What a server's ETags say of an object, as it was measured when the bucket was connected.
+    """What a server's ETags say of an object, as it was measured by the first objects that were there.
 
-    ``OPAQUE``: the same in a listing and in a HEAD, whatever it is. ``NONE``: nothing that both are known to agree on,
-    so that objects are compared by size and time.
+    ``OPAQUE``: the same in a listing and in a HEAD, whatever it is. ``NONE``: not the same, so that objects are
+    compared by size and time. ``UNMEASURED``: there were no objects yet; objects are compared as with ``NONE``.
     """
 
     OPAQUE = "opaque"
     NONE = "none"
+    UNMEASURED = "unmeasured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,13 @@ class StorageServer:
     Args:
         url: scheme, host and port, without a slash at the end.
         sealed_secret: the secret of the access key, encrypted for this collection alone.
-        etags: ``NONE`` until some object was there to measure them by.
+        etags: as far as it is known.
     """
 
     url: str
     access_key_id: str
     sealed_secret: bytes = field(repr=False)
-    etags: ETagMeaning = ETagMeaning.NONE
+    etags: ETagMeaning = ETagMeaning.UNMEASURED
 
     @property
     def host(self) -> str:

@@ -1,6 +1,6 @@
-"""The contract of every source and of the managed storage: one suite, run on the fakes and on the emulator's S3."""
+"""The contract of S3's sources and of the managed storage: one suite, run on the fakes and on the emulator's S3."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
@@ -13,101 +13,58 @@ import requests
 from chalicelib.adapters.factory import S3_CLIENT
 from chalicelib.adapters.s3.sources import S3Sources
 from chalicelib.adapters.s3.storage import S3Storage
-from chalicelib.domain.collections import CollectionType
+from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.embeddings import ReadFailure
-from chalicelib.domain.errors import Contention, NotFound, OutsideFolder, SourceDenied
-from chalicelib.domain.file_actions import MODIFIED_TOLERANCE
+from chalicelib.domain.errors import Contention, NotFound, OutsideFolder
 from chalicelib.domain.files import ObjectInfo
 from chalicelib.domain.search_uploads import SearchUploadArea
 from chalicelib.domain.thumbnails import ThumbnailCopy, ThumbnailSize
 from chalicelib.domain.uploads import ManagedArea, StoredObject
-from chalicelib.services.ports import ManagedStorage, Source, Sources
-from tests.factories import AWKWARD_KEYS, a_collection
+from chalicelib.services.ports import ManagedStorage
+from tests.contract.test_sources import SourcesContract, SourcesSubject, downloaded
+from tests.factories import a_collection
 from tests.fakes.buckets import MODIFIED, FakeSources
 from tests.fakes.clock import FakeClock
 from tests.fakes.storage import FakeStorage
 
 
-@dataclass(frozen=True)
-class Subject:
+@dataclass(frozen=True, kw_only=True)
+class Subject(SourcesSubject):
     """Sources and storage, and what a test does to buckets without them.
 
-    ``put`` and ``archive`` store an object in ``bucket``, ``copy_onto_itself`` gives one other user metadata,
-    ``download`` and ``upload`` use presigned URLs, and ``now`` is the clock of the storage.
+    ``archive`` stores an object in ``bucket``, ``copy_onto_itself`` gives one other user metadata, ``upload`` uses a
+    presigned URL, and ``now`` is the clock of the storage.
     """
 
-    sources: Sources
     storage: ManagedStorage
-    bucket: str
-    put: Callable[[str, bytes], None]
     copy_onto_itself: Callable[[str, dict[str, str]], None]
-    download: Callable[[str], bytes]
     upload: Callable[[str, bytes], None]
     archive: Callable[[str, bytes], None]
     now: Callable[[], datetime]
 
-    def source(self, prefix: str, bucket: str | None = None) -> Source:
-        managed = a_collection(
-            type=CollectionType.MANAGED, bucket=bucket or self.bucket, prefix=prefix, role_arn=None, external_id=None
-        )
-        return self.sources.of(managed)
 
+class BucketsContract(SourcesContract):
+    """What the managed storage promises, and what S3 promises beyond other servers."""
 
-class BucketsContract:
     @pytest.fixture
     def subject(self) -> Subject:
         raise NotImplementedError
 
     @pytest.fixture
-    def prefix(self) -> str:
-        return f"{uuid4().hex}/"
-
-    @pytest.fixture
     def area(self) -> ManagedArea:
         return ManagedArea(str(uuid4()), str(uuid4()))
 
-    def test_a_listing_has_the_keys_under_the_prefix_in_the_order_of_their_bytes(self, subject: Subject, prefix: str):
-        keys = [prefix + key for key in AWKWARD_KEYS if len((prefix + key).encode()) <= 1024]
-        for key in reversed(keys):
-            subject.put(key, b"a picture")
-        subject.put(f"{prefix[:-1]}-beside/x", b"not under the prefix")
-        source = subject.source(prefix)
-        assert [listed.key for listed in source.list_objects(None)] == keys
-        for position, key in enumerate(keys):
-            assert [listed.key for listed in source.list_objects(key)] == keys[position + 1 :]
-
-    def test_a_listing_continues_over_pages(self, subject: Subject, prefix: str):
-        keys = [f"{prefix}{number:04}" for number in range(1005)]
-        for key in keys:
-            subject.put(key, b"")
-        assert [listed.key for listed in subject.source(prefix).list_objects(None)] == keys
-
-    def test_a_listing_and_a_head_return_the_same_object(self, subject: Subject, prefix: str):
-        subject.put(f"{prefix}a b+ü.jpg", b"a picture")
-        source = subject.source(prefix)
-        expected = ObjectInfo(f"{prefix}a b+ü.jpg", md5(b"a picture", usedforsecurity=False).hexdigest(), 9)
-        assert list(source.list_objects(None)) == [expected]
-        assert source.head_objects([expected.key, f"{prefix}none"]) == {expected.key: expected, f"{prefix}none": None}
-
-    def test_a_head_says_when_the_object_was_stored(self, subject: Subject, prefix: str):
+    def test_the_etag_of_an_object_is_the_md5_of_its_bytes(self, subject: Subject, prefix: str):
         subject.put(f"{prefix}a.jpg", b"a picture")
-        head = subject.source(prefix).head_objects([f"{prefix}a.jpg"])[f"{prefix}a.jpg"]
-        assert isinstance(head, ObjectInfo) and head.modified is not None
-        assert head.modified.utcoffset() == timedelta()
-
-    def test_a_listing_and_a_head_agree_within_a_second_when_an_object_was_stored(self, subject: Subject, prefix: str):
-        subject.put(f"{prefix}a.jpg", b"a picture")
-        source = subject.source(prefix)
-        (listed,), head = source.list_objects(None), source.head_objects([f"{prefix}a.jpg"])[f"{prefix}a.jpg"]
-        assert isinstance(head, ObjectInfo) and listed.modified is not None and head.modified is not None
-        assert abs(listed.modified - head.modified) <= MODIFIED_TOLERANCE
-        assert (listed.metadata, head.metadata) == (None, {})
+        expected = ObjectInfo(f"{prefix}a.jpg", md5(b"a picture", usedforsecurity=False).hexdigest(), 9)
+        assert list(subject.source(prefix).list_objects(None)) == [expected]
 
     def test_a_head_has_the_user_metadata_and_a_copy_onto_itself_changes_it_alone(self, subject: Subject, prefix: str):
         key = f"{prefix}a.jpg"
         subject.put(key, b"a picture")
         source = subject.source(prefix)
         before = source.head_objects([key])[key]
+        assert isinstance(before, ObjectInfo) and before.metadata == {}
         subject.copy_onto_itself(key, {"product_id": "A1", "photographer": "=?UTF-8?B?TcO8bGxlcg==?="})
         after = source.head_objects([key])[key]
         assert isinstance(after, ObjectInfo) and after == before
@@ -122,50 +79,6 @@ class BucketsContract:
         failure = heads[f"{prefix}a.jpg"]
         assert isinstance(failure, ReadFailure) and (failure.code, failure.transient) == ("archived", False)
         assert isinstance(heads[f"{prefix}b.jpg"], ObjectInfo), "its neighbour can be read"
-
-    def test_listing_a_bucket_that_does_not_exist_is_denied(self, subject: Subject):
-        with pytest.raises(SourceDenied):
-            list(subject.source("", bucket=f"missing-{uuid4().hex}").list_objects(None))
-
-    def test_an_object_of_a_bucket_that_does_not_exist_is_none_as_one_that_does_not_exist(self, subject: Subject):
-        assert subject.source("", bucket=f"missing-{uuid4().hex}").head_objects(["a.jpg"]) == {"a.jpg": None}
-
-    def test_a_presigned_url_serves_the_object(self, subject: Subject, prefix: str):
-        key = f"{prefix}a b+ü ?&#%.jpg"
-        subject.put(key, b"a picture")
-        source = subject.source(prefix)
-        assert subject.download(source.presigned_get(key, seconds=60)) == b"a picture"
-        assert subject.download(source.presigned_get(key, seconds=60, file_name='a "b" ü.jpg')) == b"a picture"
-
-    @pytest.mark.parametrize("key", ["", "a.jpg", "{other}/a.jpg", "{own}", "{own}-beside/a.jpg", "/{own}/a.jpg"])
-    def test_a_source_refuses_a_key_outside_its_folder_and_says_nothing_about_it(
-        self, subject: Subject, prefix: str, key: str
-    ):
-        key = key.format(own=prefix[:-1], other=uuid4().hex)
-        if key:
-            subject.put(key, b"another's picture")
-        subject.put(f"{prefix}a.jpg", b"a picture")
-        source = subject.source(prefix)
-        for keys in ([key], [f"{prefix}a.jpg", key]):
-            with pytest.raises(OutsideFolder):
-                source.head_objects(keys)
-        with pytest.raises(OutsideFolder):
-            source.presigned_get(key, seconds=60)
-
-    def test_a_way_up_in_a_key_leads_nowhere(self, subject: Subject, prefix: str):
-        other = f"{uuid4().hex}/a.jpg"
-        subject.put(other, b"another's picture")
-        for way_up in (f"{prefix}../{other}", f"{prefix}x/../../{other}", f"{prefix}./../{other}"):
-            assert not isinstance(subject.source(prefix).head_objects([way_up])[way_up], ObjectInfo), way_up
-
-    @pytest.mark.parametrize("after", ["", "0", "~"])
-    def test_a_listing_that_begins_outside_the_folder_has_only_keys_of_the_folder(
-        self, subject: Subject, prefix: str, after: str
-    ):
-        subject.put(f"{prefix}a.jpg", b"a picture")
-        subject.put(f"{prefix[:-1]}-beside/a.jpg", b"another's picture")
-        listed = [listed.key for listed in subject.source(prefix).list_objects(after or None)]
-        assert listed == ([] if after == "~" else [f"{prefix}a.jpg"])
 
     def test_a_stored_object_can_be_read_at_once(self, subject: Subject, area: ManagedArea):
         prefix = area.prefixes[0]
@@ -329,6 +242,11 @@ class BucketsContract:
         assert list(subject.storage.stored_thumbnails(str(uuid4()), later)) == []
 
 
+def on_our_own_bucket(bucket: str, prefix: str) -> Collection:
+    """A collection that is read by the application's own permission."""
+    return a_collection(type=CollectionType.MANAGED, bucket=bucket, prefix=prefix, role_arn=None, external_id=None)
+
+
 class TestFakes(BucketsContract):
     @pytest.fixture
     def subject(self) -> Subject:
@@ -345,11 +263,26 @@ class TestFakes(BucketsContract):
             bucket.put(key, body)
             bucket.archived.add(key)
 
+        def put_all(keys: Sequence[str]) -> None:
+            for key in keys:
+                bucket.put(key, b"")
+
         def copy_onto_itself(key: str, metadata: dict[str, str]) -> None:
             bucket.put_again(key, metadata, MODIFIED)
 
-        put, receive = bucket.put, storage.receive
-        return Subject(sources, storage, "a-bucket", put, copy_onto_itself, download, receive, archive, FakeClock())
+        return Subject(
+            sources=sources,
+            bucket="a-bucket",
+            collection_on=on_our_own_bucket,
+            put=bucket.put,
+            put_all=put_all,
+            download=download,
+            storage=storage,
+            copy_onto_itself=copy_onto_itself,
+            upload=storage.receive,
+            archive=archive,
+            now=FakeClock(),
+        )
 
 
 @pytest.fixture(scope="module")
@@ -362,6 +295,10 @@ def s3_subject(aws: Callable[..., Any]) -> Subject:
     def put(key: str, body: bytes) -> None:
         s3.put_object(Bucket=connected, Key=key, Body=body)
 
+    def put_all(keys: Sequence[str]) -> None:
+        for key in keys:
+            put(key, b"")
+
     def copy_onto_itself(key: str, metadata: dict[str, str]) -> None:
         source = {"Bucket": connected, "Key": key}
         s3.copy_object(Bucket=connected, Key=key, CopySource=source, MetadataDirective="REPLACE", Metadata=metadata)
@@ -372,17 +309,24 @@ def s3_subject(aws: Callable[..., Any]) -> Subject:
     def now() -> datetime:
         return datetime.now(UTC)
 
-    def download(url: str) -> bytes:
-        response = requests.get(url, timeout=10)
-        response.raise_for_status()
-        return response.content
-
     def upload(url: str, body: bytes) -> None:
         requests.put(url, data=body, headers={"Content-Type": "image/jpeg"}, timeout=10).raise_for_status()
 
     sources = S3Sources(s3, lambda: aws("sts"), lambda region, credentials: s3)
     storage = S3Storage(s3, managed, thumbnails)
-    return Subject(sources, storage, connected, put, copy_onto_itself, download, upload, archive, now)
+    return Subject(
+        sources=sources,
+        bucket=connected,
+        collection_on=on_our_own_bucket,
+        put=put,
+        put_all=put_all,
+        download=downloaded,
+        storage=storage,
+        copy_onto_itself=copy_onto_itself,
+        upload=upload,
+        archive=archive,
+        now=now,
+    )
 
 
 class TestS3OnTheEmulator(BucketsContract):

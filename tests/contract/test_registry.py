@@ -13,7 +13,7 @@ from chalicelib.adapters.dynamodb.collections import DynamoDBCollections
 from chalicelib.adapters.dynamodb.quota_ledger import DynamoDBQuotaLedger
 from chalicelib.adapters.dynamodb.registry import DynamoDBRegistry
 from chalicelib.domain.collections import AutoSync, Collection, CollectionType
-from chalicelib.domain.errors import DuplicateCollection, NotFound, QuotaExceeded
+from chalicelib.domain.errors import DuplicateCollection, NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.selection import DEFAULT_EXCLUDE
 from chalicelib.domain.storage_servers import ETagMeaning, StorageServer
 from chalicelib.services.ports import CollectionRegistry, Collections, QuotaLedger
@@ -151,6 +151,24 @@ class RegistryContract:
         collection = a_collection(include=("*.jpg",), exclude=())
         registry.add(collection, 3)
         assert collections.get(collection.account, collection.uuid) == collection
+
+    def test_what_the_etags_of_a_server_mean_is_stored_beside_the_key_by_which_it_was_measured_and_no_other(
+        self, registry: CollectionRegistry, collections: Collections
+    ):
+        collection = a_collection_on_a_server()
+        registry.add(collection, 3)
+        registry.save_etags(collection, ETagMeaning.NONE)
+        assert collection.server is not None
+        measured = replace(collection, server=replace(collection.server, etags=ETagMeaning.NONE))
+        assert collections.get(collection.account, collection.uuid) == measured
+        rekeyed = registry.change(collection, {"server": replace(collection.server, sealed_secret=b"another secret")})
+        with pytest.raises(StaleWrite):
+            registry.save_etags(collection, ETagMeaning.NONE)
+        assert collections.get(collection.account, collection.uuid) == rekeyed
+        registry.begin_deletion(rekeyed, NOW)
+        with pytest.raises(StaleWrite):
+            registry.save_etags(rekeyed, ETagMeaning.NONE)
+        assert collections.get(collection.account, collection.uuid) is None
 
     def test_a_deleted_collection_is_visible_to_its_deletion_only(
         self, registry: CollectionRegistry, collections: Collections, collection: Collection

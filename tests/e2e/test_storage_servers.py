@@ -1,47 +1,41 @@
-"""A bucket on an S3-compatible server, through the deployed system: connected, synced, searched and changed."""
+"""A bucket on S3-compatible servers of two makers, through the deployed system: connected, synced and changed."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
 from tests.e2e.harness import Caller, error_info, eventually, picture
-from tests.rclone.server import ACCESS_KEY, SECRET_KEY, RcloneUnavailable, rclone_server, s3_client
+from tests.rclone.server import ACCESS_KEY, SECRET_KEY
+from tests.storage_servers import SERVERS, owners_client, storage_server
 
 BUCKET = "photographs"
 KEY = {"access_key_id": ACCESS_KEY, "secret_access_key": SECRET_KEY}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture(scope="module", params=SERVERS)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The endpoint of a server with an empty bucket."""
-    folder: Path = tmp_path_factory.mktemp("rclone")
-    try:
-        with rclone_server(folder) as endpoint:
-            s3_client(endpoint).create_bucket(Bucket=BUCKET)
-            yield endpoint
-    except RcloneUnavailable as error:
-        pytest.skip(str(error))
+    with storage_server(request.param, tmp_path_factory.mktemp(request.param)) as endpoint:
+        owners_client(endpoint).create_bucket(Bucket=BUCKET)
+        yield endpoint
 
 
 @pytest.fixture
 def s3(server: str) -> Any:
-    return s3_client(server)
+    return owners_client(server)
 
 
-def test_a_bucket_of_another_server_is_indexed_searched_downloaded_changed_and_emptied(
+def test_a_folder_of_another_server_is_connected_empty_filled_searched_downloaded_and_changed(
     new_account: Callable[..., Caller], server: str, s3: Any
 ) -> None:
     caller, source = new_account(), {"bucket": BUCKET, "folder": "/2024", "endpoint": server}
-    for name in ("owl.jpg", "cow.jpg", "dam.jpg"):
-        s3.put_object(Bucket=BUCKET, Key=f"2024/{name}", Body=picture(name))
-
     without_key = caller.result("POST", "/api/collections/check/", json=source)
     assert [problem["error"] for problem in without_key["problems"]] == ["no_access_key"]
     report = caller.result("POST", "/api/collections/check/", json={**source, **KEY})
-    assert (report["readable"], report["warnings"], report["trust_policy"]) == (True, [], None)
+    assert (report["readable"], report["trust_policy"]) == (True, None)
+    assert [warning["warning"] for warning in report["warnings"]] == ["folder_empty"]
     made = caller("POST", "/api/collections/", json={"type": "s3", "name": "n", **source, **KEY})
     assert made.status_code == 201, made.text
     collection = made.json()["result"]["collection"]
@@ -51,6 +45,10 @@ def test_a_bucket_of_another_server_is_indexed_searched_downloaded_changed_and_e
         "us-east-1",
     )
     path = f"/api/collections/{collection['uuid']}"
+    for name in ("owl.jpg", "cow.jpg", "dam.jpg"):
+        s3.put_object(Bucket=BUCKET, Key=f"2024/{name}", Body=picture(name))
+    report = caller.result("POST", "/api/collections/check/", json={**source, **KEY})
+    assert (report["readable"], report["warnings"]) == (True, [])
 
     caller.sync_and_wait(collection["uuid"])
     assert sorted(caller.search_names("an owl")) == ["cow.jpg", "dam.jpg", "owl.jpg"]
@@ -66,6 +64,8 @@ def test_a_bucket_of_another_server_is_indexed_searched_downloaded_changed_and_e
     s3.put_object(Bucket=BUCKET, Key="2024/words.jpg", Body=b"dear diary")
     s3.delete_object(Bucket=BUCKET, Key="2024/dam.jpg")
     caller.sync_and_wait(collection["uuid"])
+    progress = caller.result("GET", f"{path}/sync-status/")["progress"]
+    assert (progress["to_do"], progress["removed"]) == (3, 1), "the owl is known by what its ETag was found to mean"
     found = caller.result("POST", "/api/search/", files={"file": picture("pig.jpg")})["files"]
     assert [(file["file_name"], file["distance"]) for file in found[:1]] == [("cow.jpg", 0.0)]
     assert sorted(file["file_name"] for file in found) == ["cow.jpg", "owl.jpg"]
@@ -77,6 +77,7 @@ def test_a_bucket_of_another_server_is_indexed_searched_downloaded_changed_and_e
 
     secrets = [made.text, caller("GET", f"{path}/").text, caller("GET", "/api/account/export/").text]
     assert not [text for text in secrets if SECRET_KEY in text or "sealed" in text]
+    assert '"etags": "opaque"' in secrets[-1], "the first sync that found objects has measured them"
     assert caller("DELETE", f"{path}/").status_code == 202
 
 

@@ -9,8 +9,9 @@ from urllib.parse import quote, unquote
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import OutsideFolder, SourceDenied, SourceUnavailable
-from chalicelib.domain.files import ObjectInfo
+from chalicelib.domain.files import NO_ETAG, ObjectInfo
 from chalicelib.domain.metadata import object_metadata
+from chalicelib.domain.storage_servers import ETagMeaning
 
 SCHEME = "fake-s3://"
 MODIFIED = datetime(2025, 6, 7, 8, 9, 10, tzinfo=UTC)  # when an object was stored, unless a test says otherwise
@@ -79,7 +80,8 @@ class FakeSources:
         return self.buckets.setdefault(name, FakeBucket())
 
     def of(self, collection: Collection) -> "FakeSource":
-        return FakeSource(self, collection.bucket, collection.prefix)
+        is_opaque = collection.server is None or collection.server.etags is ETagMeaning.OPAQUE
+        return FakeSource(self, collection.bucket, collection.prefix, is_opaque)
 
     def fetch(self, url: str) -> bytes | ReadFailure | None:
         """What a GET of a presigned URL returns."""
@@ -97,9 +99,12 @@ class FakeSources:
 
 @dataclass(frozen=True)
 class FakeSource:
+    """``tells_etags``: as of a server whose ETags mean something, and of S3."""
+
     sources: FakeSources
     name: str
     prefix: str
+    tells_etags: bool = True
 
     def list_objects(self, after: str | None) -> Iterator[ObjectInfo]:
         bucket = self._bucket()
@@ -112,7 +117,7 @@ class FakeSource:
                 raise SourceUnavailable("The listing broke off, as the test wants it.")
             s3_object = bucket.info(key)
             if s3_object is not None:  # it may be gone since the listing began
-                yield s3_object
+                yield self._told(s3_object)
 
     def head_objects(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo | ReadFailure | None]:
         for key in keys:
@@ -123,12 +128,16 @@ class FakeSource:
             bucket = self._bucket()
         except SourceUnavailable as error:
             return dict.fromkeys(keys, ReadFailure(error.code, error.message, transient=True))
-        return {key: bucket.head_object(key) for key in keys}
+        heads = {key: bucket.head_object(key) for key in keys}
+        return {key: self._told(head) if isinstance(head, ObjectInfo) else head for key, head in heads.items()}
 
     def presigned_get(self, key: str, *, seconds: int, file_name: str | None = None, show_as: str | None = None) -> str:
         suffix = f"?save-as={quote(file_name, safe='')}" if file_name is not None else ""
         suffix += f"&show-as={quote(show_as, safe='')}" if show_as is not None else ""
         return f"{SCHEME}{self.name}/{quote(self._check(key), safe='')}{suffix}"
+
+    def _told(self, s3_object: ObjectInfo) -> ObjectInfo:
+        return s3_object if self.tells_etags else replace(s3_object, etag=NO_ETAG)
 
     def _check(self, key: str) -> str:
         if not key.startswith(self.prefix):

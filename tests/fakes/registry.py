@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.domain.collections import Collection, CollectionType
-from chalicelib.domain.errors import DuplicateCollection, NotFound, QuotaExceeded
+from chalicelib.domain.errors import DuplicateCollection, NotFound, QuotaExceeded, StaleWrite
+from chalicelib.domain.storage_servers import ETagMeaning
 from tests.fakes.collections import FakeCollections
 from tests.fakes.quota_ledger import FakeQuotaLedger
 
@@ -40,6 +41,13 @@ class FakeRegistry:
         changed = replace(current, **fields)
         self._collections.put(changed)
         return changed
+
+    def save_etags(self, collection: Collection, etags: ETagMeaning) -> None:
+        current = self._collections.get(collection.account, collection.uuid)
+        assert collection.server is not None
+        if current is None or current.server is None or current.server.sealed_secret != collection.server.sealed_secret:
+            raise StaleWrite("The access key was changed.")
+        self._collections.put(replace(current, server=replace(current.server, etags=etags)))
 
     def begin_deletion(self, collection: Collection, now: datetime) -> None:
         key = collection.account, collection.uuid

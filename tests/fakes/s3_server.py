@@ -24,7 +24,7 @@ class FakeS3Server:
     ``etag_of``, what the ETag of a body is, in a listing or not; ``error``, a code and a status, with which everything
     is answered; ``raises``, what every request raises; ``body``, which replaces every document, with
     ``body_status``; and ``denied`` keys.
-    ``requests`` has the targets that were asked for.
+    ``tells_times``, whether it says when an object was stored. ``requests`` has the targets that were asked for.
     """
 
     bucket: str = "a-bucket"
@@ -38,6 +38,7 @@ class FakeS3Server:
     body_status: int = 200
     denied: set[str] = field(default_factory=set)
     always_truncated: bool = False
+    tells_times: bool = True
     requests: list[tuple[str, str]] = field(default_factory=list)
 
     @contextmanager
@@ -67,7 +68,9 @@ class FakeS3Server:
         if key not in self.objects:
             return self._failure(method, "NoSuchKey", 404)
         content = self.objects[key]
-        described = {"ETag": f'"{self.etag_of(content, False)}"', "Last-Modified": MODIFIED}
+        described = {"ETag": f'"{self.etag_of(content, False)}"'} | (
+            {"Last-Modified": MODIFIED} if self.tells_times else {}
+        )
         described["Content-Length"] = str(len(content))
         return _Response(200, described, b"" if method == "HEAD" else content)
 
@@ -79,8 +82,9 @@ class FakeS3Server:
         keys = sorted((key for key in self.objects if key.startswith(prefix)), key=self.order)
         keys = [key for key in keys if not after or self.order(key) > self.order(after)]
         shown = keys[:limit]
+        listed_time = f"<LastModified>{LISTED_MODIFIED}</LastModified>" if self.tells_times else ""
         contents = "".join(
-            f"<Contents><Key>{quote(key, safe='/')}</Key><LastModified>{LISTED_MODIFIED}</LastModified>"
+            f"<Contents><Key>{quote(key, safe='/')}</Key>{listed_time}"
             f"<ETag>&quot;{escape(self.etag_of(self.objects[key], True))}&quot;</ETag>"
             f"<Size>{len(self.objects[key])}</Size></Contents>"
             for key in shown

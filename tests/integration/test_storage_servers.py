@@ -4,39 +4,29 @@ The application's services run on the real adapters and on the embedder's own tr
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import requests
-from botocore.config import Config
 
 from chalicelib.adapters.s3.server_checker import ServerAccessChecker
-from chalicelib.adapters.s3.server_requests import SERVER_CLIENT, ServerRequests, server_client
-from chalicelib.adapters.s3.server_sources import ServerSources
-from chalicelib.adapters.web.connections import CheckedConnections
 from chalicelib.domain.bucket_access import AccessFindings
 from chalicelib.domain.collections import Collection, SyncStatus
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.files import ObjectInfo
-from chalicelib.domain.storage_servers import AccessKey, ETagMeaning, StorageServer
-from chalicelib.domain.web_urls import is_public_or_local
+from chalicelib.domain.storage_servers import ETagMeaning
 from embedder_container.errors import Code, ItemError
 from embedder_container.limits import MAX_FILE_BYTES
 from embedder_container.servers import Servers
 from embedder_container.transfer import START_BYTES, Transfers
 from tests.fakes.application import services_on
 from tests.fakes.embedder import FakeEmbedder
-from tests.rclone.server import ACCESS_KEY, SECRET_KEY, RcloneUnavailable, rclone_server
-from tests.s3proxy.server import S3ProxyUnavailable, s3proxy_server
+from tests.storage_servers import SERVERS, as_stored, owners_client, server_sources, storage_server
 from tests.unit.services.harness import Harness
 
 BUCKET = "photographs"
-SERVERS: dict[str, Callable[[Path], AbstractContextManager[str]]] = {"rclone": rclone_server, "s3proxy": s3proxy_server}
 AWKWARD_KEYS = (
     "a b+c.jpg", "100%.jpg", "q?x=1&y.jpg", "'q'.jpg", "#h.jpg", "b.jpg", "b-1.jpg", "b/1.jpg", "B/1.jpg",
     "b/e\u0301.jpg", "b/\u00e9.jpg", "b/\U0001f600.jpg", "c/\uff5e.jpg", "c/\ue000.jpg",
@@ -49,12 +39,7 @@ class Sources:
     """The real sources of buckets on servers of this machine, and the embedder's downloads from them."""
 
     def __init__(self) -> None:
-        connections = CheckedConnections(is_public_or_local)
-
-        def make(url: str, region: str, key: AccessKey, deadline: float | None) -> Any:
-            return server_client(url, region, key, ServerRequests(connections, 20, deadline))
-
-        self.servers = ServerSources(lambda account, collection, sealed: sealed.decode(), make)
+        self.servers = server_sources()
         self.of = self.servers.of
         self._transfers = Transfers(servers=Servers(is_local=True))
 
@@ -86,17 +71,8 @@ class World:
 
 @pytest.fixture(scope="module", params=SERVERS)
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    try:
-        with SERVERS[request.param](tmp_path_factory.mktemp(request.param)) as endpoint:
-            yield world_of(endpoint)
-    except (RcloneUnavailable, S3ProxyUnavailable) as error:
-        pytest.skip(str(error))
-
-
-def owners_client(endpoint: str) -> Any:
-    """The client of the bucket's owner, without the checksums that not every server takes."""
-    session = boto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name="us-east-1")
-    return session.client("s3", endpoint_url=endpoint, config=SERVER_CLIENT.merge(Config(proxies={})))
+    with storage_server(request.param, tmp_path_factory.mktemp(request.param)) as endpoint:
+        yield world_of(endpoint)
 
 
 def world_of(endpoint: str) -> World:
@@ -104,7 +80,7 @@ def world_of(endpoint: str) -> World:
     embedder = FakeEmbedder(sources, app.ports.storage)  # type: ignore[arg-type]  # it needs ``fetch`` alone
     app.ports = replace(app.ports, sources=sources, embedder=embedder)
     app.embedder, app.app = embedder, services_on(app.ports)
-    server = StorageServer(endpoint, ACCESS_KEY, SECRET_KEY.encode(), ETagMeaning.OPAQUE)
+    server = as_stored(endpoint)
     collection = app.add(bucket=BUCKET, region="us-east-1", role_arn=None, external_id=None, server=server)
     world = World(owners_client(endpoint), app, sources, collection)
     world.client.create_bucket(Bucket=BUCKET)

@@ -1,6 +1,7 @@
 """An S3 server that shares no code with the emulator or with rclone: S3Proxy, in Java, on a folder.
 
-https://github.com/gaul/s3proxy serves jclouds' stores by S3's API. It verifies signatures, and heeds conditions.
+https://github.com/gaul/s3proxy serves jclouds' stores by S3's API. It verifies signatures, and heeds conditions. It
+lists by the UTF-16 of keys, as Java compares them: U+1F600 before U+FF5E, which S3 lists after it.
 """
 
 from collections.abc import Iterator

@@ -29,7 +29,8 @@ from chalicelib.adapters.dynamodb.retries import OF_A_REQUEST
 from chalicelib.adapters.dynamodb.transactions import transact
 from chalicelib.adapters.dynamodb.usage import ADD_TOTALS, TOTAL_NAMES, usage_key
 from chalicelib.domain.collections import AutoSync, Collection, CollectionType
-from chalicelib.domain.errors import DuplicateCollection, NotFound, QuotaExceeded, Unavailable
+from chalicelib.domain.errors import DuplicateCollection, NotFound, QuotaExceeded, StaleWrite, Unavailable
+from chalicelib.domain.storage_servers import ETagMeaning
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
@@ -109,6 +110,20 @@ class DynamoDBRegistry:
         except self._client.exceptions.ConditionalCheckFailedException as error:
             raise NotFound("There is no such collection.") from error
         return collection_from_item(response["Attributes"])
+
+    def save_etags(self, collection: Collection, etags: ETagMeaning) -> None:
+        assert collection.server is not None
+        try:
+            self._client.update_item(
+                TableName=self._collections,
+                Key=_collection_key(collection),
+                UpdateExpression="SET etags = :etags",
+                ConditionExpression=f"{_NOT_DELETED} AND sealed_secret = :secret",
+                ExpressionAttributeNames={"#u": "uuid"},
+                ExpressionAttributeValues=to_item({":etags": etags, ":secret": collection.server.sealed_secret}),
+            )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            raise StaleWrite(f"The access key of the collection {collection.uuid} was changed meanwhile.") from error
 
     def begin_deletion(self, collection: Collection, now: datetime) -> None:
         for _ in OF_A_REQUEST.attempts():

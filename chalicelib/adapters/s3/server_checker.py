@@ -28,6 +28,10 @@ _TIME_AND_SIZE = (
     "The ETags of the server are not the same in its listings and for its objects. So changes are found by size and "
     "time of storage: one within two seconds that keeps the size is not."
 )
+_SIZE_ALONE = (
+    "The ETags of the server are not the same in its listings and for its objects, and it does not say of all of them "
+    "when they were stored. So a change that keeps the size of an object is never found."
+)
 _LOST_NAMES = (
     "The server lists objects that it does not find by the names that it lists. They are listed as failed, or missing."
 )
@@ -106,7 +110,7 @@ def _measure(source: ServerSource, listed: "Sequence[ObjectTypeDef]") -> tuple[E
     # Awkward names first: a server that writes one of them otherwise than it lists it shows it there.
     awkward = [entry for entry in listed if not entry["Key"].replace("/", "").isalnum()]
     chosen = {entry["Key"]: entry for entry in (*spread(awkward, SAMPLES), *spread(listed, SAMPLES))}
-    agree, compared, lost = True, False, []
+    agree, timed, compared, lost = True, True, False, []
     for key, entry in chosen.items():
         try:
             head = source.client.head_object(Bucket=source.bucket, Key=key)
@@ -117,9 +121,11 @@ def _measure(source: ServerSource, listed: "Sequence[ObjectTypeDef]") -> tuple[E
         compared = True
         etag = plain_etag(head.get("ETag"))
         agree = agree and bool(etag) and etag == plain_etag(entry.get("ETag"))
+        timed = timed and "LastModified" in entry and "LastModified" in head
     warnings = [AccessWarning("names_differ", _LOST_NAMES, tuple(lost))] if lost else []
     if not compared:
         return None, warnings
     if not agree:
-        return ETagMeaning.NONE, [*warnings, AccessWarning("etags_differ", _TIME_AND_SIZE)]
+        differing = ("etags_differ", _TIME_AND_SIZE) if timed else ("changes_missed", _SIZE_ALONE)
+        return ETagMeaning.NONE, [*warnings, AccessWarning(*differing)]
     return ETagMeaning.OPAQUE, warnings

@@ -50,4 +50,4 @@ PROBLEMS_OF_SERVERS = (
     "not_s3",
     "request_refused",
 )
-WARNINGS_OF_SERVERS = ("etags_differ", "names_differ")
+WARNINGS_OF_SERVERS = ("etags_differ", "changes_missed", "names_differ")

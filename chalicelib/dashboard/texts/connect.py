@@ -18,6 +18,9 @@ TEXTS = {
     "endpoint": "Endpoint",
     "endpoint_hint": "The server, such as https://s3.example.com",
     "server_region_hint": "As the server names it; empty if it has none.",
+    "etags_differ": "The server's ETags differ between its listings and its objects, so changes are found by size and "
+    "time of storage: one within two seconds that keeps the size is not, and none that keeps it where the server tells "
+    "no times.",
     "access_key_id": "Access key id",
     "access_key_id_hint": "It needs to list the bucket and to read its objects, and nothing else.",
     "secret_access_key": "Secret access key",

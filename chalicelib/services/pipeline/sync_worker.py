@@ -14,6 +14,7 @@ from chalicelib.domain.collections import Collection, SyncStatus, Trigger
 from chalicelib.domain.errors import ContinuationLimit, SourceDenied, SourceUnavailable
 from chalicelib.domain.files import CatalogueEntry, ObjectInfo
 from chalicelib.domain.messages import IndexBatch, ObjectHint, SyncStep, hint_batches, next_continuation
+from chalicelib.domain.storage_servers import ETagMeaning
 from chalicelib.domain.sync_diff import CHUNK_KEYS, ChangeKind, Chunk, Difference, RetryBudget, merge_join
 from chalicelib.domain.syncs import (
     CONFIRMATION_MIN_FILES,
@@ -28,7 +29,17 @@ from chalicelib.domain.syncs import (
 )
 from chalicelib.services.pipeline.event_publisher import EventPublisher
 from chalicelib.services.pipeline.quota import QuotaService
-from chalicelib.services.ports import Catalogue, Clock, Collections, Embedder, Queues, Sources, Syncs
+from chalicelib.services.ports import (
+    BucketAccessChecker,
+    Catalogue,
+    Clock,
+    CollectionRegistry,
+    Collections,
+    Embedder,
+    Queues,
+    Sources,
+    Syncs,
+)
 
 # Longer than a failed message is delayed, so that a batch whose worker died is redelivered before its sync counts as
 # failed.
@@ -46,9 +57,11 @@ class SyncWorker:
     """
 
     collections: Collections
+    registry: CollectionRegistry
     syncs: Syncs
     catalogue: Catalogue
     sources: Sources
+    access_checker: BucketAccessChecker
     embedder: Embedder
     queues: Queues
     quota: QuotaService
@@ -79,7 +92,8 @@ class SyncWorker:
 
         Raises:
             Unavailable: the bucket or the embedder did not answer; the message is redelivered.
-            StaleWrite: another worker has acquired the key range, or the sync has ended meanwhile.
+            StaleWrite: another worker has acquired the key range, the sync has ended meanwhile, or the bucket's access
+                key was changed.
             ContinuationLimit: the key range was continued too often; the sync has ended as failed.
         """
         key_range = self.syncs.acquire(step, self.now() + SYNC_LEASE)
@@ -95,7 +109,7 @@ class SyncWorker:
         self.queues.send_batches(self.syncs.unsent_batches(step, key_range))
         if not key_range.finished:
             try:
-                finished = self._scan(step, key_range, collection, seconds_left)
+                finished = self._scan(step, key_range, self._measured(collection), seconds_left)
             except SourceDenied as error:
                 self._end(step.account, step.collection, step.sync, SyncStatus.FAILED, error.message)
                 return
@@ -157,6 +171,19 @@ class SyncWorker:
             self._complete_if_done(batch.account, batch.collection, batch.sync)
             if redelivered:
                 self.publisher.publish_sync(batch.account, batch.collection, batch.sync)
+
+    def _measured(self, collection: Collection) -> Collection:
+        """The collection with what its server's ETags mean, if the first objects to measure that by are there now.
+
+        It is stored before anything is listed, so that the index workers read the objects by the same meaning.
+        """
+        if collection.server is None or collection.server.etags is not ETagMeaning.UNMEASURED:
+            return collection
+        etags = self.access_checker.check(collection).etags  # what is wrong with the bucket, the listing says
+        if etags is None:
+            return collection
+        self.registry.save_etags(collection, etags)
+        return replace(collection, server=replace(collection.server, etags=etags))
 
     def _scan(
         self, step: SyncStep, key_range: KeyRange, collection: Collection, seconds_left: Callable[[], float]

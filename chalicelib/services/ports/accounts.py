@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from chalicelib.domain.accounts import Account, AccountItem, Subscription, Token
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.plans import Plan
+from chalicelib.domain.storage_servers import ETagMeaning
 from chalicelib.domain.uploads import FileClaim, FileLock, Upload, UploadPage, UploadRef, Usage
 
 
@@ -64,6 +65,13 @@ class CollectionRegistry(Protocol):
 
         Raises:
             NotFound: the collection is deleted.
+        """
+
+    def save_etags(self, collection: Collection, etags: ETagMeaning) -> None:
+        """Store what the ETags of the collection's server mean.
+
+        Raises:
+            StaleWrite: the collection has another access key since, or is deleted.
         """
 
     def begin_deletion(self, collection: Collection, now: datetime) -> None:

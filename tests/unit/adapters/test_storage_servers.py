@@ -16,6 +16,7 @@ from chalicelib.domain.bucket_access import AccessFindings
 from chalicelib.domain.collections import Collection
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import OutsideFolder, SourceDenied, SourceUnavailable
+from chalicelib.domain.file_actions import is_same_object
 from chalicelib.domain.files import NO_ETAG, ObjectInfo
 from chalicelib.domain.storage_servers import AccessKey, ETagMeaning, StorageServer
 from chalicelib.domain.web_urls import NoAllowedAddress
@@ -209,6 +210,25 @@ def test_a_readable_bucket_has_no_problem_and_its_etags_are_measured(world: Worl
     world.server.objects = {}
     findings = world.check()
     assert (findings.etags, [warning.code for warning in findings.warnings]) == (None, ["folder_empty"])
+
+
+def test_a_server_without_etags_and_times_never_shows_a_change_that_keeps_the_size_and_the_check_says_so(
+    world: World,
+) -> None:
+    world.server.objects = {"pictures/a.jpg": b"a picture"}
+    world.server.tells_times = False
+    assert world.check() == AccessFindings([], [], ETagMeaning.OPAQUE), "ETags alone tell every change"
+    world.server.etag_of = lambda body, is_listed: str(is_listed)
+    (warning,) = world.check().warnings
+    assert (warning.code, "never found" in warning.message) == ("changes_missed", True)
+    source = world.sources.of(on_server(etags=ETagMeaning.NONE))
+    (before,) = source.list_objects(None)
+    world.server.objects = {"pictures/a.jpg": b"b picture"}
+    (after,) = source.list_objects(None)
+    assert is_same_object(before, after)
+    world.server.objects = {"pictures/a.jpg": b"a larger picture"}
+    (after,) = source.list_objects(None)
+    assert not is_same_object(before, after)
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def test_a_month_whose_uploads_are_used_up_says_when_the_next_one_begins() -> No
     assert 0 < (resets_at - now).days <= 31
 
 
-def test_searches_uploads_and_checks_of_buckets_are_limited_and_nothing_else() -> None:
+def test_searches_uploads_and_checks_of_named_servers_are_limited_and_nothing_else() -> None:
     assert {(route.method, route.path) for route in documented_routes() if route.rate_limited} == {
         ("GET", "/api/search"),
         ("POST", "/api/search"),
@@ -180,7 +180,43 @@ def test_searches_uploads_and_checks_of_buckets_are_limited_and_nothing_else() -
         ("POST", f"{UPLOADS}/fetch"),
         ("POST", "/api/collections"),
         ("POST", "/api/collections/check"),
+        ("PATCH", "/api/collections/{uuid}"),
     }
+
+
+def test_a_collection_counts_for_the_rate_only_where_a_server_is_asked_that_the_caller_names() -> None:
+    application = Application(uploads_a_minute=3)
+    application.adapters.sources.bucket("a-bucket").put("a.jpg", b"a picture")
+    secret = application.token()
+    key = {"access_key_id": "AKID", "secret_access_key": "the-secret"}
+    on_server = {"bucket": "a-bucket", "endpoint": "https://s3.example.com"}
+    on_aws = {"bucket": "a-bucket", "region": "eu-west-1"}
+
+    def send(method: str, route: str, **body: Any) -> dict[str, Any]:
+        uuids = {"path": {"uuid": made["uuid"]}} if "{uuid}" in route else {}
+        text, headers = json.dumps(body).encode(), {"content-type": "application/json"}
+        return application.send(method, route, f"Token {secret}", body=text, headers=headers, **uuids)
+
+    for _ in range(4):
+        assert send("POST", "/api/collections", type="managed", name="n")["statusCode"] == 201
+        for source in (on_aws, on_server):  # without a role or a key nothing is asked
+            response = send("POST", "/api/collections/check", **source)
+            assert (response["statusCode"], "RateLimit" in response["headers"]) == (200, False)
+    created = send("POST", "/api/collections", type="s3", name="n", **on_server, **key)
+    assert (created["statusCode"], created["headers"]["RateLimit"]) == (201, '"upload";r=2;t=20')
+    made = json.loads(created["body"])["result"]["collection"]
+    assert send("PATCH", "/api/collections/{uuid}", name="other")["headers"].get("RateLimit") is None
+    assert send("PATCH", "/api/collections/{uuid}", **key)["headers"]["RateLimit"] == '"upload";r=1;t=40'
+    assert send("POST", "/api/collections/check", **on_server, **key)["statusCode"] == 200
+    asked = len(application.adapters.access_checker.checked)
+    refused = [
+        send("POST", "/api/collections/check", **on_server, **key),
+        send("POST", "/api/collections", type="s3", name="n", **on_server, **key),
+        send("PATCH", "/api/collections/{uuid}", **key),
+    ]
+    assert [(response["statusCode"], info(response)["error"]) for response in refused] == [(429, "rate_limited")] * 3
+    assert len(application.adapters.access_checker.checked) == asked
+    assert send("POST", "/api/collections", type="managed", name="n")["statusCode"] == 201
 
 
 def test_the_document_names_the_headers_of_limited_operations_and_of_no_other() -> None:

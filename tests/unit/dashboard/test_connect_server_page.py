@@ -3,6 +3,7 @@
 import pytest
 
 from chalicelib.domain.collections import AutoSync, Collection, SyncStatus
+from chalicelib.domain.storage_servers import ETagMeaning
 from tests.fakes.application import FakeAdapters
 from tests.fakes.pages import FakeBrowser, FakeDashboard
 
@@ -104,6 +105,15 @@ def test_settings_show_the_key_without_its_secret_and_save_without_asking_for_it
     assert len(adapters.access_checker.checked) == checked
 
 
+@pytest.mark.parametrize("etags", ETagMeaning)
+def test_settings_say_where_changes_are_not_found_by_etags(
+    browser: FakeBrowser, adapters: FakeAdapters, connected: Collection, etags: ETagMeaning
+) -> None:
+    adapters.registry.save_etags(connected, etags)
+    page = browser.get(f"/collections/{connected.uuid}/settings").body
+    assert ("changes are found by size" in page) is (etags is ETagMeaning.NONE)
+
+
 def test_another_key_is_checked_and_sealed(browser: FakeBrowser, adapters: FakeAdapters, connected: Collection) -> None:
     path = f"/collections/{connected.uuid}/settings"
     key = {"access_key_id": "OTHER", "secret_access_key": "another-secret"}
@@ -128,4 +138,17 @@ def test_a_user_has_no_more_buckets_checked_a_minute_than_the_plan_allows(
     assert statuses == [400] * 60 + [429]
     assert len(adapters.access_checker.checked) == 60
     assert browser.get(PAGE).status == 200
-    assert browser.get("/collections/connect").status == 429
+    assert browser.get("/collections/connect").status == 200, "a bucket on AWS has no server that a user names"
+
+
+def test_a_new_key_of_a_bucket_counts_as_a_check_and_another_name_does_not(
+    dashboard: FakeDashboard, adapters: FakeAdapters
+) -> None:
+    adapters.sources.bucket("a-bucket").put("a.jpg", b"a picture")
+    browser = dashboard.signed_in(plan="free")
+    browser.post(PAGE, FORM)
+    (connected,) = adapters.collections.stored.values()
+    path = f"/collections/{connected.uuid}/settings"
+    key = {"access_key_id": "OTHER", "secret_access_key": "another-secret", "auto": ""}
+    assert [browser.post(path, settings_of(connected, **key)).status for _ in range(60)] == [303] * 59 + [429]
+    assert browser.post(path, settings_of(connected, access_key_id="OTHER", name="Birds", auto="")).status == 303

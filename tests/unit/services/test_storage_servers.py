@@ -14,6 +14,7 @@ from chalicelib.domain.collections import (
     SyncStatus,
 )
 from chalicelib.domain.errors import DuplicateCollection, SourceUnreadable, Unavailable
+from chalicelib.domain.files import NO_ETAG
 from chalicelib.domain.plans import PLANS
 from chalicelib.domain.storage_servers import AccessKey, ETagMeaning, ServerDescription
 from chalicelib.services.authentication import Caller
@@ -108,11 +109,67 @@ def test_etags_that_were_not_measured_are_not_relied_on_and_a_new_key_keeps_what
     world: Harness, caller: Caller
 ) -> None:
     unmeasured = world.app.collections.create(caller, new(folder="empty/")).collection
-    assert unmeasured.server is not None and unmeasured.server.etags is ETagMeaning.NONE
+    assert unmeasured.server is not None and unmeasured.server.etags is ETagMeaning.UNMEASURED
     measured = created(world, caller)
     world.bucket.objects.clear()
     changed = world.app.collections.change(caller, measured, CollectionChange(access_key=OTHER_KEY)).collection
     assert changed.server is not None and changed.server.etags is ETagMeaning.OPAQUE
+
+
+@pytest.mark.parametrize("meaning", [ETagMeaning.OPAQUE, ETagMeaning.NONE])
+def test_the_first_sync_that_finds_objects_measures_the_etags_of_a_folder_that_was_connected_empty(
+    world: Harness, caller: Caller, meaning: ETagMeaning
+) -> None:
+    world.ports.access_checker.etags = meaning
+    collection = world.app.collections.create(caller, new()).collection
+    assert world.sync(collection).status is SyncStatus.COMPLETED
+    assert etags_of(world, collection) is ETagMeaning.UNMEASURED
+    world.put("a.jpg")
+    assert world.sync(collection).progress.tally.done == 1
+    assert etags_of(world, collection) is meaning
+    record = world.record("a.jpg", collection)
+    assert record is not None
+    assert (record.etag == NO_ETAG) is (meaning is ETagMeaning.NONE), "the worker has read it by what was measured"
+    assert world.sync(collection).progress.to_do == 0
+
+    checks = len(world.ports.access_checker.checked)
+    world.put("b.jpg")
+    assert world.sync(collection).progress.tally.done == 1
+    assert len(world.ports.access_checker.checked) == checks, "what was measured is not measured again"
+
+
+def test_a_sync_that_measures_while_the_key_is_changed_is_tried_again_and_keeps_the_new_key(
+    world: Harness, caller: Caller
+) -> None:
+    collection = world.app.collections.create(caller, new()).collection
+    world.put("a.jpg")
+    change = CollectionChange(access_key=OTHER_KEY)
+    world.interleave("registry", "save_etags", lambda: world.app.collections.change(caller, collection, change))
+    world.start(collection)
+    (message,) = world.work()
+    assert world.deliver(message) and world.work() == []
+    assert world.state(collection).status is SyncStatus.COMPLETED
+    assert world.searchable(collection) == {"a.jpg"}
+    stored = world.app.collections.get(caller.account, collection.uuid)
+    assert stored.server is not None
+    assert (stored.server.access_key_id, stored.server.etags) == ("OTHER", ETagMeaning.OPAQUE)
+
+
+def test_a_server_that_does_not_answer_when_it_is_measured_is_asked_again(world: Harness, caller: Caller) -> None:
+    collection = world.app.collections.create(caller, new()).collection
+    world.put("a.jpg")
+    world.bucket.down = True
+    world.start(collection)
+    (message,) = world.work()
+    world.bucket.down = False
+    assert world.deliver(message) and world.work() == []
+    assert (world.searchable(collection), etags_of(world, collection)) == ({"a.jpg"}, ETagMeaning.OPAQUE)
+
+
+def etags_of(world: Harness, collection: Collection) -> ETagMeaning:
+    server = world.app.collections.get(collection.account, collection.uuid).server
+    assert server is not None
+    return server.etags
 
 
 def test_an_export_names_the_server_and_the_key_and_has_no_secret_in_any_form(world: Harness, caller: Caller) -> None:
