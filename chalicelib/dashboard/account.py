@@ -17,6 +17,7 @@ from chalicelib.dashboard.pages import Page, PageRequest, Redirect
 from chalicelib.dashboard.texts import text
 from chalicelib.dashboard.tokens import token_section
 from chalicelib.dashboard.usage import offers, usage_of_plan
+from chalicelib.dashboard.webhooks import stopped_webhooks
 from chalicelib.domain.permissions import Permission
 from chalicelib.domain.sessions import Session
 
@@ -43,6 +44,7 @@ def add_pages(dispatcher: PageDispatcher) -> None:
         data = {
             "usage": usage_of_plan(request.plan, usage, now),
             "offers": offers(request.plan, now),
+            "stopped_webhooks": stopped_webhooks(request),
             "accounts": request.services.users.accounts_of(request.user.id),
             **token_section(request),
             **member_section(request),

@@ -9,6 +9,7 @@ from chalicelib.dashboard.collection_views import CollectionView, failures_by_re
 from chalicelib.dashboard.dispatch import PageDispatcher
 from chalicelib.dashboard.pages import Page, PageRequest, Redirect
 from chalicelib.dashboard.texts.states import reason_words
+from chalicelib.dashboard.webhooks import stopped_webhooks
 from chalicelib.domain.collections import Collection, CollectionType, NewManagedCollection, parse_name
 from chalicelib.domain.embeddings import ReadFailure
 from chalicelib.domain.errors import InvalidRequest
@@ -53,7 +54,8 @@ def add_pages(dispatcher: PageDispatcher) -> None:
 
     @page("/collections")
     def show_collections(request: PageRequest) -> Page:
-        return Page("collections.html", _list_data(request), fragment="list")
+        stopped = [] if request.is_fragment else stopped_webhooks(request)
+        return Page("collections.html", {**_list_data(request), "stopped_webhooks": stopped}, fragment="list")
 
     @page("/collections/new", methods=("GET", "POST"))
     def make_collection(request: PageRequest) -> Page | Redirect:

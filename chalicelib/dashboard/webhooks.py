@@ -18,6 +18,13 @@ DELIVERIES = 20  # of a page
 _FIELDS = ("url", "events", "description", "collections")
 
 
+def stopped_webhooks(request: PageRequest) -> list[WebhookEndpoint]:
+    """Those that were disabled because they failed, for who may have webhooks: nothing else tells them."""
+    if not request.session.may(Permission.WEBHOOKS):
+        return []
+    return [each for each in request.services.webhooks.all(request.account.uuid) if each.disabled_reason is not None]
+
+
 def add_pages(dispatcher: PageDispatcher) -> None:
     page = dispatcher.page
 

@@ -18,6 +18,8 @@ TEXTS = {
     "on": "On",
     "off": "Off",
     "failing": "Failing",
+    "stopped": "A webhook to {host} was switched off.",
+    "stopped_look": "Look at it",
     "failing_since": "No attempt has succeeded since",
     "secret_title": "The secret of this webhook",
     "copy_now": "Copy it now.",

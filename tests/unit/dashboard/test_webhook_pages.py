@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.accounts import Subscription
+from chalicelib.domain.users import Role
 from chalicelib.domain.webhook_deliveries import DeliveryState
 from chalicelib.domain.webhook_endpoints import WebhookEndpoint
 from chalicelib.domain.webhook_events import EventType
@@ -115,6 +116,32 @@ def test_after_a_change_to_a_plan_without_the_api_a_webhook_may_be_switched_off_
     stored = the_webhook(owner)
     assert (stored.enabled, stored.secret) == (False, webhook.secret)
     assert owner.post(f"{here}/delete").status == 303
+
+
+def test_an_owner_is_told_of_a_webhook_that_was_disabled_for_its_failures_and_a_member_is_not(
+    dashboard: FakeDashboard, owner: FakeBrowser, adapters: FakeAdapters, webhook: WebhookEndpoint
+):
+    pages = ("/collections", "/account")
+    owner.post(f"/account/webhooks/{webhook.id}/switch", {"do": "off"})
+    assert not any("was switched off." in owner.get(page).body for page in pages), "who has done it knows"
+    owner.post(f"/account/webhooks/{webhook.id}/switch", {"do": "on"})
+
+    owner.post(f"/account/webhooks/{webhook.id}/test")
+    adapters.webhook_sender.status[URL] = 410
+    dispatcher = owner.dashboard.services.webhook_dispatcher
+    for step, _ in adapters.queues.webhooks:
+        dispatcher.attempt(step, redelivered=False)
+    assert the_webhook(owner).disabled_reason is not None
+    for page in pages:
+        body = owner.get(page).body
+        assert "A webhook to shop.example was switched off." in body
+        assert f"/account/webhooks/{webhook.id}" in body
+    dashboard.services.users.invite(owner.account.uuid, "jo@example.com", Role.MEMBER, owner.user)
+    member = dashboard.signed_in("Jo", email="jo@example.com")
+    dashboard.let_work_in(member, owner.account)
+    assert not any("was switched off." in member.get(page).body for page in pages)
+    owner.post(f"/account/webhooks/{webhook.id}/switch", {"do": "on"})
+    assert not any("was switched off." in owner.get(page).body for page in pages)
 
 
 def test_deliveries_are_shown_page_by_page(owner: FakeBrowser, adapters: FakeAdapters, webhook: WebhookEndpoint):

@@ -168,13 +168,22 @@ def test_collections_are_made_listed_and_deleted(command: Command) -> None:
     assert (line[0], line[-1]) == ("Holidays", uuid)
     assert command("collections", "delete", "Holidays", "--yes") == 0
     assert command.lines("collections") == []
-    assert command("collections", "delete", "Holidays", "--yes") == Exit.USAGE
+    assert command("collections", "delete", "Holidays", "--yes") == Exit.NOT_FOUND
 
 
 def test_a_name_of_two_collections_is_no_name(command: Command, client: Client) -> None:
     for _ in range(2):
         client.collections.create_managed("twice")
     assert command("sync", "twice") == Exit.USAGE
+
+
+def test_a_name_of_no_collection_is_told_as_a_uuid_of_none_is(command: Command) -> None:
+    for name in ("nowhere", "00000000-0000-4000-8000-000000000000"):
+        for before in (("sync",), ("duplicates",), ("failed",), ("collections", "delete"), ("upload", ".", "--to")):
+            assert command(*before, name) == Exit.NOT_FOUND, before
+            assert len(command.err.splitlines()) == 1
+    command("sync", "nowhere")
+    assert command.err == "similarix: No collection is called 'nowhere'; 'similarix collections' lists them.\n"
 
 
 def test_a_folder_is_uploaded_once_and_again_where_it_changes(
@@ -192,6 +201,17 @@ def test_a_folder_is_uploaded_once_and_again_where_it_changes(
     assert command("upload", pictures, "--to", "n", "--json") == Exit.INCOMPLETE
     assert {json.loads(line)["outcome"] for line in command.out.splitlines()} == {"uploaded", "failed"}
     assert len(list(client.files.list(collection))) == 4
+
+
+def test_no_picture_is_sent_to_a_collection_that_is_a_bucket_of_ones_own(
+    command: Command, client: Client, pictures: Path
+) -> None:
+    command.http_api.ports.sources.bucket("photos").put("a.jpg", b"a picture")
+    key = {"access_key_id": "AKID", "secret_access_key": "the-secret"}
+    client.collections.connect("photos", name="Photos", endpoint="https://s3.example.com", **key)
+    command.http_api.requests.clear()
+    assert command("upload", pictures, "--to", "Photos") == Exit.USAGE
+    assert {request.method for request in command.http_api.requests} == {"GET"}
 
 
 def test_a_watched_folder_is_uploaded_as_it_changes(
@@ -365,6 +385,11 @@ def test_each_command_explains_itself(command: Command, capsys: pytest.CaptureFi
     command("--help")
     listed = re.findall(r"^│ (\w[\w-]*) ", capsys.readouterr().out, re.M)
     assert set(listed) == {name.split()[0] for name in COMMANDS[1:]}
+
+
+def test_the_version_is_that_of_the_package(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("--version") == 0
+    assert re.fullmatch(r"similarix-sdk \S+\n", capsys.readouterr().out)
 
 
 def test_an_interrupted_command_says_so_by_its_exit_code(

@@ -42,6 +42,29 @@ def test_an_image_whose_png_is_too_large_for_a_request_becomes_a_jpeg() -> None:
         assert again.size == image.size
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"])
+def test_an_image_of_any_mode_becomes_a_picture_of_the_same_colours(mode: str) -> None:
+    image = Image.new(mode, (9, 9), 0 if mode == "1" else None)
+    with picture_of(image).open() as file, Image.open(file) as again:
+        assert again.format == "PNG"
+        if mode != "La":  # which Pillow itself shows nowhere
+            assert again.convert("RGB").getpixel((0, 0)) == image.convert("RGB").getpixel((0, 0))
+
+
+@pytest.mark.parametrize("mode", ["I", "I;16", "F", "LAB", "HSV"])
+def test_an_image_of_a_rare_mode_becomes_a_picture(mode: str) -> None:
+    with picture_of(Image.new(mode, (9, 9))).open() as file, Image.open(file) as again:
+        assert again.size == (9, 9)
+
+
+def test_an_image_is_turned_as_its_exif_says() -> None:
+    body, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6  # Orientation: turned by a quarter
+    Image.new("RGB", (20, 10), "red").save(body, "JPEG", exif=exif)
+    with picture_of(Image.open(body)).open() as file, Image.open(file) as again:
+        assert (again.size, again.getexif().get(0x0112, 1)) == ((10, 20), 1)
+
+
 def test_a_file_that_is_not_there_and_what_is_no_source_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         picture_of(tmp_path / "no.jpg")

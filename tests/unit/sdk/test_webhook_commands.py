@@ -80,6 +80,13 @@ def test_a_pipe_gets_the_secret_alone(command: Command, client: Client, http_api
     assert command.out == signing_secrets(http_api)[0] + "\n"
 
 
+def test_a_terminal_shows_no_secret(command: Command, client: Client, http_api: HttpApi, webhook: str) -> None:
+    before = signing_secrets(http_api)
+    assert command("webhooks", "create", URL, "--event", "file.indexed", "--to", "-", pretty=True) == Exit.USAGE
+    assert command("webhooks", "rotate", webhook, "--to", "-", pretty=True) == Exit.USAGE
+    assert (len([*client.webhooks.list()]), signing_secrets(http_api)) == (1, before)
+
+
 def test_a_rotated_secret_replaces_the_file_of_the_one_before_which_still_signs(
     command: Command, http_api: HttpApi, tmp_path: Path
 ) -> None:

@@ -232,10 +232,11 @@ def _sender(token: str | None, base_url: str | None, retries: RetryPolicy | None
     is_here = parts.hostname in LOOPBACK or parts.hostname.endswith(".localhost")
     if parts.scheme == "http" and not is_here and not allow_http:
         raise ValueError(f"{base_url!r} is not encrypted, so the token is not sent there. Use https, or allow_http.")
-    return ApiSender(base_url.rstrip("/"), token, retries or RetryPolicy(), f"similarix-sdk/{_version()}")
+    return ApiSender(base_url.rstrip("/"), token, retries or RetryPolicy(), f"similarix-sdk/{package_version()}")
 
 
-def _version() -> str:
+def package_version() -> str:
+    """Of this package, as it is installed."""
     try:
         return version("similarix-sdk")
     except PackageNotFoundError:  # runs from a checkout

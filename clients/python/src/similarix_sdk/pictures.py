@@ -34,6 +34,9 @@ _SIGNATURES = (
 )
 # The brands of ISO 23008-12 (HEIF) and of the AV1 Image File Format.
 _BRANDS = {b"avif": "image/avif", b"avis": "image/avif", b"heic": "image/heic", b"heix": "image/heic"}
+# https://pillow.readthedocs.io/en/stable/handbook/image-file-formats.html#png-saving
+_PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
+_PNG_MODE_OF = {"La": "LA", "PA": "RGBA", "RGBa": "RGBA"}
 SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"),
@@ -101,7 +104,16 @@ def _of_path(path: Path, name: str | None) -> Picture:
 
 
 def _of_image(image: Any, name: str | None) -> Picture:
-    """As PNG, which keeps every pixel; as JPEG where that is too large for a request."""
+    """As PNG, which keeps every pixel; as JPEG where that is too large for a request.
+
+    It is turned as its EXIF says, because the PNG does not say it, and converted where PNG has not its mode.
+    """
+    from PIL import ImageOps  # noqa: PLC0415  # of a package that its caller has
+
+    image = ImageOps.exif_transpose(image)
+    if image.mode not in _PNG_MODES:
+        image = image.convert(_PNG_MODE_OF.get(image.mode, "RGB"))
+        image.info.pop("icc_profile", None)  # of the colours that it had
     body = io.BytesIO()
     image.save(body, "PNG")
     if body.tell() > REQUEST_LIMIT:

@@ -19,8 +19,9 @@ from similarix_sdk.cli.commands import (
     webhooks,
 )
 from similarix_sdk.cli.credentials import CredentialError
-from similarix_sdk.cli.exits import Exit, exit_of
+from similarix_sdk.cli.exits import Exit, NoSuchCollection, exit_of
 from similarix_sdk.cli.session import Session, session_of
+from similarix_sdk.client import package_version
 from similarix_sdk.errors import SimilarixError
 
 app = typer.Typer(
@@ -40,12 +41,21 @@ for module in (account, search, collections, connection, uploads, syncs, failure
     module.register(app)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"similarix-sdk {package_version()}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     context: typer.Context,
     url: Annotated[
         str | None, typer.Option(help="Where the API is, instead of where you have signed in.", metavar="URL")
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     session_of(context).url = url
 
@@ -62,7 +72,7 @@ def execute(arguments: list[str] | None = None, session: Session | None = None) 
         app(args=arguments, obj=session)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else Exit.FAILED
-    except (SimilarixError, CredentialError, OSError, ValueError) as error:
+    except (SimilarixError, CredentialError, NoSuchCollection, OSError, ValueError) as error:
         session.output.complain(f"similarix: {error}")
         return exit_of(error)
     return Exit.DONE

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import typer
 
+from similarix_sdk.cli.exits import NoSuchCollection
 from similarix_sdk.client import Client
 from similarix_sdk.models import Collection
 
@@ -13,7 +14,10 @@ CollectionName = Annotated[str, typer.Argument(help="A collection, by its name o
 
 
 def find_collection(client: Client, wanted: str) -> str:
-    """The uuid of the collection of this uuid or name. Raises typer.BadParameter where there is none, or several."""
+    """The uuid of the collection of this uuid or name.
+
+    Raises NoSuchCollection where there is none, and typer.BadParameter where there are several.
+    """
     if is_uuid(wanted):
         return wanted
     named = [collection for collection in client.collections.list() if collection.name == wanted]
@@ -21,7 +25,7 @@ def find_collection(client: Client, wanted: str) -> str:
         return named[0].uuid
     if named:
         raise typer.BadParameter(f"{len(named)} collections are called {wanted!r}: give the uuid of one.")
-    raise typer.BadParameter(f"No collection is called {wanted!r}; 'similarix collections' lists them.")
+    raise NoSuchCollection(f"No collection is called {wanted!r}; 'similarix collections' lists them.")
 
 
 def find_collections(client: Client, wanted: list[str]) -> list[str]:

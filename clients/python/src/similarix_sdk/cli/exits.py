@@ -18,11 +18,15 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+class NoSuchCollection(Exception):
+    """The account has no collection of a name."""
+
+
 def exit_of(error: Exception) -> Exit:
     """The exit code of an error that ends the command."""
     if isinstance(error, Forbidden):
         return Exit.FORBIDDEN
-    if isinstance(error, NotFound):
+    if isinstance(error, NotFound | NoSuchCollection):
         return Exit.NOT_FOUND
     if isinstance(error, ConnectionFailed | RateLimited | Unavailable):
         return Exit.TRY_LATER

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from similarix_sdk.cli.session import session_of
+from similarix_sdk.client import package_version
 
 LOOPBACK = "127.0.0.1"
 
@@ -34,7 +35,7 @@ def serve(
     except ImportError as error:
         raise ValueError("This needs more packages: pip install 'similarix-sdk[mcp]'") from error
     client = session_of(context).asynchronous_client()
-    server = build_server(client, local_files=not http, writes=writes)
+    server = build_server(client, local_files=not http, writes=writes, version=package_version())
     if http:
         # The SDK refuses other Host and Origin headers there, so that no web page can reach it.
         server.run("streamable-http", host=LOOPBACK, port=port)

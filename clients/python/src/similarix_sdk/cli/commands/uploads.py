@@ -43,7 +43,11 @@ def upload(
     folder = source if source.is_dir() else source.parent
     only = None if source.is_dir() else [source]
     with session.client() as client:
-        collection = find_collection(client, to)
+        # Asked once, so that not each picture fails.
+        chosen = client.collections.get(find_collection(client, to))
+        if chosen.type != "managed":
+            raise typer.BadParameter(f"{chosen.name} is a bucket of yours: put the pictures there, and sync it.")
+        collection = chosen.uuid
 
         def send(files: list[Path] | None) -> Iterator[FolderOutcome]:
             return client.uploads.folder(collection, folder, prefix=prefix, replace=not beside, only=files, width=width)

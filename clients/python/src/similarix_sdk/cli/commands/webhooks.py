@@ -166,6 +166,8 @@ def delete(
 @contextmanager
 def _secret_file(session: Session, to: str) -> Iterator[TextIO]:
     if to == "-":
+        if session.output.pretty:
+            raise typer.BadParameter("Standard output is a terminal, which shows no secret: name a file, or pipe it.")
         yield session.output.out
         session.output.out.flush()
     else:
