@@ -70,11 +70,12 @@ class _Graph:
         self.outputs = {output.name for output in model.graph.output}
 
     def is_pooling(self, node: onnx.NodeProto) -> bool:
-        """Whether a node chooses one token, always the same, of all [N, L, D]."""
+        """Whether a node chooses one token, always the same, of all [N, L, D]; it has no choice if L is 1."""
         return (
             node.op_type == "Gather"
             and _attribute(node, "axis", 0) == 1
             and len(self.shapes.get(node.input[0], ())) == 3
+            and self.shapes[node.input[0]][1] != 1
             and node.input[0] not in self.constants
             and node.input[1] in self.constants
             and self.shapes[node.input[1]] == ()

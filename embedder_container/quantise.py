@@ -31,6 +31,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import cached_property
 from io import StringIO
 from pathlib import Path
 from time import perf_counter
@@ -200,11 +201,30 @@ class Quantisation:
         """Quantise in one way, and compare the result with the original."""
         folder = self._folder / way
         folder.mkdir()
-        WAYS[way](self.original.path(GRAPH), folder / GRAPH, self._tensors[::2])
+        WAYS[way](self._pooled.path(GRAPH), folder / GRAPH, self._tensors[::2])
         name, revision = f"{self.original.name}-int8", self.original.revision
         _write_description(self.original, folder, name=name, revision=revision, own=[GRAPH])
         quantised = read_description(folder)
-        return quantised, compare(self.original, quantised, self._tensors, range(1, len(self._tensors), 2))
+        return quantised, compare(self._pooled, quantised, self._tensors, range(1, len(self._tensors), 2))
+
+    @cached_property
+    def _pooled(self) -> ModelDescription:
+        """The original in float, pooled as `optimise` does it.
+
+        Otherwise int8 products and the ranges of their activations would cover tokens that nobody needs.
+        """
+        import onnx  # noqa: PLC0415
+
+        from embedder_container.pooling import pool_early  # noqa: PLC0415
+
+        folder = self._folder / "float"
+        folder.mkdir()
+        model = onnx.load(self.original.path(GRAPH))
+        pool_early(model)
+        onnx.save(model, folder / GRAPH)
+        name, revision = self.original.name, self.original.revision
+        _write_description(self.original, folder, name=name, revision=revision, own=[GRAPH])
+        return read_description(folder)
 
     def keep_beside(self, quantised: ModelDescription, models_dir: Path) -> ModelDescription:
         """Put a result into a folder of its own, with the files that it shares with the original."""

@@ -160,6 +160,14 @@ def test_a_pooled_clip_gives_the_same_vectors_in_batches_of_any_size() -> None:
     np.testing.assert_array_equal(run(pooled, pixel_values=pixels[1:2]), together[1:2])
 
 
+def test_a_pooled_graph_is_not_pooled_again() -> None:
+    model = onnx.load(TINY_CLIP / "vision.onnx")
+    assert pool_early(model)
+    unchanged = copy_of(model)
+    assert not pool_early(model)
+    assert model == unchanged
+
+
 def test_tokens_that_are_an_output_too_are_all_computed() -> None:
     builder = Builder()
     tokens = builder.add("Sigmoid", [builder.add("MatMul", ["x", builder.weights(FEATURES, FEATURES)])])
