@@ -8,8 +8,9 @@ instead of 0.5 s (text), and takes a fifth to a half less memory. --replace remo
 container image does not have both.
 
 Only optimisations that hold on every processor are saved; those for the processor at hand are made at the start. A
-graph that chooses one token after its last block chooses it before (`pooling`). The optimised graph must give what the
-original gives. The packages of requirements-build.txt are needed.
+graph that chooses one token after its last block chooses it before (`pooling`), and hidden values are padded where
+their rows would share a cache's set (`padding`). The optimised graph must give what the original gives. The packages of
+requirements-build.txt are needed.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from embedder_container.download import FetchError
 from embedder_container.fetch import verify
 from embedder_container.inference import EMBEDDINGS, ERRORS_ONLY, OPTIMISED_SUFFIX
 from embedder_container.models import ModelDescription, load_description
+from embedder_container.padding import pad_hidden_values
 from embedder_container.pooling import pool_early
 from embedder_container.settings import Settings
 
@@ -57,7 +59,7 @@ def optimise(description: ModelDescription, *, replace: bool = False) -> None:
         options.add_session_config_entry(
             "session.optimized_model_external_initializers_min_size_in_bytes", str(MIN_EXTERNAL_BYTES)
         )
-        with _reduced(original, EMBEDDINGS[encoder]) as path:
+        with _rewritten(original, EMBEDDINGS[encoder]) as path:
             onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         check_same_results(original, target)
         if replace:
@@ -65,19 +67,22 @@ def optimise(description: ModelDescription, *, replace: bool = False) -> None:
 
 
 @contextmanager
-def _reduced(original: Path, embedding: str) -> Iterator[Path]:
-    """Give a file of a graph without what its output `embedding` does not need; the original if it needs everything."""
+def _rewritten(original: Path, embedding: str) -> Iterator[Path]:
+    """Give a file of a graph without what its output `embedding` does not need, or the original if nothing changes."""
     model = onnx.load(original, load_external_data=False)
     others = [output for output in model.graph.output if output.name != embedding]
     has_others = 0 < len(others) < len(model.graph.output)
     if has_others:
         for output in others:
             model.graph.output.remove(output)
-    if not pool_early(model) and not has_others:
+    is_pooled = pool_early(model)
+    # Of a query's text a product has a few rows alone: they have room in any cache.
+    is_padded = embedding == EMBEDDINGS["vision"] and pad_hidden_values(model)
+    if not (has_others or is_pooled or is_padded):
         yield original
         return
     # Beside the original, whose weights may be in files of their own.
-    path = original.with_suffix(".reduced.onnx")
+    path = original.with_suffix(".rewritten.onnx")
     try:
         onnx.save(model, path)
         yield path

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper, shape_inference
+from onnx import helper, numpy_helper
 
-Shape = tuple[int | str, ...]  # a str is a length that only a run knows
+from embedder_container.graphs import Graph, Shape, attribute
 
 # Before it, Softmax flattened what follows its axis: https://onnx.ai/onnx/operators/onnx__Softmax.html
 MIN_OPSET = 13
@@ -36,8 +36,8 @@ def pool_early(model: onnx.ModelProto) -> bool:
     """
     if any(opset.domain in ("", "ai.onnx") and opset.version < MIN_OPSET for opset in model.opset_import):
         return False
-    graph = _Graph(model)
-    poolings = [node for node in model.graph.node if graph.is_pooling(node)]
+    graph = Graph(model)
+    poolings = [node for node in model.graph.node if _is_pooling(graph, node)]
     # None or several: other models, in which nothing is to be gained.
     if len(poolings) != 1:
         return False
@@ -49,37 +49,17 @@ def pool_early(model: onnx.ModelProto) -> bool:
     return True
 
 
-class _Graph:
-    """A graph's nodes, shapes and constants."""
-
-    def __init__(self, model: onnx.ModelProto) -> None:
-        inferred = shape_inference.infer_shapes(model, data_prop=True).graph
-        self.shapes: dict[str, Shape] = {
-            info.name: tuple(
-                _length(dim, f"{info.name}.{axis}") for axis, dim in enumerate(info.type.tensor_type.shape.dim)
-            )
-            for info in (*inferred.input, *inferred.value_info, *inferred.output)
-            if info.type.tensor_type.HasField("shape")
-        }
-        self.constants: dict[str, TensorProto] = {tensor.name: tensor for tensor in model.graph.initializer}
-        for node in model.graph.node:
-            if node.op_type == "Constant" and node.attribute[0].name == "value":
-                self.constants[node.output[0]] = node.attribute[0].t
-        self.shapes |= {name: tuple(tensor.dims) for name, tensor in self.constants.items()}
-        self.nodes = list(model.graph.node)
-        self.outputs = {output.name for output in model.graph.output}
-
-    def is_pooling(self, node: onnx.NodeProto) -> bool:
-        """Whether a node chooses one token, always the same, of all [N, L, D]; it has no choice if L is 1."""
-        return (
-            node.op_type == "Gather"
-            and _attribute(node, "axis", 0) == 1
-            and len(self.shapes.get(node.input[0], ())) == 3
-            and self.shapes[node.input[0]][1] != 1
-            and node.input[0] not in self.constants
-            and node.input[1] in self.constants
-            and self.shapes[node.input[1]] == ()
-        )
+def _is_pooling(graph: Graph, node: onnx.NodeProto) -> bool:
+    """Whether a node chooses one token, always the same, of all [N, L, D]; it has no choice if L is 1."""
+    return (
+        node.op_type == "Gather"
+        and attribute(node, "axis", 0) == 1
+        and len(graph.shapes.get(node.input[0], ())) == 3
+        and graph.shapes[node.input[0]][1] != 1
+        and node.input[0] not in graph.constants
+        and node.input[1] in graph.constants
+        and graph.shapes[node.input[1]] == ()
+    )
 
 
 @dataclass
@@ -90,7 +70,7 @@ class _Plan:
     inputs: dict[str, dict[int, int]] = field(default_factory=dict)
 
 
-def _plan(graph: _Graph, pooling: onnx.NodeProto) -> _Plan:
+def _plan(graph: Graph, pooling: onnx.NodeProto) -> _Plan:
     """Go from the pooling towards the inputs, as long as nobody else needs the other tokens."""
     plan = _Plan()
     # How each tensor is needed: the axis along which one token is enough; None is needed whole.
@@ -113,7 +93,7 @@ def _plan(graph: _Graph, pooling: onnx.NodeProto) -> _Plan:
     return plan
 
 
-def _tokens_of_inputs(graph: _Graph, node: onnx.NodeProto, axis: int) -> dict[int, int] | None:
+def _tokens_of_inputs(graph: Graph, node: onnx.NodeProto, axis: int) -> dict[int, int] | None:
     """Return the axis of the tokens in each input that has them, if one token of the output needs one of theirs."""
     shapes = [graph.shapes.get(name) for name in node.input]
     output = graph.shapes.get(node.output[0])
@@ -149,28 +129,28 @@ def _matmul(_: onnx.NodeProto, axis: int, shapes: Sequence[Shape], output: Shape
 
 def _normalisation(node: onnx.NodeProto, axis: int, _: Sequence[Shape], output: Shape) -> dict[int, int] | None:
     """LayerNormalization from an axis on."""
-    return {0: axis} if axis < _attribute(node, "axis", -1) % len(output) else None
+    return {0: axis} if axis < attribute(node, "axis", -1) % len(output) else None
 
 
 def _softmax(node: onnx.NodeProto, axis: int, _: Sequence[Shape], output: Shape) -> dict[int, int] | None:
     """Softmax along an axis, as from version 13 of the operators on."""
-    return {0: axis} if axis != _attribute(node, "axis", -1) % len(output) else None
+    return {0: axis} if axis != attribute(node, "axis", -1) % len(output) else None
 
 
 def _mean(node: onnx.NodeProto, axis: int, shapes: Sequence[Shape], output: Shape) -> dict[int, int] | None:
     """ReduceMean: of a normalisation that is written as several operators."""
-    means_features = _attribute(node, "axes", None) in ([-1], [len(output) - 1]) and len(shapes[0]) == len(output)
+    means_features = attribute(node, "axes", None) in ([-1], [len(output) - 1]) and len(shapes[0]) == len(output)
     return {0: axis} if means_features and axis < len(output) - 1 else None
 
 
 def _transpose(node: onnx.NodeProto, axis: int, _: Sequence[Shape], output: Shape) -> dict[int, int] | None:
-    permutation: list[int] = _attribute(node, "perm", [*reversed(range(len(output)))])
+    permutation: list[int] = attribute(node, "perm", [*reversed(range(len(output)))])
     return {0: permutation[axis]}
 
 
 def _reshape(node: onnx.NodeProto, axis: int, shapes: Sequence[Shape], output: Shape) -> dict[int, int] | None:
     # Features may be split into heads and joined; batch and tokens stay. Only one length may be left to the run.
-    is_kept = shapes[0][: axis + 1] == output[: axis + 1] and not _attribute(node, "allowzero", 0)
+    is_kept = shapes[0][: axis + 1] == output[: axis + 1] and not attribute(node, "allowzero", 0)
     return {0: axis} if is_kept and sum(isinstance(length, str) for length in output[axis + 1 :]) <= 1 else None
 
 
@@ -187,7 +167,7 @@ _RULES: dict[str, _Rule] = {
 }
 
 
-def _rewrite(model: onnx.ModelProto, graph: _Graph, pooling: onnx.NodeProto, plan: _Plan) -> None:
+def _rewrite(model: onnx.ModelProto, graph: Graph, pooling: onnx.NodeProto, plan: _Plan) -> None:
     """Choose the token where the plan begins; from there on a tensor has one token, which the pooling takes."""
     (index,) = numpy_helper.to_array(graph.constants[pooling.input[1]]).reshape(-1)
     nodes: list[onnx.NodeProto] = []
@@ -222,16 +202,3 @@ def _rewrite(model: onnx.ModelProto, graph: _Graph, pooling: onnx.NodeProto, pla
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     del model.graph.value_info[:]  # lengths that no longer hold
-
-
-def _length(dimension: onnx.TensorShapeProto.Dimension, unknown: str) -> int | str:
-    if dimension.HasField("dim_value"):
-        return int(dimension.dim_value)
-    return str(dimension.dim_param) or unknown
-
-
-def _attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
-    for attribute in node.attribute:
-        if attribute.name == name:
-            return helper.get_attribute_value(attribute)
-    return default

@@ -45,7 +45,7 @@ def full_size_model(folder: Path = MODEL_FOLDER, seed: int = 0) -> ModelDescript
     description = read_description(folder)
     # Optimised once for each state of the code that optimises.
     stamp = folder / "optimised-by"
-    digest = "".join(sha256_of(PACKAGE / name) for name in ("optimise.py", "pooling.py"))
+    digest = "".join(sha256_of(PACKAGE / name) for name in ("graphs.py", "optimise.py", "padding.py", "pooling.py"))
     if not stamp.exists() or stamp.read_text() != digest:
         optimise(description)
         stamp.write_text(digest)

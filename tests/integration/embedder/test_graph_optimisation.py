@@ -46,7 +46,7 @@ def test_only_the_output_that_is_read_stays_and_what_the_others_need_is_left_out
     optimise(read_description(folder))
     session = onnxruntime.InferenceSession(folder / "vision.optimised.onnx", providers=["CPUExecutionProvider"])
     assert [node.name for node in session.get_outputs()] == ["image_embeds"]
-    assert not (folder / "vision.reduced.onnx").exists()
+    assert not (folder / "vision.rewritten.onnx").exists()
 
 
 def test_a_graph_that_gives_another_result_is_told_from_the_original(tmp_path: Path) -> None:

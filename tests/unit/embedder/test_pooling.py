@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
-import onnxruntime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from embedder_container.pooling import pool_early
+from tests.embedder.graphs import copy_of, run
 from tests.embedder.tiny_clip import TINY_CLIP
 
 TOKENS, FEATURES, HEADS = 5, 6, 2
@@ -97,19 +97,6 @@ class Builder:
             self.constants,
         )
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-
-
-def run(model: onnx.ModelProto, **feed: NDArray[np.float32]) -> NDArray[np.float32]:
-    onnx.checker.check_model(model)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # it warns of constants that are not used any more
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    output: NDArray[np.float32] = session.run(None, feed)[0]
-    return output
-
-
-def copy_of(model: onnx.ModelProto) -> onnx.ModelProto:
-    return onnx.ModelProto.FromString(model.SerializeToString())
 
 
 def lengths_of_products(model: onnx.ModelProto) -> list[int]:
