@@ -71,7 +71,7 @@ def json_object(request: Request) -> dict[str, Any]:
         InvalidRequest: it is something else, or one of its strings cannot be stored; named after the outermost field.
     """
     if request.headers.get("content-type") and not has_json_body(request):
-        raise UnsupportedMediaType("Send JSON with the header 'Content-Type: application/json'.")
+        raise UnsupportedMediaType("Send JSON with the header 'Content-Type: application/json'.", field="Content-Type")
     raw = request.raw_body
     text = raw if isinstance(raw, str) else _decoded(raw)
     try:

@@ -26,7 +26,9 @@ def only_new(request: Request) -> bool:
     """
     condition = request.headers.get("if-none-match")
     if condition is not None and condition.strip() != "*":
-        raise InvalidRequest("If-None-Match takes only '*' here: store the file if no file has its path.")
+        raise InvalidRequest(
+            "If-None-Match takes only '*' here: store the file if no file has its path.", field="If-None-Match"
+        )
     return condition is not None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from chalice.app import MultiDict, Request
 
 from chalicelib.api.requests.names import check_name, single_value, without_index
-from chalicelib.domain.errors import InvalidRequest
+from chalicelib.domain.errors import InvalidRequest, UnknownParameter
 from chalicelib.domain.files import FileState
 from chalicelib.domain.texts import check_storable
 from chalicelib.domain.thumbnails import ThumbnailSize
@@ -112,14 +112,17 @@ def parse_include(values: Sequence[str], known: Sequence[str] = INCLUDED) -> tup
     """The fields to show beside the usual ones, in the order in which they are known.
 
     Args:
-        values: each a name, or several with commas between.
+        values: each a name, or several with commas between; none if it is empty, as a form sends it.
 
     Raises:
         UnknownParameter: one is not known; it names the nearest that is.
     """
-    names = [name.strip() for value in values for name in value.split(",")]
+    names = [name.strip() for value in values for name in value.split(",") if name.strip()]
     for name in names:
-        check_name(name, known, "field to include")
+        try:
+            check_name(name, known, "field to include")
+        except UnknownParameter as error:
+            raise UnknownParameter(error.message, field="include") from None
     return tuple(name for name in known if name in names)
 
 

@@ -40,3 +40,20 @@ def test_a_body_that_is_still_compressed_is_refused_by_its_header(
     status, info = create(api, token, coding, body)
     assert (status, info["error"], info["field"]) == (415, "unsupported_media_type", "Content-Encoding")
     assert "Send it as it is" in info["message"]
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "status"),
+    [
+        *(("Content-Encoding", "br", 415), ("Content-Type", "text/plain", 415), ("Content-Type", "text/json", 415)),
+        *(("If-None-Match", '"abc"', 400), ("If-None-Match", "", 400), ("Idempotency-Key", "a b", 400)),
+    ],
+)
+def test_a_header_that_is_wrong_is_named(api: FakeApi, token: str, header: str, value: str, status: int) -> None:
+    created = api(token, "POST", "/api/collections", json={"type": "managed", "name": "n"})[1]["result"]["collection"]
+    headers = {"authorization": f"Token {token}", "content-type": "application/json", header.lower(): value}
+    body = b'{"path": "a.jpg", "size": 5, "mime_type": "image/jpeg"}'
+    route, path = "/api/collections/{uuid}/uploads", {"uuid": created["uuid"]}
+    response = api.send("POST", route, path=path, headers=headers, body=body)
+    info = json.loads(response["body"])["info"]
+    assert (response["statusCode"], info["field"]) == (status, header)

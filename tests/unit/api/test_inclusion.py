@@ -102,7 +102,9 @@ def test_an_unknown_field_is_refused_with_the_nearest(
     path = {"uuid": file["collection"] if "collections" in route else file["uuid"]} if "{" in route else None
     query = {"query": "an owl"} if route == "/api/search" else {}
     status, body = api(token, "GET", route, path=path, query={**query, "include": "collection,widht"})
-    assert (status, body["info"]["error"]) == (400, "unknown_parameter")
+    assert (status, body["info"]["error"], body["info"]["field"]) == (400, "unknown_parameter", "include")
     assert "Did you mean 'width'?" in body["info"]["message"]
+    for few in ("", " ", "width,", ",width, ,"):
+        assert api(token, "GET", route, path=path, query={**query, "include": few})[0] == 200
     status, body = api(token, "GET", route, path=path, query={**query, "include": ",".join(INCLUDED)})
     assert status == 200
