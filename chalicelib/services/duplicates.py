@@ -55,14 +55,17 @@ class DuplicatesService:
             Conflict: a scan is under way.
         """
         generation = str(uuid4())
-        if not self.duplicates.begin(collection.uuid, generation, self.now()):
-            raise Conflict("A scan for duplicates of this collection is under way. Wait until it has ended.")
         try:
-            self.queues.send_duplicates_step(DuplicatesStep(collection.account, collection.uuid, generation))
+            has_begun = self.duplicates.begin(collection.uuid, generation, self.now())
+            if has_begun:
+                self.queues.send_duplicates_step(DuplicatesStep(collection.account, collection.uuid, generation))
         except Exception:
-            # No worker will go on with this scan: let another one begin now, not when the lease expires.
+            # It may have begun although the answer was lost. No worker will go on with it: let another begin now, and
+            # not when the lease expires.
             self.duplicates.stop(collection.uuid, generation, self.now())
             raise
+        if not has_begun:
+            raise Conflict("A scan for duplicates of this collection is under way. Wait until it has ended.")
 
     def latest(self, collection: Collection) -> tuple[DuplicatesScan | None, ScanStatus]:
         """The latest scan of the collection, and its state."""

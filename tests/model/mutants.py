@@ -162,8 +162,8 @@ MUTANTS = (
     Mutant(
         "an event reaches only the first collection of its bucket",
         "chalicelib/services/pipeline/event_router.py",
-        "        return [member for member in candidates if member.holds(key) and member.selects(key)]\n",
-        "        return [member for member in candidates if member.holds(key) and member.selects(key)][:1]\n",
+        "            for collection in candidates:\n",
+        "            for collection in [c for c in candidates if c.holds(key)][:1]:\n",
     ),
     Mutant(
         "what the patterns drop stays in the index",
@@ -305,6 +305,24 @@ MUTANTS = (
         "chalicelib/services/pipeline/purge.py",
         "            self.catalogue.delete_images([image for each in written for image in images[each.record.uuid]])\n",
         "",
+    ),
+    Mutant(
+        "images are deleted whose record is yet to be written",
+        "chalicelib/services/maintenance/orphaned_images.py",
+        "self.now() - ORPHAN_MIN_AGE",
+        "self.now() + ORPHAN_MIN_AGE",
+    ),
+    Mutant(
+        "images that no record names stay",
+        "chalicelib/services/maintenance/orphaned_images.py",
+        "        return sum(self.inventory.delete_orphan(orphan) for orphan in page.orphans)\n",
+        "        return 0\n",
+    ),
+    Mutant(
+        "a sync that has begun without an answer goes on without a message",
+        "chalicelib/services/syncs.py",
+        "            # when the lease expires.\n            self._end(",
+        "            (lambda *_: None)(",
     ),
 )
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.duplicate_groups import GROUP_READ_MAX, SCAN_LEASE, DuplicateGroup, GroupFile, ScanStatus
 from chalicelib.domain.duplicates import Tier
-from chalicelib.domain.errors import Conflict
+from chalicelib.domain.errors import Conflict, Unavailable
 from chalicelib.services.duplicates import GROUPS_AT_ONCE, READS_MAX, GroupPage
 from tests.fakes.application import services_on
 from tests.fakes.embedder import COPY, VARIANT
@@ -124,6 +124,21 @@ def test_a_run_whose_message_could_not_be_sent_blocks_no_other(farm: Harness) ->
     with pytest.raises(ConnectionError):
         farm.app.duplicates.start(farm.collection)
     farm.ports.queues.down = False
+    find(farm)
+    assert len(shown(farm)) == 5
+
+
+def test_a_scan_that_has_begun_although_the_answer_was_lost_makes_way_for_another_at_once(farm: Harness) -> None:
+    original = farm.ports.duplicates.begin
+
+    def begin_and_lose_the_answer(*arguments: Any) -> bool:
+        original(*arguments)
+        raise Unavailable("The answer was lost.")
+
+    farm.ports.duplicates.begin = begin_and_lose_the_answer  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        farm.app.duplicates.start(farm.collection)
+    farm.ports.duplicates.begin = original  # type: ignore[method-assign]
     find(farm)
     assert len(shown(farm)) == 5
 
