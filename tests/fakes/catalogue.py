@@ -120,6 +120,7 @@ class FakeCatalogue:
         for owner, key in page:
             self.delete_images(self.images_of([self.records[owner, key].uuid]))
             del self.records[owner, key]
+            self.earlier.discard((owner, key))
         return bool(page)
 
     def save(self, record: FileRecord, previous: FileRecord | None) -> None:
@@ -185,6 +186,7 @@ class FakeCatalogue:
         if self._version(record) != record.version or record.state is not FileState.REMOVED:
             return False
         del self.records[record.collection, record.key]
+        self.earlier.discard((record.collection, record.key))
         return True
 
     def _version(self, record: FileRecord) -> int | None:

@@ -6,7 +6,6 @@ the test may switch to another worker, let the call fail, lose its answer, or ki
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from inspect import isgenerator
 from typing import Any
 
 from greenlet import getcurrent, greenlet
@@ -151,7 +150,7 @@ class Stepped:
             while True:
                 with _violations_end_the_worker():
                     result = attribute(*arguments, **options)
-                    if isgenerator(result):
+                    if isinstance(result, Iterator):
                         return _stream(name, result)
                     self._watch(name, arguments, result)
                 if name not in WRITES or not pause(f"after {name}"):

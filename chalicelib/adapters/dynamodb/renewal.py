@@ -19,7 +19,8 @@ def renew_page(
     """Renew a page of a collection's records; see ``ports.Catalogue.renew_page``.
 
     A record keeps its version, so a worker that has read it can still write it. Its image is stored before. If another
-    worker replaces the record between the two writes, the image stays until the file is purged.
+    worker replaces the record between the two writes, the image stays until the file is purged; and if a purge does,
+    until orphaned images are deleted.
     """
     query = list_query(table, collection, None, after)
     query["FilterExpression"] = "attribute_exists(#vector)"
