@@ -256,7 +256,7 @@ def test_a_search_can_be_narrowed_to_a_distance(api: Caller) -> None:
 
 @pytest.mark.parametrize(
     ("parameter", "value"),
-    [("max_distance", value) for value in ("-1", "2.1", "nan", "inf", "", "near", "1e0", "٠")]
+    [("max_distance", value) for value in ("-1", "2.1", "nan", "inf", "", "near", "1e1", "٠")]
     + [("cursor", value) for value in ("x", "é", "W10", "a" * 5000)],
 )
 def test_an_invalid_search_option_names_the_parameter(api: Caller, parameter: str, value: str) -> None:

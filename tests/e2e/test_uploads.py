@@ -88,7 +88,7 @@ def test_an_upload_with_if_none_match_under_an_existing_name_is_a_conflict(manag
     assert (info["error"], info["uuid"], info["md5"]) == ("file_exists", file["uuid"], file["md5"])
     assert managed.exact_matches(picture("owl.jpg")) == ["a.jpg"]
     assert managed.caller.usage()["uploads_a_month"] == 1
-    error_info(managed.upload("a.jpg", picture("pig.jpg"), **{"If-None-Match": '"etag"'}), 400)
+    error_info(managed.upload("a.jpg", picture("pig.jpg"), **{"If-None-Match": '"etag"'}), 400, field="If-None-Match")
 
 
 def test_one_of_many_concurrent_uploads_with_if_none_match_succeeds(managed: ManagedCollection) -> None:
