@@ -1,6 +1,6 @@
 """Embeds objects, reusing the embedding of identical bytes in the same account."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from chalicelib.domain.collections import Collection
@@ -54,9 +54,9 @@ class EmbeddingService:
             EmbedderUnavailable: the embedder did not answer.
         """
         contents = {request: content_key(collection.account, model, request.s3_object) for request in requests}
-        known = self._known_images(list(dict.fromkeys(contents.values())), redelivered=redelivered)
-        reused = self._reused(collection, [(r, known[content]) for r, content in contents.items() if content in known])
-        self.known_images.forget(content for request, content in contents.items() if request not in reused)
+        reused, gone = self._reused_known(collection, contents, redelivered=redelivered)
+        if gone:  # they were remembered, perhaps; another file may have the same bytes
+            reused |= self._reused_known(collection, gone, redelivered=redelivered)[0]
         yield from reused.items()
         originals: dict[str, EmbeddingRequest] = {}
         repeated: list[EmbeddingRequest] = []
@@ -118,6 +118,19 @@ class EmbeddingService:
             if record.key in stored
             and (image_of(stored[record.key]), stored[record.key].thumbnail) == (image_of(record), record.thumbnail)
         }
+
+    def _reused_known(
+        self, collection: Collection, contents: Mapping[EmbeddingRequest, str], *, redelivered: bool
+    ) -> tuple[dict[EmbeddingRequest, EmbeddedImage], dict[EmbeddingRequest, str]]:
+        """The reused images of requests, by their contents, and the requests whose image is known and cannot be reused.
+
+        Those images are forgotten, so they are looked up the next time.
+        """
+        known = self._known_images(list(dict.fromkeys(contents.values())), redelivered=redelivered)
+        reused = self._reused(collection, [(r, known[content]) for r, content in contents.items() if content in known])
+        gone = {r: content for r, content in contents.items() if content in known and r not in reused}
+        self.known_images.forget(gone.values())
+        return reused, gone
 
     def _known_images(self, content_keys: Sequence[str], *, redelivered: bool) -> dict[str, KnownImage]:
         """Images of the same contents that other files have, or that could not be saved."""

@@ -78,3 +78,15 @@ class TestReuseOfWhatIsRemembered:
         record = world.record("later.jpg")
         assert record is not None and record.thumbnail is not None
         assert world.ports.storage.thumbnail(record.collection, record.thumbnail) == b"thumbnail of one"
+
+    def test_a_copy_whose_remembered_original_is_gone_takes_the_image_of_another_file(self, world: Harness) -> None:
+        world.put("a.jpg", "copy.jpg", "third.jpg", body=b"one")
+        for key in ("a.jpg", "copy.jpg", "third.jpg"):
+            world.apply(key)
+        world.put("a.jpg", body=b"two")  # its image of the first bytes, which is remembered, goes
+        world.apply("a.jpg")
+        embedded = list(world.embedder.embedded)
+        world.put("later.jpg", body=b"one")
+        world.apply("later.jpg")
+        assert world.embedder.embedded == embedded
+        assert "later.jpg" in world.searchable()
