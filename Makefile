@@ -171,6 +171,7 @@ lock: $(VENV)/.dev-ready  ## pin the requirements in the .in files, with hashes 
 		-c requirements-local.txt requirements.in -o requirements.txt
 	$(LOCK_ANYWHERE) --no-deps -c requirements-local.txt \
 		embedder_container/requirements.in -o embedder_container/requirements.txt
+	$(LOCK_ANYWHERE) requirements-uv.in -o requirements-uv.txt
 	$(LOCK_ANYWHERE) requirements-package.in -o requirements-package.txt
 	$(LOCK_ANYWHERE) requirements-java.in -o requirements-java.txt
 	$(LOCK_ANYWHERE) requirements-dev.in -o requirements-dev.txt
@@ -183,43 +184,47 @@ clean:  ## delete the virtual environments, builds, caches and .local
 	rm -rf $(VENV) .venv-bench .venv-clients build .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The peers that the embedder is measured against: some gigabytes, for SUITE=embed alone.
-.venv-bench/.ready: requirements-bench.txt | $(VENV)/bin/python
+.venv-bench/.ready: requirements-bench.txt | $(VENV)/.created
 	@echo "Installing the peers (PyTorch among them: several minutes, 6 GB)"
 	@$(BIN)/python -m venv .venv-bench
 	@.venv-bench/bin/python $(INSTALL) -r requirements-bench.txt
 	@touch $@
 
 # Apart, because a generator of clients is no part of the tests.
-.venv-clients/.ready: requirements-clients.txt | $(VENV)/bin/python
+.venv-clients/.ready: requirements-clients.txt | $(VENV)/.created
 	@echo "Installing what generates clients in Python"
 	@$(BIN)/python -m venv .venv-clients
 	@.venv-clients/bin/python $(INSTALL) -r requirements-clients.txt
 	@touch $@
 
-# The first Python that runs and is new enough; PYTHON=… chooses another.
-$(VENV)/bin/python:
-	@for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
-		if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
-			echo "Setting up $(VENV) with $$("$$python" --version)"; exec "$$python" -m venv $(VENV); \
-		fi; \
-	done; echo "Similarix needs Python 3.11, 3.12 or 3.13, and found none. Install one, or name it: make PYTHON=/path/to/python3.13 …" >&2; exit 1
+# An upgrade of the system may have removed the interpreter of the environment, which is then made anew.
+GONE := $(shell test -x $(BIN)/python || echo gone)
+.PHONY: gone
 
-$(VENV)/.local-ready: requirements-local.txt | $(VENV)/bin/python
-	@echo "Installing what the local system needs (about a minute)"
-	@$(BIN)/python $(INSTALL) -r requirements-local.txt
+# The first Python that runs and is new enough; PYTHON=… chooses another. What an interrupted run has left is cleared.
+$(VENV)/.created: $(GONE)
+	@if [ -z "$(GONE)" ] && [ -e $(VENV)/.local-ready ]; then touch $@; exit; fi; \
+	for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python); do \
+		if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
+			echo "Setting up $(VENV) with $$("$$python" --version)"; \
+			"$$python" -m venv --clear $(VENV) && touch $@; exit; \
+		fi; \
+	done; echo "Similarix needs Python 3.11, 3.12 or 3.13, and $(if $(PYTHON),$(PYTHON) is none,found none). Install one, or name it: make PYTHON=/path/to/python3.13 …" >&2; exit 1
+
+define install
+	@echo "$(2)"
+	@$(BIN)/python -m infra.virtual_environment $(3) $(1)
 	@touch $@
+endef
+
+$(VENV)/.local-ready: requirements-local.txt $(GONE) | $(VENV)/.created
+	$(call install,$<,Installing what the local system needs (110 MB))
 
 $(VENV)/.java-ready: requirements-java.txt $(VENV)/.local-ready
-	@echo "Installing what services in Java need"
-	@$(BIN)/python $(INSTALL) -r requirements-java.txt
-	@touch $@
+	$(call install,$<,Installing what services in Java need)
 
 $(VENV)/.package-ready: requirements-package.txt $(VENV)/.local-ready
-	@echo "Installing what lists and audits the packages"
-	@$(BIN)/python $(INSTALL) -r requirements-package.txt
-	@touch $@
+	$(call install,$<,Installing what lists and audits the packages)
 
 $(VENV)/.dev-ready: requirements-dev.txt $(VENV)/.java-ready $(VENV)/.package-ready
-	@echo "Installing what tests and checks need"
-	@$(BIN)/python $(INSTALL) -r requirements-dev.txt
-	@touch $@
+	$(call install,$<,Installing what tests and checks need,--compile)

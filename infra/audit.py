@@ -18,6 +18,7 @@ LOCKS = (
     "embedder_container/requirements.txt",
     "embedder_container/requirements-build.txt",
     "requirements-local.txt",
+    "requirements-uv.txt",
     "requirements-package.txt",
     "requirements-java.txt",
     "requirements-dev.txt",

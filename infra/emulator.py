@@ -76,7 +76,8 @@ class Emulator(ChildProcess):
     def _start(self) -> None:
         if listens(self.port):
             raise PortBusyError(
-                f"Port {self.port} on {HOST} is in use. Stop the server that listens there, or choose another port."
+                f"Port {self.port} on {HOST} is in use. Stop the server that listens there, or choose another port: "
+                "make run PORT=4600"
             )
         free = shutil.disk_usage(self.folder).free
         if free < MIN_FREE_BYTES_TO_START:

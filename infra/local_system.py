@@ -24,7 +24,7 @@ from infra.emulator import REGION, Emulator
 from infra.folder_lock import Recovery
 from infra.localhost import direct_session
 from infra.notifications import notify
-from infra.package import package
+from infra.package import Package, package
 from infra.private_files import write_private
 from infra.recovery import recover
 from infra.root_key import RootKey
@@ -94,6 +94,7 @@ def bring_up(
     model: str = DEFAULT_MODEL,
     opensearch: str | None = None,
     migration: Sequence[str] = (),
+    packaged: Package | None = None,
 ) -> LocalSystem:
     """Deploy, and on the first run create the demo account, the sample bucket and the two collections.
 
@@ -101,11 +102,14 @@ def bring_up(
         model: its name, or its folder, written with a slash.
         opensearch: the URL of the node that vectors are searched on; None for the SQLite store.
         migration: the steps that remain until everything is searched by this model in this store.
+        packaged: the application as a thin package, if the caller has made it already.
     """
     fixed = SHORT_WAITS | NO_PACE | NO_SNAPSHOTS | EVERYBODY_SIGNS_UP
     parameters = fixed | {"EmbedderModel": model} | _vector_store(emulator, opensearch)
     report("Deploying the template")
-    outputs = deploy_locally(emulator, package(thin=True), parameters=parameters, report=_failures_only(report))
+    outputs = deploy_locally(
+        emulator, packaged or package(thin=True), parameters=parameters, report=_failures_only(report)
+    )
     system = LocalSystem.read(emulator.folder)
     if system is not None:
         system = replace(system, api_url=outputs["ApiUrl"], aws_endpoint=emulator.endpoint, outputs=outputs)

@@ -21,6 +21,18 @@ def listens(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
+def may_listen(port: int) -> bool:
+    """Whether the system lets this user listen on a port of loopback; also where a server listens there already."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((HOST, port))
+        except PermissionError:
+            return False
+        except OSError:
+            return True
+    return True
+
+
 def direct_session() -> requests.Session:
     """For requests to loopback, which must not go through a proxy."""
     session = requests.Session()

@@ -10,6 +10,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,11 +25,11 @@ from infra.emulator import Emulator, EmulatorError
 from infra.emulator_durability import MIN_FREE_BYTES_FOR_OBJECTS
 from infra.folder_lock import LOCK_FILE, FolderError, FolderLock
 from infra.local_system import DEFAULT_FOLDER, OPENSEARCH_FOLDER, STACK_FILE, LocalSystem, bring_up, export_line, tidy
-from infra.localhost import free_port
+from infra.localhost import free_port, may_listen
 from infra.migration import Step, choose_setup, continue_migration, discard_store, offer
 from infra.opensearch.node import Node, NodeError
 from infra.opensearch.supervisor import NodeSupervisor
-from infra.package import PackagingError
+from infra.package import PackagingError, package
 from infra.seed import Api
 
 FIRST_QUERY = "a bird"
@@ -45,15 +47,22 @@ FIRST_FILES = re.compile(
     r"emulator\.log.*|vectors\.sqlite.*|state|s3|tmp|opensearch|lock|holder\.json.*|root-key\.json.*"
 )
 STOPPED = "\nStopped. The next 'make run' continues with the same data."
+STOPPED_EARLY = "\nStopped before the system was complete. The next 'make run' begins anew."
 DISK_FULL = (
     f"The disk has less than {MIN_FREE_BYTES_FOR_OBJECTS // 1_000_000} MB left: uploads and syncs fail until there is "
     "room. Searches go on."
 )
+USAGE = "make run [PORT=4566] [FOLDER=.local] [MODEL=lite] [STORE=sqlite or opensearch] [MIGRATE=yes]"
+LAST_PORT = 65535
 CHECK_SECONDS = 1.0  # between two looks at the emulator and the disk
 
 
 class ForeignFolderError(Exception):
     """A folder has files, and no local system; the message says what to do. ``make run`` prints it."""
+
+
+class ForbiddenPortError(Exception):
+    """The system gives a port to administrators alone; the message says what to do. ``make run`` prints it."""
 
 
 # Printed as one sentence, without a traceback.
@@ -68,14 +77,15 @@ EXPECTED_ERRORS = (
     RuntimeError,
     FileNotFoundError,
     ForeignFolderError,
+    ForbiddenPortError,
     ModelError,
     SimilarixError,
 )
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="make run", description=__doc__)
-    parser.add_argument("--port", type=int, default=4566, help="on 127.0.0.1 (default: %(default)s)")
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="make run", description=__doc__, usage=USAGE)
+    parser.add_argument("--port", type=_port, default=4566, help="on 127.0.0.1 (default: %(default)s)")
     parser.add_argument(
         "--folder", type=Path, default=DEFAULT_FOLDER, help="where its data is kept (default: %(default)s)"
     )
@@ -92,12 +102,13 @@ def main() -> int:
         "--migrate", action="store_true", help="change the system in the folder to another model or store"
     )
     parser.add_argument("--once", action="store_true", help="stop after the first search, as the benchmark does")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     folder = options.folder.expanduser()
     stopping = stop_on_signals()
     started = time.monotonic()
     try:
         check_folder(folder)
+        check_port(options.port)
         with ExitStack() as processes:
             lock = processes.enter_context(FolderLock(folder))
             existing = LocalSystem.read(folder)
@@ -115,9 +126,10 @@ def main() -> int:
                 supervisor = processes.enter_context(NodeSupervisor(node, _report, give_up=stopping.set))
                 opensearch = node.endpoint
             processes.callback(tidy, folder)  # when the emulator has stopped
+            packaging = processes.enter_context(ThreadPoolExecutor(1)).submit(package, thin=True)
             _report("Starting the AWS emulator")
             emulator = processes.enter_context(Emulator(folder, options.port, lock))
-            system = bring_up(emulator, _report, setup.model, opensearch, setup.steps)
+            system = bring_up(emulator, _report, setup.model, opensearch, setup.steps, packaging.result())
             system = continue_migration(system, folder, _report)
             _introduce(system, folder, time.monotonic() - started, is_new=existing is None)
             if not options.once:
@@ -127,7 +139,7 @@ def main() -> int:
         if not options.once:
             print(STOPPED)
     except KeyboardInterrupt:
-        print(STOPPED)
+        print(STOPPED if LocalSystem.read(folder) is not None else STOPPED_EARLY)
     except EXPECTED_ERRORS as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -148,6 +160,20 @@ def stop_on_signals() -> threading.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     return stopping
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port, which is a number from 1 to {LAST_PORT}")
+    return int(text)
+
+
+def check_port(port: int, may_listen: Callable[[int], bool] = may_listen) -> None:
+    """Raises ForbiddenPortError when the system does not let this user listen on the port."""
+    if not may_listen(port):
+        raise ForbiddenPortError(
+            f"Port {port} is for administrators of this machine. Choose one from 1024 on: make run PORT=4600"
+        )
 
 
 def check_folder(folder: Path) -> None:

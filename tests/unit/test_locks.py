@@ -60,8 +60,14 @@ def test_a_package_with_compiled_code_has_the_hashes_of_many_files(name: str):
     assert len(files) >= 6 or name == "tokenizers"
 
 
-# What installs packages, and in how many places: the Dockerfile for the image's build, and for the image.
-INSTALLERS = {"Makefile": 1, "embedder_container/Dockerfile": 2, "infra/dependencies.py": 1}
+# What installs packages, and in how many places: the Dockerfile for the image's build, and for the image; the virtual
+# environment's by uv, and by pip.
+INSTALLERS = {
+    "Makefile": 1,
+    "embedder_container/Dockerfile": 2,
+    "infra/dependencies.py": 1,
+    "infra/virtual_environment.py": 2,
+}
 
 
 def test_nothing_is_installed_but_by_its_hash_and_no_packages_own_code_runs():
@@ -78,8 +84,10 @@ def test_no_other_file_installs_packages():
         *ROOT.glob("embedder_container/**/*.py"),
         ROOT / ".ci/run",
     ]
-    installing = [file for file in files if re.search(r'pip(?:",\s*"| )install\b', file.read_text())]
-    assert [str(file.relative_to(ROOT)) for file in installing] == ["infra/dependencies.py"]
+    installing = {file for file in files if re.search(r'pip(?:",\s*"| )install\b', file.read_text())}
+    assert {str(file.relative_to(ROOT)) for file in installing} == {
+        name for name in INSTALLERS if name.startswith("infra/")
+    }
 
 
 def test_the_lock_of_the_api_is_for_the_functions_python():
