@@ -28,7 +28,7 @@ export PYTHONDONTWRITEBYTECODE :=
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 	@echo
-	@sed -nE 's/^## ([^:]+): /\1\t/p' $(MAKEFILE_LIST) | expand -t 24
+	@sed -nE 's/^## ([^:]+): /\1\t/p' $(MAKEFILE_LIST) | expand -t 28
 
 # A folder remembers its model and store; OpenSearch needs Java also where it is remembered.
 STORE_READY = $(if $(filter opensearch,$(STORE))$(wildcard $(or $(FOLDER),.local)/opensearch),$(VENV)/.java-ready)
