@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from chalicelib.dashboard import filters, repetition
-from chalicelib.dashboard.assets import asset_path
+from chalicelib.dashboard.static_files import asset_path
 from chalicelib.dashboard.texts import TEXTS, counted
 from chalicelib.services.sessions import SignedIn
 

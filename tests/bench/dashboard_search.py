@@ -17,7 +17,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page
 
-from chalicelib.dashboard.assets import assets
+from chalicelib.dashboard.static_files import assets
 from infra.emulator import Emulator
 from infra.local_system import LocalSystem, bring_up
 from infra.localhost import free_port

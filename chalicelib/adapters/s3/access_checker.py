@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.adapters.s3.bucket_source import BucketSource
 from chalicelib.adapters.s3.object_trials import ObjectTrials
-from chalicelib.adapters.s3.sources import BucketSource, S3Sources
+from chalicelib.adapters.s3.sources import S3Sources
 from chalicelib.domain.bucket_access import (
     AccessFindings,
     AccessProblem,

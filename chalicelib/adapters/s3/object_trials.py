@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import ClientError
 
 from chalicelib.adapters.parallel import call_each
-from chalicelib.adapters.s3.sources import BucketSource
+from chalicelib.adapters.s3.bucket_source import BucketSource
 from chalicelib.domain.bucket_access import (
     AccessFindings,
     AccessProblem,

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.adapters.s3.bucket_source import BucketSource
 from chalicelib.adapters.s3.server_errors import NOT_FOUND_CODES, SERVER_ERRORS, code_of, outage, refusal
-from chalicelib.adapters.s3.sources import BucketSource
 from chalicelib.domain.collections import KEY_LIMIT, Collection
 from chalicelib.domain.embeddings import SOURCE_UNAVAILABLE, ReadFailure
 from chalicelib.domain.errors import SourceDenied, SourceUnavailable

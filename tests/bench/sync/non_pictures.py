@@ -129,7 +129,7 @@ def sync_once(endpoint: str) -> None:
 
     from chalicelib import workers
     from chalicelib.adapters.embedder.client import LambdaEmbedder
-    from chalicelib.adapters.s3.sources import BucketSource
+    from chalicelib.adapters.s3.bucket_source import BucketSource
     from embedder_container.handler import embedder_from_settings
     from embedder_container.settings import Settings
     from tests.fakes.application import services_on

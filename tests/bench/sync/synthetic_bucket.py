@@ -17,7 +17,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
 from chalicelib.adapters.dynamodb.catalogue import DynamoDBCatalogue
-from chalicelib.adapters.s3.sources import BucketSource
+from chalicelib.adapters.s3.bucket_source import BucketSource
 from chalicelib.domain.collections import Collection, CollectionType
 from chalicelib.domain.messages import IndexBatch
 from chalicelib.services.pipeline.sync_worker import SyncWorker

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from chalicelib.adapters.s3.bucket_source import BucketSource
 from chalicelib.adapters.s3.object_trials import FIRST_TRIALS, MAX_FOLDERS, MORE_TRIALS, ObjectTrials
-from chalicelib.adapters.s3.sources import BucketSource
 from chalicelib.domain.bucket_access import MAX_EXAMPLES, AccessFindings
 from chalicelib.domain.errors import SourceUnavailable
 from tests.factories import a_collection

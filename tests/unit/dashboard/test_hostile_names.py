@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.dashboard.assets import assets
+from chalicelib.dashboard.static_files import assets
 from chalicelib.domain.accounts import Caller, NewToken, Scope
 from chalicelib.domain.collections import NewManagedCollection
 from chalicelib.domain.plans import PLANS

@@ -10,12 +10,12 @@ from chalice.app import Chalice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.dashboard.assets import STATIC, TYPES, asset_path, assets
 from chalicelib.dashboard.dispatch import PageDispatcher
 from chalicelib.dashboard.pages import Page, PageRequest, Redirect
 from chalicelib.dashboard.rendering import environment
 from chalicelib.dashboard.routes import METHODS, PATHS, add_pages
 from chalicelib.dashboard.security import cookie_name, header_path, local_path
+from chalicelib.dashboard.static_files import STATIC, TYPES, asset_path, assets
 from chalicelib.dashboard.texts import TEXTS
 from chalicelib.domain.errors import StoreUnavailable
 from chalicelib.domain.permissions import Permission

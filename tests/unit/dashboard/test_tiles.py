@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.dashboard.assets import assets
+from chalicelib.dashboard.static_files import assets
 from chalicelib.dashboard.tiles import GRID_ROW, STRIP_ROW, Tile
 from chalicelib.domain.thumbnails import ThumbnailSize
 from tests.unit.dashboard.picture_world import PictureWorld, tags
