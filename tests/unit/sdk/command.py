@@ -27,11 +27,13 @@ class Command:
         self.tokens: list[str] = []
         self.out = self.err = ""
 
-    def __call__(self, *arguments: object, pretty: bool = False, environ: dict[str, str] | None = None) -> int:
-        """Its exit code; ``out`` and ``err`` are what it has printed."""
+    def __call__(
+        self, *arguments: object, pretty: bool = False, environ: dict[str, str] | None = None, width: int = 200
+    ) -> int:
+        """Its exit code; ``out`` and ``err`` are what it has printed. ``pretty`` is a terminal of so many columns."""
         out, err = io.StringIO(), io.StringIO()
         session = Session(
-            output=Output(out, err, pretty, width=200),
+            output=Output(out, err, pretty, width=width),
             file=self.file,
             environ=environ or {},
             connect=self._connect,

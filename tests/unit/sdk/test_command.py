@@ -44,6 +44,22 @@ def test_results_are_lines_with_tabs_in_a_pipe_and_a_table_on_a_terminal(
     assert uuid in command.out
 
 
+def test_a_terminal_that_is_too_narrow_for_a_table_shows_lists_in_which_no_uuid_is_broken(
+    command: Command, client: Client, collection: str
+) -> None:
+    client.uploads.send(collection, picture=b"an owl", path="owl.jpg")
+    ((_, uuid, _),) = command.lines("search", "an owl")
+    assert command("search", "an owl", pretty=True, width=56) == 0
+    assert f" {uuid} " in command.out.splitlines()[1]
+    assert command("search", "an owl", pretty=True, width=40) == 0
+    distance, *others = command.out.splitlines()
+    assert (distance.split()[0], others) == ("distance", [f"uuid      {uuid}", "path      owl.jpg"])
+    client.collections.create_managed("another")
+    command("collections", pretty=True, width=40)
+    lines = command.out.splitlines()
+    assert sorted(line.split()[1] for line in lines if line.startswith("name ")) == ["another", "n"]
+
+
 def test_json_is_what_the_api_answers(command: Command, client: Client, collection: str) -> None:
     uuid = client.uploads.send(collection, b"an owl", path="owl.jpg").uuid
     assert command("search", "owl", "--json") == 0
@@ -99,6 +115,11 @@ def test_an_error_is_a_sentence_and_an_exit_code(
     assert command("search", "owl") == code
     assert command.err.startswith("similarix: ")
     assert len(command.err.splitlines()) == 1
+
+
+def test_a_token_that_is_not_known_is_told_without_words_of_http(command: Command) -> None:
+    assert command("search", "owl", environ={"SIMILARIX_TOKEN": "smx_unknown"}) == Exit.FORBIDDEN
+    assert "does not know this token" in command.err and "Authorization" not in command.err
 
 
 def test_no_answer_can_be_tried_later(command: Command, http_api: HttpApi) -> None:
@@ -382,6 +403,8 @@ def test_each_command_explains_itself(command: Command, capsys: pytest.CaptureFi
     for name in COMMANDS:
         assert command(*name.split(), "--help") == 0
         assert len(capsys.readouterr().out.splitlines()) > 5, name
+    command("connect", "--help")
+    assert "--create-role this prints which" in capsys.readouterr().out, "a paragraph is filled, whatever its source"
     command("--help")
     listed = re.findall(r"^│ (\w[\w-]*) ", capsys.readouterr().out, re.M)
     assert set(listed) == {name.split()[0] for name in COMMANDS[1:]}

@@ -1,5 +1,7 @@
 """The command ``similarix``: its parts, its options, and how it ends."""
 
+import inspect
+import re
 import sys
 from typing import Annotated
 
@@ -19,7 +21,7 @@ from similarix_sdk.cli.commands import (
     webhooks,
 )
 from similarix_sdk.cli.credentials import CredentialError
-from similarix_sdk.cli.exits import Exit, NoSuchCollection, exit_of
+from similarix_sdk.cli.exits import Exit, NoSuchCollection, exit_of, sentence
 from similarix_sdk.cli.session import Session, session_of
 from similarix_sdk.client import package_version
 from similarix_sdk.errors import SimilarixError
@@ -39,6 +41,19 @@ app = typer.Typer(
 )
 for module in (account, search, collections, connection, uploads, syncs, failures, duplicates, tokens, webhooks, mcp):
     module.register(app)
+
+
+def _fill_paragraphs(group: typer.Typer) -> None:
+    """Have each paragraph of a docstring filled to the terminal's width: typer keeps its line breaks."""
+    for command in group.registered_commands:
+        text = inspect.getdoc(command.callback) or ""
+        command.help = re.sub(r"(?<!\n)\n(?!\n)", " ", text)
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            _fill_paragraphs(inner.typer_instance)
+
+
+_fill_paragraphs(app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -73,6 +88,6 @@ def execute(arguments: list[str] | None = None, session: Session | None = None) 
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else Exit.FAILED
     except (SimilarixError, CredentialError, NoSuchCollection, OSError, ValueError) as error:
-        session.output.complain(f"similarix: {error}")
+        session.output.complain(f"similarix: {sentence(error)}")
         return exit_of(error)
     return Exit.DONE

@@ -22,6 +22,13 @@ class NoSuchCollection(Exception):
     """The account has no collection of a name."""
 
 
+def sentence(error: Exception) -> str:
+    """What the error says, in the words of someone who has no headers."""
+    if isinstance(error, Forbidden) and "Authorization" in error.message:
+        return "The API does not know this token. Sign in with another one: similarix login."
+    return str(error)
+
+
 def exit_of(error: Exception) -> Exit:
     """The exit code of an error that ends the command."""
     if isinstance(error, Forbidden):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -32,17 +33,32 @@ class Output:
         return Console(file=self.out, width=self.width, highlight=False)
 
     def rows(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """A table on a terminal; in a pipe a line for each row, its cells separated by tabs, without the header."""
+        """A table on a terminal; in a pipe a line for each row, its cells separated by tabs, without the header.
+
+        Where the terminal is too narrow for the table, each row is a list of its cells, so that no uuid is broken.
+        """
         if not self.pretty:
             for row in rows:
                 self.line(*row)
             return
+        cells = [[printable(cell) for cell in row] for row in rows]
+        if not _fits([header, *cells], self.console.width):
+            self._lists(header, cells)
+            return
         table = Table(box=None, header_style="bold", pad_edge=False)
         for name in header:
             table.add_column(name, overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(printable(cell)) for cell in row))
+        for row in cells:
+            table.add_row(*map(Text, row))
         self.console.print(table)
+
+    def _lists(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        wide = max(map(len, header))
+        for number, row in enumerate(rows):
+            if number:
+                self.line()
+            for name, cell in zip(header, row, strict=True):
+                self.line(f"{name:<{wide}}  {cell}".rstrip())
 
     def line(self, *cells: object) -> None:
         print("\t".join(printable(cell) for cell in cells), file=self.out, flush=True)
@@ -75,6 +91,12 @@ def size(count: int) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+def _fits(rows: Sequence[Sequence[str]], width: int) -> bool:
+    """Whether a table without lines fits, two spaces between its columns."""
+    wide = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    return sum(wide) + 2 * (len(wide) - 1) <= width
 
 
 def _escape(char: str) -> str:

@@ -31,6 +31,8 @@ class Thumbnails:
 
 def thumbnails(always: bool) -> Thumbnails:
     """What the terminal has said that it can do; ``always`` draws with coloured blocks where it can do nothing else."""
+    if os.environ.get("TERM", "dumb") == "dumb":  # it would print what it is asked
+        return Thumbnails(None)
     # A terminal without a size, as some that are not looked at, is divided by zero when it is asked.
     if not (sys.stdin.isatty() and sys.stdout.isatty() and os.get_terminal_size().columns):
         return Thumbnails(None)

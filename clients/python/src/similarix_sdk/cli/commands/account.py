@@ -26,6 +26,7 @@ def login(
     """Sign in with a token, which is asked for and not shown.
 
     In a pipe the token is the first line of standard input:
+
     similarix login https://api.example < token.txt
 
     It is kept in a file that only you can read. SIMILARIX_TOKEN and SIMILARIX_URL go before that file.
