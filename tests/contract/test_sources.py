@@ -1,13 +1,12 @@
-"""The contract of every source of objects: one suite, run on servers of different makers.
+"""The contract of every source of objects.
 
-``test_buckets.py`` runs it on the fakes and on S3, with what S3 promises beyond it.
+``test_buckets.py`` runs it on the fakes and on S3, with what S3 promises beyond it, and
+``tests/integration/test_storage_servers.py`` on servers of other makers.
 """
 
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -18,8 +17,7 @@ from chalicelib.domain.errors import OutsideFolder, SourceDenied
 from chalicelib.domain.file_actions import MODIFIED_TOLERANCE
 from chalicelib.domain.files import ObjectInfo
 from chalicelib.services.ports import Source, Sources
-from tests.factories import AWKWARD_KEYS, a_collection
-from tests.storage_servers import SERVERS, as_stored, owners_client, server_sources, storage_server
+from tests.factories import AWKWARD_KEYS
 
 NAME_LIMIT = 255  # bytes of a file's name
 
@@ -174,46 +172,3 @@ def is_path_of_file(key: str, keys: Sequence[str]) -> bool:
     parts = key.split("/")
     is_folder = any(other.startswith(f"{key}/") for other in keys)
     return not is_folder and all(part and len(part.encode()) <= NAME_LIMIT for part in parts)
-
-
-@pytest.fixture(scope="module", params=SERVERS)
-def server_subject(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SourcesSubject]:
-    folder: Path = tmp_path_factory.mktemp(request.param)
-    with storage_server(request.param, folder) as endpoint:
-        client = owners_client(endpoint)
-        client.create_bucket(Bucket="a-bucket")
-
-        def collection_on(bucket: str, prefix: str) -> Collection:
-            server = as_stored(endpoint)
-            return a_collection(
-                bucket=bucket, prefix=prefix, region="us-east-1", role_arn=None, external_id=None, server=server
-            )
-
-        def put(key: str, body: bytes) -> None:
-            client.put_object(Bucket="a-bucket", Key=key, Body=body)
-
-        def put_all(keys: Sequence[str]) -> None:
-            """As copies of the first one's file and its attributes: a request for each would take ten seconds."""
-            put(keys[0], b"")
-            stored = folder / "buckets" / "a-bucket"
-            for key in keys[1:]:
-                shutil.copy2(stored / keys[0], stored / key)
-
-        yield SourcesSubject(
-            sources=server_sources(),
-            bucket="a-bucket",
-            collection_on=collection_on,
-            put=put,
-            put_all=put_all,
-            download=downloaded,
-            is_of_files=True,
-            sorts_by_utf_16=request.param == "s3proxy",
-        )
-
-
-class TestServers(SourcesContract):
-    @pytest.fixture
-    def subject(self, server_subject: SourcesSubject) -> SourcesSubject:
-        return server_subject

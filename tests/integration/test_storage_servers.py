@@ -4,9 +4,13 @@ The application's services run on the real adapters and on the embedder's own tr
 """
 
 import hashlib
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import requests
@@ -21,6 +25,7 @@ from embedder_container.errors import Code, ItemError
 from embedder_container.limits import MAX_FILE_BYTES
 from embedder_container.servers import Servers
 from embedder_container.transfer import START_BYTES, Transfers
+from tests.contract.test_sources import SourcesContract, SourcesSubject, downloaded
 from tests.fakes.application import services_on
 from tests.fakes.embedder import FakeEmbedder
 from tests.storage_servers import SERVERS, as_stored, owners_client, server_sources, storage_server
@@ -54,6 +59,8 @@ class Sources:
 class World:
     """A bucket of a server, a collection on it, and the application."""
 
+    name: str
+    folder: Path
     client: Any
     app: Harness
     sources: Sources
@@ -71,18 +78,19 @@ class World:
 
 @pytest.fixture(scope="module", params=SERVERS)
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with storage_server(request.param, tmp_path_factory.mktemp(request.param)) as endpoint:
-        yield world_of(endpoint)
+    folder = tmp_path_factory.mktemp(request.param)
+    with storage_server(request.param, folder) as endpoint:
+        yield world_of(request.param, folder, endpoint)
 
 
-def world_of(endpoint: str) -> World:
+def world_of(name: str, folder: Path, endpoint: str) -> World:
     app, sources = Harness(), Sources()
     embedder = FakeEmbedder(sources, app.ports.storage)  # type: ignore[arg-type]  # it needs ``fetch`` alone
     app.ports = replace(app.ports, sources=sources, embedder=embedder)
     app.embedder, app.app = embedder, services_on(app.ports)
     server = as_stored(endpoint)
     collection = app.add(bucket=BUCKET, region="us-east-1", role_arn=None, external_id=None, server=server)
-    world = World(owners_client(endpoint), app, sources, collection)
+    world = World(name, folder, owners_client(endpoint), app, sources, collection)
     world.client.create_bucket(Bucket=BUCKET)
     world.put(*AWKWARD_KEYS)
     world.put(LARGE_KEY, body=b"a large picture " * START_BYTES)
@@ -140,3 +148,41 @@ def test_a_bucket_is_indexed_followed_and_emptied(world: World) -> None:
     assert record is not None and record.embedding is not None
     assert record.embedding.md5 == hashlib.md5(b"another picture of b.jpg", usedforsecurity=False).hexdigest()
     assert app.searchable(collection) == {*KEYS} - {"#h.jpg"}
+
+
+@pytest.fixture(scope="module")
+def server_subject(world: World) -> SourcesSubject:
+    world.client.create_bucket(Bucket="contract")
+
+    def put(key: str, body: bytes) -> None:
+        world.client.put_object(Bucket="contract", Key=key, Body=body)
+
+    def put_all(keys: Sequence[str]) -> None:
+        if world.name != "s3proxy":
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(lambda key: put(key, b""), keys))
+            return
+        # It takes ten seconds for as many requests: copies of the first one's file have its attributes.
+        put(keys[0], b"")
+        stored = world.folder / "buckets" / "contract"
+        for key in keys[1:]:
+            shutil.copy2(stored / keys[0], stored / key)
+
+    return SourcesSubject(
+        sources=world.sources.servers,
+        bucket="contract",
+        collection_on=lambda bucket, prefix: replace(world.collection, uuid=str(uuid4()), bucket=bucket, prefix=prefix),
+        put=put,
+        put_all=put_all,
+        download=downloaded,
+        is_of_files=True,
+        sorts_by_utf_16=world.name == "s3proxy",
+    )
+
+
+class TestSources(SourcesContract):
+    """Each server, in a bucket of its own, holds to what S3 and the fakes do."""
+
+    @pytest.fixture
+    def subject(self, server_subject: SourcesSubject) -> SourcesSubject:
+        return server_subject

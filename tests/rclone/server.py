@@ -40,7 +40,6 @@ def rclone_server(folder: Path) -> Iterator[str]:
     command = [
         rclone, "serve", "s3", str(buckets), "--config", "", "--addr", f"{HOST}:{port}",
         "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}", "--vfs-cache-mode", "off",
-        "--dir-cache-time", "0s",  # a file that a test writes is listed at once
     ]  # fmt: skip
     client = s3_client(f"http://{HOST}:{port}")
     with ChildServer("rclone", RcloneUnavailable, folder, port, command, lambda: responds(client)) as server:
