@@ -113,6 +113,8 @@ bench.cold = $(BIN)/python -m tests.bench.cold
 bench.lighthouse = ONLY="$(ONLY)" RUNS="$(RUNS)" $(BIN)/python -m tests.bench.lighthouse
 ## bench SUITE=newcomer: from a clone to the first search in a browser, step by step, by a hand that has never seen it
 bench.newcomer = $(BIN)/python -m tests.bench.newcomer
+## bench SUITE=tests: all tests, and what each file of them takes of the processors
+bench.tests = $(BIN)/python -m pytest --numprocesses $(PROCESSES) -p tests.bench.suite
 ## bench SUITE=embed: the embedder on full-size CLIP beside its peers (6 GB)
 bench.embed = $(BIN)/python -m tests.bench.embedder
 
