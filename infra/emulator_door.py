@@ -153,10 +153,15 @@ class Door:
     def admitted(self, scope: Any, visitor: Visitor) -> Any:
         """What the emulator is shown of a request that enters.
 
-        S3 is on another host on AWS, so no client sends the API's token there. Beside one, the emulator would not
+        A request that names no type accepts each (https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1), and so do an
+        API's binary types ``*/*``; the emulator would answer Java's and Go's clients with a picture's base64. S3 is on
+        another host on AWS, so no client sends the API's token there. Beside one, the emulator would not
         verify a signature in the query if the request is for another service.
         """
-        if self._is_deployed_api(visitor.header("host").lower(), visitor.path) or not visitor.has_needless_token:
+        if self._is_deployed_api(visitor.header("host").lower(), visitor.path):
+            has_accept = any(name == b"accept" for name, _ in scope["headers"])
+            return scope if has_accept else scope | {"headers": [*scope["headers"], (b"accept", b"*/*")]}
+        if not visitor.has_needless_token:
             return scope
         return scope | {"headers": [header for header in scope["headers"] if header[0] != b"authorization"]}
 

@@ -298,3 +298,14 @@ def test_a_refusal_in_json_can_be_parsed():
     assert refusal is not None
 
     assert json.loads(answer(visitor, refusal)[2])["__type"] == "AccessDenied"
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "shown"),
+    [(API, "", "*/*"), (API, "image/webp", "image/webp"), ("/photos/owl.jpg", "", ""), ("/", "text/html", "text/html")],
+)
+def test_a_request_of_a_deployed_api_that_names_no_type_is_shown_as_one_that_accepts_each(path, accept, shown):
+    request = scope(path=path, accept=accept)
+    seen = door().admitted(request, Visitor.of(request))
+    assert [value.decode() for name, value in seen["headers"] if name == b"accept"] == ([shown] if shown else [])
+    assert [header for header in seen["headers"] if header[0] != b"accept"] == [(b"host", b"127.0.0.1:4566")]
