@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from chalicelib.dashboard.figures import number, size
 from chalicelib.dashboard.search_address import DATES, SearchAddress, is_date
 from chalicelib.dashboard.texts import text
 from chalicelib.domain.collections import Collection
@@ -14,6 +15,7 @@ FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WebP", "gif": "GIF", "tiff": "
 WIDTHS = ("800", "1600", "3200")  # pixels at least
 SIZES = ("100000", "1000000", "5000000")  # bytes at least
 FOLDERS_SHOWN = 12
+DIGITS_SHOWN = 15  # of a number in an address; a longer one is shown as it is
 # What the panel has fields for; other parameters of a filter are kept as they are.
 _SHOWN = (
     "path",
@@ -132,11 +134,19 @@ def _orientation(value: str, chosen: Sequence[str]) -> Choice:
 
 def _at_least(name: str, values: Sequence[str], chosen: Sequence[str]) -> list[Choice]:
     others = [value for value in chosen[:1] if value not in values]
-    labels = {value: text(f"search.{name}_{value}") or value for value in (*values, *others)}
+    labels = {value: _measure(name, value) for value in (*values, *others)}
     return [
         Choice("", text(f"search.{name}_any"), not chosen),
         *(Choice(value, label, value in chosen) for value, label in labels.items()),
     ]
+
+
+def _measure(name: str, value: str) -> str:
+    """A size of files, or a length in pixels, in words; as it is if it is no number, as an address may have it."""
+    if not (value.isascii() and value.isdecimal()) or len(value) > DIGITS_SHOWN:
+        return value
+    shown = size(int(value)) if name == "size" else text("search.pixels", count=number(int(value)))
+    return text(f"search.{name}_{value}") or shown
 
 
 def _folders(found: Iterable[Hit | FoundFile]) -> list[str]:
@@ -169,7 +179,7 @@ def _narrowing(address: SearchAddress, collections: Sequence[Collection], start:
             values = [f"{start or '…'} – {end or '…'}"]
         elif group == "size":
             values = [
-                text(f"search.{parameter.partition('.')[0]}_{value}") or value
+                _measure(parameter.partition(".")[0], value)
                 for parameter in parameters
                 for value in address.filters[parameter]
             ]

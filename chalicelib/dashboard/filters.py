@@ -60,12 +60,22 @@ def shape(width: int | None, height: int | None) -> str:
     return f"r{SHAPES[nearest]}"
 
 
-def keep_end(name: str) -> Markup:
-    """A name in two parts, of which a narrow page cuts the head; one that is short, or not left to right, in one."""
+def keep_end(name: str, *, spoken: bool = True) -> Markup:
+    """A name in two parts, of which a narrow page cuts the head; one that is short, or not left to right, in one.
+
+    A screen reader has the name whole, as it would pause between the parts; or not at all, if it is not ``spoken``
+    because what stands beside it says it already.
+    """
+    silent = Markup("") if spoken else Markup(' aria-hidden="true"')
     if len(name) <= LONG_NAME or not name.isascii():
-        return Markup('<bdi class="name" dir="auto"><span>{}</span></bdi>').format(name)
+        return Markup('<bdi class="name" dir="auto"{}><span>{}</span></bdi>').format(silent, name)
     head, end = name[:-KEPT_END], name[-KEPT_END:]
-    return Markup('<bdi class="name"><span>{}</span><span>{}</span></bdi>').format(head, end)
+    if not spoken:
+        return Markup('<bdi class="name"{}><span>{}</span><span>{}</span></bdi>').format(silent, head, end)
+    return Markup(
+        '<bdi class="name"><span aria-hidden="true">{}</span><span aria-hidden="true">{}</span>'
+        '<span class="unseen">{}</span></bdi>'
+    ).format(head, end, name)
 
 
 def initials(name: str) -> str:

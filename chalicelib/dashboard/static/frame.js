@@ -10,7 +10,7 @@ export function localise(root) {
     if (Number.isNaN(moment.valueOf())) continue;
     element.title = moment.toLocaleString(undefined, { dateStyle: "full", timeStyle: "short" });
     if (!element.textContent.includes("UTC")) continue;
-    const clock = moment.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+    const clock = moment.toLocaleTimeString(undefined, { timeStyle: "short" });
     const days = Math.round((startOf(moment) - startOf(now)) / 86_400_000);
     if (Math.abs(days) <= 1) {
       const word = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" }).format(days, "day");

@@ -65,6 +65,7 @@ TEXTS = {
     "width_800": "800 pixels",
     "width_1600": "1,600 pixels",
     "width_3200": "3,200 pixels",
+    "pixels": "{count} pixels",
     "date": "Date",
     "which_date": "Which date",
     "taken": "Taken",

@@ -141,6 +141,19 @@ def test_a_filter_shows_its_value_and_what_the_panel_has_no_field_for_is_kept(cr
     assert links(page, "/?query=owl&path=2024%2F%2A&format=jpeg&format=png&size.gte=1000000&height.lte=9000")
 
 
+@pytest.mark.parametrize(
+    ("query", "label"),
+    [
+        ("size.gte=900000000", "Size: 900 MB"),
+        ("size.gte=1000000", "Size: 1 MB"),
+        ("width.gte=12000", "Size: 12,000 pixels"),
+        ("size.gte=1e9", "Size: 1e9"),
+    ],
+)
+def test_a_measure_of_an_address_is_shown_as_people_write_it(crowd: PictureWorld, query: str, label: str) -> None:
+    assert label in words(crowd.get(f"/?query=owl&{query}").body)
+
+
 def test_filters_without_a_term_list_what_they_admit(crowd: PictureWorld) -> None:
     page = crowd.get("/?path=2024/*").body
     assert len(links(page, "/pictures/")) == PAGE_SIZE

@@ -1,11 +1,13 @@
 """Tiles name both thumbnails, so that a browser loads no more pixels than it shows."""
 
+import html
 import re
 from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.dashboard.filters import keep_end
 from chalicelib.dashboard.static_files import assets
 from chalicelib.dashboard.tiles import GRID_ROW, STRIP_ROW, Tile
 from chalicelib.domain.thumbnails import ThumbnailSize
@@ -21,6 +23,21 @@ def test_each_thumbnail_is_named_with_the_width_that_it_has(width: int, height: 
     longest = max(width, height)
     assert small == max(1, round(width * min(1, ThumbnailSize.SMALL / longest)))
     assert medium == max(1, round(width * min(1, ThumbnailSize.MEDIUM / longest)))
+
+
+@given(st.text(min_size=1, max_size=60))
+def test_a_name_is_said_whole_and_shown_with_its_end(name: str) -> None:
+    def words(markup: str) -> str:
+        return html.unescape(re.sub(r"<[^>]*>", "", markup))
+
+    shown, spoken = [], []
+    for attributes, text in re.findall(r"<span([^>]*)>(.*?)</span>", keep_end(name), re.DOTALL):
+        (shown if "unseen" not in attributes else []).append(text)
+        (spoken if "aria-hidden" not in attributes else []).append(text)
+    assert (words("".join(shown)), list(map(words, spoken))) == (name, [name])
+    silent = keep_end(name, spoken=False)
+    assert words(silent) == name
+    assert re.match(r'<bdi class="name"[^>]* aria-hidden="true">', silent)
 
 
 def test_rows_are_as_high_as_the_style_sheet_makes_them() -> None:
