@@ -24,6 +24,7 @@ TEXTS = {
     "as_they_arrive": "As they arrive",
     "stored_by_us": "Stored by us",
     "would_go": "{count} pictures would go",
+    "would_go_one": "1 picture would go",
     "looked_at": "{done} of {total} looked at",
     "looked_at_so_far": "{done} looked at",
     "read": "{done} of {total} new or changed pictures read",
@@ -137,6 +138,8 @@ TEXTS = {
     "leave": "Leave as it was",
     "delete": "Delete this collection",
     "delete_managed": "{count} pictures are deleted, with their index and thumbnails. This cannot be undone.",
+    "delete_managed_one": "1 picture is deleted, with its index and thumbnails. This cannot be undone.",
+    "delete_bucket_one": "1 picture can no longer be found. Index and thumbnails are cleared; your bucket stays.",
     "delete_bucket": "{count} pictures can no longer be found. Index and thumbnails are cleared; your bucket stays.",
     "delete_key": "Then delete the access key {id} at the server; nothing else here uses it.",
     "delete_role": "Then delete the stack or the role {role} in your AWS account; nothing else uses it.",
@@ -144,12 +147,15 @@ TEXTS = {
     "type_name_wrong": "That is not the name of this collection.",
     "delete_do": "Delete the collection",
     "delete_owners": "Only an owner of this account deletes collections. Ask one.",
+    "removals_one": "1 of {total} pictures is no longer in the bucket",
     "removals": "{count} of {total} pictures are no longer in the bucket",
     "removals_lead": (
         "That is most of the collection, so the sync stopped before it removed anything. If they were moved or deleted "
         "on purpose, go on. If not, look at the bucket first: nothing is lost until you say so."
     ),
     "removals_stay": "All {count} pictures stay searchable until you decide.",
+    "removals_stay_one": "The one picture stays searchable until you decide.",
+    "removals_do_one": "Remove 1 picture",
     "removals_do": "Remove {count} pictures",
     "removals_look": "Look at the bucket again",
     "removals_later": "Keep them, decide later",

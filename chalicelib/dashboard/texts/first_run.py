@@ -17,6 +17,7 @@ TEXTS = {
     "inside": "Among the samples",
     "collection": "Sample photographs",
     "waiting": "Your pictures are on their way",
+    "waiting_hint_one": "1 file is being read. It can be searched as soon as that is done.",
     "waiting_hint": "{count} files are being read. They can be searched as soon as each one is.",
     "look": "Look at the collections",
     "progress": "{done} of {count} can be searched.",

@@ -3,6 +3,7 @@
 TEXTS = {
     "in_results": "In these results",
     "back": "Back to the results",
+    "back_to_count_one": "Back to 1 picture",
     "back_to_count": "Back to {count} pictures",
     "place": "{place} of {count}",
     "place_alone": "Picture {place}",

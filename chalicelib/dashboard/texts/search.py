@@ -22,6 +22,7 @@ TEXTS = {
     "last_added": "Last added",
     "in_collections": "pictures in {count} collections",
     "in_one_collection": "pictures in 1 collection",
+    "one_in_one_collection": "picture in 1 collection",
     "suggestion_1": "a beach at dusk",
     "suggestion_2": "animals looking at the camera",
     "suggestion_3": "people laughing",
@@ -112,6 +113,7 @@ TEXTS = {
     "leave_out_again": "Leave them out again",
     # Nothing found
     "nothing": "Nothing here is closer than chance",
+    "nothing_of_one": "The one picture looks no more like what you search for than a random picture would.",
     "nothing_of": "None of {count} pictures looks more like what you search for than random pictures would.",
     "nothing_there": "No picture meets these filters",
     "nothing_there_hint": "Remove one of them, or look elsewhere.",

@@ -195,6 +195,11 @@ def test_removals_are_shown_and_removed_only_when_one_says_so(
     adapters.catalogue.save(a_record(collection, "pictures/gone.jpg"), None)
     path = f"/collections/{collection.uuid}"
 
+    words = shown(browser.get(path).body)
+    assert "1 of 1 pictures is no longer in the bucket" in words
+    assert "Remove 1 picture " in words
+    assert "1 picture would go" in shown(browser.get("/collections").body)
+
     part = browser.get(f"{path}/removals", {"hx-request": "true"}).body
     assert 'alt="gone.jpg"' in part
     assert "<html" not in part

@@ -106,6 +106,15 @@ def test_no_text_is_hidden_by_a_method_of_its_section():
     assert [(name, key) for name, section in TEXTS.items() for key in section if hasattr(section, key)] == []
 
 
+def test_a_text_that_differs_for_one_is_filled_by_its_number():
+    loader = environment().loader
+    assert loader is not None
+    sources = [loader.get_source(environment(), name)[0] for name in environment().list_templates()]
+    differ = [(name, key) for name, section in TEXTS.items() for key in section if f"{key}_one" in section]
+    assert differ
+    assert [pair for pair in differ for source in sources if f"t.{'.'.join(pair)}.format(" in source] == []
+
+
 def a_change(request: PageRequest) -> Redirect:
     return Redirect("/done", toast="frame.copied")
 
