@@ -207,8 +207,6 @@ document.addEventListener("click", (event) => {
   if (!item) return;
   actions[button.dataset.do](item);
   start();
-  // The pressed button is gone: focus goes to what replaced it, or to the heading of the list.
-  (item.row?.querySelector("[data-do], a") ?? at("all")).focus();
 });
 
 at("pause-all").addEventListener("click", () => {
@@ -280,6 +278,7 @@ function draw() {
 }
 
 function drawRows() {
+  const focused = items.find((each) => each.row?.contains(document.activeElement));
   const live = items.filter((each) => !["refused", "left"].includes(each.state));
   const isDone = (each) => each.finished !== undefined;
   const active = live.filter((each) => each.running || each.state === "paused");
@@ -293,6 +292,10 @@ function drawRows() {
   at("refusals").hidden = refused.length === 0;
   at("refused").textContent = fill(words.refused, { count: number.format(refused.length) });
   sayRefused(refused);
+  // The pressed button may be gone: focus goes to what replaced it, or to the heading of all.
+  if (!focused || document.activeElement !== document.body) return;
+  const control = focused.row.isConnected && focused.row.querySelector("[data-do], a");
+  (control || at("all")).focus({ preventScroll: true });
 }
 
 function arrange(list, shown) {
@@ -404,7 +407,7 @@ function sayRefused(refused) {
 function say(text) {
   if (saying.length === 0) {
     queueMicrotask(() => {
-      at("said").textContent = saying.join(". ");
+      at("said").textContent = saying.map((each) => (each.endsWith(".") ? each : `${each}.`)).join(" ");
       saying.length = 0;
     });
   }

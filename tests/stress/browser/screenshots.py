@@ -141,6 +141,7 @@ def _load_pictures(page: Page) -> None:
 
 
 def main(only: str) -> None:
+    expect.set_options(timeout=60_000)  # a busy machine starts functions slowly
     with tempfile.TemporaryDirectory() as folder, Emulator(Path(folder), free_port()) as emulator:
         stack = bring_up(emulator, lambda _: None)
         showcase = make_showcase(emulator, stack)

@@ -10,7 +10,9 @@ from uuid import uuid4
 from chalicelib.domain.accounts import Account, Caller, NewToken, Scope
 from chalicelib.domain.collections import NewManagedCollection, Progress, SyncState, SyncStatus, Trigger
 from chalicelib.domain.files import FileCounts
+from chalicelib.domain.messages import SyncStep
 from chalicelib.domain.plans import PLANS
+from chalicelib.domain.syncs import KeyRange
 from chalicelib.domain.users import Identity, Role
 from infra.emulator import Emulator
 from infra.local_system import LocalSystem
@@ -109,18 +111,20 @@ class _Maker:
         stated = FileCounts(stored.total_files, stored.total_size, stored.unindexed)
         counted = FileCounts(5_140, 2_345_678_901, {"not_an_image": 23})
         assert self.services.adapters.catalogue.fix_statistics(stored, stated, counted)
+        sync, lease, syncs = str(uuid4()), now + timedelta(hours=1), self.services.adapters.syncs
         state = SyncState(
             status=SyncStatus.IN_PROGRESS,
-            id=str(uuid4()),
+            id=sync,
             trigger=Trigger.MANUAL,
-            lease_until=now + timedelta(hours=1),
-            started_at=now,
+            lease_until=lease,
+            started_at=now - timedelta(minutes=3),
             open_key_ranges=1,
-            files_before=5_140,
-            progress=Progress(listed=3_215),
-            last_sync=stored.sync.last_sync,
         )
-        assert self.services.adapters.syncs.begin(stored, state, [], now)
+        assert syncs.begin(stored, state, [KeyRange(0)], now)
+        step = SyncStep(stored.account, stored.uuid, sync)
+        key_range = syncs.acquire(step, lease)
+        assert key_range is not None
+        syncs.save_progress(step, key_range, Progress(listed=3_215, to_do=57), [], lease)
 
     def uploads(self) -> str:
         caller = Caller(self.account.uuid, PLANS["business"])
