@@ -99,6 +99,7 @@ document.addEventListener("htmx:oobAfterSwap", (event) => {
 });
 
 localise(document);
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 for (const element of document.querySelectorAll("#toasts .toast")) {
   element.parentElement.append(element); // a screen reader says what comes to a live region, not what came with it
   letGo(element);
