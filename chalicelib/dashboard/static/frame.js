@@ -99,7 +99,8 @@ document.addEventListener("htmx:oobAfterSwap", (event) => {
 });
 
 localise(document);
-document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+const tab = document.querySelector(".tabs [aria-current]"); // beyond the edge of a narrow window, perhaps
+if (tab) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft;
 for (const element of document.querySelectorAll("#toasts .toast")) {
   element.parentElement.append(element); // a screen reader says what comes to a live region, not what came with it
   letGo(element);
