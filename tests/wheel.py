@@ -23,8 +23,7 @@ def install_wheel(folder: Path, *extras: str) -> Path:
     wanted = f"{wheel}[{','.join(extras)}]" if extras else str(wheel)
     python = str(environment / "bin" / "python")
     constraints = [f"--constraint={ROOT / lock}" for lock in LOCKS]
-    # The documents run the command often, and write no bytecode.
-    options = ("--quiet", "--compile-bytecode", "--python", python, *constraints)
+    options = ("--quiet", "--python", python, *constraints)
     done = subprocess.run(
         [sys.executable, "-m", "uv", "pip", "install", *options, wanted], capture_output=True, text=True, check=False
     )

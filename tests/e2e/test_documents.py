@@ -128,7 +128,7 @@ def shell(checkout: Path, home: Path, stack: LocalSystem, tmp_path_factory: pyte
     (tools / "curl").write_text(f'#!/bin/sh\nexec "{curl}" --silent --show-error --fail-with-body "$@"\n')
     (tools / "curl").chmod(0o755)
     path = os.pathsep.join((str(tools), str(checkout / ".venv" / "bin"), os.environ["PATH"]))
-    return {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8"}
 
 
 @pytest.fixture
