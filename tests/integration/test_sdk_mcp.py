@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import httpx
@@ -9,9 +10,12 @@ import pytest
 from mcp import Client
 
 from infra.localhost import free_port, listens
+from similarix_sdk.cli.exits import Exit
 from tests import loops
 from tests.child_server import ChildServer
 from tests.conftest import ROOT
+from tests.fakes.http_api import HttpApi
+from tests.unit.sdk.command import Command
 
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 
@@ -69,3 +73,9 @@ def test_only_this_machine_is_listened_to(url: str) -> None:
     # 127.0.0.2 is this machine too, but not the address that the server has.
     with pytest.raises(httpx.ConnectError):
         httpx.post(f"http://127.0.0.2:{port}/mcp", json=LIST)
+
+
+def test_a_port_that_is_taken_is_told_in_a_sentence(url: str, tmp_path: Path) -> None:
+    command, port = Command(HttpApi(), tmp_path), httpx.URL(url).port
+    assert command("mcp", "--http", "--port", port) == Exit.FAILED
+    assert command.err.startswith(f"similarix: Port {port} cannot be used") and "--port" in command.err

@@ -106,6 +106,7 @@ def test_nothing_found_is_said_beside_the_results(command: Command) -> None:
         (refusal(400, "invalid_request"), Exit.FAILED),
         (refusal(429, "rate_limited", retry_after="999"), Exit.TRY_LATER),
         (httpx.Response(200, text="<html>"), Exit.FAILED),
+        (httpx.Response(404, text="<html>"), Exit.NOT_FOUND),
     ],
 )
 def test_an_error_is_a_sentence_and_an_exit_code(

@@ -278,8 +278,14 @@ BY_CODE = {kind.code: kind for kind in _KINDS}
 _BY_STATUS = {kind.status: kind for kind in ApiError.__subclasses__()}
 
 
+def _without_message(status: int) -> str:
+    if status >= 500:
+        return f"The API answered with status {status}."
+    return f"The server answered with status {status}, and not as the API does: check the URL."
+
+
 def api_error(status: int, info: Mapping[str, Any], retry_after: float | None) -> ApiError:
     """The error that an answer stands for."""
     kind = BY_CODE.get(str(info.get("error"))) or _BY_STATUS.get(status, ApiError)
-    message = str(info.get("message") or f"The API answered with status {status}.")
+    message = str(info.get("message") or _without_message(status))
     return kind(message, status=status, info=info, retry_after=retry_after)

@@ -1,5 +1,6 @@
 """Serves the tools of the Model Context Protocol."""
 
+import socket
 from typing import Annotated
 
 import typer
@@ -34,10 +35,23 @@ def serve(
         from similarix_sdk.mcp_server import build_server  # noqa: PLC0415  # of an extra
     except ImportError as error:
         raise ValueError("This needs more packages: pip install 'similarix-sdk[mcp]'") from error
-    client = session_of(context).asynchronous_client()
+    session = session_of(context)
+    client = session.asynchronous_client()
     server = build_server(client, local_files=not http, writes=writes, version=package_version())
     if http:
+        _check_port(port)
+        session.output.complain(f"Serving http://{LOOPBACK}:{port}/mcp until Ctrl-C.")
         # The SDK refuses other Host and Origin headers there, so that no web page can reach it.
         server.run("streamable-http", host=LOOPBACK, port=port)
     else:
         server.run("stdio")
+
+
+def _check_port(port: int) -> None:
+    """Raises ValueError for a port that cannot be listened on: the server itself would only log it."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((LOOPBACK, port))
+        except OSError as error:
+            raise ValueError(f"Port {port} cannot be used ({error.strerror}): choose another one, by --port.") from None
