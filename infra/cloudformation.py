@@ -152,6 +152,12 @@ class CloudFormationStack:
         # botocore reads a template of JSON by itself.
         return dict(json.loads(body) if isinstance(body, str) else body)
 
+    def has(self, template: Mapping[str, Any], parameters: Mapping[str, str]) -> bool:
+        """Whether the stack was deployed last, to the end, from this template and with these values."""
+        if self.status() not in COMPLETE:
+            return False
+        return parameters.items() <= self.parameters().items() and self.template() == template
+
     def resource(self, name: str) -> str | None:
         """The physical name of a resource; None where the stack has none of this logical name."""
         try:

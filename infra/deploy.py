@@ -104,7 +104,10 @@ def deploy_locally(
     # A value that is a default is written out once the stack has it: that is no other deployment.
     defaults = {name: str(each.get("Default", "")) for name, each in template["Parameters"].items()}
     template = with_deployment(template, API.name, defaults | cloudformation.parameters() | values)
-    outputs = cloudformation.deploy(artifacts.add_template(json.dumps(template)), values, {_CHOSEN_API_ID: api})
+    if cloudformation.has(template, values):  # a change set would say the same, and takes the emulator a second
+        outputs = cloudformation.outputs()
+    else:
+        outputs = cloudformation.deploy(artifacts.add_template(json.dumps(template)), values, {_CHOSEN_API_ID: api})
     return outputs | {"ApiUrl": url}
 
 

@@ -44,6 +44,29 @@ def test_parameters_that_a_deployment_does_not_give_keep_their_values(lines):
     assert change["Parameters"] == [{"ParameterKey": "LogLevel", "UsePreviousValue": True}]
 
 
+class TestWhatAStackHas:
+    TEMPLATE = {"Resources": {"Table": {"Type": "AWS::DynamoDB::Table"}}}  # noqa: RUF012
+
+    def stack(self, lines: list[str], status: str = "UPDATE_COMPLETE") -> CloudFormationStack:
+        values = {"LogLevel": "INFO", "RetryDelay": "30"}
+        return stack_of(FakeCloudFormation(status=status, parameters=values, template=self.TEMPLATE), lines)
+
+    def test_a_stack_has_its_template_with_values_some_of_which_are_given(self, lines):
+        assert self.stack(lines).has(self.TEMPLATE, {"LogLevel": "INFO"})
+        assert self.stack(lines, "CREATE_COMPLETE").has(self.TEMPLATE, {})
+
+    @pytest.mark.parametrize("values", [{"LogLevel": "DEBUG"}, {"LogLevel": "INFO", "SignUp": "open"}])
+    def test_it_has_no_other_value_and_no_other_parameter(self, lines, values):
+        assert not self.stack(lines).has(self.TEMPLATE, values)
+
+    def test_it_has_no_other_template(self, lines):
+        assert not self.stack(lines).has({"Resources": {}}, {"LogLevel": "INFO"})
+
+    @pytest.mark.parametrize("status", ["UPDATE_ROLLBACK_COMPLETE", "ROLLBACK_COMPLETE", "UPDATE_IN_PROGRESS", None])
+    def test_it_has_nothing_for_certain_unless_its_last_deployment_came_to_its_end(self, lines, status):
+        assert not self.stack(lines, status).has(self.TEMPLATE, {"LogLevel": "INFO"})
+
+
 @pytest.mark.parametrize(
     "reason", ["The submitted information didn't contain changes. Submit…", "No updates are to be performed."]
 )
