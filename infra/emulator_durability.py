@@ -23,21 +23,15 @@ from functools import partial
 from os import fsync
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 from infra.emulator_journal import Journal, Message
+from infra.emulator_requests import changes_settings, described, writes
 
 SAVE_SECONDS = 1.0  # between two saves of settings, and between two waits for the disk
 # Below the first, writes of objects are refused; below the second, those of items and messages, too.
 MIN_FREE_BYTES_FOR_OBJECTS, MIN_FREE_BYTES = 64_000_000, 16_000_000
 FREE_SPACE_SECONDS = 0.25  # for which a measured free space counts
 
-# Requests that change no settings: most of all.
-_ITEM_ACTIONS = ("Item", "Items", "Query", "Scan")
-_MESSAGE_ACTIONS = ("Message", "MessageBatch", "Visibility", "VisibilityBatch", "QueueUrl", "QueueAttributes")
-_STATELESS_SERVICES = ("sts", "logs", "monitoring", "execute-api")
-
-Request = Mapping[str, Any]
 Handler = Callable[..., Awaitable[Any]]
 logger = logging.getLogger("durability")
 
@@ -346,31 +340,6 @@ def release(messages: list[Message], now: float) -> None:
         message["receive_count"] = max(message["receive_count"], 1)
 
 
-def writes(request: Request) -> bool:
-    """Whether a request stores anything; a read, a deletion and an invocation are possible on a full disk, too."""
-    if request["service"] == "s3":
-        return request["method"] in ("PUT", "POST") and request["has_key"]
-    action = str(request["action"])
-    if request["service"] == "dynamodb":
-        # Not UpdateItem: it adds little, and a search notes by it that its token is used.
-        return action in ("PutItem", "TransactWriteItems", "BatchWriteItem")
-    return request["service"] == "sqs" and action.startswith("SendMessage")
-
-
-def changes_settings(request: Request) -> bool:
-    """Whether a request may change more than items, messages and objects."""
-    service, action = request["service"], str(request["action"])
-    if request["method"] in ("GET", "HEAD") or service in _STATELESS_SERVICES:
-        return False
-    if service == "dynamodb":
-        return not action.endswith(_ITEM_ACTIONS)
-    if service == "sqs":
-        return not action.endswith(_MESSAGE_ACTIONS) or action == "SetQueueAttributes"
-    if service == "s3":
-        return not request["has_key"]
-    return not (service == "lambda" and str(request["path"]).endswith("/invocations"))
-
-
 def _is_event_loop() -> bool:
     """Whether the calling thread runs the event loop."""
     try:
@@ -378,28 +347,6 @@ def _is_event_loop() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def described(scope: Any) -> Request:
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope.get("headers", [])}
-    path, query = scope["path"], parse_qs(scope.get("query_string", b"").decode("latin-1"))
-    # AWS4-HMAC-SHA256 Credential=KEY/20260301/us-east-1/SERVICE/aws4_request, in a header or in a presigned URL.
-    credential = headers.get("authorization", "") or query.get("X-Amz-Credential", [""])[0]
-    scope_parts = (
-        credential.partition("Credential=")[2].partition(",")[0].split("/")
-        if " " in credential
-        else (credential.split("/"))
-    )
-    service = scope_parts[3] if len(scope_parts) == 5 else ("execute-api" if path.startswith("/_") else "s3")
-    bucket_and_key = path.strip("/").split("/", 1)
-    return {
-        "method": scope["method"],
-        "path": path,
-        "service": service,
-        "action": headers.get("x-amz-target", "").rpartition(".")[2],
-        # A form's POST names its key in the body.
-        "has_key": len(bucket_and_key) == 2 or "multipart/form-data" in headers.get("content-type", ""),
-    }
 
 
 def _refusal(service: str, message: str) -> tuple[int, dict[str, str], bytes]:

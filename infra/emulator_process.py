@@ -27,7 +27,7 @@ def main() -> None:
     state = Path(os.environ["STATE_DIR"])
     durable = DurableEmulator(state.parent, state)
     durable.attach()
-    from ministack.app import main as emulate  # noqa: PLC0415
+    from ministack import app  # noqa: PLC0415
     from ministack.core import iam_evaluator  # noqa: PLC0415
 
     from infra.emulator_door import attach_door, verify_root  # noqa: PLC0415
@@ -38,6 +38,8 @@ def main() -> None:
         limit_workers,
         start_housekeeping,
     )
+    from infra.emulator_memory import remember  # noqa: PLC0415
+    from infra.emulator_server import serve  # noqa: PLC0415
     from infra.emulator_shortcuts import take_shortcuts  # noqa: PLC0415
     from infra.emulator_tables import complete_tables  # noqa: PLC0415
 
@@ -49,13 +51,13 @@ def main() -> None:
     keep_keys_literal()
     complete_tables()
     take_shortcuts()
+    remember()
     demand = Demand()
     limit_functions(demand)
     limit_workers(demand)
     start_housekeeping(Path("emulator.log"))
-    sys.argv = ["ministack"]
     try:
-        emulate()
+        serve(app.app)
     finally:
         try:
             durable.close()

@@ -2,7 +2,8 @@
 
 import pytest
 
-from infra.emulator_durability import changes_settings, described, release, writes
+from infra.emulator_durability import release
+from infra.emulator_requests import changes_settings, described, writes
 
 CREDENTIAL = "AKIA/20260301/us-east-1/{service}/aws4_request"
 
