@@ -7,7 +7,7 @@ import gzip
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from infra.template.assembly import MINIMUM_COMPRESSION_BYTES
+from infra.gateway import MINIMUM_COMPRESSION_BYTES
 
 Application = Callable[..., Awaitable[None]]
 LEVEL = 6

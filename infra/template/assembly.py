@@ -9,6 +9,7 @@ import yaml
 from chalicelib.domain.collections import MANAGED_PREFIX
 from chalicelib.domain.search_uploads import SEARCH_STAGING
 from chalicelib.domain.uploads import INLINE_STAGING, PRESIGNED_STAGING
+from infra.gateway import MINIMUM_COMPRESSION_BYTES
 from infra.template import alarms, dashboard, functions, store_alarms
 from infra.template.edits import Template
 from infra.template.transport import with_only_tls
@@ -16,7 +17,6 @@ from infra.template.versions import with_versions
 from infra.workers import ALIAS, API, EMBEDDER, SCHEDULED, WORKERS
 
 FOLDER = Path(__file__).parent
-MINIMUM_COMPRESSION_BYTES = 1024  # of a response: less is one packet either way
 # Values that the code decides; the files name them with the tag ``!Constant``.
 CONSTANTS: dict[str, str | int] = {
     "ALIAS": ALIAS,

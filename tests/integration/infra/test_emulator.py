@@ -106,3 +106,14 @@ def test_a_second_emulator_on_a_folder_is_refused_and_touches_nothing(tmp_path, 
 def test_a_folder_that_cannot_be_written_is_reported_in_one_sentence(port):
     with pytest.raises(FolderError, match=r"^The folder /proc/local cannot be written: [^\n]*\.$"):
         Emulator(Path("/proc/local"), port).start()
+
+
+def test_the_emulator_does_not_load_the_application() -> None:
+    """The functions do, in processes of their own: here it would be half of every start."""
+    modules = ["compression", "door", "durability", "grants", "limits", "memory", "server", "shortcuts", "tables"]
+    program = f"import sys, {', '.join(f'infra.emulator_{name}' for name in modules)}\n"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program + "print(*sys.modules)"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {"infra.emulator_memory", "chalicelib.domain.messages"} <= set(loaded)
+    assert {"chalicelib.bootstrap", "chalicelib.adapters", "boto3", "infra.template"}.isdisjoint(loaded)

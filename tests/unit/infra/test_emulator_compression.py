@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from infra.emulator_compression import compressing
-from infra.template.assembly import MINIMUM_COMPRESSION_BYTES
+from infra.gateway import MINIMUM_COMPRESSION_BYTES
 from tests import loops
 
 BODY = b"a" * MINIMUM_COMPRESSION_BYTES
