@@ -38,6 +38,7 @@ def main() -> None:
         limit_workers,
         start_housekeeping,
     )
+    from infra.emulator_logs import tell_ends_of_logs  # noqa: PLC0415
     from infra.emulator_memory import remember  # noqa: PLC0415
     from infra.emulator_server import serve  # noqa: PLC0415
     from infra.emulator_shortcuts import take_shortcuts  # noqa: PLC0415
@@ -52,6 +53,7 @@ def main() -> None:
     complete_tables()
     take_shortcuts()
     remember()
+    tell_ends_of_logs()
     demand = Demand()
     limit_functions(demand)
     limit_workers(demand)
