@@ -4,19 +4,58 @@ Most requests take the emulator less than a millisecond, and the server that it 
 write them in Python.
 """
 
+import asyncio
 import os
 import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable
 from types import FrameType
+from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 Application = Callable[..., Awaitable[None]]
 
 KEEP_ALIVE_SECONDS = 75  # as the emulator's own
 GRACE_SECONDS = 3  # for running requests, once it is to end
+
+
+class TogetherTransport:
+    """A connection whose writes go out together at the next step of the loop: a response's head with its body.
+
+    Sent alone, the head would wake the caller, who then waits again for the body.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._written: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._written:
+            self._loop.call_soon(self._send)
+        self._written.append(data)
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        written, self._written = self._written, []
+        if written:
+            self._transport.write(b"".join(written))
+
+
+class TogetherProtocol(HttpToolsProtocol):
+    """HTTP of uvicorn, whose responses go out whole."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(TogetherTransport(transport, self.loop))  # type: ignore[arg-type]
 
 
 def serve(app: Application) -> None:
@@ -36,7 +75,7 @@ def _settings(app: Application) -> uvicorn.Config:
         app,
         host=os.environ["BIND_HOST"],
         port=int(os.environ["GATEWAY_PORT"]),
-        http="httptools",
+        http=TogetherProtocol,
         loop="uvloop",
         ws="none",
         lifespan="on",

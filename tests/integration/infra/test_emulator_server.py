@@ -91,6 +91,15 @@ def test_a_connection_serves_one_request_after_the_other_also_if_they_are_sent_a
         assert response.headers.get("server") is None
 
 
+def test_a_response_arrives_whole(connection) -> None:
+    """Whoever waits for it is not woken by its head, to wait again for its body."""
+    for _ in range(20):
+        connection.sendall(HEALTH + b"\r\n")
+        received = connection.recv(65_536)
+        head, _, body = received.partition(b"\r\n\r\n")
+        assert f"content-length: {len(body)}".encode() in head.lower()
+
+
 def test_who_calls_is_no_concern_of_the_next_request_on_its_connection(emulator: Emulator, aws) -> None:
     """What the emulator knows of a request's caller is of that request alone, although connections are shared."""
     iam = aws("iam")
