@@ -67,7 +67,36 @@ def serve(app: Application) -> None:
     _raise_limit_of_files()
     # The server ends its requests first, and then sends itself the signal again.
     signal.signal(signal.SIGTERM, _exit)
-    uvicorn.Server(_settings(app)).run()
+    uvicorn.Server(_settings(closing_unread(app))).run()
+
+
+def closing_unread(app: Application) -> Application:
+    """An ASGI application that closes the connection of a request whose body it has refused before it was sent.
+
+    The caller has announced the body and waits whether it is wanted (``Expect: 100-continue``). It does not send it
+    now, and the server would take the next request on the connection for it.
+    """
+
+    async def respond(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or not any(name == b"expect" for name, _ in scope["headers"]):
+            await app(scope, receive, send)
+            return
+        is_read = False
+
+        async def read() -> Any:
+            nonlocal is_read
+            is_read = True
+            return await receive()
+
+        async def answer(message: Any) -> None:
+            if message["type"] == "http.response.start" and not is_read:
+                kept = [header for header in message["headers"] if header[0].lower() != b"connection"]
+                message = {**message, "headers": [*kept, (b"connection", b"close")]}
+            await send(message)
+
+        await app(scope, read, answer)
+
+    return respond
 
 
 def _settings(app: Application) -> uvicorn.Config:

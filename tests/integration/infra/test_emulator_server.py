@@ -126,6 +126,15 @@ def test_a_body_is_sent_only_after_the_server_has_asked_for_it(emulator: Emulato
     assert aws("s3").get_object(Bucket=bucket, Key="expected")["Body"].read() == b"body"
 
 
+def test_a_body_that_is_refused_unread_ends_its_connection(emulator: Emulator, connection) -> None:
+    """Its caller does not send it any more, and the next request would be taken for it."""
+    head = f"PUT /a-bucket/a-key HTTP/1.1\r\nHost: {HOST}:{emulator.port}\r\nX-Amz-Target: AmazonSQS.ListQueues\r\n"
+    connection.sendall(f"{head}Content-Length: 4\r\nExpect: 100-continue\r\n\r\n".encode())
+    (refused,) = responses(connection, "PUT")
+    assert (refused.status, refused.will_close) == (403, True)
+    assert connection.recv(1) == b""
+
+
 def test_the_head_of_an_object_has_its_length_and_no_body(emulator: Emulator, aws, bucket: str, connection) -> None:
     aws("s3").put_object(Bucket=bucket, Key="headed", Body=b"twelve bytes")
     url = aws("s3").generate_presigned_url("head_object", Params={"Bucket": bucket, "Key": "headed"})
