@@ -9,17 +9,18 @@ IMAGES_PER_PAGE = 2
 
 
 class FakeImageInventory:
-    """Reads the images of a catalogue in the order of their names, two a page."""
+    """Reads the images of a catalogue in the order in which they were first stored, two a page."""
 
     def __init__(self, catalogue: FakeCatalogue) -> None:
         self._catalogue = catalogue
 
     def orphans(self, stored_before: datetime, after: str | None) -> OrphanPage:
-        left = sorted(image for image in self._catalogue.images if after is None or _position(image) > after)
-        page = left[:IMAGES_PER_PAGE]
-        stored = [self._catalogue.stored[image] for image in page]
-        orphans = [each for each in stored if each.stored_at < stored_before and not self._is_named(each)]
-        return OrphanPage(orphans, len(page), _position(page[-1]) if len(left) > IMAGES_PER_PAGE else None)
+        first = int(after or 0)
+        places = list(enumerate(self._catalogue.stored.values()))[first:]
+        left = [(place, stored) for place, stored in places if stored.image in self._catalogue.images]
+        page = [stored for _, stored in left[:IMAGES_PER_PAGE]]
+        orphans = [each for each in page if each.stored_at < stored_before and not self._is_named(each)]
+        return OrphanPage(orphans, len(page), str(left[IMAGES_PER_PAGE][0]) if len(left) > IMAGES_PER_PAGE else None)
 
     def delete_orphan(self, orphan: OrphanedImage) -> bool:
         image = orphan.image
@@ -33,7 +34,3 @@ class FakeImageInventory:
         place = image.collection, image.key
         record = self._catalogue.records.get(place)
         return record is not None and place not in self._catalogue.earlier and image_of(record) == image.image
-
-
-def _position(image: tuple[str, str]) -> str:
-    return "/".join(image)
