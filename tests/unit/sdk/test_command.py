@@ -253,6 +253,16 @@ def test_a_watched_folder_is_uploaded_as_it_changes(
     assert {file.path for file in client.files.list(collection)} == {"owl.jpg", "beach/cow.jpg", "beach/horse.jpg"}
 
 
+def test_a_folder_that_is_named_from_here_is_watched_too(
+    command: Command, collection: str, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pictures.parent)
+    (pictures / "new.jpg").write_bytes(b"a new picture")
+    command.changes = [{pictures / "new.jpg"}]
+    assert command("upload", pictures.name, "--to", "n", "--watch") == 0
+    assert command.out.splitlines()[-1] == "stored\tnew.jpg"
+
+
 def test_a_sync_is_previewed_started_and_followed(command: Command, client: Client, http_api: HttpApi) -> None:
     http_api.ports.sources.bucket("pictures").put("photos/a.jpg", b"a")
     role = "arn:aws:iam::123456789012:role/similarix-x"

@@ -40,6 +40,7 @@ def upload(
     a picture (uploaded, stored or failed), its path, and the error. The exit code is 6 if a picture failed.
     """
     session = session_of(context)
+    source = source.absolute()  # as the files are named that have changed in a watched folder
     folder = source if source.is_dir() else source.parent
     only = None if source.is_dir() else [source]
     with session.client() as client:
