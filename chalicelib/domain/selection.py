@@ -204,11 +204,10 @@ class _Pattern(GitIgnoreSpecPattern):
         if not rest:
             return regex, include
         *inner, last = rest
-        # A group stands for folders, of which the first ones need not be the right ones.
-        plain = [text.replace(NO_SLASH, "") for text in inner]
+        # A group stands for folders, of which the first ones need not be the right ones. Each begins with "(?": a
+        # parenthesis of the pattern itself is escaped, and so is a question mark after it.
         parts = [
-            f"(?>{_ASTERISK}?{text})" if "(" not in without else f"{_ASTERISK}{text}"
-            for text, without in zip(inner, plain, strict=True)
+            f"{_ASTERISK}{text}" if "(?" in text.replace(NO_SLASH, "") else f"(?>{_ASTERISK}?{text})" for text in inner
         ]
         return f"{first}{''.join(parts)}{_ASTERISK}{last}", include
 
