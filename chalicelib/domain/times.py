@@ -1,6 +1,7 @@
 """Times as callers write them: ISO 8601 in the profile of RFC 3339, and what programs write that comes near it.
 
-.NET writes seven decimals and Go nine, RFC 3339 allows small letters, and ``date +%z`` writes no colon.
+.NET writes seven decimals and Go nine, RFC 3339 allows small letters, ``date +%z`` writes no colon, and
+PostgreSQL no minutes of a zone that has none.
 """
 
 import re
@@ -8,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 _TIME = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?P<decimals>[.,]\d{1,12})?)?(?:Z|[+-]\d\d:?\d\d)?",
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?P<decimals>[.,]\d{1,12})?)?(?:Z|[+-]\d\d(?::?\d\d)?)?",
     re.ASCII | re.IGNORECASE,
 )
-_WITHOUT_PLUS = re.compile(r"(\S{10}[Tt ]\S*:\S*) (\d\d:?\d\d)")
+_WITHOUT_PLUS = re.compile(r"(\S{10}[Tt ]\S*:\S*) (\d\d(?::?\d\d)?)")
 
 
 class NotATime(ValueError):

@@ -27,7 +27,7 @@ def modified(start: datetime, precision: timedelta) -> Filter:
     [
         *("2030-01-31T12:00:00Z", "2030-01-31T12:00:00+00:00", "2030-01-31T12:00Z", "2030-01-31 12:00:00Z"),
         *("2030-01-31t12:00:00z", "2030-01-31T14:00:00+02:00", "2030-01-31T14:00:00+0200", "2030-01-31T06:30-05:30"),
-        *("2030-01-31T12:00:00-00:00", "2030-02-01T11:59:00+23:59"),
+        *("2030-01-31T12:00:00-00:00", "2030-02-01T11:59:00+23:59", "2030-01-31 14:00:00+02", "2030-01-31T12:00-00"),
     ],
 )
 def test_a_time_to_the_second_is_read_in_each_spelling(text: str) -> None:
@@ -46,7 +46,10 @@ def test_a_time_has_as_many_decimals_as_a_language_writes(sign: str, decimals: s
     assert parse_filter({"modified": text}) == modified(expiry, timedelta(milliseconds=1))
 
 
-@pytest.mark.parametrize("text", ["2030-01-31T14:00:00 02:00", "2030-01-31 14:00:00 0200", "2030-01-31T14:00 02:00"])
+@pytest.mark.parametrize(
+    "text",
+    ["2030-01-31T14:00:00 02:00", "2030-01-31 14:00:00 0200", "2030-01-31T14:00 02:00", "2030-01-31 14:00:00 02"],
+)
 def test_a_plus_sign_that_a_query_has_lost_is_found_again_in_a_parameter_alone(text: str) -> None:
     assert parse_filter_parameters({"modified": [text]}) == modified(NOON, timedelta(seconds=1))
     with pytest.raises(InvalidRequest):
