@@ -216,10 +216,14 @@ class UserService:
 
     def withdraw(self, account: str, email: str) -> None:
         """Raises NotFound if the address is not invited."""
-        found = [invitation for invitation in self.users.invitations(account) if invitation.email == email]
-        if not found:
-            raise NotFound("There is no such invitation.")
-        self.users.withdraw(found[0])
+
+        def withdraw() -> None:
+            found = [invitation for invitation in self.users.invitations(account) if invitation.email == email]
+            if not found:
+                raise NotFound("There is no such invitation.")
+            self.users.withdraw(found[0])
+
+        self._attempt(withdraw)
 
     def change_role(self, account: str, user: str, role: Role) -> list[str]:
         """Change a member's role; one that may make no tokens that do everything loses those that they have made.

@@ -117,6 +117,17 @@ class UsersContract:
         assert invitation not in stores.users.invitations_to("jo@example.com")
         assert stores.users.invitations(account.uuid) == []
 
+    def test_an_invitation_that_was_renewed_meanwhile_is_not_withdrawn(self, stores: Stores):
+        owner, account = self.with_account(stores, a_user())
+        read = Invitation(account.uuid, "jo@example.com", Role.MEMBER, owner.id, NOW)
+        stores.users.invite(read, stores.account(account))
+        renewed = replace(read, created_at=NOW + timedelta(seconds=1))
+        stores.users.invite(renewed, stores.account(account))
+        with pytest.raises(StaleWrite):
+            stores.users.withdraw(read)
+        assert renewed in stores.users.invitations_to("jo@example.com")
+        assert stores.users.invitations(account.uuid) == [renewed]
+
     def test_a_change_of_members_raises_the_revision_so_that_two_at_once_do_not_both_succeed(self, stores: Stores):
         owner, account = self.with_account(stores, a_user())
         other = a_user("Jo")

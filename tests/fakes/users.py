@@ -96,15 +96,20 @@ class FakeUsers:
     def join(self, membership: Membership, invitation: Invitation, account: Account) -> None:
         if (membership.account, membership.user) in self.joined:
             raise StaleWrite
-        current = self.invited.get((invitation.account, invitation.email))
-        if current is None or (current.role, current.created_at) != (invitation.role, invitation.created_at):
+        if (invitation.account, invitation.email) not in self.invited or self._was_renewed(invitation):
             raise StaleWrite
         self._accounts.raise_revision(account)
         self.joined[membership.account, membership.user] = membership
         self.withdraw(invitation)
 
     def withdraw(self, invitation: Invitation) -> None:
+        if self._was_renewed(invitation):
+            raise StaleWrite
         self.invited.pop((invitation.account, invitation.email), None)
+
+    def _was_renewed(self, read: Invitation) -> bool:
+        current = self.invited.get((read.account, read.email), read)
+        return (current.role, current.created_at) != (read.role, read.created_at)
 
     def invitations(self, account: str) -> list[Invitation]:
         return [invitation for invitation in self.invited.values() if invitation.account == account]

@@ -144,7 +144,7 @@ class DynamoDBUsers:
         self._transact(*_membership_puts(membership), *deletions, _lock(account))
 
     def withdraw(self, invitation: Invitation) -> None:
-        self._transact(*map(_deletion, _invitation_keys(invitation)))
+        self._transact(*(_deletion_as_read(key, invitation, or_gone=True) for key in _invitation_keys(invitation)))
 
     def invitations(self, account: str) -> list[Invitation]:
         return [_invitation(account, values) for values in self._query(_account_key(account, "invitation#"))]
@@ -261,13 +261,18 @@ def _deletion(key: dict[str, str]) -> dict[str, Any]:
     return {"Delete": {"Key": to_item(key)}}
 
 
-def _deletion_as_read(key: dict[str, str], invitation: Invitation) -> dict[str, Any]:
-    """The deletion of an invitation, on condition that it was neither withdrawn nor renewed since it was read."""
+def _deletion_as_read(key: dict[str, str], invitation: Invitation, *, or_gone: bool = False) -> dict[str, Any]:
+    """The deletion of an invitation, on condition that it was neither withdrawn nor renewed since it was read.
+
+    Args:
+        or_gone: whether it may have been withdrawn.
+    """
     values = {":role": invitation.role, ":created_at": invitation.created_at}
+    gone = "attribute_not_exists(pk) OR " if or_gone else ""
     return {
         "Delete": {
             "Key": to_item(key),
-            "ConditionExpression": "#r = :role AND created_at = :created_at",
+            "ConditionExpression": f"{gone}#r = :role AND created_at = :created_at",
             "ExpressionAttributeNames": {"#r": "role"},
             "ExpressionAttributeValues": to_item(values),
         }

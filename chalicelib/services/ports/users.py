@@ -61,7 +61,13 @@ class Users(Protocol):
             StaleWrite: the invitation was withdrawn or renewed since it was read, or the user is a member.
         """
 
-    def withdraw(self, invitation: Invitation) -> None: ...
+    def withdraw(self, invitation: Invitation) -> None:
+        """Remove an invitation; nothing happens if there is none.
+
+        Raises:
+            StaleWrite: it was renewed since it was read.
+        """
+
     def invitations(self, account: str) -> list[Invitation]: ...
     def invitations_to(self, email: str) -> list[Invitation]: ...
     def count_mail(self, account: str, now: datetime, limit: int) -> bool:

@@ -13,7 +13,16 @@ from chalicelib.domain.collections import NewManagedCollection
 from chalicelib.domain.errors import Conflict, Forbidden, InvalidRequest, NotFound, QuotaExceeded, StaleWrite
 from chalicelib.domain.plans import PLANS
 from chalicelib.domain.sessions import SessionKey
-from chalicelib.domain.users import MEMBERS_LIMIT, Identity, Membership, Role, SignUp, User, parse_email
+from chalicelib.domain.users import (
+    INVITATION_LIFETIME,
+    MEMBERS_LIMIT,
+    Identity,
+    Membership,
+    Role,
+    SignUp,
+    User,
+    parse_email,
+)
 from tests.fakes.application import CONFIG, FakeAdapters
 
 NORA = Identity("https://issuer.example", "nora", "Nora@Example.com", True, "Nora Keller")
@@ -541,6 +550,23 @@ def test_an_owners_last_word_on_an_invitation_counts_at_a_sign_in_of_the_same_mo
         jo, _ = racing.users.sign_in(JO)
         found = adapters.users.membership(account.uuid, jo.id)
         assert (found.role if found else None) is role
+
+
+@pytest.mark.parametrize("word", ["invite", "withdraw"])
+def test_an_invitation_that_is_renewed_while_the_old_one_is_withdrawn_stays_or_is_withdrawn_knowingly(
+    services: Services, adapters: FakeAdapters, word: str
+):
+    owner, account = services.users.sign_in(NORA)
+    services.users.invite(account.uuid, JO.email, Role.MEMBER, owner)
+    adapters.clock.pass_by(INVITATION_LIFETIME)
+    race = OtherOwner(adapters, lambda other: other.users.invite(account.uuid, JO.email, Role.OWNER, owner), "withdraw")
+    racing = Services(CONFIG, replace(adapters, users=race), adapters.clock)
+    if word == "invite":
+        racing.users.invite(account.uuid, SECOND.email, Role.MEMBER, owner)
+        assert {each.email for each in services.users.invitations(account.uuid)} == {JO.email, SECOND.email}
+    else:
+        racing.users.withdraw(account.uuid, JO.email)
+        assert services.users.invitations(account.uuid) == []
 
 
 # Tokens of users.
