@@ -202,9 +202,10 @@ class DynamoDBContract(ImageInventoryContract):
         found = [orphan.image for page in pages for orphan in page.orphans if orphan.collection == collection.uuid]
         assert sorted(found) == sorted(image for record in records if (image := image_of(record)) is not None)
 
-    def test_a_position_of_no_run_is_an_error_that_says_so(self, stores: Stores):
+    @pytest.mark.parametrize("position", ["é", "", "YWI=", "YSA=", "IGE="])
+    def test_a_position_of_no_run_is_an_error_that_says_so(self, stores: Stores, position: str):
         with pytest.raises(ValueError, match="no position"):
-            stores.inventory.orphans(datetime.now(UTC), "é")
+            stores.inventory.orphans(datetime.now(UTC), position)
 
 
 class TestDynamoDBOnTheEmulator(DynamoDBContract):

@@ -106,6 +106,8 @@ def _encode_position(key: Any) -> str:
 def _decode_position(position: str) -> Any:
     try:
         collection, _, key = urlsafe_b64decode(position).decode().partition(" ")
-    except ValueError as error:
-        raise ValueError("This is no position that an earlier run has printed.") from error
+    except ValueError:
+        collection = key = ""
+    if not collection or not key:
+        raise ValueError("This is no position that an earlier run has printed.")
     return record_key(collection, key)
