@@ -40,7 +40,8 @@ class Installer:
     def install(self, lock: Path, *, compiled: bool) -> int:
         """Returns the status of what has installed it last; 0: all is there.
 
-        Neither tool notices what a package lacks whose installation was interrupted: after that all are written anew.
+        Neither tool notices what a package lacks whose installation was interrupted: after that all are written anew,
+        uv too.
 
         Args:
             compiled: compile every module now; otherwise each is when it is first imported.
@@ -48,7 +49,7 @@ class Installer:
         anew = self._unfinished.exists()
         self._unfinished.touch()
         status = 1
-        if self._has_uv():
+        if self._has_uv(anew=anew):
             status = self._install_by_uv(lock, anew=anew, compiled=compiled)
             if status:
                 print(RETRY, file=sys.stderr)
@@ -58,12 +59,12 @@ class Installer:
             self._unfinished.unlink()
         return status
 
-    def _has_uv(self) -> bool:
+    def _has_uv(self, *, anew: bool) -> bool:
         """Whether uv is there, or could be installed, and reads all that this machine's administrator has settled."""
         names = [line.partition("=")[0] for line in self._settings().splitlines()]
         if any(own in name for name in names for own in PIPS_OWN):
             return False
-        return self._uv.exists() or self._install_by_pip(UV_LOCK, anew=False) == 0
+        return (self._uv.exists() and not anew) or self._install_by_pip(UV_LOCK, anew=anew) == 0
 
     def _install_by_uv(self, lock: Path, *, anew: bool, compiled: bool) -> int:
         command = [str(self._uv), "pip", "install", "--quiet", "--python", self._python, "--no-deps"]

@@ -104,6 +104,14 @@ def test_what_was_interrupted_is_installed_anew_by_either_tool_and_only_then(too
     assert not {"--reinstall", "--ignore-installed"} & {word for command in tools.commands for word in command}
 
 
+def test_uv_is_installed_anew_after_an_interruption_which_may_have_been_its_own(tools: Tools):
+    (tools.prefix / UNFINISHED).touch()
+    (tools.prefix / "bin" / "uv").touch()
+    assert tools.install() == 0
+    assert tools.used() == [("pip", "requirements-uv.txt"), ("uv", "requirements-local.txt")]
+    assert "--ignore-installed" in tools.commands[0]
+
+
 def test_modules_are_compiled_beforehand_where_that_is_asked_for(tools: Tools):
     tools.install(compiled=True)
     assert "--compile-bytecode" in tools.commands[-1]
