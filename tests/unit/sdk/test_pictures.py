@@ -1,10 +1,11 @@
 """What kinds of pictures are known by their first bytes."""
 
 import io
+import random
 from pathlib import Path
 
 import pytest
-from PIL import Image, features
+from PIL import Image, ImageStat, features
 
 from similarix_sdk.folders import is_picture
 from similarix_sdk.pictures import UPLOAD_LIMIT, mime_type_of, picture_of
@@ -55,6 +56,34 @@ def test_an_image_of_any_mode_becomes_a_picture_of_the_same_colours(mode: str) -
 def test_an_image_of_a_rare_mode_becomes_a_picture(mode: str) -> None:
     with picture_of(Image.new(mode, (9, 9))).open() as file, Image.open(file) as again:
         assert again.size == (9, 9)
+
+
+@pytest.mark.parametrize(
+    ("mode", "values", "expected"),
+    [
+        ("I", (0, 200), ("L", 0, 200)),
+        ("I", (20_000, 65_535), ("I;16", 20_000, 65_535)),
+        ("I;16B", (20_000, 65_535), ("I;16", 20_000, 65_535)),
+        ("I", (-70_000, 70_000), ("L", 0, 255)),
+        ("F", (0.25, 0.75), ("L", 0, 255)),
+    ],
+)
+def test_a_deep_grey_becomes_a_picture_of_the_same_greys(
+    mode: str, values: tuple[float, float], expected: tuple[str, int, int]
+) -> None:
+    image = Image.new(mode, (2, 1))
+    for x, value in enumerate(values):
+        image.putpixel((x, 0), value)
+    with picture_of(image).open() as file, Image.open(file) as again:
+        assert (again.mode, again.getpixel((0, 0)), again.getpixel((1, 0))) == expected
+
+
+def test_a_deep_grey_whose_png_is_too_large_for_a_request_becomes_a_jpeg_of_the_same_greys() -> None:
+    image = Image.frombytes("I;16", (2400, 1200), random.Random(1).randbytes(2 * 2400 * 1200))
+    picture = picture_of(image)
+    assert picture.mime_type == "image/jpeg"
+    with picture.open() as file, Image.open(file) as again:
+        assert ImageStat.Stat(again.convert("L")).mean[0] == pytest.approx(127.5, abs=3)
 
 
 def test_an_image_is_turned_as_its_exif_says() -> None:

@@ -37,6 +37,9 @@ _BRANDS = {b"avif": "image/avif", b"avis": "image/avif", b"heic": "image/heic", 
 # https://pillow.readthedocs.io/en/stable/handbook/image-file-formats.html#png-saving
 _PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
 _PNG_MODE_OF = {"La": "LA", "PA": "RGBA", "RGBa": "RGBA"}
+# Greys of more than 8 bits; Pillow would show nearly all of their values as white, or as black.
+_DEEP_GREYS = frozenset({"I", "F", "I;16B", "I;16L", "I;16N"})
+_WHITE_OF_8_BITS, _WHITE_OF_16_BITS = 0xFF, 0xFFFF
 SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"),
@@ -111,15 +114,35 @@ def _of_image(image: Any, name: str | None) -> Picture:
     from PIL import ImageOps  # noqa: PLC0415  # of a package that its caller has
 
     image = ImageOps.exif_transpose(image)
-    if image.mode not in _PNG_MODES:
+    if image.mode in _DEEP_GREYS:
+        image = _png_grey(image)
+    elif image.mode not in _PNG_MODES:
         image = image.convert(_PNG_MODE_OF.get(image.mode, "RGB"))
         image.info.pop("icc_profile", None)  # of the colours that it had
     body = io.BytesIO()
     image.save(body, "PNG")
     if body.tell() > REQUEST_LIMIT:
         body = io.BytesIO()
-        image.convert("RGB").save(body, "JPEG", quality=95)
+        shown = _stretched(image, 0, _WHITE_OF_16_BITS) if image.mode == "I;16" else image
+        shown.convert("RGB").save(body, "JPEG", quality=95)
     return _of_bytes(body.getvalue(), name)
+
+
+def _png_grey(image: Any) -> Any:
+    """A grey of 8 or 16 bits. Numbers mean what the API takes them for in a TIFF: where no white is agreed, the range
+    that occurs is stretched."""
+    if image.mode.startswith("I;16"):
+        return image.convert("I").convert("I;16")
+    low, high = image.getextrema()
+    if image.mode == "F" or low < 0 or high > _WHITE_OF_16_BITS:
+        return _stretched(image, low, high)
+    return image.convert("L" if high <= _WHITE_OF_8_BITS else "I;16")
+
+
+def _stretched(image: Any, low: float, high: float) -> Any:
+    """The grey in 8 bits, from black at ``low`` to white at ``high``."""
+    scale = _WHITE_OF_8_BITS / (high - low) if high > low else 0.0
+    return image.convert("F").point(lambda value: value * scale + -low * scale).convert("L")
 
 
 def _type(head: bytes) -> str:
