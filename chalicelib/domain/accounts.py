@@ -4,7 +4,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
@@ -267,12 +267,17 @@ def parse_chosen_collections(value: object) -> tuple[str, ...] | None:
 
 
 def parse_expiry(value: object, now: datetime) -> datetime | None:
-    """None, or a moment after ``now``, given in ISO 8601 with its offset from UTC."""
+    """None, or a moment after ``now``, given in ISO 8601 with its offset from UTC.
+
+    A moment whose year in UTC has five digits is refused: nobody could show it.
+    """
     if value is None:
         return None
     try:
         moment = parse_time(value).moment if isinstance(value, str) else None
-    except ValueError:
+        if moment is not None:
+            moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         moment = None
     if moment is None or moment.tzinfo is None or moment <= now:
         raise InvalidRequest(

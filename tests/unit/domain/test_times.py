@@ -84,6 +84,12 @@ def test_what_states_no_time_is_refused_in_each_place(text: str) -> None:
             parse({"modified": text})
 
 
+def test_a_token_expires_within_the_years_of_utc() -> None:
+    assert parse_expiry("9999-12-31T23:59:59+00:00", NOW) is not None
+    with pytest.raises(InvalidRequest):
+        parse_expiry("9999-12-31T23:59:59-01:00", NOW)
+
+
 @given(
     st.datetimes(timezones=st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))),
     st.sampled_from(["seconds", "milliseconds", "microseconds"]),
