@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from queue import Empty
 from typing import Any
+from weakref import WeakKeyDictionary
 
 END = "\x1eend of the invocation"  # begins with a control character, which nobody logs
 MAX_SECONDS = 0.25  # for which the emulator waits, too
@@ -36,28 +37,34 @@ def telling_end(program: str) -> str:
     return program.replace(_HANDLED, f"{_HANDLED}            print({END!r}, file=sys.stderr, flush=True)\n")
 
 
-def until_end(wait: Callable[[Any], str]) -> Callable[[Any], str]:
+def until_end(wait: Callable[..., str]) -> Callable[..., str]:
     """What a process has logged up to the last line, which is left out.
 
     Args:
         wait: for a process that writes no such line, because it is in another language or its handler has failed.
     """
+    # By the queue of a process: last lines that did not come in time. Each is that of an invocation before.
+    late: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
-    def logged(worker: Any) -> str:
+    def logged(worker: Any, **waits: float) -> str:
         has_failed = worker._proc is None
         if has_failed or not worker.config.get("Runtime", "").startswith("python"):
-            return wait(worker).replace(END, "")
-        lines: list[str] = []
+            return wait(worker, **waits).replace(END, "")
+        written, lines = worker._stderr_queue, list[str]()
         deadline = time.monotonic() + MAX_SECONDS
         while (seconds := deadline - time.monotonic()) > 0:
             try:
-                line: str = worker._stderr_queue.get(timeout=seconds)
+                line: str = written.get(timeout=seconds)
             except Empty:
                 break
-            if line.endswith(END):  # what was logged last may have no end of its line
-                lines += filter(None, [line.removesuffix(END)])
-                break
-            lines.append(line)
+            if not line.endswith(END):
+                lines.append(line)
+            elif late.get(written):
+                late[written] -= 1
+                lines.clear()
+            else:  # what was logged last may have no end of its line
+                return "\n".join([*lines, *filter(None, [line.removesuffix(END)])])
+        late[written] = late.get(written, 0) + 1
         return "\n".join(lines)
 
     return logged

@@ -19,7 +19,7 @@ def process(*lines: str, runtime: str = "python3.13", lives: bool = True) -> Any
     return SimpleNamespace(_stderr_queue=written, _proc=object() if lives else None, config={"Runtime": runtime})
 
 
-def waited(worker: Any) -> str:
+def waited(worker: Any, **_: float) -> str:
     """In place of the emulator's own way: everything that is there."""
     return "\n".join(worker._stderr_queue.queue)
 
@@ -36,6 +36,20 @@ def test_a_last_line_without_an_end_of_its_own_is_kept() -> None:
 
 def test_lines_that_come_late_are_waited_for_and_no_longer_than_the_emulator_would() -> None:
     assert until_end(waited)(process("one")) == "one"
+
+
+def test_an_end_that_comes_too_late_is_not_taken_for_that_of_the_next_invocation() -> None:
+    worker = process("one")
+    logged = until_end(waited)
+    assert logged(worker) == "one"
+    for line in ("late", END, "two", END, "three", END):
+        worker._stderr_queue.put(line)
+    assert [logged(worker), logged(worker)] == ["two", "three"]
+
+
+def test_the_emulators_own_way_is_told_how_long_to_wait_as_it_tells_itself() -> None:
+    worker = process(runtime="provided.al2023")
+    assert until_end(lambda _, **waits: str(waits))(worker, first_line_wait=0.1) == "{'first_line_wait': 0.1}"
 
 
 @pytest.mark.parametrize("worker", [process("one", f"{END}", lives=False), process("one", runtime="nodejs22.x")])
