@@ -55,7 +55,7 @@ class HttpApi:
             headers=dict(headers or {}),
         )
         if not answer.headers.get("Content-Type", "").startswith("application/json"):
-            return answer.status_code, {"headers": dict(answer.headers)}
+            return answer.status_code, {"headers": answer.headers}
         body = answer.json()
         body["info"].pop("request_id", None)
         return answer.status_code, body
