@@ -33,7 +33,7 @@ def read(
         attributes: that are returned, the keys among them; None for all.
 
     Raises:
-        Unavailable: DynamoDB left out some keys in each attempt.
+        Unavailable: DynamoDB has left out all keys, as often as it was asked again.
     """
     options: dict[str, Any] = {"ConsistentRead": consistent}
     if attributes is not None:
@@ -41,14 +41,16 @@ def read(
         options |= {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
     for start in range(0, len(keys), MAX_KEYS_PER_READ):
         request: Any = {table: {"Keys": keys[start : start + MAX_KEYS_PER_READ], **options}}
-        for _ in retries.attempts():
-            response = client.batch_get_item(RequestItems=request)
-            yield from response["Responses"].get(table, [])
-            request = response.get("UnprocessedKeys")
-            if not request:
-                break
-        else:
-            raise Unavailable(DATABASE_BUSY)
+        while request:
+            asked = len(request[table]["Keys"])
+            for _ in retries.attempts():
+                response = client.batch_get_item(RequestItems=request)
+                yield from response["Responses"].get(table, [])
+                request = response.get("UnprocessedKeys")
+                if not request or len(request[table]["Keys"]) < asked:  # to exceed a response is no refusal
+                    break
+            else:
+                raise Unavailable(DATABASE_BUSY)
 
 
 def write(client: "DynamoDBClient", table: str, items: Sequence[Any], retries: Retries = OF_A_REQUEST) -> None:
