@@ -159,6 +159,7 @@ def test_a_bucket_is_connected_while_the_page_looks_on_and_syncs(
         expect(page.locator("#sync")).to_contain_text("What a sync would do now")
         page.get_by_role("link", name="Explain a key").click()
         page.get_by_label("Key of an object").fill("photos/owl.jpg")
+        expect(page.locator(".htmx-added")).to_have_count(0)  # until then the browser itself would send the form
         listen(page)
         page.get_by_role("button", name="Explain").click()
         wait_until_said(page, "A search finds it.")
