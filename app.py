@@ -13,7 +13,7 @@ from chalicelib.domain.messages import Queue
 
 API_HANDLER = "app.app"
 
-app = Chalice(app_name="similarix")
+app = Chalice(app_name="similarix", configure_logs=False)  # the workers' logger has this name, and its own level
 services = cache(Services.from_environment)
 
 

@@ -1,15 +1,23 @@
 """The rows of the functions agree with app.py, and follow from the queues."""
 
+import logging
+
 import pytest
 from chalice.app import CloudWatchEventConfig, ScheduledEventConfig, SQSEventConfig
 
 import app
+from chalicelib import workers
 from chalicelib.config import queue_variable
 from chalicelib.domain.messages import Queue
 from infra.template import read_template
 from infra.workers import SCHEDULED, WORKERS
 
 SOURCES = app.app.event_sources
+
+
+def test_chalice_leaves_the_logger_of_the_workers_at_its_own_level():
+    assert app.app.log is logging.getLogger(workers.logger.name)
+    assert not app.app.configure_logs
 
 
 def test_each_queue_has_one_worker():
