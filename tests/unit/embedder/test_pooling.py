@@ -124,7 +124,9 @@ def test_any_graph_gives_the_same_for_its_token_as_before(
     pooled = copy_of(model)
     pool_early(pooled)
     x = np.random.default_rng(1).normal(size=(3, TOKENS, FEATURES)).astype(np.float32)
-    np.testing.assert_allclose(run(pooled, x=x), run(model, x=x), rtol=1e-4, atol=1e-5)
+    # Small sums of large values keep few digits: a difference is measured by the largest.
+    expected = run(model, x=x)
+    np.testing.assert_allclose(run(pooled, x=x), expected, rtol=0, atol=1e-4 * max(1.0, float(np.abs(expected).max())))
 
 
 def test_of_the_last_block_only_keys_and_values_are_computed_for_all_tokens() -> None:
