@@ -52,15 +52,7 @@ class DynamoDBImageInventory:
         record = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
         if record is not None and image_of_item(record) == orphan.image:
             return False
-        condition, values = _unchanged(record)
-        names = {"#v": "version"} | ({"#i": "image"} if record is not None else {})
-        check = {
-            "TableName": self._table,
-            "Key": key,
-            "ConditionExpression": condition,
-            "ExpressionAttributeNames": names,
-            **({"ExpressionAttributeValues": values} if values else {}),
-        }
+        check = {"TableName": self._table, "Key": key, **_unchanged(record)}
         deletion = {
             "TableName": self._table,
             "Key": image_key(orphan.image),
@@ -77,16 +69,21 @@ class DynamoDBImageInventory:
         return [image for image in images if image.image not in named]
 
 
-def _unchanged(record: Any) -> tuple[str, Any]:
-    """The condition that a record is as it was read, and its values.
+def _unchanged(record: Any) -> dict[str, Any]:
+    """The condition that a record is as it was read.
 
     A renewal gives a record of an earlier version its image without another version.
     """
     if record is None:
-        return "attribute_not_exists(#v)", {}
-    if "image" not in record:
-        return "#v = :v AND attribute_not_exists(#i)", {":v": record["version"]}
-    return "#v = :v AND #i = :i", {":v": record["version"], ":i": record["image"]}
+        return {"ConditionExpression": "attribute_not_exists(#v)", "ExpressionAttributeNames": {"#v": "version"}}
+    condition, values = "#v = :v AND attribute_not_exists(#i)", {":v": record["version"]}
+    if "image" in record:
+        condition, values = "#v = :v AND #i = :i", {**values, ":i": record["image"]}
+    return {
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": {"#v": "version", "#i": "image"},
+        "ExpressionAttributeValues": values,
+    }
 
 
 def _orphan(item: Any) -> OrphanedImage:

@@ -5,7 +5,7 @@ A sync reads the records of a collection one after the other, so what it does no
 but cannot return another state of it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,21 +41,14 @@ class FileImages(NamedTuple):
 
 
 class DynamoDBImages:
-    def __init__(
-        self,
-        client: "DynamoDBClient",
-        table: str,
-        retries: Retries = OF_A_REQUEST,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
+    def __init__(self, client: "DynamoDBClient", table: str, retries: Retries = OF_A_REQUEST) -> None:
         self._client = client
         self._table = table
         self._retries = retries
-        self._now = now
 
     def put(self, records: Iterable[FileRecord]) -> None:
         """Store the images of records that have one; each record must be given once."""
-        stored_at = self._now()
+        stored_at = datetime.now(UTC)
         items = [image_to_item(record, stored_at) for record in records if record.embedding is not None]
         batches.write(self._client, self._table, items, self._retries)
 
