@@ -1,7 +1,8 @@
 """One customer's bucket with a collection on it, the application on fakes, and what a test does to both."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from chalicelib.domain.collections import (
     Trigger,
     managed_prefix,
 )
+from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.files import FileRecord
 from chalicelib.domain.messages import IndexBatch, ObjectHint
 from chalicelib.domain.plans import PLANS
@@ -39,6 +41,22 @@ HANDLERS = {
     "duplicates": workers.find_duplicates,
     "webhooks": workers.deliver_webhooks,
 }
+
+
+@contextmanager
+def lost_answer(port: Any, method: str) -> Iterator[None]:
+    """Each call of a port's method takes place, and its caller is told that the port is unavailable."""
+    original = getattr(port, method)
+
+    def lose(*arguments: Any) -> None:
+        original(*arguments)
+        raise Unavailable("The answer was lost.")
+
+    setattr(port, method, lose)
+    try:
+        yield
+    finally:
+        setattr(port, method, original)
 
 
 class WorkerKilled(BaseException):

@@ -17,7 +17,7 @@ from chalicelib.services.duplicates import GROUPS_AT_ONCE, READS_MAX, GroupPage
 from tests.fakes.application import services_on
 from tests.fakes.embedder import COPY, VARIANT
 from tests.fakes.messages import Context
-from tests.unit.services.harness import Harness
+from tests.unit.services.harness import Harness, lost_answer
 
 # By name: a picture in several files, and others.
 PICTURES = {
@@ -129,16 +129,8 @@ def test_a_run_whose_message_could_not_be_sent_blocks_no_other(farm: Harness) ->
 
 
 def test_a_scan_that_has_begun_although_the_answer_was_lost_makes_way_for_another_at_once(farm: Harness) -> None:
-    original = farm.ports.duplicates.begin
-
-    def begin_and_lose_the_answer(*arguments: Any) -> bool:
-        original(*arguments)
-        raise Unavailable("The answer was lost.")
-
-    farm.ports.duplicates.begin = begin_and_lose_the_answer  # type: ignore[method-assign]
-    with pytest.raises(Unavailable):
+    with lost_answer(farm.ports.duplicates, "begin"), pytest.raises(Unavailable):
         farm.app.duplicates.start(farm.collection)
-    farm.ports.duplicates.begin = original  # type: ignore[method-assign]
     find(farm)
     assert len(shown(farm)) == 5
 

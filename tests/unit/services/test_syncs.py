@@ -1,7 +1,6 @@
 """Syncs: started, replaced when their lease has expired, cancelled, and previewed."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,7 @@ from chalicelib.services.pipeline.sync_worker import SYNC_LEASE
 from tests.fakes.buckets import MODIFIED
 from tests.fakes.embedder import UNREADABLE
 from tests.fakes.messages import Message
-from tests.unit.services.harness import AFTER_THE_LEASE, Harness, no_time, plenty
+from tests.unit.services.harness import AFTER_THE_LEASE, Harness, lost_answer, no_time, plenty
 
 NOT_STARTED = "It could not be started: a system did not answer."
 
@@ -94,17 +93,10 @@ def test_a_sync_whose_messages_cannot_be_sent_fails_at_once_and_another_may_star
 def test_a_sync_that_has_begun_although_the_answer_was_lost_fails_at_once_and_another_may_start(
     world: Harness,
 ) -> None:
-    original = world.ports.syncs.begin
-
-    def begin_and_lose_the_answer(*arguments: Any) -> bool:
-        original(*arguments)
-        raise Unavailable("The answer was lost.")
-
-    world.ports.syncs.begin = begin_and_lose_the_answer  # type: ignore[method-assign]
-    with pytest.raises(Unavailable):
-        world.start()
-    assert (world.state().status, world.state().reason) == (SyncStatus.FAILED, NOT_STARTED)
-    world.ports.syncs.begin = original  # type: ignore[method-assign]
+    with lost_answer(world.ports.syncs, "begin"):
+        with pytest.raises(Unavailable):
+            world.start()
+        assert (world.state().status, world.state().reason) == (SyncStatus.FAILED, NOT_STARTED)
     assert world.sync().status is SyncStatus.COMPLETED
 
 
