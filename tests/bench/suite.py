@@ -8,11 +8,12 @@ times: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html.
 import ctypes
 import os
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.bench.load.footprint import descendants
 
 TICKS = os.sysconf("SC_CLK_TCK")  # of a second
 PROPERTY = "processor seconds"
@@ -59,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def processor_seconds(process: int) -> float:
     """What a process and all below it have taken, with those that have ended and were waited for."""
-    return sum(_own_seconds(each) for each in (process, *_below(process)))
+    return sum(_own_seconds(each) for each in (process, *descendants(process)))
 
 
 def _own_seconds(process: int) -> float:
@@ -68,14 +69,3 @@ def _own_seconds(process: int) -> float:
     except OSError:
         return 0.0  # it has just ended
     return sum(map(int, fields[11:15])) / TICKS
-
-
-def _below(process: int) -> Iterator[int]:
-    for children in Path(f"/proc/{process}/task").glob("*/children"):
-        try:
-            found = [int(child) for child in children.read_text().split()]
-        except OSError:
-            continue
-        for child in found:
-            yield child
-            yield from _below(child)

@@ -123,8 +123,7 @@ class Bench:
         originals = [self._picture() for _ in range(SAMPLES)]
 
         def put(number: int) -> None:
-            key = f"{FOLDER}/{number:06}.jpg"
-            self._s3.put_object(Bucket="bulk-sync-copies", Key=key, Body=originals[number % SAMPLES])
+            self._put("bulk-sync-copies", f"{FOLDER}/{number:06}.jpg", originals[number % SAMPLES])
 
         with ThreadPoolExecutor(CLIENTS) as pool:
             list(pool.map(put, range(count)))
@@ -173,8 +172,8 @@ class Bench:
         assert found is not None
         return found.sync.status
 
-    def _put(self, bucket: str, key: str) -> None:
-        self._s3.put_object(Bucket=bucket, Key=key, Body=self._picture())
+    def _put(self, bucket: str, key: str, body: bytes | None = None) -> None:
+        self._s3.put_object(Bucket=bucket, Key=key, Body=body or self._picture())
 
     def _picture(self) -> bytes:
         """A small JPEG that no other equals."""

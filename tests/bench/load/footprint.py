@@ -25,7 +25,7 @@ def print_memory(name: str, emulator: int) -> None:
 def processes_by_function(emulator: int) -> dict[str, list[int]]:
     """The emulator's processes by the name of their function, which is that of their folder."""
     processes: dict[str, list[int]] = defaultdict(list, {"emulator": [emulator]})
-    for pid in _descendants(emulator):
+    for pid in descendants(emulator):
         with suppress(OSError):  # ended meanwhile
             function = FUNCTION.search(str(Path(f"/proc/{pid}/cwd").readlink()))
             processes[function.group(1) if function else "other"].append(pid)
@@ -35,7 +35,7 @@ def processes_by_function(emulator: int) -> dict[str, list[int]]:
 def processor_seconds(emulator: int) -> float:
     """What the emulator's processes have used of the processors since they began; of those that live."""
     ticks = 0
-    for pid in (emulator, *_descendants(emulator)):
+    for pid in (emulator, *descendants(emulator)):
         with suppress(OSError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             ticks += int(fields[11]) + int(fields[12])
@@ -71,11 +71,12 @@ def _size(*paths: Path) -> int:
     return total
 
 
-def _descendants(process: int) -> list[int]:
+def descendants(process: int) -> list[int]:
+    """All processes that a process and those below it have started, and that live."""
     found = []
     with suppress(OSError):
         for task in Path(f"/proc/{process}/task").iterdir():
             with suppress(OSError):  # the thread ended meanwhile
                 for child in (task / "children").read_text().split():
-                    found += [int(child), *_descendants(int(child))]
+                    found += [int(child), *descendants(int(child))]
     return found
